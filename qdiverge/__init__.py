@@ -1,0 +1,1 @@
+"""qdiverge: see deep Q-learning diverge before it does."""

@@ -1,0 +1,1 @@
+"""Agents that learn Q-values; none of them knows that it is watched."""

@@ -1,0 +1,1 @@
+"""One measured quantity of a training run per file."""

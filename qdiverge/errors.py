@@ -1,0 +1,40 @@
+"""Errors that say what was expected, what came, and what to do."""
+
+
+class QDivergeError(Exception):
+    """The base of every error that qdiverge raises on purpose.
+
+    The message has three parts: what was expected, what came, and the remedy.
+
+    Args:
+        expected: What the caller was expected to give.
+        got: What came instead (omitted where there is nothing to show).
+        remedy: What to do about it.
+
+    >>> print(InvalidValueError("discount must lie in [0, 1]", got=1.5, remedy="Pass 0.99, say."))
+    discount must lie in [0, 1]; got 1.5. Pass 0.99, say.
+    """
+
+    def __init__(self, expected: str, *, got: object = None, remedy: str = "") -> None:
+        came = "" if got is None else f"; got {got}"
+        super().__init__(f"{expected}{came}." + (f" {remedy}" if remedy else ""))
+
+
+class InvalidValueError(QDivergeError, ValueError):
+    """A value of the right type that cannot be used: a wrong shape, NaN, outside its range."""
+
+
+class InvalidTypeError(QDivergeError, TypeError):
+    """A value of a type or dtype that cannot be used."""
+
+
+class UnsupportedNetworkError(QDivergeError, ValueError):
+    """A network without a per-sample gradient: it mixes samples or draws random numbers."""
+
+
+class RunFolderError(QDivergeError, ValueError):
+    """A run folder that is missing, taken, damaged or of a newer schema."""
+
+
+class MissingExtraError(QDivergeError, ImportError):
+    """An optional dependency that is not installed; the message names the extra."""

@@ -1,0 +1,1 @@
+"""The empirical neural tangent kernel of a Q-network, exactly."""

@@ -1,0 +1,1 @@
+"""Watch a training run without changing it."""

@@ -1,0 +1,1 @@
+"""Pages that a person reads: the HTML report and the terminal."""

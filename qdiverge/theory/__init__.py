@@ -1,0 +1,1 @@
+"""From a kernel to a verdict: pure mathematics on tensors."""
