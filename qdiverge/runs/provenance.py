@@ -1,0 +1,64 @@
+"""What it takes to make a number again: command, versions, hardware, commit."""
+
+import datetime
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("qdiverge", "torch", "numpy", "scipy", "gymnasium", "ale-py")
+
+
+def provenance() -> dict[str, Any]:
+    """Return the command, versions, hardware, date and commit of this process, ready for JSON.
+
+    >>> sorted(provenance())
+    ['command', 'commit', 'hardware', 'started', 'versions']
+    """
+    return {
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "commit": _commit(),
+        "hardware": _hardware(),
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version()} | _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    installed = {dist.metadata["Name"].lower() for dist in metadata.distributions()}
+    return {name: metadata.version(name) for name in PACKAGES if name in installed}
+
+
+def _hardware() -> str:
+    import torch
+
+    cores = f"{_processor()}, {os.cpu_count()} cores"
+    if not torch.cuda.is_available():
+        return cores
+    return f"{torch.cuda.get_device_name()}; {cores}"
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that this package runs from; None for an installed wheel."""
+    root = Path(__file__).parents[2]
+    if not (root / "pyproject.toml").exists():
+        return None
+    try:
+        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

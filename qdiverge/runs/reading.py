@@ -1,0 +1,120 @@
+"""Read a run's files, also while it is being written and after it crashed."""
+
+import json
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qdiverge.errors import RunFolderError
+from qdiverge.runs.log import SCHEMA
+
+RESERVED = {"kind", "step", "time"}
+
+
+@dataclass(frozen=True)
+class Series:
+    """One metric over a run.
+
+    Attributes:
+        steps: Where it was measured, int64 [T], in the run's step unit.
+        values: What was measured, float64 [T]; NaN and infinities are results, too.
+    """
+
+    steps: np.ndarray
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A rule that fired: at which step and update, and what it says to a person."""
+
+    step: int
+    update: int
+    rule: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as read from its folder."""
+
+    folder: Path
+    info: dict[str, Any]
+    series: dict[str, Series]
+    alarms: tuple[Alarm, ...]
+
+    @property
+    def name(self) -> str:
+        """The run's name, by default that of its folder."""
+        return str(self.info.get("name", self.folder.name))
+
+    def arrays(self, name: str) -> list[tuple[int, dict[str, np.ndarray]]]:
+        """Return every saved ``(step, arrays)`` of that name, the oldest first."""
+        found = []
+        for path in sorted((self.folder / "arrays").glob(f"{name}-*.npz")):
+            with np.load(path, allow_pickle=False) as archive:
+                found.append((int(path.stem.rpartition("-")[2]), dict(archive)))
+        return found
+
+
+def is_run(folder: str | os.PathLike[str]) -> bool:
+    """Whether the folder holds a run."""
+    return (Path(folder) / "run.json").is_file()
+
+
+def load_run(folder: str | os.PathLike[str]) -> Run:
+    """Read a run; a torn last line, left by a crash, is dropped.
+
+    Raises:
+        RunFolderError: there is no run, it is of a newer schema, or a line before the last is torn.
+    """
+    folder = Path(folder)
+    if not is_run(folder):
+        raise RunFolderError(
+            "a run folder with a run.json was expected", got=folder, remedy="Check the path."
+        )
+    try:
+        info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise RunFolderError(f"{folder}/run.json must be JSON", got=error) from error
+    if info.get("schema", 0) > SCHEMA:
+        raise RunFolderError(
+            f"a run of schema {SCHEMA} or older was expected",
+            got=f"schema {info['schema']} in {folder}",
+            remedy="Upgrade: pip install -U qdiverge.",
+        )
+    points: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
+    alarms = []
+    for entry in _events(folder / "events.jsonl"):
+        if entry["kind"] == "alarm":
+            alarms.append(Alarm(entry["step"], entry["update"], entry["rule"], entry["message"]))
+        elif entry["kind"] == "metrics":
+            for key in entry.keys() - RESERVED:
+                points[key].append((entry["step"], float(entry[key])))
+    series = {
+        key: Series(
+            np.array([step for step, _ in column], dtype=np.int64),
+            np.array([value for _, value in column], dtype=np.float64),
+        )
+        for key, column in sorted(points.items())
+    }
+    return Run(folder, info, series, tuple(alarms))
+
+
+def _events(path: Path) -> list[dict[str, Any]]:
+    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+    entries = []
+    for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is torn
+        try:
+            entries.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise RunFolderError(
+                f"{path}, line {number}, must be JSON",
+                got=line[:80],
+                remedy="Delete that line; the others are whole.",
+            ) from error
+    return entries
