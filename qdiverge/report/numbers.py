@@ -47,6 +47,15 @@ def compact(value: float) -> str:
     return sign + _trim(f"{size:.4f}")
 
 
+def brief(value: float) -> str:
+    """Return a number as the label of a line, short also where it is large.
+
+    >>> brief(0.04312), brief(-571_234.0), brief(3.4e12)
+    ('0.0431', '−571k', '3.4×10¹²')
+    """
+    return compact(value) if 1e4 <= abs(value) < math.inf else human(value).replace(" ", "")
+
+
 def whole(value: int) -> str:
     """Return an integer with thousands marked.
 

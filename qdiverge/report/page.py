@@ -4,16 +4,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qdiverge.errors import InvalidValueError, RunFolderError
-from qdiverge.report.kernel import HEATMAP_HOW, SPECTRUM_HOW, draw_heatmaps, draw_spectra
-from qdiverge.report.panels import QUESTIONS, Panel, draw_panel, step_axes
-from qdiverge.report.settings import settings_table
-from qdiverge.report.style import CSS
+from qdiverge.report.comparison import compare
+from qdiverge.report.facts import step_unit
+from qdiverge.report.kernel import HEATMAP, SPECTRUM, draw_heatmaps, draw_spectra
+from qdiverge.report.panels import draw_panel, step_axes
+from qdiverge.report.prose import date, formula, unbroken
+from qdiverge.report.questions import BLOWING_UP, CONTRACTING, KERNEL, LEARNING, SHRINKING, Panel
+from qdiverge.report.settings import alarm_lists, settings_table
 from qdiverge.report.svg import Markup, element
-from qdiverge.report.verdict import Verdict, compare, judge, step_unit
+from qdiverge.report.verdict import Verdict, judge
 from qdiverge.runs import Run, load_run
 
 _MARK = {"healthy": "●", "warned": "▲", "diverged": "✕", "unknown": "○"}
-_KERNEL_QUESTION = "The kernel"
+_CSS = Path(__file__).with_name("report.css")
 
 
 def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
@@ -55,42 +58,54 @@ def render(runs: Sequence[Run]) -> str:
     """Return the page as HTML."""
     verdicts = [judge(run) for run in runs]
     axes, is_shared = step_axes(runs)
-    sections = []
-    for question, panels in QUESTIONS:
-        figures = [_figure(p, runs, draw_panel(p, runs, axes)) for p in panels]
-        if question == _KERNEL_QUESTION:
-            heatmaps = [draw_heatmaps(run) for run in runs]
-            figures = [
-                _titled("Similarity of states", HEATMAP_HOW, runs, heatmaps),
-                _titled("Spectrum", SPECTRUM_HOW, runs, draw_spectra(runs)),
-                *figures,
-            ]
-        body = element("div", *figures, class_="single" if len(runs) == 1 else None)
-        sections.append(element("section", element("h2", question), body))
+
+    def figures(panels: Sequence[Panel]) -> list[Markup]:
+        return [
+            _figure(panel.title, panel.formula, panel.how, runs, draw_panel(panel, runs, axes))
+            for panel in panels
+        ]
+
+    kernels = [
+        _figure(*HEATMAP, runs, [draw_heatmaps(run) for run in runs]),
+        _figure(*SPECTRUM, runs, draw_spectra(runs)),
+    ]
     names = " and ".join(run.name for run in runs) if len(runs) < 4 else f"{len(runs)} runs"
-    content = [
+    is_single = len(runs) == 1
+    body = element(
+        "body",
         element("h1", names),
         element("p", _about(runs, is_shared), class_="meta"),
-        *([element("p", compare(runs, verdicts), class_="lede")] if len(runs) > 1 else []),
+        *([] if is_single else [element("p", unbroken(compare(runs, verdicts)), class_="lede")]),
         element("div", *(_verdict(verdict) for verdict in verdicts), class_="runs"),
-        *sections,
-        element("section", element("h2", "Alarms"), *_alarm_lists(runs)),
-        element("section", element("h2", "Settings"), settings_table(runs)),
+        _section("Is it blowing up?", figures(BLOWING_UP), is_single),
+        _section("Would the next update contract?", figures(CONTRACTING), is_single),
+        _section("Are the errors shrinking?", figures(SHRINKING), is_single),
+        _section("The kernel", [*kernels, *figures(KERNEL)], is_single),
+        _section("Did it learn?", figures(LEARNING), is_single),
+        _section("Alarms", [alarm_lists(runs)]),
+        _section("Settings", [settings_table(runs)]),
         element("footer", "Written by qdiverge. This page loads nothing and runs no script."),
-    ]
-    head = [
+        style=f"--columns:{min(len(runs), 3)}",
+    )
+    head = element(
+        "head",
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("title", f"{names} · qdiverge"),
-        element("style", Markup(CSS)),
-    ]
-    columns = f"--columns:{min(len(runs), 3)}"
-    page = element("html", element("head", *head), element("body", *content, style=columns), lang="en")
-    return f"<!DOCTYPE html>\n{page}\n"
+        element("style", Markup(_CSS.read_text(encoding="utf-8"))),
+    )
+    return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
+
+
+def _section(title: str, parts: Sequence[Markup], is_single: bool = False) -> Markup:
+    inside = [element("div", *parts, class_="single")] if is_single else parts
+    return element("section", element("h2", title), *inside)
 
 
 def _about(runs: Sequence[Run], is_shared: bool) -> str:
-    started = " and ".join(dict.fromkeys(str(run.info.get("started", "")) for run in runs))
+    started = " and ".join(
+        dict.fromkeys(date(str(run.info.get("started", "at an unknown time"))) for run in runs)
+    )
     unit = " or ".join(dict.fromkeys(step_unit(run) for run in runs))
     axes = ""
     if len(runs) > 1:
@@ -104,22 +119,26 @@ def _about(runs: Sequence[Run], is_shared: bool) -> str:
 
 
 def _verdict(verdict: Verdict) -> Markup:
+    parts = [(" ".join(verdict.sentences), None), (" ".join(verdict.remarks), "soft")]
     return element(
         "div",
         element("p", verdict.name, class_="run"),
-        element("h3", f"{_MARK[verdict.health]} {verdict.headline}"),
-        element("p", " ".join(verdict.sentences)),
+        element("h3", element("span", _MARK[verdict.health], class_="mark"), verdict.headline),
+        *(element("p", unbroken(text), class_=kind) for text, kind in parts if text),
         class_=f"verdict {verdict.health}",
     )
 
 
-def _figure(panel: Panel, runs: Sequence[Run], cells: Sequence[Markup]) -> Markup:
-    return _titled(panel.title, panel.how, runs, cells)
-
-
-def _titled(title: str, how: str, runs: Sequence[Run], cells: Sequence[Markup]) -> Markup:
+def _figure(
+    title: str, definition: str, how: str, runs: Sequence[Run], cells: Sequence[Markup]
+) -> Markup:
     """A figure: caption first, then a cell for each run under the run's name."""
-    caption = element("figcaption", element("h3", title), element("p", how, class_="how"))
+    caption = element(
+        "figcaption",
+        element("h3", title),
+        element("p", formula(definition), class_="formula"),
+        element("p", how, class_="how"),
+    )
     if len(runs) == 1:
         return element("figure", caption, *cells)
     named = [
@@ -127,24 +146,3 @@ def _titled(title: str, how: str, runs: Sequence[Run], cells: Sequence[Markup]) 
         for run, cell in zip(runs, cells, strict=True)
     ]
     return element("figure", caption, element("div", *named, class_="runs"))
-
-
-def _alarm_lists(runs: Sequence[Run]) -> list[Markup]:
-    return [element("div", *(_alarm_list(run, len(runs)) for run in runs), class_="runs")]
-
-
-def _alarm_list(run: Run, num_runs: int) -> Markup:
-    name = [element("p", run.name, class_="run")] if num_runs > 1 else []
-    if not run.alarms:
-        return element("div", *name, element("p", "None."))
-    rows = [
-        element(
-            "tr",
-            element("th", f"{alarm.step:,}"),
-            element("td", f"{alarm.rule.replace('_', ' ')}: {alarm.message}"),
-        )
-        for alarm in sorted(run.alarms, key=lambda alarm: alarm.step)[:12]
-    ]
-    more = len(run.alarms) - len(rows)
-    note = [element("p", f"and {more:,} more, in events.jsonl", class_="note")] if more else []
-    return element("div", *name, element("table", element("tbody", *rows)), *note)

@@ -1,0 +1,67 @@
+"""Single facts about a run, read off its logged numbers and settings."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from qdiverge.runs import Run, Series
+
+
+def bound_of(run: Run) -> float | None:
+    """Return 1/(1−γ) as logged, else from the configured discount; None where neither is known."""
+    logged = run.series.get("diverge/soft_divergence_bound")
+    if logged is not None and np.isfinite(logged.values).any():
+        return float(logged.values[np.isfinite(logged.values)][-1])
+    discount = discount_of(run)
+    return 1 / (1 - discount) if discount is not None and discount < 1 else None
+
+
+def discount_of(run: Run) -> float | None:
+    """Return γ from the run's settings, None where it is not among them."""
+    config = run.info.get("config")
+    discount = config.get("discount") if isinstance(config, dict) else None
+    return float(discount) if isinstance(discount, int | float) and 0 <= discount <= 1 else None
+
+
+def step_unit(run: Run) -> str:
+    """Return what the run's steps count."""
+    return str(run.info.get("step_unit", "updates"))
+
+
+def first_above_bound(run: Run) -> int | None:
+    """Return the first step with max |Q| > 1/(1−γ), the bound that was logged beside it.
+
+    Infinity lies above every bound. Soft divergence as in van Hasselt et al. 2018
+    (arXiv:1812.02648), for rewards within ±1.
+    """
+    size = run.series.get("diverge/q_abs_max")
+    bound = bound_of(run)
+    if size is None or bound is None:
+        return None
+    above = np.flatnonzero(size.values > bound)
+    return int(size.steps[above[0]]) if above.size else None
+
+
+def first_non_finite(series: Series | None) -> int | None:
+    """Return the first step, after a finite value, at which there was none."""
+    if series is None:
+        return None
+    finite = np.isfinite(series.values)
+    started = np.maximum.accumulate(finite) | np.isinf(series.values)
+    where = np.flatnonzero(~finite & started)
+    if not where.size and len(finite) and not finite.any():
+        where = np.array([0])
+    return int(series.steps[where[0]]) if where.size else None
+
+
+def last_finite(series: Series | None) -> float | None:
+    """Return the last value that is a finite number, None where there is none."""
+    finite = np.array([]) if series is None else series.values[np.isfinite(series.values)]
+    return float(finite[-1]) if finite.size else None
+
+
+def differing(runs: Sequence[Run]) -> list[str]:
+    """Return the names of settings that are not the same in all runs."""
+    configs = [c if isinstance(c := run.info.get("config"), dict) else {} for run in runs]
+    names = dict.fromkeys(name for config in configs for name in config)
+    return [n for n in names if any(c.get(n) != configs[0].get(n) for c in configs[1:])]
