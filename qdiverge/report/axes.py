@@ -7,7 +7,7 @@ from typing import Final, Literal
 import numpy as np
 
 Kind = Literal["linear", "log", "symlog"]
-_LARGE: Final = 1e300  # beyond this, differences of float64 overflow
+_LARGE: Final = 1e200  # beyond it, and below its inverse, ratios and differences overflow
 _MOST_TICKS: Final = 6
 _APART: Final = 0.08  # of the axis, between zero and the next tick of a symlog axis
 
@@ -76,12 +76,12 @@ def fit_axis(kind: Kind, values: np.ndarray, include: tuple[float, ...] = ()) ->
     finite = np.append(np.asarray(values, dtype=np.float64).ravel(), include)
     finite = np.clip(finite[np.isfinite(finite)], -_LARGE, _LARGE)
     if kind == "log":
-        finite = finite[finite > 0]
+        finite = np.maximum(finite[finite > 0], 1 / _LARGE)
     if finite.size == 0:
         return Axis(kind, *((0.1, 10.0) if kind == "log" else (0.0, 1.0)))
     low, high = float(finite.min()), float(finite.max())
     if kind == "log":
-        air = max((high / low) ** 0.06, 1.15)
+        air = max(10 ** (0.06 * (math.log10(high) - math.log10(low))), 1.15)
         return Axis(kind, low / air, high * air)
     if kind == "symlog":
         c = min(1.0, 10.0 ** math.floor(math.log10(max(float(np.abs(finite).max()), 1e-6))))

@@ -15,11 +15,12 @@ def compare(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> str:
     unit = step_unit(runs[0])
     fell = [v for v in verdicts if v.health == "diverged"]
     stood = [v for v in verdicts if v.health != "diverged"]
+    is_pair = len(runs) == 2
     if not fell:
-        outcome = f"None of the {len(runs)} runs diverged."
+        outcome = "Neither run diverged." if is_pair else "No run diverged."
     elif not stood:
-        outcome = f"All {len(runs)} runs diverged."
-    elif len(runs) == 2:
+        outcome = "Both runs diverged." if is_pair else f"All {len(runs)} runs diverged."
+    elif is_pair:
         held = "kept its Q-values in bounds" if stood[0].health != "unknown" else "has no verdict"
         outcome = f"“{stood[0].name}” {held}; “{fell[0].name}” diverged."
     else:

@@ -31,32 +31,37 @@ SPECTRUM = (
     "Logarithmic axis. A steep fall means that an update moves Q along few directions; below 10⁻⁷"
     " of the largest lies rounding.",
 )
+Moment = tuple[int, dict[str, np.ndarray]]  # a step and the arrays saved there
 _FLOOR = 1e-9  # of the largest eigenvalue: below lies rounding
 
 
-def moments(run: Run) -> list[tuple[int, dict[str, np.ndarray]]]:
+def moments(run: Run) -> list[Moment]:
     """Return the first and the latest saved kernel, or the only one."""
-    found = [(step, arrays) for step, arrays in run.arrays("kernel") if "kernel" in arrays]
+    found = [(step, arrays) for step, arrays in run.arrays("kernel") if _is_square(arrays)]
     return found if len(found) < 2 else [found[0], found[-1]]
 
 
-def draw_heatmaps(run: Run) -> Markup:
-    """Return the heatmaps of a run, each above a line that says what it is."""
-    found = moments(run)
+def draw_heatmaps(run: Run, found: Sequence[Moment]) -> Markup:
+    """Return the heatmaps of a run's moments, each above a line that says what it is."""
     if not found:
         return missing("a saved kernel", KERNEL_REMEDY)
     return element("div", *(_heatmap(run, step, arrays) for step, arrays in found), class_="pair")
 
 
-def draw_spectra(runs: Sequence[Run]) -> list[Markup]:
+def draw_spectra(runs: Sequence[Run], found: Sequence[Sequence[Moment]]) -> list[Markup]:
     """Return the spectra of each run, on one pair of axes."""
-    spectra = [[(step, _eigenvalues(arrays)) for step, arrays in moments(run)] for run in runs]
+    spectra = [[(step, _eigenvalues(arrays)) for step, arrays in of_run] for of_run in found]
     known = [values for of_run in spectra for _, values in of_run if values.size]
     if not known:
         return [missing("a spectrum", KERNEL_REMEDY) for _ in runs]
     y = fit_axis("log", np.concatenate([np.maximum(v, _FLOOR * v[0]) for v in known]))
     x = Axis("linear", 1.0, float(max(2, *(len(values) for values in known))))
     return [_spectrum(run, of_run, x, y) for run, of_run in zip(runs, spectra, strict=True)]
+
+
+def _is_square(arrays: dict[str, np.ndarray]) -> bool:
+    shape = arrays["kernel"].shape if "kernel" in arrays else ()
+    return len(shape) == 2 and shape[0] == shape[1] > 0
 
 
 def _heatmap(run: Run, step: int, arrays: dict[str, np.ndarray]) -> Markup:

@@ -1,12 +1,13 @@
 """One self-contained page: verdicts on top, panels by question, settings at the end."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from qdiverge.errors import InvalidValueError, RunFolderError
 from qdiverge.report.comparison import compare
 from qdiverge.report.facts import step_unit
-from qdiverge.report.kernel import HEATMAP, SPECTRUM, draw_heatmaps, draw_spectra
+from qdiverge.report.kernel import HEATMAP, SPECTRUM, draw_heatmaps, draw_spectra, moments
 from qdiverge.report.panels import draw_panel, step_axes
 from qdiverge.report.prose import date, formula, unbroken
 from qdiverge.report.questions import BLOWING_UP, CONTRACTING, KERNEL, LEARNING, SHRINKING, Panel
@@ -35,7 +36,7 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
         raise InvalidValueError(
             "at least one run folder was expected", got="none", remedy="qdiverge report runs/x"
         )
-    runs = [load_run(folder) for folder in folders]
+    runs = _distinct([load_run(folder) for folder in folders])
     first = Path(folders[0])
     target = Path(out) if out is not None else (first if len(runs) == 1 else first.parent)
     if target.is_dir():
@@ -65,18 +66,20 @@ def render(runs: Sequence[Run]) -> str:
             for panel in panels
         ]
 
+    found = [moments(run) for run in runs]
+    heatmaps = [draw_heatmaps(run, of_run) for run, of_run in zip(runs, found, strict=True)]
     kernels = [
-        _figure(*HEATMAP, runs, [draw_heatmaps(run) for run in runs]),
-        _figure(*SPECTRUM, runs, draw_spectra(runs)),
+        _figure(*HEATMAP, runs, heatmaps),
+        _figure(*SPECTRUM, runs, draw_spectra(runs, found)),
     ]
-    names = " and ".join(run.name for run in runs) if len(runs) < 4 else f"{len(runs)} runs"
+    names = _listed([run.name for run in runs]) if len(runs) < 4 else f"{len(runs)} runs"
     is_single = len(runs) == 1
     body = element(
         "body",
         element("h1", names),
         element("p", _about(runs, is_shared), class_="meta"),
         *([] if is_single else [element("p", unbroken(compare(runs, verdicts)), class_="lede")]),
-        element("div", *(_verdict(verdict) for verdict in verdicts), class_="runs"),
+        element("div", *(_verdict(verdict, len(runs) > 1) for verdict in verdicts), class_="runs"),
         _section("Is it blowing up?", figures(BLOWING_UP), is_single),
         _section("Would the next update contract?", figures(CONTRACTING), is_single),
         _section("Are the errors shrinking?", figures(SHRINKING), is_single),
@@ -97,15 +100,25 @@ def render(runs: Sequence[Run]) -> str:
     return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
 
 
+def _distinct(runs: Sequence[Run]) -> list[Run]:
+    """The runs, numbered where two of them bear the same name."""
+    names = [run.name for run in runs]
+    return [
+        replace(run, info=run.info | {"name": f"{run.name} ({names[:i].count(run.name) + 1})"})
+        if names.count(run.name) > 1
+        else run
+        for i, run in enumerate(runs)
+    ]
+
+
 def _section(title: str, parts: Sequence[Markup], is_single: bool = False) -> Markup:
     inside = [element("div", *parts, class_="single")] if is_single else parts
     return element("section", element("h2", title), *inside)
 
 
 def _about(runs: Sequence[Run], is_shared: bool) -> str:
-    started = " and ".join(
-        dict.fromkeys(date(str(run.info.get("started", "at an unknown time"))) for run in runs)
-    )
+    times = [date(str(run.info.get("started", "at an unknown time"))) for run in runs]
+    started = _listed(list(dict.fromkeys(times)))
     unit = " or ".join(dict.fromkeys(step_unit(run) for run in runs))
     axes = ""
     if len(runs) > 1:
@@ -118,12 +131,19 @@ def _about(runs: Sequence[Run], is_shared: bool) -> str:
     return f"Started {started}. Time runs in {unit}.{axes}"
 
 
-def _verdict(verdict: Verdict) -> Markup:
+def _verdict(verdict: Verdict, is_named: bool) -> Markup:
     parts = [(" ".join(verdict.sentences), None), (" ".join(verdict.remarks), "soft")]
     return element(
         "div",
-        element("p", verdict.name, class_="run"),
-        element("h3", element("span", _MARK[verdict.health], class_="mark"), verdict.headline),
+        *_name(verdict.name if is_named else ""),
+        element(
+            "p",
+            element("span", _MARK[verdict.health], class_="mark"),
+            verdict.headline,
+            class_="headline",
+            role="heading",
+            aria_level=2,
+        ),
         *(element("p", unbroken(text), class_=kind) for text, kind in parts if text),
         class_=f"verdict {verdict.health}",
     )
@@ -139,10 +159,20 @@ def _figure(
         element("p", formula(definition), class_="formula"),
         element("p", how, class_="how"),
     )
-    if len(runs) == 1:
-        return element("figure", caption, *cells)
+    names = [run.name for run in runs] if len(runs) > 1 else [""]
     named = [
-        element("div", element("p", run.name, class_="run"), cell)
-        for run, cell in zip(runs, cells, strict=True)
+        element("div", *_name(name), cell, class_="cell")
+        for name, cell in zip(names, cells, strict=True)
     ]
+    if len(runs) == 1:
+        return element("figure", caption, *named)
     return element("figure", caption, element("div", *named, class_="runs"))
+
+
+def _name(name: str) -> list[Markup]:
+    return [element("p", name, class_="run")] if name else []
+
+
+def _listed(names: Sequence[str]) -> str:
+    """One; one and two; one, two and three."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -26,8 +26,11 @@ def step_axes(runs: Sequence[Run]) -> tuple[list[Axis], bool]:
 
 def draw_panel(panel: Panel, runs: Sequence[Run], steps: Sequence[Axis]) -> list[Markup]:
     """Return the panel's chart for each run, on one axis of values; or what is missing there."""
-    y = _value_axis(panel, runs)
-    return [_cell(panel, run, x, y) for run, x in zip(runs, steps, strict=True)]
+    levels = [panel.level(run) if panel.level else None for run in runs]
+    y = _value_axis(panel, runs, [level[0] for level in levels if level])
+    return [
+        _cell(panel, run, level, x, y) for run, level, x in zip(runs, levels, steps, strict=True)
+    ]
 
 
 def missing(what: str, remedy: str) -> Markup:
@@ -35,7 +38,7 @@ def missing(what: str, remedy: str) -> Markup:
     return element("p", element("b", f"Not in this run: {what}."), f" {remedy}", class_="missing")
 
 
-def _cell(panel: Panel, run: Run, x: Axis, y: Axis) -> Markup:
+def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: Axis) -> Markup:
     key, label = panel.subject
     subject = run.series.get(key)
     if subject is None or not len(subject.steps):
@@ -52,7 +55,6 @@ def _cell(panel: Panel, run: Run, x: Axis, y: Axis) -> Markup:
         lines.insert(0, Line("bound {}", Series(ends, np.full(2, bound)), "bound"))
         step = first_above_bound(run)
         crossing = None if step is None else (step, bound)
-    levels = [panel.level(run)] if panel.level else []
     is_banded = panel.band is not None and all(k in run.series for k in panel.band)
     chart = line_chart(
         Chart(
@@ -64,7 +66,7 @@ def _cell(panel: Panel, run: Run, x: Axis, y: Axis) -> Markup:
             band=(run.series[panel.band[0]], run.series[panel.band[1]])
             if panel.band and is_banded
             else None,
-            levels=tuple(level for level in levels if level is not None),
+            levels=(level,) if level else (),
             alarms=tuple(alarm.step for alarm in run.alarms),
             crossing=crossing,
             is_percent=panel.is_percent,
@@ -76,15 +78,13 @@ def _cell(panel: Panel, run: Run, x: Axis, y: Axis) -> Markup:
     return element("div", chart, *note)
 
 
-def _value_axis(panel: Panel, runs: Sequence[Run]) -> Axis:
+def _value_axis(panel: Panel, runs: Sequence[Run], levels: list[float]) -> Axis:
     """One axis that holds the panel's numbers of all runs, its bound and its levels."""
     if panel.span is not None:
         return Axis("linear", *panel.span)
     found = [run.series[key].values for run in runs for key in panel.keys if key in run.series]
     values = np.concatenate(found) if found else np.array([])
-    include = [b for run in runs if panel.is_bounded and (b := bound_of(run)) is not None]
-    if panel.level:
-        include += [level[0] for run in runs if (level := panel.level(run)) is not None]
+    include = levels + [b for run in runs if panel.is_bounded and (b := bound_of(run)) is not None]
     kind: Kind = panel.kind if panel.kind != "auto" else "symlog" if is_wide(values) else "linear"
     return fit_axis(kind, values, tuple(include))
 

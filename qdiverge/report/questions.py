@@ -67,7 +67,7 @@ def allowed_ratio(run: Run) -> tuple[float, str] | None:
     discount, kernels = discount_of(run), run.arrays("kernel")
     if discount is None or not kernels or "kernel" not in kernels[-1][1]:
         return None
-    limit = (1 - discount) / ((1 + discount) * len(kernels[-1][1]["kernel"]))
+    limit = (1 - discount) / ((1 + discount) * max(1, len(kernels[-1][1]["kernel"])))
     return (limit, f"≤ {human(limit, 2)}") if limit > 0 else None
 
 

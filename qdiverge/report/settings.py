@@ -8,6 +8,7 @@ from qdiverge.report.svg import Markup, element
 from qdiverge.runs import Run
 
 _GENERAL = ("command", "seed", "device", "hardware", "started", "seconds", "status", "commit")
+_OF_ONE_RUN = {"started", "seconds", "status"}  # these differ anyway
 _MOST_ALARMS = 8
 
 
@@ -53,7 +54,7 @@ def _alarm_list(run: Run, is_named: bool) -> Markup:
 
 def _row(name: str, values: list[str]) -> Markup:
     cells = [element("td", value) for value in values]
-    differs = "differs" if len(set(values)) > 1 else None
+    differs = "differs" if len(set(values)) > 1 and name not in _OF_ONE_RUN else None
     return element("tr", element("th", name.replace("_", " ")), *cells, class_=differs)
 
 

@@ -27,7 +27,8 @@ class Verdict:
     Attributes:
         name: Of the run.
         health: "diverged": max |Q| passed its bound, or a value became NaN or infinite; "warned":
-            an alarm and neither of these; "healthy": none of these; "unknown": no Q was logged.
+            an alarm and neither of these; "healthy": none of these; "unknown": no Q was
+            logged, or there is no bound.
         headline: The verdict in a few words.
         sentences: How large Q became, and whether an alarm came before.
         remarks: What the row condition says, and how the run ended.
@@ -68,7 +69,7 @@ def judge(run: Run) -> Verdict:
         health = "diverged"
     elif run.alarms:
         health = "warned"
-    elif not finite.size:
+    elif not finite.size or bound_of(run) is None:
         health = "unknown"
     headline = {
         "diverged": "Diverged, after a warning" if (lead or 0) > 0 else "Diverged",
