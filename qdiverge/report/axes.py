@@ -105,7 +105,10 @@ def _round_values(low: float, high: float) -> list[float]:
     for step in (size * factor for factor in (1, 2, 2.5, 5, 10, 20, 25, 50, 100)):
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
         if last - first < _MOST_TICKS:
-            return [round(step * k, 12) if abs(step) > 1e-9 else step * k for k in range(first, last + 1)]
+            return [
+                round(step * k, 12) if abs(step) > 1e-9 else step * k
+                for k in range(first, last + 1)
+            ]
     return [low, high]
 
 

@@ -52,12 +52,20 @@ def draw_spectra(runs: Sequence[Run]) -> list[Markup]:
 
 def _heatmap(run: Run, step: int, arrays: dict[str, np.ndarray]) -> Markup:
     kernel = arrays["kernel"]
-    actions = arrays.get("actions", np.zeros(len(kernel), dtype=np.int64)).reshape(len(kernel), -1)[:, 0]
+    actions = arrays.get("actions", np.zeros(len(kernel), dtype=np.int64)).reshape(len(kernel), -1)[
+        :, 0
+    ]
     diagonal = np.diag(kernel)
     bad = int((~np.isfinite(kernel)).sum())
-    scale = f"mean K_ii {human(float(diagonal.mean()))}" if not bad else f"{whole(bad)} entries not finite"
+    scale = (
+        f"mean K_ii {human(float(diagonal.mean()))}"
+        if not bad
+        else f"{whole(bad)} entries not finite"
+    )
     title = f"Kernel of run {run.name} at {whole(step)} {step_unit(run)}, {len(kernel)} states"
-    caption = element("p", element("b", f"{whole(step)} {step_unit(run)}"), f" · {scale}", class_="moment")
+    caption = element(
+        "p", element("b", f"{whole(step)} {step_unit(run)}"), f" · {scale}", class_="moment"
+    )
     return element("div", heatmap(title, kernel, actions), caption)
 
 

@@ -147,7 +147,9 @@ def _line(chart: Chart, line: Line) -> Markup:
     x, y = _x(chart, series.steps), _y(chart, np.nan_to_num(series.values, posinf=0, neginf=0))
     y = np.where(np.isfinite(series.values), y, np.nan)
     if line.style == "dots":  # a path of zero-length strokes with round caps: one element
-        data = "".join(f"{polyline(x[i : i + 1], y[i : i + 1])}h0" for i in range(len(x)) if y[i] == y[i])
+        data = "".join(
+            f"{polyline(x[i : i + 1], y[i : i + 1])}h0" for i in range(len(x)) if y[i] == y[i]
+        )
         return element("path", class_="dots", d=data)
     data = polyline(x, y)
     if len(x) == 1:
@@ -164,7 +166,14 @@ def _non_finite(chart: Chart, subjects: Sequence[Series]) -> list[Markup]:
         start = float(_x(chart, first))
         end = WIDTH - RIGHT if stop is None else float(_x(chart, stop))
         marks.append(
-            element("rect", class_="gone", x=start, y=TOP, width=max(end - start, 1.5), height=HEIGHT - TOP - BOTTOM)
+            element(
+                "rect",
+                class_="gone",
+                x=start,
+                y=TOP,
+                width=max(end - start, 1.5),
+                height=HEIGHT - TOP - BOTTOM,
+            )
         )
     if spans:
         first, _, kind = spans[0]
@@ -199,7 +208,9 @@ def _alarms(chart: Chart) -> list[Markup]:
         text = f"first alarm, {whole(min(chart.alarms))}"
         on_left = first > LEFT + 0.6 * (WIDTH - LEFT - RIGHT)
         kind = "warn end" if on_left else "warn"
-        marks.append(element("text", text, class_=kind, x=first + (4 if on_left else -4), y=TOP - 12))
+        marks.append(
+            element("text", text, class_=kind, x=first + (4 if on_left else -4), y=TOP - 12)
+        )
     return marks
 
 

@@ -85,7 +85,9 @@ def render(runs: Sequence[Run]) -> str:
         element("style", Markup(CSS)),
     ]
     columns = f"--columns:{min(len(runs), 3)}"
-    page = element("html", element("head", *head), element("body", *content, style=columns), lang="en")
+    page = element(
+        "html", element("head", *head), element("body", *content, style=columns), lang="en"
+    )
     return f"<!DOCTYPE html>\n{page}\n"
 
 

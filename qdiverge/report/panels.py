@@ -269,6 +269,4 @@ def _in_words(series: Series) -> str:
     finite = series.values[np.isfinite(series.values)]
     if not finite.size:
         return "no finite value"
-    return (
-        f"from {finite[0]:.3g} to {finite[-1]:.3g}, between {finite.min():.3g} and {finite.max():.3g}"
-    )
+    return f"from {finite[0]:.3g} to {finite[-1]:.3g}, between {finite.min():.3g} and {finite.max():.3g}"

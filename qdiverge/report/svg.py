@@ -32,9 +32,7 @@ def element(tag: str, /, *children: str, **attributes: object) -> Markup:
 
 def join(children: "list[str] | list[Markup] | tuple[str, ...]") -> Markup:
     """Return the children in a row, escaping those that are no markup."""
-    return Markup(
-        "".join(c if isinstance(c, Markup) else escape(c, quote=False) for c in children)
-    )
+    return Markup("".join(c if isinstance(c, Markup) else escape(c, quote=False) for c in children))
 
 
 def drawing(title: str, width: float, height: float, *children: str) -> Markup:
@@ -67,8 +65,10 @@ def polyline(x: np.ndarray, y: np.ndarray) -> str:
 
 def _short(value: float) -> str:
     """One decimal, a tenth of a pixel, and no trailing zero."""
-    return f"{value:.1f}".removesuffix(".0").replace("-0", "0", 1) if value == 0 else (
-        f"{value:.1f}".removesuffix(".0")
+    return (
+        f"{value:.1f}".removesuffix(".0").replace("-0", "0", 1)
+        if value == 0
+        else (f"{value:.1f}".removesuffix(".0"))
     )
 
 

@@ -107,7 +107,9 @@ def compare(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> str:
     if len(fell) == 1 and warned:
         outcome = f"{outcome[:-1]}, {whole(warned[0])} {unit} after its first alarm."
     elif warned:
-        outcome += f" {len(warned)} of them had been warned, by {whole(min(warned))} {unit} or more."
+        outcome += (
+            f" {len(warned)} of them had been warned, by {whole(min(warned))} {unit} or more."
+        )
     return f"{outcome} {_differences(runs)}"
 
 
@@ -186,7 +188,9 @@ def _size(run: Run, largest: float, bound_step: int | None, non_finite_step: int
         if np.isfinite(series.values[-1]) and series.values[-1] <= bound:
             parts += f"; at the end it was back within it, at {human(series.values[-1])}"
     if non_finite_step is not None:
-        parts += f". From {whole(non_finite_step)} {unit} on there were values that are no finite number"
+        parts += (
+            f". From {whole(non_finite_step)} {unit} on there were values that are no finite number"
+        )
     return parts + "."
 
 
@@ -205,7 +209,11 @@ def _warning(run: Run, alarm_step: int | None, lead: int | None, passed: bool) -
     rules = Counter(alarm.rule.replace("_", " ") for alarm in run.alarms)
     if len(run.alarms) > 1:
         text += f"; {len(run.alarms)} alarms in all"
-        text += f" ({', '.join(f'{n} × {rule}' for rule, n in rules.most_common())})" if len(rules) > 1 else ""
+        text += (
+            f" ({', '.join(f'{n} × {rule}' for rule, n in rules.most_common())})"
+            if len(rules) > 1
+            else ""
+        )
     return text + "."
 
 
