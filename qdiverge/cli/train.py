@@ -45,7 +45,6 @@ def main(arguments: Sequence[str]) -> int:
             remedy="Try: qdiverge train dqn --env ALE/Pong-v5 --out runs/pong",
         )
     options = tyro.cli(TrainDQN, prog="qdiverge train dqn", args=translate_flags(arguments[1:]))
-    monitor_options = {} if options.on_alarm == "log" else {"on_alarm": options.on_alarm}
     try:
         result = train_watched(
             options.config,
@@ -54,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
             every=options.every,
             cost=options.cost,
             max_overhead=options.max_overhead,
-            **monitor_options,
+            stop_on_alarm=options.on_alarm == "stop",
         )
     finally:
         if (options.out / "events.jsonl").exists():

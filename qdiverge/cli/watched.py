@@ -8,10 +8,14 @@ from typing import Any
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import EpisodeEnd, Progress, RunEnd, Trainer, UpdateRecord
 from qdiverge.cli.live import Live
-from qdiverge.monitor import Monitor, attach
+from qdiverge.errors import DivergenceError
+from qdiverge.monitor import Loss, Monitor, attach
 from qdiverge.runs import RunLog
 
-LOSSES = {"huber": "huber", "mse": "half_squared"}  # the agent's loss → the monitor's, see td_loss
+LOSSES: dict[str, Loss] = {
+    "huber": "huber",
+    "mse": "half_squared",
+}  # the agent's loss → the monitor's, see td_loss
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ def train_watched(
     *,
     seconds: float | None = None,
     stop_beyond_bound: float | None = None,
+    stop_on_alarm: bool = False,
     log_period: int = 25,
     **monitor_options: Any,
 ) -> Watched:
@@ -47,11 +52,12 @@ def train_watched(
         out: A new run folder.
         seconds: Wall-clock limit; None: until ``config.total_steps``.
         stop_beyond_bound: End once max|Q| exceeds the soft-divergence bound this many times over.
+        stop_on_alarm: Raise at the first alarm.
         log_period: Updates between log lines of the learner.
         monitor_options: For :func:`qdiverge.attach`.
 
     Raises:
-        DivergenceError: an alarm fired and ``on_alarm="stop"``.
+        DivergenceError: an alarm fired and ``stop_on_alarm``.
     """
     trainer = Trainer(config, deadline_seconds=seconds, log_period=log_period)
     try:
@@ -70,7 +76,8 @@ def train_watched(
             loss=LOSSES[config.loss],
             out=log,
             clock=lambda: trainer.agent_step,
-            **({"on_alarm": live.alarm} | monitor_options),
+            on_alarm="stop" if stop_on_alarm else live.alarm,
+            **monitor_options,
         )
         trainer.transform_batch = monitor.batch
         end = None
@@ -83,6 +90,9 @@ def train_watched(
                 elif stop_beyond_bound is not None and _is_beyond(monitor, stop_beyond_bound):
                     break
             status = "diverged" if end and end.reason == "divergence" else "finished"
+        except DivergenceError:
+            status = "alarm"
+            raise
         finally:
             trainer.close()
             monitor.close(status)

@@ -3,5 +3,6 @@
 from qdiverge.monitor.alarms import AlarmEvent
 from qdiverge.monitor.attach import attach
 from qdiverge.monitor.monitor import Monitor
+from qdiverge.monitor.options import Loss
 
-__all__ = ["AlarmEvent", "Monitor", "attach"]
+__all__ = ["AlarmEvent", "Loss", "Monitor", "attach"]
