@@ -38,3 +38,7 @@ class RunFolderError(QDivergeError, ValueError):
 
 class MissingExtraError(QDivergeError, ImportError):
     """An optional dependency that is not installed; the message names the extra."""
+
+
+class DivergenceError(QDivergeError, RuntimeError):
+    """A training run that an alarm stopped, because it was asked to."""

@@ -1,0 +1,64 @@
+"""How the behaviour policy departs from the greedy one."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qdiverge.errors import InvalidValueError
+
+
+def linear_schedule(step: int, start: float, end: float, duration: int) -> float:
+    """From ``start`` to ``end`` in a straight line, constant afterwards.
+
+        ε_t = start + min(t / duration, 1) (end − start)
+
+    Source: Mnih et al. (2015), Methods: Training details.
+
+    Args:
+        step: t ≥ 0.
+        start: Value at step 0.
+        end: Value from step ``duration`` on.
+        duration: Steps; 0 gives ``end`` at once.
+
+    Returns:
+        ε_t.
+
+    >>> [linear_schedule(t, 1.0, 0.1, 100) for t in (0, 50, 1000)]
+    [1.0, 0.55, 0.1]
+    """
+    if duration <= 0:
+        return end
+    return start + min(step / duration, 1.0) * (end - start)
+
+
+class EpsilonGreedy:
+    """A uniform action with probability ε, the greedy one otherwise; draws from its own generator.
+
+    Args:
+        num_actions: A.
+        seed: int or SeedSequence.
+
+    >>> policy = EpsilonGreedy(num_actions=6, seed=0)
+    >>> policy.explore(num_envs=3, epsilon=0.0).tolist()  # -1: act greedily
+    [-1, -1, -1]
+    """
+
+    def __init__(self, num_actions: int, seed: int | np.random.SeedSequence) -> None:
+        if num_actions < 1:
+            raise InvalidValueError("num_actions must be at least 1", got=num_actions)
+        self.num_actions = num_actions
+        self._rng = np.random.default_rng(seed)
+
+    def explore(self, num_envs: int, epsilon: float) -> NDArray[np.int64]:
+        """Decide for each environment, before any network is asked.
+
+        Args:
+            num_envs: E.
+            epsilon: ε in [0, 1].
+
+        Returns:
+            integers [E]: a random action, or -1 where the greedy action is to be taken. What
+            is drawn from the generator does not depend on ε.
+        """
+        is_random = self._rng.random(num_envs) < epsilon
+        actions = self._rng.integers(self.num_actions, size=num_envs)
+        return np.where(is_random, actions, -1)

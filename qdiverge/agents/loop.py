@@ -1,0 +1,291 @@
+"""The run loop: a generator of records that knows nothing of who reads them.
+
+One turn of the loop moves E environments by one agent step each, with the emulator at work while
+the learner is:
+
+    act on s → let the emulators begin → the updates now due → wait for s', r, d → into the replay
+
+The updates due are one for every ``train_period`` agent steps taken so far, as if the E steps of a
+turn had been taken one after another. Nothing here depends on which of the two is faster, so a run
+is a function of its configuration.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from qdiverge.agents.config import DQNConfig, check_integer
+from qdiverge.agents.dqn import DQN, Update
+from qdiverge.agents.environments import make_atari
+from qdiverge.agents.exploration import EpsilonGreedy, linear_schedule
+from qdiverge.agents.networks import NatureNetwork
+from qdiverge.agents.replay import FrameReplay
+from qdiverge.checks import check_positive
+from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.errors import InvalidValueError
+
+
+@dataclass(frozen=True)
+class EpisodeEnd:
+    """An episode has ended.
+
+    Args:
+        step: Agent steps taken in the run so far, all environments together.
+        score: Sum of its raw rewards.
+        length: Its agent steps.
+        frames: Its emulator frames.
+        terminated: False where the frame limit cut it short.
+    """
+
+    step: int
+    score: float
+    length: int
+    frames: int
+    terminated: bool
+
+
+@dataclass(frozen=True)
+class UpdateRecord:
+    """Every ``log_period``-th update.
+
+    Args:
+        step: Agent steps taken so far.
+        update: Number of the update, from 1.
+        loss: Mean loss of its batch.
+        q_mean: Mean of Q(s_i, a_i) over its batch.
+        q_max: Largest Q(s_i, a) of its batch.
+        td_abs_mean: Mean |δ|.
+        epsilon: ε at this step.
+        steps_per_second: Agent steps a second since the last such record.
+    """
+
+    step: int
+    update: int
+    loss: float
+    q_mean: float
+    q_max: float
+    td_abs_mean: float
+    epsilon: float
+    steps_per_second: float
+
+
+@dataclass(frozen=True)
+class RunEnd:
+    """The last record of a run.
+
+    Args:
+        step: Agent steps taken.
+        update: Updates made.
+        reason: ``"total_steps"``, ``"deadline"`` or ``"divergence"``.
+        detail: A sentence saying so.
+    """
+
+    step: int
+    update: int
+    reason: str
+    detail: str
+
+
+Progress = EpisodeEnd | UpdateRecord | RunEnd
+
+
+class Trainer:
+    """A DQN run on an Atari game, made here and carried out by iterating over ``run``.
+
+    Attributes:
+        q_network: The network that learns.
+        target_network: Its delayed copy; None where the configuration has none.
+        optimizer: Its optimiser.
+        agent_step: Agent steps taken so far, all environments together.
+        num_updates: Updates made so far.
+
+    Args:
+        config: The numbers.
+        transform_batch: Called with every batch before its update, rewards clipped as the learner
+            sees them; what it returns is learnt from.
+        deadline_seconds: Wall-clock time after which ``run`` ends.
+        log_period: Updates between two records of them.
+
+    Raises:
+        InvalidValueError: the game is unknown, or the replay does not fit in memory.
+        MissingExtraError: ale-py is not installed.
+    """
+
+    def __init__(
+        self,
+        config: DQNConfig,
+        *,
+        transform_batch: Callable[[Transitions], Transitions] | None = None,
+        deadline_seconds: float | None = None,
+        log_period: int = 100,
+    ) -> None:
+        self.config = config
+        self.transform_batch = transform_batch
+        if deadline_seconds is not None:
+            check_positive("deadline_seconds", deadline_seconds)
+        self.deadline_seconds = deadline_seconds
+        self.log_period = check_integer("log_period", log_period, 1)
+        games, weights, exploration, sampling = np.random.SeedSequence(config.seed).spawn(4)
+        self.environments = make_atari(
+            config.environment,
+            config.num_envs,
+            int(games.generate_state(1)[0]),
+            repeat_action_probability=config.repeat_action_probability,
+            max_episode_frames=config.max_episode_frames,
+            noop_max=config.noop_max,
+        )
+        num_actions = self.environments.num_actions
+        self.replay = FrameReplay(config.buffer_size, config.num_envs, sampling)
+        self.policy = EpsilonGreedy(num_actions, exploration)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(weights.generate_state(1)[0]))
+            network = NatureNetwork(num_actions)
+        self.agent = DQN(network.to(memory_format=torch.channels_last), config)
+        self.q_network = self.agent.q_network
+        self.target_network = self.agent.target_network
+        self.optimizer = self.agent.optimizer
+        self.agent_step = 0
+        self.num_updates = 0
+        self._has_run = False
+
+    @property
+    def epsilon(self) -> float:
+        """ε now; 1 while ``learning_starts`` has not been reached."""
+        config = self.config
+        if self.agent_step < config.learning_starts:
+            return 1.0
+        return linear_schedule(
+            self.agent_step, config.epsilon_start, config.epsilon_end, config.exploration_steps
+        )
+
+    def run(self) -> Iterator[Progress]:
+        """Train, yielding a record of whatever happens; the last one is a :class:`RunEnd`.
+
+        Leaving the loop early, closing the generator or Ctrl-C stops the emulators and gives
+        PyTorch its thread count back. A loss that is NaN or infinite ends the run as a result, the
+        weights left as they were before that update; large finite values go on.
+
+        Yields:
+            EpisodeEnd, UpdateRecord, and at last RunEnd.
+
+        Raises:
+            InvalidValueError: it has run before.
+        """
+        if self._has_run:
+            raise InvalidValueError(
+                "a Trainer runs once", got="a second run()", remedy="Make a new Trainer."
+            )
+        self._has_run = True
+        threads = torch.get_num_threads()
+        if self.config.torch_threads is not None:
+            torch.set_num_threads(self.config.torch_threads)
+        try:
+            yield from self._turns()
+        finally:
+            torch.set_num_threads(threads)
+            self.close()
+
+    def close(self) -> None:
+        """Stop the emulators; ``run`` does so itself."""
+        self.environments.close()
+
+    def _turns(self) -> Iterator[Progress]:
+        start = time.monotonic()
+        self._logged_at, self._logged_step = start, 0
+        observations = self.environments.reset()
+        self.replay.begin(observations[:, -1])
+        steps_learnt = 0  # agent steps whose updates have been made
+        reason = ""
+        while True:
+            if self.agent_step >= self.config.total_steps:
+                reason = "total_steps"
+            elif self.deadline_seconds and time.monotonic() - start >= self.deadline_seconds:
+                reason = "deadline"
+            else:
+                actions = self._actions(observations)
+                self.environments.send(actions)
+            for step in range(steps_learnt + 1, self.agent_step + 1):
+                update = self._learn(step)
+                if update is not None and not update.is_finite:
+                    yield self._end("divergence", f"its loss is {update.loss}")
+                    return
+                if update is not None and self.num_updates % self.log_period == 0:
+                    yield self._record(update)
+            steps_learnt = self.agent_step
+            if reason:
+                yield self._end(reason, "all went well")
+                return
+            observations = yield from self._experience(actions)
+
+    def _actions(self, observations: NDArray[np.uint8]) -> NDArray[np.int64]:
+        actions = self.policy.explore(len(observations), self.epsilon)
+        greedy = actions < 0
+        if greedy.any():
+            actions[greedy] = self.agent.act(observations[greedy])
+        return actions
+
+    def _learn(self, step: int) -> Update | None:
+        """What is due once ``step`` agent steps have been taken: an update, a copy, or nothing."""
+        config = self.config
+        update = None
+        if step > config.learning_starts and step % config.train_period == 0:
+            batch = self.replay.sample(config.batch_size)
+            if config.clip_rewards:
+                batch = dataclasses.replace(batch, rewards=batch.rewards.clamp(-1.0, 1.0))
+            if self.transform_batch is not None:
+                batch = self.transform_batch(batch)
+            self.num_updates += 1
+            update = self.agent.update(batch)
+        if step % config.target_period == 0:
+            self.agent.sync_target()
+        return update
+
+    def _experience(
+        self, actions: NDArray[np.int64]
+    ) -> Generator[EpisodeEnd, None, NDArray[np.uint8]]:
+        """Wait for the emulators, store the step, report the episodes; the next observations."""
+        step = self.environments.recv()
+        no_bootstrap = step.terminated
+        if self.config.terminal_on_life_loss:
+            no_bootstrap = no_bootstrap | step.life_lost
+        self.replay.append(
+            actions=actions,
+            rewards=step.rewards,
+            terminated=no_bootstrap,
+            next_frames=step.next_observations[:, -1],
+            ended=step.ended,
+            first_frames=step.observations[:, -1],
+        )
+        self.agent_step += len(actions)
+        for episode in step.episodes:
+            yield EpisodeEnd(
+                step=self.agent_step,
+                score=episode.score,
+                length=episode.length,
+                frames=episode.frames,
+                terminated=episode.terminated,
+            )
+        return step.observations
+
+    def _record(self, update: Update) -> UpdateRecord:
+        now = time.monotonic()
+        steps, seconds = self.agent_step - self._logged_step, now - self._logged_at
+        self._logged_at, self._logged_step = now, self.agent_step
+        return UpdateRecord(
+            step=self.agent_step,
+            update=self.num_updates,
+            loss=update.loss,
+            q_mean=update.q_mean,
+            q_max=update.q_max,
+            td_abs_mean=update.td_abs_mean,
+            epsilon=self.epsilon,
+            steps_per_second=steps / max(seconds, 1e-9),
+        )
+
+    def _end(self, reason: str, detail: str) -> RunEnd:
+        return RunEnd(self.agent_step, self.num_updates, reason, detail)

@@ -1,0 +1,5 @@
+"""The ``qdiverge`` command."""
+
+from qdiverge.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,79 @@
+"""``qdiverge demo``: an ordinary run and one set up to diverge, both real, side by side."""
+
+import datetime
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from qdiverge.agents.config import DQNConfig
+from qdiverge.checks import check_positive
+from qdiverge.cli.watched import train_watched
+from qdiverge.errors import RunFolderError
+from qdiverge.report import write_report
+
+ORDINARY = DQNConfig(
+    environment="ALE/Pong-v5",
+    total_steps=1_000_000,  # agent steps; the time ends the run first
+    buffer_size=50_000,  # transitions
+    learning_starts=1_000,  # agent steps
+    exploration_steps=20_000,  # agent steps
+    torch_threads=min(2, os.cpu_count() or 1),
+)
+# No target network, and a step far too large: two of the three usual safeguards removed.
+DIVERGING = replace(ORDINARY, use_target_network=False, learning_rate=3e-3)
+ORDINARY_SHARE = 0.75  # of the time; the other run ends by itself soon after it diverged
+BEYOND = 3.0  # the diverging run ends when max|Q| is this many times the bound
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Train a DQN on Atari Pong twice, watched: as usual, and set up to diverge.
+
+    The second run has no target network and too large a step; its monitor raises an alarm before
+    the values pass what any policy can earn. Both end side by side in one report.html.
+    """
+
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """A new folder for the two runs; by default runs/demo-DATE-TIME."""
+    seconds: float = 210.0
+    """Wall-clock time of the two runs together."""
+    seed: int = 1
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; see :func:`qdiverge.cli.main`."""
+    options = tyro.cli(Demo, prog="qdiverge demo", args=list(arguments))
+    check_positive("seconds", options.seconds)
+    folder = options.out or Path("runs") / f"demo-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    runs = {
+        "ordinary": (replace(ORDINARY, seed=options.seed), ORDINARY_SHARE),
+        "diverging": (replace(DIVERGING, seed=options.seed), 1 - ORDINARY_SHARE),
+    }
+    for name in runs:
+        if (folder / name / "run.json").exists():
+            raise RunFolderError(
+                "a folder without a run was expected",
+                got=f"{folder / name}, which holds one",
+                remedy="Choose another --out, or delete that folder.",
+            )
+    print(f"Two real runs on Pong, about {options.seconds:.0f} s together, in {folder}")
+    try:
+        for name, (config, share) in runs.items():
+            result = train_watched(
+                config,
+                folder / name,
+                seconds=share * options.seconds,
+                stop_beyond_bound=BEYOND,
+                every=10,
+                max_overhead=0.15,
+            )
+            print(f"{name}: {result.verdict}")
+    finally:
+        made = [folder / name for name in runs if (folder / name / "events.jsonl").exists()]
+        page = write_report(made, folder / "report.html") if made else None
+    print(f"\nThe report, also for a browser: {page}")
+    return 0

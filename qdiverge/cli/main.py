@@ -1,0 +1,77 @@
+"""Find the command, run it, and turn what goes wrong into one line and an exit status."""
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+
+from qdiverge.errors import DivergenceError, MissingExtraError, QDivergeError
+
+# name → (module, what it does); a module is imported only when its command is called.
+COMMANDS = {
+    "demo": ("qdiverge.cli.demo", "train on Pong for a few minutes, watched; ends with a report"),
+    "train": ("qdiverge.cli.train", "train an agent with the diagnostics attached"),
+    "report": ("qdiverge.cli.report", "write one self-contained report.html for one or more runs"),
+}
+OK, FAILED, BAD_USAGE, DIVERGED = 0, 1, 2, 3
+
+USAGE = """\
+usage: qdiverge COMMAND [options]
+
+See deep Q-learning diverge before it does.
+
+commands:
+{commands}
+
+`qdiverge COMMAND -h` shows the options of each.
+exit status: 0 done, 2 bad usage, 3 stopped by a divergence alarm, 1 anything else
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status.
+
+    Args:
+        arguments: What follows ``qdiverge`` on the command line; None: ``sys.argv``.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage(), end="")
+        return OK if arguments else BAD_USAGE
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"qdiverge {version('qdiverge')}")
+        return OK
+    name, *rest = arguments
+    if name not in COMMANDS:
+        return _fail(BAD_USAGE, f"there is no command {name!r}.{_suggest(name)} Try: qdiverge -h")
+    try:
+        command = importlib.import_module(COMMANDS[name][0])
+        return int(command.main(rest))
+    except DivergenceError as error:
+        return _fail(DIVERGED, str(error))
+    except (QDivergeError, MissingExtraError) as error:
+        return _fail(BAD_USAGE, str(error))
+    except KeyboardInterrupt:
+        return _fail(FAILED, "stopped by Ctrl-C; all that was logged is kept.")
+    except OSError as error:
+        return _fail(
+            FAILED, f"{error.strerror}: {error.filename}" if error.filename else str(error)
+        )
+
+
+def usage() -> str:
+    """Return the help of the command itself."""
+    commands = "\n".join(f"  {name:8} {text}" for name, (_, text) in COMMANDS.items())
+    return USAGE.format(commands=commands)
+
+
+def _suggest(name: str) -> str:
+    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def _fail(status: int, message: str) -> int:
+    print(f"qdiverge: {message}", file=sys.stderr)
+    return status

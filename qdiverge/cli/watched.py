@@ -1,0 +1,125 @@
+"""Train an agent with a monitor attached: here the two meet, and nowhere else."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.loop import EpisodeEnd, Progress, RunEnd, Trainer, UpdateRecord
+from qdiverge.cli.live import Live
+from qdiverge.errors import DivergenceError
+from qdiverge.monitor import Loss, Monitor, attach
+from qdiverge.runs import RunLog
+
+LOSSES: dict[str, Loss] = {
+    "huber": "huber",
+    "mse": "half_squared",
+}  # the agent's loss → the monitor's, see td_loss
+
+
+@dataclass(frozen=True)
+class Watched:
+    """How a watched run ended.
+
+    Attributes:
+        end: The trainer's last record; None where an alarm or Ctrl-C stopped it.
+        folder: The run folder.
+        verdict: The monitor's last word.
+        num_alarms: How many rules fired.
+    """
+
+    end: RunEnd | None
+    folder: Path
+    verdict: str
+    num_alarms: int
+
+
+def train_watched(
+    config: DQNConfig,
+    out: Path,
+    *,
+    seconds: float | None = None,
+    stop_beyond_bound: float | None = None,
+    stop_on_alarm: bool = False,
+    log_period: int = 25,
+    **monitor_options: Any,
+) -> Watched:
+    """Train on an Atari game, logged and watched, with progress on the terminal.
+
+    Args:
+        config: The agent's numbers.
+        out: A new run folder.
+        seconds: Wall-clock limit; None: until ``config.total_steps``.
+        stop_beyond_bound: End once max|Q| exceeds the soft-divergence bound this many times over.
+        stop_on_alarm: Raise at the first alarm.
+        log_period: Updates between log lines of the learner.
+        monitor_options: For :func:`qdiverge.attach`.
+
+    Raises:
+        DivergenceError: an alarm fired and ``stop_on_alarm``.
+    """
+    trainer = Trainer(config, deadline_seconds=seconds, log_period=log_period)
+    try:
+        info = {"seed": config.seed, "device": "cpu", "environment": config.environment}
+        log = RunLog(out, dataclasses.asdict(config), step_unit="agent steps", info=info)
+    except BaseException:
+        trainer.close()
+        raise
+    status = "interrupted"
+    with Live(out.name, config.total_steps, seconds) as live:
+        monitor = attach(
+            trainer.q_network,
+            target=trainer.target_network,
+            optimizer=trainer.optimizer,
+            discount=config.discount,
+            loss=LOSSES[config.loss],
+            out=log,
+            clock=lambda: trainer.agent_step,
+            on_alarm="stop" if stop_on_alarm else live.alarm,
+            **monitor_options,
+        )
+        trainer.transform_batch = monitor.batch
+        end = None
+        try:
+            for record in trainer.run():
+                _write(log, record)
+                live.update(record, monitor)
+                if isinstance(record, RunEnd):
+                    end = record
+                elif stop_beyond_bound is not None and _is_beyond(monitor, stop_beyond_bound):
+                    break
+            status = "diverged" if end and end.reason == "divergence" else "finished"
+        except DivergenceError:
+            status = "alarm"
+            raise
+        finally:
+            trainer.close()
+            monitor.close(status)
+            log.close(status)
+    return Watched(end, out, monitor.verdict, len(monitor.alarms))
+
+
+def _write(log: RunLog, record: Progress) -> None:
+    """Log a record of the trainer under CleanRL's metric names."""
+    if isinstance(record, EpisodeEnd):
+        metrics = {
+            "charts/episodic_return": record.score,
+            "charts/episodic_length": record.length,  # agent steps
+        }
+    elif isinstance(record, UpdateRecord):
+        metrics = {
+            "losses/td_loss": record.loss,
+            "losses/q_values": record.q_mean,
+            "charts/epsilon": record.epsilon,
+            "charts/SPS": record.steps_per_second,
+        }
+    else:
+        return
+    log.metrics(record.step, metrics)
+
+
+def _is_beyond(monitor: Monitor, times: float) -> bool:
+    latest = monitor.latest
+    bound = latest.get("diverge/soft_divergence_bound", float("inf"))
+    return not latest.get("diverge/q_abs_max", 0.0) <= times * bound

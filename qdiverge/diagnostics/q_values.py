@@ -1,0 +1,84 @@
+"""The Q tracker: how large the values are, how spread, and how fast they grow."""
+
+import math
+from collections import deque
+from typing import ClassVar
+
+import numpy as np
+
+from qdiverge.checks import check_discount, check_positive
+from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
+from qdiverge.diagnostics.moment import Moment
+
+
+def soft_divergence_bound(discount: float, reward_bound: float = 1.0) -> float:
+    """Return the largest |Q| that any policy can earn: r_max / (1 − γ).
+
+    Values beyond it are a *soft divergence* (van Hasselt et al. 2018, arXiv:1812.02648, section 3,
+    with rewards clipped to ±1).
+
+    Args:
+        discount: γ in [0, 1]; at γ = 1 the bound is infinite.
+        reward_bound: r_max, the largest |reward|.
+
+    >>> round(soft_divergence_bound(0.99), 6)
+    100.0
+    """
+    check_discount(discount)
+    check_positive("reward_bound", reward_bound)
+    return math.inf if discount == 1 else reward_bound / (1 - discount)
+
+
+def growth_rate(updates: np.ndarray, magnitudes: np.ndarray) -> float:
+    """Return the slope of log max|Q| against updates, by least squares: e-folds per update.
+
+    Args:
+        updates: When it was measured, [T], increasing.
+        magnitudes: max|Q|, [T]; values that are zero or not finite are left out.
+
+    Returns:
+        The rate per update; NaN with fewer than two usable points.
+
+    >>> round(growth_rate(np.array([0, 10, 20]), np.array([1.0, 2.0, 4.0])), 6)  # ln 2 / 10
+    0.069315
+    """
+    usable = np.isfinite(magnitudes) & (magnitudes > 0)
+    t, y = updates[usable].astype(np.float64), np.log(magnitudes[usable])
+    if t.size < 2:
+        return math.nan
+    t = t - t.mean()
+    return float(t @ (y - y.mean()) / (t @ t))
+
+
+class QValues(Diagnostic):
+    """Max, mean, min and quantiles of Q over the batch, all actions, and the growth rate.
+
+    Args:
+        window: Over how many measurements the growth rate is fitted.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"q_all"})
+    cost: ClassVar[Cost] = "light"
+
+    def __init__(self, window: int = 10) -> None:
+        self._history: deque[tuple[int, float]] = deque(maxlen=window)
+
+    def measure(self, moment: Moment) -> dict[str, float]:
+        """Return ``diverge/q_…`` and ``diverge/soft_divergence_bound``."""
+        q = moment.q_all.double().flatten().cpu().numpy()
+        with np.errstate(invalid="ignore"):  # quantiles between infinities are NaN, as they should
+            p05, p50, p95 = np.quantile(q, [0.05, 0.5, 0.95])
+            metrics = {
+                "q_mean": q.mean(),
+                "q_max": q.max(),
+                "q_min": q.min(),
+                "q_abs_max": np.abs(q).max(),
+                "q_p05": p05,
+                "q_p50": p50,
+                "q_p95": p95,
+                "soft_divergence_bound": moment.bound,
+            }
+        self._history.append((moment.update, float(metrics["q_abs_max"])))
+        updates, magnitudes = np.array(self._history, dtype=np.float64).T
+        metrics["q_growth_rate"] = growth_rate(updates, magnitudes)
+        return {f"diverge/{name}": float(value) for name, value in metrics.items()}

@@ -1,0 +1,15 @@
+"""Every diagnostic that a monitor runs; one line each."""
+
+from qdiverge.diagnostics.contraction import Contraction
+from qdiverge.diagnostics.diagnostic import COSTS, Cost, Diagnostic, check_cost
+from qdiverge.diagnostics.q_values import QValues
+from qdiverge.diagnostics.td_errors import TargetLag, TDErrors
+
+REGISTRY: tuple[type[Diagnostic], ...] = (QValues, TDErrors, TargetLag, Contraction)
+
+
+def diagnostics_up_to(cost: Cost) -> list[Diagnostic]:
+    """Return a fresh instance of each diagnostic whose tier is at most ``cost``."""
+    check_cost(cost)
+    affordable = COSTS[: COSTS.index(cost) + 1]
+    return [kind() for kind in REGISTRY if kind.cost in affordable]

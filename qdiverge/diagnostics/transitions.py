@@ -1,0 +1,116 @@
+"""A batch of transitions (s, a, r, s', d), the one form in which diagnostics read data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from qdiverge.errors import InvalidTypeError, InvalidValueError
+
+# What other libraries call our five fields; the first spelling found is taken.
+SPELLINGS = {
+    "observations": ("observations", "observation", "obs", "states"),
+    "actions": ("actions", "action", "act"),
+    "rewards": ("rewards", "reward", "rew"),
+    "next_observations": ("next_observations", "next_observation", "obs_next", "next_obs"),
+    "terminated": ("terminated", "dones", "done"),
+}
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """N transitions.
+
+    Attributes:
+        observations: s, [N, ...], any dtype that the network takes.
+        actions: a, integer [N], or floating-point [N, k] for a critic.
+        rewards: r, [N].
+        next_observations: s', like ``observations``.
+        terminated: d, [N]: 1 where the episode ended in s' itself; 0 where a limit cut it off.
+    """
+
+    observations: Tensor
+    actions: Tensor
+    rewards: Tensor
+    next_observations: Tensor
+    terminated: Tensor
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, Tensor):
+                raise InvalidTypeError(f"{field.name} must be a tensor", got=type(value).__name__)
+        N = len(self)
+        if N == 0:
+            raise InvalidValueError("a batch needs one transition or more", got="an empty batch")
+        for field in fields(self):
+            shape = list(getattr(self, field.name).shape)
+            if shape[:1] != [N]:
+                raise InvalidValueError(f"{field.name} must have {N} rows", got=f"shape {shape}")
+        for name in ("rewards", "terminated"):
+            if getattr(self, name).ndim != 1:
+                shape = list(getattr(self, name).shape)
+                raise InvalidValueError(f"{name} must have shape [{N}]", got=shape)
+        if self.next_observations.shape != self.observations.shape:
+            raise InvalidValueError(
+                "next_observations must have the shape of observations",
+                got=f"{list(self.next_observations.shape)} beside {list(self.observations.shape)}",
+            )
+
+    def __len__(self) -> int:
+        return self.observations.shape[0] if self.observations.ndim else 0
+
+    def select(self, index: Tensor | slice) -> Self:
+        """Return the transitions at ``index``."""
+        return type(self)(*(getattr(self, field.name)[index] for field in fields(self)))
+
+    def clone(self) -> Self:
+        """Return a copy that shares no memory: what buffers reuse, this keeps."""
+        return type(self)(*(getattr(self, field.name).detach().clone() for field in fields(self)))
+
+    def join(self, other: Self) -> Self:
+        """Return these transitions followed by ``other``."""
+        return type(self)(
+            *(torch.cat([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self))
+        )
+
+
+def as_transitions(batch: Any) -> Transitions:
+    """Read a batch of any library: a mapping, or an object with the fields as attributes.
+
+    A column of shape [N, 1], as Stable-Baselines3 and CleanRL give it, is read as [N].
+
+    Raises:
+        InvalidTypeError: a field is found under none of its usual names.
+
+    >>> import torch
+    >>> s = torch.zeros(2, 3)
+    >>> batch = as_transitions(
+    ...     {"obs": s, "act": torch.tensor([[0], [1]]), "rew": torch.ones(2, 1),
+    ...      "obs_next": s, "done": torch.zeros(2, 1)})
+    >>> batch.actions, len(batch)
+    (tensor([0, 1]), 2)
+    """
+    if isinstance(batch, Transitions):
+        return batch
+    found = {name: _find(batch, name, spellings) for name, spellings in SPELLINGS.items()}
+    is_discrete = not found["actions"].is_floating_point()
+    for name in ("rewards", "terminated", *(("actions",) if is_discrete else ())):
+        if found[name].ndim == 2 and found[name].shape[1] == 1:
+            found[name] = found[name].squeeze(1)
+    return Transitions(**found)
+
+
+def _find(batch: Any, name: str, spellings: tuple[str, ...]) -> Tensor:
+    is_mapping = isinstance(batch, Mapping)
+    for spelling in spellings:
+        value = batch.get(spelling) if is_mapping else getattr(batch, spelling, None)
+        if value is not None:
+            return torch.as_tensor(value)
+    raise InvalidTypeError(
+        f"a batch with {name} was expected (also read: {', '.join(spellings[1:])})",
+        got=sorted(batch) if is_mapping else type(batch).__name__,
+        remedy="Pass a dict of these five, or qd.Transitions.",
+    )

@@ -1,0 +1,218 @@
+"""The network as a pure function of its parameters: the module itself is only ever read."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.overrides import TorchFunctionMode
+
+from qdiverge.errors import InvalidTypeError, InvalidValueError, UnsupportedNetworkError
+from qdiverge.kernel.pairs import Pairs
+
+WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+
+
+@dataclass(frozen=True)
+class Network:
+    """Q(x; θ) with θ an argument.
+
+    Attributes:
+        module: The module inside every wrapper (torch.compile, DataParallel).
+        prefix: What the wrappers put before its parameters' names.
+        params: Copies of the trainable parameters, by the module's own names; tied ones once.
+        frozen: Copies of the others.
+        buffers: The buffers, copied afresh for each forward.
+    """
+
+    module: nn.Module
+    prefix: str
+    params: dict[str, Tensor]
+    frozen: dict[str, Tensor]
+    buffers: dict[str, Tensor]
+    dtype: torch.dtype
+
+    def values(self, params: dict[str, Tensor], pairs: Pairs) -> Tensor:
+        """Return the differentiated outputs [N, A'] at ``pairs``."""
+        state = {**self.frozen, **{k: v.clone() for k, v in self.buffers.items()}, **params}
+        inputs = (pairs.observations, pairs.actions) if pairs.is_critic else (pairs.observations,)
+        return pairs.select(_check_values(functional_call(self.module, state, inputs), pairs))
+
+
+def unwrap(q_net: nn.Module) -> tuple[nn.Module, str]:
+    """Return the module inside torch.compile and DataParallel, and the prefix of its names."""
+    prefix = ""
+    while True:
+        if "_orig_mod" in q_net._modules:
+            q_net, prefix = q_net._modules["_orig_mod"], prefix + "_orig_mod."  # type: ignore[assignment]
+        elif isinstance(q_net, WRAPPERS):
+            q_net, prefix = q_net.module, prefix + "module."
+        else:
+            return q_net, prefix
+
+
+def read_network(q_net: nn.Module, dtype: torch.dtype | None = None) -> Network:
+    """Copy what a forward pass needs out of ``q_net``.
+
+    Raises:
+        InvalidTypeError: it is no module, or a parameter is not real floating point.
+        InvalidValueError: nothing is trainable, a parameter is not finite, or devices differ.
+    """
+    if not isinstance(q_net, nn.Module):
+        raise InvalidTypeError("q_net must be a torch.nn.Module", got=type(q_net).__name__)
+    module, prefix = unwrap(q_net)
+    named = dict(module.named_parameters())
+    for name, parameter in named.items():
+        if isinstance(parameter, nn.parameter.UninitializedParameter):
+            raise InvalidValueError(
+                "every parameter must be initialised",
+                got=f"{name}, which is lazy",
+                remedy="Run one forward pass first.",
+            )
+        if parameter.requires_grad and not parameter.is_floating_point():
+            raise InvalidTypeError(
+                "trainable parameters must be real floating point", got=f"{name}: {parameter.dtype}"
+            )
+    trainable = [name for name, parameter in named.items() if parameter.requires_grad]
+    if not trainable:
+        raise InvalidValueError(
+            "q_net must have a trainable parameter",
+            got="none with requires_grad",
+            remedy="The kernel of a frozen network is zero.",
+        )
+    devices = {p.device for p in named.values()}
+    if len(devices) > 1:
+        raise InvalidValueError(
+            "q_net's parameters must be on one device", got=sorted(map(str, devices))
+        )
+    copies = {name: _copy(parameter, dtype) for name, parameter in named.items()}
+    if not bool(torch.stack([torch.isfinite(copies[n]).all() for n in trainable]).all()):
+        bad = next(n for n in trainable if not bool(torch.isfinite(copies[n]).all()))
+        raise InvalidValueError(
+            "q_net's parameters must be finite",
+            got=f"NaN or infinity in {prefix + bad}",
+            remedy="The network has diverged already: load an earlier checkpoint.",
+        )
+    return Network(
+        module=module,
+        prefix=prefix,
+        params={name: copies[name] for name in trainable},
+        frozen={name: copy for name, copy in copies.items() if name not in set(trainable)},
+        buffers={name: _copy(buffer, dtype) for name, buffer in module.named_buffers()},
+        dtype=dtype or copies[trainable[0]].dtype,
+    )
+
+
+@contextlib.contextmanager
+def untouched(module: nn.Module, dtype: torch.dtype | None = None) -> Iterator[None]:
+    """Give a calculation its own modes, and put back whatever a forward pass may change.
+
+    Gradients on, autocast and inference mode off, compiled parts eager; afterwards the random
+    state and every attribute of every submodule (training flags, hooks, cached tensors) are as
+    before.
+    """
+    saved = [(m, dict(m.__dict__)) for m in module.modules()]
+    hooks = [(d, dict(d)) for _, attributes in saved for d in _registries(attributes)]
+    device = next((p.device for p in module.parameters()), torch.device("cpu"))
+    devices = [device] if device.type == "cuda" else []
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=devices))
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(torch.autocast(device.type, enabled=False))
+        if _has_compiled_parts(module):
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        if dtype is not None:
+            stack.enter_context(_CastTo(dtype))
+        try:
+            yield
+        finally:
+            for registry, content in hooks:
+                if list(map(id, registry.values())) != list(map(id, content.values())):
+                    registry.clear()
+                    registry.update(content)
+            for m, attributes in saved:
+                _restore(m, attributes)
+
+
+class _CastTo(TorchFunctionMode):
+    """Let a network's own casts to float32 (as in ``frames.float() / 255``) go to ``dtype``."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+
+    def __enter__(self) -> _CastTo:
+        self._default = torch.get_default_dtype()
+        torch.set_default_dtype(self.dtype)
+        super().__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        super().__exit__(*exception)
+        torch.set_default_dtype(self._default)
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        kwargs = dict(kwargs or {})
+        if func is torch.Tensor.float:
+            return args[0].to(self.dtype)
+        if func in (torch.Tensor.to, torch.Tensor.type):
+            args = tuple(self.dtype if a is torch.float32 else a for a in args)
+        if kwargs.get("dtype") is torch.float32:
+            kwargs["dtype"] = self.dtype
+        return func(*args, **kwargs)
+
+
+def _copy(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
+    copy = tensor.detach().clone()
+    return copy.to(dtype) if dtype is not None and copy.is_floating_point() else copy
+
+
+def _registries(attributes: dict) -> list[dict]:
+    """Return the dicts of a module that hold its parameters, buffers, children and hooks."""
+    return [v for k, v in attributes.items() if k.startswith("_") and isinstance(v, dict)]
+
+
+def _restore(module: nn.Module, attributes: dict) -> None:
+    now = module.__dict__
+    for key in [k for k in now if k not in attributes]:
+        del now[key]
+    for key, value in attributes.items():
+        if now.get(key) is not value:
+            now[key] = value
+
+
+def _has_compiled_parts(module: nn.Module) -> bool:
+    if "torch._dynamo" not in sys.modules:
+        return False
+    return any(
+        "_orig_mod" in m._modules or m._compiled_call_impl is not None for m in module.modules()
+    )
+
+
+def _check_values(values: object, pairs: Pairs) -> Tensor:
+    """Return the network's output when it is [N, A], or [N] or [N, 1] for a critic."""
+    num = len(pairs)
+    if not isinstance(values, Tensor):
+        raise UnsupportedNetworkError(
+            "q_net must return a tensor of Q-values",
+            got=type(values).__name__,
+            remedy="Wrap it in a module whose forward returns the Q-values alone.",
+        )
+    if pairs.is_critic:
+        if values.numel() != num or values.dim() > 2:
+            raise InvalidValueError(
+                f"a critic must return [{num}] or [{num}, 1]", got=list(values.shape)
+            )
+    elif values.dim() != 2 or values.shape[0] != num:
+        raise InvalidValueError(
+            f"q_net must return Q-values of shape [{num}, A]",
+            got=list(values.shape),
+            remedy="A critic needs floating-point actions [N, k].",
+        )
+    return values

@@ -1,0 +1,121 @@
+"""State-action pairs x = (s, a): what the kernel is evaluated at, checked before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qdiverge.errors import InvalidTypeError, InvalidValueError
+
+Actions = Tensor | np.ndarray | str
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """N observations with the actions that pick what is differentiated.
+
+    Attributes:
+        observations: [N, ...], any dtype the network takes.
+        actions: int64 [N] chooses one Q-value each; floating [N, k] goes into a critic; None takes
+            every action.
+    """
+
+    observations: Tensor
+    actions: Tensor | None
+
+    def __len__(self) -> int:
+        return self.observations.shape[0]
+
+    def __getitem__(self, rows: slice) -> Pairs:
+        return Pairs(self.observations[rows], None if self.actions is None else self.actions[rows])
+
+    @property
+    def is_critic(self) -> bool:
+        """Whether the actions are an input of the network."""
+        return self.actions is not None and self.actions.is_floating_point()
+
+    def select(self, values: Tensor) -> Tensor:
+        """Return the differentiated outputs [N, A'] of ``values``; A' is 1 unless all count."""
+        if self.actions is None:
+            return values
+        if self.is_critic:
+            return values.reshape(len(self), 1)
+        return values.gather(1, self.actions[:, None])
+
+
+def check_pairs(
+    observations: Tensor | np.ndarray,
+    actions: Actions,
+    *,
+    device: torch.device,
+    dtype: torch.dtype | None = None,
+) -> Pairs:
+    """Return the pairs, on the network's device, when both parts can be used.
+
+    Floating-point parts are cast to ``dtype`` where one is given.
+
+    Raises:
+        InvalidTypeError: a part is no tensor, or of a dtype that cannot be used.
+        InvalidValueError: a shape or device is wrong, the batch empty, or an entry not finite.
+    """
+    observations = _tensor("observations", observations, device, dtype)
+    if observations.dim() == 0 or observations.shape[0] == 0:
+        raise InvalidValueError(
+            "observations must have shape [N, ...] with N ≥ 1", got=list(observations.shape)
+        )
+    if isinstance(actions, str):
+        if actions != "all":
+            raise InvalidValueError('actions must be a tensor or "all"', got=repr(actions))
+        return Pairs(observations, None)
+    actions = _tensor("actions", actions, device, dtype)
+    num = observations.shape[0]
+    if actions.is_floating_point():
+        if actions.dim() != 2 or actions.shape[0] != num:
+            raise InvalidValueError(
+                f"floating-point actions of a critic must have shape [{num}, k]",
+                got=list(actions.shape),
+                remedy="For discrete actions pass integers: actions.long().",
+            )
+        return Pairs(observations, actions)
+    if actions.dtype == torch.bool:
+        raise InvalidTypeError("actions must be integers or floating point", got=actions.dtype)
+    if actions.shape != (num,):
+        raise InvalidValueError(
+            f"integer actions must have shape [{num}], one for each observation",
+            got=list(actions.shape),
+            remedy="From [N, 1], take actions.squeeze(1).",
+        )
+    return Pairs(observations, actions.long())
+
+
+def _tensor(
+    name: str, value: Tensor | np.ndarray, device: torch.device, dtype: torch.dtype | None
+) -> Tensor:
+    if isinstance(value, np.ndarray):
+        value = torch.from_numpy(np.ascontiguousarray(value)).to(device)
+    if not isinstance(value, Tensor):
+        raise InvalidTypeError(
+            f"{name} must be a tensor or a numpy array",
+            got=type(value).__name__,
+            remedy="torch.as_tensor makes one.",
+        )
+    if value.is_complex() or value.is_sparse:
+        raise InvalidTypeError(f"{name} must be a dense real tensor", got=value.dtype)
+    if value.device != device:
+        raise InvalidValueError(
+            f"{name} must be on the network's device, {device}",
+            got=value.device,
+            remedy=f"Move it: {name}.to({str(device)!r}).",
+        )
+    value = value.detach().clone() if value.is_inference() else value.detach()
+    if value.is_floating_point():
+        if not bool(torch.isfinite(value).all()):
+            where = (~torch.isfinite(value)).nonzero()[0].tolist()
+            raise InvalidValueError(
+                f"{name} must be finite", got=f"{value[tuple(where)].item()} at {where}"
+            )
+        value = value if dtype is None else value.to(dtype)
+    return value

@@ -1,0 +1,86 @@
+"""Walk over K in tiles, holding the terms of one block of rows and one chunk of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from qdiverge.kernel.pairs import Pairs
+from qdiverge.kernel.terms import Term
+
+Extract = Callable[[Pairs], list[Term]]
+SMALLEST_TILE = 64  # samples: below this the halves of a symmetric tile are not split further
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The terms of consecutive samples ``rows`` of one side."""
+
+    rows: slice
+    terms: Sequence[Term]
+
+    def part(self, start: int, stop: int) -> Chunk:
+        """Return the part of the samples counted from this chunk's first."""
+        rows = slice(self.rows.start + start, self.rows.start + stop)
+        return Chunk(rows, [term.samples(slice(start, stop)) for term in self.terms])
+
+    def __len__(self) -> int:
+        return self.rows.stop - self.rows.start
+
+
+def chunks(extract: Extract, pairs: Pairs, size: int, rows: slice) -> Iterator[Chunk]:
+    """Yield the terms of ``rows`` in chunks whose borders do not depend on the block."""
+    for start in range(rows.start, rows.stop, size):
+        part = slice(start, min(start + size, rows.stop))
+        yield Chunk(part, extract(pairs[part]))
+
+
+def blocks(num: int, block_size: int) -> list[slice]:
+    """Return consecutive slices of at most ``block_size`` that cover ``num`` rows.
+
+    >>> blocks(5, 2)
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    return [slice(i, min(i + block_size, num)) for i in range(0, num, block_size)]
+
+
+def tiles(
+    extract: Extract, x: Pairs, y: Pairs | None, chunk_size: int, block_size: int
+) -> Iterator[tuple[Chunk, Chunk]]:
+    """Yield the pairs of chunks that make up K(X, Y); of K(X, X) those from the diagonal up."""
+    for rows in blocks(len(x), block_size):
+        block = list(chunks(extract, x, chunk_size, rows))
+        if y is None:
+            for i, left in enumerate(block):
+                yield from symmetric_tiles(left)
+                for right in block[i + 1 :]:
+                    yield left, right
+            columns = chunks(extract, x, chunk_size, slice(rows.stop, len(x)))
+        else:
+            columns = chunks(extract, y, chunk_size, slice(0, len(y)))
+        for right in columns:
+            for left in block:
+                yield left, right
+
+
+def symmetric_tiles(chunk: Chunk) -> Iterator[tuple[Chunk, Chunk]]:
+    """Yield a chunk's pairs with itself: halves of halves, so that half the work is skipped."""
+    num = len(chunk)
+    if num <= SMALLEST_TILE:
+        yield chunk, chunk
+        return
+    middle = SMALLEST_TILE * ((num // 2 + SMALLEST_TILE - 1) // SMALLEST_TILE)
+    upper, lower = chunk.part(0, middle), chunk.part(middle, num)
+    yield from symmetric_tiles(upper)
+    yield upper, lower
+    yield from symmetric_tiles(lower)
+
+
+def add_tile(out: Tensor, left: Chunk, right: Chunk) -> None:
+    """Add every term's Gram to a zeroed tile; one with itself becomes symmetric to the bit."""
+    for x, y in zip(left.terms, right.terms, strict=True):
+        x.add_gram(out, y)
+    if left is right:
+        out.copy_(out.triu() + out.triu(1).T)

@@ -1,0 +1,52 @@
+"""The settings of a monitor, checked before anything is touched."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from qdiverge.checks import check_discount, check_positive
+from qdiverge.diagnostics import Cost, check_cost
+from qdiverge.errors import InvalidValueError
+from qdiverge.monitor.alarms import AlarmEvent
+from qdiverge.monitor.schedule import check_share
+
+Loss = Literal["huber", "half_squared", "squared"]
+OnAlarm = Literal["log", "stop"] | Callable[[AlarmEvent], object]
+# The theory's loss is ½ Σ ρ_i δ_i²; torch's mse_loss has no ½, so its α is twice the optimiser's.
+STEP_FACTORS: dict[str, float] = {"huber": 1.0, "half_squared": 1.0, "squared": 2.0}
+
+
+@dataclass(frozen=True)
+class MonitorOptions:
+    """What :func:`qdiverge.attach` was asked for; see there for each one's meaning."""
+
+    discount: float = 0.99
+    every: int = 25  # updates
+    cost: Cost = "standard"
+    max_overhead: float | None = 0.05  # share of the run's own time
+    on_alarm: OnAlarm = "log"
+    loss: Loss = "huber"
+    reward_bound: float | None = None
+    probe_size: int = 64  # transitions
+    probe_refresh_period: int = 10_000  # updates
+
+    def __post_init__(self) -> None:
+        check_discount(self.discount)
+        check_positive("every", self.every)
+        check_positive("probe_size", self.probe_size)
+        check_positive("probe_refresh_period", self.probe_refresh_period)
+        if self.reward_bound is not None:
+            check_positive("reward_bound", self.reward_bound)
+        check_cost(self.cost)
+        check_share(self.max_overhead)
+        if self.loss not in STEP_FACTORS:
+            names = ", ".join(STEP_FACTORS)
+            raise InvalidValueError(f"loss must be one of {names}", got=repr(self.loss))
+        if not (callable(self.on_alarm) or self.on_alarm in ("log", "stop")):
+            raise InvalidValueError(
+                "on_alarm must be 'log', 'stop' or a callable", got=repr(self.on_alarm)
+            )
+
+    def step_size(self, learning_rate: float) -> float:
+        """Return α of the loss ½ Σ ρ_i δ_i² for an optimiser's learning rate."""
+        return STEP_FACTORS[self.loss] * learning_rate

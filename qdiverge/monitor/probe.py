@@ -1,0 +1,46 @@
+"""The probe batch: transitions that stay the same for a while, so that curves can be compared."""
+
+from qdiverge.checks import check_positive
+from qdiverge.diagnostics import Transitions
+
+
+class Probe:
+    """Collects the first transitions that it is shown, and starts anew on schedule.
+
+    The training data are copied, never sampled: no generator of the run is touched, and a buffer
+    that reuses its memory cannot change the probe. While a fresh probe fills, the old one serves.
+
+    Args:
+        size: How many transitions to hold.
+        refresh_period: After how many updates to collect anew.
+    """
+
+    def __init__(self, size: int, refresh_period: int) -> None:
+        check_positive("probe_size", size)
+        check_positive("refresh_period", refresh_period)
+        self.size, self.refresh_period = size, refresh_period
+        self.reward_bound = 0.0  # the largest |r| in any batch that was shown
+        self._held: Transitions | None = None
+        self._filling: Transitions | None = None
+        self._since = 0
+
+    @property
+    def batch(self) -> Transitions | None:
+        """The transitions to measure on; None before the first batch came."""
+        return self._held if self._held is not None else self._filling
+
+    def wants(self, update: int) -> bool:
+        """Whether the next batch should be copied."""
+        is_filling = self._held is None or self._filling is not None
+        return is_filling or update - self._since >= self.refresh_period
+
+    def show(self, batch: Transitions, update: int) -> None:
+        """Look at a training batch: note its largest |r|, and copy what is still missing."""
+        self.reward_bound = max(self.reward_bound, float(batch.rewards.detach().abs().max()))
+        if not self.wants(update):
+            return
+        missing = self.size - (len(self._filling) if self._filling is not None else 0)
+        piece = batch.select(slice(0, missing)).clone()
+        self._filling = piece if self._filling is None else self._filling.join(piece)
+        if len(self._filling) >= self.size:
+            self._held, self._filling, self._since = self._filling, None, update

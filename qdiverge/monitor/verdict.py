@@ -1,0 +1,28 @@
+"""One sentence on how a run stands, for a terminal line."""
+
+from collections.abc import Mapping, Sequence
+
+
+def verdict(latest: Mapping[str, float], alarms: Sequence[str]) -> str:
+    """Return the present state in words.
+
+    Args:
+        latest: The newest value of each metric.
+        alarms: The messages of the alarms that fired, oldest first.
+
+    >>> verdict({"diverge/q_abs_max": 0.5, "diverge/soft_divergence_bound": 100.0}, [])
+    'healthy: max|Q| 0.5 of at most 100'
+    """
+    if "diverge/q_abs_max" not in latest:
+        return "waiting for the first measurement"
+    parts = [
+        f"max|Q| {latest['diverge/q_abs_max']:.3g} of at most "
+        f"{latest['diverge/soft_divergence_bound']:.3g}"
+    ]
+    if "diverge/fraction_holding" in latest:
+        parts.append(
+            f"row condition holds in {latest['diverge/fraction_holding']:.0%} of rows "
+            f"(γ = 0: {latest['diverge/fraction_holding_regression']:.0%})"
+        )
+    state = f"ALARM: {alarms[-1]}" if alarms else "healthy"
+    return f"{state}{' Now ' if alarms else ': '}{'; '.join(parts)}"

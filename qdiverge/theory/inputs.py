@@ -1,0 +1,71 @@
+"""Checks of the matrices that every verdict takes: kernel, sampling weights, successors."""
+
+import torch
+from torch import Tensor
+
+from qdiverge.checks import check_distribution, check_finite
+from qdiverge.errors import InvalidValueError
+
+SCOPE = (
+    "Scope: linearised network, frozen kernel, these {n} pairs only. Read it beside the "
+    "linearisation error of the run itself."
+)
+
+
+def _symmetry_tolerance(dtype: torch.dtype) -> float:
+    """Return √ε of ``dtype``, at least 1e-5: float64 kernels are often cast up from float32."""
+    return max(1e-5, float(torch.finfo(dtype).eps) ** 0.5)
+
+
+def rounding(dtype: torch.dtype, size: int) -> float:
+    """Return the relative error allowed to a sum of ``size`` terms: 4 ε √size."""
+    return 4.0 * float(torch.finfo(dtype).eps) * max(size, 1) ** 0.5
+
+
+def check_kernel(K: Tensor) -> Tensor:
+    """Return the kernel, half precision raised to float32: square, finite, symmetric, K_ii ≥ 0.
+
+    Raises:
+        InvalidTypeError: it is no floating-point tensor.
+        InvalidValueError: it is empty, not square, not finite, not symmetric, or some K_ii < 0.
+    """
+    check_finite("K", K)
+    if K.ndim != 2 or K.shape[0] != K.shape[1] or K.shape[0] == 0:
+        raise InvalidValueError(
+            "K must be the square kernel [N, N] of a batch with N ≥ 1",
+            got=list(K.shape),
+            remedy="K = qd.NTK(q_net).kernel(observations, actions).",
+        )
+    tolerance, K = _symmetry_tolerance(K.dtype), raised(K)
+    scale = float(K.abs().max())
+    gap = (K - K.T).abs()
+    if float(gap.max()) > tolerance * scale:
+        i, j = divmod(int(gap.argmax()), K.shape[0])
+        raise InvalidValueError(
+            f"K must be symmetric to {tolerance:.1e} of its largest entry {scale:.3g}",
+            got=f"K[{i}, {j}] = {K[i, j].item():.6g} but K[{j}, {i}] = {K[j, i].item():.6g}, "
+            f"{float(gap.max()) / scale:.1e} of the largest entry",
+            remedy="Pass K = J M Jᵀ over one batch; for rounding alone, pass (K + K.T) / 2.",
+        )
+    least = float(K.diagonal().min())
+    if least < -tolerance * scale:
+        raise InvalidValueError(
+            "K must have K_ii ≥ 0, as J M Jᵀ has",
+            got=f"K[{int(K.diagonal().argmin())}, same] = {least:.6g}",
+            remedy="Check the preconditioner's sign: M must be positive.",
+        )
+    return K
+
+
+def check_rho(rho: Tensor | None, like: Tensor) -> Tensor:
+    """Return the sampling weights with the kernel's dtype and device; uniform for ``None``."""
+    size = like.shape[0]
+    if rho is None:
+        return torch.full((size,), 1.0 / size, dtype=like.dtype, device=like.device)
+    return check_distribution("rho", rho, size).to(like)
+
+
+def raised(tensor: Tensor) -> Tensor:
+    """Return ``tensor`` detached, in float32 where it is of half precision."""
+    is_half = tensor.dtype in (torch.float16, torch.bfloat16)
+    return tensor.detach().to(torch.float32) if is_half else tensor.detach()

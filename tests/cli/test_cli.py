@@ -1,0 +1,139 @@
+"""The commands as people call them: real Pong, real files, the promised exit statuses."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from qdiverge.cli import main
+from qdiverge.cli.flags import translate_flags
+from qdiverge.runs import load_run
+
+SHORT = [
+    *("--num-envs", "4", "--learning-starts", "200", "--buffer-size", "1000"),
+    *("--every", "5", "--max-overhead", "10"),
+]
+
+
+def train(out, *more):
+    return main(["train", "dqn", "--out", str(out), *SHORT, *more])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "short"
+    assert train(out, "--env", "ALE/Pong-v5", "--total-timesteps", "360", "--gamma=0.95") == 0
+    return out
+
+
+def test_a_run_is_logged_and_watched(trained):
+    run = load_run(trained)
+    assert run.info["status"] == "finished"
+    assert run.info["config"]["discount"] == 0.95
+    assert run.info["step_unit"] == "agent steps"
+    assert run.info["versions"]["torch"]
+    assert run.series["losses/td_loss"].steps[-1] <= 360
+    assert run.series["diverge/soft_divergence_bound"].values[0] == pytest.approx(20.0)
+    assert set(run.series["diverge/fraction_holding"].values) <= {i / 64 for i in range(65)}
+    assert (trained / "report.html").stat().st_size > 10_000
+
+
+def test_a_folder_that_holds_a_run_is_refused_and_kept(trained, capsys):
+    before = (trained / "events.jsonl").read_bytes()
+    assert train(trained, "--total-steps", "300") == 2
+    assert "holds one" in capsys.readouterr().err
+    assert (trained / "events.jsonl").read_bytes() == before
+
+
+def test_report_of_several_runs(trained, tmp_path, capsys):
+    page = tmp_path / "both.html"
+    assert main(["report", str(trained), str(trained), "--out", str(page)]) == 0
+    assert capsys.readouterr().out.strip() == str(page)
+    assert "<svg" in page.read_text()
+
+
+def test_an_alarm_can_stop_the_run_with_status_3(tmp_path, capsys):
+    diverging = ["--no-use-target-network", "--learning-rate", "0.01", "--total-steps", "2000"]
+    assert train(tmp_path / "run", *diverging, "--on-alarm", "stop") == 3
+    assert "max|Q|" in capsys.readouterr().err
+    run = load_run(tmp_path / "run")
+    assert run.alarms
+    assert run.info["status"] == "alarm"
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+def test_ctrl_c_keeps_what_was_logged(tmp_path):
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "qdiverge", "train", "dqn", "--out", str(out), *SHORT]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    events = out / "events.jsonl"
+    deadline = time.monotonic() + 60
+    while not (events.exists() and events.stat().st_size > 2000) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors.strip() == "qdiverge: stopped by Ctrl-C; all that was logged is kept."
+    run = load_run(out)
+    assert run.info["status"] == "interrupted"
+    assert run.series["diverge/q_abs_max"].values.size > 0
+    assert (out / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "Did you mean 'train'"),
+        (["train"], "qdiverge train dqn"),
+        (["train", "dpn"], "an agent was expected"),
+        (["train", "dqn", "--out", "x", "--env", "ALE/Pogn-v5"], "Pong"),
+        (["train", "dqn", "--out", "x", "--gamma", "1.5"], "discount must lie in"),
+        (["train", "dqn", "--out", "x", "--buffer-size", "100000000000"], "fit"),
+        (["report", "nowhere"], "run.json"),
+        (["demo", "--seconds", "-1"], "seconds must be"),
+    ],
+)
+def test_bad_usage_is_one_line_with_the_remedy_and_status_2(
+    arguments, message, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("qdiverge: ")
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_option_has_status_2(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["demo", "--secnods", "3"])
+    assert stop.value.code == 2
+    assert "--seconds" in capsys.readouterr().err
+
+
+def test_help_names_every_command(capsys):
+    assert main(["-h"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in ("demo", "train", "report"))
+    assert main(["--version"]) == 0
+    assert main([]) == 2
+
+
+def test_cleanrl_names_are_translated_and_values_left_alone():
+    ours = translate_flags(["--total_timesteps", "5", "--gamma=.9", "--out", "runs/gamma--x"])
+    assert ours == ["--total-steps", "5", "--discount=.9", "--out", "runs/gamma--x"]
+
+
+def test_the_demo_shows_both_runs_on_one_page(tmp_path, capsys):
+    out = tmp_path / "demo"
+    assert main(["demo", "--seconds", "20", "--out", str(out)]) == 0
+    last = capsys.readouterr().out.strip().splitlines()[-1]
+    assert last.endswith(str(out / "report.html"))
+    page = (out / "report.html").read_text()
+    assert "ordinary" in page
+    assert "diverging" in page
+    assert not load_run(out / "ordinary").alarms
+    assert main(["demo", "--out", str(out)]) == 2

@@ -1,0 +1,163 @@
+"""Diagnostics against hand computation, and what every registered one must leave as it was."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from qdiverge.diagnostics import REGISTRY, Moment, Transitions, growth_rate, soft_divergence_bound
+from qdiverge.diagnostics.q_values import QValues
+from qdiverge.diagnostics.quiet import quiet_values
+from qdiverge.diagnostics.td_errors import TargetLag, TDErrors
+
+
+def linear_network(weights):
+    """Q(s, ·) = W s with no bias."""
+    network = nn.Linear(len(weights[0]), len(weights), bias=False)
+    with torch.no_grad():
+        network.weight.copy_(torch.tensor(weights))
+    return network
+
+
+def moment(network, batch=None, target=None, discount=0.9, update=1):
+    batch = batch or Transitions(
+        observations=torch.tensor([[1.0, 0.0], [0.0, 1.0]]),
+        actions=torch.tensor([0, 1]),
+        rewards=torch.tensor([1.0, -1.0]),
+        next_observations=torch.tensor([[0.0, 1.0], [1.0, 0.0]]),
+        terminated=torch.tensor([False, True]),
+    )
+    return Moment(
+        q_network=network,
+        batch=batch,
+        discount=discount,
+        learning_rate=0.1,
+        update=update,
+        target=target,
+        optimizer=None,
+        bound=soft_divergence_bound(discount),
+    )
+
+
+def test_td_errors_by_hand():
+    # Q(s0, ·) = (2, 3), Q(s1, ·) = (5, 7); δ0 = 1 + .9·7 − 2, δ1 = −1 − 7 since s1 ends.
+    now = moment(linear_network([[2.0, 5.0], [3.0, 7.0]]))
+    torch.testing.assert_close(now.td_errors, torch.tensor([5.3, -8.0]))
+    metrics = TDErrors().measure(now)
+    assert metrics["diverge/td_error_abs_mean"] == pytest.approx(6.65)
+    assert metrics["diverge/td_error_abs_max"] == pytest.approx(8.0)
+
+
+def test_the_target_network_makes_the_target_and_lags():
+    online, target = linear_network([[2.0, 5.0], [3.0, 7.0]]), linear_network([[0.0, 0.0]] * 2)
+    now = moment(online, target=target)
+    torch.testing.assert_close(now.td_errors, torch.tensor([-1.0, -8.0]))
+    assert TargetLag().measure(now)["diverge/target_lag"] == pytest.approx((2 + 3 + 5 + 7) / 4)
+    assert TargetLag().measure(moment(online))["diverge/target_lag"] == 0.0
+
+
+def test_q_statistics_by_hand():
+    metrics = QValues().measure(moment(linear_network([[2.0, 5.0], [3.0, -7.0]])))
+    assert metrics["diverge/q_abs_max"] == 7
+    assert metrics["diverge/q_max"] == 5
+    assert metrics["diverge/q_min"] == -7
+    assert metrics["diverge/q_mean"] == pytest.approx(0.75)
+    assert metrics["diverge/q_p50"] == pytest.approx(2.5)
+    assert metrics["diverge/soft_divergence_bound"] == pytest.approx(10.0)
+    assert math.isnan(metrics["diverge/q_growth_rate"])
+
+
+def test_the_tracker_measures_the_rate_of_an_exponential():
+    tracker = QValues()
+    for update in range(0, 50, 10):
+        scale = math.exp(0.03 * update)
+        network = linear_network([[scale, -scale], [0.5 * scale, 0.0]])
+        metrics = tracker.measure(moment(network, update=update))
+    assert metrics["diverge/q_growth_rate"] == pytest.approx(0.03, rel=1e-5)
+
+
+def test_infinite_and_nan_values_are_results():
+    metrics = QValues().measure(moment(linear_network([[math.inf, 0.0], [1.0, 0.0]])))
+    assert not math.isfinite(metrics["diverge/q_abs_max"])
+
+
+def test_growth_rate_ignores_what_has_no_logarithm():
+    assert growth_rate(np.arange(4), np.array([0.0, 1.0, math.e, math.inf])) == pytest.approx(1.0)
+    assert math.isnan(growth_rate(np.arange(2), np.array([0.0, 1.0])))
+
+
+def test_the_bound_needs_a_discount_and_a_reward():
+    assert soft_divergence_bound(1.0) == math.inf
+    assert soft_divergence_bound(0.5, reward_bound=3.0) == 6.0
+    with pytest.raises(ValueError, match="discount"):
+        soft_divergence_bound(1.1)
+    with pytest.raises(ValueError, match="reward_bound"):
+        soft_divergence_bound(0.9, reward_bound=0.0)
+
+
+class Awkward(nn.Module):
+    """Everything that notices a forward pass: BatchNorm, dropout, a counter, random numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 2)
+        )
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x):
+        self.calls += 1
+        if self.training:
+            torch.rand(3)
+        return self.body(x)
+
+
+def fingerprint(network):
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    flags = [module.training for module in network.modules()]
+    grads = [parameter.grad for parameter in network.parameters()]
+    return state, flags, grads, torch.get_rng_state()
+
+
+def assert_same(before, after):
+    for name in before[0]:
+        torch.testing.assert_close(after[0][name], before[0][name], rtol=0, atol=0, msg=name)
+    assert after[1] == before[1]
+    assert after[2] == before[2]
+    assert torch.equal(after[3], before[3])
+
+
+@pytest.mark.parametrize("kind", REGISTRY, ids=lambda kind: kind.__name__)
+def test_every_diagnostic_is_finite_and_leaves_no_trace(kind):
+    torch.manual_seed(0)
+    network, target = Awkward(), Awkward()
+    network.body[3].train()
+    before = fingerprint(network), fingerprint(target)
+    metrics = kind().measure(moment(network, target=target))
+    for was, module in zip(before, (network, target), strict=True):
+        assert_same(was, fingerprint(module))
+    assert metrics
+    assert all(name.startswith("diverge/") for name in metrics)
+    finite = {name for name, value in metrics.items() if math.isfinite(value)}
+    assert metrics.keys() - finite <= {"diverge/q_growth_rate"}  # needs two measurements
+
+
+@pytest.mark.parametrize("kind", REGISTRY, ids=lambda kind: kind.__name__)
+def test_every_diagnostic_declares_what_it_needs(kind):
+    assert kind.needs <= set(dir(Moment))
+    now = moment(Awkward().eval())
+    kind().measure(now)
+    computed = set(vars(now)) & {"q_all", "q", "target_next_q", "td_errors", "kernel"}
+    assert kind.needs & {"q_all", "td_errors", "target_next_q", "kernel"} <= computed | {
+        "target_next_q"
+    }
+
+
+def test_a_forward_that_raises_leaves_no_trace():
+    network = Awkward()
+    before = fingerprint(network)
+    with pytest.raises(RuntimeError):
+        quiet_values(network, torch.zeros(2, 5))
+    assert_same(before, fingerprint(network))

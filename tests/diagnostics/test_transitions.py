@@ -1,0 +1,84 @@
+"""Batches of other libraries are read by the names that those libraries use."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from qdiverge.diagnostics import Transitions, as_transitions
+from qdiverge.errors import InvalidTypeError, InvalidValueError
+
+S = torch.arange(6.0).reshape(3, 2)
+FIELDS = (S, torch.tensor([0, 1, 0]), torch.ones(3), S + 1, torch.zeros(3))
+
+
+def test_stable_baselines3_columns_are_flattened():
+    s, a, r, s2, d = FIELDS
+    batch = as_transitions(
+        SimpleNamespace(
+            observations=s, actions=a[:, None], rewards=r[:, None], next_observations=s2,
+            dones=d[:, None],
+        )
+    )  # fmt: skip
+    for got, expected in zip(vars(batch).values(), FIELDS, strict=True):
+        assert torch.equal(got, expected)
+
+
+def test_tianshou_names_and_numpy_arrays_are_read():
+    s, a, r, s2, d = (field.numpy() for field in FIELDS)
+    batch = as_transitions(SimpleNamespace(obs=s, act=a, rew=r, obs_next=s2, terminated=d))
+    assert torch.equal(batch.next_observations, FIELDS[3])
+
+
+def test_continuous_actions_keep_their_column():
+    s, _, r, s2, d = FIELDS
+    names = ("observations", "actions", "rewards", "next_observations", "terminated")
+    batch = as_transitions(dict(zip(names, (s, torch.ones(3, 1), r, s2, d), strict=True)))
+    assert batch.actions.shape == (3, 1)
+
+
+def test_termination_is_preferred_to_done():
+    s, a, r, s2, d = FIELDS
+    fields = {"obs": s, "act": a, "rew": r, "obs_next": s2, "done": d + 1, "terminated": d}
+    assert as_transitions(fields).terminated.sum() == 0
+
+
+def test_the_very_object_passes_through():
+    batch = Transitions(*FIELDS)
+    assert as_transitions(batch) is batch
+
+
+def test_select_join_and_clone():
+    batch = Transitions(*FIELDS)
+    joined = batch.select(slice(0, 1)).join(batch.select(slice(1, 3)))
+    assert torch.equal(joined.observations, S)
+    copy = batch.clone()
+    copy.observations.zero_()
+    assert batch.observations.sum() == 15
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (1, torch.tensor([0, 1]), "actions must have 3 rows"),
+        (2, torch.ones(3, 2), "rewards must have shape"),
+        (3, torch.ones(3, 5), "next_observations must have the shape"),
+    ],
+)
+def test_wrong_shapes_are_named(place, value, message):
+    fields = list(FIELDS)
+    fields[place] = value
+    with pytest.raises(InvalidValueError, match=message):
+        Transitions(*fields)
+
+
+def test_an_empty_batch_is_refused():
+    with pytest.raises(InvalidValueError, match="empty"):
+        Transitions(*(field[:0] for field in FIELDS))
+
+
+def test_what_is_no_batch_is_refused():
+    with pytest.raises(InvalidTypeError, match="observations"):
+        as_transitions({"pixels": S})
+    with pytest.raises(InvalidTypeError, match="actions must be a tensor"):
+        Transitions(S, [0, 1, 0], *FIELDS[2:])

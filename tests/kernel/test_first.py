@@ -1,0 +1,104 @@
+import pytest
+import torch
+from torch import nn
+
+from qdiverge.errors import InvalidTypeError, InvalidValueError, UnsupportedNetworkError
+from qdiverge.kernel import NTK, empirical_ntk
+from tests.asserts import assert_close, assert_symmetric, assert_untouched
+from tests.reference import reference_kernel
+
+
+def mlp() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2)).double()
+
+
+@pytest.mark.parametrize("method", ["auto", "per_sample", "reference"])
+def test_kernel_equals_the_reference(method: str) -> None:
+    net = mlp()
+    x, a = torch.randn(5, 3).double(), torch.tensor([0, 1, 1, 0, 1])
+    with assert_untouched(net):
+        kernel = empirical_ntk(net, x, a, method=method)
+        everything = empirical_ntk(net, x, "all", method=method)
+        cross = empirical_ntk(net, x, a, x[:2], "all", method=method)
+        diagonal = NTK(net, method=method).diagonal(x, a)
+    assert_close(kernel, reference_kernel(net, x, a))
+    assert_symmetric(kernel)
+    assert_close(everything.reshape(10, 10), reference_kernel(net, x, "all"))
+    assert_close(cross.reshape(5, 4), reference_kernel(net, x, a, x[:2], "all"))
+    assert_close(diagonal, kernel.diagonal())
+
+
+class Critic(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Linear(5, 1)
+
+    def forward(self, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        return self.net(torch.cat([observations, actions], -1)).squeeze(-1)
+
+
+def test_critic_and_frames() -> None:
+    x, a = torch.randn(4, 3), torch.randn(4, 2)
+    inputs = torch.cat([x, a], -1)
+    assert_close(empirical_ntk(Critic(), x, a), inputs @ inputs.T + 1, 1e-5)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(8, 2))
+
+    class Frames(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(self, frames: torch.Tensor) -> torch.Tensor:
+            return self.net(frames.float() / 255)
+
+    frames = torch.randint(0, 256, (3, 2, 2, 2), dtype=torch.uint8)
+    scaled = frames.flatten(1).double() / 255
+    kernel = empirical_ntk(Frames(), frames, torch.zeros(3, dtype=torch.long), dtype=torch.float64)
+    assert_close(kernel, scaled @ scaled.T + 1)
+
+
+BAD = [
+    (torch.randn(0, 3), torch.zeros(0, dtype=torch.long), InvalidValueError, "N ≥ 1"),
+    (torch.full((2, 3), float("nan")), torch.tensor([0, 1]), InvalidValueError, "finite"),
+    (torch.randn(2, 3), torch.tensor([0, 2]), InvalidValueError, "0 … 1"),
+    (torch.randn(2, 3), torch.tensor([-1, 1]), InvalidValueError, "0 … 1"),
+    (torch.randn(2, 3), torch.tensor([0]), InvalidValueError, r"shape \[2\]"),
+    (torch.randn(2, 3), torch.tensor([0.0, 1.0]), InvalidValueError, r"actions.long\(\)"),
+    (torch.randn(2, 3), torch.tensor([True, False]), InvalidTypeError, "integers"),
+    (torch.randn(2, 3), "every", InvalidValueError, "all"),
+    ([[1.0]], torch.tensor([0]), InvalidTypeError, "tensor"),
+]
+
+
+@pytest.mark.parametrize(("x", "a", "error", "words"), BAD)
+def test_bad_input_is_refused(x: object, a: object, error: type, words: str) -> None:
+    net = nn.Linear(3, 2)
+    with assert_untouched(net), pytest.raises(error, match=words):
+        empirical_ntk(net, x, a)
+
+
+class Centred(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x - x.mean(0)
+
+
+class Noisy(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.randn_like(x)
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (nn.BatchNorm1d(3), "1 .BatchNorm1d.*eval"),
+        (nn.Dropout(0.5), "1 .Dropout.*active"),
+        (Centred(), "rest of the batch in 1"),
+        (Noisy(), "random numbers drawn in 1"),
+    ],
+)
+def test_networks_without_a_per_sample_gradient_are_refused(module: nn.Module, words: str) -> None:
+    net = nn.Sequential(nn.Linear(3, 3), module, nn.Linear(3, 2))
+    observations, actions = torch.randn(4, 3), torch.zeros(4, dtype=torch.long)
+    with assert_untouched(net), pytest.raises(UnsupportedNetworkError, match=words):
+        empirical_ntk(net, observations, actions)

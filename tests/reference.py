@@ -1,0 +1,51 @@
+"""Slow reference answers by plain autograd loops; nothing of qdiverge is imported here."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+
+def reference_jacobian(
+    q_net: nn.Module, observations: Tensor, actions: Tensor | str
+) -> dict[str, Tensor]:
+    """Return ∂Q/∂θ by parameter, [R, *shape], by one forward and backward pass for each row.
+
+    A deep copy is taken for each sample, so that whatever its forward changes is forgotten.
+    """
+    rows: dict[str, list[Tensor]] = {}
+    for i in range(len(observations)):
+        net = copy.deepcopy(q_net)
+        params = {name: p for name, p in net.named_parameters() if p.requires_grad}
+        if isinstance(actions, str):
+            values = net(observations[i : i + 1])[0]
+        elif actions.is_floating_point():
+            values = net(observations[i : i + 1], actions[i : i + 1]).reshape(1)
+        else:
+            values = net(observations[i : i + 1])[0, actions[i]].reshape(1)
+        for value in values:
+            gradients = torch.autograd.grad(
+                value, list(params.values()), retain_graph=True, allow_unused=True
+            )
+            for (name, p), g in zip(params.items(), gradients, strict=True):
+                rows.setdefault(name, []).append(torch.zeros_like(p) if g is None else g)
+    return {name: torch.stack(column) for name, column in rows.items()}
+
+
+def reference_kernel(
+    q_net: nn.Module,
+    observations: Tensor,
+    actions: Tensor | str,
+    other_observations: Tensor | None = None,
+    other_actions: Tensor | str | None = None,
+    preconditioner: dict[str, Tensor] | None = None,
+) -> Tensor:
+    """Return K = J M Jᵀ, rows by rows; all actions of a sample are consecutive rows."""
+    left = right = reference_jacobian(q_net, observations, actions)
+    if other_observations is not None and other_actions is not None:
+        right = reference_jacobian(q_net, other_observations, other_actions)
+    kernel = torch.zeros(())
+    for name, j in left.items():
+        scaled = j if preconditioner is None else j * preconditioner[name]
+        kernel = kernel + scaled.flatten(1) @ right[name].flatten(1).T
+    return kernel
