@@ -84,9 +84,10 @@ def fit_axis(kind: Kind, values: np.ndarray, include: tuple[float, ...] = ()) ->
         air = max(10 ** (0.06 * (math.log10(high) - math.log10(low))), 1.15)
         return Axis(kind, low / air, high * air)
     if kind == "symlog":
-        c = min(1.0, 10.0 ** math.floor(math.log10(max(float(np.abs(finite).max()), 1e-6))))
-        low, high = min(low, 0.0), max(high, 0.0)
-        return Axis(kind, low * 1.6 if low < 0 else -c / 4, high * 1.6 if high > 0 else c / 4, c)
+        sizes = np.abs(finite[finite != 0])
+        c = 10.0 ** math.floor(math.log10(np.quantile(sizes, 0.25))) if sizes.size else 1.0
+        c = float(np.clip(c, 1e-9 * max(-low, high, 1 / _LARGE), 1.0))
+        return Axis(kind, min(1.6 * low, -c / 4), max(1.6 * high, c / 4), c)
     air = 0.06 * (high - low) or 0.1 * abs(high) or 0.5
     return Axis(kind, low - air, high + air)
 

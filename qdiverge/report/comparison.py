@@ -43,7 +43,7 @@ def _differences(runs: Sequence[Run]) -> str:
     shown = []
     for name in names[:4]:
         values = dict.fromkeys(_setting(run, name) for run in runs)
-        shown.append(f"{name.replace('_', ' ')} ({' against '.join(values)})")
+        shown.append(f"{name.removeprefix('use_').replace('_', ' ')} ({' against '.join(values)})")
     more = f", and {len(names) - 4} more" if len(names) > 4 else ""
     return f"They differ in {', '.join(shown)}{more}."
 
@@ -53,4 +53,6 @@ def _setting(run: Run, name: str) -> str:
     value = config.get(name) if isinstance(config, dict) else None
     if value is None:
         return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return human(value) if isinstance(value, float) else str(value)

@@ -7,13 +7,38 @@ import numpy as np
 from qdiverge.runs import Run, Series
 
 
-def bound_of(run: Run) -> float | None:
-    """Return 1/(1−γ) as logged, else from the configured discount; None where neither is known."""
+def bounds_of(run: Run) -> Series | None:
+    """Return the bound r_max/(1−γ) over the run; None where it is not known, or infinite.
+
+    It is what was logged beside the Q-values, where r_max is the largest |reward| seen so far; else
+    1/(1−γ), for rewards within ±1. Only the points at which it changes are returned, and the ends.
+    """
     logged = run.series.get("diverge/soft_divergence_bound")
     if logged is not None and np.isfinite(logged.values).any():
-        return float(logged.values[np.isfinite(logged.values)][-1])
+        finite = np.isfinite(logged.values)
+        steps, values = logged.steps[finite], logged.values[finite]
+        changes = np.flatnonzero(np.diff(values))
+        keep = np.unique(np.concatenate([[0, len(values) - 1], changes, changes + 1]))
+        return Series(steps[keep], values[keep])
     discount = discount_of(run)
-    return 1 / (1 - discount) if discount is not None and discount < 1 else None
+    if discount is None or discount == 1:
+        return None
+    return Series(np.array([0]), np.array([1 / (1 - discount)]))
+
+
+def crossing_of(run: Run) -> tuple[int, float] | None:
+    """Return the first step with max |Q| above the bound, and the bound there; else None.
+
+    Infinity lies above every bound. This is soft divergence, van Hasselt et al. 2018
+    (arXiv:1812.02648).
+    """
+    size, bounds = run.series.get("diverge/q_abs_max"), bounds_of(run)
+    if size is None or bounds is None:
+        return None
+    latest = np.searchsorted(bounds.steps, size.steps, side="right") - 1
+    limits = bounds.values[np.maximum(latest, 0)]
+    above = np.flatnonzero(size.values > limits)
+    return (int(size.steps[above[0]]), float(limits[above[0]])) if above.size else None
 
 
 def discount_of(run: Run) -> float | None:
@@ -26,20 +51,6 @@ def discount_of(run: Run) -> float | None:
 def step_unit(run: Run) -> str:
     """Return what the run's steps count."""
     return str(run.info.get("step_unit", "updates"))
-
-
-def first_above_bound(run: Run) -> int | None:
-    """Return the first step with max |Q| > 1/(1−γ), the bound that was logged beside it.
-
-    Infinity lies above every bound. Soft divergence as in van Hasselt et al. 2018
-    (arXiv:1812.02648), for rewards within ±1.
-    """
-    size = run.series.get("diverge/q_abs_max")
-    bound = bound_of(run)
-    if size is None or bound is None:
-        return None
-    above = np.flatnonzero(size.values > bound)
-    return int(size.steps[above[0]]) if above.size else None
 
 
 def first_non_finite(series: Series | None) -> int | None:

@@ -28,11 +28,11 @@ HEATMAP = (
 SPECTRUM = (
     "Spectrum",
     "eigenvalues of K by rank, largest first",
-    "Logarithmic axis. A steep fall means that an update moves Q along few directions; below 10⁻⁷"
-    " of the largest lies rounding.",
+    "Logarithmic axis. A steep fall means that an update moves Q along few directions. A line ends"
+    " where the rest is rounding, below 10⁻⁷ of the largest.",
 )
 Moment = tuple[int, dict[str, np.ndarray]]  # a step and the arrays saved there
-_FLOOR = 1e-9  # of the largest eigenvalue: below lies rounding
+_FLOOR = 1e-7  # of the largest eigenvalue: about the rounding of float32
 
 
 def moments(run: Run) -> list[Moment]:
@@ -54,7 +54,7 @@ def draw_spectra(runs: Sequence[Run], found: Sequence[Sequence[Moment]]) -> list
     known = [values for of_run in spectra for _, values in of_run if values.size]
     if not known:
         return [missing("a spectrum", KERNEL_REMEDY) for _ in runs]
-    y = fit_axis("log", np.concatenate([np.maximum(v, _FLOOR * v[0]) for v in known]))
+    y = fit_axis("log", np.concatenate(known))
     x = Axis("linear", 1.0, float(max(2, *(len(values) for values in known))))
     return [_spectrum(run, of_run, x, y) for run, of_run in zip(runs, spectra, strict=True)]
 
@@ -94,10 +94,10 @@ def _spectrum(run: Run, spectra: list[tuple[int, np.ndarray]], x: Axis, y: Axis)
 
 
 def _eigenvalues(arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """Finite eigenvalues, largest first; computed here where they were not saved."""
+    """Eigenvalues above rounding, largest first; computed here where they were not saved."""
     values = arrays.get("eigenvalues")
     if values is None:
         kernel = arrays["kernel"].astype(np.float64)
         values = np.linalg.eigvalsh(kernel) if np.isfinite(kernel).all() else np.array([])
     values = np.sort(values[np.isfinite(values)].astype(np.float64))[::-1]
-    return values if values.size and values[0] > 0 else np.array([])
+    return values[values > _FLOOR * max(values[0], 0.0)] if values.size else values

@@ -7,7 +7,7 @@ import numpy as np
 from qdiverge.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, Line
 from qdiverge.report.decimate import decimate
 from qdiverge.report.marks import mark_alarms, mark_crossing, name_non_finite, shade_non_finite
-from qdiverge.report.numbers import brief, compact, percent
+from qdiverge.report.numbers import brief, compact, percent, tick_labels
 from qdiverge.report.svg import Markup, drawing, element, polyline
 from qdiverge.runs import Series
 
@@ -36,9 +36,10 @@ def _frame(chart: Chart) -> list[Markup]:
     """Hairlines at the y ticks, step ticks below, no box."""
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     marks = []
-    for tick in chart.y.ticks():
+    ticks = chart.y.ticks()
+    for tick, label in zip(ticks, tick_labels(ticks), strict=True):
         y = float(chart.y_at(tick))
-        text = percent(tick) if chart.is_percent else compact(tick)
+        text = percent(tick) if chart.is_percent else label
         marks.append(element("line", class_="grid", x1=LEFT, x2=right, y1=y, y2=y))
         marks.append(element("text", text, class_="tick end", x=LEFT - 6, y=y + 4))
     marks.append(element("line", class_="axis", x1=LEFT, x2=right, y1=bottom, y2=bottom))

@@ -25,8 +25,7 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
 
     Args:
         folders: Run folders, in the order in which they are to appear.
-        out: Where to write; a folder takes ``report.html``. By default the folder of a single run,
-            or the folder around the first of several.
+        out: Where to write; a folder takes ``report.html``. By default the first run's folder.
 
     Raises:
         InvalidValueError: no folder was given.
@@ -37,8 +36,7 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
             "at least one run folder was expected", got="none", remedy="qdiverge report runs/x"
         )
     runs = _distinct([load_run(folder) for folder in folders])
-    first = Path(folders[0])
-    target = Path(out) if out is not None else (first if len(runs) == 1 else first.parent)
+    target = Path(out if out is not None else folders[0])
     if target.is_dir():
         target = target / "report.html"
     aside = target.with_name(target.name + ".tmp")
@@ -117,8 +115,7 @@ def _section(title: str, parts: Sequence[Markup], is_single: bool = False) -> Ma
 
 
 def _about(runs: Sequence[Run], is_shared: bool) -> str:
-    times = [date(str(run.info.get("started", "at an unknown time"))) for run in runs]
-    started = _listed(list(dict.fromkeys(times)))
+    times = sorted(str(run.info.get("started") or "at an unknown time") for run in runs)
     unit = " or ".join(dict.fromkeys(step_unit(run) for run in runs))
     axes = ""
     if len(runs) > 1:
@@ -128,7 +125,7 @@ def _about(runs: Sequence[Run], is_shared: bool) -> str:
             else " The runs share their axes of values; each has its own axis of time, as their"
             " lengths or units differ too much."
         )
-    return f"Started {started}. Time runs in {unit}.{axes}"
+    return f"Started {date(times[0])}. Time runs in {unit}.{axes}"
 
 
 def _verdict(verdict: Verdict, is_named: bool) -> Markup:

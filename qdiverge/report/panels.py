@@ -7,7 +7,7 @@ import numpy as np
 from qdiverge.report.axes import Axis, Kind, fit_axis, is_wide
 from qdiverge.report.chart import Chart, Line
 from qdiverge.report.decimate import trailing_mean
-from qdiverge.report.facts import bound_of, first_above_bound, step_unit
+from qdiverge.report.facts import bounds_of, crossing_of, step_unit
 from qdiverge.report.lines import line_chart
 from qdiverge.report.questions import RETURN_WINDOW, Panel
 from qdiverge.report.svg import Markup, element
@@ -17,11 +17,26 @@ from qdiverge.runs import Run, Series
 def step_axes(runs: Sequence[Run]) -> tuple[list[Axis], bool]:
     """Return an axis of steps for each run, and whether it is one for all.
 
-    One for all unless the units differ or the shortest run would fill less than a fifth of it.
+    An axis begins at zero, or at the first measurement where that came late. It is one for all
+    unless the units differ or the shortest run would fill less than a fifth of it.
     """
-    ends = [max([1, *_last_steps(run)]) for run in runs]
-    is_shared = len({step_unit(run) for run in runs}) == 1 and min(ends) >= 0.2 * max(ends)
-    return [Axis("linear", 0.0, float(max(ends) if is_shared else end)) for end in ends], is_shared
+    spans = [_span(run) for run in runs]
+    low, high = min(first for first, _ in spans), max(last for _, last in spans)
+    is_shared = len({step_unit(run) for run in runs}) == 1 and all(
+        last - first >= 0.2 * (high - low) for first, last in spans
+    )
+    return [_step_axis(low, high) if is_shared else _step_axis(*span) for span in spans], is_shared
+
+
+def _span(run: Run) -> tuple[int, int]:
+    steps = [series.steps for series in run.series.values() if len(series.steps)]
+    steps += [np.array([alarm.step for alarm in run.alarms])] if run.alarms else []
+    return (min(int(s.min()) for s in steps), max(int(s.max()) for s in steps)) if steps else (0, 1)
+
+
+def _step_axis(first: int, last: int) -> Axis:
+    low = 0 if first < 0.25 * last else first
+    return Axis("linear", float(low), float(max(last, low + 1)))
 
 
 def draw_panel(panel: Panel, runs: Sequence[Run], steps: Sequence[Axis]) -> list[Markup]:
@@ -49,12 +64,10 @@ def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: A
         finite = np.isfinite(subject.values)
         subject = Series(subject.steps[finite], subject.values[finite])
         lines = [Line("", subject, "dots"), Line(label, trailing_mean(subject, RETURN_WINDOW))]
-    crossing = None
-    if panel.is_bounded and (bound := bound_of(run)) is not None:
-        ends = np.array([int(x.low), int(x.high)])
-        lines.insert(0, Line("bound {}", Series(ends, np.full(2, bound)), "bound"))
-        step = first_above_bound(run)
-        crossing = None if step is None else (step, bound)
+    if panel.is_bounded and (bounds := bounds_of(run)) is not None:
+        steps = np.concatenate([[int(x.low)], bounds.steps, [int(x.high)]])
+        values = np.concatenate([bounds.values[:1], bounds.values, bounds.values[-1:]])
+        lines.insert(0, Line("bound {}", Series(steps, values), "bound"))
     is_banded = panel.band is not None and all(k in run.series for k in panel.band)
     chart = line_chart(
         Chart(
@@ -68,7 +81,7 @@ def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: A
             else None,
             levels=(level,) if level else (),
             alarms=tuple(alarm.step for alarm in run.alarms),
-            crossing=crossing,
+            crossing=crossing_of(run) if panel.is_bounded else None,
             is_percent=panel.is_percent,
             is_named=panel.is_bounded,
         )
@@ -84,14 +97,12 @@ def _value_axis(panel: Panel, runs: Sequence[Run], levels: list[float]) -> Axis:
         return Axis("linear", *panel.span)
     found = [run.series[key].values for run in runs for key in panel.keys if key in run.series]
     values = np.concatenate(found) if found else np.array([])
-    include = levels + [b for run in runs if panel.is_bounded and (b := bound_of(run)) is not None]
+    include = list(levels)
+    for run in runs:
+        if panel.is_bounded and (bounds := bounds_of(run)) is not None:
+            include += bounds.values.tolist()
     kind: Kind = panel.kind if panel.kind != "auto" else "symlog" if is_wide(values) else "linear"
     return fit_axis(kind, values, tuple(include))
-
-
-def _last_steps(run: Run) -> list[int]:
-    ends = [int(series.steps.max()) for series in run.series.values() if len(series.steps)]
-    return ends + [alarm.step for alarm in run.alarms]
 
 
 def _in_words(series: Series) -> str:

@@ -10,7 +10,7 @@ from qdiverge.report.numbers import human
 from qdiverge.runs import Run
 
 RETURN_WINDOW = 20  # episodes
-_ATTACH = "Attach a monitor: qd.attach(q_network, optimizer=optimizer, discount=0.99)."
+_ATTACH = "Attach a monitor: qd.attach(q_network, optimizer=optimizer, discount=0.99, out=…)."
 KERNEL_REMEDY = 'The kernel diagnostics write it: qd.attach(…, cost="standard").'
 
 Level = Callable[[Run], tuple[float, str] | None]
@@ -75,8 +75,9 @@ BLOWING_UP = (
     Panel(
         "Largest Q-value",
         "max |Q| over the probe batch",
-        "Logarithmic axis. With rewards within ±1 no true value exceeds the dashed bound 1/(1−γ);"
-        " beyond it lies soft divergence. Triangles mark alarms.",
+        "Logarithmic axis. No policy can earn more than the dashed bound r / (1−γ), r the largest"
+        " reward (1 where rewards are clipped); beyond it lies soft divergence. Triangles mark"
+        " alarms.",
         ("diverge/q_abs_max", "{}"),
         is_bounded=True,
         kind="log",
@@ -140,7 +141,7 @@ CONTRACTING = (
 SHRINKING = (
     Panel(
         "TD errors",
-        "|δ|, δ = r + γ (1−d) max_{a′} Q(s′, a′) − Q(s, a), over the probe batch",
+        "|δ|, δ = r + γ (1−d) max_{a′} Q_{target}(s′, a′) − Q(s, a), over the probe batch",
         "Mean and largest, on a logarithmic axis. They should fall, or level off; not climb.",
         ("diverge/td_error_abs_mean", "mean {}"),
         beside=(("diverge/td_error_abs_max", "max {}"),),
@@ -156,10 +157,11 @@ SHRINKING = (
     ),
     Panel(
         "Lag of the target network",
-        "|Q − Q_{target}| over the probe batch",
-        "It falls to zero at every target synchronisation and grows in between.",
+        "mean |Q(s′, a) − Q_{target}(s′, a)| over the next states of the probe batch",
+        "It falls to zero at every target synchronisation and grows in between. Where it is always"
+        " zero there is no target network.",
         ("diverge/target_lag", "{}"),
-        remedy="It needs a target network: qd.attach(q_network, target=target_network, …).",
+        remedy="It needs the target network: qd.attach(q_network, target=target_network, …).",
     ),
 )
 

@@ -62,6 +62,8 @@ def _show(value: object) -> str:
     """A dash for what is not known; nested settings on one line."""
     if value is None:
         return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, dict):
         return ", ".join(f"{k} {_show(v)}" for k, v in value.items())
     if isinstance(value, list | tuple):

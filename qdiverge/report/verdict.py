@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 
 from qdiverge.report.facts import (
-    bound_of,
-    first_above_bound,
+    bounds_of,
+    crossing_of,
     first_non_finite,
     last_finite,
     step_unit,
@@ -33,7 +33,7 @@ class Verdict:
         sentences: How large Q became, and whether an alarm came before.
         remarks: What the row condition says, and how the run ended.
         alarm_step: Step of the first alarm.
-        bound_step: First step at which max |Q| lay above 1/(1−γ).
+        bound_step: First step at which max |Q| lay above r_max/(1−γ).
         non_finite_step: First step at which a watched value was no finite number.
         lead: Steps from the first alarm to the first of the two events above; negative: too late.
         largest: The largest finite max |Q|, NaN where none was logged.
@@ -55,7 +55,8 @@ def judge(run: Run) -> Verdict:
     """Return the verdict on a run, from its logged numbers alone."""
     size = run.series.get("diverge/q_abs_max")
     alarm_step = min((alarm.step for alarm in run.alarms), default=None)
-    bound_step = first_above_bound(run)
+    crossing = crossing_of(run)
+    bound_step = None if crossing is None else crossing[0]
     non_finite_step = min(
         (step for key in _WATCHED if (step := first_non_finite(run.series.get(key))) is not None),
         default=None,
@@ -69,7 +70,7 @@ def judge(run: Run) -> Verdict:
         health = "diverged"
     elif run.alarms:
         health = "warned"
-    elif not finite.size or bound_of(run) is None:
+    elif not finite.size or bounds_of(run) is None:
         health = "unknown"
     headline = {
         "diverged": "Diverged, after a warning" if (lead or 0) > 0 else "Diverged",
@@ -78,7 +79,7 @@ def judge(run: Run) -> Verdict:
         "unknown": "No verdict",
     }[health]
     sentences = (
-        _size(run, largest, bound_step, non_finite_step),
+        _size(run, largest, crossing, non_finite_step),
         _warning(run, alarm_step, lead, bound_step is not None),
     )
     remarks = (_row_condition(run), _ending(run))
@@ -96,26 +97,28 @@ def judge(run: Run) -> Verdict:
     )
 
 
-def _size(run: Run, largest: float, bound_step: int | None, non_finite_step: int | None) -> str:
-    unit, bound = step_unit(run), bound_of(run)
+def _size(
+    run: Run, largest: float, crossing: tuple[int, float] | None, non_finite_step: int | None
+) -> str:
+    unit, bounds = step_unit(run), bounds_of(run)
     if np.isnan(largest):
         if non_finite_step is not None:
             return f"Every logged |Q| was NaN or infinite, from {whole(non_finite_step)} {unit} on."
         return "No Q-value was logged, so nothing can be said about divergence."
-    limit = "" if bound is None else f" 1/(1−γ) = {human(bound)}"
     parts = f"The largest |Q| was {human(largest)}"
-    if bound is None:
+    if bounds is None:
         parts += "; without a discount in the settings there is no bound to hold it against"
-    elif bound_step is None and largest <= bound:
-        parts += f", against the bound{limit}"
-        if largest < bound:
-            parts += f": {percent(largest / bound)} of it"
-    elif bound_step is not None:
-        parts = f"|Q| passed the bound{limit} at {whole(bound_step)} {unit}"
+    elif crossing is None:
+        bound = float(bounds.values[-1])
+        share = percent(largest / bound).replace("< ", "less than ")
+        parts += f", {share} of the soft-divergence bound of {human(bound)}"
+    else:
+        step, bound = crossing
+        parts = f"|Q| passed the soft-divergence bound of {human(bound)} at {whole(step)} {unit}"
         parts += f" and rose to {human(largest)}"
-        series = run.series["diverge/q_abs_max"]
-        if np.isfinite(series.values[-1]) and series.values[-1] <= bound:
-            parts += f"; at the end it was back within it, at {human(series.values[-1])}"
+        last = run.series["diverge/q_abs_max"].values[-1]
+        if np.isfinite(last) and last <= bounds.values[-1]:
+            parts += f"; at the end it was back within it, at {human(last)}"
     if non_finite_step is not None:
         parts += f". From {whole(non_finite_step)} {unit} on some values were NaN or infinite"
     return parts + "."

@@ -58,7 +58,7 @@ def pair(tmp_path_factory):
 
 def test_the_page_of_two_runs_tells_their_story(pair):
     target = write_report(pair)
-    assert target == pair[0].parent / "report.html"
+    assert target == pair[0] / "report.html"
     page = read(target)
     assert "“ordinary” kept its Q-values in bounds" in page.text
     assert "Diverged, after a warning" in page.text

@@ -33,7 +33,7 @@ def run(values, alarms=(), name="x", status="finished", discount=0.99, **series)
 def test_small_values_and_no_alarm_are_healthy():
     verdict = judge(run([1.0, 2.0, 5.0]))
     assert (verdict.health, verdict.lead, verdict.largest) == ("healthy", None, 5.0)
-    assert "5 % of it" in verdict.sentences[0]
+    assert "5 % of the soft-divergence bound of 100" in verdict.sentences[0]
 
 
 def test_an_alarm_within_the_bound_is_a_warning():
@@ -46,7 +46,7 @@ def test_an_alarm_before_the_bound_has_a_lead():
     assert (verdict.health, verdict.alarm_step, verdict.bound_step) == ("diverged", 200, 400)
     assert verdict.lead == 200
     assert "200 agent steps before the bound was passed" in verdict.sentences[1]
-    assert "passed the bound 1/(1−γ) = 100 at 400 agent steps" in verdict.sentences[0]
+    assert "passed the soft-divergence bound of 100 at 400 agent steps" in verdict.sentences[0]
 
 
 @pytest.mark.parametrize(("alarm", "words"), [(400, "just when"), (700, "300 agent steps after")])
@@ -88,6 +88,14 @@ def test_without_q_values_or_bound_there_is_no_verdict():
 
 def test_the_logged_bound_wins_over_the_configured_discount():
     assert judge(run([11.0], soft_divergence_bound=[10.0])).health == "diverged"
+
+
+def test_a_bound_that_grows_with_the_rewards_is_held_at_its_time():
+    grows = {"soft_divergence_bound": [10.0, 10.0, 1000.0, 1000.0]}
+    assert judge(run([9.0, 11.0, 500.0, 500.0], **grows)).bound_step == 200
+    late = judge(run([9.0, 9.0, 500.0, 5000.0], **grows))
+    assert late.bound_step == 400
+    assert "bound of 1,000 at 400 agent steps" in late.sentences[0]
 
 
 def test_the_row_condition_is_set_against_regression():
