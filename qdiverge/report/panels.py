@@ -35,8 +35,8 @@ def _span(run: Run) -> tuple[int, int]:
 
 
 def _step_axis(first: int, last: int) -> Axis:
-    low = 0 if first < 0.25 * last else first
-    return Axis("linear", float(low), float(max(last, low + 1)))
+    low = 0.0 if first < 0.25 * last else first - 0.04 * (last - first)
+    return Axis("linear", low, max(float(last), low + 1))
 
 
 def draw_panel(panel: Panel, runs: Sequence[Run], steps: Sequence[Axis]) -> list[Markup]:
