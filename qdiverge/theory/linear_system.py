@@ -5,10 +5,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from qdiverge.theory.spectral import Modes, Reachable, modes, reachable_directions
+from qdiverge.theory.spectral import (
+    Modes,
+    Reachable,
+    modes,
+    reachable_directions,
+    spectral_radius,
+)
 from qdiverge.theory.target_network import (
     period_gain,
-    period_modes,
+    period_increment,
     period_step,
     polyak_increment,
 )
@@ -37,25 +43,23 @@ class LinearSystem:
         return self.successors[torch.arange(len(self.kernel)), greedy]
 
     def reach(self, greedy: Tensor) -> Reachable:
-        """Return the directions that the parameters can move at these greedy actions."""
-        A = self.chosen(greedy) - self.kernel
-        return reachable_directions(self.kernel, A, self.weights, self.eps)
+        """Return the coordinates that the parameters can move at these greedy actions."""
+        return reachable_directions(self.kernel, self.chosen(greedy), self.weights, self.eps)
 
-    def modes(self, greedy: Tensor, reach: Reachable | None = None) -> Modes:
-        """Return the modes of one step (a period, for hard copies) at these greedy actions."""
-        reach = reach or self.reach(greedy)
-        K_next = self.chosen(greedy)
+    def modes(self, reach: Reachable) -> Modes:
+        """Return the modes of one step (one period, for hard copies)."""
+        return modes(*self._increment(reach))
+
+    def radius(self, reach: Reachable) -> float:
+        """Return the spectral radius alone, which is cheaper."""
+        return spectral_radius(*self._increment(reach))
+
+    def _increment(self, reach: Reachable) -> tuple[Tensor, float, float]:
+        """Return the step minus the identity, the precision, and the norm of what cancels."""
         if self.polyak is None:
-            A = K_next - self.kernel
-            return period_modes(A, reach, self.learning_rate, self.period, self.eps)
-        return modes(polyak_increment(K_next, reach, self.learning_rate, self.polyak), self.eps)
-
-    def free_modes(self, greedy: Tensor, reach: Reachable) -> Modes:
-        """Return the eigenvalues of AD: a step of one, no target network."""
-        K_next = self.chosen(greedy)
-        ahead = float(torch.linalg.matrix_norm(reach.basis.T @ K_next @ reach.basis))
-        scale = ahead + float(torch.linalg.vector_norm(reach.rates))
-        return modes(reach.basis.T @ (K_next - self.kernel) @ reach.basis, self.eps, scale)
+            increment, scale = period_increment(reach, self.learning_rate, self.period)
+            return increment, self.eps, scale
+        return polyak_increment(reach, self.learning_rate, self.polyak), self.eps, 0.0
 
     def growth(self, found: Modes, reach: Reachable) -> Tensor:
         """Return q_{i,a}: how the dominant mode moves the successors' values, complex [N, A]."""

@@ -21,7 +21,8 @@ class Reachable:
     """
 
     basis: Tensor  # W [N, r]
-    rates: Tensor  # λ [r]: Wᵀ K W = diag λ
+    rates: Tensor  # λ [r]: Wᵀ K W = Λ = diag λ
+    ahead: Tensor  # Λ' = Wᵀ K' W [r, r]
     num_unreachable: int  # N − r
     has_loose_directions: bool  # K' moves where K does not: K'K⁻¹ does not exist
 
@@ -50,20 +51,20 @@ class Modes:
         return int((1 + self.eigenvalues).abs().argmax())
 
 
-def reachable_directions(K: Tensor, A: Tensor, rho: Tensor, eps: float) -> Reachable:
+def reachable_directions(K: Tensor, successors: Tensor, rho: Tensor, eps: float) -> Reachable:
     """Split off the directions that neither K nor K' moves, from one symmetric eigensystem.
 
-    Wᵀ A W has the nonzero spectrum of AD exactly, since A D^½ vanishes on what is left out.
+    Λ' − Λ has the nonzero spectrum of AD exactly, since A D^½ vanishes on what is left out.
 
     Args:
         K: kernel, float64 ``[N, N]``.
-        A: K' − K, ``[N, N]``.
+        successors: K' at the greedy actions ``[N, N]``.
         rho: sampling weights ``[N]``.
         eps: the machine epsilon that the kernels' entries were computed in.
 
     >>> K = torch.ones(2, 2, dtype=torch.float64)  # one parameter, two equal states
     >>> rho = torch.tensor([0.5, 0.5], dtype=torch.float64)
-    >>> reach = reachable_directions(K, -K, rho, eps=2.2e-16)
+    >>> reach = reachable_directions(K, 0 * K, rho, eps=2.2e-16)
     >>> reach.num_unreachable, round(float(reach.rates[0]), 12)
     (1, 1.0)
     """
@@ -74,14 +75,15 @@ def reachable_directions(K: Tensor, A: Tensor, rho: Tensor, eps: float) -> Reach
     is_null = rates <= tolerance * rates.max().clamp(min=0)
     loose, loose_rates = W[:, :0], rates[:0]
     if bool(is_null.any()):
-        scale = torch.linalg.matrix_norm(K @ W) + torch.linalg.matrix_norm((A + K) @ W)
-        _, σ, Vh = torch.linalg.svd(A @ W[:, is_null], full_matrices=False)
+        scale = torch.linalg.matrix_norm(K @ W) + torch.linalg.matrix_norm(successors @ W)
+        _, σ, Vh = torch.linalg.svd((successors - K) @ W[:, is_null], full_matrices=False)
         kept = Vh[tolerance * scale < σ]  # [m, n]
         loose = W[:, is_null] @ kept.T
         loose_rates = (kept.square() @ rates[is_null]).clamp(min=0)
     basis = torch.cat([W[:, ~is_null], loose], dim=1)
     rates = torch.cat([rates[~is_null], loose_rates])
-    return Reachable(basis, rates, size - basis.shape[1], loose.shape[1] > 0)
+    ahead = basis.T @ successors @ basis
+    return Reachable(basis, rates, ahead, size - basis.shape[1], loose.shape[1] > 0)
 
 
 def modes(
@@ -107,7 +109,7 @@ def modes(
         blown = torch.full((size,), float("inf"), dtype=torch.complex128)
         none = torch.zeros(size, size, dtype=torch.complex128)
         return Modes(blown, none, blown.real, blown.real < 0, 0.0, increment)
-    resolution = 4 * size**0.5 * eps * max(scale, float(torch.linalg.matrix_norm(increment)))
+    resolution = _resolution(increment, eps, scale)
     if size > dense_limit:
         eigenvalues, vectors, conditions = leading_eigenpairs(increment)
     else:
@@ -119,6 +121,29 @@ def modes(
     is_neutral = eigenvalues.abs() <= resolution
     complete = size <= dense_limit
     return Modes(eigenvalues, vectors, conditions, is_neutral, resolution, increment, complete)
+
+
+def spectral_radius(increment: Tensor, eps: float, scale: float = 0.0) -> float:
+    """Return max |1 + ν| as ``modes(…).radius`` does, from eigenvalues alone.
+
+    >>> round(spectral_radius(torch.tensor([[-0.5, 3.0], [0.0, -0.2]]), eps=1.2e-7), 6)
+    0.8
+    """
+    if len(increment) == 0:
+        return 1.0
+    if not bool(torch.isfinite(increment).all()):
+        return float("inf")
+    if len(increment) > DENSE_LIMIT:
+        return modes(increment, eps, scale).radius
+    ν = torch.linalg.eigvals(increment)
+    moving = ν[ν.abs() > _resolution(increment, eps, scale)]
+    return float((1 + moving).abs().max()) if len(moving) else 1.0
+
+
+def _resolution(increment: Tensor, eps: float, scale: float) -> float:
+    """Return how far rounding moves a well-conditioned eigenvalue."""
+    norm = float(torch.linalg.matrix_norm(increment))
+    return 4 * len(increment) ** 0.5 * eps * max(scale, norm)
 
 
 def _eig(matrix: Tensor) -> tuple[Tensor, Tensor]:

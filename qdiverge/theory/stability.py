@@ -7,12 +7,7 @@ from qdiverge.errors import InvalidValueError
 from qdiverge.theory.inputs import check_kernel, check_rho, check_successors, on_cpu, precision
 from qdiverge.theory.linear_system import LinearSystem
 from qdiverge.theory.minibatch import check_minibatch
-from qdiverge.theory.spectral import (
-    Modes,
-    Reachable,
-    largest_stable_step,
-    transient_gain,
-)
+from qdiverge.theory.spectral import Reachable, largest_stable_step, transient_gain
 from qdiverge.theory.stability_report import RegressionBaseline, StabilityReport
 from qdiverge.theory.target_network import check_target_network
 from qdiverge.theory.verdict import decide
@@ -71,12 +66,11 @@ def check_stability(
     )
     greedy, α = greedy.cpu(), system.learning_rate
     A, reach = system.chosen(greedy) - system.kernel, system.reach(greedy)
-    free = system.free_modes(greedy, reach)
-    used = system.modes(greedy, reach)
-    certificate = system.certificate()
-    plain = certificate
+    used, certificate = system.modes(reach), system.certificate()
+    free, plain = used, certificate  # without a target network
     if system.period > 1 or polyak is not None:
-        plain = system.without_target().certificate()
+        free, plain = system.without_target().modes(reach), system.without_target().certificate()
+    μ = free.eigenvalues / α  # of AD
     minibatch = None
     if batch_size is not None:
         minibatch = check_minibatch(A, batch_size, α, None if rho is None else system.weights)
@@ -92,32 +86,32 @@ def check_stability(
         spectral_radius=used.radius,
         dominant_eigenvalue=1 + complex(used.eigenvalues[used.dominant]) if len(reach.rates) else 1,
         eigenvalue_condition=float(used.conditions[used.dominant]) if len(reach.rates) else 1.0,
-        self_excitation=float(free.eigenvalues.real.max()) if len(reach.rates) else 0.0,
+        self_excitation=float(μ.real.max()) if len(reach.rates) else 0.0,
         certified_modulus=certificate.modulus,
         certificate=certificate,
         certified_learning_rate=α * plain.largest_factor,
-        max_learning_rate=_largest_step(system, greedy, reach, free),
+        max_learning_rate=_largest_step(system, reach, μ[~free.is_neutral]),
         transient_gain=transient_gain(A @ system.step()),
         target_network=check_target_network(
-            A, reach, α, system.period, polyak, used.radius, system.eps
+            reach, α, system.period, polyak, used.radius, free.radius, system.eps
         ),
         regression=_baseline(system, reach),
-        eigenvalues=free.eigenvalues,
+        eigenvalues=μ,
         num_unreachable=reach.num_unreachable,
         num_neutral=int(used.is_neutral.sum()),
         minibatch=minibatch,
     )
 
 
-def _largest_step(system: LinearSystem, greedy: Tensor, reach: Reachable, free: Modes) -> float:
+def _largest_step(system: LinearSystem, reach: Reachable, eigenvalues: Tensor) -> float:
     """Return the largest stable step: closed form without a target network, else by halving."""
     if not len(reach.rates):
         return 0.0
     if system.period == 1 and system.polyak is None:
-        return largest_stable_step(free.eigenvalues[~free.is_neutral])
+        return largest_stable_step(eigenvalues)
     high = 4 / float(reach.rates.max())  # twice the largest step of regression
     for _ in range(30):
-        if system.with_step(high / 2).modes(greedy, reach).radius < 1:
+        if system.with_step(high / 2).radius(reach) < 1:
             break
         high /= 2
     else:
@@ -125,7 +119,7 @@ def _largest_step(system: LinearSystem, greedy: Tensor, reach: Reachable, free: 
     low = high / 2
     for _ in range(8):
         middle = (low + high) / 2
-        is_stable = system.with_step(middle).modes(greedy, reach).radius < 1
+        is_stable = system.with_step(middle).radius(reach) < 1
         low, high = (middle, high) if is_stable else (low, middle)
     return low
 

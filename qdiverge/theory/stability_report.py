@@ -1,5 +1,6 @@
 """The record of a stability verdict, and the paragraph that explains it."""
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -77,9 +78,14 @@ def _setting(report: StabilityReport) -> str:
         target = f"target averaged with τ = {report.polyak:g}"
     elif report.target_period > 1:
         target = f"target copied every {report.target_period} updates"
+    per = "period" if report.target_period > 1 else "update"
+    doubling, ρ = "", report.spectral_radius
+    if 1 < ρ < math.inf:
+        updates = report.target_period * math.log(2) / math.log(ρ)
+        doubling = f": the TD errors double every {updates:.3g} updates"
     return (
         f"N = {report.num_pairs}, α = {report.learning_rate:g}, {target}: spectral radius "
-        f"{report.spectral_radius:.6g} per {'period' if report.target_period > 1 else 'update'}."
+        f"{ρ:.6g} per {per}{doubling}."
     )
 
 

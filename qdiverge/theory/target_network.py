@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdiverge.theory.spectral import Modes, Reachable, modes
+from qdiverge.theory.spectral import Reachable, spectral_radius
 
 _LONGEST = 2**20  # updates
 
@@ -47,20 +47,18 @@ def period_step(K: Tensor, rho: Tensor, learning_rate: float, period: int) -> Te
     return (W * period_gain(rates.clamp(min=0), learning_rate, period)) @ W.T
 
 
-def period_modes(
-    A: Tensor, reach: Reachable, learning_rate: float, period: float, eps: float
-) -> Modes:
-    """Return the modes of B_C in reachable coordinates: I + Wᵀ A W g_C(Λ); C may be ∞."""
+def period_increment(reach: Reachable, learning_rate: float, period: float) -> tuple[Tensor, float]:
+    """Return B_C − I = (Λ' − Λ) g_C(Λ) in reachable coordinates, and the norm of what cancels.
+
+    C may be ∞, where no direction has λ = 0.
+    """
     gain = period_gain(reach.rates, learning_rate, period)
-    reduced = reach.basis.T @ A @ reach.basis  # Λ' − Λ
-    ahead = (reduced + torch.diag(reach.rates)) * gain
-    scale = float(torch.linalg.matrix_norm(ahead) + torch.linalg.vector_norm(reach.rates * gain))
-    return modes(reduced * gain, eps, scale)
+    ahead, own = reach.ahead * gain, reach.rates * gain
+    scale = float(torch.linalg.matrix_norm(ahead) + torch.linalg.vector_norm(own))
+    return ahead - torch.diag(own), scale
 
 
-def polyak_increment(
-    successors: Tensor, reach: Reachable, learning_rate: float, polyak: float
-) -> Tensor:
+def polyak_increment(reach: Reachable, learning_rate: float, polyak: float) -> Tensor:
     """Return the increment of one update with the averaged target θ̄ ← (1 − τ)θ̄ + τθ.
 
     In coordinates (z, z̄) of (θ, θ̄), with Λ = WᵀKW and Λ' = WᵀK'W,
@@ -70,7 +68,6 @@ def polyak_increment(
     τ = 1 is TD, and for τ → 0 it is stable iff Re eig(K'K⁻¹) < 1.
 
     Args:
-        successors: K' at the greedy actions, ``[N, N]``.
         reach: the reachable coordinates, r of them.
         learning_rate: α.
         polyak: τ in (0, 1].
@@ -79,7 +76,7 @@ def polyak_increment(
         The matrix minus the identity, ``[2r, 2r]``.
     """
     own = torch.diag(learning_rate * reach.rates)
-    other = learning_rate * reach.basis.T @ successors @ reach.basis
+    other = learning_rate * reach.ahead
     eye = torch.eye(len(own), dtype=own.dtype)
     upper = torch.cat([-own, other], 1)
     lower = torch.cat([polyak * (eye - own), polyak * (other - eye)], 1)
@@ -104,12 +101,12 @@ class TargetNetworkReport:
 
 
 def check_target_network(
-    A: Tensor,
     reach: Reachable,
     learning_rate: float,
     period: int,
     polyak: float | None,
     radius: float,
+    td_radius: float,
     eps: float,
 ) -> TargetNetworkReport:
     """Compare no target network, the one in use and fitted Q (C → ∞), and advise.
@@ -121,18 +118,18 @@ def check_target_network(
     | < 1    | > 1      | long periods destabilise                                |
     | < 1    | < 1      | fine at both ends; the period in use decides            |
     """
-    td_radius = period_modes(A, reach, learning_rate, 1, eps).radius
     is_invertible = not reach.has_loose_directions and len(reach.rates) > 0
     fitted = None
     if is_invertible:
-        limit = period_modes(A, reach, learning_rate, math.inf, eps)
-        fitted = float((1 + limit.eigenvalues).abs().max())
+        limit, _ = period_increment(reach, learning_rate, math.inf)
+        eye = torch.eye(len(limit), dtype=limit.dtype)
+        fitted = float(torch.linalg.eigvals(eye + limit).abs().max())
     is_regressing = learning_rate * float(reach.rates.max()) < 2 if len(reach.rates) else False
     first = None
     if td_radius < 1:
         first = 1
     elif fitted is not None and fitted < 1 and is_regressing:
-        first = first_stable_period(A, reach, learning_rate, eps)
+        first = first_stable_period(reach, learning_rate, eps)
     condition = float(reach.rates.max() / reach.rates.min()) if len(reach.rates) else math.inf
     return TargetNetworkReport(
         period=period,
@@ -146,9 +143,7 @@ def check_target_network(
     )
 
 
-def first_stable_period(
-    A: Tensor, reach: Reachable, learning_rate: float, eps: float
-) -> int | None:
+def first_stable_period(reach: Reachable, learning_rate: float, eps: float) -> int | None:
     """Return the least C with ρ(B_C) < 1, by doubling and halving; None beyond a million updates.
 
     Between the last unstable power of two and the first stable one, stability is taken to be
@@ -156,7 +151,8 @@ def first_stable_period(
     """
 
     def is_stable(period: int) -> bool:
-        return period_modes(A, reach, learning_rate, period, eps).radius < 1
+        increment, scale = period_increment(reach, learning_rate, period)
+        return spectral_radius(increment, eps, scale) < 1
 
     high = 1
     while not is_stable(high):

@@ -77,7 +77,7 @@ def _growing(system: LinearSystem, greedy: Tensor, found: Modes) -> Decision:
 
     def mode_at(actions: Tensor) -> GrowingMode | None:
         reach = system.reach(actions)
-        there = system.modes(actions, reach)
+        there = system.modes(reach)
         if not is_growing(there) or math.isinf(there.radius):
             return None
         λ = 1 + complex(there.eigenvalues[there.dominant])

@@ -11,7 +11,7 @@ from qdiverge.theory.spectral import modes, reachable_directions
 from qdiverge.theory.stability import check_stability
 from qdiverge.theory.target_network import (
     period_gain,
-    period_modes,
+    period_increment,
     period_step,
     polyak_increment,
 )
@@ -71,9 +71,8 @@ def test_polyak_matrix_has_the_spectrum_of_the_simulated_pair(
         return torch.cat([weights, (1 - polyak) * target + polyak * weights])
 
     M = torch.func.jacrev(update)(torch.zeros(2 * num_features, dtype=F))
-    K_next = problem.successors[:, 0]
-    reach = reachable_directions(problem.K, K_next - problem.K, problem.rho, EPS)
-    ours = 1 + modes(polyak_increment(K_next, reach, learning_rate, polyak), EPS).eigenvalues
+    reach = reachable_directions(problem.K, problem.successors[:, 0], problem.rho, EPS)
+    ours = 1 + modes(polyak_increment(reach, learning_rate, polyak), EPS).eigenvalues
     theirs = torch.linalg.eigvals(M)
     gaps = (ours[:, None] - theirs[None, :]).abs().min(1).values
     assert float(gaps.max()) < 1e-5 * max(1.0, float(theirs.abs().max()))
@@ -160,8 +159,10 @@ def test_table_does_not_apply_where_the_successors_leave_the_range():
 
 def test_infinite_period_is_the_limit_of_long_ones():
     problem = random_problem(11, num_actions=1, num_features=7)
-    A = problem.successors[:, 0] - problem.K
-    reach = reachable_directions(problem.K, A, problem.rho, EPS)
-    long = period_modes(A, reach, 0.05, 10**9, EPS).eigenvalues.abs().sort().values
-    limit = period_modes(A, reach, 0.05, math.inf, EPS).eigenvalues.abs().sort().values
+    reach = reachable_directions(problem.K, problem.successors[:, 0], problem.rho, EPS)
+    eye = torch.eye(5, dtype=F)
+    long, limit = (
+        torch.linalg.eigvals(eye + period_increment(reach, 0.05, period)[0]).abs().sort().values
+        for period in (10**9, math.inf)
+    )
     torch.testing.assert_close(long, limit, rtol=1e-8, atol=1e-10)
