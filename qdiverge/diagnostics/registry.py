@@ -8,6 +8,7 @@ from qdiverge.diagnostics.diagnostic import COSTS, Cost, Diagnostic, check_cost
 from qdiverge.diagnostics.dormant_units import DormantUnits
 from qdiverge.diagnostics.feature_rank import FeatureRank
 from qdiverge.diagnostics.interference import Interference
+from qdiverge.diagnostics.linearisation import Linearisation
 from qdiverge.diagnostics.q_values import QValues
 from qdiverge.diagnostics.self_excitation import SelfExcitation
 from qdiverge.diagnostics.td_errors import TargetLag, TDErrors
@@ -25,6 +26,7 @@ REGISTRY: tuple[type[Diagnostic], ...] = (
     Coadaptation,
     Definiteness,
     EffectiveStep,
+    Linearisation,
 )
 
 
