@@ -61,7 +61,8 @@ def check_contraction(
     a diagnostic, no certificate (T*Q leaves the batch), and it fails for ordinary networks also
     at γ = 0, where regression converges: compare with ``.regression``.
 
-    Source: Achiam, Knight & Abbeel (2019), Theorem 2, https://arxiv.org/abs/1903.08894.
+    Source: Achiam, Knight & Abbeel (2019), https://arxiv.org/abs/1903.08894, the conditions on K
+    and ρ under which the update is a sup-norm contraction; the exact form is ours.
 
     Args:
         K: kernel ``[N, N]``, symmetric, any float dtype and device (half computes in float32).
