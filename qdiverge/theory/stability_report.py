@@ -111,9 +111,9 @@ def _left_out(report: StabilityReport) -> list[str]:
     lines = []
     if report.num_unreachable:
         lines.append(
-            f"{report.num_unreachable} directions of TD error are moved by no parameter (more "
-            "pairs than parameters, repeated pairs, or ρ_i = 0) and stay as they are."
+            f"Directions of TD error that no parameter moves: {report.num_unreachable} (more pairs "
+            "than parameters, repeated pairs, or ρ_i = 0); they stay as they are."
         )
     if report.num_neutral:
-        lines.append(f"{report.num_neutral} modes are within rounding of standing still.")
+        lines.append(f"Modes within rounding of standing still: {report.num_neutral}.")
     return lines
