@@ -13,7 +13,6 @@ is a function of its configuration.
 import dataclasses
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,74 +23,11 @@ from qdiverge.agents.dqn import DQN, Update
 from qdiverge.agents.environments import make_atari
 from qdiverge.agents.exploration import EpsilonGreedy, linear_schedule
 from qdiverge.agents.networks import NatureNetwork, channels_last
-from qdiverge.agents.replay import FrameReplay
+from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd, UpdateRecord
+from qdiverge.agents.replay import FrameReplay, check_fits
 from qdiverge.checks import check_positive
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError
-
-
-@dataclass(frozen=True)
-class EpisodeEnd:
-    """An episode has ended.
-
-    Args:
-        step: Agent steps taken in the run so far, all environments together.
-        score: Sum of its raw rewards.
-        length: Its agent steps.
-        frames: Its emulator frames.
-        terminated: False where the frame limit cut it short.
-    """
-
-    step: int
-    score: float
-    length: int
-    frames: int
-    terminated: bool
-
-
-@dataclass(frozen=True)
-class UpdateRecord:
-    """Every ``log_period``-th update.
-
-    Args:
-        step: Agent steps taken so far.
-        update: Number of the update, from 1.
-        loss: Mean loss of its batch.
-        q_mean: Mean of Q(s_i, a_i) over its batch.
-        q_max: Largest Q(s_i, a) of its batch.
-        td_abs_mean: Mean |δ|.
-        epsilon: ε at this step.
-        steps_per_second: Agent steps a second since the last such record.
-    """
-
-    step: int
-    update: int
-    loss: float
-    q_mean: float
-    q_max: float
-    td_abs_mean: float
-    epsilon: float
-    steps_per_second: float
-
-
-@dataclass(frozen=True)
-class RunEnd:
-    """The last record of a run.
-
-    Args:
-        step: Agent steps taken.
-        update: Updates made.
-        reason: ``"total_steps"``, ``"deadline"`` or ``"divergence"``.
-        detail: A sentence saying so.
-    """
-
-    step: int
-    update: int
-    reason: str
-    detail: str
-
-
-Progress = EpisodeEnd | UpdateRecord | RunEnd
 
 
 class Trainer:
@@ -130,6 +66,7 @@ class Trainer:
             check_positive("deadline_seconds", deadline_seconds)
         self.deadline_seconds = deadline_seconds
         self.log_period = check_integer("log_period", log_period, 1)
+        check_fits(config.buffer_size)
         games, weights, exploration, sampling = np.random.SeedSequence(config.seed).spawn(4)
         self.environments = make_atari(
             config.environment,

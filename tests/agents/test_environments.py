@@ -108,12 +108,12 @@ def test_truncation_bootstraps_from_a_true_frame_where_the_emulators_is_stale():
 
 def test_truncating_one_environment_leaves_the_others_alone():
     options = {"seed": 9, "repeat_action_probability": 0.25}
-    short = make_atari("Breakout", num_envs=3, max_episode_frames=600, **options)
+    short = make_atari("Breakout", num_envs=3, max_episode_frames=400, **options)
     long = make_atari("Breakout", num_envs=3, **options)
     short.reset(), long.reset()
     alike = np.ones(3, dtype=bool)
     truncations = 0
-    for row in actions_of(short, 300):
+    for row in actions_of(short, 200):
         mine, truth = short.step(row), long.step(row)
         for e in np.flatnonzero(alike):
             assert np.array_equal(mine.next_observations[e], truth.next_observations[e])
@@ -131,7 +131,7 @@ def test_a_lost_life_ends_no_game():
     ours.reset()
     theirs, _, _ = raw_emulators("breakout", ours, autoreset_mode="SameStep", episodic_life=True)
     lives_lost, episodes, their_lives = np.zeros(2, int), [], []
-    for row in actions_of(ours, 500):
+    for row in actions_of(ours, 400):
         step = ours.step(row)
         lives_lost += step.life_lost
         assert not (step.life_lost & step.terminated).any()
@@ -153,7 +153,7 @@ def test_scores_are_raw_where_the_emulators_default_clips():
         "space_invaders", ours, autoreset_mode="SameStep", reward_clipping=True
     )
     raw, clipped = set(), set()
-    for row in actions_of(ours, 250):
+    for row in actions_of(ours, 200):
         raw |= set(ours.step(row).rewards.tolist())
         clipped |= set(theirs.step(row)[1].tolist())
     ours.close()
@@ -170,7 +170,7 @@ def test_games_depend_on_the_seed_and_on_nothing_else():
         if again:
             games.step(np.zeros(3, dtype=np.int64))
             games.reset()
-        shown = [games.step(row).observations for row in actions_of(games, 60)]
+        shown = [games.step(row).observations for row in actions_of(games, 30)]
         games.close()
         return np.stack(shown)
 

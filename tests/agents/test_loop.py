@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from qdiverge.agents import loop as loop_module
 from qdiverge.agents import replay as replay_module
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.exploration import EpsilonGreedy, linear_schedule
-from qdiverge.agents.loop import EpisodeEnd, RunEnd, Trainer, UpdateRecord
+from qdiverge.agents.loop import Trainer
+from qdiverge.agents.records import EpisodeEnd, RunEnd, UpdateRecord
 from qdiverge.errors import InvalidValueError
 
 SHORT = DQNConfig(
@@ -72,7 +74,7 @@ def test_a_run_leaves_the_global_generators_and_the_thread_count_alone():
 
 
 @pytest.mark.parametrize(
-    ("num_envs", "train_period", "updates"), [(1, 4, 20), (4, 4, 20), (8, 4, 20), (4, 1, 80)]
+    ("num_envs", "train_period", "updates"), [(1, 8, 10), (4, 8, 10), (8, 8, 10), (4, 2, 40)]
 )
 def test_one_update_for_every_train_period_whatever_the_number_of_environments(
     num_envs, train_period, updates
@@ -132,13 +134,13 @@ def test_rewards_are_clipped_for_the_learner_and_raw_in_the_score(clip):
         environment="SpaceInvaders",
         clip_rewards=clip,
         repeat_action_probability=0.0,
-        total_steps=840,
-        learning_starts=800,
-        max_episode_frames=800,
+        total_steps=640,
+        learning_starts=600,
+        max_episode_frames=600,
         batch_size=64,
     )
     trainer, records = outcome(config, transform_batch=watch)
-    assert max(seen) == (1.0 if clip else trainer.replay.rewards.max())
+    assert max(seen) == 1.0 if clip else max(seen) >= 5.0
     assert trainer.replay.rewards.max() >= 5
     assert sum(end.score for end in of(EpisodeEnd, records)) >= 5
 
@@ -218,9 +220,11 @@ def test_every_optimizer_runs_without_a_target_network(optimizer):
 
 
 def test_refusals_come_before_anything_is_allocated(monkeypatch):
+    monkeypatch.setattr(loop_module, "make_atari", lambda *_, **__: pytest.fail("made"))
     monkeypatch.setattr(replay_module, "available_memory", lambda: 10**9)
     with pytest.raises(InvalidValueError, match="buffer_size to 120,000"):
         Trainer(short(buffer_size=1_000_000))
+    monkeypatch.undo()
     with pytest.raises(InvalidValueError, match="ALE/Pong-v5"):
         Trainer(short(environment="ALE/Pnog-v5"))
     with pytest.raises(InvalidValueError, match="deadline_seconds"):

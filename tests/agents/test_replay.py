@@ -81,11 +81,11 @@ def test_equals_the_environments_stacks_bit_for_bit_over_whole_games():
 
 def test_equals_them_while_the_ring_overwrites_itself_and_episodes_are_cut_short():
     replay, ends, compared = play(
-        num_steps=1_200, num_envs=3, capacity=300, max_episode_frames=130, check_every=37
+        num_steps=700, num_envs=3, capacity=300, max_episode_frames=130, check_every=37
     )
-    assert ends["truncated"] > 50
+    assert ends["truncated"] > 30
     assert replay.filled.tolist() == [100, 100, 100]
-    assert compared > 30 * 250
+    assert compared > 18 * 250
 
 
 def small(capacity=40, num_envs=1, seed=0):
@@ -126,7 +126,7 @@ def test_sampling_is_uniform_over_what_may_be_drawn_and_never_shows_an_episodes_
 def test_rings_of_unequal_length_are_drawn_in_proportion():
     replay = small(capacity=80, num_envs=2)
     fill(replay, 3)
-    frames, yes, no = np.zeros((2, 1, 1), np.uint8), np.ones(2, bool), np.zeros(2, bool)
+    frames, no = np.zeros((2, 1, 1), np.uint8), np.zeros(2, bool)
     replay.append(np.zeros(2), np.zeros(2), no, frames, np.array([True, False]), frames)
     replay.append(np.zeros(2), np.array([5.0, 9.0]), no, frames, no, frames)
     assert replay.filled.tolist() == [7, 6]
@@ -135,7 +135,6 @@ def test_rings_of_unequal_length_are_drawn_in_proportion():
     for value in (5.0, 9.0):
         share = float((rewards == value).float().mean())
         assert abs(share - 0.1) <= 6 * (0.1 * 0.9 / 20_000) ** 0.5
-    assert yes.all()
 
 
 def test_the_same_seed_draws_the_same_and_leaves_other_generators_alone():
