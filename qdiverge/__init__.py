@@ -1,7 +1,7 @@
 """qdiverge: see deep Q-learning diverge before it does.
 
-The empirical neural tangent kernel, exactly: :class:`NTK`, :func:`empirical_ntk`. From it a verdict:
-:func:`check_contraction`, :func:`check_stability`. All of it for one moment of a network:
+The empirical neural tangent kernel, exactly: :class:`NTK`, :func:`empirical_ntk`. From it a
+verdict: :func:`check_contraction`, :func:`check_stability`. All of it for one moment of a network:
 :func:`diagnose`. On a training run of your own: :func:`attach`.
 """
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.loop import EpisodeEnd, Progress, RunEnd, Trainer, UpdateRecord
+from qdiverge.agents.loop import Trainer
+from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd, UpdateRecord
 from qdiverge.cli.live import Live
 from qdiverge.diagnostics import Cost
 from qdiverge.errors import DivergenceError
