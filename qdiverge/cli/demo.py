@@ -45,7 +45,7 @@ DIVERGING = Part(
     replace(ORDINARY.config, use_target_network=False, learning_rate=2.5e-4),
     share=0.25,
     every=2,
-    max_overhead=1.0,
+    max_overhead=3.0,
 )
 PARTS = {"ordinary": ORDINARY, "diverging": DIVERGING}
 
@@ -86,6 +86,7 @@ def main(arguments: Sequence[str]) -> int:
                 seconds=part.share * options.seconds,
                 stop_beyond_bound=BEYOND,
                 every=part.every,
+                cost="full",
                 max_overhead=part.max_overhead,
             )
             print(f"{name}: {result.verdict}")

@@ -11,6 +11,7 @@ from qdiverge.diagnostics.interference import Interference
 from qdiverge.diagnostics.linearisation import Linearisation
 from qdiverge.diagnostics.q_values import QValues
 from qdiverge.diagnostics.self_excitation import SelfExcitation
+from qdiverge.diagnostics.stability import Stability
 from qdiverge.diagnostics.td_errors import TargetLag, TDErrors
 
 REGISTRY: tuple[type[Diagnostic], ...] = (
@@ -19,6 +20,7 @@ REGISTRY: tuple[type[Diagnostic], ...] = (
     TargetLag,
     Churn,
     Contraction,
+    Stability,
     SelfExcitation,
     Interference,
     FeatureRank,

@@ -10,7 +10,15 @@ from qdiverge.report.facts import step_unit
 from qdiverge.report.kernel import HEATMAP, SPECTRUM, draw_heatmaps, draw_spectra, moments
 from qdiverge.report.panels import draw_panel, step_axes
 from qdiverge.report.prose import date, formula, unbroken
-from qdiverge.report.questions import BLOWING_UP, CONTRACTING, KERNEL, LEARNING, SHRINKING, Panel
+from qdiverge.report.questions import (
+    BLOWING_UP,
+    CONTRACTING,
+    HEALTHY,
+    KERNEL,
+    LEARNING,
+    SHRINKING,
+    Panel,
+)
 from qdiverge.report.settings import alarm_lists, settings_table
 from qdiverge.report.svg import Markup, element
 from qdiverge.report.verdict import Verdict, judge
@@ -81,6 +89,7 @@ def render(runs: Sequence[Run]) -> str:
         _section("Is it blowing up?", figures(BLOWING_UP), is_single),
         _section("Would the next update contract?", figures(CONTRACTING), is_single),
         _section("Are the errors shrinking?", figures(SHRINKING), is_single),
+        _section("Is the network healthy?", figures(HEALTHY), is_single),
         _section("The kernel", [*kernels, *figures(KERNEL)], is_single),
         _section("Did it learn?", figures(LEARNING), is_single),
         _section("Alarms", [alarm_lists(runs)]),

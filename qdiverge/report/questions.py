@@ -101,7 +101,30 @@ BLOWING_UP = (
     ),
 )
 
+FULL_REMEDY = 'It takes two kernels a measurement: qd.attach(…, cost="full").'
+
 CONTRACTING = (
+    Panel(
+        "Spectral rate",
+        "ρ(I + αAD), A = K′ − K at the greedy successors",
+        "The factor per update at which TD errors on the probe grow or shrink without a target"
+        " network, kernel and greedy actions frozen. Above 1 they grow. In grey the same at γ = 0,"
+        " where only too large a step can be at fault.",
+        ("diverge/spectral_radius", "{}"),
+        beside=(("diverge/spectral_radius_regression", "{} at γ = 0"),),
+        level=level_at(1.0, "1"),
+        kind="log",
+        remedy=FULL_REMEDY,
+    ),
+    Panel(
+        "Self-excitation",
+        "max Re eig(AD)",
+        "Above zero no step size is stable without a target network: the values feed themselves"
+        " (Yue et al. 2023).",
+        ("diverge/self_excitation", "{}"),
+        level=level_at(0.0, "0"),
+        remedy=FULL_REMEDY,
+    ),
     Panel(
         "Rows that hold",
         "share of rows i with α K_{ii} ρ_i < 1 and (1+γ) Σ_{j≠i} |K_{ij}| ρ_j ≤ (1−γ) K_{ii} ρ_i",
@@ -133,6 +156,16 @@ CONTRACTING = (
         " (1−γ) / ((1+γ) N), dashed.",
         ("diverge/mean_row_ratio", "{}"),
         level=allowed_ratio,
+        kind="log",
+        remedy=KERNEL_REMEDY,
+    ),
+    Panel(
+        "Linearisation error",
+        "‖ΔQ − αKDδ‖ / ‖αKDδ‖ of one step on the probe batch",
+        "How far a real step departs from the linear theory behind every verdict here. Above 0.3"
+        " they do not apply.",
+        ("diverge/linearisation_error", "{}"),
+        level=level_at(0.3, "0.3"),
         kind="log",
         remedy=KERNEL_REMEDY,
     ),
@@ -173,6 +206,38 @@ KERNEL = (
         " grows.",
         ("diverge/kernel_diagonal_mean", "{}"),
         kind="log",
+        remedy=KERNEL_REMEDY,
+    ),
+)
+
+HEALTHY = (
+    Panel(
+        "Rank of the features",
+        "effective rank exp H(σ/Σσ) of the penultimate features over the probe batch",
+        "How many directions the output layer can tell apart. A fall towards 1 is collapse. In grey"
+        " srank, the directions that hold 99 % of Σσ.",
+        ("diverge/effective_rank", "{}"),
+        beside=(("diverge/srank", "srank {}"),),
+        remedy=KERNEL_REMEDY,
+    ),
+    Panel(
+        "Dormant units",
+        "share of hidden units with E|h_i| / mean_k E|h_k| ≤ 0.025",
+        "Units that hardly answer any more; in grey those that never do. A rising share is lost"
+        " capacity.",
+        ("diverge/dormant_units", "{}"),
+        beside=(("diverge/dead_units", "{} dead"),),
+        kind="linear",
+        span=(0.0, 1.0),
+        is_percent=True,
+        remedy=KERNEL_REMEDY,
+    ),
+    Panel(
+        "Interference",
+        "mean cosine of the loss gradients δ_i ∇Q_i and δ_j ∇Q_j, i ≠ j",
+        "Near 1 every update moves all states alike; below zero, learning from one undoes another.",
+        ("diverge/gradient_cosine", "{}"),
+        level=level_at(0.0),
         remedy=KERNEL_REMEDY,
     ),
 )
