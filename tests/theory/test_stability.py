@@ -219,14 +219,16 @@ def test_verdicts_against_simulation_with_greedy_switching(
         v = report.certificate.bound.weights
         for _ in range(3):
             weights = 10 * torch.randn(num_features, generator=generator, dtype=F)
-            norm = float((problem.td_errors(weights) / v).abs().max())
+            norm = start = float((problem.td_errors(weights) / v).abs().max())
             for _ in range(10):
+                if norm < 1e-8 * start:  # float64 holds no more of the errors
+                    break
                 target = weights.clone()
                 for _ in range(period):
                     weights = problem.update(weights, learning_rate, target)
                 new = float((problem.td_errors(weights) / v).abs().max())
                 if report.certificate.holds:
-                    assert new <= norm * report.certified_modulus * (1 + 1e-9) + 1e-12
+                    assert new <= norm * report.certified_modulus * (1 + 1e-6) + 1e-13 * start
                 norm = new
     if report.verdict == "divergent":
         assert grows_along_its_mode(problem, report, learning_rate, period)
