@@ -1,0 +1,89 @@
+"""Fitted iteration: back up, then fit, by least squares, by gradient steps or by an averager."""
+
+import numpy as np
+
+from qdiverge.errors import InvalidValueError
+from qdiverge.mdp.bellman import q_from_values
+from qdiverge.mdp.inputs import ROW_TOLERANCE, real_array
+from qdiverge.mdp.linear import LinearProblem
+from qdiverge.mdp.linear_learning import linear_q_learning
+from qdiverge.mdp.model import MDP
+
+
+def fitted_q_iteration(
+    problem: LinearProblem,
+    num_iterations: int,
+    *,
+    gradient_steps: int | None = None,
+    learning_rate: float | None = None,
+) -> np.ndarray:
+    """Return the weights of each iteration, ``[T + 1, k]``.
+
+    Full: w ← argmin_u Σ ρ (φᵀu − T*Q_w)² = (ΦᵀDΦ)⁺ΦᵀD T*Q_w, of least norm.
+    Online: ``gradient_steps`` gradient steps towards T*Q_w instead, which is a hard target of that
+    period; the full fit is its limit.
+
+    Source: Ernst, Geurts & Wehenkel 2005; online: Riedmiller 2005.
+
+    Raises:
+        InvalidValueError: a count is below 1, or gradient steps come without a learning rate.
+    """
+    if num_iterations < 1:
+        raise InvalidValueError("num_iterations must be at least 1", got=num_iterations)
+    if (gradient_steps is None) != (learning_rate is None):
+        raise InvalidValueError(
+            "gradient_steps and learning_rate go together", got=(gradient_steps, learning_rate)
+        )
+    if gradient_steps is not None and learning_rate is not None:
+        every = linear_q_learning(
+            problem, num_iterations * gradient_steps, learning_rate, target_period=gradient_steps
+        )
+        return every[::gradient_steps]
+    fit = least_squares_fit(problem)
+    weights = np.empty((num_iterations + 1, len(problem.weights)))
+    weights[0] = problem.weights
+    for t in range(num_iterations):
+        backup = problem.td_errors(weights[t]) + problem.features @ weights[t]
+        weights[t + 1] = fit @ backup
+    return weights
+
+
+def least_squares_fit(problem: LinearProblem) -> np.ndarray:
+    """Return (ΦᵀDΦ)⁺ΦᵀD, which maps values to the weights that fit them best, ``[k, N]``."""
+    root = np.sqrt(problem.rho)
+    return np.linalg.pinv(root[:, None] * problem.features) * root
+
+
+def fitted_value_iteration(
+    mdp: MDP, fit: np.ndarray, num_iterations: int, initial: np.ndarray | None = None
+) -> np.ndarray:
+    """Return V of each iteration of V ← F max_a (R + γPV), ``[T + 1, S]``.
+
+    Args:
+        mdp: the problem.
+        fit: F ``[S, S]``, from backed-up values to fitted ones. Where it is an averager (rows
+            non-negative, sums at most 1) the iteration is a γ-contraction in the sup norm
+            (Gordon 1995, Theorem 3.2); least squares need not be.
+        num_iterations: T.
+        initial: V₀ ``[S]``; 0 by default.
+
+    Raises:
+        InvalidValueError: fit is not [S, S].
+    """
+    F, S = real_array("fit", fit), mdp.num_states
+    if F.shape != (S, S):
+        raise InvalidValueError(f"fit must be [S, S] with S = {S}", got=list(F.shape))
+    values = np.zeros((num_iterations + 1, S))
+    values[0] = 0.0 if initial is None else initial
+    for t in range(num_iterations):
+        values[t + 1] = F @ q_from_values(mdp, values[t]).max(1)
+    return values
+
+
+def is_averager(fit: np.ndarray) -> bool:
+    """Return whether the rows of ``fit`` are non-negative and sum to at most 1 (Gordon 1995).
+
+    >>> is_averager(np.array([[0.5, 0.5], [0.0, 0.0]])), is_averager(np.array([[1.2]]))
+    (True, False)
+    """
+    return bool((fit >= 0).all() and (fit.sum(1) <= 1 + ROW_TOLERANCE).all())

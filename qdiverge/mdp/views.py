@@ -1,0 +1,28 @@
+"""The way from an exact MDP to an environment, without importing gymnasium before it is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qdiverge.mdp.model import MDP
+from qdiverge.mdp.toy_text import missing_gymnasium
+
+if TYPE_CHECKING:
+    from qdiverge.mdp.environment import MDPEnvironment
+
+
+def as_environment(mdp: MDP, *, as_features: bool = False) -> MDPEnvironment:
+    """Return a Gymnasium environment that plays ``mdp``.
+
+    Args:
+        mdp: the problem; its horizon truncates episodes.
+        as_features: observe the features ``[k]`` (float32) instead of the state's number.
+
+    Raises:
+        MissingExtraError: gymnasium is not installed.
+    """
+    try:
+        from qdiverge.mdp.environment import MDPEnvironment
+    except ImportError as error:
+        raise missing_gymnasium() from error
+    return MDPEnvironment(mdp, as_features=as_features)
