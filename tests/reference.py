@@ -47,5 +47,5 @@ def reference_kernel(
     kernel = torch.zeros(())
     for name, j in left.items():
         scaled = j if preconditioner is None else j * preconditioner[name]
-        kernel = kernel + scaled.flatten(1) @ right[name].flatten(1).T
+        kernel = kernel + scaled.reshape(len(j), -1) @ right[name].reshape(len(right[name]), -1).T
     return kernel

@@ -104,7 +104,7 @@ class AtariEnvironments:
         self.game = game
         self.num_envs = num_envs
         self.max_episode_frames = max_episode_frames
-        self._seeds = np.random.SeedSequence(seed).generate_state(num_envs) >> 1  # 31 bits
+        self._seeds = emulator_seeds(seed, num_envs)
         self._emulators = AtariVectorEnv(
             game,
             num_envs,
@@ -134,7 +134,7 @@ class AtariEnvironments:
         Returns:
             The first observations, uint8 [E, 4, 84, 84].
         """
-        observations, info = self._emulators.reset(seed=self._seeds.astype(np.int64))
+        observations, info = self._emulators.reset(seed=self._seeds)
         self._open(np.ones(self.num_envs, dtype=bool), info)
         return observations
 
@@ -222,6 +222,18 @@ class AtariEnvironments:
             frames=int(frame_number[e] - self._opening[e]),
             terminated=bool(terminated[e]),
         )
+
+
+def emulator_seeds(seed: int, num_envs: int) -> NDArray[np.int64]:
+    """One seed for each emulator, such that other runs have other seeds.
+
+    Returns:
+        integers [E] of 31 bits.
+
+    >>> emulator_seeds(1, 2).tolist() != emulator_seeds(2, 2).tolist()
+    True
+    """
+    return (np.random.SeedSequence(seed).generate_state(num_envs) >> 1).astype(np.int64)
 
 
 def make_atari(

@@ -62,7 +62,7 @@ class Moment:
     def kernel(self) -> Tensor:
         """K = J M Jᵀ over the pairs of the batch, [N, N], with the optimiser's M."""
         with quiet(self.q_network):
-            ntk = NTK(self.q_network)
+            ntk = NTK(self.q_network, preconditioner=self.optimizer)
             return ntk.kernel(self.batch.observations, self.batch.actions)
 
     @cached_property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -10,11 +12,18 @@ from qdiverge.kernel.network import Network
 from qdiverge.kernel.pairs import Pairs
 
 
-def check_network(network: Network, pairs: Pairs) -> int:
+def check_network(
+    network: Network, pairs: Pairs, forward: Callable[[Pairs], Tensor] | None = None
+) -> int:
     """Return the number of actions A (1 for a critic) when samples cannot influence each other.
 
     Runs the network on two and on three of the samples: a row must not depend on the others, and
     the random state must not move.
+
+    Args:
+        network: The network.
+        pairs: The pairs to be used.
+        forward: Runs it on some pairs, if not :meth:`Network.values`.
 
     Raises:
         UnsupportedNetworkError: samples are mixed or random numbers drawn; the module is named.
@@ -24,14 +33,15 @@ def check_network(network: Network, pairs: Pairs) -> int:
     everything = Pairs(pairs.observations, pairs.actions if pairs.is_critic else None)
     two, three = take(everything, 2), take(everything, 3)
     random_state = torch.get_rng_state()
-    values_2 = network.values(network.params, two).detach()
+    run = forward or (lambda some: network.values(network.params, some).detach())
+    values_2 = run(two)
     if not torch.equal(random_state, torch.get_rng_state()):
         raise UnsupportedNetworkError(
             "q_net must give the same Q-values in every forward pass",
             got=f"random numbers drawn in {_guilty(network, two, two, random=True)}",
             remedy="Freeze its noise, or call q_net.eval().",
         )
-    values_3 = network.values(network.params, three).detach()
+    values_3 = run(three)
     if not same_rows(values_2, values_3):
         raise UnsupportedNetworkError(
             "q_net must treat each sample by itself",

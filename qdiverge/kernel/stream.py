@@ -78,9 +78,9 @@ def symmetric_tiles(chunk: Chunk) -> Iterator[tuple[Chunk, Chunk]]:
     yield from symmetric_tiles(lower)
 
 
-def add_tile(out: Tensor, left: Chunk, right: Chunk) -> None:
+def add_tile(out: Tensor, left: Chunk, right: Chunk, *, is_diagonal: bool | None = None) -> None:
     """Add every term's Gram to a zeroed tile; one with itself becomes symmetric to the bit."""
     for x, y in zip(left.terms, right.terms, strict=True):
         x.add_gram(out, y)
-    if left is right:
+    if left is right if is_diagonal is None else is_diagonal:
         out.copy_(out.triu() + out.triu(1).T)

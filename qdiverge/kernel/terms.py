@@ -58,4 +58,9 @@ class Explicit(Term):
     @property
     def num_bytes(self) -> int:
         """Bytes of the features."""
-        return self.features.numel() * self.features.element_size()
+        return num_bytes(self.features)
+
+
+def num_bytes(*tensors: Tensor) -> int:
+    """Return the bytes of the tensors' elements."""
+    return sum(t.numel() * t.element_size() for t in tensors)

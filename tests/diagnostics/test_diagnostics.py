@@ -1,6 +1,7 @@
 """Diagnostics against hand computation, and what every registered one must leave as it was."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -161,3 +162,17 @@ def test_a_forward_that_raises_leaves_no_trace():
     with pytest.raises(RuntimeError):
         quiet_values(network, torch.zeros(2, 5))
     assert_same(before, fingerprint(network))
+
+
+def test_the_kernel_carries_the_optimisers_second_moments():
+    """K = J diag(1/(√v̂ + ε)) Jᵀ by hand for a linear network after one Adam step."""
+    network = linear_network([[2.0, 5.0], [3.0, 7.0]])
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.1)
+    network(torch.tensor([[1.0, 2.0]])).sum().backward()  # the gradient of both rows is (1, 2)
+    optimizer.step()
+    now = moment(network)
+    plain = now.kernel  # pairs (s0, a0) and (s1, a1) touch different weights: K = I
+    torch.testing.assert_close(plain, torch.eye(2))
+    scaled = replace(now, optimizer=optimizer).kernel
+    # v̂ = g², so M is 1/|g|: 1 for the weight of s0, 1/2 for that of s1.
+    torch.testing.assert_close(scaled, torch.diag(torch.tensor([1.0, 0.5])))
