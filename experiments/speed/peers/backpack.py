@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
+import warnings
 
 import torch
 from torch import Tensor, nn
-
-INSTALL = "backpack-for-pytorch"
 
 
 def kernel(network: nn.Module, observations: Tensor, actions: Tensor | str) -> Tensor:
@@ -23,8 +22,10 @@ def kernel(network: nn.Module, observations: Tensor, actions: Tensor | str) -> T
         outputs = list(values.sum(0))
     parts: list[list[Tensor]] = []
     for k, output in enumerate(outputs):
-        with backpack(BatchGrad()):
-            output.backward(retain_graph=k < len(outputs) - 1)
+        more = k < len(outputs) - 1
+        with backpack(BatchGrad(), retain_graph=more), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # containers have no extension; right
+            output.backward(retain_graph=more)
         parts.append([p.grad_batch.flatten(1) for p in network.parameters()])
         for p in network.parameters():
             del p.grad_batch

@@ -11,8 +11,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-INSTALL = "neural-tangents"
-
 
 def kernel(network: nn.Module, observations: Tensor, actions: Tensor | str) -> Tensor:
     """Return K [N, N], or [N, A, N, A] for all actions."""
@@ -25,8 +23,10 @@ def kernel(network: nn.Module, observations: Tensor, actions: Tensor | str) -> T
         x = x / 255
     num_actions = leaves[-1].out_features
     chosen = isinstance(actions, Tensor)
-    picks = nn.functional.one_hot(actions, num_actions).float().cpu() if chosen else torch.zeros(
-        len(x), num_actions
+    picks = (
+        nn.functional.one_hot(actions, num_actions).float().cpu()
+        if chosen
+        else torch.zeros(len(x), num_actions)
     )
     ntk = _compiled(tuple(map(_describe, leaves)), chosen)
     gram = torch.from_dlpack(ntk((x, jnp.asarray(picks.numpy())), None, params))  # [N, N, A', A']
@@ -39,7 +39,7 @@ def _compiled(layers: tuple[tuple[str, tuple[int, ...]], ...], chosen: bool) -> 
     import neural_tangents as nt
     from jax.lax import conv_general_dilated
 
-    def values(params, inputs):  # noqa: ANN001, ANN202
+    def values(params, inputs):
         x, picks = inputs
         for (kind, stride), weights in zip(layers, params, strict=True):
             if kind == "Conv2d":

@@ -11,8 +11,6 @@ import copy
 import torch
 from torch import Tensor, nn
 
-INSTALL = "nngeometry"
-
 
 def kernel(network: nn.Module, observations: Tensor, actions: Tensor | str) -> Tensor:
     """Return K [N, N], or [N, A, N, A] for all actions."""

@@ -6,15 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, vmap
 
-INSTALL = "torch"
-
 
 def kernel(network: nn.Module, observations: Tensor, actions: Tensor | str) -> Tensor:
     """Return K [N, N], or [N, A, N, A] for all actions."""
     rows = jacobian(network, observations, actions)
     gram = rows.flatten(0, 1) @ rows.flatten(0, 1).T
-    return gram if isinstance(actions, Tensor) else gram.unflatten(0, rows.shape[:2]).unflatten(
-        2, rows.shape[:2]
+    return (
+        gram
+        if isinstance(actions, Tensor)
+        else gram.unflatten(0, rows.shape[:2]).unflatten(2, rows.shape[:2])
     )
 
 

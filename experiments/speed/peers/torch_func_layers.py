@@ -10,8 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 
-INSTALL = "torch"
-
 
 def kernel(network: nn.Module, observations: Tensor, actions: Tensor | str) -> Tensor:
     """Return K [N, N], or [N, A, N, A] for all actions."""

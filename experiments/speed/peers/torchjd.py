@@ -6,8 +6,6 @@ import copy
 
 from torch import Tensor, nn
 
-INSTALL = "torchjd"
-
 
 def kernel(network: nn.Module, observations: Tensor, actions: Tensor | str) -> Tensor:
     """Return K [N, N], or [N, A, N, A] for all actions."""
