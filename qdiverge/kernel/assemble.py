@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from qdiverge.kernel.gram import Gram
 from qdiverge.kernel.pairs import Pairs
 from qdiverge.kernel.plan import Plan
 from qdiverge.kernel.stream import Chunk, Extract, add_tile, chunks, tiles
@@ -27,6 +28,7 @@ class Problem:
         block_size: Samples whose terms are held at a time, a multiple of ``chunk_size``.
         dtype: Of the kernel.
         plan: What is done for each parameter.
+        gram: How Gram products are made.
     """
 
     extract: Extract
@@ -37,10 +39,13 @@ class Problem:
     block_size: int
     dtype: torch.dtype
     plan: Plan
+    gram: Gram
 
-    def tiles(self) -> Iterator[tuple[Chunk, Chunk]]:
-        """Yield the pairs of chunks that K is made of."""
-        return tiles(self.extract, self.x, self.y, self.chunk_size, self.block_size)
+    def tiles(
+        self, is_mine: Callable[[int], bool] = lambda block: True
+    ) -> Iterator[tuple[Chunk, Chunk]]:
+        """Yield the pairs of chunks that K is made of, those of some blocks of rows."""
+        return tiles(self.extract, self.x, self.y, self.chunk_size, self.block_size, is_mine)
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the rows' chunks."""
@@ -69,7 +74,7 @@ def kernel(problem: Problem) -> Tensor:
     out = problem.zeros()
     for left, right in problem.tiles():
         rows, columns = problem.place(left, right)
-        add_tile(out[rows, columns], left, right)
+        add_tile(out[rows, columns], left, right, problem.gram)
         if problem.y is None and left is not right:
             out[columns, rows] = out[rows, columns].T
     return out
@@ -82,13 +87,15 @@ def diagonal(problem: Problem) -> Tensor:
     )
 
 
-def abs_row_sums(problem: Problem, rho: Tensor) -> Tensor:
+def abs_row_sums(
+    problem: Problem, rho: Tensor, is_mine: Callable[[int], bool] = lambda block: True
+) -> Tensor:
     """Return Σ_j |K_ij| ρ_j [R], tile by tile: K is never held."""
     sums = torch.zeros_like(rho)
-    for left, right in problem.tiles():
+    for left, right in problem.tiles(is_mine):
         rows, columns = problem.place(left, right)
         tile = rho.new_zeros(rows.stop - rows.start, columns.stop - columns.start)
-        add_tile(tile, left, right)
+        add_tile(tile, left, right, problem.gram)
         tile.abs_()
         sums[rows] += tile @ rho[columns]
         if left is not right:
@@ -104,7 +111,8 @@ def by_block(problem: Problem) -> dict[str, Tensor]:
         for block in dict.fromkeys(term.block for term in left.terms):
             total = out.setdefault(block, problem.zeros())
             part = total[rows, columns]
-            add_tile(part, _only(left, block), _only(right, block), is_diagonal=left is right)
+            ours, theirs = _only(left, block), _only(right, block)
+            add_tile(part, ours, theirs, problem.gram, is_diagonal=left is right)
             if problem.y is None and left is not right:
                 total[columns, rows] = part.T
     return out

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from qdiverge.checks import check_distribution, check_finite
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.kernel import assemble
+from qdiverge.kernel.gram import PRECISIONS, Gram
 from qdiverge.kernel.matvec import matvec
 from qdiverge.kernel.network import Network, read_network, untouched, unwrap
 from qdiverge.kernel.pairs import Actions, Pairs, check_pairs
@@ -39,6 +40,8 @@ class NTK:
         preconditioner: M, as a dict parameter name → tensor, or read at each call from a live Adam,
             AdamW, RMSprop or SGD; None for M = 1.
         dtype: Calculate in this precision instead of the network's own.
+        gram_precision: "full", or "tf32", "bf16x3", "bf16": round the inputs of float32 Gram
+            products, for a GPU's tensor cores (:class:`Gram` states the errors).
 
     >>> q_net = nn.Linear(2, 2, bias=False)  # K = s·s' where the actions agree, 0 elsewhere
     >>> NTK(q_net).kernel(torch.tensor([[1.0, 2.0], [3.0, 0.0]]), torch.tensor([0, 0]))
@@ -54,6 +57,7 @@ class NTK:
         block_size: int | None = None,
         preconditioner: Preconditioner | None = None,
         dtype: torch.dtype | None = None,
+        gram_precision: str = "full",
     ) -> None:
         if not isinstance(q_net, nn.Module):
             raise InvalidTypeError("q_net must be a torch.nn.Module", got=type(q_net).__name__)
@@ -61,10 +65,14 @@ class NTK:
             raise InvalidValueError(f"method must be one of {', '.join(METHODS)}", got=repr(method))
         if block_size is not None and (not isinstance(block_size, int) or block_size < 1):
             raise InvalidValueError("block_size must be an integer of at least 1", got=block_size)
+        if gram_precision not in PRECISIONS:
+            raise InvalidValueError(
+                f"gram_precision must be one of {', '.join(PRECISIONS)}", got=repr(gram_precision)
+            )
         if dtype is not None and not dtype.is_floating_point:
             raise InvalidTypeError("dtype must be a floating-point dtype", got=dtype)
         self.q_net, self.dtype, self.preconditioner = q_net, dtype, preconditioner
-        self.setting = Setting(method, block_size)
+        self.setting = Setting(method, block_size, Gram(gram_precision))
 
     def kernel(
         self,
@@ -158,7 +166,8 @@ class NTK:
             if other_observations is not None and other_actions is not None:
                 y = check_pairs(other_observations, other_actions, device=device, dtype=self.dtype)
             scales = read_preconditioner(self.preconditioner, network, network.dtype)
-            yield make_problem(network, x, y, scales, self.setting), network, scales
+            with self.setting.gram.mode(device):
+                yield make_problem(network, x, y, scales, self.setting), network, scales
 
 
 def empirical_ntk(

@@ -16,15 +16,29 @@ from qdiverge.kernel.rules.linear import LinearRule
 
 @dataclass(frozen=True)
 class Size:
-    """How many samples and rows (samples times actions) each side of the kernel has."""
+    """How many samples and rows (samples times actions) each side of the kernel has.
+
+    Attributes:
+        samples: Of both sides.
+        rows: Of both sides.
+        is_symmetric: Whether the sides are one, and half of the pairs is skipped.
+    """
 
     samples: tuple[int, int]
     rows: tuple[int, int]
+    is_symmetric: bool
 
     def pairs(self, per_row_pair: int, per_sample_pair: int = 0) -> int:
         """Return the multiply-adds of a Gram product over both sides."""
-        rows, samples = self.rows[0] * self.rows[1], self.samples[0] * self.samples[1]
+        rows, samples = (
+            m * (m + 1) // 2 if self.is_symmetric else m * n for m, n in (self.rows, self.samples)
+        )
         return rows * per_row_pair + samples * per_sample_pair
+
+    @property
+    def num_rows(self) -> int:
+        """Rows whose features are made."""
+        return self.rows[0] if self.is_symmetric else sum(self.rows)
 
 
 @dataclass(frozen=True)
@@ -202,7 +216,7 @@ def _structured(
         rule.operations(module, local, calls[i].kept, calls[i].output_shape) for i, _ in uses
     )
     actions = max(1, size.rows[0] // size.samples[0])
-    explicit = sum(size.rows) * made // 3 + size.pairs(value.numel())
+    explicit = size.num_rows * made // 3 + size.pairs(value.numel())
     choices = {"explicit": (explicit, value.numel() * actions)}
     is_embedding = isinstance(rule, EmbeddingRule)
     if local == "weight" and (is_embedding or isinstance(rule, LinearRule)):

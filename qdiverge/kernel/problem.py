@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from qdiverge.kernel.assemble import Problem
+from qdiverge.kernel.gram import Gram
 from qdiverge.kernel.network import Network
 from qdiverge.kernel.pairs import Pairs
 from qdiverge.kernel.per_sample import jacobian_by_vmap
@@ -28,6 +29,7 @@ class Setting:
 
     method: str
     block_size: int | None
+    gram: Gram
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def make_problem(
         num_y = check_network(network, y)
     rows = (num_x if x.actions is None else 1, num_y if (y or x).actions is None else 1)
     samples = (len(x), len(y or x))
-    size = Size(samples, (samples[0] * rows[0], samples[1] * rows[1]))
+    size = Size(samples, (samples[0] * rows[0], samples[1] * rows[1]), y is None)
     if is_structured:
         plan = probe.plan(size, scales)
         extract: Extract = Structured(network, plan, scales)
@@ -68,7 +70,7 @@ def make_problem(
     chunk = _chunk_size(plan, max(rows))
     held = setting.block_size or BLOCK_BYTES // max(1, plan.num_bytes)
     block = max(1, held // chunk) * chunk
-    return Problem(extract, x, y, rows, chunk, block, network.dtype, plan)
+    return Problem(extract, x, y, rows, chunk, block, network.dtype, plan, setting.gram)
 
 
 def _chunk_size(plan: Plan, rows: int) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from qdiverge.kernel.terms import Term, num_bytes
+from qdiverge.kernel.gram import Gram
+from qdiverge.kernel.terms import Term
 
 TILE_ELEMENTS = 1 << 23  # of a temporary over positions or outputs
 
@@ -25,13 +27,13 @@ class Product(Term):
     grads: Tensor
     has_bias: bool
 
-    def add_gram(self, out: Tensor, other: Term) -> None:
+    def add_gram(self, out: Tensor, other: Term, gram: Gram) -> None:
         """Add (A A'ᵀ + 1) ∘ (G G'ᵀ)."""
         assert isinstance(other, Product)
-        inner = self.inputs @ other.inputs.T  # [n, m]
+        inner = gram.product(self.inputs, other.inputs)  # [n, m]
         if self.has_bias:
             inner += 1
-        outer = self.grads.flatten(0, 1) @ other.grads.flatten(0, 1).T  # [R, S]
+        outer = gram.product(self.grads.flatten(0, 1), other.grads.flatten(0, 1))  # [R, S]
         by_sample(out, self.grads, other.grads).addcmul_(
             inner[:, None, :, None], by_sample(outer, self.grads, other.grads)
         )
@@ -41,14 +43,13 @@ class Product(Term):
         inner = self.inputs.square().sum(-1, keepdim=True) + float(self.has_bias)
         return (inner * self.grads.square().sum(-1)).flatten()
 
-    def samples(self, rows: slice) -> Product:
-        """Return some samples' inputs and gradients."""
-        return Product(self.block, self.inputs[rows], self.grads[rows], self.has_bias)
+    def parts(self) -> tuple[Tensor, ...]:
+        """Return A and G."""
+        return self.inputs, self.grads
 
-    @property
-    def num_bytes(self) -> int:
-        """Bytes of A and G."""
-        return num_bytes(self.inputs, self.grads)
+    def rebuilt(self, parts: Sequence[Tensor]) -> Product:
+        """Return the term of other inputs and gradients."""
+        return Product(self.block, parts[0], parts[1], self.has_bias)
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class ScaledProduct(Term):
     grads: Tensor
     scale: Tensor
 
-    def add_gram(self, out: Tensor, other: Term) -> None:
+    def add_gram(self, out: Tensor, other: Term, gram: Gram) -> None:
         """Add Σ_o (A M_o A'ᵀ) ∘ (g_o g'_oᵀ), some outputs o at a time."""
         assert isinstance(other, ScaledProduct)
         n, m = len(self.inputs), len(other.inputs)
@@ -67,12 +68,13 @@ class ScaledProduct(Term):
         view = by_sample(out, self.grads, other.grads)
         for start in range(0, len(self.scale), step):
             some = slice(start, start + step)
-            inner = (self.inputs * self.scale[some, None]) @ other.inputs.T  # [o, n, m]
+            left = (self.inputs * self.scale[some, None]).flatten(0, 1)
+            inner = gram.product(left, other.inputs).view(-1, n, m)  # [o, n, m]
             for a in range(self.grads.shape[1]):
-                left = self.grads[:, a, some].T[:, :, None]
+                by_output = inner * self.grads[:, a, some].T[:, :, None]
                 for b in range(other.grads.shape[1]):
                     right = other.grads[:, b, some].T[:, None]
-                    view[:, a, :, b] += (inner * left * right).sum(0)
+                    view[:, a, :, b] += (by_output * right).sum(0)
 
     def diagonal(self) -> Tensor:
         """Return Σ_oi M_oi g_o² a_i²."""
@@ -80,14 +82,13 @@ class ScaledProduct(Term):
             (self.grads.square() * (self.inputs.square() @ self.scale.T)[:, None]).sum(-1).flatten()
         )
 
-    def samples(self, rows: slice) -> ScaledProduct:
-        """Return some samples' inputs and gradients."""
-        return ScaledProduct(self.block, self.inputs[rows], self.grads[rows], self.scale)
+    def parts(self) -> tuple[Tensor, ...]:
+        """Return A and G."""
+        return self.inputs, self.grads
 
-    @property
-    def num_bytes(self) -> int:
-        """Bytes of A and G."""
-        return num_bytes(self.inputs, self.grads)
+    def rebuilt(self, parts: Sequence[Tensor]) -> ScaledProduct:
+        """Return the term of other inputs and gradients."""
+        return ScaledProduct(self.block, parts[0], parts[1], self.scale)
 
 
 @dataclass(frozen=True)
@@ -104,24 +105,24 @@ class Positions(Term):
     grads: Tensor
     has_bias: bool
 
-    def add_gram(self, out: Tensor, other: Term) -> None:
+    def add_gram(self, out: Tensor, other: Term, gram: Gram) -> None:
         """Add Σ_ts (a_t·a'_s + 1)(g_t·g'_s), some of the rows at a time."""
         assert isinstance(other, Positions)
         _, num_actions, positions, width = self.grads.shape
         others = other.grads.shape[:3]
         step = max(1, TILE_ELEMENTS // (num_actions * positions * others.numel()))
-        right = other.grads.reshape(-1, width).T
+        right = other.grads.reshape(-1, width)
         view = by_sample(out, self.grads, other.grads)
         for i in range(0, len(self.inputs), step):
             grads = self.grads[i : i + step]
-            outer = (grads.reshape(-1, width) @ right).view(*grads.shape[:3], *others)
-            inner = self._inner(self.inputs[i : i + step], other.inputs)  # [n, T, m, S]
+            outer = gram.product(grads.reshape(-1, width), right).view(*grads.shape[:3], *others)
+            inner = self._inner(self.inputs[i : i + step], other.inputs, gram)  # [n, T, m, S]
             view[i : i + step] += (outer * inner[:, None, :, :, None]).sum((2, 5))
 
-    def _inner(self, left: Tensor, right: Tensor) -> Tensor:
+    def _inner(self, left: Tensor, right: Tensor, gram: Gram) -> Tensor:
         if left.dim() == 2:
             return (left[:, :, None, None] == right).to(self.grads.dtype)
-        inner = left.flatten(0, 1) @ right.flatten(0, 1).T
+        inner = gram.product(left.flatten(0, 1), right.flatten(0, 1))
         if self.has_bias:
             inner += 1
         return inner.view(*left.shape[:2], *right.shape[:2])
@@ -135,14 +136,13 @@ class Positions(Term):
             inner = self.inputs @ self.inputs.mT + float(self.has_bias)
         return (outer * inner[:, None]).sum((2, 3)).flatten()
 
-    def samples(self, rows: slice) -> Positions:
-        """Return some samples' inputs and gradients."""
-        return Positions(self.block, self.inputs[rows], self.grads[rows], self.has_bias)
+    def parts(self) -> tuple[Tensor, ...]:
+        """Return A and G."""
+        return self.inputs, self.grads
 
-    @property
-    def num_bytes(self) -> int:
-        """Bytes of A and G."""
-        return num_bytes(self.inputs, self.grads)
+    def rebuilt(self, parts: Sequence[Tensor]) -> Positions:
+        """Return the term of other inputs and gradients."""
+        return Positions(self.block, parts[0], parts[1], self.has_bias)
 
 
 def by_sample(matrix: Tensor, left: Tensor, right: Tensor) -> Tensor:

@@ -81,7 +81,10 @@ class Structured:
             layout = self.plan.layouts[i]
             if layout is not None:
                 by_index[i] = (call, layout.to_samples(call.kept, call.num_kept_event))
-                by_grads[i] = torch.stack([layout.to_samples(a, call.num_event) for a in g], 1)
+                actions = [layout.to_samples(a, call.num_event) for a in g]
+                by_grads[i] = (
+                    torch.stack(actions, 1) if len(actions) > 1 else actions[0].unsqueeze(1)
+                )
         return by_index, by_grads
 
     def _term(

@@ -8,7 +8,7 @@ from torch.nn.functional import pad
 
 from qdiverge.kernel.rules.base import Rule, has_own_forward
 
-PATCH_ELEMENTS = 1 << 20  # patches made at a time, about what a core's cache holds
+PATCH_ELEMENTS = 1 << 19  # patches made at a time, about what a core's cache holds
 
 
 class ConvRule(Rule):
