@@ -23,7 +23,7 @@ from qdiverge.agents.config import DQNConfig, check_integer
 from qdiverge.agents.dqn import DQN, Update
 from qdiverge.agents.environments import make_atari
 from qdiverge.agents.exploration import EpsilonGreedy, linear_schedule
-from qdiverge.agents.networks import NatureNetwork
+from qdiverge.agents.networks import NatureNetwork, channels_last
 from qdiverge.agents.replay import FrameReplay
 from qdiverge.checks import check_positive
 from qdiverge.diagnostics.transitions import Transitions
@@ -145,7 +145,7 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(weights.generate_state(1)[0]))
             network = NatureNetwork(num_actions)
-        self.agent = DQN(network.to(memory_format=torch.channels_last), config)
+        self.agent = DQN(channels_last(network), config)
         self.q_network = self.agent.q_network
         self.target_network = self.agent.target_network
         self.optimizer = self.agent.optimizer
@@ -212,13 +212,14 @@ class Trainer:
             for step in range(steps_learnt + 1, self.agent_step + 1):
                 update = self._learn(step)
                 if update is not None and not update.is_finite:
-                    yield self._end("divergence", f"its loss is {update.loss}")
+                    yield self._end("divergence", f"the loss became {update.loss} in")
                     return
                 if update is not None and self.num_updates % self.log_period == 0:
                     yield self._record(update)
             steps_learnt = self.agent_step
             if reason:
-                yield self._end(reason, "all went well")
+                limit = "number of steps" if reason == "total_steps" else "wall-clock time"
+                yield self._end(reason, f"the {limit} asked for was reached at")
                 return
             observations = yield from self._experience(actions)
 
@@ -288,4 +289,5 @@ class Trainer:
         )
 
     def _end(self, reason: str, detail: str) -> RunEnd:
-        return RunEnd(self.agent_step, self.num_updates, reason, detail)
+        where = f"update {self.num_updates}, agent step {self.agent_step}"
+        return RunEnd(self.agent_step, self.num_updates, reason, f"{detail} {where}")

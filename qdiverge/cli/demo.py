@@ -37,7 +37,7 @@ ORDINARY = Part(
     ),
     share=0.75,
     every=10,
-    max_overhead=0.05,
+    max_overhead=0.2,
 )
 # No target network, and a step too large for that: the values rise within some fifty updates, so
 # it is measured at every other one.

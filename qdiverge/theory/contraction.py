@@ -155,7 +155,7 @@ def _modulus_sentence(report: ContractionReport) -> str:
     """Say whether the update contracts and which steps would make it."""
     row = int(report.row_modulus.argmax())
     if report.contracts:
-        says = f"β = {report.modulus:.6g} < 1 (row {row}): a contraction in the sup norm"
+        says = f"1 − β = {1 - report.modulus:.3g} > 0 (row {row}): a contraction in the sup norm"
     elif report.holds:
         says = f"β = {report.modulus:.6g} (row {row}): equality, a non-expansion"
     else:

@@ -4,7 +4,9 @@ import torch
 from torch import Tensor
 
 from qdiverge.checks import check_distribution, check_finite
-from qdiverge.errors import InvalidValueError
+from qdiverge.errors import InvalidTypeError, InvalidValueError
+
+_INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 SCOPE = (
     "Scope: linearised network, frozen kernel, these {n} pairs only. Read it beside the "
@@ -69,3 +71,55 @@ def raised(tensor: Tensor) -> Tensor:
     """Return ``tensor`` detached, in float32 where it is of half precision."""
     is_half = tensor.dtype in (torch.float16, torch.bfloat16)
     return tensor.detach().to(torch.float32) if is_half else tensor.detach()
+
+
+def check_successors(
+    successor_kernel: Tensor, greedy_actions: Tensor | None, size: int
+) -> tuple[Tensor, Tensor]:
+    """Return the successor kernel as [N, A, N] and the greedy actions as int64 [N].
+
+    Raises:
+        InvalidTypeError: a tensor has the wrong kind of dtype.
+        InvalidValueError: a shape is wrong, an entry is not finite, or an action is out of range.
+    """
+    successors = raised(check_finite("successor_kernel", successor_kernel))
+    if successors.ndim == 2:
+        successors = successors[:, None, :]
+    if successors.ndim != 3 or successors.shape[::2] != (size, size) or not successors.shape[1]:
+        raise InvalidValueError(
+            f"successor_kernel must be [{size}, A, {size}], or [{size}, {size}] for a fixed policy",
+            got=list(successor_kernel.shape),
+            remedy="Row i holds γ (1 − d_i) k((s'_i, a), x_j).",
+        )
+    num_actions = successors.shape[1]
+    if greedy_actions is None:
+        if num_actions > 1:
+            raise InvalidValueError(
+                f"greedy_actions [{size}] must come with a successor_kernel over {num_actions} "
+                "actions",
+                remedy="Pass q_net(next_observations).argmax(1).",
+            )
+        return successors, torch.zeros(size, dtype=torch.int64, device=successors.device)
+    is_integer = isinstance(greedy_actions, Tensor) and greedy_actions.dtype in _INTEGERS
+    if not is_integer:
+        got = getattr(greedy_actions, "dtype", type(greedy_actions).__name__)
+        raise InvalidTypeError("greedy_actions must be an integer tensor", got=got)
+    greedy = greedy_actions.detach().to(successors.device, torch.int64)
+    if greedy.shape != (size,):
+        raise InvalidValueError(f"greedy_actions must have shape [{size}]", got=list(greedy.shape))
+    if int(greedy.min()) < 0 or int(greedy.max()) >= num_actions:
+        raise InvalidValueError(
+            f"greedy_actions must lie in 0…{num_actions - 1}",
+            got=f"{int(greedy.min())}…{int(greedy.max())}",
+        )
+    return successors, greedy
+
+
+def precision(*tensors: Tensor) -> float:
+    """Return the coarsest machine epsilon among the tensors."""
+    return max(float(torch.finfo(tensor.dtype).eps) for tensor in tensors)
+
+
+def on_cpu(tensor: Tensor) -> Tensor:
+    """Return ``tensor`` in float64 on the CPU, where the eigensolvers run."""
+    return tensor.detach().to("cpu", torch.float64)

@@ -7,7 +7,7 @@ import torch
 
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.dqn import DQN, td_errors, td_loss, td_targets
-from qdiverge.agents.networks import MLP, NatureNetwork
+from qdiverge.agents.networks import MLP, NatureNetwork, channels_last
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 
@@ -147,7 +147,7 @@ def test_reaches_the_optimal_values_of_a_three_state_chain(optimizer):
     rates = {"adam": 0.02, "rmsprop": 0.02, "sgd": 0.5}
     config = DQNConfig(discount=discount, optimizer=optimizer, learning_rate=rates[optimizer])
     agent = DQN(MLP([2, 2]), config)
-    for t in range(1_500):
+    for t in range(800):
         agent.update(batch)
         if t % 10 == 0:
             agent.sync_target()
@@ -185,7 +185,7 @@ def test_the_nature_network_scales_pixels_and_takes_views_and_other_dtypes():
 def test_the_networks_have_per_sample_gradients():
     """vmap(grad) works in channels_last too: the kernel diagnostics depend on it."""
     torch.manual_seed(0)
-    network = NatureNetwork(num_actions=3).to(memory_format=torch.channels_last)
+    network = channels_last(NatureNetwork(num_actions=3))
     frames = torch.randint(256, (2, 4, 84, 84), dtype=torch.uint8)
     weights = dict(network.named_parameters())
 

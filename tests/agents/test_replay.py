@@ -53,7 +53,7 @@ def play(num_steps, num_envs, capacity, *, max_episode_frames=108_000, check_eve
 
 
 def compare(replay, shown):
-    """Every transition that may be drawn, in pieces, against what was shown; how many there were."""
+    """Every transition that may be drawn, against what was shown; returns how many there were."""
     index = [
         e * replay.slots + slot
         for e in range(replay.num_envs)
@@ -93,7 +93,7 @@ def small(capacity=40, num_envs=1, seed=0):
 
 
 def fill(replay, num_steps, episode=7):
-    """Frame t shows the number t, action t % 5, reward t; an episode ends every ``episode`` steps."""
+    """Frame t shows the number t, reward t; an episode ends every ``episode`` steps."""
     everywhere = np.ones(replay.num_envs, dtype=np.uint8)
 
     def frame(value):

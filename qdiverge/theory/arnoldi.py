@@ -1,0 +1,126 @@
+"""Leading eigenvalues from products alone: batches too large for dense eigensolvers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qdiverge.errors import InvalidValueError
+
+Product = Callable[[Tensor], Tensor]
+DENSE_LIMIT = 1024  # N up to which a dense eigensolver is used
+
+
+@dataclass(frozen=True, eq=False)
+class SpectralBounds:
+    """The spectrum's ends, from a few eigenvalues of AD."""
+
+    eigenvalues: Tensor  # complex [k] of AD: those of largest modulus and of largest real part
+    spectral_radius: float  # max |1 + αμ| over them: a lower bound of ρ(I + αAD)
+    self_excitation: float  # max Re μ over them
+    max_learning_rate: float  # 2 Re(−μ)/|μ|² over them: an upper bound; 0.0 where some Re μ > 0
+    is_dense: bool  # all eigenvalues: the bounds are the values
+    is_converged: bool
+
+
+def spectral_bounds(
+    kernel_product: Product,
+    successor_product: Product,
+    rho: Tensor,
+    learning_rate: float,
+    dense_limit: int = DENSE_LIMIT,
+    count: int = 6,
+) -> SpectralBounds:
+    """Return the leading eigenvalues of AD = (K' − K)D without a kernel in memory.
+
+    Source: implicitly restarted Arnoldi, ARPACK (Lehoucq, Sorensen & Yang 1998), through scipy.
+
+    Args:
+        kernel_product: u ↦ Ku, ``[N]`` to ``[N]``.
+        successor_product: u ↦ K'u at the greedy actions.
+        rho: ``[N]``, which also gives N, dtype and device of the products' arguments.
+        learning_rate: α.
+        dense_limit: N up to which AD is formed column by column and solved densely.
+        count: how many eigenvalues of either kind.
+
+    Raises:
+        InvalidValueError: a product is not ``[N]``, or not finite.
+
+    >>> K = torch.diag(torch.tensor([4.0, 2.0]))
+    >>> bounds = spectral_bounds(K.mv, (0 * K).mv, torch.tensor([0.5, 0.5]), 0.1)
+    >>> bounds.spectral_radius, bounds.max_learning_rate
+    (0.9, 1.0)
+    """
+    size = len(rho)
+
+    def product(u: np.ndarray) -> np.ndarray:
+        weighted = rho * torch.from_numpy(np.array(u, dtype=np.float64).reshape(size)).to(rho)
+        moved = successor_product(weighted) - kernel_product(weighted)
+        if moved.shape != (size,) or not bool(torch.isfinite(moved).all()):
+            raise InvalidValueError(
+                f"products must be finite and [{size}]", got=f"{list(moved.shape)}, some not finite"
+            )
+        return moved.detach().double().cpu().numpy()
+
+    μ, is_converged = leading_eigenvalues(product, size, dense_limit, count)
+    moving = μ[μ.abs() > size**0.5 * float(torch.finfo(rho.dtype).eps) * float(μ.abs().max())]
+    return SpectralBounds(
+        eigenvalues=μ,
+        spectral_radius=float((1 + learning_rate * moving).abs().max()) if len(moving) else 1.0,
+        self_excitation=float(μ.real.max()),
+        max_learning_rate=_step(moving),
+        is_dense=size <= dense_limit,
+        is_converged=is_converged,
+    )
+
+
+def leading_eigenpairs(matrix: Tensor, count: int = 6) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the eigenvalues μ of largest modulus and of largest real part, vectors, conditions."""
+    from scipy.sparse.linalg import eigs
+
+    a, start = matrix.numpy(), np.random.default_rng(0).standard_normal(len(matrix))
+    values, vectors, conditions = [], [], []
+    for which in ("LM", "LR"):
+        μ, V = eigs(a, count, which=which, v0=start)
+        mirrored, left = eigs(a.T, count, which=which, v0=start)
+        w = left[:, np.abs(mirrored[None, :] - μ[:, None]).argmin(1)]  # wᴴ = leftᵀ
+        values.append(μ)
+        vectors.append(V)
+        conditions.append(1 / np.maximum(np.abs((w * V).sum(0)), 1e-300))
+    return (
+        torch.from_numpy(np.concatenate(values)),
+        torch.from_numpy(np.concatenate(vectors, 1)),
+        torch.from_numpy(np.concatenate(conditions)),
+    )
+
+
+def leading_eigenvalues(
+    product: Callable[[np.ndarray], np.ndarray], size: int, dense_limit: int, count: int
+) -> tuple[Tensor, bool]:
+    """Return eigenvalues of largest modulus and of largest real part, and whether all converged."""
+    if size <= max(dense_limit, count + 2):
+        columns = np.stack([product(column) for column in np.eye(size)], axis=1)
+        return torch.from_numpy(np.linalg.eigvals(columns).astype(np.complex128)), True
+    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
+
+    operator = LinearOperator((size, size), matvec=product, dtype=np.float64)
+    start = np.random.default_rng(0).standard_normal(size)
+    found, is_converged = [], True
+    for which in ("LM", "LR"):
+        try:
+            found.append(
+                eigs(operator, count, which=which, v0=start, tol=1e-8, return_eigenvectors=False)
+            )
+        except ArpackNoConvergence as stopped:
+            found.append(stopped.eigenvalues)
+            is_converged = False
+    return torch.from_numpy(np.concatenate(found).astype(np.complex128)), is_converged
+
+
+def _step(eigenvalues: Tensor) -> float:
+    """Return min 2 Re(−μ)/|μ|², 0.0 where some Re μ ≥ 0."""
+    if len(eigenvalues) == 0 or bool((eigenvalues.real >= 0).any()):
+        return 0.0
+    return float((-2 * eigenvalues.real / eigenvalues.abs().square()).min())

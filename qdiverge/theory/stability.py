@@ -1,0 +1,151 @@
+"""One verdict from the whole ladder: certified, divergent or undecided."""
+
+from torch import Tensor
+
+from qdiverge.checks import check_positive
+from qdiverge.errors import InvalidValueError
+from qdiverge.theory.inputs import check_kernel, check_rho, check_successors, on_cpu, precision
+from qdiverge.theory.linear_system import LinearSystem
+from qdiverge.theory.minibatch import check_minibatch
+from qdiverge.theory.spectral import Reachable, largest_stable_step, transient_gain
+from qdiverge.theory.stability_report import RegressionBaseline, StabilityReport
+from qdiverge.theory.target_network import check_target_network
+from qdiverge.theory.verdict import decide
+
+
+def check_stability(
+    K: Tensor,
+    successor_kernel: Tensor,
+    greedy_actions: Tensor | None = None,
+    rho: Tensor | None = None,
+    learning_rate: float = 1e-4,
+    target_period: int = 1,
+    *,
+    polyak: float | None = None,
+    batch_size: int | None = None,
+) -> StabilityReport:
+    """Tell whether the linearised Q-learning update on these pairs converges or diverges.
+
+    The TD errors move by δ ← (I + (K'_w − K)P_C) δ with row-wise mixtures w over the successor
+    actions, P_1 = αD. Certified: a weighted sup norm shrinks for every w (for a fixed policy:
+    the spectral radius is below 1). Divergent: at the greedy actions a dominant eigenvalue lies
+    outside the unit disc and its growth keeps the actions under which it grows.
+
+    Args:
+        K: kernel ``[N, N]``.
+        successor_kernel: γ(1 − d_i) k((s'_i, a), x_j), ``[N, A, N]``, or ``[N, N]`` for a fixed
+            policy; terminated rows are zero, truncated ones are not.
+        greedy_actions: of the successors ``[N]``; needed when A > 1.
+        rho: sampling distribution ``[N]``; uniform by default.
+        learning_rate: α of the loss ½ Σ ρ_i δ_i² (twice the optimiser's for torch's ``mse_loss``).
+        target_period: C, updates between two hard copies of the target network.
+        polyak: τ of an averaged target, θ̄ ← (1 − τ)θ̄ + τθ, instead of hard copies.
+        batch_size: adds mean-square stability at this batch size, sampled from the N pairs.
+
+    Raises:
+        InvalidTypeError: a tensor of the wrong kind of dtype.
+        InvalidValueError: NaN, wrong shapes, an asymmetric K, actions, ρ or scalars out of range.
+
+    >>> import torch
+    >>> K = torch.eye(1, dtype=torch.float64)  # w → 2w: features 1 and 2, one weight
+    >>> report = check_stability(K, 2 * 0.99 * K, learning_rate=0.1)
+    >>> report.verdict, round(report.self_excitation, 12), round(report.spectral_radius, 12)
+    ('divergent', 0.98, 1.098)
+    """
+    checked = check_kernel(K)
+    successors, greedy = check_successors(successor_kernel, greedy_actions, len(checked))
+    _check_target(target_period, polyak)
+    system = LinearSystem(
+        kernel=on_cpu(checked),
+        successors=on_cpu(successors),
+        weights=on_cpu(check_rho(rho, checked)),
+        learning_rate=check_positive("learning_rate", learning_rate),
+        period=int(target_period),
+        polyak=polyak,
+        eps=precision(K, successor_kernel),
+    )
+    greedy, α = greedy.cpu(), system.learning_rate
+    A, reach = system.chosen(greedy) - system.kernel, system.reach(greedy)
+    used, certificate = system.modes(reach), system.certificate()
+    free, plain = used, certificate  # without a target network
+    if system.period > 1 or polyak is not None:
+        free, plain = system.without_target().modes(reach), system.without_target().certificate()
+    μ = free.eigenvalues / α  # of AD
+    minibatch = None
+    if batch_size is not None:
+        minibatch = check_minibatch(A, batch_size, α, None if rho is None else system.weights)
+    decision = decide(system, greedy, used, certificate)
+    return StabilityReport(
+        verdict=decision.verdict,
+        reason=decision.reason,
+        divergent_actions=decision.divergent_actions,
+        num_pairs=len(A),
+        learning_rate=α,
+        target_period=system.period,
+        polyak=polyak,
+        spectral_radius=used.radius,
+        dominant_eigenvalue=1 + complex(used.eigenvalues[used.dominant]) if len(reach.rates) else 1,
+        eigenvalue_condition=float(used.conditions[used.dominant]) if len(reach.rates) else 1.0,
+        self_excitation=float(μ.real.max()) if len(reach.rates) else 0.0,
+        certified_modulus=certificate.modulus,
+        certificate=certificate,
+        certified_learning_rate=α * plain.largest_factor,
+        max_learning_rate=_largest_step(system, reach, μ[~free.is_neutral]),
+        transient_gain=transient_gain(A @ system.step()),
+        target_network=check_target_network(
+            reach, α, system.period, polyak, used.radius, free.radius, system.eps
+        ),
+        regression=_baseline(system, reach),
+        eigenvalues=μ,
+        num_unreachable=reach.num_unreachable,
+        num_neutral=int(used.is_neutral.sum()),
+        minibatch=minibatch,
+    )
+
+
+def _largest_step(system: LinearSystem, reach: Reachable, eigenvalues: Tensor) -> float:
+    """Return the largest stable step: closed form without a target network, else by halving."""
+    if not len(reach.rates):
+        return 0.0
+    if system.period == 1 and system.polyak is None:
+        return largest_stable_step(eigenvalues)
+    high = 4 / float(reach.rates.max())  # twice the largest step of regression
+    for _ in range(30):
+        if system.with_step(high / 2).radius(reach) < 1:
+            break
+        high /= 2
+    else:
+        return 0.0
+    low = high / 2
+    for _ in range(8):
+        middle = (low + high) / 2
+        is_stable = system.with_step(middle).radius(reach) < 1
+        low, high = (middle, high) if is_stable else (low, middle)
+    return low
+
+
+def _baseline(system: LinearSystem, reach: Reachable) -> RegressionBaseline:
+    """Return what the pairs do at γ = 0."""
+    modulus = system.without_bootstrapping().certificate().modulus
+    if not len(reach.rates):
+        return RegressionBaseline(1.0, 0.0, modulus)
+    one = float((1 - system.learning_rate * reach.rates).abs().max())
+    radius = one**system.period if one < 1 or system.period == 1 else float("inf")
+    return RegressionBaseline(radius, 2 / float(reach.rates.max()), modulus)
+
+
+def _check_target(target_period: int, polyak: float | None) -> None:
+    """Raise for a period that is no whole number ≥ 1, or a τ outside (0, 1]."""
+    if target_period != int(target_period) or target_period < 1:
+        raise InvalidValueError(
+            "target_period must be a whole number of updates, at least 1",
+            got=target_period,
+            remedy="1 means no target network.",
+        )
+    if polyak is not None and not 0 < polyak <= 1:
+        raise InvalidValueError("polyak must lie in (0, 1]", got=polyak, remedy="Usual: 0.005.")
+    if polyak is not None and target_period != 1:
+        raise InvalidValueError(
+            "target_period must be 1 with polyak: the averaged target moves at every update",
+            got=target_period,
+        )

@@ -1,0 +1,119 @@
+"""The record of a stability verdict, and the paragraph that explains it."""
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from qdiverge.theory.inputs import SCOPE
+from qdiverge.theory.minibatch import MinibatchReport
+from qdiverge.theory.target_network import TargetNetworkReport
+from qdiverge.theory.td_error import TDErrorCertificate
+
+
+@dataclass(frozen=True)
+class RegressionBaseline:
+    """The same numbers at γ = 0: what plain regression on the same pairs does."""
+
+    spectral_radius: float  # max |1 − αλ|^C over the eigenvalues λ of KD
+    max_learning_rate: float  # 2/λ_max
+    certified_modulus: float
+
+
+@dataclass(frozen=True, eq=False)
+class StabilityReport:
+    """The verdict and every number behind it; ``print`` explains it.
+
+    "certified": the linear system converges, however the greedy actions switch (its TD errors go
+    to zero, but for directions that no parameter moves). "divergent": they grow without bound
+    from an open set of starts, at greedy actions that the growth itself keeps. "undecided":
+    neither is shown. All in float64 on the CPU.
+    """
+
+    verdict: str
+    reason: str
+    divergent_actions: Tensor | None  # [N] greedy actions that the growth keeps, if divergent
+    num_pairs: int
+    learning_rate: float
+    target_period: int
+    polyak: float | None
+    spectral_radius: float  # at the greedy successors: of I + αAD, B_C, or the averaged pair
+    dominant_eigenvalue: complex  # of that map, the one of largest modulus
+    eigenvalue_condition: float  # of it; large: the rounding of K matters
+    self_excitation: float  # max Re eig(AD); > 0: no step size is stable without a target network
+    certified_modulus: float  # best weighted sup norm found; < 1 under every greedy switching
+    certificate: TDErrorCertificate
+    certified_learning_rate: float  # every smaller step is certified (no target network)
+    max_learning_rate: float  # largest stable step at this target period; 0.0 where none is
+    transient_gain: float  # ‖I + αAD‖₂, or of B_C: largest growth of TD errors in one step
+    target_network: TargetNetworkReport
+    regression: RegressionBaseline
+    eigenvalues: Tensor  # complex [r] of AD on what the parameters can move
+    num_unreachable: int  # directions of TD error that no parameter moves
+    num_neutral: int  # modes that rounding cannot tell from standing still
+    minibatch: MinibatchReport | None
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.verdict.capitalize()}: {self.reason}.",
+            _setting(self),
+            _step(self),
+            f"TD-error certificate: best weighted modulus {self.certified_modulus:.6g} "
+            f"({self.certificate.bound.modulus:.6g} in the plain sup norm); one step can enlarge "
+            f"the TD errors {self.transient_gain:.4g}-fold.",
+            self.target_network.advice,
+            f"At γ = 0 the same pairs have ρ = {self.regression.spectral_radius:.6g} and need a "
+            f"step below {self.regression.max_learning_rate:.3g}.",
+            *([str(self.minibatch)] if self.minibatch else []),
+            *_left_out(self),
+            SCOPE.format(n=self.num_pairs),
+        ]
+        return " ".join(lines)
+
+
+def _setting(report: StabilityReport) -> str:
+    """Say what was analysed and its spectral radius."""
+    target = "no target network"
+    if report.polyak is not None:
+        target = f"target averaged with τ = {report.polyak:g}"
+    elif report.target_period > 1:
+        target = f"target copied every {report.target_period} updates"
+    per = "period" if report.target_period > 1 else "update"
+    doubling, ρ = "", report.spectral_radius
+    if 1 < ρ < math.inf:
+        updates = report.target_period * math.log(2) / math.log(ρ)
+        doubling = f": the TD errors double every {updates:.3g} updates"
+    return (
+        f"N = {report.num_pairs}, α = {report.learning_rate:g}, {target}: spectral radius "
+        f"{ρ:.6g} per {per}{doubling}."
+    )
+
+
+def _step(report: StabilityReport) -> str:
+    """Say which steps are stable."""
+    excitation, largest = report.self_excitation, report.max_learning_rate
+    if excitation > 0:
+        rest = f"; with this one, steps up to {largest:.3g} are" if largest > 0 else ""
+        return (
+            f"The pairs excite themselves: max Re eig(AD) = {excitation:.4g} > 0, so without a "
+            f"target network no step size is stable{rest}."
+        )
+    if largest == 0:
+        return "No stable step was found."
+    return (
+        f"The step is {report.learning_rate / largest:.3g}× the largest stable one, {largest:.3g} "
+        f"(max Re eig(AD) = {excitation:.4g})."
+    )
+
+
+def _left_out(report: StabilityReport) -> list[str]:
+    """Say what the spectrum leaves out."""
+    lines = []
+    if report.num_unreachable:
+        lines.append(
+            f"{report.num_unreachable} directions of TD error are moved by no parameter (more "
+            "pairs than parameters, repeated pairs, or ρ_i = 0) and stay as they are."
+        )
+    if report.num_neutral:
+        lines.append(f"{report.num_neutral} modes are within rounding of standing still.")
+    return lines

@@ -1,0 +1,102 @@
+"""Certified, divergent or undecided: the decision, and why."""
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from qdiverge.theory.linear_system import LinearSystem
+from qdiverge.theory.self_consistency import GrowingMode, follow
+from qdiverge.theory.spectral import Modes, is_contracting
+from qdiverge.theory.td_error import TDErrorCertificate
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """A verdict, why, and for "divergent" the greedy actions that the growth keeps."""
+
+    verdict: str
+    reason: str
+    divergent_actions: Tensor | None = None  # [N]
+
+
+def decide(
+    system: LinearSystem, greedy: Tensor, found: Modes, certificate: TDErrorCertificate
+) -> Decision:
+    """Return the verdict and its reason.
+
+    Certified: a weighted sup norm shrinks under every switching; or, where no action matters,
+    the powers of the one matrix go to zero. Divergent: a mode grows, beyond what rounding could
+    do, and keeps the greedy actions under which it grows (perhaps after switching some).
+
+    Args:
+        system: the frozen-kernel system.
+        greedy: present greedy actions ``[N]``.
+        found: the modes there.
+        certificate: of the system.
+    """
+    if math.isinf(found.radius):
+        return Decision(
+            "divergent", "the step is unstable already on the fixed targets of one period", greedy
+        )
+    if certificate.holds:
+        return Decision(
+            "certified",
+            f"a weighted sup norm of the TD errors shrinks to {certificate.modulus:.6g} of itself, "
+            "whatever the greedy actions do",
+        )
+    if len(found.eigenvalues) == 0:
+        return Decision("undecided", "no parameter moves any of these pairs")
+    if is_growing(found):
+        return _growing(system, greedy, found)
+    if found.radius > 1 + found.resolution:
+        return Decision("undecided", "the dominant eigenvalue is too ill-conditioned to be trusted")
+    if found.is_neutral.any() or found.radius >= 1 - found.resolution:
+        return Decision("undecided", "rounding hides the slowest modes: pass kernels in float64")
+    if not system.is_switching and found.is_complete and is_contracting(found.increment):
+        why = f"the successors' actions do not matter and ρ = {found.radius:.6g} < 1"
+        return Decision("certified", why)
+    return Decision(
+        "undecided",
+        f"stable at the present greedy actions (ρ = {found.radius:.6g}), but no weighted sup norm "
+        f"covers their switching (best modulus {certificate.modulus:.6g})",
+    )
+
+
+def is_growing(found: Modes) -> bool:
+    """Return whether the dominant mode grows by more than rounding could make it."""
+    if len(found.eigenvalues) == 0:
+        return False
+    excess = abs(1 + complex(found.eigenvalues[found.dominant])) - 1
+    return excess > found.resolution * float(found.conditions[found.dominant])
+
+
+def _growing(system: LinearSystem, greedy: Tensor, found: Modes) -> Decision:
+    """Decide where the present greedy actions have a growing mode."""
+    size = abs(1 + complex(found.eigenvalues[found.dominant]))
+
+    def mode_at(actions: Tensor) -> GrowingMode | None:
+        reach = system.reach(actions)
+        there = system.modes(reach)
+        if not is_growing(there) or math.isinf(there.radius):
+            return None
+        λ = 1 + complex(there.eigenvalues[there.dominant])
+        return GrowingMode(λ, system.growth(there, reach))
+
+    reached = follow(mode_at, greedy)
+    if reached is None:
+        return Decision(
+            "undecided",
+            f"a mode grows by |λ| = {size:.6g} at the present greedy actions, but it changes them "
+            "and no growing mode was found that keeps its own",
+        )
+    mode, actions = reached
+    switched = int((actions != greedy).sum())
+    if switched == 0:
+        why = f"a mode grows by |λ| = {size:.6g} and keeps its greedy actions"
+    else:
+        why = (
+            f"a mode grows by |λ| = {size:.6g}, switches {switched} greedy actions, and goes on "
+            f"to grow by {abs(mode.eigenvalue):.6g} with actions that it keeps"
+        )
+    return Decision("divergent", why, actions)

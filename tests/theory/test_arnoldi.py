@@ -1,0 +1,66 @@
+"""Matrix-free leading eigenvalues against the dense solver."""
+
+import pytest
+import torch
+
+from qdiverge.errors import InvalidValueError
+from qdiverge.theory.arnoldi import spectral_bounds
+from qdiverge.theory.stability import check_stability
+from tests.theory.problems import F, random_problem
+
+
+def bounds(problem, learning_rate=0.01, **options):
+    """From Jacobian products alone: K and K' are never formed."""
+    features, chosen = (
+        problem.features,
+        problem.discounts[:, None] * problem.successor_features[:, 0],
+    )
+    return spectral_bounds(
+        lambda u: features @ (features.T @ u),
+        lambda u: chosen @ (features.T @ u),
+        problem.rho,
+        learning_rate,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0])
+def test_agrees_with_the_dense_solver(scale):
+    problem = random_problem(0, size=80, num_actions=1, num_features=120, scale=scale)
+    sparse, dense = bounds(problem, dense_limit=10), bounds(problem, dense_limit=100)
+    assert dense.is_dense
+    assert not sparse.is_dense
+    assert sparse.is_converged
+    assert sparse.self_excitation == pytest.approx(dense.self_excitation, rel=1e-6)
+    report = check_stability(problem.K, problem.successors, rho=problem.rho, learning_rate=0.01)
+    assert dense.self_excitation == pytest.approx(report.self_excitation, rel=1e-9)
+    assert dense.max_learning_rate == pytest.approx(report.max_learning_rate, rel=1e-9)
+    assert sparse.max_learning_rate >= dense.max_learning_rate * (1 - 1e-9)
+    assert sparse.spectral_radius <= dense.spectral_radius * (1 + 1e-9)
+    if scale == 2.0:
+        assert sparse.spectral_radius == pytest.approx(report.spectral_radius, rel=1e-9)
+        assert sparse.spectral_radius > 1
+
+
+def test_is_the_same_every_time_and_leaves_the_random_state():
+    import numpy as np
+
+    problem = random_problem(1, size=60, num_actions=1, num_features=90)
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    first, second = bounds(problem, dense_limit=10), bounds(problem, dense_limit=10)
+    assert torch.equal(first.eigenvalues, second.eigenvalues)
+    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
+
+
+def test_more_pairs_than_parameters():
+    """Unmoved directions have μ = 0: no self-excitation, and they do not spoil the step."""
+    problem = random_problem(2, size=50, num_actions=1, num_features=4, scale=0.3)
+    result = bounds(problem)
+    report = check_stability(problem.K, problem.successors, rho=problem.rho, learning_rate=0.01)
+    assert result.max_learning_rate == pytest.approx(report.max_learning_rate, rel=1e-6)
+
+
+def test_products_must_be_finite_and_of_the_right_size():
+    rho = torch.tensor([0.5, 0.5], dtype=F)
+    with pytest.raises(InvalidValueError, match=r"products must be finite and \[2\]"):
+        spectral_bounds(lambda u: u * float("nan"), lambda u: u, rho, 0.1)
