@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import statistics
 
 import torch
 
@@ -29,7 +30,8 @@ def main(arguments: list[str]) -> int:
     torch.set_num_threads(options.threads)
     chosen = methods.find(options.peers)
     rows: list[Row] = []
-    rate = 0.0
+    rate, paths = 0.0, []
+    kind = "cuda" if options.device.startswith("cuda") else "cpu"
     record = {"provenance": provenance(), "settings": settings(options), "load": [os.getloadavg()]}
     for case in cases(options.sizes, options.networks):
         print(f"{case.label} …", flush=True)
@@ -38,11 +40,9 @@ def main(arguments: list[str]) -> int:
         rows += found
         print(table.markdown(finished(found, rate)) + "\n", flush=True)
         record["load"].append(os.getloadavg())
-    rows = finished(rows, rate)
-    record |= {"matrix_rate_gflops": round(rate, 1), "versions": versions(chosen)}
-    kind = "cuda" if options.device.startswith("cuda") else "cpu"
-    for path in table.write(options.out, f"kernel-{kind}", rows, record):
-        print(path)
+        record |= {"matrix_rate_gflops": round(rate, 1), "versions": versions(chosen)}
+        paths = table.write(options.out, f"kernel-{kind}", finished(rows, rate), record)
+    print(*paths, sep="\n")
     return 0
 
 
@@ -57,12 +57,15 @@ def measure(
         options: The command line's.
         rate: The best matrix rate so far; 0: measure it first.
     """
+    clock = options.clock
     network, observations, actions = case.build(options.device)
     num_outputs = 1 if case.actions == "chosen" else network(observations[:1]).shape[1]
     floor = floor_operations(layers(network, observations[:1]), case.num, num_outputs)
     shape = case.num * num_outputs, num_parameters(network)
     matrix = MatrixProduct(options.device)
-    rate = rate or matrix.rate(interleaved({MATRIX: matrix}, repeats=8, budget=5)[MATRIX].least)
+    rate = rate or matrix.rate(
+        min(interleaved({MATRIX: matrix}, repeats=5, budget=5)[MATRIX].seconds(clock))
+    )
     reasons = {
         m.name: why_not(
             m, floor, shape, rate, available_gigabytes(options.device), options.time_limit
@@ -87,7 +90,7 @@ def measure(
     functions = {
         name: lambda name=name: running[name](network, observations, actions)
         for name in running
-        if not first[name].failure and first[name].least <= options.budget
+        if not first[name].failure and min(first[name].wall) <= options.budget
     }
     times = first | interleaved(
         {MATRIX: matrix} | functions,
@@ -95,7 +98,7 @@ def measure(
         budget=options.budget,
         device=options.device,
     )
-    rate = max(rate, matrix.rate(times[MATRIX].least))
+    rate = max(rate, matrix.rate(min(times[MATRIX].seconds(clock))))
     rows = []
     for method in chosen:
         mine = times.get(method.name)
@@ -112,14 +115,14 @@ def measure(
             floor_gflop=2e-9 * floor.total,
         )
         if status == MEASURED and mine is not None:
-            timeout = 120 + 10 * mine.least
+            timeout = 120 + 10 * min(mine.wall)
             request = Request(case, method.name, options.threads, options.device)
             row = dataclasses.replace(
                 row,
                 rounds=len(mine.wall),
-                least_ms=1e3 * mine.least,
-                median_ms=1e3 * mine.median,
-                least_cpu_ms=1e3 * min(mine.cpu),
+                clock=clock,
+                least_ms=1e3 * min(mine.seconds(clock)),
+                median_ms=1e3 * statistics.median(mine.seconds(clock)),
                 peak_mb=None if options.no_memory else peak_megabytes(request, timeout),
                 error=errors[method.name],
             )

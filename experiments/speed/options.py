@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from experiments.speed import methods
+from experiments.speed.rounds import CLOCKS
 
 DESCRIPTION = "Time the exact empirical NTK by every method; write CSV, JSON and Markdown."
 
@@ -29,6 +30,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--budget", type=float, default=20, help="seconds after which a method leaves the rounds")
     add("--time-limit", type=float, default=120, help="seconds of one call that is still run")
     add("--peers", nargs="*", default=["all"], help="which peers; none after it: ours alone")
+    add("--clock", choices=CLOCKS, default="wall", help="cpu: with one thread on a busy machine")
     add("--device", default="cpu", help="cpu or cuda")
     add("--no-memory", action="store_true", help="skip the fresh processes that measure memory")
     add("--out", type=Path, default=Path(__file__).parent / "results", help="folder of the tables")
@@ -41,4 +43,6 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         parser.error("expected --sizes, --threads and --repeats of at least 1")
     if options.device.startswith("cuda") and not torch.cuda.is_available():
         parser.error("expected a CUDA device; none is available: use --device cpu")
+    if options.device.startswith("cuda") and options.clock == "cpu":
+        parser.error("expected --clock wall with a CUDA device: the processor only waits for it")
     return options

@@ -26,9 +26,9 @@ class Row:
         version: Its package's version.
         status: "measured", "not installed", or why not.
         rounds: How often it was timed.
-        least_ms: Least wall time.
-        median_ms: Median wall time.
-        least_cpu_ms: Least processor time, of all threads together.
+        clock: "wall", or "cpu": processor time, of all threads together.
+        least_ms: Least time of a round.
+        median_ms: Median time of a round.
         ratio: Its least time over ours.
         times_floor: Its least time over ``floor_ms``.
         peak_mb: Peak memory in a fresh process (10⁶ bytes).
@@ -45,9 +45,9 @@ class Row:
     version: str | None
     status: str
     rounds: int = 0
+    clock: str = "wall"
     least_ms: float | None = None
     median_ms: float | None = None
-    least_cpu_ms: float | None = None
     ratio: float | None = None
     times_floor: float | None = None
     peak_mb: float | None = None
