@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from qdiverge.errors import UnsupportedNetworkError
 from qdiverge.kernel.capture import Call, Recorder, layers_of, output_gradients, reached
 from qdiverge.kernel.network import Network
 from qdiverge.kernel.pairs import Pairs
 from qdiverge.kernel.per_sample import jacobian_of_some
-from qdiverge.kernel.plan import Entry, Plan, Size, find_layouts, make_plan
+from qdiverge.kernel.plan import Entry, Plan, Size
+from qdiverge.kernel.planning import find_layouts, make_plan
 from qdiverge.kernel.products import Positions, Product, ScaledProduct
-from qdiverge.kernel.rules.embedding import EmbeddingRule, masked
+from qdiverge.kernel.rules.embedding import masked
 from qdiverge.kernel.terms import Explicit, Term
 
 Scales = dict[str, Tensor]  # M by parameter; empty without a preconditioner
@@ -48,6 +49,33 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class Use:
+    """One call of a layer, ready for its rule.
+
+    Attributes:
+        call: The call.
+        kept: [n, T, *event] of what was kept of its input.
+        grads: G [n, A', T, *event] of its output.
+    """
+
+    call: Call
+    kept: Tensor
+    grads: Tensor
+
+    def gradient(self, param: str) -> Tensor:
+        """Return what this use adds to the per-sample gradients of the layer's parameter."""
+        layer = self.call.layer
+        return layer.rule.gradient(layer.module, param, self.kept, self.grads)
+
+    def trained_grads(self) -> Tensor:
+        """Return G without what an embedding's padding row would get."""
+        module = self.call.layer.module
+        if isinstance(module, nn.Embedding):
+            return masked(module, self.kept, self.grads)
+        return self.grads
+
+
+@dataclass(frozen=True)
 class Structured:
     """Makes the terms of a chunk of pairs by a plan."""
 
@@ -58,71 +86,62 @@ class Structured:
     def __call__(self, pairs: Pairs) -> list[Term]:
         """Return every block's term at ``pairs``."""
         entries = [e for e in self.plan.entries if e.uses and e.form != "with the weight"]
-        calls, gradients = self._run(pairs) if entries else ([], [])
-        terms = [self._term(entry, calls, gradients) for entry in entries]
+        uses = run(self.network, self.plan, pairs) if entries else {}
+        terms = [self._term(entry, [uses[index] for index, _ in entry.uses]) for entry in entries]
         return terms + self._fallback(pairs)
 
-    def _run(self, pairs: Pairs) -> tuple[list[tuple[Call, Tensor]], list[Tensor]]:
-        used = {self.plan.signature[i] for e in self.plan.entries for i, _ in e.uses}
-        layers = [layer for layer in layers_of(self.network) if layer.name in used]
-        values, calls, _ = Recorder(self.network, layers).forward(pairs)
-        kept = [i for i, name in enumerate(self.plan.signature) if name in used]
-        if [call.layer.name for call in calls] != [self.plan.signature[i] for i in kept]:
-            raise UnsupportedNetworkError(
-                "q_net must call the same layers for every batch",
-                got="other layers than for its first samples",
-                remedy='Use method="per_sample" or "reference".',
-            )
-        grads = output_gradients(values, calls)
-        by_index: list = [None] * len(self.plan.signature)
-        by_grads: list = [None] * len(self.plan.signature)
-        for i, call, g in zip(kept, calls, grads, strict=True):
-            call.check_source()
-            layout = self.plan.layouts[i]
-            if layout is not None:
-                by_index[i] = (call, layout.to_samples(call.kept, call.num_kept_event))
-                actions = [layout.to_samples(a, call.num_event) for a in g]
-                by_grads[i] = (
-                    torch.stack(actions, 1) if len(actions) > 1 else actions[0].unsqueeze(1)
-                )
-        return by_index, by_grads
-
-    def _term(
-        self, entry: Entry, calls: list[tuple[Call, Tensor]], gradients: list[Tensor]
-    ) -> Term:
-        uses = [(*calls[index], gradients[index], local) for index, local in entry.uses]
-        scale = self.scales.get(entry.name)
-        call, kept, grads, _ = uses[0]
-        fused = any(
-            e.form == "with the weight" and [i for i, _ in e.uses] == [i for i, _ in entry.uses]
-            for e in self.plan.entries
-        )
+    def _term(self, entry: Entry, uses: list[Use]) -> Term:
+        scale, first, has_bias = self.scales.get(entry.name), uses[0], self.plan.has_bias(entry)
         if entry.form == "product" and scale is not None:
-            return ScaledProduct(entry.block, kept[:, 0], grads[:, :, 0], scale)
+            return ScaledProduct(entry.block, first.kept[:, 0], first.grads[:, :, 0], scale)
         if entry.form == "product":
-            return Product(entry.block, kept[:, 0], grads[:, :, 0], fused)
+            return Product(entry.block, first.kept[:, 0], first.grads[:, :, 0], has_bias)
         if entry.form == "positions":
-            inputs = torch.cat([kept for _, kept, _, _ in uses], 1)
-            parts = [
-                masked(c.layer.module, k, g) if isinstance(c.layer.rule, EmbeddingRule) else g  # type: ignore[arg-type]
-                for c, k, g, _ in uses
-            ]
-            return Positions(entry.block, inputs, torch.cat(parts, 2), fused)
-        features = call.layer.rule.gradient(call.layer.module, uses[0][3], kept, grads)
-        for call, kept, grads, local in uses[1:]:
-            features = features + call.layer.rule.gradient(call.layer.module, local, kept, grads)
+            inputs = torch.cat([use.kept for use in uses], 1)
+            grads = torch.cat([use.trained_grads() for use in uses], 2)
+            return Positions(entry.block, inputs, grads, has_bias)
+        local = entry.uses[0][1]
+        features = first.gradient(local)
+        for use in uses[1:]:
+            features += use.gradient(local)
         if scale is not None:
-            features = features * call.layer.rule.arrange(uses[0][3], scale).sqrt()
+            features = features * first.call.layer.rule.arrange(local, scale).sqrt()
         return Explicit(entry.block, features)
 
     def _fallback(self, pairs: Pairs) -> list[Term]:
         entries = [e for e in self.plan.entries if e.rule == "per sample"]
         if not entries:
             return []
-        gradients = jacobian_of_some(self.network, pairs, [e.name for e in entries])
-        return [
-            Explicit(e.block, scaled(gradients[e.name], self.scales.get(e.name))) for e in entries
-        ]
+        rows = jacobian_of_some(self.network, pairs, [e.name for e in entries])
+        return [Explicit(e.block, scaled(rows[e.name], self.scales.get(e.name))) for e in entries]
+
+
+def run(network: Network, plan: Plan, pairs: Pairs) -> dict[int, Use]:
+    """Return the plan's uses at ``pairs``, by their place among the network's calls.
+
+    Raises:
+        UnsupportedNetworkError: other layers are called than in the probe, or an input was changed.
+    """
+    used = {plan.signature[index] for entry in plan.entries for index, _ in entry.uses}
+    layers = [layer for layer in layers_of(network) if layer.name in used]
+    values, calls, _ = Recorder(network, layers).forward(pairs)
+    places = [i for i, name in enumerate(plan.signature) if name in used]
+    if [call.layer.name for call in calls] != [plan.signature[i] for i in places]:
+        raise UnsupportedNetworkError(
+            "q_net must call the same layers for every batch",
+            got="other layers than for its first samples",
+            remedy='Use method="per_sample" or "reference".',
+        )
+    uses = {}
+    for index, call, g in zip(places, calls, output_gradients(values, calls), strict=True):
+        call.check_source()
+        layout = plan.layouts[index]
+        if layout is not None:
+            kept = layout.to_samples(call.kept, call.num_kept_event)
+            actions = [layout.to_samples(a, call.num_event) for a in g]
+            grads = torch.stack(actions, 1) if len(actions) > 1 else actions[0].unsqueeze(1)
+            uses[index] = Use(call, kept, grads)
+    return uses
 
 
 def scaled(features: Tensor, scale: Tensor | None) -> Tensor:

@@ -15,7 +15,7 @@ from tests.asserts import (
     assert_untouched,
 )
 from tests.cases import CASES, Case
-from tests.reference import reference_jacobian, reference_kernel
+from tests.reference import gram_of, reference_jacobian, reference_kernel
 
 RELATIVE = 1e-12
 
@@ -26,9 +26,14 @@ def made(name: str) -> Case:
 
 
 @functools.cache
-def expected(name: str) -> Tensor:
+def jacobian(name: str) -> dict[str, Tensor]:
     case = made(name)
-    return reference_kernel(case.q_net, case.observations, case.actions)
+    return reference_jacobian(case.q_net, case.observations, case.actions)
+
+
+@functools.cache
+def expected(name: str) -> Tensor:
+    return gram_of(jacobian(name))
 
 
 def test_the_table_is_long() -> None:
@@ -88,10 +93,9 @@ def test_all_actions_are_exact(name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_a_preconditioner_is_exact(name: str) -> None:
     case = made(name)
-    jacobian = reference_jacobian(case.q_net, case.observations, case.actions)
-    scales = {n: torch.rand_like(j[0]) + 0.1 for n, j in jacobian.items()}
+    scales = {n: torch.rand_like(j[0]) + 0.1 for n, j in jacobian(name).items()}
     ntk = NTK(case.q_net, preconditioner=scales)
-    want = reference_kernel(case.q_net, case.observations, case.actions, preconditioner=scales)
+    want = gram_of(jacobian(name), scales)
     assert_close(ntk.kernel(case.observations, case.actions), want, RELATIVE)
     vector = torch.linspace(-1, 1, len(want), dtype=want.dtype)
     assert_close(ntk.matvec(case.observations, case.actions, vector), want @ vector, RELATIVE)
