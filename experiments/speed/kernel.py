@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import os
+import shlex
 import statistics
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 from experiments.speed import methods, table
 from experiments.speed.cases import Case, cases
 from experiments.speed.error import Reference
 from experiments.speed.memory import Request, available_gigabytes, peak_megabytes
-from experiments.speed.methods import OURS, Method
+from experiments.speed.methods import OURS, Kernel, Method
 from experiments.speed.operations import Operations, floor_operations, layers, num_parameters
 from experiments.speed.options import parse, settings
-from experiments.speed.rounds import MatrixProduct, interleaved
+from experiments.speed.rounds import MatrixProduct, Times, interleaved
 from experiments.speed.table import MEASURED, NOT_INSTALLED, Row
 from qdiverge.runs.provenance import provenance
 
@@ -29,14 +34,20 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments)
     torch.set_num_threads(options.threads)
     chosen = methods.find(options.peers)
-    rows: list[Row] = []
-    rate, paths = 0.0, []
+    matrix = MatrixProduct(options.device)
+    seconds = interleaved({MATRIX: matrix}, repeats=1, budget=5, turn=1, device=options.device)
+    rate = matrix.rate(min(seconds[MATRIX].seconds(options.clock)))
     kind = "cuda" if options.device.startswith("cuda") else "cpu"
-    record = {"provenance": provenance(), "settings": settings(options), "load": [os.getloadavg()]}
+    command = {
+        "command": shlex.join(["python", "-m", "experiments", "speed", "kernel", *arguments])
+    }
+    record = {"provenance": provenance() | command, "settings": settings(options)}
+    record["load"] = [os.getloadavg()]
+    rows: list[Row] = []
+    paths: list[Path] = []
     for case in cases(options.sizes, options.networks):
         print(f"{case.label} …", flush=True)
-        found, best = measure(case, chosen, options, rate)
-        rate = max(rate, best)
+        found, rate = measure(Task.of(case, options.device), chosen, options, rate)
         rows += found
         print(table.markdown(finished(found, rate)) + "\n", flush=True)
         record["load"].append(os.getloadavg())
@@ -46,105 +57,111 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class Task:
+    """A case made ready to run.
+
+    Attributes:
+        case: What it was made from.
+        inputs: Network, observations, actions.
+        shape: R rows of the Jacobian (N, or N·A for all actions), P parameters.
+        floor: The fewest operations.
+    """
+
+    case: Case
+    inputs: tuple[nn.Module, Tensor, Tensor | str]
+    shape: tuple[int, int]
+    floor: Operations
+
+    @staticmethod
+    def of(case: Case, device: str) -> Task:
+        """Return the case, ready."""
+        network, observations, actions = case.build(device)
+        num_outputs = 1 if case.actions == "chosen" else network(observations[:1]).shape[1]
+        floor = floor_operations(layers(network, observations[:1]), case.num, num_outputs)
+        shape = case.num * num_outputs, num_parameters(network)
+        return Task(case, (network, observations, actions), shape, floor)
+
+
 def measure(
-    case: Case, chosen: list[Method], options: argparse.Namespace, rate: float
+    task: Task, chosen: list[Method], options: argparse.Namespace, rate: float
 ) -> tuple[list[Row], float]:
     """Return the case's rows, and the best matrix rate seen, in GFLOP/s.
 
     Args:
-        case: What to measure.
+        task: What to measure.
         chosen: The methods.
         options: The command line's.
-        rate: The best matrix rate so far; 0: measure it first.
+        rate: The best matrix rate so far.
     """
-    clock = options.clock
-    network, observations, actions = case.build(options.device)
-    num_outputs = 1 if case.actions == "chosen" else network(observations[:1]).shape[1]
-    floor = floor_operations(layers(network, observations[:1]), case.num, num_outputs)
-    shape = case.num * num_outputs, num_parameters(network)
-    matrix = MatrixProduct(options.device)
-    rate = rate or matrix.rate(
-        min(interleaved({MATRIX: matrix}, repeats=5, budget=5)[MATRIX].seconds(clock))
-    )
-    reasons = {
-        m.name: why_not(
-            m, floor, shape, rate, available_gigabytes(options.device), options.time_limit
-        )
-        for m in chosen
-    }
+    free = available_gigabytes(options.device)
+    reasons = {m.name: why_not(m, task, rate, free, options.time_limit) for m in chosen}
     running = {m.name: m.load() for m in chosen if not reasons[m.name]}
-    reference = Reference.of(network, observations, actions)
-    errors: dict[str, float] = {}
-
-    def call(name: str) -> None:
-        errors[name] = reference.relative_error(running[name](network, observations, actions))
-
-    first = (
-        interleaved(  # compiles and warms up; gives the errors; counted where it is the only one
-            {name: lambda name=name: call(name) for name in running},
-            repeats=1,
-            budget=options.budget,
-            device=options.device,
-        )
-    )
-    functions = {
-        name: lambda name=name: running[name](network, observations, actions)
-        for name in running
-        if not first[name].failure and min(first[name].wall) <= options.budget
-    }
-    times = first | interleaved(
-        {MATRIX: matrix} | functions,
-        repeats=options.repeats,
-        budget=options.budget,
-        device=options.device,
-    )
-    rate = max(rate, matrix.rate(min(times[MATRIX].seconds(clock))))
+    times, errors = run(task, running, options)
     rows = []
     for method in chosen:
-        mine = times.get(method.name)
-        failure = mine.failure if mine is not None else ""
-        status = reasons[method.name] or (f"failed: {failure}" if failure else MEASURED)
+        mine, reason = times.get(method.name), reasons[method.name]
+        if mine is not None and mine.failure:
+            reason = f"failed: {mine.failure}"
         row = Row(
-            case=case.label,
-            network=case.network,
-            num=case.num,
-            actions=case.actions,
+            case=task.case.label,
+            network=task.case.network,
+            num=task.case.num,
+            actions=task.case.actions,
             method=method.name,
             version=method.version,
-            status=status,
-            floor_gflop=2e-9 * floor.total,
+            status=reason or MEASURED,
+            floor_gflop=2e-9 * task.floor.total,
         )
-        if status == MEASURED and mine is not None:
+        if mine is not None and not reason:
+            seconds = mine.seconds(options.clock)
+            request = Request(task.case, method.name, options.threads, options.device)
             timeout = 120 + 10 * min(mine.wall)
-            request = Request(case, method.name, options.threads, options.device)
             row = dataclasses.replace(
                 row,
-                rounds=len(mine.wall),
-                clock=clock,
-                least_ms=1e3 * min(mine.seconds(clock)),
-                median_ms=1e3 * statistics.median(mine.seconds(clock)),
+                calls=len(seconds),
+                clock=options.clock,
+                least_ms=1e3 * min(seconds),
+                median_ms=1e3 * statistics.median(seconds),
                 peak_mb=None if options.no_memory else peak_megabytes(request, timeout),
                 error=errors[method.name],
             )
         rows.append(row)
-    return rows, rate
+    matrix = MatrixProduct(options.device)
+    return rows, max(rate, matrix.rate(min(times[MATRIX].seconds(options.clock))))
+
+
+def run(
+    task: Task, running: dict[str, Kernel], options: argparse.Namespace
+) -> tuple[dict[str, Times], dict[str, float]]:
+    """Return each method's times, the matrix product's among them, and each one's error."""
+    reference = Reference.of(*task.inputs)
+    errors: dict[str, float] = {}
+
+    def first(name: str) -> None:
+        errors[name] = reference.relative_error(running[name](*task.inputs))
+
+    rounds = functools.partial(interleaved, budget=options.budget, device=options.device)
+    warm_up = rounds({name: functools.partial(first, name) for name in running}, repeats=1, turn=0)
+    functions = {
+        name: functools.partial(kernel, *task.inputs)
+        for name, kernel in running.items()
+        if not warm_up[name].failure and min(warm_up[name].wall) <= options.budget
+    }
+    matrix = MatrixProduct(options.device)
+    return warm_up | rounds({MATRIX: matrix} | functions, repeats=options.repeats), errors
 
 
 def why_not(
-    method: Method,
-    floor: Operations,
-    shape: tuple[int, int],
-    rate: float,
-    free_gigabytes: float,
-    time_limit: float,
+    method: Method, task: Task, rate: float, free_gigabytes: float, time_limit: float
 ) -> str:
     """Return why a method is not run on a case: "" where nothing speaks against it."""
     if method.version is None:
         return NOT_INSTALLED
-    needed = method.gigabytes(*shape)
+    needed = method.gigabytes(*task.shape)
     if needed > MEMORY_SHARE * free_gigabytes:
         return f"skipped: needs about {needed:.1f} GB, {free_gigabytes:.1f} GB free"
-    seconds = 2e-9 * method.multiply_adds(floor, *shape) / rate
+    seconds = 2e-9 * method.multiply_adds(task.floor, *task.shape) / rate
     if seconds > time_limit:
         return f"skipped: would take about {seconds:.0f} s, limit {time_limit:g} s"
     return ""

@@ -13,11 +13,11 @@ CLOCKS = ("wall", "cpu")  # cpu: processor time of all threads together
 
 @dataclass
 class Times:
-    """The rounds of one function.
+    """The calls of one function.
 
     Attributes:
-        wall: Seconds of each round.
-        cpu: Seconds of processor time of each round, of all threads together.
+        wall: Seconds of each call.
+        cpu: Seconds of processor time of each call, of all threads together.
         failure: The error that ended it, in one line.
     """
 
@@ -36,23 +36,25 @@ def interleaved(
     repeats: int,
     budget: float,
     device: str = "cpu",
-    least_rounds: int = 2,
+    turn: float = 0.2,
 ) -> dict[str, Times]:
     """Return each function's times, taken round-robin.
 
-    A function leaves the rounds when it fails, or after ``least_rounds`` rounds when it has used
-    ``budget`` seconds; one whose single round is beyond the budget leaves after it.
+    A turn is one call, or as many as fit into ``turn`` seconds. A function leaves the rounds when
+    it fails or has used ``budget`` seconds, after its second round unless one is beyond the budget.
     """
     times = {name: Times() for name in functions}
     for done in range(repeats):
         for name, function in functions.items():
             mine = times[name]
             spent = sum(mine.wall)
-            enough = done >= least_rounds or (done == 1 and spent > budget)
-            if mine.failure or (enough and spent > budget):
+            if mine.failure or (spent > budget and (done > 1 or max(mine.wall) > budget)):
                 continue
             try:
+                end = time.perf_counter() + turn
                 _once(function, mine, device)
+                while time.perf_counter() < end:
+                    _once(function, mine, device)
             except Exception as error:  # a peer may fail in any way; the table says how
                 mine.failure = f"{type(error).__name__}: {error}".splitlines()[0][:160]
     return times

@@ -25,10 +25,10 @@ class Row:
         method: The method's name.
         version: Its package's version.
         status: "measured", "not installed", or why not.
-        rounds: How often it was timed.
+        calls: How often it was timed.
         clock: "wall", or "cpu": processor time, of all threads together.
-        least_ms: Least time of a round.
-        median_ms: Median time of a round.
+        least_ms: Least time of a call.
+        median_ms: Median time of a call.
         ratio: Its least time over ours.
         times_floor: Its least time over ``floor_ms``.
         peak_mb: Peak memory in a fresh process (10⁶ bytes).
@@ -44,7 +44,7 @@ class Row:
     method: str
     version: str | None
     status: str
-    rounds: int = 0
+    calls: int = 0
     clock: str = "wall"
     least_ms: float | None = None
     median_ms: float | None = None

@@ -80,12 +80,12 @@ def test_the_error_sees_a_wrong_entry(actions):
 
 
 def test_why_a_method_is_not_run():
-    network, observations, _ = Case("mlp", 8).build()
-    floor = floor_operations(layers(network, observations[:1]), 8)
+    task = kernel.Task.of(Case("mlp", 8), "cpu")
     flat = next(m for m in methods.METHODS if m.name == "torch.func, flat")
 
     def why(method, rows=8, rate=10.0, free=16.0, limit=120.0):
-        return kernel.why_not(method, floor, (rows, num_parameters(network)), rate, free, limit)
+        resized = dataclasses.replace(task, shape=(rows, task.shape[1]))
+        return kernel.why_not(method, resized, rate, free, limit)
 
     assert why(flat) == ""
     absent = dataclasses.replace(flat, package="no-such-package-anywhere")
@@ -101,14 +101,14 @@ def test_rounds_are_interleaved_and_failures_kept():
         raise RuntimeError("first line\nsecond line")
 
     functions = {"a": lambda: order.append("a"), "b": lambda: order.append("b"), "c": fail}
-    times = rounds.interleaved(functions, repeats=3, budget=10)
+    times = rounds.interleaved(functions, repeats=3, budget=10, turn=0.0)
     assert order == ["a", "b"] * 3
     assert times["c"].failure == "RuntimeError: first line"
     assert (len(times["a"].wall), len(times["c"].wall)) == (3, 0)
 
 
 def test_a_slow_function_leaves_the_rounds():
-    times = rounds.interleaved({"a": lambda: None}, repeats=9, budget=0.0)
+    times = rounds.interleaved({"a": lambda: None}, repeats=9, budget=0.0, turn=0.0)
     assert len(times["a"].wall) == 1
 
 
