@@ -10,6 +10,9 @@ from torch import Tensor
 from qdiverge.errors import InvalidValueError
 
 Product = Callable[[Tensor], Tensor]
+_SUBSPACE = 80  # vectors in Arnoldi's basis
+_TOLERANCE = 1e-6  # of an eigenvalue, relative to the largest
+_RESTARTS = 10
 DENSE_LIMIT = 1024  # N up to which a dense eigensolver is used
 
 
@@ -126,17 +129,29 @@ def leading_eigenvalues(
         return torch.from_numpy(np.linalg.eigvals(columns).astype(np.complex128)), True
     from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
 
-    operator = LinearOperator((size, size), matvec=product, dtype=np.float64)
     start = np.random.default_rng(0).standard_normal(size)
-    found, is_converged = [], True
+    found, is_converged, shift = [], True, 0.0
+    # The eigenvalues of largest real part are often tiny, and ARPACK's tolerance is relative to
+    # each: on AD + |μ|_max I it is relative to the spectrum, in a fraction of the products.
     for which in ("LM", "LR"):
+        operator = LinearOperator(
+            (size, size), matvec=lambda u, c=shift: product(u) + c * u, dtype=np.float64
+        )
         try:
-            found.append(
-                eigs(operator, count, which=which, v0=start, tol=1e-8, return_eigenvectors=False)
+            μ = eigs(
+                operator,
+                count,
+                which=which,
+                v0=start,
+                ncv=min(size - 1, max(_SUBSPACE, 3 * count)),
+                tol=_TOLERANCE,
+                maxiter=_RESTARTS,
+                return_eigenvectors=False,
             )
         except ArpackNoConvergence as stopped:
-            found.append(stopped.eigenvalues)
-            is_converged = False
+            μ, is_converged = stopped.eigenvalues, False
+        found.append(μ - shift)
+        shift = float(np.abs(μ).max()) if len(μ) else 0.0
     return torch.from_numpy(np.concatenate(found).astype(np.complex128)), is_converged
 
 
