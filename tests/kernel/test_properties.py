@@ -9,7 +9,7 @@ from qdiverge.kernel import NTK
 from tests.asserts import assert_close, assert_positive_semidefinite, assert_symmetric
 from tests.reference import reference_kernel
 
-FEW = settings(max_examples=15, deadline=None)
+FEW = settings(max_examples=8, deadline=None)
 
 
 def sizes(most: int) -> st.SearchStrategy[int]:

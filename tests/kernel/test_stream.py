@@ -17,14 +17,14 @@ def network(dtype: torch.dtype = torch.float32) -> nn.Module:
     return nn.Sequential(*layers, nn.Linear(16, 3)).to(dtype)
 
 
-@pytest.mark.parametrize("block_size", [1, 70, 128, 1000])
+@pytest.mark.parametrize("block_size", [1, 40])
 def test_blocks_do_not_change_a_bit(block_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(problem, "LARGEST_CHUNK", 32)
-    net, x, a = network(), torch.randn(150, 1, 4, 4), torch.arange(150) % 3
+    monkeypatch.setattr(problem, "LARGEST_CHUNK", 16)
+    net, x, a = network(), torch.randn(70, 1, 4, 4), torch.arange(70) % 3
     whole, parts = NTK(net), NTK(net, block_size=block_size)
     assert torch.equal(whole.kernel(x, a), parts.kernel(x, a))
     assert torch.equal(whole.kernel(x, a, x[:9], a[:9]), parts.kernel(x, a, x[:9], a[:9]))
-    rho = torch.full((150,), 1 / 150)
+    rho = torch.full((70,), 1 / 70)
     assert torch.equal(whole.abs_row_sums(x, a, rho), parts.abs_row_sums(x, a, rho))
     ours, theirs = whole.by_layer(x, a), parts.by_layer(x, a)
     assert all(torch.equal(ours[k], theirs[k]) for k in ours)
