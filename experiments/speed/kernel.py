@@ -35,7 +35,9 @@ def main(arguments: list[str]) -> int:
     torch.set_num_threads(options.threads)
     chosen = methods.find(options.peers)
     matrix = MatrixProduct(options.device)
-    seconds = interleaved({MATRIX: matrix}, repeats=1, budget=5, turn=1, device=options.device)
+    seconds = interleaved(
+        {MATRIX: matrix}, repeats=1, budget=5, turn=options.turn, device=options.device
+    )
     rate = matrix.rate(min(seconds[MATRIX].seconds(options.clock)))
     kind = "cuda" if options.device.startswith("cuda") else "cpu"
     command = {
@@ -149,7 +151,9 @@ def run(
         if not warm_up[name].failure and min(warm_up[name].wall) <= options.budget
     }
     matrix = MatrixProduct(options.device)
-    return warm_up | rounds({MATRIX: matrix} | functions, repeats=options.repeats), errors
+    return warm_up | rounds(
+        {MATRIX: matrix} | functions, repeats=options.repeats, turn=options.turn
+    ), errors
 
 
 def why_not(

@@ -27,6 +27,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add("--networks", nargs="+", default=["nature", "mlp"], choices=["nature", "mlp", "tiny"])
     add("--threads", type=int, default=torch.get_num_threads())
     add("--repeats", type=int, default=10, help="rounds (default 10)")
+    add("--turn", type=float, default=1, help="seconds of calls that make a turn (default 1)")
     add("--budget", type=float, default=20, help="seconds after which a method leaves the rounds")
     add("--time-limit", type=float, default=120, help="seconds of one call that is still run")
     add("--peers", nargs="*", default=["all"], help="which peers; none after it: ours alone")

@@ -36,7 +36,7 @@ def interleaved(
     repeats: int,
     budget: float,
     device: str = "cpu",
-    turn: float = 0.2,
+    turn: float,
 ) -> dict[str, Times]:
     """Return each function's times, taken round-robin.
 

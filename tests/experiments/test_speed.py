@@ -140,8 +140,8 @@ def test_names_are_checked(capsys):
 
 
 def test_a_run_from_end_to_end(tmp_path, capsys):
-    flags = ["--sizes", "8", "--networks", "tiny", "mlp", "--threads", "1", "--repeats", "2"]
-    flags += ["--no-memory", "--out", str(tmp_path), "--peers"]
+    flags = ["--sizes", "8", "--networks", "tiny", "mlp", "--threads", "1", "--repeats", "3"]
+    flags += ["--turn", "0", "--no-memory", "--out", str(tmp_path), "--peers"]
     threads = torch.get_num_threads()
     try:
         assert kernel.main(flags) == 0
