@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test test-slow lint clean
+.PHONY: help demo test test-slow sanity bench lint clean
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -22,6 +22,12 @@ test: lint ## every check and test
 
 test-slow: $(READY) ## the tests that take minutes
 	@$(BIN)/python -m pytest -m slow
+
+sanity: $(READY) ## every ground truth of the theory: expected, measured, passed or failed
+	@$(BIN)/python -m experiments sanity
+
+bench: $(READY) ## time the kernel; `pip install -r experiments/speed/requirements.txt` adds the peers
+	@$(BIN)/python -m experiments speed kernel
 
 lint: $(READY) ## style, types, docstrings and import directions
 	@$(BIN)/ruff check .

@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-BENCHMARKS = {"kernel": "the exact empirical NTK against six other ways to compute it"}
+BENCHMARKS = {
+    "kernel": "the exact empirical NTK against six other ways to compute it",
+    "diagnose": "a full diagnosis against the kernels that it needs",
+}
 
 
 def main(arguments: list[str]) -> int:
