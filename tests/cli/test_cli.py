@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 
@@ -67,13 +68,18 @@ def test_an_alarm_can_stop_the_run_with_status_3(tmp_path, capsys):
 def test_ctrl_c_keeps_what_was_logged(tmp_path):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "qdiverge", "train", "dqn", "--out", str(out), *SHORT]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    events = out / "events.jsonl"
-    deadline = time.monotonic() + 60
-    while not (events.exists() and events.stat().st_size > 2000) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a background shell ignores it
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
+    try:
+        events, deadline = out / "events.jsonl", time.monotonic() + 120
+        while not (events.exists() and events.stat().st_size > 2000):
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode == 1
     assert errors.strip() == "qdiverge: stopped by Ctrl-C; all that was logged is kept."
     run = load_run(out)
