@@ -209,10 +209,9 @@ def test_the_large_batch_spectrum_agrees_with_the_dense_one():
     dense = qd.diagnose(network, batch, 0.99, 0.05).stability
     bounds = qd.batch_spectrum(network, batch, 0.99, 0.05)
     assert not bounds.is_dense
-    assert bounds.self_excitation == pytest.approx(dense.self_excitation, rel=1e-6, abs=1e-9)
-    assert bounds.spectral_radius <= dense.spectral_radius + 1e-9
-    if dense.spectral_radius > 1:
-        assert bounds.spectral_radius == pytest.approx(dense.spectral_radius, rel=1e-6)
+    scale = float(bounds.eigenvalues.abs().max())  # Arnoldi's tolerance is relative to it
+    assert bounds.self_excitation == pytest.approx(dense.self_excitation, abs=1e-5 * scale)
+    assert bounds.spectral_radius == pytest.approx(dense.spectral_radius, abs=0.05 * 1e-5 * scale)
 
 
 def test_the_network_is_left_as_it_was():
