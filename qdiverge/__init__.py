@@ -1,10 +1,17 @@
 """qdiverge: see deep Q-learning diverge before it does.
 
-The empirical neural tangent kernel, exactly: :class:`NTK`, :func:`empirical_ntk`. Its verdict:
-:func:`check_contraction`. On a training run of your own: :func:`attach`.
+The empirical neural tangent kernel, exactly: :class:`NTK`, :func:`empirical_ntk`. From it a
+verdict: :func:`check_contraction`, :func:`check_stability`. All of it for one moment of a network:
+:func:`diagnose`. On a training run of your own: :func:`attach`.
 """
 
-from qdiverge.diagnostics import Transitions, soft_divergence_bound
+from qdiverge.diagnostics import (
+    Diagnosis,
+    Transitions,
+    batch_spectrum,
+    diagnose,
+    soft_divergence_bound,
+)
 from qdiverge.errors import (
     DivergenceError,
     InvalidTypeError,
@@ -17,11 +24,12 @@ from qdiverge.errors import (
 from qdiverge.kernel import NTK, empirical_ntk
 from qdiverge.monitor import Monitor, attach
 from qdiverge.runs import load_run
-from qdiverge.theory import ContractionReport, check_contraction
+from qdiverge.theory import ContractionReport, StabilityReport, check_contraction, check_stability
 
 __all__ = [
     "NTK",
     "ContractionReport",
+    "Diagnosis",
     "DivergenceError",
     "InvalidTypeError",
     "InvalidValueError",
@@ -29,10 +37,14 @@ __all__ = [
     "Monitor",
     "QDivergeError",
     "RunFolderError",
+    "StabilityReport",
     "Transitions",
     "UnsupportedNetworkError",
     "attach",
+    "batch_spectrum",
     "check_contraction",
+    "check_stability",
+    "diagnose",
     "empirical_ntk",
     "load_run",
     "soft_divergence_bound",

@@ -44,8 +44,18 @@ def reference_kernel(
     left = right = reference_jacobian(q_net, observations, actions)
     if other_observations is not None and other_actions is not None:
         right = reference_jacobian(q_net, other_observations, other_actions)
+    return gram_of(left, preconditioner, right)
+
+
+def gram_of(
+    left: dict[str, Tensor],
+    preconditioner: dict[str, Tensor] | None = None,
+    right: dict[str, Tensor] | None = None,
+) -> Tensor:
+    """Return J M J'ᵀ from the Jacobians by parameter; J' is J where it is left out."""
     kernel = torch.zeros(())
     for name, j in left.items():
         scaled = j if preconditioner is None else j * preconditioner[name]
-        kernel = kernel + scaled.flatten(1) @ right[name].flatten(1).T
+        other = j if right is None else right[name]
+        kernel = kernel + scaled.reshape(len(j), -1) @ other.reshape(len(other), -1).T
     return kernel

@@ -165,22 +165,21 @@ class DQN:
         q_values = self.q_network(batch.observations)  # [N, A]
         errors = td_errors(q_values, batch.actions, targets)  # [N]
         loss = td_loss(errors, self.config.loss)
-        with torch.no_grad():
-            numbers = torch.stack(
-                [
-                    loss,
-                    errors.abs().mean(),
-                    errors.abs().max(),
-                    (targets - errors).mean(),
-                    q_values.max(),
-                ]
-            ).tolist()
-        is_finite = math.isfinite(numbers[0])
+        loss_value = loss.item()
+        is_finite = math.isfinite(loss_value)
         if is_finite:
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
-        return Update(*numbers, is_finite=is_finite)
+        seen = errors.detach().abs()
+        return Update(
+            loss=loss_value,
+            td_abs_mean=seen.mean().item(),
+            td_abs_max=seen.max().item(),
+            q_mean=(targets - errors.detach()).mean().item(),
+            q_max=q_values.detach().max().item(),
+            is_finite=is_finite,
+        )
 
     def sync_target(self) -> None:
         """Copy the network into its target network; nothing to do without one."""
@@ -192,8 +191,8 @@ def make_optimizer(q_network: nn.Module, config: DQNConfig) -> torch.optim.Optim
     """The optimiser that ``config`` names, over every parameter.
 
     Returns:
-        Fused Adam; the centred RMSProp of Mnih et al. (2015), Extended Data Table 1 (gradient
-        and squared gradient momentum .95, constant .01, no momentum of the step); or plain SGD.
+        Fused Adam; the centred RMSProp of Mnih et al. (2015), Extended Data Table 1 (decay .95,
+        constant .01), except that PyTorch adds the constant outside the root; or plain SGD.
     """
     parameters = q_network.parameters()
     if config.optimizer == "adam":

@@ -13,11 +13,10 @@ What the emulator's own vector interface gets wrong for a learner, and what is d
 5. Seeds of neighbouring runs overlap (run 1 uses 1..8, run 2 uses 2..9). Here: seeds are spawned.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from qdiverge.agents.experience import Episode, VectorStep
 from qdiverge.agents.games import missing_atari_extra, resolve_game, rom_path
 from qdiverge.errors import InvalidValueError
 
@@ -26,55 +25,6 @@ FRAME_STACK = 4  # frames in one observation
 FRAME_SKIP = 4  # emulator frames in one agent step
 MAX_EPISODE_FRAMES = 108_000  # emulator frames: 30 minutes of play (Machado et al. 2018)
 NO_FRAME_LIMIT = 1_000_000_000  # handed to the emulator, whose own limit gives stale frames
-
-
-@dataclass(frozen=True)
-class Episode:
-    """One episode that has ended.
-
-    Args:
-        environment: Index of the environment that played it.
-        score: Sum of the raw rewards.
-        length: Agent steps.
-        frames: Emulator frames, opening no-ops included; the last step may take fewer than 4.
-        terminated: True where the game ended, False where the frame limit cut it short.
-    """
-
-    environment: int
-    score: float
-    length: int
-    frames: int
-    terminated: bool
-
-
-@dataclass(frozen=True, eq=False)
-class VectorStep:
-    """One agent step of each of E environments.
-
-    Args:
-        observations: uint8 [E, 4, 84, 84], what to act on next: the new episode's first where one
-            ended. Stacks are oldest frame first, zeros before the episode's first frame.
-        next_observations: uint8 [E, 4, 84, 84], s' of this transition: the old episode's last where
-            one ended, else the same as ``observations``.
-        rewards: float32 [E], raw.
-        terminated: bool [E], the game is over.
-        truncated: bool [E], the frame limit cut the episode short.
-        life_lost: bool [E], a life was lost and the game goes on.
-        episodes: The episodes that ended in this step.
-    """
-
-    observations: NDArray[np.uint8]
-    next_observations: NDArray[np.uint8]
-    rewards: NDArray[np.float32]
-    terminated: NDArray[np.bool_]
-    truncated: NDArray[np.bool_]
-    life_lost: NDArray[np.bool_]
-    episodes: tuple[Episode, ...]
-
-    @property
-    def ended(self) -> NDArray[np.bool_]:
-        """Bool [E]: an episode ended, either way."""
-        return self.terminated | self.truncated
 
 
 class AtariEnvironments:
@@ -104,7 +54,7 @@ class AtariEnvironments:
         self.game = game
         self.num_envs = num_envs
         self.max_episode_frames = max_episode_frames
-        self._seeds = np.random.SeedSequence(seed).generate_state(num_envs) >> 1  # 31 bits
+        self._seeds = emulator_seeds(seed, num_envs)
         self._emulators = AtariVectorEnv(
             game,
             num_envs,
@@ -121,7 +71,7 @@ class AtariEnvironments:
             life_loss_info=False,
             reward_clipping=False,
         )
-        self.num_actions = int(self._emulators.single_action_space.n)
+        self.num_actions = len(self._emulators.ale.get_action_set())
         self._scores = np.zeros(num_envs, dtype=np.float64)
         self._lengths = np.zeros(num_envs, dtype=np.int64)
         self._opening = np.zeros(num_envs, dtype=np.int64)  # frame number before the episode
@@ -134,7 +84,7 @@ class AtariEnvironments:
         Returns:
             The first observations, uint8 [E, 4, 84, 84].
         """
-        observations, info = self._emulators.reset(seed=self._seeds.astype(np.int64))
+        observations, info = self._emulators.reset(seed=self._seeds)
         self._open(np.ones(self.num_envs, dtype=bool), info)
         return observations
 
@@ -222,6 +172,18 @@ class AtariEnvironments:
             frames=int(frame_number[e] - self._opening[e]),
             terminated=bool(terminated[e]),
         )
+
+
+def emulator_seeds(seed: int, num_envs: int) -> NDArray[np.int64]:
+    """One seed for each emulator, such that other runs have other seeds.
+
+    Returns:
+        integers [E] of 31 bits.
+
+    >>> emulator_seeds(1, 2).tolist() != emulator_seeds(2, 2).tolist()
+    True
+    """
+    return (np.random.SeedSequence(seed).generate_state(num_envs) >> 1).astype(np.int64)
 
 
 def make_atari(

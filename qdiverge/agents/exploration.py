@@ -9,7 +9,7 @@ from qdiverge.errors import InvalidValueError
 def linear_schedule(step: int, start: float, end: float, duration: int) -> float:
     """From ``start`` to ``end`` in a straight line, constant afterwards.
 
-        ε_t = start + min(t / duration, 1) (end − start)
+        ε_t = (1 − x) start + x end,  x = min(t / duration, 1)
 
     Source: Mnih et al. (2015), Methods: Training details.
 
@@ -27,7 +27,8 @@ def linear_schedule(step: int, start: float, end: float, duration: int) -> float
     """
     if duration <= 0:
         return end
-    return start + min(step / duration, 1.0) * (end - start)
+    done = min(step / duration, 1.0)
+    return (1.0 - done) * start + done * end
 
 
 class EpsilonGreedy:

@@ -64,8 +64,8 @@ def resolve_game(name: str) -> str:
         raise InvalidValueError(
             "environment must be an Atari game of version 5",
             got=repr(name),
-            remedy=f"Use {environment_id(games[_bare(older[1])])!r}; what the older versions fix in "
-            "their names is an option here: repeat_action_probability (v4: 0).",
+            remedy=f"Use {environment_id(games[_bare(older[1])])!r}; what older names fix is an "
+            "option here: repeat_action_probability (v4: 0).",
         )
     if _bare(wanted) in games:
         return games[_bare(wanted)]

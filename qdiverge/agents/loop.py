@@ -13,7 +13,6 @@ is a function of its configuration.
 import dataclasses
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,75 +22,12 @@ from qdiverge.agents.config import DQNConfig, check_integer
 from qdiverge.agents.dqn import DQN, Update
 from qdiverge.agents.environments import make_atari
 from qdiverge.agents.exploration import EpsilonGreedy, linear_schedule
-from qdiverge.agents.networks import NatureNetwork
-from qdiverge.agents.replay import FrameReplay
+from qdiverge.agents.networks import NatureNetwork, channels_last
+from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd, UpdateRecord
+from qdiverge.agents.replay import FrameReplay, check_fits
 from qdiverge.checks import check_positive
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError
-
-
-@dataclass(frozen=True)
-class EpisodeEnd:
-    """An episode has ended.
-
-    Args:
-        step: Agent steps taken in the run so far, all environments together.
-        score: Sum of its raw rewards.
-        length: Its agent steps.
-        frames: Its emulator frames.
-        terminated: False where the frame limit cut it short.
-    """
-
-    step: int
-    score: float
-    length: int
-    frames: int
-    terminated: bool
-
-
-@dataclass(frozen=True)
-class UpdateRecord:
-    """Every ``log_period``-th update.
-
-    Args:
-        step: Agent steps taken so far.
-        update: Number of the update, from 1.
-        loss: Mean loss of its batch.
-        q_mean: Mean of Q(s_i, a_i) over its batch.
-        q_max: Largest Q(s_i, a) of its batch.
-        td_abs_mean: Mean |δ|.
-        epsilon: ε at this step.
-        steps_per_second: Agent steps a second since the last such record.
-    """
-
-    step: int
-    update: int
-    loss: float
-    q_mean: float
-    q_max: float
-    td_abs_mean: float
-    epsilon: float
-    steps_per_second: float
-
-
-@dataclass(frozen=True)
-class RunEnd:
-    """The last record of a run.
-
-    Args:
-        step: Agent steps taken.
-        update: Updates made.
-        reason: ``"total_steps"``, ``"deadline"`` or ``"divergence"``.
-        detail: A sentence saying so.
-    """
-
-    step: int
-    update: int
-    reason: str
-    detail: str
-
-
-Progress = EpisodeEnd | UpdateRecord | RunEnd
 
 
 class Trainer:
@@ -130,6 +66,7 @@ class Trainer:
             check_positive("deadline_seconds", deadline_seconds)
         self.deadline_seconds = deadline_seconds
         self.log_period = check_integer("log_period", log_period, 1)
+        check_fits(config.buffer_size)
         games, weights, exploration, sampling = np.random.SeedSequence(config.seed).spawn(4)
         self.environments = make_atari(
             config.environment,
@@ -145,7 +82,7 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(weights.generate_state(1)[0]))
             network = NatureNetwork(num_actions)
-        self.agent = DQN(network.to(memory_format=torch.channels_last), config)
+        self.agent = DQN(channels_last(network), config)
         self.q_network = self.agent.q_network
         self.target_network = self.agent.target_network
         self.optimizer = self.agent.optimizer
@@ -212,13 +149,14 @@ class Trainer:
             for step in range(steps_learnt + 1, self.agent_step + 1):
                 update = self._learn(step)
                 if update is not None and not update.is_finite:
-                    yield self._end("divergence", f"its loss is {update.loss}")
+                    yield self._end("divergence", f"the loss became {update.loss} in")
                     return
                 if update is not None and self.num_updates % self.log_period == 0:
                     yield self._record(update)
             steps_learnt = self.agent_step
             if reason:
-                yield self._end(reason, "all went well")
+                limit = "number of steps" if reason == "total_steps" else "wall-clock time"
+                yield self._end(reason, f"the {limit} asked for was reached at")
                 return
             observations = yield from self._experience(actions)
 
@@ -288,4 +226,5 @@ class Trainer:
         )
 
     def _end(self, reason: str, detail: str) -> RunEnd:
-        return RunEnd(self.agent_step, self.num_updates, reason, detail)
+        where = f"update {self.num_updates}, agent step {self.agent_step}"
+        return RunEnd(self.agent_step, self.num_updates, reason, f"{detail} {where}")

@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from qdiverge.agents.loop import EpisodeEnd, Progress, RunEnd, UpdateRecord
+from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd, UpdateRecord
 from qdiverge.monitor import AlarmEvent, Monitor
 
 PLAIN_PERIOD = 15.0  # seconds between plain lines

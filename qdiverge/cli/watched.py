@@ -3,11 +3,12 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.loop import EpisodeEnd, Progress, RunEnd, Trainer, UpdateRecord
+from qdiverge.agents.loop import Trainer
+from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd, UpdateRecord
 from qdiverge.cli.live import Live
+from qdiverge.diagnostics import Cost
 from qdiverge.errors import DivergenceError
 from qdiverge.monitor import Loss, Monitor, attach
 from qdiverge.runs import RunLog
@@ -43,7 +44,9 @@ def train_watched(
     stop_beyond_bound: float | None = None,
     stop_on_alarm: bool = False,
     log_period: int = 25,
-    **monitor_options: Any,
+    every: int = 25,
+    cost: Cost = "standard",
+    max_overhead: float | None = 0.05,
 ) -> Watched:
     """Train on an Atari game, logged and watched, with progress on the terminal.
 
@@ -54,14 +57,17 @@ def train_watched(
         stop_beyond_bound: End once max|Q| exceeds the soft-divergence bound this many times over.
         stop_on_alarm: Raise at the first alarm.
         log_period: Updates between log lines of the learner.
-        monitor_options: For :func:`qdiverge.attach`.
+        every: Updates between measurements.
+        cost: The dearest diagnostics to run.
+        max_overhead: Share of the run's own time that costly ones may take.
 
     Raises:
         DivergenceError: an alarm fired and ``stop_on_alarm``.
     """
+    options = {"every": every, "cost": cost, "max_overhead": max_overhead}
     trainer = Trainer(config, deadline_seconds=seconds, log_period=log_period)
     try:
-        info = {"seed": config.seed, "device": "cpu", "environment": config.environment}
+        info = {"seed": config.seed, "device": "cpu", "monitor": options}
         log = RunLog(out, dataclasses.asdict(config), step_unit="agent steps", info=info)
     except BaseException:
         trainer.close()
@@ -77,7 +83,9 @@ def train_watched(
             out=log,
             clock=lambda: trainer.agent_step,
             on_alarm="stop" if stop_on_alarm else live.alarm,
-            **monitor_options,
+            every=every,
+            cost=cost,
+            max_overhead=max_overhead,
         )
         trainer.transform_batch = monitor.batch
         end = None

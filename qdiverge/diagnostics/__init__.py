@@ -1,19 +1,25 @@
 """One measured quantity of a training run per file."""
 
-from qdiverge.diagnostics.diagnostic import Cost, Diagnostic, check_cost
+from qdiverge.diagnostics.diagnose import Diagnosis, diagnose
+from qdiverge.diagnostics.diagnostic import COSTS, Cost, Diagnostic, check_cost
 from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.q_values import growth_rate, soft_divergence_bound
 from qdiverge.diagnostics.registry import REGISTRY, diagnostics_up_to
+from qdiverge.diagnostics.spectrum import batch_spectrum
 from qdiverge.diagnostics.transitions import Transitions, as_transitions
 
 __all__ = [
+    "COSTS",
     "REGISTRY",
     "Cost",
+    "Diagnosis",
     "Diagnostic",
     "Moment",
     "Transitions",
     "as_transitions",
+    "batch_spectrum",
     "check_cost",
+    "diagnose",
     "diagnostics_up_to",
     "growth_rate",
     "soft_divergence_bound",

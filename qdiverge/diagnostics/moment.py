@@ -6,6 +6,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from qdiverge.diagnostics.activations import layer_inputs
 from qdiverge.diagnostics.quiet import quiet, quiet_values
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.kernel import NTK
@@ -62,8 +63,42 @@ class Moment:
     def kernel(self) -> Tensor:
         """K = J M Jᵀ over the pairs of the batch, [N, N], with the optimiser's M."""
         with quiet(self.q_network):
-            ntk = NTK(self.q_network)
+            ntk = NTK(self.q_network, preconditioner=self.optimizer)
             return ntk.kernel(self.batch.observations, self.batch.actions)
+
+    @cached_property
+    def greedy_actions(self) -> Tensor:
+        """argmax_a Q_target(s'_i, a), [N]: the successors that the target bootstraps from."""
+        return self.target_next_q.argmax(dim=1)
+
+    @cached_property
+    def greedy_successor_kernel(self) -> Tensor:
+        """K', row i: γ(1 − d_i) k((s'_i, greedy action), X), [N, N], with the optimiser's M."""
+        with quiet(self.q_network):
+            ntk = NTK(self.q_network, preconditioner=self.optimizer)
+            K = ntk.kernel(
+                self.batch.next_observations,
+                self.greedy_actions,
+                self.batch.observations,
+                self.batch.actions,
+            )
+        return self.discount * (1 - self.batch.terminated.to(K.dtype)).unsqueeze(1) * K
+
+    @cached_property
+    def inputs(self) -> dict[str, Tensor]:
+        """What enters each layer at s, by its name; the first is the observation."""
+        return layer_inputs(self.q_network, self.batch.observations)
+
+    @cached_property
+    def features(self) -> Tensor:
+        """φ(s_i), what the output layer reads, [N, F]."""
+        return list(self.inputs.values())[-1].flatten(1)
+
+    @cached_property
+    def next_features(self) -> Tensor:
+        """φ(s'_i), [N, F]."""
+        inputs = layer_inputs(self.q_network, self.batch.next_observations)
+        return list(inputs.values())[-1].flatten(1)
 
     @cached_property
     def contraction(self) -> ContractionReport:

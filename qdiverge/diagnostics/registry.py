@@ -1,11 +1,35 @@
 """Every diagnostic that a monitor runs; one line each."""
 
+from qdiverge.diagnostics.churn import Churn, EffectiveStep
+from qdiverge.diagnostics.coadaptation import Coadaptation
 from qdiverge.diagnostics.contraction import Contraction
+from qdiverge.diagnostics.definiteness import Definiteness
 from qdiverge.diagnostics.diagnostic import COSTS, Cost, Diagnostic, check_cost
+from qdiverge.diagnostics.dormant_units import DormantUnits
+from qdiverge.diagnostics.feature_rank import FeatureRank
+from qdiverge.diagnostics.interference import Interference
+from qdiverge.diagnostics.linearisation import Linearisation
 from qdiverge.diagnostics.q_values import QValues
+from qdiverge.diagnostics.self_excitation import SelfExcitation
+from qdiverge.diagnostics.stability import Stability
 from qdiverge.diagnostics.td_errors import TargetLag, TDErrors
 
-REGISTRY: tuple[type[Diagnostic], ...] = (QValues, TDErrors, TargetLag, Contraction)
+REGISTRY: tuple[type[Diagnostic], ...] = (
+    QValues,
+    TDErrors,
+    TargetLag,
+    Churn,
+    Contraction,
+    Stability,
+    SelfExcitation,
+    Interference,
+    FeatureRank,
+    DormantUnits,
+    Coadaptation,
+    Definiteness,
+    EffectiveStep,
+    Linearisation,
+)
 
 
 def diagnostics_up_to(cost: Cost) -> list[Diagnostic]:

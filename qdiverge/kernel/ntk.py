@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from qdiverge.checks import check_distribution, check_finite
 from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.kernel import assemble
+from qdiverge.kernel.gram import PRECISIONS, Gram
+from qdiverge.kernel.matvec import matvec
 from qdiverge.kernel.network import Network, read_network, untouched, unwrap
 from qdiverge.kernel.pairs import Actions, Pairs, check_pairs
-from qdiverge.kernel.per_sample import jacobian_by_vmap
-from qdiverge.kernel.probe import check_network
-from qdiverge.kernel.reference import jacobian_by_loop
-from qdiverge.kernel.stream import Extract, add_tile, chunks, tiles
-from qdiverge.kernel.terms import Explicit, Term
+from qdiverge.kernel.plan import Plan
+from qdiverge.kernel.precondition import Preconditioner, read_preconditioner
+from qdiverge.kernel.problem import Setting, make_problem
 
 METHODS = ("auto", "structured", "per_sample", "reference")
 Observations = Tensor | np.ndarray
 
 
 class NTK:
-    """K(x, x') = ∇_θ Q(x) · ∇_θ Q(x'), exact; the module is only ever read.
+    """K(x, x') = ∇_θ Q(x) · M ∇_θ Q(x'), exact; the module is only ever read.
 
     Jacot, Gabriel & Hongler 2018 (arXiv:1806.07572); for Q-networks: Achiam, Knight & Abbeel 2019
-    (arXiv:1903.08894), section 3.
+    (arXiv:1903.08894), section 3. Frozen parameters are left out.
 
     Args:
         q_net: Returns Q-values [N, A] for observations [N, ...]; or a critic, called with
             observations and floating-point actions [N, k], that returns [N] or [N, 1].
-        method: "auto", "structured", "per_sample" or "reference".
-        block_size: How many rows' features are held at a time; the result does not depend on it.
+        method: "auto" (as "structured"), "structured" (each layer's rule, per-sample gradients for
+            the parameters without one), "per_sample" (``vmap(grad)``), or "reference" (a loop).
+        block_size: How many samples' features are held at a time, rounded to whole chunks; the
+            result does not depend on it. By default 512 MB of them.
+        preconditioner: M, as a dict parameter name → tensor, or read at each call from a live Adam,
+            AdamW, RMSprop or SGD; None for M = 1.
         dtype: Calculate in this precision instead of the network's own.
+        gram_precision: "full", or "tf32", "bf16x3", "bf16": round the inputs of float32 Gram
+            products, for a GPU's tensor cores (:class:`Gram` states the errors).
 
     >>> q_net = nn.Linear(2, 2, bias=False)  # K = s·s' where the actions agree, 0 elsewhere
     >>> NTK(q_net).kernel(torch.tensor([[1.0, 2.0], [3.0, 0.0]]), torch.tensor([0, 0]))
@@ -44,17 +55,24 @@ class NTK:
         *,
         method: str = "auto",
         block_size: int | None = None,
+        preconditioner: Preconditioner | None = None,
         dtype: torch.dtype | None = None,
+        gram_precision: str = "full",
     ) -> None:
         if not isinstance(q_net, nn.Module):
             raise InvalidTypeError("q_net must be a torch.nn.Module", got=type(q_net).__name__)
         if method not in METHODS:
             raise InvalidValueError(f"method must be one of {', '.join(METHODS)}", got=repr(method))
-        if block_size is not None and block_size < 1:
-            raise InvalidValueError("block_size must be at least 1", got=block_size)
+        if block_size is not None and (not isinstance(block_size, int) or block_size < 1):
+            raise InvalidValueError("block_size must be an integer of at least 1", got=block_size)
+        if gram_precision not in PRECISIONS:
+            raise InvalidValueError(
+                f"gram_precision must be one of {', '.join(PRECISIONS)}", got=repr(gram_precision)
+            )
         if dtype is not None and not dtype.is_floating_point:
             raise InvalidTypeError("dtype must be a floating-point dtype", got=dtype)
-        self.q_net, self.method, self.block_size, self.dtype = q_net, method, block_size, dtype
+        self.q_net, self.dtype, self.preconditioner = q_net, dtype, preconditioner
+        self.setting = Setting(method, block_size, Gram(gram_precision))
 
     def kernel(
         self,
@@ -63,67 +81,93 @@ class NTK:
         other_observations: Observations | None = None,
         other_actions: Actions | None = None,
     ) -> Tensor:
-        """Return K [N, N], or K [N, M] with a second set of pairs.
+        """Return K [N, N], or the cross kernel [N, M] with a second set of pairs.
 
-        With ``actions="all"`` each side has an axis of actions too: [N, A, N, A].
+        With ``actions="all"`` a side has an axis of actions too: [N, A, N, A].
 
         Raises:
             InvalidValueError, InvalidTypeError: an argument cannot be used.
             UnsupportedNetworkError: the network mixes samples or draws random numbers.
         """
+        arguments = observations, actions, other_observations, other_actions
+        with self._problem(*arguments) as (problem, _, _):
+            return problem.shaped(assemble.kernel(problem))
+
+    def diagonal(self, observations: Observations, actions: Actions) -> Tensor:
+        """Return K_ii [N], or [N, A] for all actions, without the rest of K.
+
+        >>> NTK(nn.Linear(2, 2)).diagonal(torch.tensor([[1.0, 2.0]]), torch.tensor([1]))
+        tensor([6.])
+        """
+        with self._problem(observations, actions) as (problem, _, _):
+            return _per_pair(problem, assemble.diagonal(problem))
+
+    def abs_row_sums(
+        self, observations: Observations, actions: Actions, rho: Tensor | None = None
+    ) -> Tensor:
+        """Return Σ_j |K_ij| ρ_j [N], K never held whole; ρ uniform where it is None.
+
+        Raises:
+            InvalidValueError: ρ is no distribution over the pairs.
+        """
+        with self._problem(observations, actions) as (problem, _, _):
+            size = len(problem.x) * problem.rows[0]
+            if rho is None:
+                rho = problem.x.observations.new_full((size,), 1 / size, dtype=problem.dtype)
+            flat = check_distribution("rho", rho.flatten(), size).to(problem.dtype)
+            return _per_pair(problem, assemble.abs_row_sums(problem, flat))
+
+    def matvec(self, observations: Observations, actions: Actions, vector: Tensor) -> Tensor:
+        """Return K v, shaped as v: [N], or [N, A] for all actions; K never held.
+
+        One vector-Jacobian product and one Jacobian-vector product.
+        """
+        with self._problem(observations, actions) as (problem, network, scales):
+            shape = (len(problem.x), problem.rows[0])
+            expected = shape if problem.x.actions is None else shape[:1]
+            check_finite("vector", vector)
+            if vector.shape != expected:
+                raise InvalidValueError(
+                    f"vector must have shape {list(expected)}", got=list(vector.shape)
+                )
+            v = vector.detach().to(problem.dtype).reshape(shape)
+            return matvec(network, problem.x, v, scales, problem.chunk_size).reshape(expected)
+
+    def by_layer(self, observations: Observations, actions: Actions) -> dict[str, Tensor]:
+        """Return each layer's kernel, by the name of its module (a bare parameter's by its own).
+
+        They sum to :meth:`kernel`: which layer couples which pairs.
+        """
+        with self._problem(observations, actions) as (problem, network, _):
+            found = assemble.by_block(problem)
+            return {network.prefix + k: problem.shaped(v) for k, v in found.items()}
+
+    def plan(self, observations: Observations, actions: Actions) -> Plan:
+        """Return what is done for each parameter, and why; print it."""
+        with self._problem(observations, actions) as (problem, network, _):
+            return problem.plan.renamed(network.prefix)
+
+    @contextlib.contextmanager
+    def _problem(
+        self,
+        observations: Observations,
+        actions: Actions,
+        other_observations: Observations | None = None,
+        other_actions: Actions | None = None,
+    ) -> Iterator[tuple[assemble.Problem, Network, dict[str, Tensor]]]:
+        """Check everything, and give what the answers are made from while the module is guarded."""
         if (other_observations is None) != (other_actions is None):
             raise InvalidValueError("a cross kernel needs the other observations and actions both")
         with untouched(unwrap(self.q_net)[0], self.dtype):
             network = read_network(self.q_net, self.dtype)
-            x = self._check(network, observations, actions)
-            y = None
+            device = next(iter(network.params.values())).device
+            x = check_pairs(observations, actions, device=device, dtype=self.dtype)
+            y: Pairs | None = None
             if other_observations is not None and other_actions is not None:
-                y = self._check(network, other_observations, other_actions)
-            num_x, num_y = self._shape(network, x), self._shape(network, x if y is None else y)
-            out = x.observations.new_zeros(
-                num_x[0] * num_x[1], num_y[0] * num_y[1], dtype=network.dtype
-            )
-            chunk = 64
-            block = max(chunk, (self.block_size or 1024) // chunk * chunk)
-            for left, right in tiles(self._extract(network), x, y, chunk, block):
-                rows, columns = _scaled(left.rows, num_x[1]), _scaled(right.rows, num_y[1])
-                add_tile(out[rows, columns], left, right)
-                if y is None and left is not right:
-                    out[columns, rows] = out[rows, columns].T
-            shape_x = num_x if x.actions is None else num_x[:1]
-            shape_y = num_y if (x if y is None else y).actions is None else num_y[:1]
-            return out.reshape(*shape_x, *shape_y)
-
-    def diagonal(self, observations: Observations, actions: Actions) -> Tensor:
-        """Return K_ii [N], or [N, A] for all actions, without the rest of K."""
-        with untouched(unwrap(self.q_net)[0], self.dtype):
-            network = read_network(self.q_net, self.dtype)
-            x = self._check(network, observations, actions)
-            parts = chunks(self._extract(network), x, 64, slice(0, len(x)))
-            diagonal = torch.cat(
-                [torch.stack([t.diagonal() for t in c.terms]).sum(0) for c in parts]
-            )
-            return diagonal if x.actions is not None else diagonal.reshape(len(x), -1)
-
-    def _check(self, network: Network, observations: Observations, actions: Actions) -> Pairs:
-        device = next(iter(network.params.values())).device
-        pairs = check_pairs(observations, actions, device=device, dtype=self.dtype)
-        check_network(network, pairs)
-        return pairs
-
-    def _shape(self, network: Network, pairs: Pairs) -> tuple[int, int]:
-        if pairs.actions is not None:
-            return len(pairs), 1
-        return len(pairs), network.values(network.params, pairs[:1]).shape[1]
-
-    def _extract(self, network: Network) -> Extract:
-        jacobian = jacobian_by_loop if self.method == "reference" else jacobian_by_vmap
-
-        def extract(pairs: Pairs) -> list[Term]:
-            gradients = jacobian(network, pairs, list(network.params))
-            return [Explicit(name, g.flatten(2)) for name, g in gradients.items()]
-
-        return extract
+                y = check_pairs(other_observations, other_actions, device=device, dtype=self.dtype)
+            scales = read_preconditioner(self.preconditioner, network, network.dtype)
+            with self.setting.gram.mode(device):
+                yield make_problem(network, x, y, scales, self.setting), network, scales
 
 
 def empirical_ntk(
@@ -135,6 +179,7 @@ def empirical_ntk(
     *,
     method: str = "auto",
     block_size: int | None = None,
+    preconditioner: Preconditioner | None = None,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
     """Return the empirical NTK at the pairs: the one-shot form of :meth:`NTK.kernel`.
@@ -143,9 +188,11 @@ def empirical_ntk(
     >>> empirical_ntk(q_net, torch.tensor([[2.0]]), torch.tensor([0]))
     tensor([[5.]])
     """
-    ntk = NTK(q_net, method=method, block_size=block_size, dtype=dtype)
+    ntk = NTK(
+        q_net, method=method, block_size=block_size, preconditioner=preconditioner, dtype=dtype
+    )
     return ntk.kernel(observations, actions, other_observations, other_actions)
 
 
-def _scaled(rows: slice, num_actions: int) -> slice:
-    return slice(rows.start * num_actions, rows.stop * num_actions)
+def _per_pair(problem: assemble.Problem, values: Tensor) -> Tensor:
+    return values if problem.x.actions is not None else values.reshape(len(problem.x), -1)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 
-import torch
 from torch import Tensor
 from torch.func import grad, jacrev, vmap
 
 from qdiverge.errors import UnsupportedNetworkError
 from qdiverge.kernel.network import Network
 from qdiverge.kernel.pairs import Pairs
+from qdiverge.kernel.reference import jacobian_by_loop
 
 
 def jacobian_by_vmap(network: Network, pairs: Pairs, names: list[str]) -> dict[str, Tensor]:
@@ -48,9 +48,6 @@ def jacobian_by_vmap(network: Network, pairs: Pairs, names: list[str]) -> dict[s
 def jacobian_of_some(network: Network, pairs: Pairs, names: list[str]) -> dict[str, Tensor]:
     """Return the named parameters' per-sample gradients, vectorised where torch.func can."""
     try:
-        with torch.random.fork_rng(devices=[]):
-            return jacobian_by_vmap(network, pairs, names)
+        return jacobian_by_vmap(network, pairs, names)
     except UnsupportedNetworkError:
-        from qdiverge.kernel.reference import jacobian_by_loop
-
         return jacobian_by_loop(network, pairs, names)

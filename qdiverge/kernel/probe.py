@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -10,11 +12,18 @@ from qdiverge.kernel.network import Network
 from qdiverge.kernel.pairs import Pairs
 
 
-def check_network(network: Network, pairs: Pairs) -> int:
+def check_network(
+    network: Network, pairs: Pairs, forward: Callable[[Pairs], Tensor] | None = None
+) -> int:
     """Return the number of actions A (1 for a critic) when samples cannot influence each other.
 
     Runs the network on two and on three of the samples: a row must not depend on the others, and
     the random state must not move.
+
+    Args:
+        network: The network.
+        pairs: The pairs to be used.
+        forward: Runs it on some pairs, if not :meth:`Network.values`.
 
     Raises:
         UnsupportedNetworkError: samples are mixed or random numbers drawn; the module is named.
@@ -23,15 +32,17 @@ def check_network(network: Network, pairs: Pairs) -> int:
     check_modules(network)
     everything = Pairs(pairs.observations, pairs.actions if pairs.is_critic else None)
     two, three = take(everything, 2), take(everything, 3)
-    random_state = torch.get_rng_state()
-    values_2 = network.values(network.params, two).detach()
-    if not torch.equal(random_state, torch.get_rng_state()):
+    device = pairs.observations.device
+    before = random_state(device)
+    run = forward or (lambda some: network.values(network.params, some).detach())
+    values_2 = run(two)
+    if not torch.equal(before, random_state(device)):
         raise UnsupportedNetworkError(
             "q_net must give the same Q-values in every forward pass",
             got=f"random numbers drawn in {_guilty(network, two, two, random=True)}",
             remedy="Freeze its noise, or call q_net.eval().",
         )
-    values_3 = network.values(network.params, three).detach()
+    values_3 = run(three)
     if not same_rows(values_2, values_3):
         raise UnsupportedNetworkError(
             "q_net must treat each sample by itself",
@@ -75,6 +86,14 @@ def _draws(module: nn.Module) -> bool:
     return isinstance(module, nn.RReLU | nn.FractionalMaxPool2d | nn.FractionalMaxPool3d)
 
 
+def random_state(device: torch.device) -> Tensor:
+    """Return the state of the generators that a network on ``device`` draws from."""
+    state = torch.get_rng_state()
+    if device.type != "cuda":
+        return state
+    return torch.cat([state, torch.cuda.get_rng_state(device)])
+
+
 def take(pairs: Pairs, num: int) -> Pairs:
     """Return ``num`` of the pairs spread over the batch, repeating where it is too small."""
     rows = [k * (len(pairs) - 1) // (num - 1) for k in range(num)]
@@ -98,11 +117,11 @@ def _guilty(network: Network, two: Pairs, three: Pairs, *, random: bool = False)
     states: list[Tensor] = []
 
     def before(module: nn.Module, inputs: object) -> None:
-        states.append(torch.get_rng_state())
+        states.append(random_state(two.observations.device))
 
     def after(name: str):  # type: ignore[no-untyped-def]
         def hook(module: nn.Module, inputs: object, output: object) -> None:
-            drew = not torch.equal(states.pop(), torch.get_rng_state())
+            drew = not torch.equal(states.pop(), random_state(two.observations.device))
             tensor = output.detach().clone() if isinstance(output, Tensor) else None
             seen[-1].append((name or "q_net's own forward", tensor, drew))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from qdiverge.kernel.gram import Gram
 from qdiverge.kernel.pairs import Pairs
 from qdiverge.kernel.terms import Term
 
@@ -47,22 +48,35 @@ def blocks(num: int, block_size: int) -> list[slice]:
 
 
 def tiles(
-    extract: Extract, x: Pairs, y: Pairs | None, chunk_size: int, block_size: int
+    extract: Extract,
+    x: Pairs,
+    y: Pairs | None,
+    chunk_size: int,
+    block_size: int,
+    is_mine: Callable[[int], bool] = lambda index: True,
 ) -> Iterator[tuple[Chunk, Chunk]]:
     """Yield the pairs of chunks that make up K(X, Y); of K(X, X) those from the diagonal up."""
-    for rows in blocks(len(x), block_size):
-        block = list(chunks(extract, x, chunk_size, rows))
-        if y is None:
-            for i, left in enumerate(block):
-                yield from symmetric_tiles(left)
-                for right in block[i + 1 :]:
-                    yield left, right
-            columns = chunks(extract, x, chunk_size, slice(rows.stop, len(x)))
-        else:
-            columns = chunks(extract, y, chunk_size, slice(0, len(y)))
-        for right in columns:
-            for left in block:
+    for index, rows in enumerate(blocks(len(x), block_size)):
+        if is_mine(index):
+            yield from _tiles_of_block(extract, x, y, chunk_size, rows)
+
+
+def _tiles_of_block(
+    extract: Extract, x: Pairs, y: Pairs | None, chunk_size: int, rows: slice
+) -> Iterator[tuple[Chunk, Chunk]]:
+    """Yield the tiles of some rows; its frame is all that holds their terms."""
+    block = list(chunks(extract, x, chunk_size, rows))
+    if y is None:
+        for i, left in enumerate(block):
+            yield from symmetric_tiles(left)
+            for right in block[i + 1 :]:
                 yield left, right
+        columns = chunks(extract, x, chunk_size, slice(rows.stop, len(x)))
+    else:
+        columns = chunks(extract, y, chunk_size, slice(0, len(y)))
+    for right in columns:
+        for left in block:
+            yield left, right
 
 
 def symmetric_tiles(chunk: Chunk) -> Iterator[tuple[Chunk, Chunk]]:
@@ -78,9 +92,11 @@ def symmetric_tiles(chunk: Chunk) -> Iterator[tuple[Chunk, Chunk]]:
     yield from symmetric_tiles(lower)
 
 
-def add_tile(out: Tensor, left: Chunk, right: Chunk) -> None:
+def add_tile(
+    out: Tensor, left: Chunk, right: Chunk, gram: Gram, *, is_diagonal: bool | None = None
+) -> None:
     """Add every term's Gram to a zeroed tile; one with itself becomes symmetric to the bit."""
     for x, y in zip(left.terms, right.terms, strict=True):
-        x.add_gram(out, y)
-    if left is right:
+        x.add_gram(out, y, gram)
+    if left is right if is_diagonal is None else is_diagonal:
         out.copy_(out.triu() + out.triu(1).T)

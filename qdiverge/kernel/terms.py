@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from torch import Tensor
+
+from qdiverge.kernel.gram import Gram
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class Term(ABC):
     block: str
 
     @abstractmethod
-    def add_gram(self, out: Tensor, other: Term) -> None:
+    def add_gram(self, out: Tensor, other: Term, gram: Gram) -> None:
         """Add this block's kernel between these rows and ``other``'s to ``out`` [R, S]."""
 
     @abstractmethod
@@ -27,13 +31,16 @@ class Term(ABC):
         """Return this block's kernel of each row with itself, [R]."""
 
     @abstractmethod
-    def samples(self, rows: slice) -> Term:
-        """Return the same term for some of the samples."""
+    def parts(self) -> tuple[Tensor, ...]:
+        """Return the tensors that it holds, each with the samples first."""
 
-    @property
     @abstractmethod
-    def num_bytes(self) -> int:
-        """Bytes that are held."""
+    def rebuilt(self, parts: Sequence[Tensor]) -> Self:
+        """Return the same term of other samples."""
+
+    def samples(self, rows: slice) -> Self:
+        """Return the same term for some of the samples."""
+        return self.rebuilt([part[rows] for part in self.parts()])
 
 
 @dataclass(frozen=True)
@@ -42,20 +49,19 @@ class Explicit(Term):
 
     features: Tensor
 
-    def add_gram(self, out: Tensor, other: Term) -> None:
+    def add_gram(self, out: Tensor, other: Term, gram: Gram) -> None:
         """Add F F'ᵀ."""
         assert isinstance(other, Explicit)
-        out.addmm_(self.features.flatten(0, 1), other.features.flatten(0, 1).T)
+        gram.add(out, self.features.flatten(0, 1), other.features.flatten(0, 1))
 
     def diagonal(self) -> Tensor:
         """Return Σ_p F²."""
         return self.features.square().sum(-1).flatten()
 
-    def samples(self, rows: slice) -> Explicit:
-        """Return some samples' features."""
-        return Explicit(self.block, self.features[rows])
+    def parts(self) -> tuple[Tensor, ...]:
+        """Return F."""
+        return (self.features,)
 
-    @property
-    def num_bytes(self) -> int:
-        """Bytes of the features."""
-        return self.features.numel() * self.features.element_size()
+    def rebuilt(self, parts: Sequence[Tensor]) -> Explicit:
+        """Return the term of other features."""
+        return Explicit(self.block, parts[0])

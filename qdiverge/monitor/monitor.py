@@ -13,6 +13,8 @@ import torch
 from torch import nn
 
 from qdiverge.diagnostics import (
+    COSTS,
+    Cost,
     Moment,
     Transitions,
     as_transitions,
@@ -144,23 +146,30 @@ class Monitor:
     def _measure(self, is_last: bool = False) -> None:
         moment = self._moment()
         metrics: dict[str, float] = {}
-        for diagnostic in list(self._diagnostics):
-            tier, name = diagnostic.cost, type(diagnostic).__name__
-            switch_off = partial(self._diagnostics.remove, diagnostic)
-            is_allowed = tier == "light" or is_last or self._budget.allows(tier)
+        for tier in COSTS[: COSTS.index(self.options.cost) + 1]:
             is_finite = math.isfinite(metrics.get("diverge/q_abs_max", 0.0))
-            if not (is_allowed and (is_finite or tier == "light")):
-                continue
-            with guard(name, self.num_updates, switch_off), self._budget.charge(tier):
+            if (is_last or self._budget.allows(tier)) and (is_finite or tier == "light"):
+                with self._budget.charge(tier):
+                    metrics |= self._measure_tier(tier, moment)
+        if not metrics:
+            return
+        self.latest |= metrics
+        with guard("writing the run log", self.num_updates):
+            self._log.metrics(self.step, metrics | {"update": self.num_updates})
+        if "diverge/q_abs_max" in metrics:
+            self._check_rules(moment.bound)
+
+    def _measure_tier(self, tier: Cost, moment: Moment) -> dict[str, float]:
+        metrics: dict[str, float] = {}
+        for diagnostic in [each for each in self._diagnostics if each.cost == tier]:
+            switch_off = partial(self._diagnostics.remove, diagnostic)
+            with guard(type(diagnostic).__name__, self.num_updates, switch_off):
                 metrics |= diagnostic.measure(moment)
                 if self.num_updates >= self._arrays_due:
                     for key, arrays in diagnostic.arrays(moment).items():
                         self._log.arrays(key, self.step, arrays)
                         self._arrays_due = 2 * self.num_updates
-        self.latest |= metrics
-        with guard("writing the run log", self.num_updates):
-            self._log.metrics(self.step, metrics | {"update": self.num_updates})
-        self._check_rules(moment.bound)
+        return metrics
 
     def _moment(self) -> Moment:
         batch = self._probe.batch
@@ -178,8 +187,6 @@ class Monitor:
         )
 
     def _check_rules(self, bound: float) -> None:
-        if "diverge/q_abs_max" not in self.latest:
-            return
         self._past.append((self.num_updates, self.latest["diverge/q_abs_max"]))
         updates, magnitudes = np.array(self._past, dtype=np.float64).T
         past = Past(updates.astype(np.int64), magnitudes, bound)

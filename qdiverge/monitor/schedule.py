@@ -31,7 +31,12 @@ class Budget:
         self._clock = clock
         self._start = clock()
         self._costs: dict[str, float] = {}  # the last cost of each tier, in seconds
-        self.spent = 0.0  # seconds
+        self._spent: dict[str, float] = {}  # what each tier has cost, in seconds
+
+    @property
+    def spent(self) -> float:
+        """Seconds spent on measuring so far."""
+        return sum(self._spent.values())
 
     @property
     def overhead(self) -> float:
@@ -40,11 +45,17 @@ class Budget:
         return self.spent / own if own > 0 else 0.0
 
     def allows(self, tier: str) -> bool:
-        """Whether one more measurement of this tier fits, judging by the last one's cost."""
+        """Whether one more measurement of this tier fits, judging by the last one's cost.
+
+        The light tier takes at most half of the share, so that some is left for the others.
+        """
         if self.share is None or tier not in self._costs:
             return True
         own = self._clock() - self._start - self.spent
-        return self.spent + self._costs[tier] <= self.share * own
+        cost = self._costs[tier]
+        if tier == "light":
+            return self._spent[tier] + cost <= self.share / 2 * own
+        return self.spent + cost <= self.share * own
 
     @contextmanager
     def charge(self, tier: str) -> Iterator[None]:
@@ -54,4 +65,4 @@ class Budget:
             yield
         finally:
             self._costs[tier] = self._clock() - begin
-            self.spent += self._costs[tier]
+            self._spent[tier] = self._spent.get(tier, 0.0) + self._costs[tier]

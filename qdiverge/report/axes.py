@@ -7,8 +7,9 @@ from typing import Final, Literal
 import numpy as np
 
 Kind = Literal["linear", "log", "symlog"]
-_LARGE: Final = 1e300  # beyond this, differences of float64 overflow
+_LARGE: Final = 1e200  # beyond it, and below its inverse, ratios and differences overflow
 _MOST_TICKS: Final = 6
+_APART: Final = 0.08  # of the axis, between zero and the next tick of a symlog axis
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Axis:
         """Return about five values between the ends.
 
         >>> Axis("linear", 0.0, 1.0).ticks()
-        [0.0, 0.25, 0.5, 0.75, 1.0]
+        [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
         >>> Axis("log", 0.5, 2e6).ticks()
         [1.0, 100.0, 10000.0, 1000000.0]
         >>> Axis("symlog", -5.0, 2e4).ticks()
@@ -75,17 +76,18 @@ def fit_axis(kind: Kind, values: np.ndarray, include: tuple[float, ...] = ()) ->
     finite = np.append(np.asarray(values, dtype=np.float64).ravel(), include)
     finite = np.clip(finite[np.isfinite(finite)], -_LARGE, _LARGE)
     if kind == "log":
-        finite = finite[finite > 0]
+        finite = np.maximum(finite[finite > 0], 1 / _LARGE)
     if finite.size == 0:
         return Axis(kind, *((0.1, 10.0) if kind == "log" else (0.0, 1.0)))
     low, high = float(finite.min()), float(finite.max())
     if kind == "log":
-        air = max((high / low) ** 0.06, 1.15)
+        air = max(10 ** (0.06 * (math.log10(high) - math.log10(low))), 1.15)
         return Axis(kind, low / air, high * air)
     if kind == "symlog":
-        c = min(1.0, 10.0 ** math.floor(math.log10(max(float(np.abs(finite).max()), 1e-6))))
-        low, high = min(low, 0.0), max(high, 0.0)
-        return Axis(kind, low * 1.6 if low < 0 else -c / 4, high * 1.6 if high > 0 else c / 4, c)
+        sizes = np.abs(finite[finite != 0])
+        c = 10.0 ** math.floor(math.log10(np.quantile(sizes, 0.25))) if sizes.size else 1.0
+        c = float(np.clip(c, 1e-9 * max(-low, high, 1 / _LARGE), 1.0))
+        return Axis(kind, min(1.6 * low, -c / 4), max(1.6 * high, c / 4), c)
     air = 0.06 * (high - low) or 0.1 * abs(high) or 0.5
     return Axis(kind, low - air, high + air)
 
@@ -131,4 +133,6 @@ def _signed_decades(low: float, high: float, c: float) -> list[float]:
     every = max(1, math.ceil(two_sided * (last - first + 1) / _MOST_TICKS))
     sizes = [10.0**k for k in range(last, first - 1, -1) if (last - k) % every == 0]
     ticks = sorted({0.0, *sizes, *(-size for size in sizes)})
-    return [tick for tick in ticks if low <= tick <= high]
+    axis = Axis("symlog", low, high, c)
+    zero = axis(0.0)
+    return [t for t in ticks if low <= t <= high and (t == 0 or abs(axis(t) - zero) > _APART)]

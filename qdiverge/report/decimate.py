@@ -1,5 +1,7 @@
 """Fewer points, the same picture: every peak and every gap of a series survives."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from qdiverge.runs import Series
@@ -26,7 +28,7 @@ def decimate(series: Series, most: int = MOST_POINTS) -> Series:
     bins = (most - 2) // (2 if finite.all() else 3)
     edges = np.linspace(0, size, bins + 1).astype(int)
     keep = {0, size - 1}
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges.tolist()):
         inside = np.arange(start, stop)
         numbers, others = inside[finite[start:stop]], inside[~finite[start:stop]]
         if numbers.size:

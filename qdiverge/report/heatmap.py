@@ -9,7 +9,7 @@ SIDE = 250.0
 _EDGE = 14.0  # room for the action marks
 _LARGEST = 160  # pixels a side; larger kernels are averaged in blocks
 _LEVELS = 50  # shades on either side of zero
-_POSITIVE, _NEGATIVE, _MISSING = (0, 104, 178), (214, 94, 0), (128, 128, 128)
+_POSITIVE, _NEGATIVE, _MISSING = (30, 120, 196), (222, 104, 16), (128, 128, 128)
 
 
 def similarity(kernel: np.ndarray) -> np.ndarray:

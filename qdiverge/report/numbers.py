@@ -47,6 +47,37 @@ def compact(value: float) -> str:
     return sign + _trim(f"{size:.4f}")
 
 
+def brief(value: float) -> str:
+    """Return a number as the label of a line, short also where it is large.
+
+    Near one, where a modulus is decided, it has more digits.
+
+    >>> brief(0.04312), brief(-571_234.0), brief(3.4e12), brief(1.00021)
+    ('0.0431', '−571k', '3.4×10¹²', '1.0002')
+    """
+    if 1e4 <= abs(value) < math.inf:
+        return compact(value)
+    return human(value, 5 if 0.995 < value < 1.005 else 3).replace(" ", "")
+
+
+def tick_labels(ticks: list[float]) -> list[str]:
+    """Return the labels of an axis: powers of ten throughout where one of them needs it.
+
+    >>> tick_labels([0.0, 500.0, 1000.0]), tick_labels([1.0, 1e4, 1e12])
+    (['0', '500', '1k'], ['1', '10⁴', '10¹²'])
+    """
+    plain = [compact(tick) for tick in ticks]
+    if not any("10⁻" in text or "10¹" in text or "10⁹" in text for text in plain):
+        return plain
+    exponents = [math.log10(abs(tick)) if tick else 0.0 for tick in ticks]
+    return [
+        ("−" if tick < 0 else "") + power_of_ten(round(k))
+        if abs(k) > 2.5 and math.isclose(k, round(k), abs_tol=1e-9)
+        else text
+        for tick, k, text in zip(ticks, exponents, plain, strict=True)
+    ]
+
+
 def whole(value: int) -> str:
     """Return an integer with thousands marked.
 

@@ -1,19 +1,31 @@
 """One self-contained page: verdicts on top, panels by question, settings at the end."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from qdiverge.errors import InvalidValueError, RunFolderError
-from qdiverge.report.kernel import HEATMAP_HOW, SPECTRUM_HOW, draw_heatmaps, draw_spectra
-from qdiverge.report.panels import QUESTIONS, Panel, draw_panel, step_axes
-from qdiverge.report.settings import settings_table
-from qdiverge.report.style import CSS
+from qdiverge.report.comparison import compare
+from qdiverge.report.facts import step_unit
+from qdiverge.report.kernel import HEATMAP, SPECTRUM, draw_heatmaps, draw_spectra, moments
+from qdiverge.report.panels import draw_panel, step_axes
+from qdiverge.report.prose import date, formula, unbroken
+from qdiverge.report.questions import (
+    BLOWING_UP,
+    CONTRACTING,
+    HEALTHY,
+    KERNEL,
+    LEARNING,
+    SHRINKING,
+    Panel,
+)
+from qdiverge.report.settings import alarm_lists, settings_table
 from qdiverge.report.svg import Markup, element
-from qdiverge.report.verdict import Verdict, compare, judge, step_unit
+from qdiverge.report.verdict import Verdict, judge
 from qdiverge.runs import Run, load_run
 
 _MARK = {"healthy": "●", "warned": "▲", "diverged": "✕", "unknown": "○"}
-_KERNEL_QUESTION = "The kernel"
+_CSS = Path(__file__).with_name("report.css")
 
 
 def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
@@ -21,8 +33,7 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
 
     Args:
         folders: Run folders, in the order in which they are to appear.
-        out: Where to write; a folder takes ``report.html``. By default the folder of a single run,
-            or the folder around the first of several.
+        out: Where to write; a folder takes ``report.html``. By default the first run's folder.
 
     Raises:
         InvalidValueError: no folder was given.
@@ -32,9 +43,8 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
         raise InvalidValueError(
             "at least one run folder was expected", got="none", remedy="qdiverge report runs/x"
         )
-    runs = [load_run(folder) for folder in folders]
-    first = Path(folders[0])
-    target = Path(out) if out is not None else (first if len(runs) == 1 else first.parent)
+    runs = _distinct([load_run(folder) for folder in folders])
+    target = Path(out if out is not None else folders[0])
     if target.is_dir():
         target = target / "report.html"
     aside = target.with_name(target.name + ".tmp")
@@ -55,44 +65,66 @@ def render(runs: Sequence[Run]) -> str:
     """Return the page as HTML."""
     verdicts = [judge(run) for run in runs]
     axes, is_shared = step_axes(runs)
-    sections = []
-    for question, panels in QUESTIONS:
-        figures = [_figure(p, runs, draw_panel(p, runs, axes)) for p in panels]
-        if question == _KERNEL_QUESTION:
-            heatmaps = [draw_heatmaps(run) for run in runs]
-            figures = [
-                _titled("Similarity of states", HEATMAP_HOW, runs, heatmaps),
-                _titled("Spectrum", SPECTRUM_HOW, runs, draw_spectra(runs)),
-                *figures,
-            ]
-        body = element("div", *figures, class_="single" if len(runs) == 1 else None)
-        sections.append(element("section", element("h2", question), body))
-    names = " and ".join(run.name for run in runs) if len(runs) < 4 else f"{len(runs)} runs"
-    content = [
+
+    def figures(panels: Sequence[Panel]) -> list[Markup]:
+        return [
+            _figure(panel.title, panel.formula, panel.how, runs, draw_panel(panel, runs, axes))
+            for panel in panels
+        ]
+
+    found = [moments(run) for run in runs]
+    heatmaps = [draw_heatmaps(run, of_run) for run, of_run in zip(runs, found, strict=True)]
+    kernels = [
+        _figure(*HEATMAP, runs, heatmaps),
+        _figure(*SPECTRUM, runs, draw_spectra(runs, found)),
+    ]
+    names = _listed([run.name for run in runs]) if len(runs) < 4 else f"{len(runs)} runs"
+    is_single = len(runs) == 1
+    body = element(
+        "body",
         element("h1", names),
         element("p", _about(runs, is_shared), class_="meta"),
-        *([element("p", compare(runs, verdicts), class_="lede")] if len(runs) > 1 else []),
-        element("div", *(_verdict(verdict) for verdict in verdicts), class_="runs"),
-        *sections,
-        element("section", element("h2", "Alarms"), *_alarm_lists(runs)),
-        element("section", element("h2", "Settings"), settings_table(runs)),
+        *([] if is_single else [element("p", unbroken(compare(runs, verdicts)), class_="lede")]),
+        element("div", *(_verdict(verdict, len(runs) > 1) for verdict in verdicts), class_="runs"),
+        _section("Is it blowing up?", figures(BLOWING_UP), is_single),
+        _section("Would the next update contract?", figures(CONTRACTING), is_single),
+        _section("Are the errors shrinking?", figures(SHRINKING), is_single),
+        _section("Is the network healthy?", figures(HEALTHY), is_single),
+        _section("The kernel", [*kernels, *figures(KERNEL)], is_single),
+        _section("Did it learn?", figures(LEARNING), is_single),
+        _section("Alarms", [alarm_lists(runs)]),
+        _section("Settings", [settings_table(runs)]),
         element("footer", "Written by qdiverge. This page loads nothing and runs no script."),
-    ]
-    head = [
+        style=f"--columns:{min(len(runs), 3)}",
+    )
+    head = element(
+        "head",
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("title", f"{names} · qdiverge"),
-        element("style", Markup(CSS)),
-    ]
-    columns = f"--columns:{min(len(runs), 3)}"
-    page = element(
-        "html", element("head", *head), element("body", *content, style=columns), lang="en"
+        element("style", Markup(_CSS.read_text(encoding="utf-8"))),
     )
-    return f"<!DOCTYPE html>\n{page}\n"
+    return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
+
+
+def _distinct(runs: Sequence[Run]) -> list[Run]:
+    """The runs, numbered where two of them bear the same name."""
+    names = [run.name for run in runs]
+    return [
+        replace(run, info=run.info | {"name": f"{run.name} ({names[:i].count(run.name) + 1})"})
+        if names.count(run.name) > 1
+        else run
+        for i, run in enumerate(runs)
+    ]
+
+
+def _section(title: str, parts: Sequence[Markup], is_single: bool = False) -> Markup:
+    inside = [element("div", *parts, class_="single")] if is_single else parts
+    return element("section", element("h2", title), *inside)
 
 
 def _about(runs: Sequence[Run], is_shared: bool) -> str:
-    started = " and ".join(dict.fromkeys(str(run.info.get("started", "")) for run in runs))
+    times = sorted(str(run.info.get("started") or "at an unknown time") for run in runs)
     unit = " or ".join(dict.fromkeys(step_unit(run) for run in runs))
     axes = ""
     if len(runs) > 1:
@@ -102,51 +134,51 @@ def _about(runs: Sequence[Run], is_shared: bool) -> str:
             else " The runs share their axes of values; each has its own axis of time, as their"
             " lengths or units differ too much."
         )
-    return f"Started {started}. Time runs in {unit}.{axes}"
+    return f"Started {date(times[0])}. Time runs in {unit}.{axes}"
 
 
-def _verdict(verdict: Verdict) -> Markup:
+def _verdict(verdict: Verdict, is_named: bool) -> Markup:
+    parts = [(" ".join(verdict.sentences), None), (" ".join(verdict.remarks), "soft")]
     return element(
         "div",
-        element("p", verdict.name, class_="run"),
-        element("h3", f"{_MARK[verdict.health]} {verdict.headline}"),
-        element("p", " ".join(verdict.sentences)),
+        *_name(verdict.name if is_named else ""),
+        element(
+            "p",
+            element("span", _MARK[verdict.health], class_="mark"),
+            verdict.headline,
+            class_="headline",
+            role="heading",
+            aria_level=2,
+        ),
+        *(element("p", unbroken(text), class_=kind) for text, kind in parts if text),
         class_=f"verdict {verdict.health}",
     )
 
 
-def _figure(panel: Panel, runs: Sequence[Run], cells: Sequence[Markup]) -> Markup:
-    return _titled(panel.title, panel.how, runs, cells)
-
-
-def _titled(title: str, how: str, runs: Sequence[Run], cells: Sequence[Markup]) -> Markup:
+def _figure(
+    title: str, definition: str, how: str, runs: Sequence[Run], cells: Sequence[Markup]
+) -> Markup:
     """A figure: caption first, then a cell for each run under the run's name."""
-    caption = element("figcaption", element("h3", title), element("p", how, class_="how"))
-    if len(runs) == 1:
-        return element("figure", caption, *cells)
+    caption = element(
+        "figcaption",
+        element("h3", title),
+        element("p", formula(definition), class_="formula"),
+        element("p", how, class_="how"),
+    )
+    names = [run.name for run in runs] if len(runs) > 1 else [""]
     named = [
-        element("div", element("p", run.name, class_="run"), cell)
-        for run, cell in zip(runs, cells, strict=True)
+        element("div", *_name(name), cell, class_="cell")
+        for name, cell in zip(names, cells, strict=True)
     ]
+    if len(runs) == 1:
+        return element("figure", caption, *named)
     return element("figure", caption, element("div", *named, class_="runs"))
 
 
-def _alarm_lists(runs: Sequence[Run]) -> list[Markup]:
-    return [element("div", *(_alarm_list(run, len(runs)) for run in runs), class_="runs")]
+def _name(name: str) -> list[Markup]:
+    return [element("p", name, class_="run")] if name else []
 
 
-def _alarm_list(run: Run, num_runs: int) -> Markup:
-    name = [element("p", run.name, class_="run")] if num_runs > 1 else []
-    if not run.alarms:
-        return element("div", *name, element("p", "None."))
-    rows = [
-        element(
-            "tr",
-            element("th", f"{alarm.step:,}"),
-            element("td", f"{alarm.rule.replace('_', ' ')}: {alarm.message}"),
-        )
-        for alarm in sorted(run.alarms, key=lambda alarm: alarm.step)[:12]
-    ]
-    more = len(run.alarms) - len(rows)
-    note = [element("p", f"and {more:,} more, in events.jsonl", class_="note")] if more else []
-    return element("div", *name, element("table", element("tbody", *rows)), *note)
+def _listed(names: Sequence[str]) -> str:
+    """One; one and two; one, two and three."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

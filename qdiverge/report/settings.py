@@ -1,12 +1,15 @@
-"""The table that lets a reader run it again: settings, versions, seed, hardware, command."""
+"""The tables at the end: every alarm, and what it takes to run it again."""
 
 from collections.abc import Sequence
 from typing import Any
 
+from qdiverge.report.numbers import whole
 from qdiverge.report.svg import Markup, element
 from qdiverge.runs import Run
 
 _GENERAL = ("command", "seed", "device", "hardware", "started", "seconds", "status", "commit")
+_OF_ONE_RUN = {"started", "seconds", "status"}  # these differ anyway
+_MOST_ALARMS = 8
 
 
 def settings_table(runs: Sequence[Run]) -> Markup:
@@ -19,15 +22,39 @@ def settings_table(runs: Sequence[Run]) -> Markup:
         ]
         names = dict.fromkeys(name for part in parts for name in part)
         heading = element("th", group, colspan=len(runs) + 1)
-        rows.append(element("tr", heading, class_="group-name"))
+        rows.append(element("tr", heading, class_="part"))
         rows += [_row(name, [_show(part.get(name)) for part in parts]) for name in names]
     head = element("tr", element("th", ""), *(element("th", run.name) for run in runs))
     return element("table", element("thead", head), element("tbody", *rows))
 
 
+def alarm_lists(runs: Sequence[Run]) -> Markup:
+    """Return the first alarms of each run: step, rule, message."""
+    return element("div", *(_alarm_list(run, len(runs) > 1) for run in runs), class_="runs")
+
+
+def _alarm_list(run: Run, is_named: bool) -> Markup:
+    name = [element("p", run.name, class_="run")] if is_named else []
+    if not run.alarms:
+        return element("div", *name, element("p", "None was raised.", class_="soft"))
+    first = sorted(run.alarms, key=lambda alarm: alarm.step)[:_MOST_ALARMS]
+    rows = [
+        element(
+            "tr",
+            element("th", whole(alarm.step)),
+            element("td", element("b", alarm.rule.replace("_", " ")), f": {alarm.message}"),
+        )
+        for alarm in first
+    ]
+    table = element("table", element("tbody", *rows), class_="alarms")
+    num_more = len(run.alarms) - len(first)
+    more = f"and {whole(num_more)} more, in events.jsonl"
+    return element("div", *name, table, *([element("p", more, class_="note")] if num_more else []))
+
+
 def _row(name: str, values: list[str]) -> Markup:
     cells = [element("td", value) for value in values]
-    differs = "differs" if len(set(values)) > 1 else None
+    differs = "differs" if len(set(values)) > 1 and name not in _OF_ONE_RUN else None
     return element("tr", element("th", name.replace("_", " ")), *cells, class_=differs)
 
 
@@ -35,6 +62,8 @@ def _show(value: object) -> str:
     """A dash for what is not known; nested settings on one line."""
     if value is None:
         return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, dict):
         return ", ".join(f"{k} {_show(v)}" for k, v in value.items())
     if isinstance(value, list | tuple):

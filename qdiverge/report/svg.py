@@ -1,5 +1,6 @@
 """SVG and HTML elements as strings: pure functions, everything escaped."""
 
+from collections.abc import Iterable
 from html import escape
 
 import numpy as np
@@ -25,12 +26,12 @@ def element(tag: str, /, *children: str, **attributes: object) -> Markup:
         if value is not None
     )
     inside = join(children)
-    if not inside and tag in {"line", "path", "rect", "circle", "image", "polygon", "img", "meta"}:
+    if not inside and tag in {"line", "path", "rect", "circle", "image", "meta"}:
         return Markup(f"<{tag}{named}/>")
     return Markup(f"<{tag}{named}>{inside}</{tag}>")
 
 
-def join(children: "list[str] | list[Markup] | tuple[str, ...]") -> Markup:
+def join(children: Iterable[str]) -> Markup:
     """Return the children in a row, escaping those that are no markup."""
     return Markup("".join(c if isinstance(c, Markup) else escape(c, quote=False) for c in children))
 
@@ -65,11 +66,8 @@ def polyline(x: np.ndarray, y: np.ndarray) -> str:
 
 def _short(value: float) -> str:
     """One decimal, a tenth of a pixel, and no trailing zero."""
-    return (
-        f"{value:.1f}".removesuffix(".0").replace("-0", "0", 1)
-        if value == 0
-        else (f"{value:.1f}".removesuffix(".0"))
-    )
+    text = f"{value:.1f}".removesuffix(".0")
+    return "0" if text == "-0" else text
 
 
 def _text(value: object) -> str:

@@ -7,6 +7,7 @@ from qdiverge.theory.forecast import Forecast, forecast_blow_up, time_to_thresho
 from qdiverge.theory.linearisation import linearisation_error
 from qdiverge.theory.minibatch import MinibatchReport, check_minibatch, critical_learning_rate
 from qdiverge.theory.momentum import momentum_largest_step, momentum_radius
+from qdiverge.theory.sequence import log_error_bound
 from qdiverge.theory.stability import check_stability
 from qdiverge.theory.stability_report import StabilityReport
 from qdiverge.theory.sup_norm import sup_norm_modulus
@@ -25,6 +26,7 @@ __all__ = [
     "critical_learning_rate",
     "forecast_blow_up",
     "linearisation_error",
+    "log_error_bound",
     "momentum_largest_step",
     "momentum_radius",
     "spectral_bounds",

@@ -77,23 +77,44 @@ def spectral_bounds(
 
 
 def leading_eigenpairs(matrix: Tensor, count: int = 6) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the eigenvalues μ of largest modulus and of largest real part, vectors, conditions."""
-    from scipy.sparse.linalg import eigs
+    """Return the eigenvalues μ of largest modulus and of largest real part, vectors, conditions.
 
-    a, start = matrix.numpy(), np.random.default_rng(0).standard_normal(len(matrix))
+    What ARPACK could not converge is left out; where nothing did, the dense solver takes over.
+    """
+    a = matrix.numpy()
     values, vectors, conditions = [], [], []
     for which in ("LM", "LR"):
-        μ, V = eigs(a, count, which=which, v0=start)
-        mirrored, left = eigs(a.T, count, which=which, v0=start)
-        w = left[:, np.abs(mirrored[None, :] - μ[:, None]).argmin(1)]  # wᴴ = leftᵀ
+        μ, V = _arpack(a, count, which)
+        mirrored, left = _arpack(a.T, count, which)
+        if len(mirrored) == 0:
+            overlap = np.zeros(len(μ))
+        else:
+            w = left[:, np.abs(mirrored[None, :] - μ[:, None]).argmin(1)]  # wᴴ = leftᵀ
+            overlap = np.abs((w * V).sum(0))
         values.append(μ)
         vectors.append(V)
-        conditions.append(1 / np.maximum(np.abs((w * V).sum(0)), 1e-300))
+        conditions.append(1 / np.maximum(overlap, 1e-300))
+    if sum(map(len, values)) == 0:
+        μ, V = np.linalg.eig(a)
+        values, vectors = [μ], [V]
+        conditions = [np.linalg.norm(np.linalg.inv(V), axis=1)]
     return (
-        torch.from_numpy(np.concatenate(values)),
-        torch.from_numpy(np.concatenate(vectors, 1)),
+        torch.from_numpy(np.concatenate(values).astype(np.complex128)),
+        torch.from_numpy(np.concatenate(vectors, 1).astype(np.complex128)),
         torch.from_numpy(np.concatenate(conditions)),
     )
+
+
+def _arpack(a: np.ndarray, count: int, which: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the eigenpairs that converge, from a fixed start."""
+    from scipy.sparse.linalg import ArpackNoConvergence, eigs
+
+    start = np.random.default_rng(0).standard_normal(len(a))
+    try:
+        found: tuple[np.ndarray, np.ndarray] = eigs(a, count, which=which, v0=start)
+    except ArpackNoConvergence as stopped:
+        found = stopped.eigenvalues, stopped.eigenvectors
+    return found
 
 
 def leading_eigenvalues(

@@ -61,7 +61,8 @@ def check_contraction(
     a diagnostic, no certificate (T*Q leaves the batch), and it fails for ordinary networks also
     at γ = 0, where regression converges: compare with ``.regression``.
 
-    Source: Achiam, Knight & Abbeel (2019), Theorem 2, https://arxiv.org/abs/1903.08894.
+    Source: Achiam, Knight & Abbeel (2019), https://arxiv.org/abs/1903.08894, the conditions on K
+    and ρ under which the update is a sup-norm contraction; the exact form is ours.
 
     Args:
         K: kernel ``[N, N]``, symmetric, any float dtype and device (half computes in float32).
@@ -184,13 +185,13 @@ def _odd_rows(report: ContractionReport) -> list[str]:
     if bool(report.unsampled_rows.any()):
         where = report.unsampled_rows.nonzero().flatten().tolist()
         lines.append(
-            f"{len(where)} rows have ρ_i = 0 (first: {where[0]}): a pair that is never sampled is "
+            f"Rows with ρ_i = 0: {len(where)} (first: {where[0]}); a pair that is never sampled is "
             "moved only by the others, so its row never contracts."
         )
     if bool(report.zero_rows.any()):
         where = report.zero_rows.nonzero().flatten().tolist()
         lines.append(
-            f"{len(where)} rows of K are zero (first: {where[0]}): no parameter moves these pairs "
-            "(dead units?), so their error stays, β_i = 1."
+            f"Rows of K that are zero: {len(where)} (first: {where[0]}); no parameter moves these "
+            "pairs (dead units?), so their error stays, β_i = 1."
         )
     return lines

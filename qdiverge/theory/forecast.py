@@ -48,7 +48,7 @@ def forecast_blow_up(
     - ``finite_time``, L-layer homogeneous ReLU network and SGD: dQ/dt = cQ^{1+p}, p = (2L−2)/L,
       so Q^{−p} is affine in t and reaches 0 at T = −c₀/c₁;
     - ``exponential``, constant kernel: ln Q is affine in t;
-    - ``power``, Adam: Q ~ t^L, so Q^{1/L} is affine in t.
+    - ``power``, Adam: Q ~ t^L, so Q^{1/L} is affine in t (L = 1: clipped TD errors, Huber loss).
 
     Source: Yue et al. (2023), https://arxiv.org/abs/2310.04411; Fieller (1954). A heuristic: the
     interval takes the residuals of the transformed values to be independent.

@@ -44,8 +44,8 @@ def critical_learning_rate(A: Tensor, batch_size: int, rho: Tensor | None = None
     α ρ(−L⁻¹𝒬) < 1: one eigenvalue of a positive map gives the step. At b = N it is
     min 2 Re(−μ)/|μ|². Directions that AD̄ never moves are left out.
 
-    Source: the criterion is Damm (2004), Rational Matrix Equations in Stochastic Control,
-    Theorem 3.6.1, for resolvent-positive operators.
+    Source: the criterion is that for resolvent-positive operators, Damm (2004), Rational Matrix
+    Equations in Stochastic Control, chapter 3.
 
     Args:
         A: K' − K at the greedy actions, float64 ``[N, N]``.

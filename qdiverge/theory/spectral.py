@@ -72,6 +72,12 @@ def reachable_directions(K: Tensor, successors: Tensor, rho: Tensor, eps: float)
     rates, U = torch.linalg.eigh(root[:, None] * K * root)
     W = root[:, None] * U  # [N, N]
     tolerance = 10 * size**0.5 * eps
+    if float(rates.min()) < -max(1e-5, tolerance) * float(rates.max().clamp(min=0)):
+        raise InvalidValueError(
+            "K must be positive semidefinite, as J M Jᵀ is",
+            got=f"eigenvalues of D^½KD^½ from {float(rates.min()):.3g} to {float(rates.max()):.3g}",
+            remedy="A difference of kernels, or a wrong preconditioner? Pass one kernel.",
+        )
     is_null = rates <= tolerance * rates.max().clamp(min=0)
     loose, loose_rates = W[:, :0], rates[:0]
     if bool(is_null.any()):

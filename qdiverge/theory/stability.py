@@ -52,11 +52,11 @@ def check_stability(
     >>> report.verdict, round(report.self_excitation, 12), round(report.spectral_radius, 12)
     ('divergent', 0.98, 1.098)
     """
-    checked = check_kernel(K)
+    checked = check_kernel(K)  # symmetric but for rounding
     successors, greedy = check_successors(successor_kernel, greedy_actions, len(checked))
     _check_target(target_period, polyak)
     system = LinearSystem(
-        kernel=on_cpu(checked),
+        kernel=on_cpu((checked + checked.T) / 2),
         successors=on_cpu(successors),
         weights=on_cpu(check_rho(rho, checked)),
         learning_rate=check_positive("learning_rate", learning_rate),

@@ -44,7 +44,7 @@ class StabilityReport:
     certified_modulus: float  # best weighted sup norm found; < 1 under every greedy switching
     certificate: TDErrorCertificate
     certified_learning_rate: float  # every smaller step is certified (no target network)
-    max_learning_rate: float  # largest stable step at this target period; 0.0 where none is
+    max_learning_rate: float  # largest stable step; 0.0: none. With a target, smaller ones may fail
     transient_gain: float  # ‖I + αAD‖₂, or of B_C: largest growth of TD errors in one step
     target_network: TargetNetworkReport
     regression: RegressionBaseline
@@ -93,7 +93,7 @@ def _step(report: StabilityReport) -> str:
     """Say which steps are stable."""
     excitation, largest = report.self_excitation, report.max_learning_rate
     if excitation > 0:
-        rest = f"; with this one, steps up to {largest:.3g} are" if largest > 0 else ""
+        rest = f"; with this one the largest stable step is {largest:.3g}" if largest > 0 else ""
         return (
             f"The pairs excite themselves: max Re eig(AD) = {excitation:.4g} > 0, so without a "
             f"target network no step size is stable{rest}."
@@ -111,9 +111,9 @@ def _left_out(report: StabilityReport) -> list[str]:
     lines = []
     if report.num_unreachable:
         lines.append(
-            f"{report.num_unreachable} directions of TD error are moved by no parameter (more "
-            "pairs than parameters, repeated pairs, or ρ_i = 0) and stay as they are."
+            f"Directions of TD error that no parameter moves: {report.num_unreachable} (more pairs "
+            "than parameters, repeated pairs, or ρ_i = 0); they stay as they are."
         )
     if report.num_neutral:
-        lines.append(f"{report.num_neutral} modes are within rounding of standing still.")
+        lines.append(f"Modes within rounding of standing still: {report.num_neutral}.")
     return lines

@@ -122,8 +122,7 @@ def check_target_network(
     fitted = None
     if is_invertible:
         limit, _ = period_increment(reach, learning_rate, math.inf)
-        eye = torch.eye(len(limit), dtype=limit.dtype)
-        fitted = float(torch.linalg.eigvals(eye + limit).abs().max())
+        fitted = spectral_radius(limit, eps=0.0)
     is_regressing = learning_rate * float(reach.rates.max()) < 2 if len(reach.rates) else False
     first = None
     if td_radius < 1:

@@ -119,6 +119,21 @@ def test_the_budget_holds_over_a_long_run(share):
     assert measured >= 0.9 * share * 100 / 0.1  # and the allowance is used
 
 
+def test_light_measurements_leave_half_of_the_allowance_to_the_others():
+    clock = Clock()
+    budget = Budget(0.1, clock)
+    count = {"light": 0, "standard": 0}
+    for _ in range(10_000):
+        clock.now += 0.01
+        for tier, cost in (("light", 0.005), ("standard", 0.1)):
+            if budget.allows(tier):
+                count[tier] += 1
+                with budget.charge(tier):
+                    clock.now += cost
+    assert count["light"] * 0.005 == pytest.approx(0.05 * 100, rel=0.02)
+    assert count["standard"] * 0.1 == pytest.approx(0.05 * 100, rel=0.05)
+
+
 def test_without_a_limit_everything_is_allowed():
     clock = Clock()
     budget = Budget(None, clock)

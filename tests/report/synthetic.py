@@ -20,7 +20,7 @@ def write_run(
     alarm_at: int | None = None,
     dies_at: int | None = None,
     kernels: bool = True,
-    close: str | None = "finished",
+    close: str = "finished",
     config: dict[str, object] | None = None,
     seed: int = 0,
 ) -> Path:
@@ -50,8 +50,7 @@ def write_run(
             log.alarm(step_size * t, t, rule, "max |Q| has doubled in the last 40 updates")
         if kernels and t in (1, num_steps // 2, num_steps):
             log.arrays("kernel", step_size * t, kernel_arrays(0.2 + 0.7 * t / num_steps, rng))
-    if close is not None:
-        log.close(close)
+    log.close(close)
     return folder
 
 

@@ -149,7 +149,7 @@ def test_pair_never_sampled_is_explained_and_never_contracts():
     assert report.row_holds.tolist() == [True, True, False]
     assert math.isinf(report.row_ratio[2])
     assert report.max_learning_rate == 0.0
-    assert "ρ_i = 0 (first: 2)" in str(report)
+    assert "Rows with ρ_i = 0: 1 (first: 2)" in str(report)
 
 
 def test_zero_row_holds_at_equality_and_is_explained():
@@ -158,7 +158,7 @@ def test_zero_row_holds_at_equality_and_is_explained():
     assert report.row_contracts.tolist() == [True, False]
     assert report.row_ratio.tolist() == [0.0, 0.0]
     assert report.row_modulus[1] == 1.0
-    assert "rows of K are zero (first: 1)" in str(report)
+    assert "Rows of K that are zero: 1 (first: 1)" in str(report)
     assert math.isfinite(check_contraction(torch.zeros(2, 2)).mean_row_ratio)
 
 

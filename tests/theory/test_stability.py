@@ -22,6 +22,8 @@ from tests.theory.problems import (
     random_problem,
 )
 
+CUDA = torch.cuda.is_available()
+
 
 def check(problem, weights=None, learning_rate=0.01, **options):
     greedy = None if weights is None else problem.greedy(weights)
@@ -184,6 +186,15 @@ def test_equicorrelated_kernel_is_stable_for_every_correlation(d):
     assert check_stability(K, successors, learning_rate=1e-6).self_excitation < 0
 
 
+@pytest.mark.xfail(reason="a weighted sup norm is conservative for strongly correlated pairs")
+def test_switching_between_correlated_successors_is_certified():
+    """K = I + 11ᵀ, two cyclic successors: converged from every start tried, yet undecided."""
+    K = torch.eye(10, dtype=F) + 1.0
+    successors = 0.9 * torch.stack([K.roll(-1, 0), K.roll(-2, 0)], 1)
+    greedy = torch.zeros(10, dtype=torch.int64)
+    assert check_stability(K, successors, greedy, learning_rate=0.1).verdict == "certified"
+
+
 # --- Certificates attacked with random problems and greedy switching ------------------------------
 
 
@@ -195,7 +206,7 @@ def test_equicorrelated_kernel_is_stable_for_every_correlation(d):
     period=st.sampled_from([1, 1, 3, 20]),
     learning_rate=st.sampled_from([0.01, 0.1, 0.5]),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_verdicts_against_simulation_with_greedy_switching(
     seed, num_actions, scale, num_features, period, learning_rate
 ):
@@ -208,14 +219,16 @@ def test_verdicts_against_simulation_with_greedy_switching(
         v = report.certificate.bound.weights
         for _ in range(3):
             weights = 10 * torch.randn(num_features, generator=generator, dtype=F)
-            norm = float((problem.td_errors(weights) / v).abs().max())
+            norm = start = float((problem.td_errors(weights) / v).abs().max())
             for _ in range(10):
+                if norm < 1e-8 * start:  # float64 holds no more of the errors
+                    break
                 target = weights.clone()
                 for _ in range(period):
                     weights = problem.update(weights, learning_rate, target)
                 new = float((problem.td_errors(weights) / v).abs().max())
                 if report.certificate.holds:
-                    assert new <= norm * report.certified_modulus * (1 + 1e-9) + 1e-12
+                    assert new <= norm * report.certified_modulus * (1 + 1e-6) + 1e-13 * start
                 norm = new
     if report.verdict == "divergent":
         assert grows_along_its_mode(problem, report, learning_rate, period)
@@ -264,7 +277,7 @@ def growing_directions(problem, greedy, learning_rate, period):
     learning_rate=st.floats(0.001, 2.0),
     num_features=st.integers(1, 8),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_fixed_policy_verdict_is_the_simulation(seed, scale, period, learning_rate, num_features):
     """No switching: certified iff the parameters' own map, built by autograd, is stable."""
     problem = random_problem(seed, num_actions=1, scale=scale, num_features=num_features)
@@ -292,7 +305,7 @@ def test_fixed_policy_verdict_is_the_simulation(seed, scale, period, learning_ra
     polyak=st.sampled_from([0.005, 0.1, 0.5, 1.0]),
     num_actions=st.integers(1, 2),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_polyak_certificate_against_simulation(seed, scale, polyak, num_actions):
     """TD errors and the target's lag shrink together, with real greedy switching."""
     problem = random_problem(seed, num_actions=num_actions, scale=scale, num_features=60)
@@ -368,7 +381,7 @@ def test_unsampled_and_repeated_pairs_are_unreachable_directions():
     again = check_stability(K, successors, learning_rate=0.01)
     assert again.num_unreachable == 1
     assert again.verdict == "certified"
-    assert "1 directions of TD error are moved by no parameter" in str(again)
+    assert "Directions of TD error that no parameter moves: 1 " in str(again)
 
 
 def test_step_that_overflows_a_period_is_divergent_not_nan():
@@ -422,6 +435,20 @@ def test_minibatch_is_reported_when_asked():
     assert "At batch size 2" in str(report)
 
 
+@pytest.mark.parametrize(
+    "device", ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not CUDA, reason="no GPU"))]
+)
+def test_any_device(device):
+    problem = random_problem(3)
+    greedy = problem.greedy(torch.ones(8, dtype=F))
+    K, successors, rho = (x.to(device) for x in (problem.K, problem.successors, problem.rho))
+    moved = check_stability(K, successors, greedy.to(device), rho, batch_size=2)
+    here = check_stability(problem.K, problem.successors, greedy, problem.rho, batch_size=2)
+    assert moved.spectral_radius == pytest.approx(here.spectral_radius)
+    assert moved.verdict == here.verdict
+    assert check_contraction(K, rho.cpu()).row_modulus.device.type == device
+
+
 def test_inputs_are_left_alone():
     problem = random_problem(3)
     K, successors = problem.K.requires_grad_(), problem.successors
@@ -449,6 +476,7 @@ G2 = torch.tensor([0, 1])
         ((K2, S2, torch.tensor([0])), r"greedy_actions must have shape \[2\]; got \[1\]"),
         ((K2, S2 * math.nan, G2), r"successor_kernel must be finite"),
         ((torch.tensor([[1.0, 0.5], [0.0, 1.0]]), S2, G2), r"K must be symmetric"),
+        ((torch.tensor([[1.0, 2.0], [2.0, 1.0]]), S2, G2), r"positive semidef.*-0.5 to 1.5"),
         ((K2, S2, G2, torch.tensor([1.0, 1.0])), r"rho must be a distribution"),
         ((K2, S2, G2, None, -1.0), r"learning_rate must be"),
         ((K2, S2, G2, None, 0.1, 0), r"target_period must be a whole number"),

@@ -1,0 +1,101 @@
+"""The peak memory of one method, measured in a fresh process.
+
+The process first computes a kernel of two samples, which loads the libraries. The figure is how far
+the resident set's high-water mark then rises above what is resident before the measured call. Linux
+resets that mark (/proc/self/clear_refs); elsewhere getrusage's is used, which shows less where
+loading needed more than it left behind. On CUDA: the allocator's peak above what is allocated.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from experiments.speed.cases import Case
+from experiments.speed.methods import METHODS
+from experiments.speed.rounds import synchronise
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the fresh process is to run."""
+
+    case: Case
+    method: str
+    threads: int
+    device: str = "cpu"
+
+
+def peak_megabytes(request: Request, timeout: float) -> float | None:
+    """Return how far memory rises during the call, in MB (10⁶ bytes); None where it failed."""
+    command = [sys.executable, "-m", "experiments.speed.memory", json.dumps(asdict(request))]
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout)
+        return float(done.stdout.strip().splitlines()[-1]) if done.returncode == 0 else None
+    except (subprocess.TimeoutExpired, IndexError, ValueError):
+        return None
+
+
+def available_gigabytes(device: str = "cpu") -> float:
+    """Return the memory that can still be taken."""
+    if device.startswith("cuda"):
+        return torch.cuda.mem_get_info(device)[0] / 1e9
+    meminfo = Path("/proc/meminfo")
+    if not meminfo.exists():
+        return 8.0
+    fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+    return float(fields["MemAvailable"].split()[0]) * 1024 / 1e9
+
+
+def measure(request: Request) -> float:
+    """Run the method here; return the rise of the high-water mark, in MB."""
+    torch.set_num_threads(request.threads)
+    kernel = next(m for m in METHODS if m.name == request.method).load()
+    network, observations, actions = request.case.build(request.device)
+    kernel(network, observations[:2], actions if isinstance(actions, str) else actions[:2])
+    if request.device.startswith("cuda"):
+        synchronise(request.device)
+        torch.cuda.reset_peak_memory_stats(request.device)
+        before = torch.cuda.memory_allocated(request.device)
+        kernel(network, observations, actions)
+        synchronise(request.device)
+        return (torch.cuda.max_memory_allocated(request.device) - before) / 1e6
+    before = _reset_high_water()
+    kernel(network, observations, actions)
+    return max(0.0, _high_water() - before)
+
+
+def _reset_high_water() -> float:
+    """Reset the mark where that can be done; return the MB from which it rises."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+        return _status("VmRSS")
+    except OSError:
+        return _high_water()
+
+
+def _high_water() -> float:
+    if Path("/proc/self/status").exists():
+        return _status("VmHWM")
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def _status(name: str) -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(name + ":"):
+            return float(line.split()[1]) * 1024 / 1e6
+    raise OSError(f"no {name} in /proc/self/status")
+
+
+if __name__ == "__main__":
+    fields = json.loads(sys.argv[1])
+    print(measure(Request(**{**fields, "case": Case(**fields["case"])})))

@@ -1,0 +1,19 @@
+"""How long the parts of qdiverge take, against other libraries and against the hardware."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+BENCHMARKS = {"kernel": "the exact empirical NTK against six other ways to compute it"}
+
+
+def main(arguments: list[str]) -> int:
+    """Run one benchmark; return the exit status."""
+    if arguments and arguments[0] in BENCHMARKS:
+        return import_module(f"experiments.speed.{arguments[0]}").main(arguments[1:])
+    wanted = arguments and arguments[0] in ("-h", "--help")
+    lines = "\n".join(f"  {name:10} {line}" for name, line in BENCHMARKS.items())
+    text = f"usage: python -m experiments speed BENCHMARK [-h]\n\nbenchmarks:\n{lines}"
+    print(text, file=sys.stdout if wanted else sys.stderr)
+    return 0 if wanted else 2

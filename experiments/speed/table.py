@@ -1,0 +1,109 @@
+"""The table: one row for each case and method, as CSV, JSON and Markdown."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from experiments.speed.methods import OURS
+
+MEASURED, NOT_INSTALLED = "measured", "not installed"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method on one case; None where it was not measured.
+
+    Attributes:
+        case: Its label.
+        network: The network's name.
+        num: N.
+        actions: "chosen" or "all".
+        method: The method's name.
+        version: Its package's version.
+        status: "measured", "not installed", or why not.
+        calls: How often it was timed.
+        clock: "wall", or "cpu": processor time, of all threads together.
+        least_ms: Least time of a call.
+        median_ms: Median time of a call.
+        ratio: Its least time over ours.
+        times_floor: Its least time over ``floor_ms``.
+        peak_mb: Peak memory in a fresh process (10⁶ bytes).
+        error: max |K − K₆₄| / max |K₆₄|.
+        floor_gflop: The floor's operations, 10⁹ additions and multiplications.
+        floor_ms: The time they take at the best measured matrix rate.
+    """
+
+    case: str
+    network: str
+    num: int
+    actions: str
+    method: str
+    version: str | None
+    status: str
+    calls: int = 0
+    clock: str = "wall"
+    least_ms: float | None = None
+    median_ms: float | None = None
+    ratio: float | None = None
+    times_floor: float | None = None
+    peak_mb: float | None = None
+    error: float | None = None
+    floor_gflop: float | None = None
+    floor_ms: float | None = None
+
+
+def write(folder: Path, name: str, rows: list[Row], record: dict[str, Any]) -> list[Path]:
+    """Write NAME.csv, NAME.json (with ``record``: where the numbers come from) and NAME.md."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.{ending}" for ending in ("csv", "json", "md")]
+    with paths[0].open("w", newline="") as file:
+        writer = csv.DictWriter(file, [f.name for f in fields(Row)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({k: _rounded(v) for k, v in asdict(row).items()} for row in rows)
+    content = record | {"rows": [{k: _rounded(v) for k, v in asdict(r).items()} for r in rows]}
+    paths[1].write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    paths[2].write_text(markdown(rows) + "\n")
+    return paths
+
+
+def markdown(rows: list[Row]) -> str:
+    """Return a table for each case."""
+    parts = []
+    for label in dict.fromkeys(row.case for row in rows):
+        mine = [row for row in rows if row.case == label]
+        floor = f"floor {mine[0].floor_gflop:.3g} GFLOP, {mine[0].floor_ms:.3g} ms"
+        lines = [
+            f"**{label}** ({floor})",
+            "",
+            "| method | least, ms | median, ms | × ours | × floor | peak, MB | error |",
+            "|---|--:|--:|--:|--:|--:|--:|",
+        ]
+        parts.append("\n".join(lines + [_line(row) for row in mine]))
+    return "\n\n".join(parts)
+
+
+def _line(row: Row) -> str:
+    name = f"**{row.method}**" if row.method == OURS else row.method
+    if row.version and row.method != OURS and not row.method.startswith("torch.func"):
+        name += "" if row.method.startswith(OURS) else f" {row.version}"
+    if row.status != MEASURED:
+        return f"| {name} | {row.status} | | | | | |"
+    peak = "–" if row.peak_mb is None else f"{row.peak_mb:,.0f}"
+    return (
+        f"| {name} | {_digits(row.least_ms)} | {_digits(row.median_ms)} | {_digits(row.ratio)} "
+        f"| {_digits(row.times_floor)} | {peak} | {row.error:.0e} |"
+    )
+
+
+def _digits(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.4g}") if isinstance(value, float) else value

@@ -1,0 +1,55 @@
+"""What the environments give back: a step of each of them, and the episodes that ended in it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One episode that has ended.
+
+    Args:
+        environment: Index of the environment that played it.
+        score: Sum of the raw rewards.
+        length: Agent steps.
+        frames: Emulator frames, opening no-ops included; the last step may take fewer than 4.
+        terminated: True where the game ended, False where the frame limit cut it short.
+    """
+
+    environment: int
+    score: float
+    length: int
+    frames: int
+    terminated: bool
+
+
+@dataclass(frozen=True, eq=False)
+class VectorStep:
+    """One agent step of each of E environments.
+
+    Args:
+        observations: uint8 [E, 4, 84, 84], what to act on next: the new episode's first where one
+            ended. Stacks are oldest frame first, zeros before the episode's first frame.
+        next_observations: uint8 [E, 4, 84, 84], s' of this transition: the old episode's last where
+            one ended, else the same as ``observations``.
+        rewards: float32 [E], raw.
+        terminated: bool [E], the game is over.
+        truncated: bool [E], the frame limit cut the episode short.
+        life_lost: bool [E], a life was lost and the game goes on.
+        episodes: The episodes that ended in this step.
+    """
+
+    observations: NDArray[np.uint8]
+    next_observations: NDArray[np.uint8]
+    rewards: NDArray[np.float32]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    life_lost: NDArray[np.bool_]
+    episodes: tuple[Episode, ...]
+
+    @property
+    def ended(self) -> NDArray[np.bool_]:
+        """Bool [E]: an episode ended, either way."""
+        return self.terminated | self.truncated

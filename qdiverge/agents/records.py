@@ -1,0 +1,67 @@
+"""What a run tells whoever reads it: frozen records, in the order in which things happened."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class EpisodeEnd:
+    """An episode has ended.
+
+    Args:
+        step: Agent steps taken in the run so far, all environments together.
+        score: Sum of its raw rewards.
+        length: Its agent steps.
+        frames: Its emulator frames.
+        terminated: False where the frame limit cut it short.
+    """
+
+    step: int
+    score: float
+    length: int
+    frames: int
+    terminated: bool
+
+
+@dataclass(frozen=True)
+class UpdateRecord:
+    """Every ``log_period``-th update.
+
+    Args:
+        step: Agent steps taken so far.
+        update: Number of the update, from 1.
+        loss: Mean loss of its batch.
+        q_mean: Mean of Q(s_i, a_i) over its batch.
+        q_max: Largest Q(s_i, a) of its batch.
+        td_abs_mean: Mean |δ|.
+        epsilon: ε at this step.
+        steps_per_second: Agent steps a second since the last such record.
+    """
+
+    step: int
+    update: int
+    loss: float
+    q_mean: float
+    q_max: float
+    td_abs_mean: float
+    epsilon: float
+    steps_per_second: float
+
+
+@dataclass(frozen=True)
+class RunEnd:
+    """The last record of a run.
+
+    Args:
+        step: Agent steps taken.
+        update: Updates made.
+        reason: ``"total_steps"``, ``"deadline"`` or ``"divergence"``.
+        detail: A sentence saying so.
+    """
+
+    step: int
+    update: int
+    reason: str
+    detail: str
+
+
+Progress = EpisodeEnd | UpdateRecord | RunEnd

@@ -1,0 +1,74 @@
+"""How much the values, the greedy actions and the weights move from one measurement to the next."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
+from qdiverge.diagnostics.moment import Moment
+
+
+def greedy_churn(before: Tensor, after: Tensor) -> float:
+    """Return the share of states whose greedy action changed.
+
+    Schaul et al. 2022, "The Phenomenon of Policy Churn" (arXiv:2206.00730).
+
+    Args:
+        before: Q-values, [N, A].
+        after: Q-values of the same states later, [N, A].
+
+    >>> greedy_churn(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[1.0, 2.0], [0.0, 1.0]]))
+    0.5
+    """
+    return float((before.argmax(1) != after.argmax(1)).double().mean())
+
+
+class Churn(Diagnostic):
+    """Value churn, mean |ΔQ| per update, and greedy-action churn since the last measurement.
+
+    Compared only on the same probe batch. Healthy: value churn small beside |Q|.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"q_all"})
+    cost: ClassVar[Cost] = "light"
+
+    def __init__(self) -> None:
+        self._before: tuple[int, Tensor, Tensor] | None = None
+
+    def measure(self, moment: Moment) -> dict[str, float]:
+        """Return ``diverge/value_churn`` and ``diverge/greedy_churn``; nothing the first time."""
+        before, self._before = (
+            self._before,
+            (moment.update, moment.batch.observations, moment.q_all),
+        )
+        if before is None or before[1] is not moment.batch.observations:
+            return {}
+        num_updates = max(moment.update - before[0], 1)
+        return {
+            "diverge/value_churn": float((moment.q_all - before[2]).abs().mean()) / num_updates,
+            "diverge/greedy_churn": greedy_churn(before[2], moment.q_all),
+        }
+
+
+class EffectiveStep(Diagnostic):
+    """The effective learning rate: ‖θ_t − θ_{t−k}‖ / (k ‖θ_t‖) over the k updates in between.
+
+    Healthy: small (1e-5 to 1e-3) and falling; the relative step decides, not the nominal one.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"q_network"})
+    cost: ClassVar[Cost] = "standard"
+
+    def __init__(self) -> None:
+        self._before: tuple[int, Tensor] | None = None
+
+    def measure(self, moment: Moment) -> dict[str, float]:
+        """Return ``diverge/effective_step``; nothing the first time."""
+        parameters = moment.q_network.parameters()
+        θ = torch.cat([p.detach().flatten() for p in parameters if p.requires_grad])
+        before, self._before = self._before, (moment.update, θ)
+        if before is None or before[1].shape != θ.shape:
+            return {}
+        num_updates = max(moment.update - before[0], 1)
+        return {"diverge/effective_step": float((θ - before[1]).norm() / θ.norm()) / num_updates}

@@ -1,0 +1,127 @@
+"""From terms to answers: the kernel, its diagonal, its row sums, its blocks; pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from qdiverge.kernel.gram import Gram
+from qdiverge.kernel.pairs import Pairs
+from qdiverge.kernel.plan import Plan
+from qdiverge.kernel.stream import Chunk, Extract, add_tile, chunks, tiles
+from qdiverge.kernel.terms import Term
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A kernel to be made: the two sides, how their terms are extracted, and in what portions.
+
+    Attributes:
+        extract: Pairs → terms.
+        x: The rows.
+        y: The columns; None for the rows themselves.
+        rows: Rows (samples times actions) for each sample of x and of y.
+        chunk_size: Samples extracted at a time.
+        block_size: Samples whose terms are held at a time, a multiple of ``chunk_size``.
+        dtype: Of the kernel.
+        plan: What is done for each parameter.
+        gram: How Gram products are made.
+    """
+
+    extract: Extract
+    x: Pairs
+    y: Pairs | None
+    rows: tuple[int, int]
+    chunk_size: int
+    block_size: int
+    dtype: torch.dtype
+    plan: Plan
+    gram: Gram
+
+    def tiles(
+        self, is_mine: Callable[[int], bool] = lambda block: True
+    ) -> Iterator[tuple[Chunk, Chunk]]:
+        """Yield the pairs of chunks that K is made of, those of some blocks of rows."""
+        return tiles(self.extract, self.x, self.y, self.chunk_size, self.block_size, is_mine)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the rows' chunks."""
+        return chunks(self.extract, self.x, self.chunk_size, slice(0, len(self.x)))
+
+    def zeros(self) -> Tensor:
+        """Return an empty kernel [R, S]."""
+        y = self.x if self.y is None else self.y
+        shape = len(self.x) * self.rows[0], len(y) * self.rows[1]
+        return self.x.observations.new_zeros(shape, dtype=self.dtype)
+
+    def place(self, left: Chunk, right: Chunk) -> tuple[slice, slice]:
+        """Return the tile's rows and columns in K."""
+        return _times(left.rows, self.rows[0]), _times(right.rows, self.rows[1])
+
+    def shaped(self, kernel: Tensor) -> Tensor:
+        """Return [R, S] with an axis of actions wherever a side has all of them."""
+        y = self.x if self.y is None else self.y
+        left = (len(self.x), self.rows[0]) if self.x.actions is None else (len(self.x),)
+        right = (len(y), self.rows[1]) if y.actions is None else (len(y),)
+        return kernel.reshape(*left, *right)
+
+
+def kernel(problem: Problem) -> Tensor:
+    """Return K [R, S]; of a symmetric one each tile is made once and mirrored."""
+    out = problem.zeros()
+    for left, right in problem.tiles():
+        rows, columns = problem.place(left, right)
+        add_tile(out[rows, columns], left, right, problem.gram)
+        if problem.y is None and left is not right:
+            out[columns, rows] = out[rows, columns].T
+    return out
+
+
+def diagonal(problem: Problem) -> Tensor:
+    """Return K_ii [R]."""
+    return torch.cat(
+        [torch.stack([t.diagonal() for t in chunk.terms]).sum(0) for chunk in problem.chunks()]
+    )
+
+
+def abs_row_sums(
+    problem: Problem, rho: Tensor, is_mine: Callable[[int], bool] = lambda block: True
+) -> Tensor:
+    """Return Σ_j |K_ij| ρ_j [R], tile by tile: K is never held."""
+    sums = torch.zeros_like(rho)
+    for left, right in problem.tiles(is_mine):
+        rows, columns = problem.place(left, right)
+        tile = rho.new_zeros(rows.stop - rows.start, columns.stop - columns.start)
+        add_tile(tile, left, right, problem.gram)
+        tile.abs_()
+        sums[rows] += tile @ rho[columns]
+        if left is not right:
+            sums[columns] += tile.T @ rho[rows]
+    return sums
+
+
+def by_block(problem: Problem) -> dict[str, Tensor]:
+    """Return each block's kernel [R, S]; they sum to K."""
+    out: dict[str, Tensor] = {}
+    for left, right in problem.tiles():
+        rows, columns = problem.place(left, right)
+        for block in dict.fromkeys(term.block for term in left.terms):
+            total = out.setdefault(block, problem.zeros())
+            part = total[rows, columns]
+            ours, theirs = _only(left, block), _only(right, block)
+            add_tile(part, ours, theirs, problem.gram, is_diagonal=left is right)
+            if problem.y is None and left is not right:
+                total[columns, rows] = part.T
+    return out
+
+
+def _only(chunk: Chunk, block: str) -> Chunk:
+    terms: list[Term] = [term for term in chunk.terms if term.block == block]
+    return Chunk(chunk.rows, terms)
+
+
+def _times(rows: slice, num: int) -> slice:
+    return slice(rows.start * num, rows.stop * num)

@@ -1,0 +1,69 @@
+"""K v = J M (Jᵀ v): one vector-Jacobian and one Jacobian-vector product, K never held."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from torch import Tensor
+from torch.func import jvp
+
+from qdiverge.kernel.network import Network
+from qdiverge.kernel.pairs import Pairs
+from qdiverge.kernel.reference import jacobian_by_loop
+from qdiverge.kernel.stream import blocks
+
+
+def matvec(
+    network: Network, pairs: Pairs, vector: Tensor, scales: dict[str, Tensor], block_size: int
+) -> Tensor:
+    """Return K v, shaped as ``vector`` [N, A'].
+
+    Args:
+        network: The network.
+        pairs: N pairs.
+        vector: v [N, A'].
+        scales: M by parameter, empty for M = 1.
+        block_size: Samples in one forward pass.
+    """
+    parts = blocks(len(pairs), block_size)
+    params = {k: v.detach().requires_grad_() for k, v in network.params.items()}
+    update = {k: torch.zeros_like(v) for k, v in network.params.items()}  # M Jᵀ v
+    for rows in parts:
+        values = network.values(params, pairs[rows])
+        if not values.requires_grad:
+            return torch.zeros_like(vector)
+        gradients = torch.autograd.grad(
+            values, list(params.values()), vector[rows], allow_unused=True
+        )
+        for total, gradient in zip(update.values(), gradients, strict=True):
+            if gradient is not None:
+                total += gradient
+    for name, scale in scales.items():
+        update[name] *= scale
+    return torch.cat([_times_jacobian(network, pairs[rows], update) for rows in parts])
+
+
+def _times_jacobian(network: Network, pairs: Pairs, update: dict[str, Tensor]) -> Tensor:
+    """Return J u [n, A'] by forward mode, else by differentiating Jᵀw in w, else row by row."""
+    try:
+        with warnings.catch_warnings():  # torch's own, at the first use of forward mode
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return jvp(lambda p: network.values(p, pairs), (network.params,), (update,))[1]
+    except (RuntimeError, NotImplementedError):
+        pass
+    try:
+        params = {k: v.detach().requires_grad_() for k, v in network.params.items()}
+        values = network.values(params, pairs)
+        dual = torch.zeros_like(values, requires_grad=True)
+        back = torch.autograd.grad(
+            values, list(params.values()), dual, create_graph=True, materialize_grads=True
+        )
+        total = sum((b * u).sum() for b, u in zip(back, update.values(), strict=True))
+        assert isinstance(total, Tensor)
+        return torch.autograd.grad(total, dual)[0]
+    except (RuntimeError, NotImplementedError):
+        rows = jacobian_by_loop(network, pairs, list(update))
+        return torch.stack(
+            [(j * update[k]).reshape(*j.shape[:2], -1).sum(-1) for k, j in rows.items()]
+        ).sum(0)

@@ -1,0 +1,98 @@
+"""From checked inputs to a problem: the method's extraction, and portions that fit in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from qdiverge.kernel.assemble import Problem
+from qdiverge.kernel.gram import Gram
+from qdiverge.kernel.network import Network
+from qdiverge.kernel.pairs import Pairs
+from qdiverge.kernel.per_sample import jacobian_by_vmap
+from qdiverge.kernel.plan import Entry, Plan, Size, block_of
+from qdiverge.kernel.probe import check_network
+from qdiverge.kernel.reference import jacobian_by_loop
+from qdiverge.kernel.stream import Extract
+from qdiverge.kernel.structured import Probe, Structured, scaled
+from qdiverge.kernel.terms import Explicit, Term
+
+CHUNK_BYTES = 160 << 20  # of one chunk's features and activations
+BLOCK_BYTES = 512 << 20  # of the features held at a time
+LARGEST_CHUNK = 1024  # samples
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the user chose."""
+
+    method: str
+    block_size: int | None
+    gram: Gram
+
+
+@dataclass(frozen=True)
+class Jacobian:
+    """Makes the terms of a chunk from whole per-sample gradients, by a loop or vectorised."""
+
+    network: Network
+    scales: dict[str, Tensor]
+    is_loop: bool
+
+    def __call__(self, pairs: Pairs) -> list[Term]:
+        """Return one explicit term for each parameter."""
+        method = jacobian_by_loop if self.is_loop else jacobian_by_vmap
+        rows = method(self.network, pairs, list(self.network.params))
+        return [
+            Explicit(block_of(name), scaled(j, self.scales.get(name))) for name, j in rows.items()
+        ]
+
+
+def make_problem(
+    network: Network, x: Pairs, y: Pairs | None, scales: dict[str, Tensor], setting: Setting
+) -> Problem:
+    """Return the problem of K(X, Y), after a probe of the network."""
+    is_structured = setting.method in ("auto", "structured")
+    probe = Probe.of(network)
+    num_x = num_y = check_network(network, x, probe if is_structured else None)
+    if y is not None:
+        num_y = check_network(network, y)
+    rows = (num_x if x.actions is None else 1, num_y if (y or x).actions is None else 1)
+    samples = (len(x), len(y or x))
+    size = Size(samples, (samples[0] * rows[0], samples[1] * rows[1]), y is None)
+    if is_structured:
+        plan = probe.plan(size, scales)
+        extract: Extract = Structured(network, plan, scales)
+    else:
+        plan = _plan_of_jacobian(network, size, setting.method)
+        extract = Jacobian(network, scales, setting.method == "reference")
+    chunk = _chunk_size(plan, max(rows))
+    held = setting.block_size or BLOCK_BYTES // max(1, plan.num_bytes)
+    block = max(1, held // chunk) * chunk
+    return Problem(extract, x, y, rows, chunk, block, network.dtype, plan, setting.gram)
+
+
+def _chunk_size(plan: Plan, rows: int) -> int:
+    """Return the largest power of two of samples that fits: a function of the network alone."""
+    num_bytes = plan.num_bytes + 2 * plan.activation_bytes
+    fitting = max(1, CHUNK_BYTES // max(1, num_bytes))
+    return min(LARGEST_CHUNK // max(1, rows) or 1, 1 << (fitting.bit_length() - 1))
+
+
+def _plan_of_jacobian(network: Network, size: Size, method: str) -> Plan:
+    per_sample = max(1, size.rows[0] // size.samples[0])
+    return Plan(
+        tuple(
+            Entry(
+                name=name,
+                block=block_of(name),
+                rule="loop" if method == "reference" else "per sample",
+                form="explicit",
+                operations=size.pairs(value.numel()),
+                num_bytes=value.numel() * value.element_size() * per_sample,
+                reason=f'method="{method}"',
+            )
+            for name, value in network.params.items()
+        )
+    )

@@ -1,0 +1,150 @@
+"""The structured method: each layer's rule where there is one, per-sample gradients elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from qdiverge.errors import UnsupportedNetworkError
+from qdiverge.kernel.capture import Call, Recorder, layers_of, output_gradients, reached
+from qdiverge.kernel.network import Network
+from qdiverge.kernel.pairs import Pairs
+from qdiverge.kernel.per_sample import jacobian_of_some
+from qdiverge.kernel.plan import Entry, Plan, Size
+from qdiverge.kernel.planning import find_layouts, make_plan
+from qdiverge.kernel.products import Positions, Product, ScaledProduct
+from qdiverge.kernel.rules.embedding import masked
+from qdiverge.kernel.terms import Explicit, Term
+
+Scales = dict[str, Tensor]  # M by parameter; empty without a preconditioner
+
+
+@dataclass
+class Probe:
+    """Runs the network on two and three samples, keeping the calls that the plan is made from."""
+
+    recorder: Recorder
+    calls: list[list[Call]]
+    outside: set[str]
+
+    @staticmethod
+    def of(network: Network) -> Probe:
+        """Return a probe that has not run yet."""
+        return Probe(Recorder(network, layers_of(network)), [], set())
+
+    def __call__(self, pairs: Pairs) -> Tensor:
+        """Return the network's values, and remember the calls."""
+        values, calls, aliases = self.recorder.forward(pairs)
+        self.calls.append(calls)
+        self.outside |= reached(values, aliases)
+        return values.detach()
+
+    def plan(self, size: Size, scales: Scales) -> Plan:
+        """Return the plan for a kernel of this size."""
+        two, three = self.calls[:2]
+        network = self.recorder.network
+        return make_plan(network, three, find_layouts(two, three), self.outside, size, bool(scales))
+
+
+@dataclass(frozen=True)
+class Use:
+    """One call of a layer, ready for its rule.
+
+    Attributes:
+        call: The call.
+        kept: [n, T, *event] of what was kept of its input.
+        grads: G [n, A', T, *event] of its output.
+    """
+
+    call: Call
+    kept: Tensor
+    grads: Tensor
+
+    def gradient(self, param: str) -> Tensor:
+        """Return what this use adds to the per-sample gradients of the layer's parameter."""
+        layer = self.call.layer
+        return layer.rule.gradient(layer.module, param, self.kept, self.grads)
+
+    def trained_grads(self) -> Tensor:
+        """Return G without what an embedding's padding row would get."""
+        module = self.call.layer.module
+        if isinstance(module, nn.Embedding):
+            return masked(module, self.kept, self.grads)
+        return self.grads
+
+
+@dataclass(frozen=True)
+class Structured:
+    """Makes the terms of a chunk of pairs by a plan."""
+
+    network: Network
+    plan: Plan
+    scales: Scales
+
+    def __call__(self, pairs: Pairs) -> list[Term]:
+        """Return every block's term at ``pairs``."""
+        entries = [e for e in self.plan.entries if e.uses and e.form != "with the weight"]
+        uses = run(self.network, self.plan, pairs) if entries else {}
+        terms = [self._term(entry, [uses[index] for index, _ in entry.uses]) for entry in entries]
+        return terms + self._fallback(pairs)
+
+    def _term(self, entry: Entry, uses: list[Use]) -> Term:
+        scale, first, has_bias = self.scales.get(entry.name), uses[0], self.plan.has_bias(entry)
+        if entry.form == "product" and scale is not None:
+            return ScaledProduct(entry.block, first.kept[:, 0], first.grads[:, :, 0], scale)
+        if entry.form == "product":
+            return Product(entry.block, first.kept[:, 0], first.grads[:, :, 0], has_bias)
+        if entry.form == "positions":
+            inputs = torch.cat([use.kept for use in uses], 1)
+            grads = torch.cat([use.trained_grads() for use in uses], 2)
+            return Positions(entry.block, inputs, grads, has_bias)
+        local = entry.uses[0][1]
+        features = first.gradient(local)
+        for use in uses[1:]:
+            features += use.gradient(local)
+        if scale is not None:
+            features = features * first.call.layer.rule.arrange(local, scale).sqrt()
+        return Explicit(entry.block, features)
+
+    def _fallback(self, pairs: Pairs) -> list[Term]:
+        entries = [e for e in self.plan.entries if e.rule == "per sample"]
+        if not entries:
+            return []
+        rows = jacobian_of_some(self.network, pairs, [e.name for e in entries])
+        return [Explicit(e.block, scaled(rows[e.name], self.scales.get(e.name))) for e in entries]
+
+
+def run(network: Network, plan: Plan, pairs: Pairs) -> dict[int, Use]:
+    """Return the plan's uses at ``pairs``, by their place among the network's calls.
+
+    Raises:
+        UnsupportedNetworkError: other layers are called than in the probe, or an input was changed.
+    """
+    used = {plan.signature[index] for entry in plan.entries for index, _ in entry.uses}
+    layers = [layer for layer in layers_of(network) if layer.name in used]
+    values, calls, _ = Recorder(network, layers).forward(pairs)
+    places = [i for i, name in enumerate(plan.signature) if name in used]
+    if [call.layer.name for call in calls] != [plan.signature[i] for i in places]:
+        raise UnsupportedNetworkError(
+            "q_net must call the same layers for every batch",
+            got="other layers than for its first samples",
+            remedy='Use method="per_sample" or "reference".',
+        )
+    uses = {}
+    for index, call, g in zip(places, calls, output_gradients(values, calls), strict=True):
+        call.check_source()
+        layout = plan.layouts[index]
+        if layout is not None:
+            kept = layout.to_samples(call.kept, call.num_kept_event)
+            actions = [layout.to_samples(a, call.num_event) for a in g]
+            grads = torch.stack(actions, 1) if len(actions) > 1 else actions[0].unsqueeze(1)
+            uses[index] = Use(call, kept, grads)
+    return uses
+
+
+def scaled(features: Tensor, scale: Tensor | None) -> Tensor:
+    """Return J √M [n, A', p], so that the Gram of the features is J M Jᵀ."""
+    features = features.reshape(*features.shape[:2], -1)
+    return features if scale is None else features * scale.flatten().sqrt()

@@ -1,0 +1,44 @@
+"""Formulas, sentences and dates as a reader expects to see them."""
+
+import datetime
+import re
+from html import escape
+
+from qdiverge.report.svg import Markup
+
+_SUBSCRIPT = re.compile(r"_(?:\{([^}]*)\}|(\w))")
+
+
+def formula(text: str) -> Markup:
+    """Return the text as markup, with ``_x`` and ``_{xy}`` set as subscripts.
+
+    >>> formula("K_{ij} < ρ_j")
+    'K<sub>ij</sub> &lt; ρ<sub>j</sub>'
+    """
+    safe = escape(text, quote=False)
+    return Markup(_SUBSCRIPT.sub(lambda found: f"<sub>{found[1] or found[2]}</sub>", safe))
+
+
+def unbroken(text: str) -> str:
+    r"""Return the text with no line break inside "γ = 0", "3 × 10⁸" or "7 %".
+
+    >>> unbroken("7 % at γ = 0").split(" ")
+    ['7\xa0%', 'at', 'γ\xa0=\xa00']
+    """
+    for sign in (" = ", " × ", " %"):
+        text = text.replace(sign, sign.replace(" ", "\N{NO-BREAK SPACE}"))
+    return text
+
+
+def date(text: str) -> str:
+    """Return an ISO time as a person writes it; what is no ISO time stays as it is.
+
+    >>> date("2026-11-20T17:41:11+00:00"), date("yesterday")
+    ('20 November 2026, 17:41 UTC', 'yesterday')
+    """
+    try:
+        time = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    zone = f" {name}" if (name := time.tzname()) else ""
+    return f"{time.day} {time:%B %Y, %H:%M}{zone}"

@@ -1,0 +1,71 @@
+"""The kernel over several gloo processes equals the kernel of one."""
+
+import os
+import socket
+import traceback
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import Tensor, nn
+
+from qdiverge.errors import InvalidValueError
+from qdiverge.kernel import NTK
+from qdiverge.kernel.distributed import abs_row_sums, gathered, kernel_rows, row_shares
+
+NUM = 11
+
+
+def problem() -> tuple[NTK, Tensor, Tensor]:
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.Tanh(), nn.Flatten(), nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 3)
+    )
+    x = torch.randn(NUM, 1, 4, 4, dtype=torch.float64)
+    return NTK(net.double(), block_size=1), x, torch.arange(NUM) % 3
+
+
+def run(rank: int, world: int, port: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    dist.init_process_group("gloo", rank=rank, world_size=world)
+    try:
+        ntk, x, a = problem()
+        for exchange in ("features", "recompute"):
+            rows = kernel_rows(ntk, x, a, exchange=exchange)
+            share = row_shares(NUM, world)[rank]
+            assert (rows.start, len(rows.kernel)) == (share.start, share.stop - share.start)
+            torch.save(gathered(rows), f"{folder}/{exchange}{rank}.pt")
+        torch.save(abs_row_sums(ntk, x, a, torch.full((NUM,), 1 / NUM)), f"{folder}/sums{rank}.pt")
+    except BaseException:
+        Path(f"{folder}/error{rank}").write_text(traceback.format_exc())
+        raise
+    finally:
+        dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("world", [2, pytest.param(3, marks=pytest.mark.slow)])
+def test_ranks_make_the_same_kernel(world: int, tmp_path: Path) -> None:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    mp.spawn(run, args=(world, port, str(tmp_path)), nprocs=world)
+    ntk, x, a = problem()
+    kernel = ntk.kernel(x, a)
+    for rank in range(world):
+        for exchange in ("features", "recompute"):
+            found = torch.load(tmp_path / f"{exchange}{rank}.pt")
+            torch.testing.assert_close(found, kernel, rtol=0, atol=1e-12 * float(kernel.max()))
+            assert torch.equal(found, found.T)
+        sums = torch.load(tmp_path / f"sums{rank}.pt")
+        torch.testing.assert_close(sums.double(), kernel.abs().mean(1), rtol=1e-6, atol=0)
+
+
+def test_bad_input_is_refused() -> None:
+    ntk, x, a = problem()
+    with pytest.raises(InvalidValueError, match="features"):
+        kernel_rows(ntk, x, a, exchange="telepathy")
+    with pytest.raises(InvalidValueError, match="chosen"):
+        kernel_rows(ntk, x, "all")
