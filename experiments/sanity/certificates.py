@@ -1,30 +1,24 @@
 """Certificates: the row condition, the exact moduli, TD errors, target networks, noise."""
 
 from collections.abc import Iterator
-from itertools import combinations, product
+from itertools import product
 
 import numpy as np
 import torch
 
 from experiments.sanity.check import Check, at_most, close, crossing, relative, same
-from experiments.sanity.counterexamples import verdict
 from qdiverge.mdp import (
     kernel_operator,
-    linear_q_learning,
     measure_contraction,
     sampled_operator,
     tabular_operator,
     value_iteration,
     worst_pair,
 )
-from qdiverge.mdp.problems import baird, garnet
+from qdiverge.mdp.problems import garnet
 from qdiverge.theory import (
-    StabilityReport,
-    attribute,
     check_contraction,
     check_stability,
-    critical_learning_rate,
-    forecast_blow_up,
     sup_norm_modulus,
 )
 
@@ -129,108 +123,6 @@ def equicorrelated() -> Iterator[Check]:
         yield at_most(f"in truth stable at d = {d:g}: max Re eig(AD)", found, 0.0)
 
 
-def td_errors() -> Iterator[Check]:
-    """Random control problems: what is certified shrinks, what is called divergent grows."""
-    count = {"certified": 0, "divergent": 0, "undecided": 0}
-    excess, least_growth, α = 0.0, np.inf, 0.3
-    for seed in range(80):
-        problem = _RandomProblem(seed, is_tame=bool(seed % 2))
-        w = np.random.default_rng(seed + 10_000).normal(size=8)
-        found = problem.verdict(w, α)
-        count[found.verdict] += 1
-        if found.verdict == "certified":
-            bound = found.certificate.bound
-            v, β = bound.weights.numpy(), bound.weighted_modulus
-            first = np.abs(problem.td_errors(w) / v).max()
-            for t in range(1, 300):
-                w = problem.update(w, α)
-                excess = max(excess, np.abs(problem.td_errors(w) / v).max() / (β**t * first))
-        if found.verdict == "divergent" and found.divergent_actions is not None:
-            w, growth = problem.growing_direction(found.divergent_actions.numpy(), α)
-            if w is not None:  # a real eigenvector, so that the growth is a plain power
-                w = 1e6 * w  # far out, where the rewards no longer matter
-                first = np.abs(w).max()
-                for _ in range(20):
-                    w = problem.update(w, α)
-                least_growth = min(least_growth, np.abs(w).max() / first / growth**20)
-    yield at_most("certified: largest ‖δ_t‖_v/(β^t ‖δ_0‖_v) over 300 updates", excess, 1 + 1e-9)
-    yield close("divergent: least growth over 20 updates, in |λ|^20", least_growth, 1.0, 1e-4)
-    yield Check(
-        "problems of each verdict",
-        "≥ 10 certified, ≥ 10 divergent",
-        ", ".join(f"{number} {name}" for name, number in count.items()),
-        "",
-        min(count["certified"], count["divergent"]) >= 10,
-    )
-
-
-def step_sizes() -> Iterator[Check]:
-    """The largest stable step, and the critical step under sampling noise."""
-    rng = np.random.default_rng(3)
-    J = rng.normal(size=(4, 6))
-    K = J @ J.T
-    following = 0.5 * np.roll(K, 1, 0)
-    report = check_stability(torch.tensor(K), torch.tensor(following), learning_rate=1e-3)
-    μ = np.linalg.eigvals((K - following) / 4)
-    formula = (2 * μ.real / np.abs(μ) ** 2).min()
-    yield relative(
-        "largest stable step is min 2 Re μ/|μ|²", report.max_learning_rate, formula, 1e-9
-    )
-    A = following - K
-    spectral = crossing(lambda α: _radius(np.eye(4) + α / 4 * A) < 1, 1e-4, 10.0)
-    yield relative("and there ρ(I + αAD) is 1", report.max_learning_rate, spectral, 1e-9)
-    for batch in (1, 2, 4):
-        found = critical_learning_rate(torch.tensor(A), batch)
-        brute = crossing(lambda α, b=batch: _radius(_second_moment(A, α, b)) < 1, 1e-4, 10.0)
-        yield relative(
-            f"batch size {batch}: critical step, all batches enumerated", found, brute, 1e-6
-        )
-
-
-def averaged_target() -> Iterator[Check]:
-    """A smoothed target on Baird's star: predicted and simulated growth."""
-    star = baird(0.99)
-    for τ, α in ((0.5, 0.01), (0.1, 0.01), (0.01, 0.01)):
-        report = check_stability(
-            torch.tensor(star.kernel),
-            torch.tensor(star.successor_kernel(star.weights)),
-            learning_rate=α,
-            polyak=τ,
-        )
-        path = linear_q_learning(star, 25_000, α, polyak=τ) @ star.features.T
-        size = np.abs(path).max(1)
-        rate = (size[-1] / size[-5_000]) ** (1 / 4_999)
-        yield close(f"τ = {τ}: growth per update", rate, report.spectral_radius, 1e-5)
-
-
-def forecasts() -> Iterator[Check]:
-    """Blow-up time of a two-layer network, and the shares of an eigenvalue."""
-    u = v = 1.0
-    α, γ, times, values = 1e-4, 0.99, [], []
-    t = 0
-    while u * v < 1e6:  # w → 2w with V(1) = uv and V(2) = 2uv: dQ/dt = 2(2γ − 1)Q²
-        if t % 50 == 0:
-            times.append(t * α)
-            values.append(u * v)
-        δ = (2 * γ - 1) * u * v
-        u, v, t = u + α * δ * v, v + α * δ * u, t + 1
-    predicted = 1 / (2 * (2 * γ - 1))
-    early = len(times) // 2
-    found = forecast_blow_up(torch.tensor(times[:early]), torch.tensor(values[:early]), depth=2)
-    yield relative("two layers: crash time 1/(2(2γ−1)Q₀)", t * α, predicted, 5e-3)
-    yield relative("forecast from its first half", found.time, predicted, 5e-3)
-    star = baird(0.99)
-    halves = [star.features[:, :6], star.features[:, 6:]]
-    P = star.greedy_transitions(star.weights).toarray()
-    blocks = {str(i): torch.tensor(h @ h.T) for i, h in enumerate(halves)}
-    after = {str(i): torch.tensor(0.99 * P @ h @ h.T) for i, h in enumerate(halves)}
-    shares = attribute(blocks, after).layers
-    total = verdict(star, 0.01).self_excitation
-    yield close(
-        "Baird's star: layer shares sum to the eigenvalue", sum(shares.values()), total, 1e-12
-    )
-
-
 def _over_policies(mdp, step: np.ndarray) -> float:
     """Return max over deterministic policies of ‖I − G + γG P_π‖∞."""
     S, A = mdp.rewards.shape
@@ -240,57 +132,3 @@ def _over_policies(mdp, step: np.ndarray) -> float:
         P[:, np.arange(S) * A + policy] = mdp.continuing.toarray()
         best = max(best, np.abs(np.eye(S * A) - step + mdp.discount * step @ P).sum(1).max())
     return best
-
-
-class _RandomProblem:
-    """Linear Q-learning on five pairs with two successor actions, γ = .9."""
-
-    def __init__(self, seed: int, is_tame: bool) -> None:
-        rng = np.random.default_rng(seed)
-        spread, scale = (0.15, 0.5) if is_tame else (1.0, 1.5)  # tame: features nearly orthogonal
-        self.Φ = spread * rng.normal(size=(5, 8)) + (1 - spread) * np.eye(5, 8)
-        self.rho = rng.dirichlet(np.full(5, 20.0))
-        noise = spread * rng.normal(size=(5, 2, 8))
-        self.after = scale * rng.uniform(0.5, 1.5) * (0.7 * self.Φ[:, None] + 0.4 * noise)
-        self.rewards = rng.normal(size=5)
-
-    def verdict(self, w: np.ndarray, α: float) -> StabilityReport:
-        K, successors = self.Φ @ self.Φ.T, 0.9 * self.after @ self.Φ.T
-        greedy = torch.tensor((self.after @ w).argmax(1))
-        rho = torch.tensor(self.rho)
-        return check_stability(torch.tensor(K), torch.tensor(successors), greedy, rho, α)
-
-    def td_errors(self, w: np.ndarray) -> np.ndarray:
-        return self.rewards + 0.9 * (self.after @ w).max(1) - self.Φ @ w
-
-    def update(self, w: np.ndarray, α: float) -> np.ndarray:
-        return w + α * self.Φ.T @ (self.rho * self.td_errors(w))
-
-    def growing_direction(self, actions: np.ndarray, α: float) -> tuple[np.ndarray | None, float]:
-        """Return the weights that grow under these greedy actions and |λ|; None if complex."""
-        chosen = self.after[np.arange(5), actions]
-        step = np.eye(8) + α * self.Φ.T @ (self.rho[:, None] * (0.9 * chosen - self.Φ))
-        eigenvalues, vectors = np.linalg.eig(step)
-        top = np.abs(eigenvalues).argmax()
-        if eigenvalues[top].imag != 0 or eigenvalues[top].real < 0:
-            return None, 0.0
-        w = vectors[:, top].real
-        kept = ((self.after @ w).argmax(1) == actions).all()
-        return (w if kept else -w), float(eigenvalues[top].real)
-
-
-def _second_moment(A: np.ndarray, α: float, batch: int) -> np.ndarray:
-    """Return E[M ⊗ M] of one update on a random batch, by enumeration."""
-    N = len(A)
-    total = np.zeros((N * N, N * N))
-    batches = list(combinations(range(N), batch))
-    for chosen in batches:
-        D = np.zeros(N)
-        D[list(chosen)] = 1 / batch
-        M = np.eye(N) + α * A * D
-        total += np.kron(M, M)
-    return total / len(batches)
-
-
-def _radius(matrix: np.ndarray) -> float:
-    return float(np.abs(np.linalg.eigvals(matrix)).max())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from experiments.sanity import certificates, counterexamples, laboratory
+from experiments.sanity import certificates, counterexamples, laboratory, random_control, rates
 from experiments.sanity.check import Check
 from experiments.sanity.table import show, show_summary
 
@@ -27,10 +27,10 @@ SECTIONS: tuple[Callable[[], Iterator[Check]], ...] = (
     certificates.exact_modulus,
     certificates.operators,
     certificates.equicorrelated,
-    certificates.td_errors,
-    certificates.step_sizes,
-    certificates.averaged_target,
-    certificates.forecasts,
+    random_control.td_errors,
+    rates.step_sizes,
+    rates.averaged_target,
+    rates.forecasts,
     laboratory.solvers,
     laboratory.soft_solvers,
     laboratory.tabular_learning,

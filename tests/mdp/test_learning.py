@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from qdiverge.errors import InvalidValueError
 from qdiverge.mdp import (
@@ -27,6 +27,7 @@ from qdiverge.mdp.problems import boyan_chain, cliffwalk, garnet, kolter, neares
 from tests.mdp.strategies import mdps
 
 
+@settings(deadline=None)
 @given(mdps())
 def test_samples_follow_the_transitions(mdp):
     sampler = Sampler(mdp, seed=3)
@@ -123,6 +124,7 @@ def test_an_averager_converges_where_least_squares_diverges():
     assert np.abs(calm[-1]).max() < 1e-6
 
 
+@settings(deadline=None)
 @given(mdps())
 def test_averagers_contract_by_the_discount(mdp):
     rng = np.random.default_rng(7)

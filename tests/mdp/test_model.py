@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from scipy import sparse
 
 from qdiverge.errors import InvalidTypeError, InvalidValueError, QDivergeError
@@ -112,6 +112,7 @@ def test_the_chain_of_a_policy_keeps_states_that_never_end():
     assert induced_chain(baird().mdp, np.zeros(7, int)).terminal.sum() == 0
 
 
+@settings(deadline=None)
 @given(mdps())
 def test_values_are_rewards_at_the_visited_pairs(mdp):
     """(1 − γ)⁻¹-normalised: startᵀV_π = Σ d(s, a) R(s, a) · Σ_t γᵗ Pr(not over)."""

@@ -34,6 +34,7 @@ def operators(mdp, α, seed=0):
     )
 
 
+@settings(deadline=None)
 @given(small, steps)
 def test_moduli_are_the_maximum_over_every_policy(mdp, α):
     for operator in operators(mdp, α):
@@ -41,6 +42,7 @@ def test_moduli_are_the_maximum_over_every_policy(mdp, α):
         assert operator.modulus == pytest.approx(reference.modulus_by_policies(step, mdp))
 
 
+@settings(deadline=None)
 @given(mdps(), steps)
 def test_moduli_are_attained_and_never_exceeded(mdp, α):
     rng = np.random.default_rng(2)
@@ -50,6 +52,7 @@ def test_moduli_are_attained_and_never_exceeded(mdp, α):
         assert operator.contraction(one, other) <= operator.modulus + 1e-13 * (1 + operator.modulus)
 
 
+@settings(deadline=None)
 @given(mdps(discounts=(0.5, 0.9)), st.sampled_from([0.1, 0.5, 1.0]))
 def test_closed_forms_of_the_diagonal_operators(mdp, α):
     """1 − α(1 − γ), and max_i 1 − (1 − γ)αρ_i, where no pair's successors all end."""

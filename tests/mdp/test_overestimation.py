@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qdiverge.errors import InvalidValueError
@@ -15,6 +15,7 @@ from qdiverge.mdp.overestimation import (
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=12), st.floats(-5, 5))
 def test_the_maximum_exceeds_the_bound(errors, value):
     centred = np.array(errors) - np.mean(errors)

@@ -24,12 +24,14 @@ from tests.mdp import reference
 from tests.mdp.strategies import mdps
 
 
+@settings(deadline=None)
 @given(mdps())
 def test_the_backup_is_the_definition(mdp):
     q = np.random.default_rng(0).normal(size=mdp.rewards.shape)
     assert np.allclose(optimal_backup(mdp, q), reference.backup(mdp, q), rtol=0, atol=1e-12)
 
 
+@settings(deadline=None)
 @given(mdps())
 def test_backups_contract_by_the_discount(mdp):
     rng = np.random.default_rng(1)
@@ -52,6 +54,7 @@ def test_every_solver_finds_the_best_policy_of_all(mdp):
     assert np.abs(linear_program(mdp).values - best).max() <= 1e-6  # HiGHS: 1e-7 feasibility
 
 
+@settings(deadline=None)
 @given(mdps())
 def test_policy_iteration_never_gets_worse_and_ends_greedy(mdp):
     actions = np.zeros(mdp.num_states, dtype=int)
