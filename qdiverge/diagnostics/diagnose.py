@@ -59,7 +59,7 @@ class Diagnosis:
                 f"{float(self.td_errors.abs().mean()):.4g}; a real step departs from the linear "
                 f"prediction by {self.linearisation_error:.3g}.",
                 f"STABILITY. {self.stability}",
-                f"ROW CONDITION. {self.contraction}",
+                str(self.contraction),
                 f"CAUSES. {self.attribution}",
                 "ADVICE.\n" + "\n".join(numbered),
             ]
