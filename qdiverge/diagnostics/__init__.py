@@ -1,6 +1,7 @@
 """One measured quantity of a training run per file."""
 
-from qdiverge.diagnostics.diagnose import Diagnosis, diagnose
+from qdiverge.diagnostics.diagnose import diagnose
+from qdiverge.diagnostics.diagnosis import Diagnosis
 from qdiverge.diagnostics.diagnostic import COSTS, Cost, Diagnostic, check_cost
 from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.q_values import growth_rate, soft_divergence_bound

@@ -2,22 +2,19 @@
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from qdiverge.diagnostics.diagnosis import Diagnosis
 from qdiverge.theory.linearisation import LARGEST_ERROR
 
-if TYPE_CHECKING:
-    from qdiverge.diagnostics.diagnose import Diagnosis
 
-
-def advice(diagnosis: "Diagnosis") -> tuple[str, ...]:
+def advice(diagnosis: Diagnosis) -> tuple[str, ...]:
     """Return sentences, the most pressing first; each names its number and its formula."""
     sentences = [*_limits(diagnosis), *_values(diagnosis), *_step(diagnosis), *_target(diagnosis)]
     sentences += _causes(diagnosis)
     return tuple(sentences) or ("Nothing to change on this batch.",)
 
 
-def _limits(diagnosis: "Diagnosis") -> Iterator[str]:
+def _limits(diagnosis: Diagnosis) -> Iterator[str]:
     """Say when the verdict does not apply."""
     error = diagnosis.linearisation_error
     if not error <= LARGEST_ERROR:
@@ -33,7 +30,7 @@ def _limits(diagnosis: "Diagnosis") -> Iterator[str]:
         )
 
 
-def _values(diagnosis: "Diagnosis") -> Iterator[str]:
+def _values(diagnosis: Diagnosis) -> Iterator[str]:
     """Speak of the values themselves: beyond the bound, or on the way to it."""
     size, bound = diagnosis.q_values["diverge/q_abs_max"], diagnosis.bound
     if size > bound:
@@ -48,7 +45,7 @@ def _values(diagnosis: "Diagnosis") -> Iterator[str]:
         )
 
 
-def _step(diagnosis: "Diagnosis") -> Iterator[str]:
+def _step(diagnosis: Diagnosis) -> Iterator[str]:
     """Compare the step with the largest stable one."""
     stability, α = diagnosis.stability, diagnosis.learning_rate
     largest = stability.max_learning_rate
@@ -67,14 +64,14 @@ def _step(diagnosis: "Diagnosis") -> Iterator[str]:
         )
 
 
-def _target(diagnosis: "Diagnosis") -> Iterator[str]:
+def _target(diagnosis: Diagnosis) -> Iterator[str]:
     """Pass on what a target network would do, where the present update is not stable."""
     stability = diagnosis.stability
     if stability.spectral_radius >= 1 or stability.verdict == "divergent":
         yield stability.target_network.advice
 
 
-def _causes(diagnosis: "Diagnosis") -> Iterator[str]:
+def _causes(diagnosis: Diagnosis) -> Iterator[str]:
     """Name the layer and the pair that push the growing mode."""
     attribution = diagnosis.attribution
     if attribution.eigenvalue.real <= 0:

@@ -1,7 +1,7 @@
 """``qd.diagnose``: one moment of a Q-network, from its batch to advice."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from qdiverge.checks import check_discount, check_positive
 from qdiverge.diagnostics.advice import advice
+from qdiverge.diagnostics.diagnosis import Diagnosis
 from qdiverge.diagnostics.linearisation import predicted_change, step_change
 from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.q_values import QValues, soft_divergence_bound
@@ -17,9 +18,6 @@ from qdiverge.diagnostics.transitions import Transitions, as_transitions
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
 from qdiverge.theory import (
-    Attribution,
-    ContractionReport,
-    StabilityReport,
     attribute,
     check_contraction,
     check_stability,
@@ -27,43 +25,6 @@ from qdiverge.theory import (
     time_to_threshold,
 )
 from qdiverge.theory.arnoldi import DENSE_LIMIT
-
-
-@dataclass(frozen=True, eq=False)
-class Diagnosis:
-    """What the linearised theory says of one moment; ``print`` reads well."""
-
-    learning_rate: float  # α of the loss ½ Σ ρ_i δ_i²
-    discount: float
-    bound: float  # r_max/(1−γ)
-    contraction: ContractionReport
-    stability: StabilityReport
-    attribution: Attribution
-    linearisation_error: float  # ‖ΔQ − αKDδ‖ / ‖αKDδ‖ of one step; above 0.3 nothing here applies
-    forecast: float  # updates until max|Q| passes the bound at the spectral rate; ∞: it does not
-    q_values: dict[str, float]
-    td_errors: Tensor  # δ, [N]
-    clipped_share: float  # of TD errors that the Huber loss clips; 0 for other losses
-
-    @property
-    def advice(self) -> tuple[str, ...]:
-        """Sentences: what is wrong, what to change, to what value."""
-        return advice(self)
-
-    def __str__(self) -> str:
-        size = self.q_values["diverge/q_abs_max"]
-        numbered = [f"{i}. {sentence}" for i, sentence in enumerate(self.advice, start=1)]
-        return "\n\n".join(
-            [
-                f"VALUES. max|Q| = {size:.4g} of at most {self.bound:.4g}; mean |δ| = "
-                f"{float(self.td_errors.abs().mean()):.4g}; a real step departs from the linear "
-                f"prediction by {self.linearisation_error:.3g}.",
-                f"STABILITY. {self.stability}",
-                str(self.contraction),
-                f"CAUSES. {self.attribution}",
-                "ADVICE.\n" + "\n".join(numbered),
-            ]
-        )
 
 
 def diagnose(
@@ -140,7 +101,7 @@ def diagnose(
     predicted = predicted_change(K.to(applied.dtype), applied, learning_rate)
     growth = stability.spectral_radius ** (1 / target_period)
     size = q_values["diverge/q_abs_max"]
-    return Diagnosis(
+    diagnosis = Diagnosis(
         learning_rate=learning_rate,
         discount=discount,
         bound=moment.bound,
@@ -153,6 +114,7 @@ def diagnose(
         td_errors=moment.td_errors,
         clipped_share=float((applied != moment.td_errors).double().mean()),
     )
+    return replace(diagnosis, advice=advice(diagnosis))
 
 
 def make_moment(

@@ -1,0 +1,40 @@
+"""The record of a diagnosis, and how it reads."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from qdiverge.theory import Attribution, ContractionReport, StabilityReport
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """What the linearised theory says of one moment; ``print`` reads well."""
+
+    learning_rate: float  # α of the loss ½ Σ ρ_i δ_i²
+    discount: float
+    bound: float  # r_max/(1−γ)
+    contraction: ContractionReport
+    stability: StabilityReport
+    attribution: Attribution
+    linearisation_error: float  # ‖ΔQ − αKDδ‖ / ‖αKDδ‖ of one step; above 0.3 nothing here applies
+    forecast: float  # updates until max|Q| passes the bound at the spectral rate; ∞: it does not
+    q_values: dict[str, float]
+    td_errors: Tensor  # δ, [N]
+    clipped_share: float  # of TD errors that the Huber loss clips; 0 for other losses
+    advice: tuple[str, ...] = ()  # what is wrong, what to change, to what value
+
+    def __str__(self) -> str:
+        size = self.q_values["diverge/q_abs_max"]
+        numbered = [f"{i}. {sentence}" for i, sentence in enumerate(self.advice, start=1)]
+        return "\n\n".join(
+            [
+                f"VALUES. max|Q| = {size:.4g} of at most {self.bound:.4g}; mean |δ| = "
+                f"{float(self.td_errors.abs().mean()):.4g}; a real step departs from the linear "
+                f"prediction by {self.linearisation_error:.3g}.",
+                f"STABILITY. {self.stability}",
+                str(self.contraction),
+                f"CAUSES. {self.attribution}",
+                "ADVICE.\n" + "\n".join(numbered),
+            ]
+        )
