@@ -80,7 +80,8 @@ class Transitions:
 def as_transitions(batch: Any) -> Transitions:
     """Read a batch of any library: a mapping, or an object with the fields as attributes.
 
-    A column of shape [N, 1], as Stable-Baselines3 and CleanRL give it, is read as [N].
+    Read as they are: batches of Stable-Baselines3 and CleanRL (columns [N, 1]), of TorchRL (nested
+    ``next``, one-hot actions) and of Tianshou (numpy arrays).
 
     Raises:
         InvalidTypeError: a field is found under none of its usual names.
@@ -95,22 +96,42 @@ def as_transitions(batch: Any) -> Transitions:
     """
     if isinstance(batch, Transitions):
         return batch
-    found = {name: _find(batch, name, spellings) for name, spellings in SPELLINGS.items()}
-    is_discrete = not found["actions"].is_floating_point()
-    for name in ("rewards", "terminated", *(("actions",) if is_discrete else ())):
+    found = {name: _find(batch, name) for name in SPELLINGS}
+    if not found["actions"].is_floating_point():
+        found["actions"] = _indices(found["actions"])
+    for name in ("rewards", "terminated"):
         if found[name].ndim == 2 and found[name].shape[1] == 1:
             found[name] = found[name].squeeze(1)
     return Transitions(**found)
 
 
-def _find(batch: Any, name: str, spellings: tuple[str, ...]) -> Tensor:
-    is_mapping = isinstance(batch, Mapping)
+def _find(batch: Any, name: str) -> Tensor:
+    """Return a field under the first of its spellings; after the step, also inside ``next``."""
+    following = _get(batch, "next")
+    if name in ("rewards", "next_observations", "terminated") and following is not None:
+        inner = "observations" if name == "next_observations" else name
+        batch, spellings = following, SPELLINGS[inner]
+    else:
+        spellings = SPELLINGS[name]
     for spelling in spellings:
-        value = batch.get(spelling) if is_mapping else getattr(batch, spelling, None)
-        if value is not None:
+        if (value := _get(batch, spelling)) is not None:
             return torch.as_tensor(value)
     raise InvalidTypeError(
         f"a batch with {name} was expected (also read: {', '.join(spellings[1:])})",
-        got=sorted(batch) if is_mapping else type(batch).__name__,
+        got=sorted(map(str, batch)) if isinstance(batch, Mapping) else type(batch).__name__,
         remedy="Pass a dict of these five, or qd.Transitions.",
     )
+
+
+def _get(batch: Any, name: str) -> Any:
+    """Return an entry of a mapping, or an attribute; None where there is neither."""
+    if isinstance(batch, Mapping) or (hasattr(batch, "get") and hasattr(batch, "keys")):
+        return batch.get(name, None)
+    return getattr(batch, name, None)
+
+
+def _indices(actions: Tensor) -> Tensor:
+    """Return actions [N] from columns [N, 1] or one-hot rows [N, A]."""
+    if actions.ndim != 2:
+        return actions
+    return actions.squeeze(1) if actions.shape[1] == 1 else actions.long().argmax(dim=1)

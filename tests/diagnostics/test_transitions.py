@@ -30,6 +30,16 @@ def test_tianshou_names_and_numpy_arrays_are_read():
     assert torch.equal(batch.next_observations, FIELDS[3])
 
 
+def test_torchrls_nested_next_and_one_hot_actions_are_read():
+    s, a, r, s2, d = FIELDS
+    following = {"observation": s2, "reward": r[:, None], "terminated": d[:, None].bool()}
+    one_hot = torch.nn.functional.one_hot(a, 2)
+    batch = as_transitions({"observation": s, "action": one_hot, "next": following})
+    assert torch.equal(batch.actions, a)
+    assert torch.equal(batch.next_observations, s2)
+    assert torch.equal(batch.rewards, r)
+
+
 def test_continuous_actions_keep_their_column():
     s, _, r, s2, d = FIELDS
     names = ("observations", "actions", "rewards", "next_observations", "terminated")
