@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test test-slow sanity bench lint clean
+.PHONY: help demo test test-slow sanity figures bench lint clean
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -25,6 +25,9 @@ test-slow: $(READY) ## the tests that take minutes
 
 sanity: $(READY) ## every ground truth of the theory: expected, measured, passed or failed
 	@$(BIN)/python -m experiments sanity
+
+figures: $(READY) ## draw every figure from its committed table: PDF, PNG and CSV in figures/
+	@$(BIN)/python -m paper_figures --all
 
 bench: $(READY) ## time the kernel; `pip install -r experiments/speed/requirements.txt` adds the peers
 	@$(BIN)/python -m experiments speed kernel

@@ -1,0 +1,93 @@
+"""Point estimates and intervals over seeds and tasks (Agarwal et al. 2021, arXiv:2108.13264)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import stats
+
+from qdiverge.errors import InvalidValueError
+
+
+def interquartile_mean(scores: np.ndarray) -> float:
+    """Return the mean of the middle half of all scores.
+
+    Agarwal et al. 2021, section 4.3; scores of diverged runs belong in it, as what they earned.
+
+    >>> interquartile_mean(np.array([0.0, 1.0, 2.0, 90.0]))  # (1 + 2) / 2
+    1.5
+    """
+    return float(stats.trim_mean(_checked(scores).ravel(), 0.25))
+
+
+def bootstrap_interval(
+    scores: np.ndarray,
+    statistic: Callable[[np.ndarray], float] = interquartile_mean,
+    confidence: float = 0.95,
+    num_resamples: int = 2_000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Return a percentile bootstrap interval, stratified: seeds are resampled within each task.
+
+    Args:
+        scores: [seeds, tasks].
+        statistic: Of a resampled array of the same shape.
+        confidence: Of the interval.
+        num_resamples: Bootstrap samples.
+        seed: Of the resampling.
+
+    >>> bootstrap_interval(np.ones((5, 2)))
+    (1.0, 1.0)
+    """
+    scores = _checked(scores)
+    if scores.ndim != 2:
+        raise InvalidValueError("scores must have shape [seeds, tasks]", got=list(scores.shape))
+    rng = np.random.default_rng(seed)
+    seeds, tasks = scores.shape
+    draws = rng.integers(seeds, size=(num_resamples, seeds, tasks))
+    values = [statistic(scores[draw, np.arange(tasks)]) for draw in draws]
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def wilson_interval(count: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's interval of a rate, such as the share of runs that diverged.
+
+    Wilson 1927; sound also where no run, or every run, diverged.
+
+    >>> low, high = wilson_interval(0, 10)
+    >>> low, round(high, 4)  # z²/(n + z²) = 3.8415 / 13.8415
+    (0.0, 0.2775)
+    """
+    if not 0 <= count <= total or total < 1:
+        raise InvalidValueError("a count within 0 … total, total ≥ 1", got=f"{count} of {total}")
+    interval = stats.binomtest(count, total).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def probability_of_improvement(scores: np.ndarray, baseline: np.ndarray) -> float:
+    """Return P(X > Y), ties counted half, averaged over tasks (Mann–Whitney U / (mn)).
+
+    Args:
+        scores: X, [seeds, tasks].
+        baseline: Y, [seeds of the other, tasks].
+
+    >>> probability_of_improvement(np.array([[1.0], [3.0]]), np.array([[1.0], [2.0]]))  # ½+0+1+1
+    0.625
+    """
+    x, y = _checked(scores), _checked(baseline)
+    gap = x[:, None, :] - y[None, :, :]
+    return float(((gap > 0) + 0.5 * (gap == 0)).mean())
+
+
+def _checked(scores: np.ndarray) -> np.ndarray:
+    scores = np.asarray(scores, dtype=np.float64)
+    if scores.size == 0 or np.isnan(scores).any():
+        raise InvalidValueError(
+            "scores must be there and no NaN",
+            got=f"{scores.size} scores, {int(np.isnan(scores).sum())} NaN",
+            remedy="A run that diverged has a score, too: what it earned. Do not drop it.",
+        )
+    return scores

@@ -1,0 +1,1 @@
+"""Every figure: a small committed table, and ``make(table)`` that draws it."""
