@@ -55,9 +55,8 @@ def main(arguments: list[str]) -> int:
     try:
         for name in names:
             start = time.perf_counter()
-            print(
-                f"{draw(name, options.out, made if options.rerun else None)} ({time.perf_counter() - start:.1f} s)"
-            )
+            path = draw(name, options.out, made if options.rerun else None)
+            print(f"{path} ({time.perf_counter() - start:.1f} s)")
     except QDivergeError as error:
         print(error, file=sys.stderr)
         return 2
