@@ -4,7 +4,7 @@ import numpy as np
 
 from qdiverge.errors import InvalidValueError
 from qdiverge.mdp.bellman import q_from_values
-from qdiverge.mdp.inputs import ROW_TOLERANCE, real_array
+from qdiverge.mdp.inputs import ROW_TOLERANCE, check_initial, real_array
 from qdiverge.mdp.linear import LinearProblem
 from qdiverge.mdp.linear_learning import linear_q_learning
 from qdiverge.mdp.model import MDP
@@ -73,8 +73,8 @@ def fitted_value_iteration(
     F, S = real_array("fit", fit), mdp.num_states
     if F.shape != (S, S):
         raise InvalidValueError(f"fit must be [S, S] with S = {S}", got=list(F.shape))
-    values = np.zeros((num_iterations + 1, S))
-    values[0] = 0.0 if initial is None else initial
+    values = np.empty((num_iterations + 1, S))
+    values[0] = check_initial(initial, mdp.terminal, (S,))
     for t in range(num_iterations):
         values[t + 1] = F @ q_from_values(mdp, values[t]).max(1)
     return values

@@ -28,6 +28,21 @@ def real_array(name: str, value: Any) -> np.ndarray:
     return array
 
 
+def check_initial(initial: Any, terminal: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the values to start from, 0 at terminal states; zeros for None.
+
+    Raises:
+        InvalidValueError: they have another shape than ``shape``, or are not finite.
+    """
+    if initial is None:
+        return np.zeros(shape)
+    values = real_array("initial", initial)
+    if values.shape != shape:
+        raise InvalidValueError(f"initial must have shape {list(shape)}", got=list(values.shape))
+    values[terminal] = 0.0
+    return values
+
+
 def check_transitions(transitions: Any) -> sparse.csr_array:
     """Return P as a read-only CSR array [S·A, S] whose rows sum to 1.
 

@@ -12,7 +12,7 @@ from qdiverge.errors import InvalidValueError
 from qdiverge.mdp.bellman import optimal_backup
 from qdiverge.mdp.inputs import check_pairs_rho, real_array
 from qdiverge.mdp.model import MDP
-from qdiverge.theory.sup_norm import sup_norm_modulus
+from qdiverge.theory import sup_norm_modulus
 
 
 @dataclass(frozen=True, eq=False)

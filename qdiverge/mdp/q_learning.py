@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qdiverge.checks import check_positive
 from qdiverge.errors import InvalidValueError
 from qdiverge.mdp.exploration import Exploration, epsilon_greedy
 from qdiverge.mdp.model import MDP
@@ -60,7 +61,7 @@ def q_learning(
         record_every: steps between two entries of ``history``; only the last by default.
 
     Raises:
-        InvalidValueError: num_steps, num_seeds or record_every is below 1.
+        InvalidValueError: num_steps, num_seeds or record_every is below 1, or α is not above 0.
 
     >>> mdp = MDP([[[0, 1]], [[0, 1]]], [[1], [0]], 0.5)  # one step, worth 1
     >>> q_learning(mdp, num_steps=2, learning_rate=0.5).q[0, 0]
@@ -72,6 +73,8 @@ def q_learning(
     every = num_steps if record_every is None else record_every
     if every < 1:
         raise InvalidValueError("record_every must be at least 1 step", got=every)
+    if not callable(learning_rate):
+        check_positive("learning_rate", learning_rate)
     explore = epsilon_greedy(0.1) if explore is None else explore
     sampler, B = Sampler(mdp, seed), np.arange(num_seeds)
     tables = np.empty((1 + double, num_seeds, mdp.num_states, mdp.num_actions))

@@ -11,6 +11,7 @@ from qdiverge.mdp.bellman import (
     soft_maximum,
     soft_policy,
 )
+from qdiverge.mdp.inputs import check_initial
 from qdiverge.mdp.iteration import fixed_point
 from qdiverge.mdp.model import MDP
 
@@ -52,6 +53,7 @@ def value_iteration(
 
     Raises:
         NotConvergedError: they did not suffice.
+        InvalidValueError: tolerance, temperature or initial cannot be used.
 
     >>> mdp = MDP([[[1, 0], [0, 1]], [[0, 1], [0, 1]]], [[1, 0], [0, 0]], 0.5)
     >>> value_iteration(mdp).values.round(6)  # 1 + ½ + ¼ + …
@@ -59,7 +61,7 @@ def value_iteration(
     """
     check_temperature(temperature)
     alive = ~mdp.terminal
-    start = np.zeros(mdp.num_states) if initial is None else initial * alive
+    start = check_initial(initial, mdp.terminal, (mdp.num_states,))
 
     def backup(values: np.ndarray) -> np.ndarray:
         return soft_maximum(q_from_values(mdp, values), temperature) * alive
@@ -92,7 +94,7 @@ def q_value_iteration(
     """
     check_temperature(temperature)
     alive = ~mdp.terminal
-    start = np.zeros_like(mdp.rewards) if initial is None else initial * alive[:, None]
+    start = check_initial(initial, mdp.terminal, mdp.rewards.shape)
     found = fixed_point(
         lambda q: optimal_backup(mdp, q, temperature),
         start,

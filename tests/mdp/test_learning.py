@@ -198,6 +198,9 @@ def test_polyak_one_is_no_target_and_targets_are_held():
         (lambda: epsilon_greedy(1.5), "[0, 1]"),
         (lambda: boltzmann(0.0), "epsilon_greedy"),
         (lambda: q_learning(garnet(3, 1, 2), 0), "num_steps"),
+        (lambda: q_learning(garnet(3, 1, 2), 1, learning_rate=float("nan")), "learning_rate"),
+        (lambda: value_iteration(garnet(3, 1, 2), initial=np.zeros(2)), "[3]"),
+        (lambda: value_iteration(garnet(3, 1, 2), tolerance=0.0), "tolerance"),
         (lambda: q_learning(garnet(3, 1, 2), 5, record_every=0), "record_every"),
     ],
 )
