@@ -33,7 +33,7 @@ def _row(run: Run) -> dict[str, Any]:
     warned = [a.step for a in run.alarms if diverged_at is None or a.step < diverged_at]
     warned_at = min(warned, default=None)
     returns = run.series.get("charts/episodic_return")
-    is_led = diverged_at is not None and warned_at is not None
+    lead = None if diverged_at is None or warned_at is None else diverged_at - warned_at
     return {
         "name": run.name,
         "status": run.info.get("status"),
@@ -42,7 +42,7 @@ def _row(run: Run) -> dict[str, Any]:
         "bound": bound,
         "diverged_at": diverged_at,
         "warned_at": warned_at,
-        "lead": diverged_at - warned_at if is_led else None,
+        "lead": lead,
         "last_return": None if returns is None else float(returns.values[-10:].mean()),
         **{f"config.{key}": value for key, value in run.info.get("config", {}).items()},
     }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 BLUE, ORANGE, GREY, INK = "#0068b2", "#c24e00", "#8a867f", "#1c1b19"
 PALE_BLUE, PALE_ORANGE, PAPER = "#cfe3f2", "#f6ddcc", "#ffffff"
 
-SETTINGS = {
+SETTINGS: Any = {
     "figure.figsize": (5.4, 3.6),  # inches: one column and a half
     "figure.constrained_layout.use": True,
     "font.size": 9,
