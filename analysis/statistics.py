@@ -13,7 +13,7 @@ from qdiverge.errors import InvalidValueError
 def interquartile_mean(scores: np.ndarray) -> float:
     """Return the mean of the middle half of all scores.
 
-    Agarwal et al. 2021, section 4.3; scores of diverged runs belong in it, as what they earned.
+    Agarwal et al. 2021; scores of diverged runs belong in it, as what they earned.
 
     >>> interquartile_mean(np.array([0.0, 1.0, 2.0, 90.0]))  # (1 + 2) / 2
     1.5

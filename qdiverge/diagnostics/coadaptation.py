@@ -12,7 +12,7 @@ from qdiverge.diagnostics.moment import Moment
 def coadaptation(features: Tensor, next_features: Tensor) -> Tensor:
     """Return φ(s_i)·φ(s'_i) for each transition: the implicit regulariser of TD learning.
 
-    Kumar et al. 2021, DR3 (arXiv:2112.04716), section 3.
+    Kumar et al. 2021, DR3 (arXiv:2112.04716).
 
     Args:
         features: φ(s), [N, F].

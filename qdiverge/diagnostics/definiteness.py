@@ -12,8 +12,8 @@ from qdiverge.diagnostics.moment import Moment
 def td_definiteness(features: Tensor, discounted_next: Tensor) -> float:
     """Return the least eigenvalue of the symmetric part of Φ̂ᵀ D (Φ̂ − γΦ̂'), D = 1/N.
 
-    Above zero, linear TD with a small step converges on these transitions (Sutton 1988; Tsitsiklis
-    & Van Roy 1997, lemma 9). Φ̂ is Φ scaled to a mean squared norm of 1, so that the number does
+    Above zero, expected linear TD with a small step converges on these transitions (Tsitsiklis
+    & Van Roy 1997). Φ̂ is Φ scaled to a mean squared norm of 1, so that the number does
     not depend on the features' scale, and both are seen in the row space of Φ.
 
     Args:
@@ -38,7 +38,7 @@ def distribution_shift(features: Tensor, discounted_next: Tensor) -> float:
     """Return the least C with γ² E[φ'φ'ᵀ] ≼ C E[φφᵀ] on the row space of Φ.
 
     Below 1 the shift is low and fitted Q-evaluation on these features is stable (Wang, Wu,
-    Salakhutdinov & Kakade 2021, arXiv:2103.04947, assumption of low distribution shift).
+    Salakhutdinov & Kakade 2021, arXiv:2103.04947: low distribution shift).
 
     Args:
         features: Φ, [N, F].

@@ -14,7 +14,7 @@ THRESHOLD = 0.025  # τ: the setting of Sokar et al. 2023 for their main figures
 def dormancy_scores(activations: Tensor) -> Tensor:
     """Return E|h_i| / mean_k E|h_k| for each unit i of one layer.
 
-    Sokar et al. 2023 (arXiv:2302.12902), definition 3.1.
+    Sokar et al. 2023 (arXiv:2302.12902).
 
     Args:
         activations: h, [N, units], or [N, channels, positions], averaged over positions.

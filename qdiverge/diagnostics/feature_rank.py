@@ -12,7 +12,7 @@ from qdiverge.diagnostics.moment import Moment
 def srank(singular_values: Tensor, delta: float = 0.01) -> int:
     """Return the least k with Σ_{i≤k} σ_i ≥ (1 − δ) Σ_i σ_i.
 
-    Kumar et al. 2020 (arXiv:2010.14498), section 2, with δ = 0.01.
+    Kumar et al. 2020 (arXiv:2010.14498), with δ = 0.01.
 
     Args:
         singular_values: σ, descending, [R].

@@ -13,7 +13,7 @@ def gradient_products(K: Tensor, td_errors: Tensor) -> Tensor:
     """Return G_ij = δ_i δ_j K_ij: the inner products of the loss gradients ∇½δ_i² = −δ_i ∇Q_i.
 
     Bengio, Pineau & Precup 2020, "Interference and Generalization in TD Learning"
-    (arXiv:2003.06350), section 3; no backward pass beyond the kernel's is needed.
+    (arXiv:2003.06350); no backward pass beyond the kernel's is needed.
 
     Args:
         K: [N, N].

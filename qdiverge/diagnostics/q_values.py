@@ -14,7 +14,7 @@ from qdiverge.diagnostics.moment import Moment
 def soft_divergence_bound(discount: float, reward_bound: float = 1.0) -> float:
     """Return the largest |Q| that any policy can earn: r_max / (1 − γ).
 
-    Values beyond it are a *soft divergence* (van Hasselt et al. 2018, arXiv:1812.02648, section 3,
+    Values beyond it are a *soft divergence* (van Hasselt et al. 2018, arXiv:1812.02648,
     with rewards clipped to ±1).
 
     Args:
