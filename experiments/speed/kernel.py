@@ -164,7 +164,8 @@ def why_not(
         return NOT_INSTALLED
     needed = method.gigabytes(*task.shape)
     if needed > MEMORY_SHARE * free_gigabytes:
-        return f"skipped: needs about {needed:.1f} GB, {free_gigabytes:.1f} GB free"
+        share = f"{100 * MEMORY_SHARE:.0f} % of the {free_gigabytes:.1f} GB free"
+        return f"skipped: needs about {needed:.1f} GB, more than {share}"
     seconds = 2e-9 * method.multiply_adds(task.floor, *task.shape) / rate
     if seconds > time_limit:
         return f"skipped: would take about {seconds:.0f} s, limit {time_limit:g} s"

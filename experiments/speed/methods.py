@@ -66,7 +66,7 @@ def _ours(method: str) -> Kernel:
 
 METHODS = (
     Method(OURS, "qdiverge", _ours("auto"), 0),
-    Method("qdiverge per_sample", "qdiverge", _ours("per_sample"), 2),
+    Method("qdiverge per_sample", "qdiverge", _ours("per_sample"), 1.1),
     Method("torch.func, flat", "torch", "torch_func_flat", 2),
     Method("torch.func, by layer", "torch", "torch_func_layers", 1.1),
     Method("BackPACK", "backpack-for-pytorch", "backpack", 1.2),
