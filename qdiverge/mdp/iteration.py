@@ -56,8 +56,9 @@ def fixed_point(
         if discount < 1.0:
             scale = discount / (1.0 - discount)
             if scale * (high - low) / 2 <= tolerance:
-                rounding = 4 * np.finfo(float).eps * float(np.abs(new).max()) / (1.0 - discount)
                 middle = new + scale * (high + low) / 2
+                largest = max(float(np.abs(new).max()), float(np.abs(middle).max()))
+                rounding = 4 * np.finfo(float).eps * largest / (1.0 - discount)
                 return FixedPoint(middle, count, scale * (high - low) / 2 + rounding)
         elif max(high, -low) <= tolerance:
             return FixedPoint(new, count, 0.0 if high == low == 0 else math.inf)
