@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qdiverge.agents.config import DQNConfig, check_integer
+from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.config_checks import check_integer
 from qdiverge.agents.dqn import DQN, Update
 from qdiverge.agents.environments import make_atari
 from qdiverge.agents.exploration import EpsilonGreedy, linear_schedule
@@ -81,7 +82,9 @@ class Trainer:
         self.policy = EpsilonGreedy(num_actions, exploration)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(weights.generate_state(1)[0]))
-            network = NatureNetwork(num_actions)
+            network = NatureNetwork(
+                num_actions, dueling=config.dueling, layer_norm=config.layer_norm
+            )
         self.agent = DQN(channels_last(network), config)
         self.q_network = self.agent.q_network
         self.target_network = self.agent.target_network
@@ -179,7 +182,7 @@ class Trainer:
                 batch = self.transform_batch(batch)
             self.num_updates += 1
             update = self.agent.update(batch)
-        if step % config.target_period == 0:
+        if step % config.target_period == 0 and config.polyak is None:
             self.agent.sync_target()
         return update
 

@@ -18,6 +18,8 @@ class NatureNetwork(nn.Module):
 
     Args:
         num_actions: A.
+        dueling: 512 → A becomes two streams 3136 → 512 → 1 and 3136 → 512 → A, see Dueling.
+        layer_norm: Normalise all units of a layer together before each rectifier.
 
     >>> network = NatureNetwork(num_actions=6)
     >>> sum(weight.numel() for weight in network.parameters())
@@ -26,20 +28,20 @@ class NatureNetwork(nn.Module):
     torch.Size([2, 6])
     """
 
-    def __init__(self, num_actions: int) -> None:
+    def __init__(
+        self, num_actions: int, *, dueling: bool = False, layer_norm: bool = False
+    ) -> None:
         super().__init__()
         _check_width("num_actions", num_actions)
         self.layers = nn.Sequential(
             nn.Conv2d(4, 32, kernel_size=8, stride=4),  # [N, 32, 20, 20]
-            nn.ReLU(),
+            *_hidden(32, layer_norm, is_image=True),
             nn.Conv2d(32, 64, kernel_size=4, stride=2),  # [N, 64, 9, 9]
-            nn.ReLU(),
+            *_hidden(64, layer_norm, is_image=True),
             nn.Conv2d(64, 64, kernel_size=3, stride=1),  # [N, 64, 7, 7]
-            nn.ReLU(),
+            *_hidden(64, layer_norm, is_image=True),
             nn.Flatten(),  # [N, 3136]
-            nn.Linear(64 * 7 * 7, 512),
-            nn.ReLU(),
-            nn.Linear(512, num_actions),
+            *_head([64 * 7 * 7, 512, num_actions], dueling, layer_norm),
         )
 
     def forward(self, observations: Tensor) -> Tensor:
@@ -61,6 +63,8 @@ class MLP(nn.Module):
 
     Args:
         sizes: Width of the observation, of each hidden layer, and the number of actions.
+        dueling: The last hidden layer and the output become two streams, see Dueling.
+        layer_norm: Normalise before each rectifier.
 
     >>> network = MLP([4, 120, 84, 2])
     >>> sum(weight.numel() for weight in network.parameters())  # 4·120+120 + 120·84+84 + 84·2+2
@@ -69,7 +73,9 @@ class MLP(nn.Module):
     torch.Size([3, 2])
     """
 
-    def __init__(self, sizes: Sequence[int]) -> None:
+    def __init__(
+        self, sizes: Sequence[int], *, dueling: bool = False, layer_norm: bool = False
+    ) -> None:
         super().__init__()
         if len(sizes) < 2:
             raise InvalidValueError(
@@ -79,9 +85,9 @@ class MLP(nn.Module):
         for width in sizes:
             _check_width("every size", width)
         layers: list[nn.Module] = []
-        for width, next_width in pairwise(sizes):
-            layers += [nn.Linear(width, next_width), nn.ReLU()]
-        self.layers = nn.Sequential(*layers[:-1])
+        for width, next_width in pairwise(sizes[:-2]):
+            layers += [nn.Linear(width, next_width), *_hidden(next_width, layer_norm)]
+        self.layers = nn.Sequential(*layers, *_head(sizes[-3:], dueling, layer_norm))
 
     def forward(self, observations: Tensor) -> Tensor:
         """Q(s, ·) of each observation.
@@ -95,6 +101,44 @@ class MLP(nn.Module):
         dtype = next(self.parameters()).dtype
         q_values: Tensor = self.layers(observations.to(dtype))
         return q_values
+
+
+class Dueling(nn.Module):
+    """Two streams from the same features: Q(s, a) = V(s) + A(s, a) − mean_a' A(s, a').
+
+    Source: Wang et al. (2016), arXiv:1511.06581, equation 9. Departure: gradients are neither
+    rescaled by 1/√2 where the streams meet nor clipped.
+
+    Args:
+        value: Gives V, [N, 1].
+        advantage: Gives A, [N, A].
+
+    >>> streams = Dueling(nn.Linear(1, 1), nn.Linear(1, 3))
+    >>> with torch.no_grad():
+    ...     for weight in streams.parameters(): _ = weight.zero_()
+    ...     _ = streams.value.bias.fill_(10.0)
+    ...     _ = streams.advantage.bias.copy_(torch.tensor([1.0, 2.0, 6.0]))
+    >>> streams(torch.zeros(1, 1)).tolist()  # 10 + A − 3
+    [[8.0, 9.0, 13.0]]
+    """
+
+    def __init__(self, value: nn.Module, advantage: nn.Module) -> None:
+        super().__init__()
+        self.value = value
+        self.advantage = advantage
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Q of the features.
+
+        Args:
+            features: [N, F].
+
+        Returns:
+            [N, A].
+        """
+        V: Tensor = self.value(features)
+        A: Tensor = self.advantage(features)
+        return V + A - A.mean(dim=1, keepdim=True)
 
 
 def channels_last(network: nn.Module) -> nn.Module:
@@ -119,3 +163,25 @@ def channels_last(network: nn.Module) -> nn.Module:
 def _check_width(name: str, width: int) -> None:
     if not isinstance(width, int) or width < 1:
         raise InvalidValueError(f"{name} must be an integer of at least 1", got=width)
+
+
+def _hidden(width: int, layer_norm: bool, *, is_image: bool = False) -> list[nn.Module]:
+    """What follows a hidden layer; for images channels and places are normalised together."""
+    if not layer_norm:
+        return [nn.ReLU()]
+    return [nn.GroupNorm(1, width) if is_image else nn.LayerNorm(width), nn.ReLU()]
+
+
+def _head(sizes: Sequence[int], dueling: bool, layer_norm: bool) -> list[nn.Module]:
+    """At most one hidden layer and the output; as two streams where ``dueling``."""
+    if not dueling:
+        return _stream(sizes, layer_norm)
+    value = nn.Sequential(*_stream([*sizes[:-1], 1], layer_norm))
+    return [Dueling(value, nn.Sequential(*_stream(sizes, layer_norm)))]
+
+
+def _stream(sizes: Sequence[int], layer_norm: bool) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for width, next_width in pairwise(sizes[:-1]):
+        layers += [nn.Linear(width, next_width), *_hidden(next_width, layer_norm)]
+    return [*layers, nn.Linear(sizes[-2], sizes[-1])]
