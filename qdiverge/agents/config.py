@@ -33,14 +33,14 @@ class DQNConfig:
     qdiverge.errors.InvalidValueError: discount must lie in [0, 1]; got 1.5. Usual: 0.99.
     """
 
-    environment: str = "ALE/Pong-v5"
+    environment: str = "ALE/Pong-v5"  # or a Gymnasium task such as CartPole-v1
     seed: int = 1
     total_steps: int = 1_500_000  # agent steps
     num_envs: int = 8  # environments stepped together
     repeat_action_probability: float = 0.25  # Atari: sticky actions (Machado et al. 2018)
     max_episode_frames: int = 108_000  # Atari: emulator frames, then the episode is truncated
     noop_max: int = 30  # Atari: an opening has fewer no-ops than this
-    clip_rewards: bool = True  # to [-1, 1], for the learner only
+    clip_rewards: bool = True  # to [-1, 1], for the learner only; also outside Atari
     terminal_on_life_loss: bool = False  # Atari: a lost life bootstraps nothing; the game goes on
 
     discount: float = 0.99
@@ -48,6 +48,11 @@ class DQNConfig:
     batch_size: int = 32  # transitions
     learning_starts: int = 10_000  # agent steps of uniformly random play before the first update
     train_period: int = 4  # agent steps for each update
+
+    n_step: int = 1  # steps of reward before the bootstrap; fewer where the episode ends
+    prioritized: bool = False  # by TD error (Schaul et al. 2016)
+    priority_exponent: float = 0.6  # 0: uniform; .6 and .4: Schaul et al. (2016), Table 3
+    priority_beta: float = 0.4  # of the importance weights at first; 1 at the end of the run
 
     bootstrap: Bootstrap | None = None  # None: what the next two say; see targets.py
     double: bool = False  # double Q-learning (van Hasselt et al. 2016): bootstrap "double_q"
@@ -58,6 +63,7 @@ class DQNConfig:
 
     dueling: bool = False  # value and advantage streams (Wang et al. 2016)
     layer_norm: bool = False  # normalise before every hidden rectifier
+    hidden_sizes: tuple[int, ...] = (120, 84)  # of the MLP, where observations are vectors
 
     optimizer: Optimizer = "adam"  # nature_rmsprop: Mnih et al. (2015); rmsprop: PyTorch's
     learning_rate: float = 1e-4
@@ -84,13 +90,15 @@ class DQNConfig:
             ("batch_size", 1),
             ("learning_starts", 0),
             ("train_period", 1),
+            ("n_step", 1),
             ("target_period", 1),
             ("exploration_steps", 0),
         ):
             check_integer(name, getattr(self, name), least)
         if self.torch_threads is not None:
             check_integer("torch_threads", self.torch_threads, 1)
-        for name in ("repeat_action_probability", "epsilon_start", "epsilon_end"):
+        shares = ("repeat_action_probability", "epsilon_start", "epsilon_end")
+        for name in (*shares, "priority_exponent", "priority_beta"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InvalidValueError(f"{name} must lie in [0, 1]", got=getattr(self, name))
         check_choices("loss", self.loss, LOSSES)
@@ -99,6 +107,8 @@ class DQNConfig:
             check_choices("bootstrap", self.bootstrap, get_args(Bootstrap))
         if self.polyak is not None and not 0.0 < self.polyak <= 1.0:
             raise InvalidValueError("polyak must lie in (0, 1]", got=self.polyak)
+        for width in self.hidden_sizes:
+            check_integer("every one of hidden_sizes", width, 1)
         check_together(self)
 
     @property

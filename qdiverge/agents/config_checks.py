@@ -57,3 +57,11 @@ def check_together(config: "DQNConfig") -> None:
             got=f"polyak {config.polyak}",
             remedy="Leave polyak out, or take another bootstrap.",
         )
+    slots = config.buffer_size // config.num_envs
+    if config.n_step > slots // 2:
+        raise InvalidValueError(
+            f"n_step must be at most half of the {slots} transitions that the replay holds of each "
+            "environment",
+            got=config.n_step,
+            remedy="Take a smaller n_step or a larger buffer_size.",
+        )

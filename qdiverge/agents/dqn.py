@@ -5,7 +5,7 @@ No gradient goes through the target y, also where it bootstraps from the network
 
 import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.optimizers import make_optimizer
+from qdiverge.agents.sampling import LearnerBatch
 from qdiverge.agents.targets import bootstrap_values, td_errors, td_loss, td_targets
 from qdiverge.diagnostics.transitions import Transitions
 
@@ -29,6 +30,7 @@ class Update:
         q_mean: mean of Q(s_i, a_i).
         q_max: max over the batch and all actions of Q(s_i, a).
         is_finite: False where the loss is NaN or infinite; then no step was taken.
+        td_errors: δ, [N].
     """
 
     loss: float
@@ -37,6 +39,7 @@ class Update:
     q_mean: float
     q_max: float
     is_finite: bool
+    td_errors: Tensor = field(repr=False, compare=False)
 
 
 class DQN:
@@ -92,7 +95,8 @@ class DQN:
         targets = self.targets(batch)  # [N]
         q_values = self.q_network(batch.observations)  # [N, A]
         errors = td_errors(q_values, batch.actions, targets)  # [N]
-        loss = td_loss(errors, self.config.loss)
+        weights = batch.weights if isinstance(batch, LearnerBatch) else None
+        loss = td_loss(errors, self.config.loss, weights)
         loss_value = loss.item()
         is_finite = math.isfinite(loss_value)
         if is_finite:
@@ -108,6 +112,7 @@ class DQN:
             q_mean=(targets - errors.detach()).mean().item(),
             q_max=q_values.detach().max().item(),
             is_finite=is_finite,
+            td_errors=errors.detach(),
         )
 
     @torch.no_grad()
@@ -126,9 +131,8 @@ class DQN:
             self.q_network if self.target_network is None else self.target_network,
             batch.next_observations,
         )
-        return td_targets(
-            batch.rewards, batch.terminated, next_q_values, self.config.discount, next_actions
-        )
+        discount = batch.discounts if isinstance(batch, LearnerBatch) else self.config.discount
+        return td_targets(batch.rewards, batch.terminated, next_q_values, discount, next_actions)
 
     def sync_target(self) -> None:
         """Copy the network into its target network; nothing to do without one."""
