@@ -207,6 +207,37 @@ def test_the_papers_rmsprop_against_its_formula_and_its_preconditioner():
 @pytest.mark.parametrize(
     "options",
     [
+        *({"bootstrap": rule} for rule in RULES),
+        {"dueling": True, "double": True},
+        {"polyak": 0.1},
+        {"optimizer": "nature_rmsprop", "learning_rate": 0.005},
+    ],
+)
+def test_every_part_reaches_the_optimal_values_of_a_three_state_chain(options):
+    """s0 → s1 → end by action 1, reward 1 at the end; action 0 stays; γ = 1/2."""
+    s = torch.eye(2).repeat_interleave(2, dim=0)
+    batch = Transitions(
+        observations=s,
+        actions=torch.tensor([0, 1, 0, 1]),
+        rewards=torch.tensor([0.0, 0.0, 0.0, 1.0]),
+        next_observations=torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 0.0]]),
+        terminated=torch.tensor([False, False, False, True]),
+    )
+    torch.manual_seed(0)
+    config = DQNConfig(**{"discount": 0.5, "learning_rate": 0.02, **options})
+    agent = DQN(MLP([2, 2], dueling=config.dueling), config)
+    for t in range(1_000):
+        agent.update(batch)
+        if t % 10 == 0 and config.polyak is None:
+            agent.sync_target()
+    optimal = torch.tensor([[0.25, 0.5], [0.5, 1.0]])
+    with torch.no_grad():
+        torch.testing.assert_close(agent.q_network(torch.eye(2)), optimal, atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
         {"bootstrap": "inverse_double_q", "optimizer": "nature_rmsprop", "loss": "mse"},
         {"double": True, "dueling": True, "layer_norm": True, "polyak": 0.01},
     ],
