@@ -63,6 +63,7 @@ class DQNConfig:
 
     dueling: bool = False  # value and advantage streams (Wang et al. 2016)
     layer_norm: bool = False  # normalise before every hidden rectifier
+    noisy: bool = False  # explore by noisy weights (Fortunato et al. 2018): no ε while learning
     hidden_sizes: tuple[int, ...] = (120, 84)  # of the MLP, where observations are vectors
 
     optimizer: Optimizer = "adam"  # nature_rmsprop: Mnih et al. (2015); rmsprop: PyTorch's

@@ -57,6 +57,12 @@ def check_together(config: "DQNConfig") -> None:
             got=f"polyak {config.polyak}",
             remedy="Leave polyak out, or take another bootstrap.",
         )
+    if config.layer_norm and not config.hidden_sizes:
+        raise InvalidValueError(
+            "layer_norm needs a hidden layer to normalise",
+            got="hidden_sizes ()",
+            remedy="Name the width of one hidden layer or more.",
+        )
     slots = config.buffer_size // config.num_envs
     if config.n_step > slots // 2:
         raise InvalidValueError(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.noisy import resample_noise
 from qdiverge.agents.optimizers import make_optimizer
 from qdiverge.agents.sampling import LearnerBatch
 from qdiverge.agents.targets import bootstrap_values, td_errors, td_loss, td_targets
@@ -68,6 +69,7 @@ class DQN:
         if config.has_target_network:
             self.target_network = copy.deepcopy(q_network).requires_grad_(False)
         self.optimizer = make_optimizer(q_network, config)
+        self._noise = torch.Generator().manual_seed(config.seed)
 
     @torch.no_grad()
     def act(self, observations: NDArray[np.generic]) -> NDArray[np.int64]:
@@ -79,6 +81,7 @@ class DQN:
         Returns:
             integers [E].
         """
+        self._resample_noise()
         q_values: Tensor = self.q_network(torch.from_numpy(observations))
         actions: NDArray[np.int64] = q_values.argmax(dim=1).numpy()
         return actions
@@ -92,6 +95,7 @@ class DQN:
         Returns:
             The loss and what else the step saw.
         """
+        self._resample_noise()
         targets = self.targets(batch)  # [N]
         q_values = self.q_network(batch.observations)  # [N, A]
         errors = td_errors(q_values, batch.actions, targets)  # [N]
@@ -138,6 +142,13 @@ class DQN:
         """Copy the network into its target network; nothing to do without one."""
         if self.target_network is not None:
             self.target_network.load_state_dict(self.q_network.state_dict())
+
+    def _resample_noise(self) -> None:
+        """New noise for both networks, each its own, where they are noisy."""
+        if self.config.noisy:
+            resample_noise(self.q_network, self._noise)
+            if self.target_network is not None:
+                resample_noise(self.target_network, self._noise)
 
     @torch.no_grad()
     def _follow(self) -> None:

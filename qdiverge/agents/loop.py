@@ -85,10 +85,12 @@ class Trainer:
 
     @property
     def epsilon(self) -> float:
-        """ε now; 1 while ``learning_starts`` has not been reached."""
+        """ε now; 1 until ``learning_starts`` is reached, and 0 from there on with noisy weights."""
         config = self.config
         if self.agent_step < config.learning_starts:
             return 1.0
+        if config.noisy:
+            return 0.0
         return linear_schedule(
             self.agent_step, config.epsilon_start, config.epsilon_end, config.exploration_steps
         )

@@ -6,6 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from qdiverge.agents.noisy import NoisyLinear
 from qdiverge.errors import InvalidValueError
 
 
@@ -20,6 +21,7 @@ class NatureNetwork(nn.Module):
         num_actions: A.
         dueling: 512 → A becomes two streams 3136 → 512 → 1 and 3136 → 512 → A, see Dueling.
         layer_norm: Normalise all units of a layer together before each rectifier.
+        noisy: The layers after the convolutions are noisy, see NoisyLinear.
 
     >>> network = NatureNetwork(num_actions=6)
     >>> sum(weight.numel() for weight in network.parameters())
@@ -29,7 +31,12 @@ class NatureNetwork(nn.Module):
     """
 
     def __init__(
-        self, num_actions: int, *, dueling: bool = False, layer_norm: bool = False
+        self,
+        num_actions: int,
+        *,
+        dueling: bool = False,
+        layer_norm: bool = False,
+        noisy: bool = False,
     ) -> None:
         super().__init__()
         _check_width("num_actions", num_actions)
@@ -41,7 +48,7 @@ class NatureNetwork(nn.Module):
             nn.Conv2d(64, 64, kernel_size=3, stride=1),  # [N, 64, 7, 7]
             *_hidden(64, layer_norm, is_image=True),
             nn.Flatten(),  # [N, 3136]
-            *_head([64 * 7 * 7, 512, num_actions], dueling, layer_norm),
+            *_head([64 * 7 * 7, 512, num_actions], dueling, layer_norm, noisy),
         )
 
     def forward(self, observations: Tensor) -> Tensor:
@@ -65,6 +72,7 @@ class MLP(nn.Module):
         sizes: Width of the observation, of each hidden layer, and the number of actions.
         dueling: The last hidden layer and the output become two streams, see Dueling.
         layer_norm: Normalise before each rectifier.
+        noisy: The last hidden layer and the output are noisy, see NoisyLinear.
 
     >>> network = MLP([4, 120, 84, 2])
     >>> sum(weight.numel() for weight in network.parameters())  # 4·120+120 + 120·84+84 + 84·2+2
@@ -74,7 +82,12 @@ class MLP(nn.Module):
     """
 
     def __init__(
-        self, sizes: Sequence[int], *, dueling: bool = False, layer_norm: bool = False
+        self,
+        sizes: Sequence[int],
+        *,
+        dueling: bool = False,
+        layer_norm: bool = False,
+        noisy: bool = False,
     ) -> None:
         super().__init__()
         if len(sizes) < 2:
@@ -87,7 +100,7 @@ class MLP(nn.Module):
         layers: list[nn.Module] = []
         for width, next_width in pairwise(sizes[:-2]):
             layers += [nn.Linear(width, next_width), *_hidden(next_width, layer_norm)]
-        self.layers = nn.Sequential(*layers, *_head(sizes[-3:], dueling, layer_norm))
+        self.layers = nn.Sequential(*layers, *_head(sizes[-3:], dueling, layer_norm, noisy))
 
     def forward(self, observations: Tensor) -> Tensor:
         """Q(s, ·) of each observation.
@@ -172,16 +185,17 @@ def _hidden(width: int, layer_norm: bool, *, is_image: bool = False) -> list[nn.
     return [nn.GroupNorm(1, width) if is_image else nn.LayerNorm(width), nn.ReLU()]
 
 
-def _head(sizes: Sequence[int], dueling: bool, layer_norm: bool) -> list[nn.Module]:
+def _head(sizes: Sequence[int], dueling: bool, layer_norm: bool, noisy: bool) -> list[nn.Module]:
     """At most one hidden layer and the output; as two streams where ``dueling``."""
     if not dueling:
-        return _stream(sizes, layer_norm)
-    value = nn.Sequential(*_stream([*sizes[:-1], 1], layer_norm))
-    return [Dueling(value, nn.Sequential(*_stream(sizes, layer_norm)))]
+        return _stream(sizes, layer_norm, noisy)
+    value = nn.Sequential(*_stream([*sizes[:-1], 1], layer_norm, noisy))
+    return [Dueling(value, nn.Sequential(*_stream(sizes, layer_norm, noisy)))]
 
 
-def _stream(sizes: Sequence[int], layer_norm: bool) -> list[nn.Module]:
+def _stream(sizes: Sequence[int], layer_norm: bool, noisy: bool) -> list[nn.Module]:
+    linear = NoisyLinear if noisy else nn.Linear
     layers: list[nn.Module] = []
     for width, next_width in pairwise(sizes[:-1]):
-        layers += [nn.Linear(width, next_width), *_hidden(next_width, layer_norm)]
-    return [*layers, nn.Linear(sizes[-2], sizes[-1])]
+        layers += [linear(width, next_width), *_hidden(next_width, layer_norm)]
+    return [*layers, linear(sizes[-2], sizes[-1])]

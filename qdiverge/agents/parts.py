@@ -48,7 +48,11 @@ def make_network(
     config: DQNConfig, environments: Environments, seed: np.random.SeedSequence
 ) -> nn.Module:
     """The Nature network for Atari, an MLP for a task; the global generator is left alone."""
-    options = {"dueling": config.dueling, "layer_norm": config.layer_norm}
+    options = {
+        "dueling": config.dueling,
+        "layer_norm": config.layer_norm,
+        "noisy": config.noisy,
+    }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(seed.generate_state(1)[0]))
         if isinstance(environments, AtariEnvironments):

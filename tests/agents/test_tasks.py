@@ -1,11 +1,14 @@
 """Gymnasium tasks through the same trainer."""
 
+import dataclasses
+
 import gymnasium
 import numpy as np
 import pytest
 
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
+from qdiverge.agents.presets.cartpole import CARTPOLE as CARTPOLE_PRESET
 from qdiverge.agents.records import EpisodeEnd, RunEnd
 from qdiverge.agents.tasks import TaskEnvironments, find_task
 from qdiverge.errors import InvalidValueError
@@ -97,3 +100,19 @@ def test_atari_names_are_no_tasks():
     assert find_task("ALE/Pong-v5") is None
     assert find_task("Pong") is None
     assert find_task("PongNoFrameskip-v4") is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_cartpole_is_learnt(seed):
+    """20 greedy episodes of at least 475 in the mean, which is where Gymnasium calls it solved."""
+    trainer = Trainer(dataclasses.replace(CARTPOLE_PRESET, seed=seed))
+    assert list(trainer.run())[-1].reason == "total_steps"
+    tasks = TaskEnvironments("CartPole-v1", num_envs=1, seed=123)
+    observations, scores = tasks.reset(), []
+    while len(scores) < 20:
+        step = tasks.step(trainer.agent.act(observations))
+        observations = step.observations
+        scores += [episode.score for episode in step.episodes]
+    tasks.close()
+    assert np.mean(scores) >= 475

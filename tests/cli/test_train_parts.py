@@ -16,6 +16,7 @@ FLAGS = {
     ("--bootstrap", "inverse_double_q"): {"bootstrap": "inverse_double_q"},
     ("--dueling",): {"dueling": True},
     ("--layer-norm",): {"layer_norm": True},
+    ("--noisy",): {"noisy": True},
     ("--polyak", "0.01"): {"polyak": 0.01},
     ("--n-step", "3"): {"n_step": 3},
     ("--prioritized",): {"prioritized": True},
