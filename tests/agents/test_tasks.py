@@ -43,6 +43,7 @@ def test_steps_are_those_of_gymnasium_itself():
             observation, reward, terminated, truncated, _ = task.step(actions[e])
             assert np.array_equal(step.next_observations[e], observation)
             assert (step.rewards[e], step.terminated[e]) == (reward, terminated)
+            assert step.truncated[e] == (truncated and not terminated)
             scores[e] += reward
             if terminated or truncated:
                 (episode,) = [one for one in step.episodes if one.environment == e]
