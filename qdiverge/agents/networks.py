@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from qdiverge.agents.noisy import NoisyLinear
+from qdiverge.agents.heads import head, hidden
 from qdiverge.errors import InvalidValueError
 
 
@@ -42,13 +42,13 @@ class NatureNetwork(nn.Module):
         _check_width("num_actions", num_actions)
         self.layers = nn.Sequential(
             nn.Conv2d(4, 32, kernel_size=8, stride=4),  # [N, 32, 20, 20]
-            *_hidden(32, layer_norm, is_image=True),
+            *hidden(32, layer_norm, is_image=True),
             nn.Conv2d(32, 64, kernel_size=4, stride=2),  # [N, 64, 9, 9]
-            *_hidden(64, layer_norm, is_image=True),
+            *hidden(64, layer_norm, is_image=True),
             nn.Conv2d(64, 64, kernel_size=3, stride=1),  # [N, 64, 7, 7]
-            *_hidden(64, layer_norm, is_image=True),
+            *hidden(64, layer_norm, is_image=True),
             nn.Flatten(),  # [N, 3136]
-            *_head([64 * 7 * 7, 512, num_actions], dueling, layer_norm, noisy),
+            *head([64 * 7 * 7, 512, num_actions], dueling, layer_norm, noisy),
         )
 
     def forward(self, observations: Tensor) -> Tensor:
@@ -99,8 +99,8 @@ class MLP(nn.Module):
             _check_width("every size", width)
         layers: list[nn.Module] = []
         for width, next_width in pairwise(sizes[:-2]):
-            layers += [nn.Linear(width, next_width), *_hidden(next_width, layer_norm)]
-        self.layers = nn.Sequential(*layers, *_head(sizes[-3:], dueling, layer_norm, noisy))
+            layers += [nn.Linear(width, next_width), *hidden(next_width, layer_norm)]
+        self.layers = nn.Sequential(*layers, *head(sizes[-3:], dueling, layer_norm, noisy))
 
     def forward(self, observations: Tensor) -> Tensor:
         """Q(s, ·) of each observation.
@@ -114,44 +114,6 @@ class MLP(nn.Module):
         dtype = next(self.parameters()).dtype
         q_values: Tensor = self.layers(observations.to(dtype))
         return q_values
-
-
-class Dueling(nn.Module):
-    """Two streams from the same features: Q(s, a) = V(s) + A(s, a) − mean_a' A(s, a').
-
-    Source: Wang et al. (2016), arXiv:1511.06581, equation 9. Departure: gradients are neither
-    rescaled by 1/√2 where the streams meet nor clipped.
-
-    Args:
-        value: Gives V, [N, 1].
-        advantage: Gives A, [N, A].
-
-    >>> streams = Dueling(nn.Linear(1, 1), nn.Linear(1, 3))
-    >>> with torch.no_grad():
-    ...     for weight in streams.parameters(): _ = weight.zero_()
-    ...     _ = streams.value.bias.fill_(10.0)
-    ...     _ = streams.advantage.bias.copy_(torch.tensor([1.0, 2.0, 6.0]))
-    >>> streams(torch.zeros(1, 1)).tolist()  # 10 + A − 3
-    [[8.0, 9.0, 13.0]]
-    """
-
-    def __init__(self, value: nn.Module, advantage: nn.Module) -> None:
-        super().__init__()
-        self.value = value
-        self.advantage = advantage
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Q of the features.
-
-        Args:
-            features: [N, F].
-
-        Returns:
-            [N, A].
-        """
-        V: Tensor = self.value(features)
-        A: Tensor = self.advantage(features)
-        return V + A - A.mean(dim=1, keepdim=True)
 
 
 def channels_last(network: nn.Module) -> nn.Module:
@@ -176,26 +138,3 @@ def channels_last(network: nn.Module) -> nn.Module:
 def _check_width(name: str, width: int) -> None:
     if not isinstance(width, int) or width < 1:
         raise InvalidValueError(f"{name} must be an integer of at least 1", got=width)
-
-
-def _hidden(width: int, layer_norm: bool, *, is_image: bool = False) -> list[nn.Module]:
-    """What follows a hidden layer; for images channels and places are normalised together."""
-    if not layer_norm:
-        return [nn.ReLU()]
-    return [nn.GroupNorm(1, width) if is_image else nn.LayerNorm(width), nn.ReLU()]
-
-
-def _head(sizes: Sequence[int], dueling: bool, layer_norm: bool, noisy: bool) -> list[nn.Module]:
-    """At most one hidden layer and the output; as two streams where ``dueling``."""
-    if not dueling:
-        return _stream(sizes, layer_norm, noisy)
-    value = nn.Sequential(*_stream([*sizes[:-1], 1], layer_norm, noisy))
-    return [Dueling(value, nn.Sequential(*_stream(sizes, layer_norm, noisy)))]
-
-
-def _stream(sizes: Sequence[int], layer_norm: bool, noisy: bool) -> list[nn.Module]:
-    linear = NoisyLinear if noisy else nn.Linear
-    layers: list[nn.Module] = []
-    for width, next_width in pairwise(sizes[:-1]):
-        layers += [linear(width, next_width), *_hidden(next_width, layer_norm)]
-    return [*layers, linear(sizes[-2], sizes[-1])]
