@@ -1,6 +1,7 @@
 """What the environments give back: a step of each of them, and the episodes that ended in it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +31,10 @@ class VectorStep:
     """One agent step of each of E environments.
 
     Args:
-        observations: uint8 [E, 4, 84, 84], what to act on next: the new episode's first where one
-            ended. Stacks are oldest frame first, zeros before the episode's first frame.
-        next_observations: uint8 [E, 4, 84, 84], s' of this transition: the old episode's last where
+        observations: uint8 [E, 4, 84, 84] or float32 [E, width], what to act on next: the new
+            episode's first where one ended. Stacks are oldest frame first, zeros before the
+            episode's first frame.
+        next_observations: like them, s' of this transition: the old episode's last where
             one ended, else the same as ``observations``.
         rewards: float32 [E], raw.
         terminated: bool [E], the game is over.
@@ -41,8 +43,8 @@ class VectorStep:
         episodes: The episodes that ended in this step.
     """
 
-    observations: NDArray[np.uint8]
-    next_observations: NDArray[np.uint8]
+    observations: NDArray[Any]
+    next_observations: NDArray[Any]
     rewards: NDArray[np.float32]
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]

@@ -10,28 +10,28 @@ turn had been taken one after another. Nothing here depends on which of the two 
 is a function of its configuration.
 """
 
-import dataclasses
 import time
 from collections.abc import Callable, Generator, Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qdiverge.agents.config import DQNConfig, check_integer
+from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.config_checks import check_integer
 from qdiverge.agents.dqn import DQN, Update
-from qdiverge.agents.environments import make_atari
 from qdiverge.agents.exploration import EpsilonGreedy, linear_schedule
-from qdiverge.agents.networks import NatureNetwork, channels_last
+from qdiverge.agents.parts import make_environments, make_network, make_replay
 from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd, UpdateRecord
-from qdiverge.agents.replay import FrameReplay, check_fits
+from qdiverge.agents.sampling import Sampler
 from qdiverge.checks import check_positive
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError
 
 
 class Trainer:
-    """A DQN run on an Atari game, made here and carried out by iterating over ``run``.
+    """A DQN run on an Atari game or a Gymnasium task, carried out by iterating over ``run``.
 
     Attributes:
         q_network: The network that learns.
@@ -66,23 +66,16 @@ class Trainer:
             check_positive("deadline_seconds", deadline_seconds)
         self.deadline_seconds = deadline_seconds
         self.log_period = check_integer("log_period", log_period, 1)
-        check_fits(config.buffer_size)
         games, weights, exploration, sampling = np.random.SeedSequence(config.seed).spawn(4)
-        self.environments = make_atari(
-            config.environment,
-            config.num_envs,
-            int(games.generate_state(1)[0]),
-            repeat_action_probability=config.repeat_action_probability,
-            max_episode_frames=config.max_episode_frames,
-            noop_max=config.noop_max,
-        )
-        num_actions = self.environments.num_actions
-        self.replay = FrameReplay(config.buffer_size, config.num_envs, sampling)
-        self.policy = EpsilonGreedy(num_actions, exploration)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(weights.generate_state(1)[0]))
-            network = NatureNetwork(num_actions)
-        self.agent = DQN(channels_last(network), config)
+        self.environments = make_environments(config, games)
+        try:
+            self.replay = make_replay(config, self.environments, sampling)
+            self.sampler = Sampler(self.replay, config, sampling)
+            self.policy = EpsilonGreedy(self.environments.num_actions, exploration)
+            self.agent = DQN(make_network(config, self.environments, weights), config)
+        except BaseException:
+            self.environments.close()
+            raise
         self.q_network = self.agent.q_network
         self.target_network = self.agent.target_network
         self.optimizer = self.agent.optimizer
@@ -92,10 +85,12 @@ class Trainer:
 
     @property
     def epsilon(self) -> float:
-        """ε now; 1 while ``learning_starts`` has not been reached."""
+        """ε now; 1 until ``learning_starts`` is reached, and 0 from there on with noisy weights."""
         config = self.config
         if self.agent_step < config.learning_starts:
             return 1.0
+        if config.noisy:
+            return 0.0
         return linear_schedule(
             self.agent_step, config.epsilon_start, config.epsilon_end, config.exploration_steps
         )
@@ -135,7 +130,7 @@ class Trainer:
         start = time.monotonic()
         self._logged_at, self._logged_step = start, 0
         observations = self.environments.reset()
-        self.replay.begin(observations[:, -1])
+        self.replay.begin(self.replay.part_to_keep(observations))
         steps_learnt = 0  # agent steps whose updates have been made
         reason = ""
         while True:
@@ -160,7 +155,7 @@ class Trainer:
                 return
             observations = yield from self._experience(actions)
 
-    def _actions(self, observations: NDArray[np.uint8]) -> NDArray[np.int64]:
+    def _actions(self, observations: NDArray[Any]) -> NDArray[np.int64]:
         actions = self.policy.explore(len(observations), self.epsilon)
         greedy = actions < 0
         if greedy.any():
@@ -172,20 +167,18 @@ class Trainer:
         config = self.config
         update = None
         if step > config.learning_starts and step % config.train_period == 0:
-            batch = self.replay.sample(config.batch_size)
-            if config.clip_rewards:
-                batch = dataclasses.replace(batch, rewards=batch.rewards.clamp(-1.0, 1.0))
+            batch = self.sampler.sample(step)
             if self.transform_batch is not None:
-                batch = self.transform_batch(batch)
+                batch = self.sampler.check(self.transform_batch(batch))
             self.num_updates += 1
             update = self.agent.update(batch)
-        if step % config.target_period == 0:
+            if update.is_finite:
+                self.sampler.learnt(batch, update.td_errors)
+        if step % config.target_period == 0 and config.polyak is None:
             self.agent.sync_target()
         return update
 
-    def _experience(
-        self, actions: NDArray[np.int64]
-    ) -> Generator[EpisodeEnd, None, NDArray[np.uint8]]:
+    def _experience(self, actions: NDArray[np.int64]) -> Generator[EpisodeEnd, None, NDArray[Any]]:
         """Wait for the emulators, store the step, report the episodes; the next observations."""
         step = self.environments.recv()
         no_bootstrap = step.terminated
@@ -195,9 +188,9 @@ class Trainer:
             actions=actions,
             rewards=step.rewards,
             terminated=no_bootstrap,
-            next_frames=step.next_observations[:, -1],
+            next_frames=self.replay.part_to_keep(step.next_observations),
             ended=step.ended,
-            first_frames=step.observations[:, -1],
+            first_frames=self.replay.part_to_keep(step.observations),
         )
         self.agent_step += len(actions)
         for episode in step.episodes:

@@ -6,6 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from qdiverge.agents.heads import head, hidden
 from qdiverge.errors import InvalidValueError
 
 
@@ -18,6 +19,9 @@ class NatureNetwork(nn.Module):
 
     Args:
         num_actions: A.
+        dueling: 512 → A becomes two streams 3136 → 512 → 1 and 3136 → 512 → A, see Dueling.
+        layer_norm: Normalise all units of a layer together before each rectifier.
+        noisy: The layers after the convolutions are noisy, see NoisyLinear.
 
     >>> network = NatureNetwork(num_actions=6)
     >>> sum(weight.numel() for weight in network.parameters())
@@ -26,20 +30,25 @@ class NatureNetwork(nn.Module):
     torch.Size([2, 6])
     """
 
-    def __init__(self, num_actions: int) -> None:
+    def __init__(
+        self,
+        num_actions: int,
+        *,
+        dueling: bool = False,
+        layer_norm: bool = False,
+        noisy: bool = False,
+    ) -> None:
         super().__init__()
         _check_width("num_actions", num_actions)
         self.layers = nn.Sequential(
             nn.Conv2d(4, 32, kernel_size=8, stride=4),  # [N, 32, 20, 20]
-            nn.ReLU(),
+            *hidden(32, layer_norm, is_image=True),
             nn.Conv2d(32, 64, kernel_size=4, stride=2),  # [N, 64, 9, 9]
-            nn.ReLU(),
+            *hidden(64, layer_norm, is_image=True),
             nn.Conv2d(64, 64, kernel_size=3, stride=1),  # [N, 64, 7, 7]
-            nn.ReLU(),
+            *hidden(64, layer_norm, is_image=True),
             nn.Flatten(),  # [N, 3136]
-            nn.Linear(64 * 7 * 7, 512),
-            nn.ReLU(),
-            nn.Linear(512, num_actions),
+            *head([64 * 7 * 7, 512, num_actions], dueling, layer_norm, noisy),
         )
 
     def forward(self, observations: Tensor) -> Tensor:
@@ -61,6 +70,9 @@ class MLP(nn.Module):
 
     Args:
         sizes: Width of the observation, of each hidden layer, and the number of actions.
+        dueling: The last hidden layer and the output become two streams, see Dueling.
+        layer_norm: Normalise before each rectifier.
+        noisy: The last hidden layer and the output are noisy, see NoisyLinear.
 
     >>> network = MLP([4, 120, 84, 2])
     >>> sum(weight.numel() for weight in network.parameters())  # 4·120+120 + 120·84+84 + 84·2+2
@@ -69,7 +81,14 @@ class MLP(nn.Module):
     torch.Size([3, 2])
     """
 
-    def __init__(self, sizes: Sequence[int]) -> None:
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        dueling: bool = False,
+        layer_norm: bool = False,
+        noisy: bool = False,
+    ) -> None:
         super().__init__()
         if len(sizes) < 2:
             raise InvalidValueError(
@@ -79,9 +98,9 @@ class MLP(nn.Module):
         for width in sizes:
             _check_width("every size", width)
         layers: list[nn.Module] = []
-        for width, next_width in pairwise(sizes):
-            layers += [nn.Linear(width, next_width), nn.ReLU()]
-        self.layers = nn.Sequential(*layers[:-1])
+        for width, next_width in pairwise(sizes[:-2]):
+            layers += [nn.Linear(width, next_width), *hidden(next_width, layer_norm)]
+        self.layers = nn.Sequential(*layers, *head(sizes[-3:], dueling, layer_norm, noisy))
 
     def forward(self, observations: Tensor) -> Tensor:
         """Q(s, ·) of each observation.

@@ -11,6 +11,8 @@ CLEANRL_FLAGS = {
     "--train-frequency": "--train-period",
     "--start-e": "--epsilon-start",
     "--end-e": "--epsilon-end",
+    "--prioritized-replay-alpha": "--priority-exponent",
+    "--prioritized-replay-beta": "--priority-beta",
 }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from qdiverge.agents import loop as loop_module
+from qdiverge.agents import parts as parts_module
 from qdiverge.agents import replay as replay_module
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.exploration import EpsilonGreedy, linear_schedule
@@ -220,7 +220,7 @@ def test_every_optimizer_runs_without_a_target_network(optimizer):
 
 
 def test_refusals_come_before_anything_is_allocated(monkeypatch):
-    monkeypatch.setattr(loop_module, "make_atari", lambda *_, **__: pytest.fail("made"))
+    monkeypatch.setattr(parts_module, "make_atari", lambda *_, **__: pytest.fail("made"))
     monkeypatch.setattr(replay_module, "available_memory", lambda: 10**9)
     with pytest.raises(InvalidValueError, match="buffer_size to 120,000"):
         Trainer(short(buffer_size=1_000_000))

@@ -1,0 +1,70 @@
+"""The end of a Q-network: one stream or two, with or without layer norm and noise."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from qdiverge.agents.noisy import NoisyLinear
+
+
+class Dueling(nn.Module):
+    """Two streams from the same features: Q(s, a) = V(s) + A(s, a) − mean_a' A(s, a').
+
+    Source: Wang et al. (2016), arXiv:1511.06581, equation 9. Departure: gradients are neither
+    rescaled by 1/√2 where the streams meet nor clipped.
+
+    Args:
+        value: Gives V, [N, 1].
+        advantage: Gives A, [N, A].
+
+    >>> import torch
+    >>> streams = Dueling(nn.Linear(1, 1), nn.Linear(1, 3))
+    >>> with torch.no_grad():
+    ...     for weight in streams.parameters(): _ = weight.zero_()
+    ...     _ = streams.value.bias.fill_(10.0)
+    ...     _ = streams.advantage.bias.copy_(torch.tensor([1.0, 2.0, 6.0]))
+    >>> streams(torch.zeros(1, 1)).tolist()  # 10 + A − 3
+    [[8.0, 9.0, 13.0]]
+    """
+
+    def __init__(self, value: nn.Module, advantage: nn.Module) -> None:
+        super().__init__()
+        self.value = value
+        self.advantage = advantage
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Q of the features.
+
+        Args:
+            features: [N, F].
+
+        Returns:
+            [N, A].
+        """
+        V: Tensor = self.value(features)
+        A: Tensor = self.advantage(features)
+        return V + A - A.mean(dim=1, keepdim=True)
+
+
+def hidden(width: int, layer_norm: bool, *, is_image: bool = False) -> list[nn.Module]:
+    """What follows a hidden layer; for images channels and places are normalised together."""
+    if not layer_norm:
+        return [nn.ReLU()]
+    return [nn.GroupNorm(1, width) if is_image else nn.LayerNorm(width), nn.ReLU()]
+
+
+def head(sizes: Sequence[int], dueling: bool, layer_norm: bool, noisy: bool) -> list[nn.Module]:
+    """At most one hidden layer and the output; as two streams where ``dueling``."""
+    if not dueling:
+        return _stream(sizes, layer_norm, noisy)
+    value = nn.Sequential(*_stream([*sizes[:-1], 1], layer_norm, noisy))
+    return [Dueling(value, nn.Sequential(*_stream(sizes, layer_norm, noisy)))]
+
+
+def _stream(sizes: Sequence[int], layer_norm: bool, noisy: bool) -> list[nn.Module]:
+    linear = NoisyLinear if noisy else nn.Linear
+    layers: list[nn.Module] = []
+    for width, next_width in pairwise(sizes[:-1]):
+        layers += [linear(width, next_width), *hidden(next_width, layer_norm)]
+    return [*layers, linear(sizes[-2], sizes[-1])]

@@ -1,0 +1,22 @@
+"""Published settings under a name, each number with its source.
+
+Common to all, and ours: eight environments are stepped in turn where the sources step one, frames
+are those of ale-py's vector environment, and weights start as PyTorch starts them.
+"""
+
+from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.presets.cartpole import CARTPOLE
+from qdiverge.agents.presets.cleanrl import CLEANRL
+from qdiverge.agents.presets.dopamine import DOPAMINE
+from qdiverge.agents.presets.fast import FAST
+from qdiverge.agents.presets.machado import MACHADO
+from qdiverge.agents.presets.nature import NATURE
+
+PRESETS: dict[str, DQNConfig] = {
+    "nature": NATURE,
+    "machado": MACHADO,
+    "dopamine": DOPAMINE,
+    "cleanrl": CLEANRL,
+    "fast": FAST,
+    "cartpole": CARTPOLE,
+}

@@ -1,0 +1,131 @@
+"""How a batch for the learner is drawn and put together: uniform or prioritised, one step or n."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.exploration import linear_schedule
+from qdiverge.agents.n_step import n_step_returns
+from qdiverge.agents.priorities import Priorities
+from qdiverge.agents.ring import NO_ACTION, ReplayRing
+from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.errors import InvalidValueError
+
+
+@dataclass(frozen=True)
+class LearnerBatch(Transitions):
+    """N transitions of up to n steps: rewards are R, next_observations s_{t+k}.
+
+    Attributes:
+        discounts: γ^k, [N].
+        weights: w of importance sampling, [N].
+        index: The slots they were drawn from, integers [N].
+    """
+
+    discounts: Tensor
+    weights: Tensor
+    index: Tensor
+
+
+class Sampler:
+    """Draws from a replay as the configuration says, and keeps its priorities.
+
+    Args:
+        replay: Where the transitions are.
+        config: The numbers.
+        seed: Of the prioritised sampling; the uniform one is the replay's own.
+    """
+
+    def __init__(
+        self, replay: ReplayRing, config: DQNConfig, seed: int | np.random.SeedSequence
+    ) -> None:
+        self.replay = replay
+        self.config = config
+        if config.prioritized:
+            replay.priorities = Priorities(
+                replay.num_envs * replay.slots, exponent=config.priority_exponent, seed=seed
+            )
+
+    def sample(self, step: int) -> Transitions:
+        """A batch, rewards clipped where the configuration clips.
+
+        Args:
+            step: Agent steps taken; β rises to 1 at the end of the run.
+
+        Returns:
+            Plain transitions for uniform sampling of single steps, else a LearnerBatch.
+        """
+        config, priorities = self.config, self.replay.priorities
+        if priorities is None:
+            index = self.replay.draw(config.batch_size)
+            weights = np.ones(config.batch_size, dtype=np.float32)
+        else:
+            beta = linear_schedule(step, config.priority_beta, 1.0, config.total_steps)
+            index, weights = priorities.draw(config.batch_size, beta=beta)
+        batch = self.replay.gather(index) if config.n_step == 1 else None
+        if batch is not None and config.clip_rewards:
+            batch = dataclasses.replace(batch, rewards=batch.rewards.clamp(-1.0, 1.0))
+        if batch is not None and priorities is None:
+            return batch
+        if batch is not None:
+            discounts = torch.full((config.batch_size,), config.discount)
+        else:
+            batch, discounts = self._several_steps(index)
+        return LearnerBatch(
+            **vars(batch),
+            discounts=discounts,
+            weights=torch.from_numpy(weights),
+            index=torch.from_numpy(index),
+        )
+
+    def learnt(self, batch: Transitions, td_errors: Tensor) -> None:
+        """Take note of the errors that the transitions had in their update.
+
+        Args:
+            batch: What was learnt from.
+            td_errors: δ, [N].
+        """
+        if self.replay.priorities is not None:
+            assert isinstance(batch, LearnerBatch)
+            self.replay.priorities.update(batch.index.numpy(), td_errors.numpy())
+
+    def check(self, batch: Transitions) -> Transitions:
+        """Return ``batch`` if it still says what the update needs to know.
+
+        Raises:
+            InvalidValueError: somebody put plain transitions in its place.
+        """
+        needs = self.config.prioritized or self.config.n_step > 1
+        if needs and not isinstance(batch, LearnerBatch):
+            raise InvalidValueError(
+                "transform_batch must keep the discounts and weights of n-step or prioritised "
+                "replay",
+                got=type(batch).__name__,
+                remedy="Change its fields with dataclasses.replace(batch, ...).",
+            )
+        return batch
+
+    def _several_steps(self, index: np.ndarray) -> tuple[Transitions, Tensor]:
+        """Transitions from the slots to the states up to n steps later, and their γ^k."""
+        replay, config = self.replay, self.config
+        window = replay.following(index[:, None], np.arange(config.n_step))  # [N, n]
+        actions = replay.actions.reshape(-1)[window]
+        rewards = replay.rewards.reshape(-1)[window]
+        found = n_step_returns(
+            rewards.clip(-1.0, 1.0) if config.clip_rewards else rewards,
+            actions != NO_ACTION,
+            replay.terminated.reshape(-1)[window],
+            config.discount,
+        )
+        batch = Transitions(
+            observations=replay.states(index),
+            actions=torch.from_numpy(actions[:, 0].astype(np.int64)),
+            rewards=torch.from_numpy(found.returns),
+            next_observations=replay.states(replay.following(index, found.steps)),
+            terminated=torch.from_numpy(found.terminated),
+        )
+        return batch, torch.from_numpy(found.discounts)

@@ -1,0 +1,104 @@
+"""Every part of the learner from the command line, and the presets."""
+
+from typing import get_args
+
+import pytest
+
+from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.presets import PRESETS
+from qdiverge.cli import main
+from qdiverge.cli.flags import translate_flags
+from qdiverge.cli.train import PresetName, parse
+from qdiverge.runs import load_run
+
+FLAGS = {
+    ("--double",): {"double": True},
+    ("--bootstrap", "inverse_double_q"): {"bootstrap": "inverse_double_q"},
+    ("--dueling",): {"dueling": True},
+    ("--layer-norm",): {"layer_norm": True},
+    ("--noisy",): {"noisy": True},
+    ("--polyak", "0.01"): {"polyak": 0.01},
+    ("--n-step", "3"): {"n_step": 3},
+    ("--prioritized",): {"prioritized": True},
+    ("--prioritized-replay-alpha", "0.5"): {"priority_exponent": 0.5},
+    ("--optimizer", "nature_rmsprop"): {"optimizer": "nature_rmsprop"},
+    ("--hidden-sizes", "64", "32"): {"hidden_sizes": (64, 32)},
+}
+
+
+@pytest.mark.parametrize(("flags", "options"), FLAGS.items())
+def test_every_part_has_its_flag(flags, options):
+    config = parse(translate_flags(["--out", "x", *flags])).config
+    assert config == DQNConfig(**options)
+
+
+def test_flags_override_a_preset_wherever_they_stand():
+    for arguments in (
+        ["--preset", "nature", "--epsilon-end", "0.05", "--out", "x"],
+        ["--epsilon-end", "0.05", "--out", "x", "--preset=nature"],
+    ):
+        config = parse(arguments).config
+        assert config.epsilon_end == 0.05
+        assert config.buffer_size == 1_000_000
+        assert config.optimizer == "nature_rmsprop"
+
+
+def test_the_presets_are_those_that_the_command_names():
+    assert set(get_args(PresetName)) == set(PRESETS)
+    assert PRESETS["fast"] == DQNConfig()
+    assert {name for name, config in PRESETS.items() if config.repeat_action_probability} == {
+        *("machado", "dopamine", "fast", "cartpole")
+    }
+    assert {name for name, config in PRESETS.items() if config.terminal_on_life_loss} == {
+        *("nature", "cleanrl")
+    }
+
+
+def test_a_run_needs_a_folder(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "dqn"])
+    assert stop.value.code == 2
+    assert "--out" in capsys.readouterr().err
+
+
+def test_the_help_shows_choices_and_an_unknown_preset_has_status_2(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "dqn", "--out", "x", "--preset", "natuer"])
+    assert stop.value.code == 2
+    assert "dopamine" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "dqn", "-h"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    for choice in ("inverse_double_q", "nature_rmsprop", "huber", "machado"):
+        assert choice in text
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--double", "--no-use-target-network"], "needs a target network"),
+        (["--bootstrap", "q", "--polyak", "0.1"], "polyak moves a target network"),
+        (["--n-step", "0"], "n_step must be an integer"),
+        (["--env", "Pendulum-v1"], "discrete actions"),
+    ],
+)
+def test_meaningless_combinations_are_one_line_with_status_2(flags, message, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(["train", "dqn", "--out", str(out), *flags]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not out.exists()
+
+
+def test_a_watched_run_of_everything_on_cartpole(tmp_path):
+    out = tmp_path / "run"
+    parts = ["--dueling", "--layer-norm", "--prioritized", "--double", "--polyak", "0.01"]
+    short = ["--total-steps", "1400", "--every", "20", "--max-overhead", "10"]
+    assert main(["train", "dqn", "--out", str(out), "--preset", "cartpole", *parts, *short]) == 0
+    run = load_run(out)
+    assert run.info["status"] == "finished"
+    assert run.info["config"]["n_step"] == 3
+    assert run.series["diverge/fraction_holding"].values.size > 0
+    assert run.series["charts/episodic_return"].values.size > 10
