@@ -78,7 +78,7 @@ def train_watched(
             trainer.q_network,
             target=trainer.target_network,
             optimizer=trainer.optimizer,
-            discount=config.discount,
+            discount=config.discount**config.n_step,  # of an n-step target
             loss=LOSSES[config.loss],
             out=log,
             clock=lambda: trainer.agent_step,

@@ -17,6 +17,9 @@ from qdiverge.theory import ContractionReport, check_contraction
 class Moment:
     """What diagnostics read; each derived quantity is computed once, when first asked for.
 
+    The bootstrap is max_a Q_target(s', a): for double Q-learning, whose targets take other actions,
+    TD errors and successor kernel are those of the plain rule.
+
     Attributes:
         q_network: Called as ``q_network(observations)``, returns [N, A].
         batch: The transitions to measure on.

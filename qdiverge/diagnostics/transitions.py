@@ -66,6 +66,10 @@ class Transitions:
         """Return the transitions at ``index``."""
         return type(self)(*(getattr(self, field.name)[index] for field in fields(self)))
 
+    def plain(self) -> "Transitions":
+        """Return the five fields alone, without what a subclass adds."""
+        return Transitions(*(getattr(self, field.name) for field in fields(Transitions)))
+
     def clone(self) -> Self:
         """Return a copy that shares no memory: what buffers reuse, this keeps."""
         return type(self)(*(getattr(self, field.name).detach().clone() for field in fields(self)))

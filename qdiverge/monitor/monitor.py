@@ -215,4 +215,4 @@ class Monitor:
                 got=f"{batch.actions.dtype} of shape {list(batch.actions.shape)}",
                 remedy="Attach to a network of discrete actions.",
             )
-        return batch
+        return batch.plain()

@@ -41,6 +41,18 @@ def test_a_run_is_logged_and_watched(trained):
     assert (trained / "report.html").stat().st_size > 10_000
 
 
+def test_an_n_step_run_is_held_against_the_bound_of_its_rewards(tmp_path):
+    out = tmp_path / "run"
+    task = ["--env", "CartPole-v1", "--hidden-sizes", "16", "--n-step", "3", "--no-clip-rewards"]
+    short = ["--total-steps", "400", "--learning-starts", "100", "--every", "5"]
+    arguments = [*task, *short, "--gamma", "0.9", "--buffer-size", "1000", "--cost", "full"]
+    assert main(["train", "dqn", "--out", str(out), *arguments]) == 0
+    run = load_run(out)
+    bounds = run.series["diverge/soft_divergence_bound"].values
+    assert bounds[-1] == pytest.approx(10.0)  # (1 + γ + γ²) / (1 − γ³) = 1 / (1 − γ)
+    assert "diverge/spectral_radius" in run.series
+
+
 def test_a_folder_that_holds_a_run_is_refused_and_kept(trained, capsys):
     before = (trained / "events.jsonl").read_bytes()
     assert train(trained, "--total-steps", "300") == 2
