@@ -36,7 +36,8 @@ class NTK:
         method: "auto" (as "structured"), "structured" (each layer's rule, per-sample gradients for
             the parameters without one), "per_sample" (``vmap(grad)``), or "reference" (a loop).
         block_size: How many samples' features are held at a time, rounded to whole chunks; the
-            result does not depend on it. By default 512 MB of them.
+            result does not depend on it. By default 512 MB of them; up to 128 MB are kept for the
+            next call.
         preconditioner: M, as a dict parameter name → tensor, or read at each call from a live Adam,
             AdamW, RMSprop or SGD; None for M = 1.
         dtype: Calculate in this precision instead of the network's own.

@@ -9,6 +9,7 @@ from qdiverge.kernel.pairs import Pairs
 from qdiverge.kernel.stream import Chunk, symmetric_tiles, tiles
 from qdiverge.kernel.terms import Explicit
 from tests.asserts import assert_close, assert_symmetric
+from tests.cases import CASES
 
 
 def network(dtype: torch.dtype = torch.float32) -> nn.Module:
@@ -42,6 +43,20 @@ def test_a_large_kernel_of_several_chunks_is_symmetric_and_exact() -> None:
     everything = ntk.kernel(x[:150], "all").reshape(450, 450)
     assert_symmetric(everything)
     assert_close(everything[::3, ::3], kernel[:150, :150])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_passes_of_one_sample_fill_a_chunk(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = CASES[name]()
+    x, a = case.observations, case.actions
+    scales = {n: torch.rand_like(p) + 0.1 for n, p in case.q_net.named_parameters()}
+    ntk, scaled = NTK(case.q_net), NTK(case.q_net, preconditioner=scales)
+    actions = [a] if a.is_floating_point() else [a, "all"]
+    whole = [n.kernel(x, some) for n in (ntk, scaled) for some in actions]
+    monkeypatch.setattr(problem, "PASS_BYTES", 0)  # a sample in each pass, five in a chunk
+    passes = [n.kernel(x, some) for n in (ntk, scaled) for some in actions]
+    for one, other in zip(whole, passes, strict=True):
+        assert_close(other, one)
 
 
 @pytest.mark.parametrize("smallest", [32, 64])
