@@ -1,11 +1,14 @@
 """Kept memory is lent to one tensor at a time, and bounded."""
 
+import mmap
 import threading
 
 import pytest
 import torch
 
-from qdiverge.kernel import memory
+from qdiverge.kernel import NTK, memory
+from tests.asserts import assert_close
+from tests.cases import CASES
 
 LARGE = memory.SMALLEST_BYTES // 4  # numbers
 
@@ -52,3 +55,19 @@ def test_threads_never_share_it() -> None:
     for thread in threads:
         thread.join()
     assert not failures
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_is_read_before_it_is_written(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = CASES[name]()
+    actions = case.actions if case.actions.is_floating_point() else "all"
+    kernel = NTK(case.q_net).kernel(case.observations, actions)
+
+    def take(num_bytes: int) -> mmap.mmap:
+        pages = mmap.mmap(-1, num_bytes)
+        pages[:] = b"\xff" * num_bytes  # NaN
+        return pages
+
+    monkeypatch.setattr(memory, "SMALLEST_BYTES", 1)
+    monkeypatch.setattr(memory, "_take", take)
+    assert_close(NTK(case.q_net).kernel(case.observations, actions), kernel)
