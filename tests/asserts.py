@@ -4,6 +4,7 @@ import contextlib
 import random
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -67,6 +68,7 @@ def _same(left: object, right: object) -> bool:
 def assert_untouched(module: nn.Module) -> Iterator[None]:
     """Assert that the block leaves the module, its gradients and the random states as they were."""
     before, generator, python = _state(module), torch.get_rng_state(), random.getstate()
+    words = np.random.get_state()[1:3]  # noqa: NPY002
     grad_mode, default = torch.is_grad_enabled(), torch.get_default_dtype()
     try:
         yield
@@ -76,4 +78,6 @@ def assert_untouched(module: nn.Module) -> Iterator[None]:
             assert _same(value, after[key]), f"{key} changed"
         assert torch.equal(generator, torch.get_rng_state()), "the random state moved"
         assert python == random.getstate()
+        after_words = np.random.get_state()[1:3]  # noqa: NPY002
+        assert all(map(np.array_equal, words, after_words))
         assert (grad_mode, default) == (torch.is_grad_enabled(), torch.get_default_dtype())

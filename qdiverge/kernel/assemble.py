@@ -25,7 +25,9 @@ class Problem:
         y: The columns; None for the rows themselves.
         rows: Rows (samples times actions) for each sample of x and of y.
         chunk_size: Samples extracted at a time.
+        pass_size: Samples in one forward pass.
         block_size: Samples whose terms are held at a time, a multiple of ``chunk_size``.
+        tile_size: Samples of the smallest symmetric tile.
         dtype: Of the kernel.
         plan: What is done for each parameter.
         gram: How Gram products are made.
@@ -35,8 +37,10 @@ class Problem:
     x: Pairs
     y: Pairs | None
     rows: tuple[int, int]
+    pass_size: int
     chunk_size: int
     block_size: int
+    tile_size: int
     dtype: torch.dtype
     plan: Plan
     gram: Gram
@@ -45,7 +49,14 @@ class Problem:
         self, is_mine: Callable[[int], bool] = lambda block: True
     ) -> Iterator[tuple[Chunk, Chunk]]:
         """Yield the pairs of chunks that K is made of, those of some blocks of rows."""
-        return tiles(self.extract, self.x, self.y, self.chunk_size, self.block_size, is_mine)
+        return self.tiles_of(self.x, self.y, is_mine)
+
+    def tiles_of(
+        self, x: Pairs, y: Pairs | None, is_mine: Callable[[int], bool] = lambda block: True
+    ) -> Iterator[tuple[Chunk, Chunk]]:
+        """Yield the same of other sides."""
+        sizes = self.chunk_size, self.block_size, self.tile_size
+        return tiles(self.extract, x, y, *sizes, is_mine)
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the rows' chunks."""

@@ -2,7 +2,22 @@
 
 Every rank is given all pairs (they are small beside the features). A symmetric kernel's tiles are
 made once: at distance d of a ring, rank r makes the tile of its rows with those of rank r + d and
-sends the transpose back.
+sends the transpose to that rank, which owns these rows.
+
+A script that ``torchrun --nproc-per-node 2 script.py`` runs; on GPUs, with "nccl"::
+
+    import torch
+    import torch.distributed as dist
+    from qdiverge.kernel import NTK
+    from qdiverge.kernel.distributed import gathered, kernel_rows
+
+    dist.init_process_group("gloo")
+    torch.manual_seed(0)  # the same network and pairs on every rank
+    q_net = torch.nn.Linear(4, 2)
+    observations, actions = torch.randn(10, 4), torch.arange(10) % 2
+    rows = kernel_rows(NTK(q_net), observations, actions)
+    print(dist.get_rank(), rows.start, list(rows.kernel.shape), list(gathered(rows).shape))
+    dist.destroy_process_group()
 """
 
 from __future__ import annotations
@@ -17,9 +32,9 @@ from torch import Tensor
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import assemble
 from qdiverge.kernel.assemble import Problem
-from qdiverge.kernel.ntk import NTK, Observations
+from qdiverge.kernel.ntk import NTK, Observations, flat_rho, per_pair
 from qdiverge.kernel.pairs import Actions
-from qdiverge.kernel.stream import Chunk, add_tile, blocks, tiles
+from qdiverge.kernel.stream import Chunk, add_tile, blocks
 
 
 @dataclass(frozen=True)
@@ -54,8 +69,8 @@ def kernel_rows(
         group: The process group; None for all processes.
 
     Raises:
-        InvalidValueError: ``exchange`` is unknown, actions are "all", or there are fewer chunks of
-            pairs than ranks.
+        InvalidValueError: ``exchange`` is unknown, actions are "all", or there are fewer pairs than
+            ranks.
     """
     if exchange not in ("features", "recompute"):
         raise InvalidValueError('exchange must be "features" or "recompute"', got=repr(exchange))
@@ -63,6 +78,12 @@ def kernel_rows(
         raise InvalidValueError("distributed rows need chosen actions", got=repr(actions))
     rank, world = dist.get_rank(group), dist.get_world_size(group)
     with ntk._problem(observations, actions) as (problem, _, _):
+        if len(problem.x) < world:
+            raise InvalidValueError(
+                f"each of the {world} ranks needs a pair",
+                got=f"{len(problem.x)} pairs",
+                remedy="Start fewer processes, or call NTK.kernel on one.",
+            )
         shares = row_shares(len(problem.x), world)
         own = shares[rank]
         out = problem.x.observations.new_zeros(
@@ -102,11 +123,18 @@ def abs_row_sums(
     ntk: NTK,
     observations: Observations,
     actions: Actions,
-    rho: Tensor,
+    rho: Tensor | None = None,
     *,
     group: dist.ProcessGroup | None = None,
 ) -> Tensor:
-    """Return Σ_j |K_ij| ρ_j [N] on every rank; blocks of rows are dealt out, K never held."""
+    """Return Σ_j |K_ij| ρ_j [N] on every rank; blocks of rows are dealt out, K never held.
+
+    [N, A] for all actions. ρ is uniform where it is None. A rank works only where there is a block
+    for it: ``NTK(block_size=...)`` sets their size.
+
+    Raises:
+        InvalidValueError: ρ is no distribution over the pairs.
+    """
     rank, world = dist.get_rank(group), dist.get_world_size(group)
 
     def is_mine(block: int) -> bool:  # there and back again, so that long rows meet short ones
@@ -114,9 +142,9 @@ def abs_row_sums(
         return rank == (place if place < world else 2 * world - 1 - place)
 
     with ntk._problem(observations, actions) as (problem, _, _):
-        sums = assemble.abs_row_sums(problem, rho.flatten().to(problem.dtype), is_mine)
+        sums = assemble.abs_row_sums(problem, flat_rho(problem, rho), is_mine)
         dist.all_reduce(sums, group=group)
-        return sums.reshape(rho.shape)
+        return per_pair(problem, sums)
 
 
 def row_shares(num: int, world: int) -> list[slice]:
@@ -149,9 +177,8 @@ def _add_own(problem: Problem, own: slice, mine: list[Chunk], out: Tensor) -> No
                     out[columns, left.rows] = tile.T
         return
     pairs = problem.x[own]
-    steps = tiles(problem.extract, pairs, None, problem.chunk_size, problem.block_size)
     square = out[:, own]
-    for left, right in steps:
+    for left, right in problem.tiles_of(pairs, None):
         tile = square[left.rows, right.rows]
         add_tile(tile, left, right, problem.gram)
         if left is not right:
@@ -161,7 +188,7 @@ def _add_own(problem: Problem, own: slice, mine: list[Chunk], out: Tensor) -> No
 def _tile_by_recompute(problem: Problem, own: slice, other: slice) -> Tensor:
     tile = problem.x.observations.new_zeros(_len(own), _len(other), dtype=problem.dtype)
     x, y = problem.x[own], problem.x[other]
-    for left, right in tiles(problem.extract, x, y, problem.chunk_size, problem.block_size):
+    for left, right in problem.tiles_of(x, y):
         add_tile(tile[left.rows, right.rows], left, right, problem.gram)
     return tile
 

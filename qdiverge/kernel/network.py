@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 from qdiverge.errors import InvalidTypeError, InvalidValueError, UnsupportedNetworkError
-from qdiverge.kernel.pairs import Pairs
+from qdiverge.kernel.pairs import Pairs, all_finite
 
 WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
@@ -91,8 +93,8 @@ def read_network(q_net: nn.Module, dtype: torch.dtype | None = None) -> Network:
             "q_net's parameters must be on one device", got=sorted(map(str, devices))
         )
     copies = {name: _copy(parameter, dtype) for name, parameter in named.items()}
-    if not bool(torch.stack([torch.isfinite(copies[n]).all() for n in trainable]).all()):
-        bad = next(n for n in trainable if not bool(torch.isfinite(copies[n]).all()))
+    if not all_finite([copies[name] for name in trainable]):
+        bad = next(name for name in trainable if not all_finite([copies[name]]))
         raise InvalidValueError(
             "q_net's parameters must be finite",
             got=f"NaN or infinity in {prefix + bad}",
@@ -112,12 +114,13 @@ def read_network(q_net: nn.Module, dtype: torch.dtype | None = None) -> Network:
 def untouched(module: nn.Module, dtype: torch.dtype | None = None) -> Iterator[None]:
     """Give a calculation its own modes, and put back whatever a forward pass may change.
 
-    Gradients on, autocast and inference mode off, compiled parts eager; afterwards the random
-    state and every attribute of every submodule (training flags, hooks, cached tensors) are as
-    before.
+    Gradients on, autocast and inference mode off, compiled parts eager; afterwards the global
+    random states (torch's, numpy's, Python's) and every attribute of every submodule (training
+    flags, hooks, cached tensors) are as before.
     """
     saved = [(m, dict(m.__dict__)) for m in module.modules()]
     hooks = [(d, dict(d)) for _, attributes in saved for d in _registries(attributes)]
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
     devices = [device] if device.type == "cuda" else []
     with contextlib.ExitStack() as stack:
@@ -132,6 +135,8 @@ def untouched(module: nn.Module, dtype: torch.dtype | None = None) -> Iterator[N
         try:
             yield
         finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])  # noqa: NPY002
             for registry, content in hooks:
                 if list(map(id, registry.values())) != list(map(id, content.values())):
                     registry.clear()
@@ -169,8 +174,8 @@ class _CastTo(TorchFunctionMode):
 
 
 def _copy(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
-    copy = tensor.detach().clone()
-    return copy.to(dtype) if dtype is not None and copy.is_floating_point() else copy
+    is_cast = dtype is not None and tensor.is_floating_point()
+    return tensor.detach().to(dtype if is_cast else tensor.dtype, copy=True)
 
 
 def _registries(attributes: dict) -> list[dict]:

@@ -36,7 +36,8 @@ class NTK:
         method: "auto" (as "structured"), "structured" (each layer's rule, per-sample gradients for
             the parameters without one), "per_sample" (``vmap(grad)``), or "reference" (a loop).
         block_size: How many samples' features are held at a time, rounded to whole chunks; the
-            result does not depend on it. By default 512 MB of them.
+            result does not depend on it. By default 512 MB of them; up to 128 MB are kept for the
+            next call.
         preconditioner: M, as a dict parameter name → tensor, or read at each call from a live Adam,
             AdamW, RMSprop or SGD; None for M = 1.
         dtype: Calculate in this precision instead of the network's own.
@@ -100,7 +101,7 @@ class NTK:
         tensor([6.])
         """
         with self._problem(observations, actions) as (problem, _, _):
-            return _per_pair(problem, assemble.diagonal(problem))
+            return per_pair(problem, assemble.diagonal(problem))
 
     def abs_row_sums(
         self, observations: Observations, actions: Actions, rho: Tensor | None = None
@@ -111,11 +112,7 @@ class NTK:
             InvalidValueError: ρ is no distribution over the pairs.
         """
         with self._problem(observations, actions) as (problem, _, _):
-            size = len(problem.x) * problem.rows[0]
-            if rho is None:
-                rho = problem.x.observations.new_full((size,), 1 / size, dtype=problem.dtype)
-            flat = check_distribution("rho", rho.flatten(), size).to(problem.dtype)
-            return _per_pair(problem, assemble.abs_row_sums(problem, flat))
+            return per_pair(problem, assemble.abs_row_sums(problem, flat_rho(problem, rho)))
 
     def matvec(self, observations: Observations, actions: Actions, vector: Tensor) -> Tensor:
         """Return K v, shaped as v: [N], or [N, A] for all actions; K never held.
@@ -131,14 +128,26 @@ class NTK:
                     f"vector must have shape {list(expected)}", got=list(vector.shape)
                 )
             v = vector.detach().to(problem.dtype).reshape(shape)
-            return matvec(network, problem.x, v, scales, problem.chunk_size).reshape(expected)
+            return matvec(network, problem.x, v, scales, problem.pass_size).reshape(expected)
 
-    def by_layer(self, observations: Observations, actions: Actions) -> dict[str, Tensor]:
+    def by_layer(
+        self,
+        observations: Observations,
+        actions: Actions,
+        other_observations: Observations | None = None,
+        other_actions: Actions | None = None,
+    ) -> dict[str, Tensor]:
         """Return each layer's kernel, by the name of its module (a bare parameter's by its own).
 
-        They sum to :meth:`kernel`: which layer couples which pairs.
+        They sum to :meth:`kernel` of the same arguments: which layer couples which pairs.
+
+        >>> net = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+        >>> x, y, a = torch.ones(2, 1), torch.ones(3, 1), torch.zeros(3, dtype=torch.long)
+        >>> {name: list(k.shape) for name, k in NTK(net).by_layer(x, a[:2], y, a).items()}
+        {'0': [2, 3], '1': [2, 3]}
         """
-        with self._problem(observations, actions) as (problem, network, _):
+        arguments = observations, actions, other_observations, other_actions
+        with self._problem(*arguments) as (problem, network, _):
             found = assemble.by_block(problem)
             return {network.prefix + k: problem.shaped(v) for k, v in found.items()}
 
@@ -181,6 +190,7 @@ def empirical_ntk(
     block_size: int | None = None,
     preconditioner: Preconditioner | None = None,
     dtype: torch.dtype | None = None,
+    gram_precision: str = "full",
 ) -> Tensor:
     """Return the empirical NTK at the pairs: the one-shot form of :meth:`NTK.kernel`.
 
@@ -189,10 +199,25 @@ def empirical_ntk(
     tensor([[5.]])
     """
     ntk = NTK(
-        q_net, method=method, block_size=block_size, preconditioner=preconditioner, dtype=dtype
+        q_net,
+        method=method,
+        block_size=block_size,
+        preconditioner=preconditioner,
+        dtype=dtype,
+        gram_precision=gram_precision,
     )
     return ntk.kernel(observations, actions, other_observations, other_actions)
 
 
-def _per_pair(problem: assemble.Problem, values: Tensor) -> Tensor:
+def flat_rho(problem: assemble.Problem, rho: Tensor | None) -> Tensor:
+    """Return ρ [R] over the rows, uniform where it is None, when it is a distribution."""
+    size = len(problem.x) * problem.rows[0]
+    if rho is None:
+        return problem.x.observations.new_full((size,), 1 / size, dtype=problem.dtype)
+    flat = rho.flatten() if isinstance(rho, Tensor) else rho
+    return check_distribution("rho", flat, size).to(problem.dtype)
+
+
+def per_pair(problem: assemble.Problem, values: Tensor) -> Tensor:
+    """Return [R] as [N], or as [N, A] for all actions."""
     return values if problem.x.actions is not None else values.reshape(len(problem.x), -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,6 +92,13 @@ def check_pairs(
     return Pairs(observations, actions.long())
 
 
+def all_finite(tensors: Sequence[Tensor]) -> bool:
+    """Whether every entry is finite; a finite sum, cheaper than a look at each, settles it."""
+    if bool(torch.stack([tensor.sum() for tensor in tensors]).isfinite().all()):
+        return True
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
+
+
 def _tensor(
     name: str, value: Tensor | np.ndarray, device: torch.device, dtype: torch.dtype | None
 ) -> Tensor:
@@ -112,7 +120,7 @@ def _tensor(
         )
     value = value.detach().clone() if value.is_inference() else value.detach()
     if value.is_floating_point():
-        if not bool(torch.isfinite(value).all()):
+        if not all_finite([value]):
             where = (~torch.isfinite(value)).nonzero()[0].tolist()
             raise InvalidValueError(
                 f"{name} must be finite", got=f"{value[tuple(where)].item()} at {where}"

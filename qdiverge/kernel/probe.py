@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random as python_random
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -87,11 +89,13 @@ def _draws(module: nn.Module) -> bool:
 
 
 def random_state(device: torch.device) -> Tensor:
-    """Return the state of the generators that a network on ``device`` draws from."""
-    state = torch.get_rng_state()
-    if device.type != "cuda":
-        return state
-    return torch.cat([state, torch.cuda.get_rng_state(device)])
+    """Return the state of the generators that a network on ``device`` draws from, as bytes."""
+    _, words, place, *_ = np.random.get_state()  # noqa: NPY002
+    numbers = np.array([*python_random.getstate()[1], *words, place], dtype=np.int64)
+    states = [torch.get_rng_state(), torch.from_numpy(numbers).view(torch.uint8)]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device))
+    return torch.cat(states)
 
 
 def take(pairs: Pairs, num: int) -> Pairs:

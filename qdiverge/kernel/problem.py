@@ -18,9 +18,12 @@ from qdiverge.kernel.stream import Extract
 from qdiverge.kernel.structured import Probe, Structured, scaled
 from qdiverge.kernel.terms import Explicit, Term
 
-CHUNK_BYTES = 160 << 20  # of one chunk's features and activations
+CHUNK_BYTES = 160 << 20  # of one chunk's features
+PASS_BYTES = 32 << 20  # of one pass's activations
 BLOCK_BYTES = 512 << 20  # of the features held at a time
 LARGEST_CHUNK = 1024  # samples
+SMALL_TILE, LARGE_TILE = 32, 64  # samples: smallest tiles of wide features, and of narrow ones
+WIDE_BYTES = 64 << 10  # a sample's features, from which half of a tile's work pays its overhead
 
 
 @dataclass(frozen=True)
@@ -63,21 +66,28 @@ def make_problem(
     size = Size(samples, (samples[0] * rows[0], samples[1] * rows[1]), y is None)
     if is_structured:
         plan = probe.plan(size, scales)
-        extract: Extract = Structured(network, plan, scales)
     else:
         plan = _plan_of_jacobian(network, size, setting.method)
+    chunk = min(_fitting(CHUNK_BYTES, plan.num_bytes), _largest(max(rows)))
+    a_pass = min(_fitting(PASS_BYTES, plan.activation_bytes), chunk)
+    if is_structured:
+        extract: Extract = Structured(network, plan, scales, a_pass)
+    else:
         extract = Jacobian(network, scales, setting.method == "reference")
-    chunk = _chunk_size(plan, max(rows))
     held = setting.block_size or BLOCK_BYTES // max(1, plan.num_bytes)
     block = max(1, held // chunk) * chunk
-    return Problem(extract, x, y, rows, chunk, block, network.dtype, plan, setting.gram)
+    tile = SMALL_TILE if plan.num_bytes >= WIDE_BYTES else LARGE_TILE
+    sizes = a_pass, chunk, block, tile
+    return Problem(extract, x, y, rows, *sizes, network.dtype, plan, setting.gram)
 
 
-def _chunk_size(plan: Plan, rows: int) -> int:
+def _fitting(budget: int, num_bytes: int) -> int:
     """Return the largest power of two of samples that fits: a function of the network alone."""
-    num_bytes = plan.num_bytes + 2 * plan.activation_bytes
-    fitting = max(1, CHUNK_BYTES // max(1, num_bytes))
-    return min(LARGEST_CHUNK // max(1, rows) or 1, 1 << (fitting.bit_length() - 1))
+    return 1 << (max(1, budget // max(1, num_bytes)).bit_length() - 1)
+
+
+def _largest(rows: int) -> int:
+    return LARGEST_CHUNK // max(1, rows) or 1
 
 
 def _plan_of_jacobian(network: Network, size: Size, method: str) -> Plan:

@@ -12,7 +12,6 @@ from qdiverge.kernel.pairs import Pairs
 from qdiverge.kernel.terms import Term
 
 Extract = Callable[[Pairs], list[Term]]
-SMALLEST_TILE = 64  # samples: below this the halves of a symmetric tile are not split further
 
 
 @dataclass(frozen=True)
@@ -53,22 +52,26 @@ def tiles(
     y: Pairs | None,
     chunk_size: int,
     block_size: int,
+    smallest: int,
     is_mine: Callable[[int], bool] = lambda index: True,
 ) -> Iterator[tuple[Chunk, Chunk]]:
-    """Yield the pairs of chunks that make up K(X, Y); of K(X, X) those from the diagonal up."""
+    """Yield the pairs of chunks that make up K(X, Y); of K(X, X) those from the diagonal up.
+
+    Chunks' pairs with themselves are split down to ``smallest`` samples.
+    """
     for index, rows in enumerate(blocks(len(x), block_size)):
         if is_mine(index):
-            yield from _tiles_of_block(extract, x, y, chunk_size, rows)
+            yield from _tiles_of_block(extract, x, y, chunk_size, rows, smallest)
 
 
 def _tiles_of_block(
-    extract: Extract, x: Pairs, y: Pairs | None, chunk_size: int, rows: slice
+    extract: Extract, x: Pairs, y: Pairs | None, chunk_size: int, rows: slice, smallest: int
 ) -> Iterator[tuple[Chunk, Chunk]]:
     """Yield the tiles of some rows; its frame is all that holds their terms."""
     block = list(chunks(extract, x, chunk_size, rows))
     if y is None:
         for i, left in enumerate(block):
-            yield from symmetric_tiles(left)
+            yield from symmetric_tiles(left, smallest)
             for right in block[i + 1 :]:
                 yield left, right
         columns = chunks(extract, x, chunk_size, slice(rows.stop, len(x)))
@@ -79,17 +82,17 @@ def _tiles_of_block(
             yield left, right
 
 
-def symmetric_tiles(chunk: Chunk) -> Iterator[tuple[Chunk, Chunk]]:
+def symmetric_tiles(chunk: Chunk, smallest: int) -> Iterator[tuple[Chunk, Chunk]]:
     """Yield a chunk's pairs with itself: halves of halves, so that half the work is skipped."""
     num = len(chunk)
-    if num <= SMALLEST_TILE:
+    if num <= smallest:
         yield chunk, chunk
         return
-    middle = SMALLEST_TILE * ((num // 2 + SMALLEST_TILE - 1) // SMALLEST_TILE)
+    middle = smallest * ((num // 2 + smallest - 1) // smallest)
     upper, lower = chunk.part(0, middle), chunk.part(middle, num)
-    yield from symmetric_tiles(upper)
+    yield from symmetric_tiles(upper, smallest)
     yield upper, lower
-    yield from symmetric_tiles(lower)
+    yield from symmetric_tiles(lower, smallest)
 
 
 def add_tile(

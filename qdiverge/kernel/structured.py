@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from qdiverge.errors import UnsupportedNetworkError
 from qdiverge.kernel.capture import Call, Recorder, layers_of, output_gradients, reached
+from qdiverge.kernel.memory import empty
 from qdiverge.kernel.network import Network
 from qdiverge.kernel.pairs import Pairs
 from qdiverge.kernel.per_sample import jacobian_of_some
@@ -16,6 +17,7 @@ from qdiverge.kernel.plan import Entry, Plan, Size
 from qdiverge.kernel.planning import find_layouts, make_plan
 from qdiverge.kernel.products import Positions, Product, ScaledProduct
 from qdiverge.kernel.rules.embedding import masked
+from qdiverge.kernel.stream import blocks
 from qdiverge.kernel.terms import Explicit, Term
 
 Scales = dict[str, Tensor]  # M by parameter; empty without a preconditioner
@@ -67,6 +69,11 @@ class Use:
         layer = self.call.layer
         return layer.rule.gradient(layer.module, param, self.kept, self.grads)
 
+    def write(self, param: str, out: Tensor) -> None:
+        """Put that into ``out`` [n, A', p]."""
+        layer = self.call.layer
+        layer.rule.write(layer.module, param, self.kept, self.grads, out)
+
     def trained_grads(self) -> Tensor:
         """Return G without what an embedding's padding row would get."""
         module = self.call.layer.module
@@ -77,43 +84,72 @@ class Use:
 
 @dataclass(frozen=True)
 class Structured:
-    """Makes the terms of a chunk of pairs by a plan."""
+    """Makes the terms of a chunk of pairs by a plan, some samples to a forward pass."""
 
     network: Network
     plan: Plan
     scales: Scales
+    pass_size: int
 
     def __call__(self, pairs: Pairs) -> list[Term]:
         """Return every block's term at ``pairs``."""
+        features: dict[str, Tensor] = {}  # of the whole chunk; each pass fills its rows
+        parts = []
+        for rows in blocks(len(pairs), self.pass_size):
+            terms = self._of_layers(pairs[rows], rows, len(pairs), features)
+            parts.append(terms | self._fallback(pairs[rows]))
+        return [
+            Explicit(term.block, features[name])
+            if name in features
+            else term.joined([part[name] for part in parts[1:]])
+            for name, term in parts[0].items()
+        ]
+
+    def _of_layers(
+        self, pairs: Pairs, rows: slice, num: int, features: dict[str, Tensor]
+    ) -> dict[str, Term]:
         entries = [e for e in self.plan.entries if e.uses and e.form != "with the weight"]
         uses = run(self.network, self.plan, pairs) if entries else {}
-        terms = [self._term(entry, [uses[index] for index, _ in entry.uses]) for entry in entries]
-        return terms + self._fallback(pairs)
+        terms: dict[str, Term] = {}
+        for entry in entries:
+            its = [uses[index] for index, _ in entry.uses]
+            if entry.form == "explicit":
+                shape = num, its[0].grads.shape[1], self.network.params[entry.name].numel()
+                if entry.name not in features:
+                    features[entry.name] = empty(shape, its[0].grads)
+                terms[entry.name] = self._explicit(entry, its, features[entry.name][rows])
+            else:
+                terms[entry.name] = self._factored(entry, its)
+        return terms
 
-    def _term(self, entry: Entry, uses: list[Use]) -> Term:
+    def _explicit(self, entry: Entry, uses: list[Use], out: Tensor) -> Explicit:
+        local, scale = entry.uses[0][1], self.scales.get(entry.name)
+        uses[0].write(local, out)
+        for use in uses[1:]:
+            out += use.gradient(local)
+        if scale is not None:
+            out *= uses[0].call.layer.rule.arrange(local, scale).sqrt()
+        return Explicit(entry.block, out)
+
+    def _factored(self, entry: Entry, uses: list[Use]) -> Term:
         scale, first, has_bias = self.scales.get(entry.name), uses[0], self.plan.has_bias(entry)
         if entry.form == "product" and scale is not None:
             return ScaledProduct(entry.block, first.kept[:, 0], first.grads[:, :, 0], scale)
         if entry.form == "product":
             return Product(entry.block, first.kept[:, 0], first.grads[:, :, 0], has_bias)
-        if entry.form == "positions":
-            inputs = torch.cat([use.kept for use in uses], 1)
-            grads = torch.cat([use.trained_grads() for use in uses], 2)
-            return Positions(entry.block, inputs, grads, has_bias)
-        local = entry.uses[0][1]
-        features = first.gradient(local)
-        for use in uses[1:]:
-            features += use.gradient(local)
-        if scale is not None:
-            features = features * first.call.layer.rule.arrange(local, scale).sqrt()
-        return Explicit(entry.block, features)
+        inputs = torch.cat([use.kept for use in uses], 1)
+        grads = torch.cat([use.trained_grads() for use in uses], 2)
+        return Positions(entry.block, inputs, grads, has_bias)
 
-    def _fallback(self, pairs: Pairs) -> list[Term]:
+    def _fallback(self, pairs: Pairs) -> dict[str, Term]:
         entries = [e for e in self.plan.entries if e.rule == "per sample"]
         if not entries:
-            return []
+            return {}
         rows = jacobian_of_some(self.network, pairs, [e.name for e in entries])
-        return [Explicit(e.block, scaled(rows[e.name], self.scales.get(e.name))) for e in entries]
+        return {
+            e.name: Explicit(e.block, scaled(rows[e.name], self.scales.get(e.name)))
+            for e in entries
+        }
 
 
 def run(network: Network, plan: Plan, pairs: Pairs) -> dict[int, Use]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+import torch
 from torch import Tensor
 
 from qdiverge.kernel.gram import Gram
@@ -37,6 +38,13 @@ class Term(ABC):
     @abstractmethod
     def rebuilt(self, parts: Sequence[Tensor]) -> Self:
         """Return the same term of other samples."""
+
+    def joined(self, others: Sequence[Term]) -> Self:
+        """Return the same term of these samples and then the others'."""
+        if not others:
+            return self
+        columns = zip(self.parts(), *(other.parts() for other in others), strict=True)
+        return self.rebuilt([torch.cat(column) for column in columns])
 
     def samples(self, rows: slice) -> Self:
         """Return the same term for some of the samples."""

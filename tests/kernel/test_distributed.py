@@ -38,7 +38,13 @@ def run(rank: int, world: int, port: int, folder: str) -> None:
             share = row_shares(NUM, world)[rank]
             assert (rows.start, len(rows.kernel)) == (share.start, share.stop - share.start)
             torch.save(gathered(rows), f"{folder}/{exchange}{rank}.pt")
-        torch.save(abs_row_sums(ntk, x, a, torch.full((NUM,), 1 / NUM)), f"{folder}/sums{rank}.pt")
+            with pytest.raises(InvalidValueError, match="needs a pair"):
+                kernel_rows(ntk, x[:1], a[:1], exchange=exchange)
+        torch.save(abs_row_sums(ntk, x, a), f"{folder}/sums{rank}.pt")
+        with pytest.raises(InvalidValueError, match="rho"):
+            abs_row_sums(ntk, x, a, torch.ones(NUM))
+        assert abs_row_sums(ntk, x, "all").shape == (NUM, 3)
+        assert len(abs_row_sums(ntk, x[:1], a[:1])) == 1  # the other ranks have no block
     except BaseException:
         Path(f"{folder}/error{rank}").write_text(traceback.format_exc())
         raise

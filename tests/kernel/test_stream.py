@@ -6,9 +6,10 @@ from torch import nn
 
 from qdiverge.kernel import NTK, problem
 from qdiverge.kernel.pairs import Pairs
-from qdiverge.kernel.stream import SMALLEST_TILE, Chunk, symmetric_tiles, tiles
+from qdiverge.kernel.stream import Chunk, symmetric_tiles, tiles
 from qdiverge.kernel.terms import Explicit
 from tests.asserts import assert_close, assert_symmetric
+from tests.cases import CASES
 
 
 def network(dtype: torch.dtype = torch.float32) -> nn.Module:
@@ -44,17 +45,32 @@ def test_a_large_kernel_of_several_chunks_is_symmetric_and_exact() -> None:
     assert_close(everything[::3, ::3], kernel[:150, :150])
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_passes_of_one_sample_fill_a_chunk(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = CASES[name]()
+    x, a = case.observations, case.actions
+    scales = {n: torch.rand_like(p) + 0.1 for n, p in case.q_net.named_parameters()}
+    ntk, scaled = NTK(case.q_net), NTK(case.q_net, preconditioner=scales)
+    actions = [a] if a.is_floating_point() else [a, "all"]
+    whole = [n.kernel(x, some) for n in (ntk, scaled) for some in actions]
+    monkeypatch.setattr(problem, "PASS_BYTES", 0)  # a sample in each pass, five in a chunk
+    passes = [n.kernel(x, some) for n in (ntk, scaled) for some in actions]
+    for one, other in zip(whole, passes, strict=True):
+        assert_close(other, one)
+
+
+@pytest.mark.parametrize("smallest", [32, 64])
 @pytest.mark.parametrize("num", [1, 63, 64, 65, 128, 200, 257])
-def test_symmetric_tiles_cover_the_upper_triangle_once(num: int) -> None:
+def test_symmetric_tiles_cover_the_upper_triangle_once(num: int, smallest: int) -> None:
     chunk = Chunk(slice(10, 10 + num), [Explicit("w", torch.zeros(num, 1, 1))])
     seen = torch.zeros(10 + num, 10 + num)
     work = 0
-    for left, right in symmetric_tiles(chunk):
+    for left, right in symmetric_tiles(chunk, smallest):
         assert len(left) == len(left.terms[0].features)
         seen[left.rows, right.rows] += 1
         work += len(left) * len(right)
     assert torch.equal(seen[10:, 10:].triu(), torch.ones(num, num).triu())
-    assert work <= num * (num + SMALLEST_TILE) / 2 + SMALLEST_TILE**2
+    assert work <= num * (num + smallest) / 2 + smallest**2
 
 
 def test_one_block_and_one_chunk_are_held() -> None:
@@ -72,7 +88,7 @@ def test_one_block_and_one_chunk_are_held() -> None:
         return [Counted("w", torch.zeros(len(pairs), 1, 1))]
 
     pairs = Pairs(torch.zeros(40, 1), None)
-    for left, right in tiles(extract, pairs, None, 2, 10):
+    for left, right in tiles(extract, pairs, None, 2, 10, 1):
         del left, right
     assert most <= 10 + 3 * 2  # a block, and a chunk made while the last one is let go
 

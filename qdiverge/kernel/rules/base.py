@@ -41,6 +41,12 @@ class Rule(ABC):
             grads: G [n, A', T, *event] of the output.
         """
 
+    def write(
+        self, module: nn.Module, param: str, kept: Tensor, grads: Tensor, out: Tensor
+    ) -> None:
+        """Put :meth:`gradient` into ``out`` [n, A', p]."""
+        out.copy_(self.gradient(module, param, kept, grads))
+
     def arrange(self, param: str, tensor: Tensor) -> Tensor:
         """Return a tensor of the parameter's shape, flattened in the order of the gradient."""
         return tensor.flatten()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from qdiverge.kernel.memory import empty
 from qdiverge.kernel.rules.base import Rule, has_own_forward
 
 PATCH_ELEMENTS = 1 << 19  # patches made at a time, about what a core's cache holds
@@ -29,24 +30,40 @@ class ConvRule(Rule):
     def gradient(self, module: nn.Module, param: str, kept: Tensor, grads: Tensor) -> Tensor:
         """Return Σ_l g_l p_lᵀ in the order [O, *kernel, C], or Σ_l g_l."""
         assert isinstance(module, nn.modules.conv._ConvNd)
-        grads = grads.flatten(4)  # [n, A', T, O, L]
         if param == "bias":
-            return grads.sum((2, 4))
-        num, num_actions, positions, width, places = grads.shape
-        groups, kernel = module.groups, module.kernel_size
-        per_group = module.in_channels // groups * int(torch.Size(kernel).numel())
+            return grads.flatten(4).sum((2, 4))
+        out = empty((*grads.shape[:2], module.weight.numel()), kept)
+        self.write(module, param, kept, grads, out)
+        return out
+
+    def write(
+        self, module: nn.Module, param: str, kept: Tensor, grads: Tensor, out: Tensor
+    ) -> None:
+        """Multiply some samples' G and patches at a time, into ``out`` itself where it can be."""
+        assert isinstance(module, nn.modules.conv._ConvNd)
+        if param == "bias":
+            super().write(module, param, kept, grads, out)
+            return
+        groups, per_group = module.groups, module.weight[0].numel()
+        num, num_actions, positions, width, places = grads.flatten(4).shape
+        by_group = grads.flatten(4).unflatten(3, (groups, -1)).permute(0, 3, 1, 4, 2, 5)
+        by_group = by_group.reshape(num, groups, -1, positions * places)  # [n, groups, A'·O, T·L]
+        is_in_order = groups == 1 or num_actions == 1
+        made = out if is_in_order else torch.empty_like(out)
+        products = made.view(num, groups, num_actions * width // groups, per_group)
         step = max(1, PATCH_ELEMENTS // (positions * places * per_group * groups))
-        out = kept.new_empty(num, groups, num_actions * (width // groups), per_group)
-        by_group = grads.unflatten(3, (groups, -1)).permute(0, 3, 1, 4, 2, 5)
-        by_group = by_group.reshape(num, groups, -1, positions * places)
+        buffer = kept.new_empty(min(step, num), groups, positions * places, per_group)
         for i in range(0, num, step):
             part = kept[i : i + step]
-            p = patches(_pad(module, part.flatten(0, 1)), module).unflatten(0, (len(part), -1))
-            p = p.transpose(1, 2).reshape(len(part) * groups, positions * places, per_group)
+            view = patches(_pad(module, part.flatten(0, 1)), module)
+            view = view.unflatten(0, (len(part), positions)).transpose(1, 2)
+            p = buffer[: len(part)]
+            p.view(view.shape).copy_(view)
             g = by_group[i : i + step].flatten(0, 1)
-            torch.bmm(g, p, out=out[i : i + step].view(len(p), -1, per_group))
-        out = out.view(num, groups, num_actions, -1).transpose(1, 2)
-        return out.reshape(num, num_actions, -1)  # [n, A', O·K·C]
+            torch.bmm(g, p.flatten(0, 1), out=products[i : i + step].flatten(0, 1))
+        if not is_in_order:
+            by_action = products.unflatten(2, (num_actions, -1)).transpose(1, 2)
+            out.view(by_action.shape).copy_(by_action)
 
     def arrange(self, param: str, tensor: Tensor) -> Tensor:
         """Put the channels behind the kernel's places."""
@@ -59,7 +76,7 @@ class ConvRule(Rule):
 
 
 def patches(inputs: Tensor, module: nn.modules.conv._ConvNd) -> Tensor:
-    """Return the patches [B, groups, L, K·C] of padded ``inputs`` [B, groups·C, *places].
+    """Return a view of the patches [B, groups, *places, *kernel, C] of padded ``inputs``.
 
     With the channels last, a patch is made of long runs of memory, and one strided copy takes all.
     """
@@ -70,7 +87,7 @@ def patches(inputs: Tensor, module: nn.modules.conv._ConvNd) -> Tensor:
         (size - d * (k - 1) - 1) // s + 1
         for size, k, s, d in zip(x.shape[1:-1], kernel, stride, dilation, strict=True)
     ]
-    view = x.as_strided(
+    return x.as_strided(
         (len(x), module.groups, *places, *kernel, channels),
         (
             x.stride(0),
@@ -80,8 +97,6 @@ def patches(inputs: Tensor, module: nn.modules.conv._ConvNd) -> Tensor:
             1,
         ),
     )
-    num_places = int(torch.Size(places).numel())
-    return view.reshape(len(x), module.groups, num_places, -1)
 
 
 def _pad(module: nn.modules.conv._ConvNd, inputs: Tensor) -> Tensor:
