@@ -28,7 +28,7 @@ class NTK:
     """K(x, x') = ∇_θ Q(x) · M ∇_θ Q(x'), exact; the module is only ever read.
 
     Jacot, Gabriel & Hongler 2018 (arXiv:1806.07572); for Q-networks: Achiam, Knight & Abbeel 2019
-    (arXiv:1903.08894), section 3. Frozen parameters are left out.
+    (arXiv:1903.08894). Frozen parameters are left out.
 
     Args:
         q_net: Returns Q-values [N, A] for observations [N, ...]; or a critic, called with
