@@ -44,6 +44,7 @@ def main(arguments: list[str]) -> int:
         "diagnose_over_gram": round(seconds["diagnose"] / seconds["gram"], 2),
         "diagnose_over_kernels": round(seconds["diagnose"] / needed, 2),
         **provenance(),
+        "command": " ".join(["python -m experiments speed diagnose", *arguments]),
     }
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "diagnose.json").write_text(json.dumps(table, indent=2) + "\n")
