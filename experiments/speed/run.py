@@ -7,6 +7,7 @@ from importlib import import_module
 
 BENCHMARKS = {
     "kernel": "the exact empirical NTK against six other ways to compute it",
+    "solvers": "exact solvers on sparse MDPs, beside pymdptoolbox",
     "diagnose": "a full diagnosis against the kernels that it needs",
 }
 
