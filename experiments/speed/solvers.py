@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
 
 
 def open_grid(size: int) -> MDP:
-    """Return a square grid of about ``size`` cells, the goal far from the start, slip 0.1, γ = .99."""
+    """Return a square grid of about ``size`` cells, start and goal in opposite corners."""
     side = round(size**0.5)
     rows = [["."] * side for _ in range(side)]
     rows[0][0], rows[-1][-1] = "S", "G"
