@@ -21,6 +21,7 @@ from qdiverge.mdp.linear_learning import linear_q_learning, sampled_linear_q_lea
 from qdiverge.mdp.linear_program import linear_program
 from qdiverge.mdp.linearised import LinearisedNetwork, linearisation_gap, linearise, train_network
 from qdiverge.mdp.model import MDP
+from qdiverge.mdp.network_operator import NetworkRun, measure_network
 from qdiverge.mdp.operators import (
     ContractionRun,
     UpdateOperator,
@@ -53,6 +54,7 @@ __all__ = [
     "InvalidTransitionsError",
     "LinearProblem",
     "LinearisedNetwork",
+    "NetworkRun",
     "NoProperPolicyError",
     "NotConvergedError",
     "QLearningRun",
@@ -78,6 +80,7 @@ __all__ = [
     "linearisation_gap",
     "linearise",
     "measure_contraction",
+    "measure_network",
     "modified_policy_iteration",
     "optimal_backup",
     "overestimation_bound",
