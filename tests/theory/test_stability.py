@@ -186,7 +186,9 @@ def test_equicorrelated_kernel_is_stable_for_every_correlation(d):
     assert check_stability(K, successors, learning_rate=1e-6).self_excitation < 0
 
 
-@pytest.mark.xfail(reason="a weighted sup norm is conservative for strongly correlated pairs")
+@pytest.mark.xfail(
+    strict=True, reason="a weighted sup norm is conservative for strongly correlated pairs"
+)
 def test_switching_between_correlated_successors_is_certified():
     """K = I + 11ᵀ, two cyclic successors: converged from every start tried, yet undecided."""
     K = torch.eye(10, dtype=F) + 1.0
