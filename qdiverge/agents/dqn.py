@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.noisy import resample_noise
+from qdiverge.agents.networks.noisy import resample_noise
 from qdiverge.agents.optimizers import make_optimizer
-from qdiverge.agents.sampling import LearnerBatch
+from qdiverge.agents.replay.sampling import LearnerBatch
 from qdiverge.agents.targets import bootstrap_values, td_errors, td_loss, td_targets
 from qdiverge.diagnostics.transitions import Transitions
 

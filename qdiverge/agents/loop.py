@@ -24,7 +24,7 @@ from qdiverge.agents.dqn import DQN, Update
 from qdiverge.agents.exploration import EpsilonGreedy, linear_schedule
 from qdiverge.agents.parts import make_environments, make_network, make_replay
 from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd, UpdateRecord
-from qdiverge.agents.sampling import Sampler
+from qdiverge.agents.replay.sampling import Sampler
 from qdiverge.checks import check_positive
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError

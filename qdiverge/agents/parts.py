@@ -5,12 +5,12 @@ import torch
 from torch import nn
 
 from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.environments import AtariEnvironments, make_atari
+from qdiverge.agents.environments.atari import AtariEnvironments, make_atari
+from qdiverge.agents.environments.tasks import TaskEnvironments, find_task
 from qdiverge.agents.networks import MLP, NatureNetwork, channels_last
-from qdiverge.agents.replay import FrameReplay, check_fits
-from qdiverge.agents.ring import ReplayRing
-from qdiverge.agents.tasks import TaskEnvironments, find_task
-from qdiverge.agents.vector_replay import VectorReplay
+from qdiverge.agents.replay.frames import FrameReplay, check_fits
+from qdiverge.agents.replay.ring import ReplayRing
+from qdiverge.agents.replay.vectors import VectorReplay
 from qdiverge.errors import InvalidValueError
 
 Environments = AtariEnvironments | TaskEnvironments

@@ -9,9 +9,9 @@ import torch
 import qdiverge as qd
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.dqn import DQN
-from qdiverge.agents.heads import Dueling
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MLP, NatureNetwork, channels_last
+from qdiverge.agents.networks.heads import Dueling
 from qdiverge.agents.optimizers import NatureRMSprop
 from qdiverge.agents.records import UpdateRecord
 from qdiverge.agents.targets import td_loss

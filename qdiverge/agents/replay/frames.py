@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qdiverge.agents.memory import available_memory
-from qdiverge.agents.ring import NO_ACTION as NO_ACTION
-from qdiverge.agents.ring import ReplayRing
+from qdiverge.agents.replay.memory import available_memory
+from qdiverge.agents.replay.ring import NO_ACTION as NO_ACTION
+from qdiverge.agents.replay.ring import ReplayRing
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError
 

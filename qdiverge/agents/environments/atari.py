@@ -16,8 +16,8 @@ What the emulator's own vector interface gets wrong for a learner, and what is d
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiverge.agents.experience import Episode, VectorStep
-from qdiverge.agents.games import missing_atari_extra, resolve_game, rom_path
+from qdiverge.agents.environments.experience import Episode, VectorStep
+from qdiverge.agents.environments.games import missing_atari_extra, resolve_game, rom_path
 from qdiverge.errors import InvalidValueError
 
 FRAME_SIZE = 84  # pixels, each side (Mnih et al. 2015, Methods: Preprocessing)

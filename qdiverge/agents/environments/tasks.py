@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiverge.agents.environments import emulator_seeds
-from qdiverge.agents.experience import Episode, VectorStep
-from qdiverge.agents.games import missing_atari_extra
+from qdiverge.agents.environments.atari import emulator_seeds
+from qdiverge.agents.environments.experience import Episode, VectorStep
+from qdiverge.agents.environments.games import missing_atari_extra
 from qdiverge.errors import InvalidValueError
 
 MOST_ACTIONS = 254  # what a replay slot can tell apart

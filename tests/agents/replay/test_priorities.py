@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
-from qdiverge.agents.priorities import SMALLEST_PRIORITY, Priorities, SumTree
 from qdiverge.agents.records import UpdateRecord
-from qdiverge.agents.ring import NO_ACTION
-from qdiverge.agents.sampling import LearnerBatch, Sampler
-from qdiverge.agents.vector_replay import VectorReplay
+from qdiverge.agents.replay.priorities import SMALLEST_PRIORITY, Priorities, SumTree
+from qdiverge.agents.replay.ring import NO_ACTION
+from qdiverge.agents.replay.sampling import LearnerBatch, Sampler
+from qdiverge.agents.replay.vectors import VectorReplay
 from qdiverge.errors import InvalidValueError
 
 

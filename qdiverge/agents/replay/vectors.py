@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qdiverge.agents.replay import check_fits
-from qdiverge.agents.ring import ReplayRing
+from qdiverge.agents.replay.frames import check_fits
+from qdiverge.agents.replay.ring import ReplayRing
 from qdiverge.diagnostics.transitions import Transitions
 
 

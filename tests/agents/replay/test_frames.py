@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from qdiverge.agents import replay as replay_module
-from qdiverge.agents.environments import make_atari
-from qdiverge.agents.memory import available_memory
-from qdiverge.agents.replay import NO_ACTION, FrameReplay, bytes_needed
+from qdiverge.agents.environments.atari import make_atari
+from qdiverge.agents.replay import frames as replay_module
+from qdiverge.agents.replay.frames import NO_ACTION, FrameReplay, bytes_needed
+from qdiverge.agents.replay.memory import available_memory
 from qdiverge.errors import InvalidValueError
 
 

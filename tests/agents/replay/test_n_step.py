@@ -8,14 +8,14 @@ import torch
 
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.dqn import DQN
-from qdiverge.agents.environments import make_atari
+from qdiverge.agents.environments.atari import make_atari
 from qdiverge.agents.loop import Trainer
-from qdiverge.agents.n_step import n_step_returns
 from qdiverge.agents.networks import MLP
-from qdiverge.agents.replay import FrameReplay
-from qdiverge.agents.ring import NO_ACTION
-from qdiverge.agents.sampling import LearnerBatch, Sampler
-from qdiverge.agents.vector_replay import VectorReplay
+from qdiverge.agents.replay.frames import FrameReplay
+from qdiverge.agents.replay.n_step import n_step_returns
+from qdiverge.agents.replay.ring import NO_ACTION
+from qdiverge.agents.replay.sampling import LearnerBatch, Sampler
+from qdiverge.agents.replay.vectors import VectorReplay
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qdiverge.agents.priorities import Priorities
+from qdiverge.agents.replay.priorities import Priorities
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError
 

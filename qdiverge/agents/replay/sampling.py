@@ -9,9 +9,9 @@ from torch import Tensor
 
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.exploration import linear_schedule
-from qdiverge.agents.n_step import n_step_returns
-from qdiverge.agents.priorities import Priorities
-from qdiverge.agents.ring import NO_ACTION, ReplayRing
+from qdiverge.agents.replay.n_step import n_step_returns
+from qdiverge.agents.replay.priorities import Priorities
+from qdiverge.agents.replay.ring import NO_ACTION, ReplayRing
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError
 

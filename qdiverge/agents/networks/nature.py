@@ -1,13 +1,9 @@
-"""Q-networks: observations in, one value per action out, Q(s, ·) [N, A]."""
-
-from collections.abc import Sequence
-from itertools import pairwise
+"""The convolutional Q-network of the Nature paper, for stacks of Atari frames."""
 
 import torch
 from torch import Tensor, nn
 
-from qdiverge.agents.heads import head, hidden
-from qdiverge.errors import InvalidValueError
+from qdiverge.agents.networks.heads import check_width, head, hidden
 
 
 class NatureNetwork(nn.Module):
@@ -39,7 +35,7 @@ class NatureNetwork(nn.Module):
         noisy: bool = False,
     ) -> None:
         super().__init__()
-        _check_width("num_actions", num_actions)
+        check_width("num_actions", num_actions)
         self.layers = nn.Sequential(
             nn.Conv2d(4, 32, kernel_size=8, stride=4),  # [N, 32, 20, 20]
             *hidden(32, layer_norm, is_image=True),
@@ -65,57 +61,6 @@ class NatureNetwork(nn.Module):
         return q_values
 
 
-class MLP(nn.Module):
-    """A Q-network of linear layers with rectifiers between them, for vector observations.
-
-    Args:
-        sizes: Width of the observation, of each hidden layer, and the number of actions.
-        dueling: The last hidden layer and the output become two streams, see Dueling.
-        layer_norm: Normalise before each rectifier.
-        noisy: The last hidden layer and the output are noisy, see NoisyLinear.
-
-    >>> network = MLP([4, 120, 84, 2])
-    >>> sum(weight.numel() for weight in network.parameters())  # 4·120+120 + 120·84+84 + 84·2+2
-    10934
-    >>> network(torch.zeros(3, 4)).shape
-    torch.Size([3, 2])
-    """
-
-    def __init__(
-        self,
-        sizes: Sequence[int],
-        *,
-        dueling: bool = False,
-        layer_norm: bool = False,
-        noisy: bool = False,
-    ) -> None:
-        super().__init__()
-        if len(sizes) < 2:
-            raise InvalidValueError(
-                "sizes must name at least the observation's width and the number of actions",
-                got=list(sizes),
-            )
-        for width in sizes:
-            _check_width("every size", width)
-        layers: list[nn.Module] = []
-        for width, next_width in pairwise(sizes[:-2]):
-            layers += [nn.Linear(width, next_width), *hidden(next_width, layer_norm)]
-        self.layers = nn.Sequential(*layers, *head(sizes[-3:], dueling, layer_norm, noisy))
-
-    def forward(self, observations: Tensor) -> Tensor:
-        """Q(s, ·) of each observation.
-
-        Args:
-            observations: [N, width] of any real dtype.
-
-        Returns:
-            [N, A].
-        """
-        dtype = next(self.parameters()).dtype
-        q_values: Tensor = self.layers(observations.to(dtype))
-        return q_values
-
-
 def channels_last(network: nn.Module) -> nn.Module:
     """Store the convolutions' weights channels last, about a tenth faster on a CPU.
 
@@ -133,8 +78,3 @@ def channels_last(network: nn.Module) -> nn.Module:
         if isinstance(module, nn.Conv2d):
             module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
     return network
-
-
-def _check_width(name: str, width: int) -> None:
-    if not isinstance(width, int) or width < 1:
-        raise InvalidValueError(f"{name} must be an integer of at least 1", got=width)

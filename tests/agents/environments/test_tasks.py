@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.environments.tasks import TaskEnvironments, find_task
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.presets.cartpole import CARTPOLE as CARTPOLE_PRESET
 from qdiverge.agents.records import EpisodeEnd, RunEnd
-from qdiverge.agents.tasks import TaskEnvironments, find_task
 from qdiverge.errors import InvalidValueError
 
 CARTPOLE = DQNConfig(

@@ -10,7 +10,7 @@ from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.dqn import DQN
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MLP
-from qdiverge.agents.noisy import NoisyLinear, resample_noise
+from qdiverge.agents.networks.noisy import NoisyLinear, resample_noise
 from qdiverge.agents.records import UpdateRecord
 from qdiverge.diagnostics.activations import layer_inputs
 

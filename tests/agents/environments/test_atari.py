@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ale_py.vector_env import AtariVectorEnv
 
-from qdiverge.agents.environments import emulator_seeds, make_atari
+from qdiverge.agents.environments.atari import emulator_seeds, make_atari
 from qdiverge.errors import InvalidValueError, MissingExtraError
 
 

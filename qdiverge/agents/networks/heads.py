@@ -5,7 +5,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from qdiverge.agents.noisy import NoisyLinear
+from qdiverge.agents.networks.noisy import NoisyLinear
+from qdiverge.errors import InvalidValueError
 
 
 class Dueling(nn.Module):
@@ -68,3 +69,9 @@ def _stream(sizes: Sequence[int], layer_norm: bool, noisy: bool) -> list[nn.Modu
     for width, next_width in pairwise(sizes[:-1]):
         layers += [linear(width, next_width), *hidden(next_width, layer_norm)]
     return [*layers, linear(sizes[-2], sizes[-1])]
+
+
+def check_width(name: str, width: int) -> None:
+    """Refuse a width that is not an integer of at least 1."""
+    if not isinstance(width, int) or width < 1:
+        raise InvalidValueError(f"{name} must be an integer of at least 1", got=width)

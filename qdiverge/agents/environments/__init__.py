@@ -1,0 +1,1 @@
+"""Where the experience comes from: Atari games and Gymnasium tasks, in one shape."""

@@ -1,0 +1,61 @@
+"""A Q-network of linear layers, for vector observations."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from qdiverge.agents.networks.heads import check_width, head, hidden
+from qdiverge.errors import InvalidValueError
+
+
+class MLP(nn.Module):
+    """A Q-network of linear layers with rectifiers between them, for vector observations.
+
+    Args:
+        sizes: Width of the observation, of each hidden layer, and the number of actions.
+        dueling: The last hidden layer and the output become two streams, see Dueling.
+        layer_norm: Normalise before each rectifier.
+        noisy: The last hidden layer and the output are noisy, see NoisyLinear.
+
+    >>> network = MLP([4, 120, 84, 2])
+    >>> sum(weight.numel() for weight in network.parameters())  # 4·120+120 + 120·84+84 + 84·2+2
+    10934
+    >>> import torch
+    >>> network(torch.zeros(3, 4)).shape
+    torch.Size([3, 2])
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        dueling: bool = False,
+        layer_norm: bool = False,
+        noisy: bool = False,
+    ) -> None:
+        super().__init__()
+        if len(sizes) < 2:
+            raise InvalidValueError(
+                "sizes must name at least the observation's width and the number of actions",
+                got=list(sizes),
+            )
+        for width in sizes:
+            check_width("every size", width)
+        layers: list[nn.Module] = []
+        for width, next_width in pairwise(sizes[:-2]):
+            layers += [nn.Linear(width, next_width), *hidden(next_width, layer_norm)]
+        self.layers = nn.Sequential(*layers, *head(sizes[-3:], dueling, layer_norm, noisy))
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Q(s, ·) of each observation.
+
+        Args:
+            observations: [N, width] of any real dtype.
+
+        Returns:
+            [N, A].
+        """
+        dtype = next(self.parameters()).dtype
+        q_values: Tensor = self.layers(observations.to(dtype))
+        return q_values
