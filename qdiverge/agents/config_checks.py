@@ -1,5 +1,6 @@
 """Which settings of a run make no sense, alone or together, and why."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -37,25 +38,12 @@ def check_together(config: "DQNConfig") -> None:
     Raises:
         InvalidValueError: they do; the reason and the remedy are said.
     """
-    given, rule = config.bootstrap, config.bootstrap_rule
-    if config.double and given not in (None, "double_q"):
+    if not config.use_target_network and config.bootstrap_rule != "q":
         raise InvalidValueError(
-            "double means the bootstrap double_q",
-            got=f"double with bootstrap {given!r}",
-            remedy="Give one of the two.",
-        )
-    if not config.use_target_network and (config.double or rule != "q"):
-        raise InvalidValueError(
-            f"the bootstrap {given or 'double_q'} needs a target network: with one network for "
-            "both, selecting and evaluating are the same, and it is Q",
+            f"the bootstrap {config.bootstrap} needs a target network: with one network for both, "
+            "selecting and evaluating are the same, and it is Q",
             got="use_target_network False",
             remedy="Keep the target network, or take the bootstrap q.",
-        )
-    if config.polyak is not None and rule == "q":
-        raise InvalidValueError(
-            "polyak moves a target network, and the bootstrap q has none",
-            got=f"polyak {config.polyak}",
-            remedy="Leave polyak out, or take another bootstrap.",
         )
     if config.layer_norm and not config.hidden_sizes:
         raise InvalidValueError(
@@ -63,6 +51,13 @@ def check_together(config: "DQNConfig") -> None:
             got="hidden_sizes ()",
             remedy="Name the width of one hidden layer or more.",
         )
+    if not -math.inf < config.value_min < config.value_max < math.inf:
+        raise InvalidValueError(
+            "value_min must be a number below value_max",
+            got=f"{config.value_min} and {config.value_max}",
+            remedy="Name the least and the largest return that can occur.",
+        )
+    check_optimism(config)
     slots = config.buffer_size // config.num_envs
     if config.n_step > slots // 2:
         raise InvalidValueError(
@@ -70,4 +65,24 @@ def check_together(config: "DQNConfig") -> None:
             "environment",
             got=config.n_step,
             remedy="Take a smaller n_step or a larger buffer_size.",
+        )
+
+
+def check_optimism(config: "DQNConfig") -> None:
+    """Refuse an optimistic value that no network can start from.
+
+    Raises:
+        InvalidValueError: it is not finite, or no mean of a distribution on the atoms.
+    """
+    value = config.optimistic_value
+    if value is None:
+        return
+    if not math.isfinite(value):
+        raise InvalidValueError("optimistic_value must be a finite number", got=value)
+    if config.distributional and not config.value_min < value < config.value_max:
+        raise InvalidValueError(
+            "optimistic_value must lie strictly between value_min and value_max, as every mean of "
+            "returns between them does",
+            got=f"{value}, outside ({config.value_min}, {config.value_max})",
+            remedy="Take a smaller one, or a wider range of values.",
         )

@@ -125,9 +125,16 @@ def td_loss(errors: Tensor, loss: str, weights: Tensor | None = None) -> Tensor:
     >>> td_loss(errors, "mse"), td_loss(errors, "huber")  # (1/2 + 9/2)/2, (1/2 + 5/2)/2
     (tensor(2.5000), tensor(1.5000))
     """
-    if weights is None:
-        weights = torch.ones((), dtype=errors.dtype, device=errors.device)
     if loss == "mse":
-        return (weights * errors.square()).mean() / 2
+        return weighted_mean(errors.square() / 2, weights)
     size = errors.abs()
-    return (weights * torch.where(size <= 1, errors.square() / 2, size - 0.5)).mean()
+    return weighted_mean(torch.where(size <= 1, errors.square() / 2, size - 0.5), weights)
+
+
+def weighted_mean(losses: Tensor, weights: Tensor | None = None) -> Tensor:
+    """mean_i w_i ℓ_i over N samples, not divided by the sum of the weights.
+
+    >>> weighted_mean(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 0.5]))  # (1 + 1.5)/2
+    tensor(1.2500)
+    """
+    return losses.mean() if weights is None else (weights * losses).mean()

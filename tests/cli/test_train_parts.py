@@ -20,7 +20,23 @@ FLAGS = {
     ("--polyak", "0.01"): {"polyak": 0.01},
     ("--n-step", "3"): {"n_step": 3},
     ("--prioritized",): {"prioritized": True},
-    ("--prioritized-replay-alpha", "0.5"): {"priority_exponent": 0.5},
+    ("--prioritized", "--prioritized-replay-alpha", "0.5"): {
+        "prioritized": True,
+        "priority_exponent": 0.5,
+    },
+    ("--distributional", "--n-atoms", "11", "--v-min", "-1", "--v-max=5"): {
+        "distributional": True,
+        "num_atoms": 11,
+        "value_min": -1.0,
+        "value_max": 5.0,
+    },
+    ("--exploration", "boltzmann", "--temperature-end", "0.1"): {
+        "exploration": "boltzmann",
+        "temperature_end": 0.1,
+    },
+    ("--optimistic-value", "2"): {"optimistic_value": 2.0},
+    ("--no-clip-rewards",): {"clip_rewards": False},
+    ("--clip-rewards", "--double"): {"clip_rewards": True, "double": True},
     ("--optimizer", "nature_rmsprop"): {"optimizer": "nature_rmsprop"},
     ("--hidden-sizes", "64", "32"): {"hidden_sizes": (64, 32)},
 }
@@ -43,6 +59,26 @@ def test_flags_override_a_preset_wherever_they_stand():
         assert config.optimizer == "nature_rmsprop"
 
 
+def test_settings_of_a_preset_fall_away_where_the_flags_leave_them_without_effect():
+    flags = ["--preset", "nature", "--noisy", "--environment=CartPole-v1", "--out", "x"]
+    config = parse(flags).config
+    assert (config.epsilon_end, config.exploration_steps) == (0.02, 100_000)  # the defaults
+    assert (config.noop_max, config.terminal_on_life_loss) == (30, False)
+    assert (config.buffer_size, config.clip_rewards) == (1_000_000, True)
+
+
+def test_rainbow_is_its_preset_and_can_be_taken_apart():
+    config = parse(["--out", "x", "--rainbow"]).config
+    assert config == PRESETS["rainbow"] == parse(["--preset=rainbow", "--out", "x"]).config
+    parts = ("double", "dueling", "noisy", "prioritized", "distributional")
+    assert all(getattr(config, part) for part in parts)
+    for part in parts:
+        without = parse(["--rainbow", f"--no-{part}", "--out", "x"]).config
+        assert [getattr(without, other) for other in parts] == [other != part for other in parts]
+    assert without.num_atoms == 51
+    assert without.learning_rate == 6.25e-5
+
+
 def test_the_presets_are_those_that_the_command_names():
     assert set(get_args(PresetName)) == set(PRESETS)
     assert PRESETS["fast"] == DQNConfig()
@@ -50,7 +86,7 @@ def test_the_presets_are_those_that_the_command_names():
         *("machado", "dopamine", "fast", "cartpole")
     }
     assert {name for name, config in PRESETS.items() if config.terminal_on_life_loss} == {
-        *("nature", "cleanrl")
+        *("nature", "cleanrl", "rainbow")
     }
 
 
@@ -78,7 +114,14 @@ def test_the_help_shows_choices_and_an_unknown_preset_has_status_2(capsys):
     ("flags", "message"),
     [
         (["--double", "--no-use-target-network"], "needs a target network"),
-        (["--bootstrap", "q", "--polyak", "0.1"], "polyak moves a target network"),
+        (["--bootstrap", "q", "--polyak", "0.1"], "no target network to move"),
+        (["--n-atoms", "21"], "Add distributional, or leave num_atoms out"),
+        (["--env", "CartPole-v1", "--noop-max", "3"], "only Atari games open with no-ops"),
+        (["--env", "CartPole-v1", "--max-episode-frames", "90"], "only Atari games have sticky"),
+        (["--env", "Pong", "--hidden-sizes", "64"], "only the MLP"),
+        (["--preset", "nature", "--n-atoms", "21"], "Add distributional"),
+        (["--rainbow", "--preset", "nature"], "there can be one preset"),
+        (["--rainbow", "--epsilon-end", "0.5"], "noisy weights explore in place of ε"),
         (["--n-step", "0"], "n_step must be an integer"),
         (["--env", "Pendulum-v1"], "discrete actions"),
     ],

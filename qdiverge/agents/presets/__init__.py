@@ -11,12 +11,14 @@ from qdiverge.agents.presets.dopamine import DOPAMINE
 from qdiverge.agents.presets.fast import FAST
 from qdiverge.agents.presets.machado import MACHADO
 from qdiverge.agents.presets.nature import NATURE
+from qdiverge.agents.presets.rainbow import RAINBOW
 
 PRESETS: dict[str, DQNConfig] = {
     "nature": NATURE,
     "machado": MACHADO,
     "dopamine": DOPAMINE,
     "cleanrl": CLEANRL,
+    "rainbow": RAINBOW,
     "fast": FAST,
     "cartpole": CARTPOLE,
 }

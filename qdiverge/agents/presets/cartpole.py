@@ -9,7 +9,6 @@ CARTPOLE = DQNConfig(
     environment="CartPole-v1",
     total_steps=25_000,  # agent steps
     num_envs=1,
-    clip_rewards=False,  # they are 1
     buffer_size=25_000,  # transitions: all of them
     batch_size=64,
     learning_starts=1_000,  # agent steps

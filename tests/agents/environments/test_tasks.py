@@ -93,7 +93,7 @@ def test_what_cannot_be_learnt_is_refused(name, says):
 
 
 def test_a_task_has_no_lives():
-    with pytest.raises(InvalidValueError, match="has no lives"):
+    with pytest.raises(InvalidValueError, match="only Atari games open with no-ops and have lives"):
         Trainer(DQNConfig(environment="CartPole-v1", terminal_on_life_loss=True))
 
 
