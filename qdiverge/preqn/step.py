@@ -17,6 +17,11 @@ from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
 from qdiverge.preqn.least_squares import SOLVERS, solve
 
+# A step of finite length may be a little better aligned than an infinitely small one.
+TOLERANCE = 1e-3
+BOLDER_AFTER = 4  # searches that ended at once; then the next begins with a larger α
+ALIGN_WITH = ("td_errors", "reachable")
+
 
 @dataclass(frozen=True)
 class PreQNStep:
@@ -25,13 +30,15 @@ class PreQNStep:
     Attributes:
         is_accepted: Whether the parameters moved; False: they are bit for bit what they were.
         alignment: cos(Q_θ' − Q_θ, Δ) of the last step tried, at least η where it was accepted;
-            1 where Δ = 0 and there is nothing to do.
+            1 where Δ = 0 and there is nothing to do. With ``align_with="reachable"`` it is the
+            cosine with K Z.
         learning_rate: α of the accepted step; 0 where none was.
         num_backtracks: How often α was shrunk.
         condition_number: Of the part of K that was inverted.
         rank: Eigenvalues of K that were inverted, of N.
         reachable_alignment: cos(K Z, Δ): what an infinitely small step attains. Below η where the
-            batch holds contradictions, such as one pair with two rewards.
+            batch holds contradictions, such as one pair with two rewards, or pairs that are too
+            alike for the precision of K.
     """
 
     is_accepted: bool
@@ -51,10 +58,14 @@ class PreQN:
             actions [N, k], returning [N] or [N, 1].
         learning_rate: The largest α that is tried; 1 solves the batch to first order.
         alignment: η in [0, 1].
+        align_with: "td_errors", the paper's Δ; where no step can be aligned with that, none is
+            taken. Or "reachable", K Z: the part of Δ that the network can follow to first order,
+            which is Δ itself for a regular K. On large batches of similar frames only the second
+            gets anywhere.
         shrink: The factor on α at each backtrack, in (0, 1).
         max_backtracks: After as many, no step is taken.
-        warm_start: Begin each search at the last accepted α, a notch above it where that was
-            accepted at once; False: always at ``learning_rate``, a forward pass for each backtrack.
+        warm_start: Begin each search at the last accepted α, a notch above it once in a while;
+            False: always at ``learning_rate``, a forward pass for each backtrack.
         solver: "truncated" or "damped" least squares, see :func:`solve`.
         damping: Of "damped", as a share of the largest eigenvalue.
         cutoff: Of "truncated", likewise; None: N times the rounding unit.
@@ -76,6 +87,7 @@ class PreQN:
         *,
         learning_rate: float = 1.0,
         alignment: float = 0.97,
+        align_with: str = "td_errors",
         shrink: float = 0.5,
         max_backtracks: int = 20,
         warm_start: bool = True,
@@ -90,6 +102,10 @@ class PreQN:
             raise InvalidValueError(
                 "alignment, η, must lie in [0, 1]", got=alignment, remedy="Usual: 0.97."
             )
+        if align_with not in ALIGN_WITH:
+            raise InvalidValueError(
+                f"align_with must be one of {', '.join(ALIGN_WITH)}", got=repr(align_with)
+            )
         if not 0.0 < shrink < 1.0:
             raise InvalidValueError("shrink must lie strictly between 0 and 1", got=shrink)
         if (
@@ -103,9 +119,9 @@ class PreQN:
         if solver not in SOLVERS:
             raise InvalidValueError(f"solver must be one of {', '.join(SOLVERS)}", got=repr(solver))
         self.q_net = q_net
-        self.learning_rate, self.alignment = learning_rate, alignment
+        self.learning_rate, self.alignment, self.align_with = learning_rate, alignment, align_with
         self.shrink, self.max_backtracks, self.warm_start = shrink, max_backtracks, warm_start
-        self._first_rate = learning_rate
+        self._first_rate, self._at_once = learning_rate, 0
         self.solver, self.damping, self.cutoff = solver, damping, cutoff
 
     def step(
@@ -140,14 +156,16 @@ class PreQN:
         if not bool(delta.any()):
             return PreQNStep(True, 1.0, 0.0, 0, math.nan, 0, 1.0)
         found = solve(K, delta, solver=self.solver, damping=self.damping, cutoff=self.cutoff)
-        parameters = [p for p in self.q_net.parameters() if p.requires_grad]
-        direction = pulled_back(q_values, found.solution, parameters)  # Jᵀ Z
-        if all(bool(torch.isfinite(g).all()) for g in direction):
-            pairs = observations, actions
-            tried = self._search(pairs, q_values.detach(), delta, parameters, direction)
-        else:
-            tried = False, math.nan, 0.0, 0
-        reachable = cosine(K.double() @ found.solution, delta)
+        reached = K.double() @ found.solution
+        reachable = cosine(reached, delta)
+        wanted = reached if self.align_with == "reachable" else delta
+        tried = False, reachable, 0.0, 0
+        if cosine(reached, wanted) >= self.alignment - TOLERANCE:
+            parameters = [p for p in self.q_net.parameters() if p.requires_grad]
+            direction = pulled_back(q_values, found.solution, parameters)  # Jᵀ Z
+            if all(bool(torch.isfinite(g).all()) for g in direction):
+                pairs = observations, actions
+                tried = self._search(pairs, q_values.detach(), wanted, parameters, direction)
         return PreQNStep(*tried, found.condition_number, found.rank, reachable)
 
     @torch.no_grad()
@@ -155,7 +173,7 @@ class PreQN:
         self,
         pairs: tuple[Tensor, Tensor],
         q_values: Tensor,
-        delta: Tensor,
+        wanted: Tensor,
         parameters: list[nn.Parameter],
         direction: list[Tensor],
     ) -> tuple[bool, float, float, int]:
@@ -165,17 +183,23 @@ class PreQN:
         for num_backtracks in range(self.max_backtracks + 1):
             for parameter, start, g in zip(parameters, before, direction, strict=True):
                 torch.add(start, g, alpha=rate, out=parameter.data)
-            alignment = cosine(chosen(self.q_net, *pairs) - q_values, delta)
+            alignment = cosine(chosen(self.q_net, *pairs) - q_values, wanted)
             if alignment >= self.alignment:
                 if self.warm_start:
-                    bolder = rate if num_backtracks else rate / self.shrink
-                    self._first_rate = min(bolder, self.learning_rate)
+                    self._begin_next_at(rate, is_at_once=num_backtracks == 0)
                 return True, alignment, rate, num_backtracks
             rate *= self.shrink
         for parameter, start in zip(parameters, before, strict=True):
             parameter.copy_(start)
         self._first_rate = self.learning_rate
         return False, alignment, 0.0, self.max_backtracks
+
+    def _begin_next_at(self, rate: float, is_at_once: bool) -> None:
+        """Begin the next search at ``rate``, or a notch above after some that ended at once."""
+        self._at_once = self._at_once + 1 if is_at_once else 0
+        is_bolder = self._at_once == BOLDER_AFTER
+        self._first_rate = min(rate / self.shrink if is_bolder else rate, self.learning_rate)
+        self._at_once %= BOLDER_AFTER
 
 
 def _one_of(td_errors: Tensor | None, targets: Tensor | None, size: int) -> Tensor:
