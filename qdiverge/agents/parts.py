@@ -8,9 +8,9 @@ from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.environments.atari import AtariEnvironments, make_atari
 from qdiverge.agents.environments.tasks import TaskEnvironments, find_task
 from qdiverge.agents.networks import MLP, NatureNetwork, channels_last
+from qdiverge.agents.replay.arrays import ArrayReplay
 from qdiverge.agents.replay.frames import FrameReplay, check_fits
 from qdiverge.agents.replay.ring import ReplayRing
-from qdiverge.agents.replay.vectors import VectorReplay
 from qdiverge.errors import InvalidValueError
 
 Environments = AtariEnvironments | TaskEnvironments
@@ -71,4 +71,5 @@ def make_replay(
     """
     if isinstance(environments, AtariEnvironments):
         return FrameReplay(config.buffer_size, config.num_envs, seed)
-    return VectorReplay(config.buffer_size, config.num_envs, seed, width=environments.width)
+    shape = (environments.width,)
+    return ArrayReplay(config.buffer_size, config.num_envs, seed, shape=shape)
