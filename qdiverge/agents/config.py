@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
+from qdiverge.agents.arithmetic import Precision
 from qdiverge.agents.config_checks import check_choices, check_integer, check_together
 from qdiverge.agents.config_rules import (
     ENVIRONMENT_RULES,
@@ -28,12 +29,12 @@ EXPLORATIONS: tuple[str, ...] = get_args(Exploration)
 class TaskSettings:
     """What is played, and for how long."""
 
-    environment: str = "ALE/Pong-v5"  # or a Gymnasium task such as CartPole-v1
+    environment: str = "ALE/Pong-v5"  # or CartPole-v1, MinAtar/Breakout-v1, module:Task-v0
     seed: int = 1
     total_steps: int = 1_500_000  # agent steps
     num_envs: int = 8  # environments stepped together
-    repeat_action_probability: float = 0.25  # Atari: sticky actions (Machado et al. 2018)
-    max_episode_frames: int = 108_000  # Atari: emulator frames, then the episode is truncated
+    repeat_action_probability: float = 0.25  # Atari, MinAtar: sticky actions (Machado et al. 2018)
+    max_episode_frames: int = 108_000  # Atari, MinAtar: frames, then the episode is truncated
     noop_max: int = 30  # Atari: an opening has fewer no-ops than this
     clip_rewards: bool | None = None  # to [-1, 1], for the learner only; None: on Atari alone
     terminal_on_life_loss: bool = False  # Atari: a lost life bootstraps nothing; the game goes on
@@ -106,8 +107,10 @@ class ExplorationSettings:
 
 @dataclass(frozen=True)
 class MachineSettings:
-    """What the run may use of the machine."""
+    """How the work is done."""
 
+    overlap: bool = True  # act before the last turn's updates; False: after them, see loop.py
+    precision: Precision = "float32"  # or bfloat16, weights still float32; see arithmetic.py
     torch_threads: int | None = 1  # threads of a CPU update; None leaves PyTorch's setting alone
 
 
@@ -178,6 +181,7 @@ class DQNConfig(
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InvalidValueError(f"{name} must lie in [0, 1]", got=getattr(self, name))
         check_choices("loss", self.loss, LOSSES)
+        check_choices("precision", self.precision, get_args(Precision))
         check_choices("optimizer", self.optimizer, OPTIMIZERS)
         check_choices("exploration", self.exploration, EXPLORATIONS)
         if self.bootstrap is not None:

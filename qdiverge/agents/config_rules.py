@@ -123,13 +123,14 @@ ATARI_ALONE = Rule(
 EMULATED = Rule(
     ("repeat_action_probability", "max_episode_frames"),
     lambda c: True,
-    "only Atari games have sticky actions and emulator frames",
-    "Take an Atari game",
+    "only Atari and MinAtar games have sticky actions and count frames",
+    "Take such a game",
 )
 
-EnvironmentKind = Literal["atari", "task"]
+EnvironmentKind = Literal["atari", "minatar", "task"]
 ENVIRONMENT_RULES: dict[EnvironmentKind, tuple[Rule, ...]] = {
     "atari": (FIXED_NETWORK,),
+    "minatar": (FIXED_NETWORK, ATARI_ALONE),
     "task": (ATARI_ALONE, EMULATED),
 }
 """Settings that one kind of environment does not read."""

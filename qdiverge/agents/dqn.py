@@ -8,12 +8,14 @@ No gradient goes through the target y, also where it bootstraps from the network
 import copy
 import math
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from qdiverge.agents.arithmetic import Arithmetic
 from qdiverge.agents.categorical import (
     CategoricalLoss,
     bootstrap_distribution,
@@ -96,6 +98,8 @@ class DQN:
         if config.has_target_network:
             self.target_network = copy.deepcopy(q_network).requires_grad_(False)
         self.optimizer = make_optimizer(q_network, config)
+        device = next(q_network.parameters()).device
+        self.evaluate = Arithmetic(config.precision, device).evaluate
         self._noise = torch.Generator().manual_seed(config.seed)
 
     def act(self, observations: NDArray[np.generic]) -> NDArray[np.int64]:
@@ -121,8 +125,9 @@ class DQN:
             [E, A].
         """
         self._resample_noise()
-        q_values: NDArray[np.floating] = self.q_network(torch.from_numpy(observations)).numpy()
-        return q_values
+        q_values = self.evaluate(self.q_network, torch.from_numpy(observations))
+        values: NDArray[np.floating] = q_values.numpy()
+        return values
 
     def update(self, batch: Transitions) -> Update:
         """One gradient step on ``batch``; where the loss is not finite, none.
@@ -141,7 +146,7 @@ class DQN:
             loss = weighted_mean(found.cross_entropies, weights)
         else:
             targets = self.targets(batch)  # [N]
-            q_values = self.q_network(batch.observations)  # [N, A]
+            q_values = self.evaluate(self.q_network, batch.observations)  # [N, A]
             errors = surprises = td_errors(q_values, batch.actions, targets)  # [N]
             loss = td_loss(errors, self.config.loss, weights)
         loss_value = loss.item()
@@ -175,10 +180,11 @@ class DQN:
         """
         if self.config.distributional:
             return expectation(self.target_distributions(batch), self._categorical.support)
+        online, target = self.q_network, self.target_network
         next_q_values, next_actions = bootstrap_values(
             self.config.bootstrap_rule,
-            self.q_network,
-            self.q_network if self.target_network is None else self.target_network,
+            partial(self.evaluate, online),
+            partial(self.evaluate, online if target is None else target),
             batch.next_observations,
         )
         discount = batch.discounts if isinstance(batch, LearnerBatch) else self.config.discount
@@ -199,8 +205,8 @@ class DQN:
         assert isinstance(target, CategoricalQ)
         probabilities = bootstrap_distribution(
             self.config.bootstrap_rule,
-            online.logits,
-            target.logits,
+            partial(self.evaluate, online.logits),
+            partial(self.evaluate, target.logits),
             batch.next_observations,
             online.support,
         )
@@ -220,7 +226,7 @@ class DQN:
     def _categorical_loss(self, batch: Transitions) -> CategoricalLoss:
         targets = self.target_distributions(batch)  # [B, N]
         network = self._categorical
-        logits = network.logits(batch.observations)  # [B, A, N]
+        logits = self.evaluate(network.logits, batch.observations)  # [B, A, N]
         return categorical_loss(logits, batch.actions, targets, network.support)
 
     def _resample_noise(self) -> None:

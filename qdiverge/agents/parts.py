@@ -10,11 +10,20 @@ from torch import nn
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.config_rules import ENVIRONMENT_RULES, EnvironmentKind, check_effect
 from qdiverge.agents.environments.atari import AtariEnvironments, make_atari
+from qdiverge.agents.environments.gymnasium_task import STACKED_FRAMES
+from qdiverge.agents.environments.minatar import resolve_minatar
 from qdiverge.agents.environments.tasks import TaskEnvironments, find_task
-from qdiverge.agents.networks import MLP, CategoricalQ, NatureNetwork, channels_last, start_at
+from qdiverge.agents.networks import (
+    MLP,
+    CategoricalQ,
+    MinAtarNetwork,
+    NatureNetwork,
+    channels_last,
+    start_at,
+)
+from qdiverge.agents.replay.arrays import ArrayReplay
 from qdiverge.agents.replay.frames import FrameReplay, check_fits
 from qdiverge.agents.replay.ring import ReplayRing
-from qdiverge.agents.replay.vectors import VectorReplay
 
 Environments = AtariEnvironments | TaskEnvironments
 
@@ -26,10 +35,13 @@ def environment_kind(environment: str) -> EnvironmentKind:
         InvalidValueError: none, but it is close to a task's name.
         MissingExtraError: gymnasium is not installed.
 
-    >>> environment_kind("pong"), environment_kind("CartPole-v1")
-    ('atari', 'task')
+    >>> [environment_kind(name) for name in ("pong", "MinAtar/Breakout-v1", "CartPole-v1")]
+    ['atari', 'minatar', 'task']
     """
-    return "atari" if find_task(environment) is None else "task"
+    task = find_task(environment)
+    if task is None:
+        return "atari"
+    return "task" if resolve_minatar(task) is None else "minatar"
 
 
 def make_environments(config: DQNConfig, seed: np.random.SeedSequence) -> Environments:
@@ -44,7 +56,13 @@ def make_environments(config: DQNConfig, seed: np.random.SeedSequence) -> Enviro
     task = find_task(config.environment)
     check_effect(config, ENVIRONMENT_RULES[environment_kind(config.environment)])
     if task is not None:
-        return TaskEnvironments(task, config.num_envs, number)
+        return TaskEnvironments(
+            task,
+            config.num_envs,
+            number,
+            repeat_action_probability=config.repeat_action_probability,
+            max_episode_steps=config.max_episode_frames,
+        )
     check_fits(config.buffer_size)
     return make_atari(
         config.environment,
@@ -67,7 +85,10 @@ def settled(config: DQNConfig, environments: Environments) -> DQNConfig:
 def make_network(
     config: DQNConfig, environments: Environments, seed: np.random.SeedSequence
 ) -> nn.Module:
-    """The Nature network for Atari, an MLP for a task; the global generator is left alone."""
+    """The network that reads such observations; the global generator is left alone.
+
+    The Nature network reads four frames, the one of MinAtar small grids, an MLP vectors.
+    """
     options: dict[str, Any] = {
         "dueling": config.dueling,
         "layer_norm": config.layer_norm,
@@ -76,10 +97,12 @@ def make_network(
     }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(seed.generate_state(1)[0]))
-        if isinstance(environments, AtariEnvironments):
+        if environments.shape == STACKED_FRAMES:
             network = channels_last(NatureNetwork(environments.num_actions, **options))
+        elif len(environments.shape) == 3:
+            network = MinAtarNetwork(environments.shape, environments.num_actions, **options)
         else:
-            sizes = [environments.width, *config.hidden_sizes, environments.num_actions]
+            sizes = [environments.shape[0], *config.hidden_sizes, environments.num_actions]
             network = MLP(sizes, **options)
     return finished(network, config)
 
@@ -108,4 +131,5 @@ def make_replay(
     """
     if isinstance(environments, AtariEnvironments):
         return FrameReplay(config.buffer_size, config.num_envs, seed)
-    return VectorReplay(config.buffer_size, config.num_envs, seed, width=environments.width)
+    shape, dtype = environments.shape, environments.dtype
+    return ArrayReplay(config.buffer_size, config.num_envs, seed, shape=shape, dtype=dtype)

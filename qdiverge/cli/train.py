@@ -27,7 +27,9 @@ from qdiverge.errors import InvalidValueError
 from qdiverge.report import write_report
 
 AGENTS = ("dqn",)
-PresetName = Literal["nature", "machado", "dopamine", "cleanrl", "rainbow", "fast", "cartpole"]
+PresetName = Literal[
+    "nature", "machado", "dopamine", "cleanrl", "rainbow", "fast", "cartpole", "minatar"
+]
 
 
 @dataclass(frozen=True)
