@@ -28,6 +28,10 @@ VARIANTS = {
     "everything": dataclasses.replace(
         CARTPOLE, prioritized=True, n_step=3, noisy=True, dueling=True, layer_norm=True
     ),
+    "distributional": dataclasses.replace(
+        CARTPOLE, prioritized=True, n_step=3, distributional=True, num_atoms=11, optimistic_value=2
+    ),
+    "boltzmann": CARTPOLE.adapted(exploration="boltzmann"),
     "nature_rmsprop": CARTPOLE.adapted(optimizer="nature_rmsprop", bootstrap="q"),
     "sgd": dataclasses.replace(CARTPOLE, optimizer="sgd"),
     "pong": DQNConfig(total_steps=96, num_envs=2, learning_starts=80, buffer_size=200),
@@ -75,7 +79,8 @@ def test_every_generator_of_a_run_is_found():
     trainer = Trainer(VARIANTS["everything"])
     trainer.close()
     found = find_generators(trainer)
-    assert {"policy._rng", "replay._rng", "replay.priorities._rng", "agent._noise"} <= found.keys()
+    assert {"policy._rng", "softmax._rng", "replay._rng"} <= found.keys()
+    assert {"replay.priorities._rng", "agent._noise"} <= found.keys()
     assert len({id(generator) for generator in found.values()}) == len(found)
 
 
