@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
 from qdiverge.agents.arithmetic import Precision
-from qdiverge.agents.config_checks import check_choices, check_integer, check_together
+from qdiverge.agents.config_checks import check_choices, check_ranges, check_together
 from qdiverge.agents.config_rules import (
     ENVIRONMENT_RULES,
     SETTING_RULES,
@@ -14,8 +14,6 @@ from qdiverge.agents.config_rules import (
     unread,
 )
 from qdiverge.agents.targets import Bootstrap
-from qdiverge.checks import check_discount, check_positive
-from qdiverge.errors import InvalidValueError
 
 Loss = Literal["huber", "mse"]
 Exploration = Literal["epsilon_greedy", "boltzmann"]
@@ -154,42 +152,13 @@ class DQNConfig(
     """
 
     def __post_init__(self) -> None:
-        check_discount(self.discount)
-        check_positive("learning_rate", self.learning_rate)
-        for name in ("adam_epsilon", "temperature_start", "temperature_end"):
-            check_positive(name, getattr(self, name))
-        for name, least in (
-            ("seed", 0),
-            ("total_steps", 1),
-            ("num_envs", 1),
-            ("max_episode_frames", 4),
-            ("noop_max", 0),
-            ("buffer_size", 1),
-            ("batch_size", 1),
-            ("learning_starts", 0),
-            ("train_period", 1),
-            ("n_step", 1),
-            ("target_period", 1),
-            ("num_atoms", 2),
-            ("exploration_steps", 0),
-        ):
-            check_integer(name, getattr(self, name), least)
-        if self.torch_threads is not None:
-            check_integer("torch_threads", self.torch_threads, 1)
-        shares = ("repeat_action_probability", "epsilon_start", "epsilon_end")
-        for name in (*shares, "priority_exponent", "priority_beta"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise InvalidValueError(f"{name} must lie in [0, 1]", got=getattr(self, name))
+        check_ranges(self)
         check_choices("loss", self.loss, LOSSES)
         check_choices("precision", self.precision, get_args(Precision))
         check_choices("optimizer", self.optimizer, OPTIMIZERS)
         check_choices("exploration", self.exploration, EXPLORATIONS)
         if self.bootstrap is not None:
             check_choices("bootstrap", self.bootstrap, get_args(Bootstrap))
-        if self.polyak is not None and not 0.0 < self.polyak <= 1.0:
-            raise InvalidValueError("polyak must lie in (0, 1]", got=self.polyak)
-        for width in self.hidden_sizes:
-            check_integer("every one of hidden_sizes", width, 1)
         check_together(self)
         check_effect(self, SETTING_RULES)
 

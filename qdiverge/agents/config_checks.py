@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from qdiverge.checks import check_discount, check_positive
 from qdiverge.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -30,6 +31,44 @@ def check_choices(name: str, value: str, choices: Sequence[str]) -> str:
     if value not in choices:
         raise InvalidValueError(f"{name} must be one of {', '.join(choices)}", got=repr(value))
     return value
+
+
+def check_ranges(config: "DQNConfig") -> None:
+    """Refuse a number that is out of its range, whatever the others are.
+
+    Raises:
+        InvalidValueError: there is one.
+    """
+    check_discount(config.discount)
+    check_positive("learning_rate", config.learning_rate)
+    for name in ("adam_epsilon", "temperature_start", "temperature_end"):
+        check_positive(name, getattr(config, name))
+    for name, least in (
+        ("seed", 0),
+        ("total_steps", 1),
+        ("num_envs", 1),
+        ("max_episode_frames", 4),
+        ("noop_max", 0),
+        ("buffer_size", 1),
+        ("batch_size", 1),
+        ("learning_starts", 0),
+        ("train_period", 1),
+        ("n_step", 1),
+        ("target_period", 1),
+        ("num_atoms", 2),
+        ("exploration_steps", 0),
+    ):
+        check_integer(name, getattr(config, name), least)
+    if config.torch_threads is not None:
+        check_integer("torch_threads", config.torch_threads, 1)
+    shares = ("repeat_action_probability", "epsilon_start", "epsilon_end")
+    for name in (*shares, "priority_exponent", "priority_beta"):
+        if not 0.0 <= getattr(config, name) <= 1.0:
+            raise InvalidValueError(f"{name} must lie in [0, 1]", got=getattr(config, name))
+    if config.polyak is not None and not 0.0 < config.polyak <= 1.0:
+        raise InvalidValueError("polyak must lie in (0, 1]", got=config.polyak)
+    for width in config.hidden_sizes:
+        check_integer("every one of hidden_sizes", width, 1)
 
 
 def check_together(config: "DQNConfig") -> None:

@@ -8,7 +8,12 @@ import torch
 from torch import nn
 
 from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.config_rules import ENVIRONMENT_RULES, EnvironmentKind, check_effect
+from qdiverge.agents.config_rules import (
+    ENVIRONMENT_RULES,
+    FIXED_NETWORK,
+    EnvironmentKind,
+    check_effect,
+)
 from qdiverge.agents.environments.atari import AtariEnvironments, make_atari
 from qdiverge.agents.environments.gymnasium_task import STACKED_FRAMES
 from qdiverge.agents.environments.minatar import resolve_minatar
@@ -88,7 +93,12 @@ def make_network(
     """The network that reads such observations; the global generator is left alone.
 
     The Nature network reads four frames, the one of MinAtar small grids, an MLP vectors.
+
+    Raises:
+        InvalidValueError: hidden_sizes were given for another network than the MLP.
     """
+    if len(environments.shape) > 1:
+        check_effect(config, (FIXED_NETWORK,))
     options: dict[str, Any] = {
         "dueling": config.dueling,
         "layer_norm": config.layer_norm,

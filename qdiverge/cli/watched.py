@@ -86,7 +86,11 @@ def train_watched(
     options = {"every": every, "cost": cost, "max_overhead": max_overhead}
     trainer = Trainer(config, deadline_seconds=seconds, log_period=log_period)
     try:
-        info = {"seed": config.seed, "device": "cpu", "monitor": options}
+        info = {
+            "seed": config.seed,
+            "device": "cpu",
+            "monitor": options | {"loss": watched_loss(config)},
+        }
         log = RunLog(out, dataclasses.asdict(trainer.config), step_unit="agent steps", info=info)
     except BaseException:
         trainer.close()

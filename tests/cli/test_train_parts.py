@@ -3,12 +3,16 @@
 from typing import get_args
 
 import pytest
+import torch
 
 from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.loop import Trainer
 from qdiverge.agents.presets import PRESETS
+from qdiverge.agents.saved import load_agent
 from qdiverge.cli import main
 from qdiverge.cli.flags import translate_flags
 from qdiverge.cli.train import PresetName, parse
+from qdiverge.cli.watched import train_watched
 from qdiverge.runs import load_run
 
 FLAGS = {
@@ -162,3 +166,22 @@ def test_a_watched_run_on_observations_of_booleans(task, tmp_path):
     assert run.info["config"]["environment"] == task
     assert run.series["diverge/q_abs_max"].values.size >= 16  # every tenth of 160 updates
     assert (out / "report.html").stat().st_size > 10_000
+
+
+def test_watching_a_distribution_changes_no_bit_and_reads_its_mean(tmp_path):
+    settings = {"environment": "CartPole-v1", "total_steps": 400, "learning_starts": 100}
+    settings |= {"value_min": 0.0, "value_max": 50.0, "hidden_sizes": (32,), "num_envs": 2}
+    config = PRESETS["rainbow"].adapted("task", **settings, buffer_size=400)
+    train_watched(config, tmp_path / "run", every=5, cost="full", max_overhead=None)
+    watched = load_agent(tmp_path / "run").agent.q_network
+    alone = Trainer(config)
+    assert len(list(alone.run())) > 1
+    pairs = zip(watched.state_dict().items(), alone.q_network.state_dict().items(), strict=True)
+    for (name, there), (_, here) in pairs:
+        assert torch.equal(there, here), name
+    run = load_run(tmp_path / "run")
+    assert run.info["monitor"]["loss"] == "half_squared"
+    values = run.series["diverge/q_max"].values
+    assert values.size > 10
+    assert ((values > 0.0) & (values < 50.0)).all()
+    assert run.series["diverge/td_error_abs_mean"].values.size > 10
