@@ -6,13 +6,13 @@ from qdiverge.agents.records import EpisodeEnd
 
 
 def test_rainbow_balances_the_pole_for_longer_and_longer():
-    """Play at random lasts 22 steps. The last five of seeds 1 to 3: 168, 127 and 122 on average."""
+    """Play at random lasts 22 steps. The last five of seeds 1 to 4: 108, 91, 104 and 112."""
     config = PRESETS["rainbow"].adapted(
         "task",
         environment="CartPole-v1",
-        total_steps=4_000,
+        total_steps=2_500,
         num_envs=1,
-        buffer_size=4_000,
+        buffer_size=2_500,
         learning_starts=300,
         train_period=2,
         target_period=50,
@@ -24,4 +24,4 @@ def test_rainbow_balances_the_pole_for_longer_and_longer():
     )
     scores = [end.score for end in Trainer(config).run() if isinstance(end, EpisodeEnd)]
     assert sum(scores[:5]) / 5 < 40
-    assert sum(scores[-5:]) / 5 > 80
+    assert sum(scores[-5:]) / 5 > 60
