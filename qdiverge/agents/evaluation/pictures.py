@@ -67,6 +67,15 @@ def write_strip(
     return _save(image.fromarray(strip), path, "PNG", {})
 
 
+def check_pictures() -> None:
+    """Say at once whether pictures can be written.
+
+    Raises:
+        MissingExtraError: pillow is not installed.
+    """
+    _pillow()
+
+
 def _with_palette(image: Any, frames: Sequence[NDArray[np.uint8]]) -> list[Any]:
     """The frames with one palette for all, where they have few enough colours."""
     codes = [frame.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32) for frame in frames]

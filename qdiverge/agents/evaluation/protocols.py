@@ -19,10 +19,10 @@ class Protocol:
         episodes: How many are played.
         epsilon: ε of the policy played: a uniform action with that probability, the greedy one
             otherwise. Noisy networks play without their noise.
-        max_episode_frames: Emulator frames after which an episode is cut short; None: the limit is
-            the task's own.
-        most_noops: An opening has at most so many no-ops; None: the task has none.
-        repeat_action_probability: Sticky actions; None: the task has none.
+        max_episode_frames: Emulator frames after which an episode is cut short; None: as in the
+            run, outside Atari.
+        most_noops: An opening has at most so many no-ops; None: as in the run.
+        repeat_action_probability: Sticky actions; None: as in the run.
         training_window: Episodes at the end of training whose mean score is reported, too; None:
             none.
         departures: What is not as in the source.
@@ -108,7 +108,7 @@ MACHADO = Protocol(
 
 TASK = Protocol(
     name="task",
-    source="ours: greedy episodes under the task's own time limit",
+    source="ours: greedy episodes in the environment that the run trained in",
     episodes=100,
     epsilon=0.0,
     max_episode_frames=None,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.evaluation.evaluation import Evaluation
 from qdiverge.agents.evaluation.playing import PlayedEpisode
 from qdiverge.agents.evaluation.references import SOURCE, human_normalised, references
@@ -22,10 +23,9 @@ FOLDER = "evaluations"
 def result_of(
     evaluation: Evaluation,
     *,
-    environment: str,
+    config: DQNConfig,
     game: str | None,
     step: int,
-    discount: float,
     random_play: Sequence[PlayedEpisode] = (),
     training_scores: Sequence[float] = (),
 ) -> dict[str, Any]:
@@ -33,10 +33,9 @@ def result_of(
 
     Args:
         evaluation: What was seen.
-        environment: The run's name of it.
-        game: Its ROM; None outside Atari.
+        config: The run's.
+        game: Its environment's ROM; None outside Atari.
         step: Agent steps of training behind the network.
-        discount: γ of the values.
         random_play: Episodes of a random agent, where it played.
         training_scores: Of the last training episodes, where the protocol asks for them.
 
@@ -47,7 +46,7 @@ def result_of(
     summary = summarise(scores)
     result: dict[str, Any] = {
         "schema": SCHEMA,
-        "environment": environment,
+        "environment": config.environment,
         "step": step,  # agent steps of training
         "seed": evaluation.seed,
         "num_envs": evaluation.num_envs,
@@ -60,7 +59,7 @@ def result_of(
         "human_normalised": _normalised(summary, game),
         "values": _values(evaluation.overestimation)
         | {
-            "discount": discount,
+            "discount": config.discount,
             "returns": "discounted, of the rewards that the learner sees; left out where an "
             f"episode cut short hides more than {TOLERANCE:.0%} of a value",
         },
@@ -85,7 +84,7 @@ def result_of(
             "score": dataclasses.asdict(by_chance),
             "episodes": [_episode(played) for played in random_play],
         }
-    return result | {"provenance": provenance()}
+    return result | {"config": dataclasses.asdict(config), "provenance": provenance()}
 
 
 def write_result(run_folder: Path, result: dict[str, Any]) -> Path:
