@@ -79,15 +79,15 @@ class Epochs:
         if isinstance(record, EpisodeEnd):
             self._scores.append(record.score)
         if isinstance(record, RunEnd) and (self._scores or record.step > self._measured_at):
-            self._measure(record.step)
+            self._measure(record.step, is_hurried=record.reason == "interrupted")
 
     def _epoch_of(self, step: int) -> int:
         """0 for the steps 1 … period, and so on."""
         return max(0, step - 1) // self._period
 
-    def _measure(self, step: int) -> None:
+    def _measure(self, step: int, *, is_hurried: bool = False) -> None:
         self._epoch, self._measured_at = self._epoch_of(step), step
-        metrics = self._held_out_q() | self._evaluation()
+        metrics = self._held_out_q() | ({} if is_hurried else self._evaluation())
         if self._scores:
             metrics["charts/epoch_return"] = sum(self._scores) / len(self._scores)
             self._scores = []

@@ -11,7 +11,7 @@ from torch import Tensor
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.environments.experience import Episode
 from qdiverge.agents.evaluation.environments import environments_under, seed_number
-from qdiverge.agents.evaluation.network import load_quietly, own_network
+from qdiverge.agents.evaluation.network import QuietNetwork
 from qdiverge.agents.evaluation.playing import NetworkPolicy, PlayedEpisode, RandomPolicy, play
 from qdiverge.agents.evaluation.protocols import Protocol
 from qdiverge.agents.evaluation.spectators import Spectator
@@ -79,7 +79,7 @@ def evaluate(
     try:
         if config.torch_threads is not None:
             torch.set_num_threads(config.torch_threads)
-        network = load_quietly(own_network(config, environments), weights)
+        network = QuietNetwork(config, environments, weights)
         policy = NetworkPolicy(network, environments.num_actions, protocol.epsilon, exploration)
         if is_filmed:
             spectator = Spectator(environments, protocol, seed_number(games))

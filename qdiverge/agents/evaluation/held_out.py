@@ -8,7 +8,7 @@ from torch import nn
 
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.evaluation.environments import own_environments
-from qdiverge.agents.evaluation.network import largest_values, load_quietly, own_network
+from qdiverge.agents.evaluation.network import QuietNetwork
 from qdiverge.agents.evaluation.playing import RandomPolicy
 from qdiverge.agents.parts import Environments
 
@@ -47,7 +47,7 @@ class HeldOut:
         environments = own_environments(config, NUM_ENVS, games)
         try:
             self.states = _states_of_random_play(environments, num_states, actions)
-            self._network = own_network(config, environments)
+            self._network = QuietNetwork(config, environments)
         finally:
             environments.close()
 
@@ -60,8 +60,9 @@ class HeldOut:
         Returns:
             In the learner's units of reward; NaN or infinite where the values are.
         """
-        load_quietly(self._network, q_network.state_dict())
-        return float(largest_values(self._network, self.states).double().mean())
+        self._network.load(q_network.state_dict())
+        values, _ = self._network.best(self.states)
+        return float(values.double().mean())
 
 
 def _states_of_random_play(

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from qdiverge.agents.environments.experience import Episode, VectorStep
+from qdiverge.agents.evaluation.network import QuietNetwork
 from qdiverge.agents.exploration import EpsilonGreedy
 from qdiverge.agents.parts import Environments
 
@@ -54,26 +53,25 @@ class NetworkPolicy:
     """Plays ε-greedily with a network.
 
     Args:
-        network: Gives Q-values [N, A].
+        network: Gives values and greedy actions.
         num_actions: A.
         epsilon: ε.
         seed: Of its random actions.
     """
 
     def __init__(
-        self, network: nn.Module, num_actions: int, epsilon: float, seed: np.random.SeedSequence
+        self, network: QuietNetwork, num_actions: int, epsilon: float, seed: np.random.SeedSequence
     ) -> None:
         self._network, self._epsilon = network, epsilon
         self._explorer = EpsilonGreedy(num_actions, seed)
 
-    @torch.no_grad()
     def act(
         self, observations: NDArray[Any], playing: NDArray[np.bool_]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """See :class:`Policy`; the network is asked for the environments that still play."""
         actions = self._explorer.explore(len(observations), self._epsilon)
         values = np.full(len(observations), np.nan)
-        best, greedy = self._network(torch.from_numpy(observations[playing])).max(dim=1)
+        best, greedy = self._network.best(observations[playing])
         values[playing] = best.double().numpy()
         actions[playing] = np.where(actions[playing] < 0, greedy.numpy(), actions[playing])
         actions[~playing] = 0

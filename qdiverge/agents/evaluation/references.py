@@ -54,8 +54,7 @@ def human_normalised(score: float, reference: Reference) -> float:
     Returns:
         0 for random play, 100 for the human.
 
-    >>> human_normalised(18.9, references()["pong"])  # 100 · 39.6 / 30
+    >>> round(human_normalised(18.9, references()["pong"]), 9)  # 100 · 39.6 / 30
     132.0
     """
-    span = reference.human - reference.random
-    return 100.0 * (score - reference.random) / span
+    return 100.0 * (score - reference.random) / (reference.human - reference.random)

@@ -45,10 +45,10 @@ def _head(result: Mapping[str, Any]) -> str:
 
 def _score(score: Mapping[str, Any]) -> str:
     if score["low"] is None:
-        return f"{score['mean']:.6g}, one episode: no interval"
+        return f"{score['mean']:,.1f}, one episode: no interval"
     return (
-        f"{score['mean']:.6g}, 95 % interval {score['low']:.6g} to {score['high']:.6g};"
-        f" median {score['median']:.6g}, s.d. {score['std']:.3g}"
+        f"{score['mean']:,.1f}, 95 % interval {score['low']:,.1f} to {score['high']:,.1f};"
+        f" median {score['median']:,.1f}, s.d. {score['std']:,.1f}"
     )
 
 
