@@ -269,7 +269,8 @@ LEARNING = (
         "Value of held-out states",
         "(1/S) Σ_s max_a Q(s, a) over S fixed states of random play",
         "The smoother sign of learning that Mnih et al. (2015) watched: it rises as the agent"
-        " learns what states are worth. A rise that the score does not follow is overestimation.",
+        " learns what states are worth. A rise that the score does not follow may be"
+        " overestimation.",
         ("charts/held_out_q", "{}"),
         remedy=EPOCH_REMEDY,
     ),

@@ -82,7 +82,7 @@ def evaluate(
         network = QuietNetwork(config, environments, weights)
         policy = NetworkPolicy(network, environments.num_actions, protocol.epsilon, exploration)
         if is_filmed:
-            spectator = Spectator(environments, protocol, seed_number(games))
+            spectator = Spectator(environments, config, protocol, seed_number(games))
         follow = spectator.follow if spectator else None
         episodes = play(environments, policy, protocol.episodes, on_episode, follow)
     finally:

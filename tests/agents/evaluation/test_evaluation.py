@@ -158,6 +158,19 @@ def test_the_film_shows_the_first_episode_and_changes_nothing(tmp_path):
         write_strip(tmp_path / "none.png", [])
 
 
+@pytest.mark.parametrize("game", ["MinAtar/Breakout-v1", "MinAtar/Seaquest-v1"])
+def test_the_film_of_a_grid_shows_its_objects(game):
+    config = DQNConfig(environment=game, repeat_action_probability=0.1, max_episode_frames=200)
+    filmed = evaluate(config, weights_of(config), TASK.changed(episodes=1), is_filmed=True)
+    first = filmed.frames[0]
+    assert first.shape == (160, 160, 3)
+    assert len(filmed.frames) == filmed.episodes[0].episode.length + 1
+    if "Breakout" in game:
+        cells = first[8::16, 8::16].any(axis=2)
+        assert cells[1:4].all()  # three rows of bricks
+        assert cells[9].sum() == 1  # the paddle
+
+
 def test_a_task_that_cannot_be_drawn_says_why(monkeypatch):
     import gymnasium
 
