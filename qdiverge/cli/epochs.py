@@ -3,6 +3,8 @@
 The run does not notice: the states, the networks, the environments and the seeds are others.
 """
 
+from pathlib import Path
+
 import numpy as np
 
 from qdiverge.agents.config import DQNConfig
@@ -13,7 +15,7 @@ from qdiverge.agents.evaluation.held_out import HeldOut
 from qdiverge.agents.evaluation.protocols import Protocol
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd
-from qdiverge.runs import RunLog
+from qdiverge.runs import RunLog, load_run
 
 NATURE_PERIOD = 250_000  # agent steps: 200 epochs of them are the study's 50 million
 NUM_EPOCHS = 40  # of a shorter run
@@ -66,11 +68,13 @@ class Epochs:
             self._held_out = HeldOut(config)
             if trainer.agent_step == 0:
                 log.metrics(0, self._held_out_q())
+            else:
+                self._scores = _scores_since(log.folder, self._epoch * self._period)
 
     def update(self, record: Progress) -> None:
         """Take in a record of the trainer; measure and log where it is the first of a new epoch.
 
-        The last epoch ends with the run.
+        The last epoch ends with the run; one that is interrupted may go on.
         """
         if not self._period:
             return
@@ -78,16 +82,17 @@ class Epochs:
             self._measure(record.step)
         if isinstance(record, EpisodeEnd):
             self._scores.append(record.score)
-        if isinstance(record, RunEnd) and (self._scores or record.step > self._measured_at):
-            self._measure(record.step, is_hurried=record.reason == "interrupted")
+        is_over = isinstance(record, RunEnd) and record.reason != "interrupted"
+        if is_over and (self._scores or record.step > self._measured_at):
+            self._measure(record.step)
 
     def _epoch_of(self, step: int) -> int:
         """0 for the steps 1 … period, and so on."""
         return max(0, step - 1) // self._period
 
-    def _measure(self, step: int, *, is_hurried: bool = False) -> None:
+    def _measure(self, step: int) -> None:
         self._epoch, self._measured_at = self._epoch_of(step), step
-        metrics = self._held_out_q() | ({} if is_hurried else self._evaluation())
+        metrics = self._held_out_q() | self._evaluation()
         if self._scores:
             metrics["charts/epoch_return"] = sum(self._scores) / len(self._scores)
             self._scores = []
@@ -123,6 +128,12 @@ def check_epochs(period: int | None, evaluation_episodes: int) -> None:
     if period is not None:
         check_integer("epoch_period", period, 0)
     check_integer("evaluation_episodes", evaluation_episodes, 0)
+
+
+def _scores_since(run: Path, step: int) -> list[float]:
+    """The scores of the epoch under way, where a run is taken up again."""
+    returns = load_run(run).series.get("charts/episodic_return")
+    return [] if returns is None else returns.values[returns.steps > step].tolist()
 
 
 def _as_trained(config: DQNConfig, episodes: int) -> Protocol:

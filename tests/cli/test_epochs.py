@@ -8,7 +8,7 @@ import torch
 
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
-from qdiverge.agents.records import EpisodeEnd, UpdateRecord
+from qdiverge.agents.records import EpisodeEnd, RunEnd, UpdateRecord
 from qdiverge.cli.epochs import Epochs
 from qdiverge.errors import InvalidValueError
 from qdiverge.runs import RunLog, load_run
@@ -75,6 +75,23 @@ def test_every_episode_is_in_one_epoch_and_the_values_are_those_of_its_end(tmp_p
         scores = [end.score for end in ends if (end.step - 1) // 100 == index]
         assert value == pytest.approx(np.mean(scores))
     assert "overestimation/bias" not in series
+
+
+def test_a_run_that_is_taken_up_again_keeps_the_scores_of_its_epoch(tmp_path):
+    trainer = Trainer(CARTPOLE)
+    trainer.close()
+    with RunLog(tmp_path) as log:
+        for step, score in ((90, 1.0), (110, 2.0), (150, 4.0)):
+            log.metrics(step, {"charts/episodic_return": score})
+        trainer.agent_step = 160  # as a checkpoint sets it
+        epochs = Epochs(trainer, log, period=100)
+        epochs.update(EpisodeEnd(200, 6.0, 6, 6, True))
+        epochs.update(RunEnd(200, 0, "interrupted", ""))
+        assert "charts/held_out_q" not in load_run(tmp_path).series
+        epochs.update(EpisodeEnd(202, 8.0, 8, 8, True))
+    series = load_run(tmp_path).series
+    assert series["charts/epoch_return"].values.tolist() == [4.0]  # of 2, 4 and 6
+    assert series["charts/held_out_q"].steps.tolist() == [202]
 
 
 def test_predicted_and_realised_are_logged_where_episodes_are_asked_for(tmp_path):

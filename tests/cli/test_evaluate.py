@@ -43,7 +43,8 @@ def test_machados_protocol_reports_the_last_training_episodes_too(breakout, tmp_
     result = only(breakout / "evaluations")
     returns = load_run(breakout).series["charts/episodic_return"].values.tolist()
     assert result["training_episodes"]["scores"] == returns[-100:]
-    assert result["protocol"]["departures"][-2:] == ["1 episodes for 100", "ε = 0.5 for 0.01"]
+    changes = ["1 instead of 100 episodes", "ε = 0.5 instead of 0.01"]
+    assert result["protocol"]["departures"][-2:] == changes
     assert film.stat().st_size > 1_000
     assert strip.stat().st_size > 1_000
 

@@ -56,7 +56,7 @@ class Protocol:
             epsilon: None: as it is.
 
         >>> NATURE.changed(episodes=3).departures[-1]
-        '3 episodes for 30'
+        '3 instead of 30 episodes'
         """
         new = replace(
             self,
@@ -65,9 +65,9 @@ class Protocol:
         )
         told = list(self.departures)
         if new.episodes != self.episodes:
-            told.append(f"{new.episodes} episodes for {self.episodes}")
+            told.append(f"{new.episodes} instead of {self.episodes} episodes")
         if new.epsilon != self.epsilon:
-            told.append(f"ε = {new.epsilon:g} for {self.epsilon:g}")
+            told.append(f"ε = {new.epsilon:g} instead of {self.epsilon:g}")
         return replace(new, departures=tuple(told))
 
 

@@ -17,7 +17,7 @@ def test_natures_protocol_has_the_papers_numbers():
 def test_what_is_changed_is_named_as_a_departure_and_what_is_not_is_not():
     changed = NATURE.changed(episodes=2, epsilon=0.01)
     assert (changed.episodes, changed.epsilon) == (2, 0.01)
-    assert changed.departures[-2:] == ("2 episodes for 30", "ε = 0.01 for 0.05")
+    assert changed.departures[-2:] == ("2 instead of 30 episodes", "ε = 0.01 instead of 0.05")
     assert NATURE.changed(episodes=30, epsilon=0.05) == NATURE
     with pytest.raises(InvalidValueError, match="episodes must be an integer of at least 1"):
         NATURE.changed(episodes=0)
