@@ -90,7 +90,7 @@ NATURE = Protocol(
 
 MACHADO = Protocol(
     name="machado",
-    source="Machado et al. (2018), arXiv:1709.06009, sections 4 and 5: sticky actions, episodes "
+    source="Machado et al. (2018), arXiv:1709.06009: sticky actions, episodes "
     "end with the game, performance while learning over the last 100 episodes",
     episodes=100,
     epsilon=0.01,  # what its DQN explores with in the end
