@@ -23,7 +23,7 @@ from qdiverge.errors import InvalidValueError
 FRAME_SIZE = 84  # pixels, each side (Mnih et al. 2015, Methods: Preprocessing)
 FRAME_STACK = 4  # frames in one observation
 FRAME_SKIP = 4  # emulator frames in one agent step
-MAX_EPISODE_FRAMES = 108_000  # emulator frames: 30 minutes of play (Machado et al. 2018)
+MAX_EPISODE_FRAMES = 108_000  # emulator frames: 30 minutes of play (Hessel et al. 2018)
 NO_FRAME_LIMIT = 1_000_000_000  # handed to the emulator, whose own limit gives stale frames
 
 
