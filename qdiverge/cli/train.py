@@ -16,7 +16,9 @@ from qdiverge.errors import InvalidValueError
 from qdiverge.report import write_report
 
 AGENTS = ("dqn",)
-PresetName = Literal["nature", "machado", "dopamine", "cleanrl", "fast", "cartpole", "minatar"]
+PresetName = Literal[
+    "nature", "machado", "dopamine", "cleanrl", "fast", "cartpole", "minatar", "minatar_fast"
+]
 
 
 @dataclass(frozen=True)
