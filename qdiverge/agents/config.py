@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from qdiverge.agents.arithmetic import Precision
 from qdiverge.agents.config_checks import check_choices, check_integer, check_together
 from qdiverge.agents.targets import Bootstrap
 from qdiverge.checks import check_discount, check_positive
@@ -76,6 +77,9 @@ class DQNConfig:
     epsilon_end: float = 0.02
     exploration_steps: int = 100_000  # agent steps from epsilon_start to epsilon_end
 
+    overlap: bool = True  # act before the updates that the last turn made due, see loop.py; False:
+    # after them, as in the textbook
+    precision: Precision = "float32"  # or bfloat16, weights still float32; see arithmetic.py
     torch_threads: int | None = 1  # threads of a CPU update; None leaves PyTorch's setting alone
 
     def __post_init__(self) -> None:
@@ -104,6 +108,7 @@ class DQNConfig:
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InvalidValueError(f"{name} must lie in [0, 1]", got=getattr(self, name))
         check_choices("loss", self.loss, LOSSES)
+        check_choices("precision", self.precision, get_args(Precision))
         check_choices("optimizer", self.optimizer, OPTIMIZERS)
         if self.bootstrap is not None:
             check_choices("bootstrap", self.bootstrap, get_args(Bootstrap))
