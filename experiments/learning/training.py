@@ -44,8 +44,8 @@ def train(config: DQNConfig, folder: Path, preset: str) -> Path:
             elif isinstance(record, RunEnd):
                 log.info["end"] = record.detail
         log.info["training"] = {
-            "seconds": round(time.perf_counter() - wall, 1),
-            "cpu_seconds": round(time.process_time() - cpu, 1),
+            "seconds": round(time.perf_counter() - wall, 2),
+            "cpu_seconds": round(time.process_time() - cpu, 2),
         }
         for score in play(trainer, EVALUATION_EPISODES):
             log.metrics(trainer.agent_step, {"evaluation/episodic_return": score})
