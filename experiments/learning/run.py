@@ -26,7 +26,10 @@ class Plan:
     steps: int | None = None
 
 
-PLANS = (Plan("CartPole-v1", "cartpole"), Plan("MinAtar/Breakout-v1", "minatar_fast"))
+PLANS = (
+    Plan("CartPole-v1", "cartpole"),
+    Plan("MinAtar/Breakout-v1", "minatar_fast", steps=60_000),
+)
 
 
 def main(arguments: list[str]) -> int:
