@@ -88,7 +88,7 @@ def make(table: Table) -> Figure:
             axes.axhline(goal, color=GREY, linewidth=0.8, linestyle=":")
         axes.ticklabel_format(axis="x", style="sci", scilimits=(3, 3), useMathText=True)
         axes.set(title=task, xlabel="agent steps")
-        axes.legend(fontsize=7, loc="upper left")
+        axes.legend(fontsize=7, loc="lower right")
     panels[0, 0].set_ylabel("return of training episodes")
     figure.supxlabel(
         f"A line a seed, each point the mean over the last {SMOOTHING:.0%} of the run; dotted: the "

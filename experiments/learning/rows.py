@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from qdiverge.errors import RunFolderError
+from qdiverge.agents.environments.games import environment_id, resolve_game
+from qdiverge.agents.environments.tasks import find_task
+from qdiverge.errors import QDivergeError, RunFolderError
 from qdiverge.runs import Run, Series, load_run
 
 RESULTS = Path(__file__).parent / "results"
@@ -46,7 +48,7 @@ def result(folder: Path, preset: str | None = None) -> dict[str, Any]:
 
 
 def _row(run: Run, training: Series, preset: str) -> dict[str, Any]:
-    environment = run.info["config"]["environment"]
+    environment = known_as(run.info["config"]["environment"])
     evaluation = run.series.get("evaluation/episodic_return")
     time_spent = run.info.get("training", {"seconds": run.info.get("seconds"), "cpu_seconds": None})
     goal = GOALS.get(environment)
@@ -63,6 +65,18 @@ def _row(run: Run, training: Series, preset: str) -> dict[str, Any]:
         "goal_step": None if goal is None else first_step_above(training, goal),
         **time_spent,
     }
+
+
+def known_as(environment: str) -> str:
+    """The one id of an environment that a run may have named in several ways.
+
+    >>> known_as("pong"), known_as("Breakout-MinAtar"), known_as("CartPole-v1")
+    ('ALE/Pong-v5', 'MinAtar/Breakout-v1', 'CartPole-v1')
+    """
+    try:
+        return find_task(environment) or environment_id(resolve_game(environment))
+    except QDivergeError:  # of a module that is not at hand here
+        return environment
 
 
 def mean_with_interval(scores: np.ndarray) -> dict[str, Any]:

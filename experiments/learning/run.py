@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
 def _train(plan: Plan, out: Path, results: Path) -> None:
     """One seed after another; a seed that has a result is not trained again."""
     for seed in plan.seeds:
-        name = rows.name_of(plan.environment, plan.preset, seed)
+        name = rows.name_of(rows.known_as(plan.environment), plan.preset, seed)
         if (results / f"{name}.json").exists():
             print(f"{name}: has a result")
             continue
