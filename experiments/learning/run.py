@@ -4,32 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from experiments.learning import rows
+from experiments.learning.plan import SEEDS, Cell, plan
 from experiments.learning.training import train
 from qdiverge.agents.presets import PRESETS
 from qdiverge.errors import QDivergeError
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Some seeds of one preset on one task; ``steps`` None: as many as the preset says."""
-
-    environment: str
-    preset: str
-    seeds: tuple[int, ...] = (1, 2, 3)
-    steps: int | None = None
-
-
-PLANS = (
-    Plan("CartPole-v1", "cartpole"),
-    Plan("MinAtar/Breakout-v1", "minatar_fast", steps=60_000),
-)
 
 
 def main(arguments: list[str]) -> int:
@@ -44,14 +28,16 @@ def main(arguments: list[str]) -> int:
         return int(stop.code or 0)
     try:
         if options.action == "train":
-            plans = PLANS
+            cells = plan()
             if options.env is not None:
                 if options.preset is None:
                     print("expected --preset beside --env; got none.", file=sys.stderr)
                     return 2
-                plans = (Plan(options.env, options.preset, tuple(options.seeds), options.steps),)
-            for plan in plans:
-                _train(plan, options.out, options.results)
+                cells = [
+                    Cell(options.env, options.preset, seed, options.steps) for seed in options.seeds
+                ]
+            for cell in cells:
+                _train(cell, options.out, options.results)
         elif options.action == "add":
             for folder in options.runs:
                 print(rows.save(rows.result(folder, options.preset), options.results))
@@ -75,27 +61,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders to add")
     parser.add_argument("--env", help="train on this task alone")
     parser.add_argument("--preset", choices=PRESETS, help="its settings, or those of added runs")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="of --env")
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, help="of --env")
     parser.add_argument("--steps", type=int, help="agent steps of --env; by default the preset's")
     parser.add_argument("--out", type=Path, default=Path("runs/learning"), help="run folders")
     parser.add_argument("--results", type=Path, default=rows.RESULTS, help="folder of results")
     return parser
 
 
-def _train(plan: Plan, out: Path, results: Path) -> None:
-    """One seed after another; a seed that has a result is not trained again."""
-    for seed in plan.seeds:
-        name = rows.name_of(rows.known_as(plan.environment), plan.preset, seed)
-        if (results / f"{name}.json").exists():
-            print(f"{name}: has a result")
-            continue
-        config = replace(PRESETS[plan.preset], environment=plan.environment, seed=seed)
-        if plan.steps is not None:
-            config = replace(config, total_steps=plan.steps)
-        found = rows.result(train(config, out / name, plan.preset))
-        rows.save(found, results)
-        row = found["row"]
-        print(f"{name}: {row['training']['mean']} in {row['seconds']} s", flush=True)
+def _train(cell: Cell, out: Path, results: Path) -> None:
+    """Train, unless there is a result already."""
+    if (results / f"{cell.name}.json").exists():
+        print(f"{cell.name}: has a result")
+        return
+    found = rows.result(train(cell.config, out / cell.name, cell.preset))
+    rows.save(found, results)
+    row = found["row"]
+    print(f"{cell.name}: {row['training']['mean']} in {row['seconds']} s", flush=True)
 
 
 def _print(results: Path) -> None:

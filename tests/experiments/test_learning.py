@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments.learning import rows, run
+from experiments.learning import rows, run, sweep
 from experiments.learning.training import play
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
@@ -65,6 +65,17 @@ def test_a_long_run_under_way_has_a_row_and_a_short_curve(tmp_path):
     assert weighted == pytest.approx(np.arange(3_000).mean() / 100, abs=1e-3)
     assert len(json.dumps(found)) < 20_000
     log.close()
+
+
+def test_a_cell_of_the_sweep_gives_its_row_and_starts_anew_where_it_was_killed(tmp_path):
+    config = {"environment": "FrozenLake-v1", "preset": "cartpole", "seed": 2, "steps": 200}
+    assert set(config) == set(sweep.cells(is_full=False)[0])
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    row = sweep.run(config, tmp_path)
+    assert (row["environment"], row["seed"], row["steps"]) == ("FrozenLake-v1", 2, 200)
+    assert sum(row["curve"]["num_episodes"]) == row["episodes"]
+    assert len(sweep.cells(is_full=True)) == 60
 
 
 def test_greedy_episodes_are_their_own_and_the_same_again():
