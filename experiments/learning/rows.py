@@ -49,7 +49,6 @@ def result(folder: Path, preset: str | None = None) -> dict[str, Any]:
 
 def _row(run: Run, training: Series, preset: str) -> dict[str, Any]:
     environment = known_as(run.info["config"]["environment"])
-    evaluation = run.series.get("evaluation/episodic_return")
     time_spent = run.info.get("training", {"seconds": run.info.get("seconds"), "cpu_seconds": None})
     goal = GOALS.get(environment)
     return {
@@ -60,11 +59,25 @@ def _row(run: Run, training: Series, preset: str) -> dict[str, Any]:
         "steps": int(max(series.steps[-1] for series in run.series.values())),  # agent steps
         "episodes": len(training.values),
         "training": mean_with_interval(training.values[-WINDOW:]),
-        "evaluation": None if evaluation is None else mean_with_interval(evaluation.values),
+        "evaluation": _evaluation(run),
         "goal": goal,
         "goal_step": None if goal is None else first_step_above(training, goal),
         **time_spent,
     }
+
+
+def _evaluation(run: Run) -> dict[str, Any] | None:
+    """The greedy episodes that the study played, else the latest of ``qdiverge evaluate``."""
+    greedy = run.series.get("evaluation/episodic_return")
+    if greedy is not None:
+        return mean_with_interval(greedy.values) | {"protocol": "greedy"}
+    files = (run.folder / "evaluations").glob("*.json")
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(files)]
+    if not found:
+        return None
+    latest = max(found, key=lambda one: one["step"])
+    scores = np.array([episode["score"] for episode in latest["episodes"]])
+    return mean_with_interval(scores) | {"protocol": latest["protocol"]["name"]}
 
 
 def known_as(environment: str) -> str:

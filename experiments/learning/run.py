@@ -81,7 +81,7 @@ def _train(cell: Cell, out: Path, results: Path) -> None:
 
 def _print(results: Path) -> None:
     """One line a run."""
-    header = ("task", "preset", "seed", "steps", "last 100", "greedy", "goal", "CPU s")
+    header = ("task", "preset", "seed", "steps", "last 100", "evaluated", "goal", "CPU s")
     table = Table(*header, title="Mean returns with 95 % intervals over episodes")
     for found in rows.load_all(results):
         row = found["row"]
@@ -95,21 +95,24 @@ def _print(results: Path) -> None:
 
 
 def _score(score: dict | None) -> str:
-    """Mean and interval."""
+    """Mean, interval, and by which protocol if not greedily."""
     if score is None:
         return "–"
     low, high = score["interval"]
-    return f"{score['mean']:.4g} [{low:.4g}, {high:.4g}]"
+    protocol = score.get("protocol", "greedy")
+    return f"{score['mean']:.4g} [{low:.4g}, {high:.4g}]" + (
+        "" if protocol == "greedy" else f" {protocol}"
+    )
 
 
 def _goal(row: dict) -> str:
-    """The goal, and where the training episodes, or else the greedy ones, came to it."""
+    """The goal, and where the training episodes, or else the evaluated ones, came to it."""
     if row["goal"] is None:
         return "–"
     if row["goal_step"] is not None:
         return f"{row['goal']:g} at {row['goal_step']:,}"
-    greedy = row["evaluation"]
-    return f"{row['goal']:g} {'greedily' if greedy and greedy['mean'] >= row['goal'] else 'missed'}"
+    found = row["evaluation"]
+    return f"{row['goal']:g} {'evaluated' if found and found['mean'] >= row['goal'] else 'missed'}"
 
 
 if __name__ == "__main__":

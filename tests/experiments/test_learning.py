@@ -41,6 +41,9 @@ def test_a_run_of_the_command_line_can_be_added(tmp_path, capsys):
     scores = load_run(out).series["charts/episodic_return"].values
     assert found["row"]["training"]["mean"] == pytest.approx(scores[-100:].mean(), abs=1e-3)
     assert found["row"]["evaluation"] is None
+    assert command(["evaluate", str(out), "--episodes", "3"]) == 0
+    evaluated = rows.result(out, "cartpole")["row"]["evaluation"]
+    assert (evaluated["episodes"], evaluated["protocol"]) == (3, "task")
     assert "CartPole-v1" in capsys.readouterr().out
     assert run.main(["add", str(tmp_path / "none"), "--results", str(results)]) == 2
     assert "run.json" in capsys.readouterr().err
