@@ -99,7 +99,7 @@ class DQN:
             self.target_network = copy.deepcopy(q_network).requires_grad_(False)
         self.optimizer = make_optimizer(q_network, config)
         device = next(q_network.parameters()).device
-        self.evaluate = Arithmetic(config.precision, device).evaluate
+        self.evaluate = Arithmetic(config.precision, device, q_network).evaluate
         self._noise = torch.Generator().manual_seed(config.seed)
 
     def act(self, observations: NDArray[np.generic]) -> NDArray[np.int64]:

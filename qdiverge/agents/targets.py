@@ -17,6 +17,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 Bootstrap = Literal["q", "target_q", "inverse_double_q", "double_q"]
 QFunction = Callable[[Tensor], Tensor]
@@ -127,8 +128,8 @@ def td_loss(errors: Tensor, loss: str, weights: Tensor | None = None) -> Tensor:
     """
     if loss == "mse":
         return weighted_mean(errors.square() / 2, weights)
-    size = errors.abs()
-    return weighted_mean(torch.where(size <= 1, errors.square() / 2, size - 0.5), weights)
+    losses = functional.huber_loss(errors, torch.zeros_like(errors), reduction="none")
+    return weighted_mean(losses, weights)
 
 
 def weighted_mean(losses: Tensor, weights: Tensor | None = None) -> Tensor:

@@ -28,7 +28,15 @@ from qdiverge.report import write_report
 
 AGENTS = ("dqn",)
 PresetName = Literal[
-    "nature", "machado", "dopamine", "cleanrl", "rainbow", "fast", "cartpole", "minatar"
+    "nature",
+    "machado",
+    "dopamine",
+    "cleanrl",
+    "rainbow",
+    "fast",
+    "cartpole",
+    "minatar",
+    "minatar_fast",
 ]
 
 

@@ -87,7 +87,7 @@ def test_the_presets_are_those_that_the_command_names():
     assert set(get_args(PresetName)) == set(PRESETS)
     assert PRESETS["fast"] == DQNConfig()
     assert {name for name, config in PRESETS.items() if config.repeat_action_probability} == {
-        *("machado", "dopamine", "fast", "cartpole", "minatar")
+        *("machado", "dopamine", "fast", "cartpole", "minatar", "minatar_fast")
     }
     assert {name for name, config in PRESETS.items() if config.terminal_on_life_loss} == {
         *("nature", "cleanrl", "rainbow")

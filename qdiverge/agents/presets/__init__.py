@@ -11,6 +11,7 @@ from qdiverge.agents.presets.dopamine import DOPAMINE
 from qdiverge.agents.presets.fast import FAST
 from qdiverge.agents.presets.machado import MACHADO
 from qdiverge.agents.presets.minatar import MINATAR
+from qdiverge.agents.presets.minatar_fast import MINATAR_FAST
 from qdiverge.agents.presets.nature import NATURE
 from qdiverge.agents.presets.rainbow import RAINBOW
 
@@ -23,4 +24,5 @@ PRESETS: dict[str, DQNConfig] = {
     "fast": FAST,
     "cartpole": CARTPOLE,
     "minatar": MINATAR,
+    "minatar_fast": MINATAR_FAST,
 }
