@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from qdiverge.agents.fast_linear import FastLinear, is_available
 
@@ -25,7 +25,7 @@ class Arithmetic:
         device: Where the networks are.
         network: One of them; the others are built alike.
 
-    >>> layer = torch.nn.Linear(1, 1, bias=False)
+    >>> layer = nn.Linear(1, 1, bias=False)
     >>> with torch.no_grad(): _ = layer.weight.fill_(1 / 3)
     >>> bfloat16 = Arithmetic("bfloat16", torch.device("cpu"), layer)
     >>> bfloat16.evaluate(layer, torch.ones(1, 1)).item()  # 171/512: 8 bits of a third
