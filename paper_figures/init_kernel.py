@@ -61,8 +61,9 @@ def make(table: Table) -> Figure:
             if measure == "diagonal":
                 axes.set(yscale="log", title=title)
             else:
-                axes.set(ylim=(0, None), xlabel="hidden layers")
+                axes.set_xlabel("hidden layers")
         row[0].set_ylabel(name)
+    panels[1, 0].set_ylim(bottom=0)
     panels[1, 0].legend(fontsize=7, loc="upper left")
     seeds = len(np.unique(columns["seed"]))
     figure.supxlabel(
