@@ -80,6 +80,9 @@ class DQNConfig:
     overlap: bool = True  # act before the updates that the last turn made due, see loop.py; False:
     # after them, as in the textbook
     precision: Precision = "float32"  # or bfloat16, weights still float32; see arithmetic.py
+    checkpoint_period: int | None = 250_000  # agent steps between checkpoints; each restarts the
+    # environments, whether or not there is a folder to write to; None or 0: never
+
     torch_threads: int | None = 1  # threads of a CPU update; None leaves PyTorch's setting alone
 
     def __post_init__(self) -> None:
@@ -103,6 +106,8 @@ class DQNConfig:
             check_integer(name, getattr(self, name), least)
         if self.torch_threads is not None:
             check_integer("torch_threads", self.torch_threads, 1)
+        if self.checkpoint_period is not None:
+            check_integer("checkpoint_period", self.checkpoint_period, 0)
         shares = ("repeat_action_probability", "epsilon_start", "epsilon_end")
         for name in (*shares, "priority_exponent", "priority_beta"):
             if not 0.0 <= getattr(self, name) <= 1.0:
