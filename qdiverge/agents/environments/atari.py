@@ -58,6 +58,7 @@ class AtariEnvironments:
         self.num_envs = num_envs
         self.max_episode_frames = max_episode_frames
         self._seed = seed
+        self._seeds = emulator_seeds(seed, num_envs)  # of the last reset
         self._emulators = AtariVectorEnv(
             game,
             num_envs,
@@ -90,8 +91,8 @@ class AtariEnvironments:
         Returns:
             The first observations, uint8 [E, 4, 84, 84].
         """
-        seeds = emulator_seeds(self._seed, self.num_envs, restart)
-        observations, info = self._emulators.reset(seed=seeds)
+        self._seeds = emulator_seeds(self._seed, self.num_envs, restart)
+        observations, info = self._emulators.reset(seed=self._seeds)
         self._open(np.ones(self.num_envs, dtype=bool), info)
         return observations
 

@@ -73,6 +73,7 @@ class TaskEnvironments:
         self.task = task
         self.num_envs = num_envs
         self._seed = seed
+        self._seeds = emulator_seeds(seed, num_envs)  # of the last reset
         self._tasks = [make() for _ in range(num_envs)]
         self.num_actions = self._tasks[0].num_actions
         self.shape = self._tasks[0].shape
@@ -92,8 +93,8 @@ class TaskEnvironments:
         """
         self._scores[:] = 0.0
         self._lengths[:] = 0
-        seeds = emulator_seeds(self._seed, self.num_envs, restart)
-        tasks = zip(self._tasks, seeds, strict=True)
+        self._seeds = emulator_seeds(self._seed, self.num_envs, restart)
+        tasks = zip(self._tasks, self._seeds, strict=True)
         return np.stack([task.reset(seed=int(seed)) for task, seed in tasks])
 
     def send(self, actions: NDArray[np.int64]) -> None:
