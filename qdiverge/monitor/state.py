@@ -20,8 +20,9 @@ def dump_state(state: dict[str, Any]) -> dict[str, bytes]:
     Returns:
         Name → content. A tensor that stands in two places is written once.
 
+    >>> import torch
     >>> x = torch.ones(2)
-    >>> back = load_state(dump_state({"a": x, "b": [x, float("nan")]}), torch.device("cpu"))
+    >>> back = load_state(dump_state({"a": x, "b": [x, float("nan")]}))
     >>> back["a"] is back["b"][0], back["b"]
     (True, [tensor([1., 1.]), nan])
     """
@@ -44,7 +45,7 @@ def dump_state(state: dict[str, Any]) -> dict[str, bytes]:
     return {VALUES: values, TENSORS: safetensors.torch.save(held)}
 
 
-def load_state(files: dict[str, bytes], device: torch.device) -> dict[str, Any]:
+def load_state(files: dict[str, bytes], device: torch.device | str = "cpu") -> dict[str, Any]:
     """The state that :func:`dump_state` wrote, its tensors on ``device``; tuples become lists."""
     loaded = safetensors.torch.load(files[TENSORS])
     tensors = {name: tensor.to(device) for name, tensor in loaded.items()}

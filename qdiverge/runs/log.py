@@ -143,6 +143,10 @@ class RunLog:
         aside.replace(path)
         return path
 
+    def leave(self) -> None:
+        """Close the log and leave its run as it is."""
+        self._release()
+
     def close(self, status: str = "finished") -> None:
         """Close the log with how the run ended; a second call changes nothing."""
         if self._events.is_closed:

@@ -143,6 +143,12 @@ class Checkpoints:
         trainer.steps_learnt, trainer.num_restarts = state["steps_learnt"], state["restarts"]
         self._last = (trainer.agent_step, trainer.num_updates)
 
+    def forget_after(self, step: int) -> None:
+        """Delete what is newer than ``step``, where the run is about to go on: it comes again."""
+        for newer in self.store.steps():
+            if newer > step:
+                self.store.remove(newer)
+
     def state(self, step: int) -> dict[str, Any]:
         """The counters, settings and generators of a checkpoint."""
         return dict(json.loads(self.store.read(step, STATE)))
