@@ -185,3 +185,26 @@ def test_ctrl_c_saves_and_resume_redoes_what_came_after_the_barrier(tmp_path):
     assert main(["resume", str(stopped)]) == 0
     assert load_run(stopped).info["resumed"][0]["step"] == (400 if step < 800 else 800)
     assert_same_run(stopped, whole)
+
+
+def test_a_run_whose_disk_filled_up_goes_on_when_there_is_room(tmp_path, capsys):
+    flags = [*CARTPOLE, "--buffer-size", "2000", "--cost", "light"]
+    whole, disk = tmp_path / "whole", tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=192k", "none", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("only root can mount a small disk")
+    try:
+        with pytest.warns(UserWarning, match="No space left on device") as seen:
+            main(["train", "dqn", "--out", str(disk / "run"), *flags])
+        assert any("checkpoint of step" in str(each.message) for each in seen)
+        steps = CheckpointStore(disk / "run" / "checkpoints").steps()
+        assert len(steps) == 2
+        assert steps[-1] < 1200
+        subprocess.run(["mount", "-o", "remount,size=8m", str(disk)], check=True)
+        assert main(["resume", str(disk / "run")]) == 0
+        assert f"goes on at step {steps[-1]} of" in capsys.readouterr().out
+        assert main(["train", "dqn", "--out", str(whole), *flags]) == 0
+        assert_same_run(disk / "run", whole)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
