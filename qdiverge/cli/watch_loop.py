@@ -12,6 +12,7 @@ import torch
 from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import Barrier, EpisodeEnd, Progress, RunEnd, UpdateRecord
+from qdiverge.cli.epochs import Epochs
 from qdiverge.cli.interrupt import calling_at_ctrl_c
 from qdiverge.cli.live import Live
 from qdiverge.diagnostics import Cost
@@ -37,6 +38,8 @@ class Watching:
     max_overhead: float | None = 0.05
     stop_on_alarm: bool = False
     stop_beyond_bound: float | None = None
+    epoch_period: int | None = None
+    evaluation_episodes: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,8 +104,10 @@ def watch(
         trainer.transform_batch = monitor.batch
         end, status = None, "interrupted"
         try:
+            epochs = Epochs(trainer, log, watching.epoch_period, watching.evaluation_episodes)
             for record in trainer.run():
                 _write(log, record)
+                epochs.update(record)
                 live.update(record, monitor)
                 if isinstance(record, Barrier):
                     _save(checkpoints, trainer, log, monitor, ended=None)

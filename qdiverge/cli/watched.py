@@ -11,6 +11,7 @@ from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.saved import config_from_json
+from qdiverge.cli.epochs import check_epochs
 from qdiverge.cli.watch_loop import Watched, Watching, load_moment, watch
 from qdiverge.diagnostics import Cost
 from qdiverge.errors import RunFolderError
@@ -28,6 +29,8 @@ def train_watched(
     every: int = 25,
     cost: Cost = "standard",
     max_overhead: float | None = 0.05,
+    epoch_period: int | None = None,
+    evaluation_episodes: int = 0,
 ) -> Watched:
     """Train, logged and watched, with progress on the terminal; a checkpoint marks the end.
 
@@ -41,12 +44,24 @@ def train_watched(
         every: Updates between measurements.
         cost: The dearest diagnostics to run.
         max_overhead: Share of the run's own time that costly ones may take.
+        epoch_period: Agent steps of an epoch, see :class:`qdiverge.cli.epochs.Epochs`.
+        evaluation_episodes: Episodes played at the end of each.
 
     Raises:
         DivergenceError: an alarm fired and ``stop_on_alarm``.
         KeyboardInterrupt: Ctrl-C, after the turn then under way; a second one does not wait.
     """
-    watching = Watching(log_period, every, cost, max_overhead, stop_on_alarm, stop_beyond_bound)
+    check_epochs(epoch_period, evaluation_episodes)
+    watching = Watching(
+        log_period=log_period,
+        every=every,
+        cost=cost,
+        max_overhead=max_overhead,
+        stop_on_alarm=stop_on_alarm,
+        stop_beyond_bound=stop_beyond_bound,
+        epoch_period=epoch_period,
+        evaluation_episodes=evaluation_episodes,
+    )
     trainer = Trainer(config, deadline_seconds=seconds, log_period=log_period)
     try:
         info = {"seed": config.seed, "device": "cpu", "monitor": dataclasses.asdict(watching)}

@@ -19,8 +19,9 @@ DETERMINISTIC = ["--max-overhead", "None"]  # what is measured does not depend o
 CARTPOLE = [
     *("--env", "CartPole-v1", "--hidden-sizes", "16", "16", "--num-envs", "2"),
     *("--prioritized", "--noisy", "--n-step", "3", "--dueling", "--target-period", "100"),
-    *("--learning-starts", "100", "--buffer-size", "400", "--total-steps", "1200"),
+    *("--learning-starts", "100", "--buffer-size", "400", "--total-steps", "900"),
     *("--checkpoint-period", "50", "--every", "40", "--cost", "full", *DETERMINISTIC),
+    *("--epoch-period", "225"),
 ]
 PONG = [
     *("--env", "ALE/Pong-v5", "--num-envs", "2", "--prioritized", "--n-step", "2"),
@@ -164,6 +165,7 @@ def test_a_run_that_diverged_keeps_its_last_good_checkpoint_and_is_not_resumed(t
     assert "That is its result" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_resume_redoes_what_came_after_the_barrier(tmp_path):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     flags = [*CARTPOLE, "--checkpoint-period", "400", "--total-steps", "1000"]
@@ -187,6 +189,7 @@ def test_ctrl_c_saves_and_resume_redoes_what_came_after_the_barrier(tmp_path):
     assert_same_run(stopped, whole)
 
 
+@pytest.mark.slow
 def test_a_run_whose_disk_filled_up_goes_on_when_there_is_room(tmp_path, capsys):
     flags = [*CARTPOLE, "--buffer-size", "2000", "--cost", "light"]
     whole, disk = tmp_path / "whole", tmp_path / "disk"
@@ -200,7 +203,7 @@ def test_a_run_whose_disk_filled_up_goes_on_when_there_is_room(tmp_path, capsys)
         assert any("checkpoint of step" in str(each.message) for each in seen)
         steps = CheckpointStore(disk / "run" / "checkpoints").steps()
         assert len(steps) == 2
-        assert steps[-1] < 1200
+        assert steps[-1] < 900
         subprocess.run(["mount", "-o", "remount,size=8m", str(disk)], check=True)
         assert main(["resume", str(disk / "run")]) == 0
         assert f"goes on at step {steps[-1]} of" in capsys.readouterr().out
