@@ -108,7 +108,8 @@ class RunLog:
         """
         self._events.cut(mark.position)
         for path in (self.folder / "arrays").glob("*-*.npz"):
-            if int(path.stem.rpartition("-")[2]) > step:
+            number = path.stem.rpartition("-")[2]
+            if number.isdecimal() and int(number) > step:
                 path.unlink()
         self._start = time.monotonic() - mark.seconds
         self.info |= {"status": "running", "config": dict(config)}
