@@ -2,19 +2,22 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 
 from qdiverge.agents.checkpoints import Checkpoints
+from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
-from qdiverge.agents.records import Barrier, EpisodeEnd, Progress, RunEnd, UpdateRecord
+from qdiverge.agents.records import Barrier, RunEnd
 from qdiverge.cli.epochs import Epochs
 from qdiverge.cli.interrupt import calling_at_ctrl_c
 from qdiverge.cli.live import Live
+from qdiverge.cli.metrics import write_record
 from qdiverge.diagnostics import Cost
 from qdiverge.errors import DivergenceError
 from qdiverge.monitor import TENSORS, VALUES, Loss, Monitor, attach, dump_state, load_state
@@ -26,6 +29,19 @@ LOSSES: dict[str, Loss] = {
     "mse": "half_squared",
 }  # the agent's loss → the monitor's, see td_loss
 LOG_MARK = "log.json"  # of a checkpoint: where the log was
+
+
+def watched_loss(config: DQNConfig) -> Loss:
+    """The loss whose step the monitor supposes.
+
+    A distribution is watched by its mean, Q = Σ z p, with its exact kernel and TD errors. What it
+    is learnt by, the cross-entropy of its logits, is no loss in Q and has no α: there the monitor's
+    α is the learning rate of ½δ², so whatever depends on α (the rates of growth, the largest stable
+    step) answers for the same network learnt by plain Q-learning. Kernel, row ratios and the sign
+    of the self-excitation do not depend on it. (Where the target is a small tilt of p, the
+    cross-entropy moves Q as ½δ² does with α / Var(Z).)
+    """
+    return "half_squared" if config.distributional else LOSSES[config.loss]
 
 
 @dataclass(frozen=True)
@@ -40,6 +56,12 @@ class Watching:
     stop_beyond_bound: float | None = None
     epoch_period: int | None = None
     evaluation_episodes: int = 0
+
+    @classmethod
+    def from_info(cls, info: Mapping[str, Any]) -> Self:
+        """From the entry ``monitor`` of a run.json."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(**{name: info[name] for name in names if name in info})
 
 
 @dataclass(frozen=True)
@@ -91,7 +113,7 @@ def watch(
             target=trainer.target_network,
             optimizer=trainer.optimizer,
             discount=config.discount**config.n_step,  # of an n-step target
-            loss=LOSSES[config.loss],
+            loss=watched_loss(config),
             out=log,
             clock=lambda: trainer.agent_step,
             on_alarm="stop" if watching.stop_on_alarm else live.alarm,
@@ -106,16 +128,17 @@ def watch(
         try:
             epochs = Epochs(trainer, log, watching.epoch_period, watching.evaluation_episodes)
             for record in trainer.run():
-                _write(log, record)
+                write_record(log, record)
+                if isinstance(record, RunEnd):  # the last measurements come after, and come again
+                    _save(checkpoints, trainer, log, monitor, record.reason)
+                    end = record
                 epochs.update(record)
                 live.update(record, monitor)
                 if isinstance(record, Barrier):
                     _save(checkpoints, trainer, log, monitor, ended=None)
-                if isinstance(record, RunEnd):
-                    end = record
-                elif _is_beyond(monitor, watching.stop_beyond_bound):
+                if end is None and _is_beyond(monitor, watching.stop_beyond_bound):
+                    _save(checkpoints, trainer, log, monitor, "beyond_bound")
                     break
-            _save(checkpoints, trainer, log, monitor, end.reason if end else "beyond_bound")
             if end and end.reason == "interrupted":
                 raise KeyboardInterrupt
             status = "diverged" if end and end.reason == "divergence" else "finished"
@@ -142,36 +165,22 @@ def _save(
     )
 
 
-def load_moment(
-    store: CheckpointStore, step: int, device: torch.device
-) -> tuple[LogMark, dict[str, Any]]:
-    """Where the log was at a checkpoint, and the state of the monitor.
+def load_mark(store: CheckpointStore, step: int) -> LogMark:
+    """Where the log was at a checkpoint.
 
     Raises:
         CheckpointError: it does not say.
     """
-    mark = LogMark(**json.loads(store.read(step, LOG_MARK)))
-    files = {name: store.read(step, name) for name in (VALUES, TENSORS)}
-    return mark, load_state(files, device)
+    return LogMark(**json.loads(store.read(step, LOG_MARK)))
 
 
-def _write(log: RunLog, record: Progress) -> None:
-    """Log a record of the trainer under CleanRL's metric names."""
-    if isinstance(record, EpisodeEnd):
-        metrics = {
-            "charts/episodic_return": record.score,
-            "charts/episodic_length": record.length,  # agent steps
-        }
-    elif isinstance(record, UpdateRecord):
-        metrics = {
-            "losses/td_loss": record.loss,
-            "losses/q_values": record.q_mean,
-            "charts/epsilon": record.epsilon,
-            "charts/SPS": record.steps_per_second,
-        }
-    else:
-        return
-    log.metrics(record.step, metrics)
+def load_monitor(store: CheckpointStore, step: int, device: torch.device) -> dict[str, Any]:
+    """The state of the monitor at a checkpoint.
+
+    Raises:
+        CheckpointError: it does not say.
+    """
+    return load_state({name: store.read(step, name) for name in (VALUES, TENSORS)}, device)
 
 
 def _is_beyond(monitor: Monitor, times: float | None) -> bool:

@@ -5,14 +5,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-import torch
-
 from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.saved import config_from_json
 from qdiverge.cli.epochs import check_epochs
-from qdiverge.cli.watch_loop import Watched, Watching, load_moment, watch
+from qdiverge.cli.watch_loop import Watched, Watching, load_mark, load_monitor, watch, watched_loss
 from qdiverge.diagnostics import Cost
 from qdiverge.errors import RunFolderError
 from qdiverge.runs import RunLog
@@ -64,8 +62,12 @@ def train_watched(
     )
     trainer = Trainer(config, deadline_seconds=seconds, log_period=log_period)
     try:
-        info = {"seed": config.seed, "device": "cpu", "monitor": dataclasses.asdict(watching)}
-        log = RunLog(out, dataclasses.asdict(config), step_unit="agent steps", info=info)
+        info = {
+            "seed": config.seed,
+            "device": "cpu",
+            "monitor": dataclasses.asdict(watching) | {"loss": watched_loss(config)},
+        }
+        log = RunLog(out, dataclasses.asdict(trainer.config), step_unit="agent steps", info=info)
     except BaseException:
         trainer.close()
         raise
@@ -99,27 +101,27 @@ def resume_watched(
         log = RunLog.reopen(out)
         undo.callback(log.leave)
         if log.info["status"] == "diverged":
-            raise RunFolderError(
-                "a run that can go on was expected",
-                got=f"{out}, whose loss is not finite any more",
-                remedy="That is its result: from any checkpoint it would come to the same end. "
-                "Train anew with other settings.",
-            )
-        config = config_from_json(log.info["config"])
-        config = dataclasses.replace(config, total_steps=total_steps or config.total_steps)
+            raise _diverged(out)
         checkpoints = Checkpoints(out)
         step = checkpoints.newest(from_end=from_end)
-        if step >= config.total_steps:
+        if checkpoints.state(step)["ended"] == "divergence":  # and it was killed before it said so
+            log.close("diverged", load_mark(checkpoints.store, step).seconds)
+            raise _diverged(out)
+        config = config_from_json(log.info["config"])
+        config = dataclasses.replace(config, total_steps=total_steps or config.total_steps)
+        if step >= config.total_steps and log.info["status"] == "finished":
             raise RunFolderError(
                 f"a run that has steps to go was expected: {out} is at step {step:,}",
                 got=f"{config.total_steps:,} in all",
                 remedy=f"Give more: --total-steps {2 * step}, say.",
             )
-        watching = Watching(**log.info["monitor"])
+        watching = Watching.from_info(log.info["monitor"])
         trainer = Trainer(config, deadline_seconds=seconds, log_period=watching.log_period)
         undo.callback(trainer.close)
         checkpoints.restore(trainer, step)
-        mark, state = load_moment(checkpoints.store, step, _device(trainer))
+        device = next(trainer.q_network.parameters()).device
+        mark = load_mark(checkpoints.store, step)
+        state = load_monitor(checkpoints.store, step, device)
         checkpoints.forget_after(step)
         log.rewind(mark, step, dataclasses.asdict(config))
         undo.pop_all()
@@ -127,5 +129,10 @@ def resume_watched(
     return watch(trainer, log, checkpoints, watching, state)
 
 
-def _device(trainer: Trainer) -> torch.device:
-    return next(trainer.q_network.parameters()).device
+def _diverged(out: Path) -> RunFolderError:
+    return RunFolderError(
+        "a run that can go on was expected",
+        got=f"{out}, whose loss is not finite any more",
+        remedy="That is its result: from any checkpoint it would come to the same end. "
+        "Train anew with other settings.",
+    )

@@ -148,12 +148,17 @@ class RunLog:
         """Close the log and leave its run as it is."""
         self._release()
 
-    def close(self, status: str = "finished") -> None:
-        """Close the log with how the run ended; a second call changes nothing."""
+    def close(self, status: str = "finished", seconds: float | None = None) -> None:
+        """Close the log; a second call changes nothing.
+
+        Args:
+            status: How the run ended.
+            seconds: How long it took; None: until now.
+        """
         if self._events.is_closed:
             return
         self.info["status"] = status
-        self.info["seconds"] = self._seconds()
+        self.info["seconds"] = self._seconds() if seconds is None else seconds
         try:
             write_info(self.folder, self.info)
         except OSError as error:

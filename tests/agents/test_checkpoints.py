@@ -36,7 +36,14 @@ VARIANTS = {
     "one step for each barrier": dataclasses.replace(
         CARTPOLE, checkpoint_period=2, total_steps=60, prioritized=True
     ),
-    "MinAtar": dataclasses.replace(CARTPOLE, environment="MinAtar/Breakout-v1", n_step=2),
+    "MinAtar": dataclasses.replace(
+        CARTPOLE,
+        environment="MinAtar/Breakout-v1",
+        n_step=2,
+        hidden_sizes=DQNConfig.hidden_sizes,
+        distributional=True,
+        exploration="boltzmann",
+    ),
     "Pong": DQNConfig(
         total_steps=120,
         num_envs=2,

@@ -34,12 +34,18 @@ def command(name, *arguments):
     return [sys.executable, "-m", "qdiverge", name, *map(str, arguments)]
 
 
-def kill_after(arguments, wait, out):
-    """Start a command, and kill it -9 some seconds after its first checkpoint; whether it ran."""
-    before = set(CheckpointStore(out / "checkpoints").steps())
+def kill(arguments, out, *, wait=0.0, step=None):
+    """Start a command, and kill it -9 some seconds after a checkpoint; whether it was running.
+
+    The checkpoint of ``step``, or the first new one.
+    """
+    store = CheckpointStore(out / "checkpoints")
+    before = set(store.steps())
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
-    while process.poll() is None and not set(CheckpointStore(out / "checkpoints").steps()) - before:
+    while process.poll() is None:
+        if step in store.steps() if step is not None else set(store.steps()) - before:
+            break
         assert time.monotonic() < deadline
         time.sleep(0.002)
     time.sleep(wait)
@@ -78,7 +84,7 @@ def assert_same_run(ours, theirs):
 @pytest.mark.parametrize(
     ("flags", "times"),
     [
-        pytest.param(CARTPOLE, 2, id="CartPole"),
+        pytest.param(CARTPOLE, 1, id="CartPole"),
         pytest.param(CARTPOLE, 15, id="CartPole, often", marks=pytest.mark.slow),
         pytest.param(PONG, 6, id="Pong", marks=pytest.mark.slow),
     ],
@@ -91,11 +97,13 @@ def test_killed_at_random_moments_a_run_becomes_the_one_that_was_never_killed(
     arguments = command("train", "dqn", "--out", killed, *flags)
     kills = 0
     for _ in range(times):
-        kills += kill_after(arguments, random.uniform(0.0, 0.3), killed)
+        kills += kill(arguments, killed, wait=random.uniform(0.0, 0.3))
         arguments = command("resume", killed)
     assert kills > times // 2
+    last = load_run(whole).info["config"]["total_steps"]
+    kills += kill(arguments, killed, step=last)  # before it has measured and said that it is over
     status = main(["resume", str(killed)])
-    if status == 2:  # the last one had come to its end just before
+    if status == 2:  # it was faster
         assert load_run(killed).info["status"] == "finished"
     assert_same_run(killed, whole)
     resumed = load_run(killed).info["resumed"]
@@ -154,15 +162,20 @@ def test_a_folder_without_a_checkpoint_or_a_replay_says_what_to_do(tmp_path, cap
 
 def test_a_run_that_diverged_keeps_its_last_good_checkpoint_and_is_not_resumed(tmp_path, capsys):
     out = tmp_path / "run"
-    flags = ["--learning-rate", "1e6", "--optimizer", "sgd", "--loss", "mse", "--bootstrap", "q"]
+    flags = ["--learning-rate", "1e6", "--optimizer", "sgd", "--loss", "mse"]
     assert main(["train", "dqn", "--out", str(out), *CARTPOLE, *flags]) == 0
     run = load_run(out)
     assert run.info["status"] == "diverged"
+    assert run.alarms[-1].rule == "loss_not_finite"
     assert CheckpointStore(out / "checkpoints").steps()[0] == 50
     assert load_agent(out).ended == "divergence"
     assert load_agent(out, step=50).ended is None
     assert main(["resume", str(out)]) == 2
     assert "That is its result" in capsys.readouterr().err
+    info = json.loads((out / "run.json").read_text())
+    (out / "run.json").write_text(json.dumps(info | {"status": "running"}))  # killed just before
+    assert main(["resume", str(out)]) == 2
+    assert load_run(out).info["status"] == "diverged"
 
 
 @pytest.mark.slow
