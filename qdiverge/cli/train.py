@@ -53,7 +53,8 @@ class TrainDQN:
     seconds: float | None = None  # wall-clock limit, in seconds
     every: int = 25  # updates between measurements of the monitor
     cost: Literal["light", "standard", "full"] = "standard"  # the dearest diagnostics to run
-    max_overhead: float = 0.05  # share of the run's own time that costly diagnostics may take
+    max_overhead: float | None = 0.05  # share of the run's own time that costly diagnostics may
+    # take; None: no limit, so that what is measured does not depend on the machine's speed
     on_alarm: Literal["log", "stop"] = "log"  # stop: end with exit status 3
     epoch_period: int | None = None
     """Agent steps of an epoch, at whose end the held-out values and the mean score are logged; by

@@ -1,7 +1,7 @@
 """The files of a run: ``run.json`` (what it is), ``events.jsonl`` (what happened), ``arrays/``."""
 
-from qdiverge.runs.log import RunLog
+from qdiverge.runs.log import LogMark, RunLog
 from qdiverge.runs.provenance import provenance
 from qdiverge.runs.reading import Alarm, Run, Series, is_run, load_run
 
-__all__ = ["Alarm", "Run", "RunLog", "Series", "is_run", "load_run", "provenance"]
+__all__ = ["Alarm", "LogMark", "Run", "RunLog", "Series", "is_run", "load_run", "provenance"]

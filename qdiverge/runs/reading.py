@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from qdiverge.errors import RunFolderError
-from qdiverge.runs.log import SCHEMA
+from qdiverge.runs.info import read_info
 
 RESERVED = {"kind", "step", "time"}
 
@@ -73,20 +73,7 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
         RunFolderError: there is no run, it is of a newer schema, or a line before the last is torn.
     """
     folder = Path(folder)
-    if not is_run(folder):
-        raise RunFolderError(
-            "a run folder with a run.json was expected", got=folder, remedy="Check the path."
-        )
-    try:
-        info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise RunFolderError(f"{folder}/run.json must be JSON", got=error) from error
-    if info.get("schema", 0) > SCHEMA:
-        raise RunFolderError(
-            f"a run of schema {SCHEMA} or older was expected",
-            got=f"schema {info['schema']} in {folder}",
-            remedy="Upgrade: pip install -U qdiverge.",
-        )
+    info = read_info(folder)
     points: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
     alarms = []
     for entry in _events(folder / "events.jsonl"):
