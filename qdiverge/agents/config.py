@@ -5,6 +5,7 @@ from typing import Literal, get_args
 
 from qdiverge.agents.arithmetic import Precision
 from qdiverge.agents.config_checks import check_choices, check_integer, check_together
+from qdiverge.agents.device import check_device_name
 from qdiverge.agents.targets import Bootstrap
 from qdiverge.checks import check_discount, check_positive
 from qdiverge.errors import InvalidValueError
@@ -79,6 +80,8 @@ class DQNConfig:
     overlap: bool = True  # act before the updates that the last turn made due, see loop.py; False:
     # after them, as in the textbook
     precision: Precision = "float32"  # or bfloat16, weights still float32; see arithmetic.py
+    device: str = "cpu"  # of the learner and its replay: cpu, cuda or cuda:N
+    emulator_threads: int = 1  # Atari: threads of the emulators; the games do not depend on it
     torch_threads: int | None = 1  # threads of a CPU update; None leaves PyTorch's setting alone
 
     def __post_init__(self) -> None:
@@ -98,6 +101,7 @@ class DQNConfig:
             ("n_step", 1),
             ("target_period", 1),
             ("exploration_steps", 0),
+            ("emulator_threads", 1),
         ):
             check_integer(name, getattr(self, name), least)
         if self.torch_threads is not None:
@@ -107,6 +111,7 @@ class DQNConfig:
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InvalidValueError(f"{name} must lie in [0, 1]", got=getattr(self, name))
         check_choices("loss", self.loss, LOSSES)
+        check_device_name(self.device)
         check_choices("precision", self.precision, get_args(Precision))
         check_choices("optimizer", self.optimizer, OPTIMIZERS)
         if self.bootstrap is not None:

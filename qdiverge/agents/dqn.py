@@ -45,6 +45,34 @@ class Update:
     td_errors: Tensor = field(repr=False, compare=False)
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What an update sees, before its step and without waiting for the device.
+
+    Args:
+        loss: [], the end of the graph.
+        numbers: [5], the loss and what follows it in Update.
+        td_errors: δ, [N].
+    """
+
+    loss: Tensor
+    numbers: Tensor
+    td_errors: Tensor
+
+    def read(self) -> Update:
+        """Wait for the device, and take the numbers from it."""
+        loss, td_abs_mean, td_abs_max, q_mean, q_max = self.numbers.tolist()
+        return Update(
+            loss=loss,
+            td_abs_mean=td_abs_mean,
+            td_abs_max=td_abs_max,
+            q_mean=q_mean,
+            q_max=q_max,
+            is_finite=math.isfinite(loss),
+            td_errors=self.td_errors,
+        )
+
+
 class DQN:
     """A Q-network, its target network and its optimiser; all three are public.
 
@@ -71,8 +99,8 @@ class DQN:
         if config.has_target_network:
             self.target_network = copy.deepcopy(q_network).requires_grad_(False)
         self.optimizer = make_optimizer(q_network, config)
-        device = next(q_network.parameters()).device
-        self.evaluate = Arithmetic(config.precision, device).evaluate
+        self.device = next(q_network.parameters()).device
+        self.evaluate = Arithmetic(config.precision, self.device).evaluate
         self._noise = torch.Generator().manual_seed(config.seed)
 
     @torch.no_grad()
@@ -85,9 +113,10 @@ class DQN:
         Returns:
             integers [E].
         """
-        self._resample_noise()
-        q_values: Tensor = self.evaluate(self.q_network, torch.from_numpy(observations))
-        actions: NDArray[np.int64] = q_values.argmax(dim=1).numpy()
+        self.resample_noise()
+        seen = torch.from_numpy(observations).to(self.device)
+        q_values = self.evaluate(self.q_network, seen)
+        actions: NDArray[np.int64] = q_values.argmax(dim=1).cpu().numpy()
         return actions
 
     def update(self, batch: Transitions) -> Update:
@@ -99,29 +128,34 @@ class DQN:
         Returns:
             The loss and what else the step saw.
         """
-        self._resample_noise()
+        self.resample_noise()
+        seen = self.see(batch)
+        update = seen.read()
+        if update.is_finite:
+            self.optimizer.zero_grad(set_to_none=True)
+            seen.loss.backward()
+            self.optimizer.step()
+            self.follow()
+        return update
+
+    def see(self, batch: Transitions) -> Seen:
+        """The loss of ``batch`` and what goes with it; nothing changes, nothing is waited for.
+
+        Args:
+            batch: N transitions, on the network's device.
+
+        Returns:
+            All of it as tensors.
+        """
         targets = self.targets(batch)  # [N]
         q_values = self.evaluate(self.q_network, batch.observations)  # [N, A]
         errors = td_errors(q_values, batch.actions, targets)  # [N]
         weights = batch.weights if isinstance(batch, LearnerBatch) else None
         loss = td_loss(errors, self.config.loss, weights)
-        loss_value = loss.item()
-        is_finite = math.isfinite(loss_value)
-        if is_finite:
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimizer.step()
-            self._follow()
-        seen = errors.detach().abs()
-        return Update(
-            loss=loss_value,
-            td_abs_mean=seen.mean().item(),
-            td_abs_max=seen.max().item(),
-            q_mean=(targets - errors.detach()).mean().item(),
-            q_max=q_values.detach().max().item(),
-            is_finite=is_finite,
-            td_errors=errors.detach(),
-        )
+        d, q = errors.detach(), q_values.detach()
+        size = d.abs()
+        numbers = (loss.detach(), size.mean(), size.max(), (targets - d).mean(), q.max())
+        return Seen(loss, torch.stack(numbers), d)
 
     @torch.no_grad()
     def targets(self, batch: Transitions) -> Tensor:
@@ -148,17 +182,21 @@ class DQN:
         if self.target_network is not None:
             self.target_network.load_state_dict(self.q_network.state_dict())
 
-    def _resample_noise(self) -> None:
-        """New noise for both networks, each its own, where they are noisy."""
+    def resample_noise(self) -> None:
+        """Draw new noise for both networks, each its own, where they are noisy."""
         if self.config.noisy:
             resample_noise(self.q_network, self._noise)
             if self.target_network is not None:
                 resample_noise(self.target_network, self._noise)
 
     @torch.no_grad()
-    def _follow(self) -> None:
-        """θ⁻ ← θ⁻ + τ (θ − θ⁻) where the configuration has a τ, ``polyak``."""
+    def follow(self, share: Tensor | float = 1.0) -> None:
+        """Move the target network, θ⁻ ← θ⁻ + τ (θ − θ⁻), where there is a τ, ``polyak``.
+
+        Args:
+            share: Of the move; 0: none.
+        """
         if self.config.polyak is not None and self.target_network is not None:
             pairs = zip(self.target_network.parameters(), self.q_network.parameters(), strict=True)
             for slow, fast in pairs:
-                slow.lerp_(fast, self.config.polyak)
+                slow.lerp_(fast, share * self.config.polyak)

@@ -5,9 +5,11 @@ import torch
 from torch import nn
 
 from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.device import find_device
 from qdiverge.agents.environments.atari import AtariEnvironments, make_atari
 from qdiverge.agents.environments.tasks import TaskEnvironments, find_task
 from qdiverge.agents.networks import MLP, NatureNetwork, channels_last
+from qdiverge.agents.replay.device_frames import DeviceFrameReplay
 from qdiverge.agents.replay.frames import FrameReplay, check_fits
 from qdiverge.agents.replay.ring import ReplayRing
 from qdiverge.agents.replay.vectors import VectorReplay
@@ -33,7 +35,7 @@ def make_environments(config: DQNConfig, seed: np.random.SeedSequence) -> Enviro
                 remedy="Leave it out.",
             )
         return TaskEnvironments(task, config.num_envs, number)
-    check_fits(config.buffer_size)
+    check_fits(config.buffer_size, device=find_device(config.device))
     return make_atari(
         config.environment,
         config.num_envs,
@@ -41,13 +43,21 @@ def make_environments(config: DQNConfig, seed: np.random.SeedSequence) -> Enviro
         repeat_action_probability=config.repeat_action_probability,
         max_episode_frames=config.max_episode_frames,
         noop_max=config.noop_max,
+        num_threads=config.emulator_threads,
     )
 
 
 def make_network(
     config: DQNConfig, environments: Environments, seed: np.random.SeedSequence
 ) -> nn.Module:
-    """The Nature network for Atari, an MLP for a task; the global generator is left alone."""
+    """The Nature network for Atari, an MLP for a task; the global generator is left alone.
+
+    It is made on the CPU, so that the first weights do not depend on the device.
+
+    Raises:
+        InvalidValueError: there is no such device.
+    """
+    device = find_device(config.device)
     options = {
         "dueling": config.dueling,
         "layer_norm": config.layer_norm,
@@ -56,9 +66,11 @@ def make_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(seed.generate_state(1)[0]))
         if isinstance(environments, AtariEnvironments):
-            return channels_last(NatureNetwork(environments.num_actions, **options))
+            network = NatureNetwork(environments.num_actions, **options)
+            is_faster = device.type == "cpu" or config.precision == "bfloat16"
+            return channels_last(network).to(device) if is_faster else network.to(device)
         sizes = [environments.width, *config.hidden_sizes, environments.num_actions]
-        return MLP(sizes, **options)
+        return MLP(sizes, **options).to(device)
 
 
 def make_replay(
@@ -70,5 +82,8 @@ def make_replay(
         InvalidValueError: it is too small, or does not fit in memory.
     """
     if isinstance(environments, AtariEnvironments):
+        device = find_device(config.device)
+        if device.type != "cpu":
+            return DeviceFrameReplay(config.buffer_size, config.num_envs, seed, device=device)
         return FrameReplay(config.buffer_size, config.num_envs, seed)
     return VectorReplay(config.buffer_size, config.num_envs, seed, width=environments.width)

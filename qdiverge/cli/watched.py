@@ -67,7 +67,7 @@ def train_watched(
     options = {"every": every, "cost": cost, "max_overhead": max_overhead}
     trainer = Trainer(config, deadline_seconds=seconds, log_period=log_period)
     try:
-        info = {"seed": config.seed, "device": "cpu", "monitor": options}
+        info = {"seed": config.seed, "device": config.device, "monitor": options}
         log = RunLog(out, dataclasses.asdict(config), step_unit="agent steps", info=info)
     except BaseException:
         trainer.close()
