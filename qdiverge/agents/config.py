@@ -35,12 +35,13 @@ class DQNConfig:
     qdiverge.errors.InvalidValueError: discount must lie in [0, 1]; got 1.5. Usual: 0.99.
     """
 
-    environment: str = "ALE/Pong-v5"  # or a Gymnasium task such as CartPole-v1
+    environment: str = "ALE/Pong-v5"  # or CartPole-v1, MinAtar/Breakout-v1, module:Task-v0
     seed: int = 1
     total_steps: int = 1_500_000  # agent steps
     num_envs: int = 8  # environments stepped together
-    repeat_action_probability: float = 0.25  # Atari: sticky actions (Machado et al. 2018)
-    max_episode_frames: int = 108_000  # Atari: emulator frames, then the episode is truncated
+    repeat_action_probability: float = 0.25  # Atari: sticky actions (Machado et al. 2018);
+    # MinAtar's own is .1
+    max_episode_frames: int = 108_000  # Atari, MinAtar: frames, then the episode is truncated
     noop_max: int = 30  # Atari: an opening has fewer no-ops than this
     clip_rewards: bool = True  # to [-1, 1], for the learner only; also outside Atari
     terminal_on_life_loss: bool = False  # Atari: a lost life bootstraps nothing; the game goes on

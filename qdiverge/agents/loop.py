@@ -37,6 +37,12 @@ from qdiverge.checks import check_positive
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError
 
+REASONS = {
+    "total_steps": "the number of steps asked for was reached at",
+    "deadline": "the wall-clock time asked for was reached at",
+    "interrupted": "it was stopped from outside at",
+}
+
 
 class Trainer:
     """A DQN run on an Atari game or a Gymnasium task, carried out by iterating over ``run``.
@@ -97,6 +103,7 @@ class Trainer:
         self.num_updates = 0
         self._steps_learnt = 0  # agent steps whose updates have been made
         self._has_run = False
+        self._is_stopping = False
 
     @property
     def epsilon(self) -> float:
@@ -139,6 +146,10 @@ class Trainer:
             torch.set_num_threads(threads)
             self.close()
 
+    def stop(self) -> None:
+        """Let ``run`` end after this turn, for instance from a signal handler."""
+        self._is_stopping = True
+
     def close(self) -> None:
         """Stop the emulators; ``run`` does so itself."""
         self.environments.close()
@@ -156,6 +167,8 @@ class Trainer:
                 reason = "total_steps"
             elif self.deadline_seconds and time.monotonic() - start >= self.deadline_seconds:
                 reason = "deadline"
+            elif self._is_stopping:
+                reason = "interrupted"
             else:
                 actions = self._actions(observations)
                 self.environments.send(actions)
@@ -165,9 +178,8 @@ class Trainer:
                 last = self._read()
                 if last is not None and not last.is_finite:
                     yield self._end("divergence", f"the loss became {last.loss} in")
-                    return
-                limit = "number of steps" if reason == "total_steps" else "wall-clock time"
-                yield self._end(reason, f"the {limit} asked for was reached at")
+                else:
+                    yield self._end(reason, REASONS[reason])
                 return
             observations = yield from self._experience(actions)
 
