@@ -30,6 +30,7 @@ from qdiverge.agents.deferred import DeferredUpdates, why_not_deferred
 from qdiverge.agents.device import find_device
 from qdiverge.agents.dqn import DQN, Update
 from qdiverge.agents.exploration import EpsilonGreedy, linear_schedule
+from qdiverge.agents.heap import keep_freed_memory
 from qdiverge.agents.parts import make_environments, make_network, make_replay
 from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd, UpdateRecord
 from qdiverge.agents.replay.sampling import Sampler
@@ -140,6 +141,7 @@ class Trainer:
         threads = torch.get_num_threads()
         if self.config.torch_threads is not None:
             torch.set_num_threads(self.config.torch_threads)
+        keep_freed_memory()
         try:
             yield from self._turns()
         finally:
