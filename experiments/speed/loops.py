@@ -151,9 +151,9 @@ def contenders(config: DQNConfig, folder: Path) -> list[Contender]:
     """Return the rows in the table's order; ``folder`` is for the monitor's run."""
     rows = [
         Contender(OURS, lambda: Ours(config)),
+        Contender(WATCHED, lambda: Ours(config, folder)),
         Contender(BFLOAT16, lambda: Ours(replace(config, precision="bfloat16"))),
         Contender(STRICT, lambda: Ours(replace(config, overlap=False))),
-        Contender(WATCHED, lambda: Ours(config, folder)),
     ]
     for name, module in PEERS.items():
         peer = import_module(f"experiments.speed.peers.{module}")
