@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
         "resident": [] if options.no_memory else [resident_bytes(n) for n in (20_000, 100_000)],
         **provenance(),
         "peers": versions(),
-        "command": " ".join(["python -m experiments speed trainer", *arguments]),
+        "command": _command(arguments),
     }
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / f"{options.name}.json").write_text(json.dumps(table, indent=1) + "\n")
@@ -86,6 +86,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if options.rounds < 1 or options.turn < 8 or options.threads < 1:
         parser.error("expected --rounds and --threads of at least 1, --turn of at least 8")
     return options
+
+
+def _command(arguments: list[str]) -> str:
+    """Return the command line; where its table goes does not matter."""
+    kept = list(arguments)
+    if "--out" in kept:
+        del kept[kept.index("--out") : kept.index("--out") + 2]
+    return " ".join(["python -m experiments speed trainer", *kept])
 
 
 def _is_wanted(contender: loops.Contender, words: list[str]) -> bool:

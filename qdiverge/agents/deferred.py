@@ -46,7 +46,7 @@ class DeferredUpdates:
         self._lost = torch.zeros((), device=agent.device)  # 0 or 1, as optimisers take it
         self._made = torch.zeros((), device=agent.device, dtype=torch.int64)
         self._numbers = torch.zeros(5, device=agent.device)
-        self._td_errors: torch.Tensor | None = None
+        self._errors: torch.Tensor | None = None  # [2, N], TD errors and surprises
         self._graph: Graphed | None = None
         self._may_capture = agent.device.type == "cuda"
 
@@ -57,9 +57,9 @@ class DeferredUpdates:
         if self._may_capture and self._graph is None:
             self._capture(batch)
         if self._graph is None:
-            self._td_errors = self._update(batch)
+            self._errors = self._update(batch)
         else:
-            self._td_errors = self._graph(batch)
+            self._errors = self._graph(batch)
             call_step_hooks(self.agent.optimizer)
 
     def read(self) -> tuple[Update, int] | None:
@@ -69,9 +69,9 @@ class DeferredUpdates:
             The newest update, or the first whose loss was not finite, with its number from 1;
             None before any.
         """
-        if self._td_errors is None:
+        if self._errors is None:
             return None
-        update = Seen(self._lost, self._numbers, self._td_errors).read()
+        update = Seen(self._lost, self._numbers, *self._errors).read()
         return update, int(self._made) + (not update.is_finite)
 
     def _update(self, batch: Transitions) -> torch.Tensor:
@@ -86,7 +86,7 @@ class DeferredUpdates:
         agent.optimizer.step()
         del agent.optimizer.found_inf  # type: ignore[attr-defined]
         agent.follow(1 - self._lost)
-        return seen.td_errors
+        return torch.stack((seen.td_errors, seen.surprises))
 
     def _capture(self, batch: Transitions) -> None:
         """Capture the update; the trial runs before it are lost ones, so they change nothing."""

@@ -12,6 +12,7 @@ from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd, UpdateRecord
+from qdiverge.cli.epochs import Epochs, check_epochs
 from qdiverge.cli.live import Live
 from qdiverge.diagnostics import Cost
 from qdiverge.errors import DivergenceError
@@ -22,6 +23,19 @@ LOSSES: dict[str, Loss] = {
     "huber": "huber",
     "mse": "half_squared",
 }  # the agent's loss → the monitor's, see td_loss
+
+
+def watched_loss(config: DQNConfig) -> Loss:
+    """The loss whose step the monitor supposes.
+
+    A distribution is watched by its mean, Q = Σ z p, with its exact kernel and TD errors. What it
+    is learnt by, the cross-entropy of its logits, is no loss in Q and has no α: there the monitor's
+    α is the learning rate of ½δ², so whatever depends on α (the rates of growth, the largest stable
+    step) answers for the same network learnt by plain Q-learning. Kernel, row ratios and the sign
+    of the self-excitation do not depend on it. (Where the target is a small tilt of p, the
+    cross-entropy moves Q as ½δ² does with α / Var(Z).)
+    """
+    return "half_squared" if config.distributional else LOSSES[config.loss]
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,8 @@ def train_watched(
     every: int = 25,
     cost: Cost = "standard",
     max_overhead: float | None = 0.05,
+    epoch_period: int | None = None,
+    evaluation_episodes: int = 0,
 ) -> Watched:
     """Train, logged and watched, with progress on the terminal; a checkpoint marks the end.
 
@@ -65,16 +81,23 @@ def train_watched(
         every: Updates between measurements.
         cost: The dearest diagnostics to run.
         max_overhead: Share of the run's own time that costly ones may take.
+        epoch_period: Agent steps of an epoch, see :class:`qdiverge.cli.epochs.Epochs`.
+        evaluation_episodes: Episodes played at the end of each.
 
     Raises:
         DivergenceError: an alarm fired and ``stop_on_alarm``.
         KeyboardInterrupt: Ctrl-C, after the turn then under way; a second one does not wait.
     """
+    check_epochs(epoch_period, evaluation_episodes)
     options = {"every": every, "cost": cost, "max_overhead": max_overhead}
     trainer = Trainer(config, deadline_seconds=seconds, log_period=log_period)
     try:
-        info = {"seed": config.seed, "device": config.device, "monitor": options}
-        log = RunLog(out, dataclasses.asdict(config), step_unit="agent steps", info=info)
+        info = {
+            "seed": config.seed,
+            "device": config.device,
+            "monitor": options | {"loss": watched_loss(config)},
+        }
+        log = RunLog(out, dataclasses.asdict(trainer.config), step_unit="agent steps", info=info)
     except BaseException:
         trainer.close()
         raise
@@ -86,7 +109,7 @@ def train_watched(
             target=trainer.target_network,
             optimizer=trainer.optimizer,
             discount=config.discount**config.n_step,  # of an n-step target
-            loss=LOSSES[config.loss],
+            loss=watched_loss(config),
             out=log,
             clock=lambda: trainer.agent_step,
             on_alarm="stop" if stop_on_alarm else live.alarm,
@@ -97,8 +120,10 @@ def train_watched(
         trainer.transform_batch = monitor.batch
         end = None
         try:
+            epochs = Epochs(trainer, log, epoch_period, evaluation_episodes)
             for record in trainer.run():
                 _write(log, record)
+                epochs.update(record)
                 live.update(record, monitor)
                 if isinstance(record, RunEnd):
                     end = record
@@ -152,6 +177,8 @@ def _write(log: RunLog, record: Progress) -> None:
             "charts/epsilon": record.epsilon,
             "charts/SPS": record.steps_per_second,
         }
+        if record.temperature is not None:
+            metrics["charts/temperature"] = record.temperature
     else:
         return
     log.metrics(record.step, metrics)

@@ -89,16 +89,16 @@ class Sampler:
             index=torch.from_numpy(index),
         ).to(self.device)
 
-    def learnt(self, batch: Transitions, td_errors: Tensor) -> None:
-        """Take note of the errors that the transitions had in their update.
+    def learnt(self, batch: Transitions, surprises: Tensor) -> None:
+        """Take note of how much the transitions surprised in their update.
 
         Args:
             batch: What was learnt from.
-            td_errors: δ, [N].
+            surprises: [N], δ or KL, see Update.
         """
         if self.replay.priorities is not None:
             assert isinstance(batch, LearnerBatch)
-            self.replay.priorities.update(batch.index.cpu().numpy(), td_errors.cpu().numpy())
+            self.replay.priorities.update(batch.index.cpu().numpy(), surprises.cpu().numpy())
 
     def check(self, batch: Transitions) -> Transitions:
         """Return ``batch`` if it still says what the update needs to know.
