@@ -6,7 +6,7 @@ import argparse
 import json
 import statistics
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -190,5 +190,8 @@ def markdown(rows: dict[str, dict[str, Any]]) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of what the peers are made of."""
-    installed = {dist.metadata["Name"].lower(): dist.version for dist in metadata.distributions()}
-    return {name: installed[name] for name in PACKAGES if name in installed}
+    found = {}
+    for name in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
