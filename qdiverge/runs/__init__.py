@@ -2,6 +2,6 @@
 
 from qdiverge.runs.log import RunLog
 from qdiverge.runs.provenance import provenance
-from qdiverge.runs.reading import Alarm, Run, Series, is_run, load_run
+from qdiverge.runs.reading import Alarm, Run, Series, Sync, is_run, load_run
 
-__all__ = ["Alarm", "Run", "RunLog", "Series", "is_run", "load_run", "provenance"]
+__all__ = ["Alarm", "Run", "RunLog", "Series", "Sync", "is_run", "load_run", "provenance"]

@@ -4,7 +4,9 @@ import json
 import math
 import os
 import time
+import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -55,10 +57,13 @@ class RunLog:
                 remedy="Choose another --out, or delete that folder.",
             )
         self._start = time.monotonic()
+        self._num_lost = 0  # lines and arrays that could not be written
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._write_info()
-            self._events = (self.folder / "events.jsonl").open("a", encoding="utf-8")
+            # unbuffered: each line is written whole, or cut off again where the disk is full
+            self._events = (self.folder / "events.jsonl").open("ab", buffering=0)
+            self._size = self._events.tell()
         except OSError as error:
             raise RunFolderError(
                 f"a folder that can be written was expected at {self.folder}",
@@ -76,15 +81,28 @@ class RunLog:
             {"kind": "alarm", "step": step, "update": update, "rule": rule, "message": message}
         )
 
-    def arrays(self, name: str, step: int, arrays: Mapping[str, np.ndarray]) -> Path:
-        """Save arrays as ``arrays/NAME-STEP.npz``, whole or not at all."""
+    def sync(self, step: int, update: int) -> None:
+        """Append that the target network was seen to have changed before this update."""
+        self._append({"kind": "sync", "step": step, "update": update})
+
+    def arrays(self, name: str, step: int, arrays: Mapping[str, np.ndarray]) -> Path | None:
+        """Save arrays as ``arrays/NAME-STEP.npz``, whole or not at all; None where that failed."""
         path = self.folder / "arrays" / f"{name}-{step:010d}.npz"
-        path.parent.mkdir(exist_ok=True)
         aside = path.with_suffix(".tmp")
-        with aside.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-        aside.replace(path)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with aside.open("wb") as file:
+                np.savez_compressed(file, allow_pickle=False, **arrays)
+            aside.replace(path)
+        except OSError as error:
+            self._lose(error, aside)
+            return None
         return path
+
+    def note(self, entries: Mapping[str, Any]) -> None:
+        """Add entries to ``run.json``."""
+        self.info |= entries
+        self._try_write_info()
 
     def close(self, status: str = "finished") -> None:
         """Close the log with how the run ended; a second call changes nothing."""
@@ -93,7 +111,9 @@ class RunLog:
         self._events.close()
         self.info["status"] = status
         self.info["seconds"] = round(time.monotonic() - self._start, 3)
-        self._write_info()
+        if self._num_lost:
+            self.info["lost_writes"] = self._num_lost
+        self._try_write_info()
 
     def __enter__(self) -> Self:
         return self
@@ -108,8 +128,36 @@ class RunLog:
 
     def _append(self, entry: dict[str, Any]) -> None:
         entry["time"] = round(time.monotonic() - self._start, 3)  # seconds since the start
-        self._events.write(json.dumps(entry, allow_nan=False) + "\n")
-        self._events.flush()
+        line = (json.dumps(entry, allow_nan=False) + "\n").encode()
+        try:
+            written = 0
+            while written < len(line):
+                written += self._events.write(line[written:])
+        except OSError as error:
+            self._lose(error)
+            with suppress(OSError):
+                self._events.truncate(self._size)  # so that no line is torn in the middle
+        else:
+            self._size += len(line)
+
+    def _lose(self, error: OSError, aside: Path | None = None) -> None:
+        """Count what a full disk or a lost folder did not take, and say so the first time."""
+        if aside is not None:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+        self._num_lost += 1
+        if self._num_lost == 1:
+            warnings.warn(
+                f"qdiverge: writing to {self.folder} failed, {error.strerror or error}; training "
+                "goes on, and what cannot be written is left out of the log.",
+                stacklevel=5,
+            )
+
+    def _try_write_info(self) -> None:
+        try:
+            self._write_info()
+        except OSError as error:
+            self._lose(error, self.folder / "run.json.tmp")
 
     def _write_info(self) -> None:
         aside = self.folder / "run.json.tmp"
