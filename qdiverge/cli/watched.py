@@ -80,6 +80,7 @@ def train_watched(
             optimizer=trainer.optimizer,
             discount=config.discount**config.n_step,  # of an n-step target
             loss=LOSSES[config.loss],
+            bootstrap=config.bootstrap_rule,
             out=log,
             clock=lambda: trainer.agent_step,
             on_alarm="stop" if stop_on_alarm else live.alarm,

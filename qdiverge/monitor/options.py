@@ -6,6 +6,7 @@ from typing import Literal
 
 from qdiverge.checks import check_discount, check_positive
 from qdiverge.diagnostics import Cost, check_cost
+from qdiverge.diagnostics.moment import BOOTSTRAPS, Bootstrap
 from qdiverge.errors import InvalidValueError
 from qdiverge.monitor.alarms import AlarmEvent
 from qdiverge.monitor.schedule import check_share
@@ -27,6 +28,7 @@ class MonitorOptions:
     on_alarm: OnAlarm = "log"
     loss: Loss = "huber"
     reward_bound: float | None = None
+    bootstrap: Bootstrap | None = None
     probe_size: int = 64  # transitions
     probe_refresh_period: int = 10_000  # updates
 
@@ -42,6 +44,9 @@ class MonitorOptions:
         if self.loss not in STEP_FACTORS:
             names = ", ".join(STEP_FACTORS)
             raise InvalidValueError(f"loss must be one of {names}", got=repr(self.loss))
+        if self.bootstrap is not None and self.bootstrap not in BOOTSTRAPS:
+            names = ", ".join(BOOTSTRAPS)
+            raise InvalidValueError(f"bootstrap must be one of {names}", got=repr(self.bootstrap))
         if not (callable(self.on_alarm) or self.on_alarm in ("log", "stop")):
             raise InvalidValueError(
                 "on_alarm must be 'log', 'stop' or a callable", got=repr(self.on_alarm)
