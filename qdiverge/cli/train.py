@@ -16,7 +16,7 @@ from qdiverge.errors import InvalidValueError
 from qdiverge.report import write_report
 
 AGENTS = ("dqn",)
-PresetName = Literal["nature", "machado", "dopamine", "cleanrl", "fast", "cartpole"]
+PresetName = Literal["nature", "machado", "dopamine", "cleanrl", "fast", "cartpole", "minatar"]
 
 
 @dataclass(frozen=True)
