@@ -17,6 +17,7 @@ from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.past import History, Past
 from qdiverge.monitor.probe import Probe
 from qdiverge.monitor.schedule import Budget
+from qdiverge.monitor.snapshots import Recorder
 from qdiverge.monitor.subject import Subject
 from qdiverge.monitor.sync import TargetWatch
 from qdiverge.monitor.verdict import verdict
@@ -65,6 +66,8 @@ class Monitor:
         )
         self._arrays_due = 1  # the update from which arrays are kept again: powers of two
         self._stopped_by: AlarmEvent | None = None
+        keeps = "snapshot" in self.options.reactions
+        self._recorder = Recorder(subject, log.folder) if keeps else None
         self._has_complained = self._is_closed = False
         self._hook = subject.optimizer.register_step_post_hook(self._after_step)
         mark_watched(subject.networks, log.folder)
@@ -86,6 +89,9 @@ class Monitor:
         if not self._is_closed and (is_due or self._probe.wants(self.num_updates)):
             with self._guard("reading the batch", self.num_updates), self._budget.charge("batch"):
                 self._look_at(data)
+        if self._recorder is not None and self._recorder.wants_batch and not self._is_closed:
+            with self._guard("keeping an update", self.num_updates), self._budget.charge("keep"):
+                self._recorder.begin(data, self.num_updates + 1)
         if self._num_batches == PATIENCE * self.options.every and self.num_updates == 0:
             self._complain()
         return data
@@ -118,6 +124,9 @@ class Monitor:
                 self._complain()
         self._is_closed = True
         self._hook.remove()
+        if self._recorder is not None:
+            with self._guard("keeping an update", self.num_updates):
+                self._recorder.close()
         unmark_watched(self._subject.networks)
         if self._owns_log:
             self._log.close(status)
@@ -135,6 +144,9 @@ class Monitor:
 
     def _after_step(self, *_: Any) -> None:
         self.num_updates += 1
+        if self._recorder is not None and self._recorder.is_recording:
+            with self._guard("keeping an update", self.num_updates), self._budget.charge("keep"):
+                self._recorder.finish()
         is_due = self.num_updates % self.options.every == 0
         if self._target_watch is not None and self.num_updates % self._look_period == 0:
             with self._guard("watching the target", self.num_updates):
@@ -186,6 +198,8 @@ class Monitor:
         self.latest |= metrics
         self._log.metrics(self.step, metrics | {"update": self.num_updates})
         self._history.add(self.num_updates, metrics)
+        if self._recorder is not None and self._budget.allows("keep"):
+            self._recorder.want()
         self._check_rules(Past(self._history.tracks(), moment.bound, moment.learning_rate))
 
     def _measure_tier(self, tier: Cost, moment: Moment, is_last: bool) -> dict[str, float]:
@@ -218,11 +232,15 @@ class Monitor:
         self.alarms.append(alarm)
         self._arrays_due = self.num_updates  # keep the kernel of the next measurement
         self._log.alarm(alarm.step, alarm.update, alarm.rule, alarm.message)
-        if callable(self.options.on_alarm):
-            with self._guard("the callable on_alarm", self.num_updates):
-                self.options.on_alarm(alarm)
-        elif self.options.on_alarm == "stop" and stops and self._stopped_by is None:
-            self._stopped_by = alarm
+        if self._recorder is not None:
+            with self._guard("keeping an update", self.num_updates):
+                self._recorder.alarm(alarm, is_too_late=alarm.rule == "not_finite")
+        for reaction in self.options.reactions:
+            if callable(reaction):
+                with self._guard("the callable on_alarm", self.num_updates):
+                    reaction(alarm)
+            elif reaction == "stop" and stops and self._stopped_by is None:
+                self._stopped_by = alarm
 
     def _complain(self) -> None:
         """Say once that batches or updates do not come in."""

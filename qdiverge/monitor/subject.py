@@ -72,6 +72,11 @@ class Subject:
             self._split = split_networks(self.networks, batch), targets
         return batch
 
+    @property
+    def learning_rate(self) -> float:
+        """α of the loss ½ Σ ρ_i δ_i², as the optimiser has it now."""
+        return self.options.step_size(largest_rate(self.optimizer, *self.networks))
+
     def why_off(self, diagnostic: Diagnostic, batch: Transitions) -> str:
         """Return why a diagnostic cannot be measured here; "" where it can."""
         has_next_actions = self.policy is not None or isinstance(batch, SarsaTransitions)
@@ -86,7 +91,7 @@ class Subject:
             q_network=network,
             batch=batch,
             discount=self.options.discount,
-            learning_rate=self.options.step_size(largest_rate(self.optimizer, *self.networks)),
+            learning_rate=self.learning_rate,
             update=update,
             target=targets[0] if targets else None,
             optimizer=self.optimizer if is_understood(self.optimizer) else None,
