@@ -20,6 +20,7 @@ from qdiverge.monitor.schedule import Budget
 from qdiverge.monitor.snapshots import Recorder
 from qdiverge.monitor.subject import Subject
 from qdiverge.monitor.sync import TargetWatch
+from qdiverge.monitor.untraced import untraced
 from qdiverge.monitor.verdict import verdict
 from qdiverge.runs import RunLog
 
@@ -72,6 +73,7 @@ class Monitor:
         self._hook = subject.optimizer.register_step_post_hook(self._after_step)
         mark_watched(subject.networks, log.folder)
 
+    @untraced
     def batch(self, data: Data) -> Data:
         """Show a training batch to the monitor; returns the very object.
 
@@ -142,6 +144,7 @@ class Monitor:
     ) -> None:
         self.close("finished" if kind is None else "interrupted")
 
+    @untraced
     def _after_step(self, *_: Any) -> None:
         self.num_updates += 1
         if self._recorder is not None and self._recorder.is_recording:

@@ -27,6 +27,7 @@ from qdiverge.monitor.snapshots.state import (
     parameters_of,
 )
 from qdiverge.monitor.subject import Subject
+from qdiverge.monitor.untraced import untraced
 from qdiverge.runs.checkpoints import CheckpointStore
 
 FOLDER = "snapshots"
@@ -130,6 +131,7 @@ class Recorder:
         self._record = self._last = None
         self._alarms = []
 
+    @untraced
     def _before_step(self, *_: Any) -> None:
         if self._record is not None:
             self._record.tensors["gradients"] = {
