@@ -100,7 +100,7 @@ def attach(
     subject = Subject(networks, targets, optimizer, options, policy, entropy_coefficient)
     is_shared = isinstance(out, RunLog)
     log = out if isinstance(out, RunLog) else RunLog(out, {"discount": discount} | (config or {}))
-    warn_of_other_discount(discount, log.info["config"])
+    warn_of_other_discount(discount, log.info["config"] if is_shared else config or {})
     return Monitor(subject, log, owns_log=not is_shared, clock=clock)
 
 
