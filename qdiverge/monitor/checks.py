@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.kernel.network import unwrap
 
 _WATCHED: WeakKeyDictionary[nn.Module, Path] = WeakKeyDictionary()  # network → its run folder
 
@@ -42,10 +43,10 @@ def check_networks(
                 got="an optimizer of other parameters",
                 remedy="Pass the online network, not the target, and its own optimizer.",
             )
-        if network in _WATCHED:
+        if (folder := _WATCHED.get(unwrap(network)[0])) is not None:
             raise InvalidValueError(
                 "a network has one monitor at a time",
-                got=f"one that is watched already, in {_WATCHED[network]}",
+                got=f"one that is watched already, in {folder}",
                 remedy="Close that monitor first, or share its folder.",
             )
     if not targets:
