@@ -1,0 +1,96 @@
+"""A study's table: one JSON line for each finished cell under a header that says where it is from.
+
+    {"schema": 1, "study": NAME, "command": …, "commit": …, "hardware": …, "versions": …}
+    {"key": …, "config": {…}, "row": {…}, "seconds": …, "attempts": …, "commit": …}
+
+Lines are appended as cells finish, so that a crash loses none; a torn last line is dropped.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qdiverge.errors import RunFolderError
+
+SCHEMA = 1  # raised when an old reader would misread a new table
+
+
+@dataclass(frozen=True)
+class StudyTable:
+    """A table as read from its file.
+
+    Attributes:
+        path: Its file.
+        header: Provenance of the sweep that began it.
+        rows: One for each cell, by key; of a key that stands twice the last counts.
+    """
+
+    path: Path
+    header: dict[str, Any]
+    rows: dict[str, dict[str, Any]]
+
+    def records(self) -> list[dict[str, Any]]:
+        """Each cell's settings and results side by side, flat: what most analyses want."""
+        return [{**row["config"], **row["row"]} for row in self.rows.values()]
+
+
+def begin_table(path: str | os.PathLike[str], header: Mapping[str, Any]) -> None:
+    """Make a new table with its header.
+
+    Raises:
+        RunFolderError: there is one already.
+    """
+    try:
+        with Path(path).open("x", encoding="utf-8") as file:
+            file.write(json.dumps({"schema": SCHEMA, **header}) + "\n")
+    except FileExistsError as error:
+        raise RunFolderError("no table was expected yet", got=path) from error
+
+
+def append_row(path: str | os.PathLike[str], row: Mapping[str, Any]) -> None:
+    """Append the row of a cell; after a newline where the last line was torn."""
+    path = Path(path)
+    with path.open("rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - 1, 0))
+        is_torn = size > 0 and file.read(1) != b"\n"
+        file.seek(0, os.SEEK_END)
+        file.write((b"\n" if is_torn else b"") + json.dumps(row).encode() + b"\n")
+
+
+def read_table(path: str | os.PathLike[str], command: str = "") -> StudyTable:
+    """Read a table, also while it is being written.
+
+    Args:
+        path: Its file.
+        command: What makes it, for the error where it is missing.
+
+    Raises:
+        RunFolderError: it is missing, has no header, or is of another schema.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     begin_table(f"{folder}/t.jsonl", {"study": "x"})
+    ...     append_row(f"{folder}/t.jsonl", {"key": "a", "config": {"n": 1}, "row": {"y": 2.0}})
+    ...     read_table(f"{folder}/t.jsonl").records()
+    [{'n': 1, 'y': 2.0}]
+    """
+    path = Path(path)
+    remedy = f"Make it: {command}" if command else "Run its sweep: python -m experiments sweep NAME"
+    if not path.is_file():
+        raise RunFolderError("the table of a study was expected", got=f"no {path}", remedy=remedy)
+    entries = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            entries.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue  # torn by an interruption: its cell runs again
+    if not entries or entries[0].get("schema") != SCHEMA:
+        got = f"schema {entries[0].get('schema')}" if entries else "no whole line"
+        raise RunFolderError(
+            f"a table of schema {SCHEMA} was expected", got=f"{got} in {path}", remedy=remedy
+        )
+    return StudyTable(path, entries[0], {entry["key"]: entry for entry in entries[1:]})
