@@ -33,7 +33,8 @@ class TrainDQN:
     every: int = 25  # updates between measurements of the monitor
     cost: Literal["light", "standard", "full"] = "standard"  # the dearest diagnostics to run
     max_overhead: float = 0.05  # share of the run's own time that costly diagnostics may take
-    on_alarm: Literal["log", "stop"] = "log"  # stop: end with exit status 3
+    on_alarm: Literal["log", "snapshot", "stop"] = "log"  # snapshot: keep the update, to diagnose
+    # it; stop: end with exit status 3
 
 
 def parse(arguments: Sequence[str]) -> TrainDQN:
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
             every=options.every,
             cost=options.cost,
             max_overhead=options.max_overhead,
-            stop_on_alarm=options.on_alarm == "stop",
+            on_alarm=options.on_alarm,
         )
     finally:
         if (options.out / "events.jsonl").exists():

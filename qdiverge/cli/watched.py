@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.config import DQNConfig
@@ -47,7 +48,7 @@ def train_watched(
     *,
     seconds: float | None = None,
     stop_beyond_bound: float | None = None,
-    stop_on_alarm: bool = False,
+    on_alarm: Literal["log", "snapshot", "stop"] = "log",
     log_period: int = 25,
     every: int = 25,
     cost: Cost = "standard",
@@ -60,14 +61,15 @@ def train_watched(
         out: A new run folder.
         seconds: Wall-clock limit; None: until ``config.total_steps``.
         stop_beyond_bound: End once max|Q| exceeds the soft-divergence bound this many times over.
-        stop_on_alarm: Raise at the first alarm.
+        on_alarm: "snapshot": keep the update after an alarm; "stop": raise at the first alarm that
+            says values diverge or are about to.
         log_period: Updates between log lines of the learner.
         every: Updates between measurements.
         cost: The dearest diagnostics to run.
         max_overhead: Share of the run's own time that costly ones may take.
 
     Raises:
-        DivergenceError: an alarm fired and ``stop_on_alarm``.
+        DivergenceError: an alarm fired and ``on_alarm`` is "stop".
         KeyboardInterrupt: Ctrl-C, after the turn then under way; a second one does not wait.
     """
     options = {"every": every, "cost": cost, "max_overhead": max_overhead}
@@ -90,7 +92,7 @@ def train_watched(
             bootstrap=config.bootstrap_rule,
             out=log,
             clock=lambda: trainer.agent_step,
-            on_alarm="stop" if stop_on_alarm else live.alarm,
+            on_alarm="stop" if on_alarm == "stop" else (on_alarm, live.alarm),
             every=every,
             cost=cost,
             max_overhead=max_overhead,

@@ -47,7 +47,7 @@ class Rule:
 RULES: tuple[Rule, ...] = (
     Rule(not_finite, frozenset({"q_abs_max"}), stops=True),
     Rule(soft_divergence, frozenset({"q_abs_max"}), stops=True),
-    Rule(runaway_growth, frozenset({"q_abs_max"}), stops=True),
+    Rule(runaway_growth, frozenset({"q_abs_max", "td_error_abs_mean"}), stops=True),
     Rule(
         blow_up_forecast,
         frozenset({"q_abs_max", "spectral_radius", "linearisation_error", "td_error_abs_mean"}),

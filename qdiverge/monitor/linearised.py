@@ -9,23 +9,25 @@ import math
 
 import numpy as np
 
-from qdiverge.monitor.growth import HORIZON, MIN_R_SQUARED, NUM_POINTS, log_line
-from qdiverge.monitor.past import Past, Track
+from qdiverge.monitor.growth import MIN_R_SQUARED, NUM_POINTS, grown, log_line
+from qdiverge.monitor.past import Past
 from qdiverge.theory import time_to_threshold
 from qdiverge.theory.linearisation import LARGEST_ERROR
 
 NUM_IN_A_ROW = 5  # measurements of self-excitation above zero: fewer are an accident of the probe
 PREDICTED = 2.0  # e-folds that the theory must have promised meanwhile: a growth beyond all noise
 DOUBLED = 2.0  # by how much TD errors must have grown; a fresh probe batch moves them by less
+AGREEMENT = 2.0  # measured and predicted rate may differ by this factor
 
 
 def self_excitation(past: Past) -> str | None:
-    """Fire when max Re eig(AD) > 0 for long and TD errors have doubled meanwhile.
+    """Fire when max Re eig(AD) > 0 for long and TD errors have grown like that meanwhile.
 
     Long: at five measurements in a row or more, in which α Σ max Re eig(AD) Δt reaches two e-folds.
-    The window is the shortest such one that ends now. Doubled: the median |δ| of its last third
-    against that of its first.
+    The window is the shortest such one that ends now. Grown like that: the median |δ| of its last
+    third is at least twice that of its first, and by at least half as many e-folds as promised.
 
+    >>> from qdiverge.monitor.past import Track
     >>> t = np.arange(8) * 10.0
     >>> tracks = {
     ...     "diverge/self_excitation": Track(t, np.full(8, 0.5)),
@@ -47,21 +49,22 @@ def self_excitation(past: Past) -> str | None:
     if not len(reached):
         return None
     window = positive.last(max(int(reached[0]) + 2, NUM_IN_A_ROW))
-    grown = _growth(past["td_error_abs_mean"].since(window.updates[0]))
-    if not grown >= DOUBLED:
+    growth = grown(past["td_error_abs_mean"].since(window.updates[0]))
+    e_folds = float(promised[len(window) - 2])
+    if not (growth >= DOUBLED and math.log(growth) >= e_folds / AGREEMENT):
         return None
     return (
         f"Self-excitation max Re eig(AD) has been above zero since update "
         f"{int(positive.updates[0])} or before, now {positive.values[-1]:.3g}: without a target "
-        f"network errors would have grown e^{promised[len(window) - 2]:.1f}-fold in the last "
+        f"network errors would have grown e^{e_folds:.1f}-fold in the last "
         f"{int(window.updates[-1] - window.updates[0])} updates, and mean |δ| grew "
-        f"{grown:.3g}-fold. Likely, not certain: the kernel may turn yet. Copy the target network "
+        f"{growth:.3g}-fold. Likely, not certain: the kernel may turn yet. Copy the target network "
         "less often, or lower γ; no smaller step alone is stable."
     )
 
 
+HORIZON = 4.0  # e-folds ahead: a frozen kernel foretells no more
 NUM_VERDICTS = 3  # verdicts of growth in a row
-AGREEMENT = 2.0  # measured and predicted rate may differ by this factor
 
 
 def blow_up_forecast(past: Past) -> str | None:
@@ -71,6 +74,7 @@ def blow_up_forecast(past: Past) -> str | None:
     where the last three radii are above 1, a real step departs from its linear prediction by at
     most 0.3, and over the last e-fold mean |δ| grew exponentially (R² ≥ 0.9) at ½ to 2 times ln ρ.
 
+    >>> from qdiverge.monitor.past import Track
     >>> t, growth = np.arange(12) * 5.0, 0.02
     >>> tracks = {
     ...     "diverge/spectral_radius": Track(t, np.full(12, math.exp(growth))),
@@ -119,12 +123,3 @@ def _streak(is_so: np.ndarray) -> int:
     """
     others = np.flatnonzero(~is_so)
     return len(is_so) - (int(others[-1]) + 1 if len(others) else 0)
-
-
-def _growth(track: Track) -> float:
-    """Return the median of the last third over that of the first; NaN with too few points."""
-    third = len(track) // 3
-    if third == 0:
-        return math.nan
-    before = float(np.median(track.values[:third]))
-    return float(np.median(track.values[-third:])) / before if before > 0 else math.nan

@@ -20,9 +20,17 @@ def sizes(updates, magnitudes, bound):
 
 
 def test_growth_fires_for_a_straight_line_that_crosses_soon():
-    message = runaway_growth(sizes(T, 1.0 + 0.5 * T, 100.0))
+    message = runaway_growth(sizes(T, 1.0 + 0.5 * T, 75.0))
     assert message is not None
-    assert "in about 88 updates" in message  # (100 − 56) at 0.5 per update
+    assert "in about 38 updates" in message  # (75 − 56) at 0.5 per update
+    assert runaway_growth(sizes(T, 1.0 + 0.5 * T, 100.0)) is None  # 56 of 100 may be where it ends
+
+
+def test_growth_is_silent_where_td_errors_stay_level():
+    tracks = {"diverge/q_abs_max": Track(T, np.exp(0.03 * T))}
+    assert runaway_growth(Past(tracks, 100.0))
+    level = Track(T, np.linspace(0.2, 0.12, 12))
+    assert runaway_growth(Past(tracks | {"diverge/td_error_abs_mean": level}, 100.0)) is None
 
 
 @pytest.mark.parametrize(
@@ -50,7 +58,7 @@ def test_growth_is_silent_otherwise(magnitudes):
 def test_every_exponential_is_caught_at_an_eighth_of_the_bound(rate, doublings_between, bound):
     """Whatever its rate and scale, as long as it is measured more often than it doubles."""
     spacing = doublings_between * np.log(2) / rate
-    count = max(int(2 / doublings_between), 8)
+    count = max(int(3 / doublings_between), 8)
     updates = spacing * np.arange(-count, 1.0)
     past = sizes(updates, bound / 8 * np.exp(rate * updates), bound)
     message = runaway_growth(past)
