@@ -11,6 +11,7 @@ from qdiverge.errors import DivergenceError, MissingExtraError, QDivergeError
 COMMANDS = {
     "demo": ("qdiverge.cli.demo", "train on Pong for a few minutes, watched; ends with a report"),
     "train": ("qdiverge.cli.train", "train an agent with the diagnostics attached"),
+    "evaluate": ("qdiverge.cli.evaluate", "play episodes under a published protocol"),
     "diagnose": ("qdiverge.cli.diagnose", "the full diagnosis of a saved moment of a run"),
     "report": ("qdiverge.cli.report", "write one self-contained report.html for one or more runs"),
 }

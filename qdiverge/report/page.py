@@ -17,6 +17,7 @@ from qdiverge.report.questions import (
     KERNEL,
     LEARNING,
     SHRINKING,
+    TRUE,
     Panel,
 )
 from qdiverge.report.settings import alarm_lists, settings_table
@@ -92,6 +93,7 @@ def render(runs: Sequence[Run]) -> str:
         _section("Is the network healthy?", figures(HEALTHY), is_single),
         _section("The kernel", [*kernels, *figures(KERNEL)], is_single),
         _section("Did it learn?", figures(LEARNING), is_single),
+        _section("Are the Q-values true?", figures(TRUE), is_single),
         _section("Alarms", [alarm_lists(runs)]),
         _section("Settings", [settings_table(runs)]),
         element("footer", "Written by qdiverge. This page loads nothing and runs no script."),

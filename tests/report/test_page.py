@@ -6,11 +6,19 @@ import pytest
 
 from qdiverge.errors import InvalidValueError, RunFolderError
 from qdiverge.report import write_report
-from qdiverge.report.questions import BLOWING_UP, CONTRACTING, HEALTHY, KERNEL, LEARNING, SHRINKING
+from qdiverge.report.questions import (
+    BLOWING_UP,
+    CONTRACTING,
+    HEALTHY,
+    KERNEL,
+    LEARNING,
+    SHRINKING,
+    TRUE,
+)
 from qdiverge.runs import RunLog
 from tests.report.synthetic import kernel_arrays, write_run
 
-PANELS = (*BLOWING_UP, *CONTRACTING, *SHRINKING, *HEALTHY, *KERNEL, *LEARNING)
+PANELS = (*BLOWING_UP, *CONTRACTING, *SHRINKING, *HEALTHY, *KERNEL, *LEARNING, *TRUE)
 VOID = {"meta", "path", "line", "rect", "circle", "image"}
 
 
