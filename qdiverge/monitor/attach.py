@@ -58,7 +58,8 @@ def attach(
             thinned, the costly ones first; None: no limit, for a deterministic schedule.
         on_alarm: "log"; "snapshot" (keep the update after each measurement in memory, and write it
             to ``snapshots/UPDATE`` at an alarm); "stop" (the next :meth:`Monitor.batch` raises,
-            once values diverge or are about to); called with each alarm; or a tuple of these.
+            once values diverge or are about to); called with each alarm, an exception becoming a
+            warning; or a tuple of these.
         loss: "huber" and "half_squared" have the step α = lr, "squared" (``mse_loss``) α = 2 lr.
         reward_bound: r_max of the soft-divergence bound r_max/(1−γ); None: the largest |r| seen.
         bootstrap: Of discrete actions, who selects a' and who evaluates it: "q" (the online network

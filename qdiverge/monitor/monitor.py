@@ -83,7 +83,7 @@ class Monitor:
         if (alarm := self._stopped_by) is not None:
             raise DivergenceError(
                 "training was to stop at the first alarm",
-                got=f"{alarm.rule} at update {alarm.update}: {alarm.message}",
+                got=f"{alarm.rule} at update {alarm.update}: {alarm.message.rstrip('.')}",
                 remedy="See the run's report.",
             )
         self._num_batches += 1
@@ -130,6 +130,8 @@ class Monitor:
             with self._guard("keeping an update", self.num_updates):
                 self._recorder.close()
         unmark_watched(self._subject.networks)
+        if self._guard.failed:
+            self._log.note({"monitor_failures": self._guard.failed})
         if self._owns_log:
             self._log.close(status)
 
