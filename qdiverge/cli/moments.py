@@ -13,7 +13,7 @@ from qdiverge.agents.exploration import EpsilonGreedy, linear_schedule
 from qdiverge.agents.parts import make_environments, make_network, make_replay
 from qdiverge.agents.replay.sampling import Sampler
 from qdiverge.agents.saved import SavedAgent, config_from_json
-from qdiverge.cli.watched import LOSSES
+from qdiverge.cli.watched import watched_loss
 from qdiverge.diagnostics import Diagnosis, Transitions, diagnose
 from qdiverge.errors import InvalidValueError
 from qdiverge.monitor import Snapshot
@@ -36,7 +36,7 @@ def diagnose_agent(saved: SavedAgent, num_transitions: int) -> Diagnosis:
         target=agent.target_network,
         optimizer=agent.optimizer if agent.optimizer.state else None,
         target_period=updates_between if has_copies else 1,
-        loss=LOSSES[config.loss],
+        loss=watched_loss(config),
         bootstrap=config.bootstrap_rule,
     )
 
