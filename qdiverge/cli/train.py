@@ -14,6 +14,7 @@ from qdiverge.cli.flags import translate_flags
 from qdiverge.cli.watched import train_watched
 from qdiverge.errors import InvalidValueError
 from qdiverge.report import write_report
+from qdiverge.sinks import SinkName, as_sink
 
 AGENTS = ("dqn",)
 PresetName = Literal["nature", "machado", "dopamine", "cleanrl", "fast", "cartpole"]
@@ -34,6 +35,7 @@ class TrainDQN:
     cost: Literal["light", "standard", "full"] = "standard"  # the dearest diagnostics to run
     max_overhead: float = 0.05  # share of the run's own time that costly diagnostics may take
     on_alarm: Literal["log", "stop"] = "log"  # stop: end with exit status 3
+    sink: tuple[SinkName, ...] = ()  # further places for what is logged, beside events.jsonl
 
 
 def parse(arguments: Sequence[str]) -> TrainDQN:
@@ -64,6 +66,7 @@ def main(arguments: Sequence[str]) -> int:
             remedy="Try: qdiverge train dqn --env ALE/Pong-v5 --out runs/pong",
         )
     options = parse(translate_flags(arguments[1:]))
+    sinks = [as_sink(name) for name in options.sink]
     try:
         result = train_watched(
             options.config,
@@ -73,6 +76,7 @@ def main(arguments: Sequence[str]) -> int:
             cost=options.cost,
             max_overhead=options.max_overhead,
             stop_on_alarm=options.on_alarm == "stop",
+            sinks=sinks,
         )
     finally:
         if (options.out / "events.jsonl").exists():

@@ -1,6 +1,7 @@
 """Train an agent with a monitor attached: here the two meet, and nowhere else."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from qdiverge.cli.live import Live
 from qdiverge.diagnostics import Cost
 from qdiverge.errors import DivergenceError
 from qdiverge.monitor import Loss, Monitor, attach
-from qdiverge.runs import RunLog
+from qdiverge.runs import RunLog, Sink
 
 LOSSES: dict[str, Loss] = {
     "huber": "huber",
@@ -47,6 +48,7 @@ def train_watched(
     every: int = 25,
     cost: Cost = "standard",
     max_overhead: float | None = 0.05,
+    sinks: Sequence[Sink] = (),
 ) -> Watched:
     """Train on an Atari game, logged and watched, with progress on the terminal.
 
@@ -60,6 +62,7 @@ def train_watched(
         every: Updates between measurements.
         cost: The dearest diagnostics to run.
         max_overhead: Share of the run's own time that costly ones may take.
+        sinks: Further places for what is logged.
 
     Raises:
         DivergenceError: an alarm fired and ``stop_on_alarm``.
@@ -68,7 +71,8 @@ def train_watched(
     trainer = Trainer(config, deadline_seconds=seconds, log_period=log_period)
     try:
         info = {"seed": config.seed, "device": "cpu", "monitor": options}
-        log = RunLog(out, dataclasses.asdict(config), step_unit="agent steps", info=info)
+        settings = dataclasses.asdict(config)
+        log = RunLog(out, settings, step_unit="agent steps", info=info, sinks=sinks)
     except BaseException:
         trainer.close()
         raise

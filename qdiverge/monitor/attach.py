@@ -1,7 +1,7 @@
 """``qd.attach``: three lines in somebody else's training loop."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -11,7 +11,8 @@ from qdiverge.diagnostics import Cost
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.monitor.monitor import Monitor
 from qdiverge.monitor.options import Loss, MonitorOptions, OnAlarm
-from qdiverge.runs import RunLog
+from qdiverge.runs import RunLog, Sink
+from qdiverge.sinks import as_sink
 
 
 def attach(
@@ -31,6 +32,7 @@ def attach(
     probe_refresh_period: int = 10_000,
     clock: Callable[[], int] | None = None,
     config: dict[str, Any] | None = None,
+    sinks: Sequence[Sink | str] = (),
 ) -> Monitor:
     """Attach the diagnostics to a training run of your own.
 
@@ -51,12 +53,16 @@ def attach(
         probe_refresh_period: Updates between fresh probe batches.
         clock: Returns the run's step, e.g. agent steps; None: updates are counted.
         config: The run's settings, for ``run.json``.
+        sinks: Further places for metrics and alarms: "tensorboard", "wandb", "mlflow", or objects
+            of :mod:`qdiverge.sinks` or your own. One that fails is switched off with a warning.
 
     Returns:
         The monitor, also a context manager; close it at the end.
 
     Raises:
-        InvalidValueError: an option is out of range, or the optimiser trains other parameters.
+        InvalidValueError: an option is out of range, the optimiser trains other parameters, or
+            ``sinks`` stand beside a shared log, which has its own.
+        MissingExtraError: what a sink writes to is not installed.
         RunFolderError: ``out`` holds a run or cannot be written.
     """
     options = MonitorOptions(
@@ -72,7 +78,13 @@ def attach(
     )
     _check_optimizer(q_network, optimizer)
     is_shared = isinstance(out, RunLog)
-    log = out if isinstance(out, RunLog) else RunLog(out, {"discount": discount} | (config or {}))
+    if is_shared and sinks:
+        raise InvalidValueError(
+            "sinks belong to the log that is shared", remedy="Use RunLog(…, sinks=[…])."
+        )
+    found = [as_sink(sink) for sink in sinks]
+    settings = {"discount": discount} | (config or {})
+    log = out if isinstance(out, RunLog) else RunLog(out, settings, sinks=found)
     return Monitor(
         q_network, optimizer, log, options, target=target, owns_log=not is_shared, clock=clock
     )

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,7 +12,9 @@ from typing import Any, Self
 import numpy as np
 
 from qdiverge.errors import RunFolderError
+from qdiverge.runs.alarm import Alarm
 from qdiverge.runs.provenance import provenance
+from qdiverge.runs.sink import Fan, Sink
 
 SCHEMA = 1  # of run.json and events.jsonl; raised when an old reader would misread a new file
 
@@ -25,6 +27,7 @@ class RunLog:
         config: The run's settings, JSON-serialisable.
         step_unit: What ``step`` counts: "agent steps" or "updates".
         info: More entries for ``run.json``, such as ``seed`` and ``device``.
+        sinks: Further places that are told the same; one that fails is switched off.
 
     Raises:
         RunFolderError: the folder holds a run, is a file, or cannot be written.
@@ -37,6 +40,7 @@ class RunLog:
         *,
         step_unit: str = "updates",
         info: Mapping[str, Any] | None = None,
+        sinks: Sequence[Sink] = (),
     ) -> None:
         self.folder = Path(folder)
         self.info: dict[str, Any] = {
@@ -65,16 +69,20 @@ class RunLog:
                 got=error.strerror,
                 remedy="Choose another --out.",
             ) from error
+        self._fan = Fan(sinks)
+        self._fan.start(self.folder, self.info)
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line of metrics; NaN and infinities are kept, as strings."""
         self._append({"kind": "metrics", "step": step} | {k: _number(v) for k, v in values.items()})
+        self._fan.metrics(step, values)
 
     def alarm(self, step: int, update: int, rule: str, message: str) -> None:
         """Append one alarm: which rule fired, and a sentence for a person."""
         self._append(
             {"kind": "alarm", "step": step, "update": update, "rule": rule, "message": message}
         )
+        self._fan.alarm(Alarm(step, update, rule, message))
 
     def arrays(self, name: str, step: int, arrays: Mapping[str, np.ndarray]) -> Path:
         """Save arrays as ``arrays/NAME-STEP.npz``, whole or not at all."""
@@ -94,6 +102,7 @@ class RunLog:
         self.info["status"] = status
         self.info["seconds"] = round(time.monotonic() - self._start, 3)
         self._write_info()
+        self._fan.close(status)
 
     def __enter__(self) -> Self:
         return self

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from qdiverge.errors import RunFolderError
+from qdiverge.runs.alarm import Alarm
 from qdiverge.runs.log import SCHEMA
 
 RESERVED = {"kind", "step", "time"}
@@ -26,16 +27,6 @@ class Series:
 
     steps: np.ndarray
     values: np.ndarray
-
-
-@dataclass(frozen=True)
-class Alarm:
-    """A rule that fired: at which step and update, and what it says to a person."""
-
-    step: int
-    update: int
-    rule: str
-    message: str
 
 
 @dataclass(frozen=True)
