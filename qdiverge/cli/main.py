@@ -12,6 +12,9 @@ COMMANDS = {
     "demo": ("qdiverge.cli.demo", "train on Pong for a few minutes, watched; ends with a report"),
     "train": ("qdiverge.cli.train", "train an agent with the diagnostics attached"),
     "report": ("qdiverge.cli.report", "write one self-contained report.html for one or more runs"),
+    "watch": ("qdiverge.cli.watch", "look at a run while it goes on, from another terminal"),
+    "export": ("qdiverge.cli.export", "write a run's time series as a table, CSV or Parquet"),
+    "inspect": ("qdiverge.cli.inspect", "write one page on a single moment of a run"),
 }
 OK, FAILED, BAD_USAGE, DIVERGED = 0, 1, 2, 3
 

@@ -1,9 +1,22 @@
 """The files of a run: ``run.json`` (what it is), ``events.jsonl`` (what happened), ``arrays/``."""
 
 from qdiverge.runs.alarm import Alarm
+from qdiverge.runs.export import export_run
 from qdiverge.runs.log import RunLog
 from qdiverge.runs.provenance import provenance
-from qdiverge.runs.reading import Run, Series, is_run, load_run
+from qdiverge.runs.reading import Run, Series, is_run, load_run, read_events, read_info
 from qdiverge.runs.sink import Sink
 
-__all__ = ["Alarm", "Run", "RunLog", "Series", "Sink", "is_run", "load_run", "provenance"]
+__all__ = [
+    "Alarm",
+    "Run",
+    "RunLog",
+    "Series",
+    "Sink",
+    "export_run",
+    "is_run",
+    "load_run",
+    "provenance",
+    "read_events",
+    "read_info",
+]

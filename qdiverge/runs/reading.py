@@ -12,8 +12,7 @@ import numpy as np
 from qdiverge.errors import RunFolderError
 from qdiverge.runs.alarm import Alarm
 from qdiverge.runs.log import SCHEMA
-
-RESERVED = {"kind", "step", "time"}
+from qdiverge.runs.table import RESERVED
 
 
 @dataclass(frozen=True)
@@ -57,11 +56,11 @@ def is_run(folder: str | os.PathLike[str]) -> bool:
     return (Path(folder) / "run.json").is_file()
 
 
-def load_run(folder: str | os.PathLike[str]) -> Run:
-    """Read a run; a torn last line, left by a crash, is dropped.
+def read_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return what a run's ``run.json`` says.
 
     Raises:
-        RunFolderError: there is no run, it is of a newer schema, or a line before the last is torn.
+        RunFolderError: there is no run, or it is of a newer schema.
     """
     folder = Path(folder)
     if not is_run(folder):
@@ -69,7 +68,7 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
             "a run folder with a run.json was expected", got=folder, remedy="Check the path."
         )
     try:
-        info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        info: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise RunFolderError(f"{folder}/run.json must be JSON", got=error) from error
     if info.get("schema", 0) > SCHEMA:
@@ -78,6 +77,17 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
             got=f"schema {info['schema']} in {folder}",
             remedy="Upgrade: pip install -U qdiverge.",
         )
+    return info
+
+
+def load_run(folder: str | os.PathLike[str]) -> Run:
+    """Read a run; a torn last line, left by a crash, is dropped.
+
+    Raises:
+        RunFolderError: there is no run, it is of a newer schema, or a line before the last is torn.
+    """
+    folder = Path(folder)
+    info = read_info(folder)
     points: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
     alarms = []
     for entry in _events(folder / "events.jsonl"):
@@ -94,6 +104,15 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
         for key, column in sorted(points.items())
     }
     return Run(folder, info, series, tuple(alarms))
+
+
+def read_events(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """Return the whole lines of a run's ``events.jsonl``, in their order.
+
+    Raises:
+        RunFolderError: a line before the last is torn.
+    """
+    return _events(Path(folder) / "events.jsonl")
 
 
 def _events(path: Path) -> list[dict[str, Any]]:
