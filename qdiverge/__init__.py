@@ -2,7 +2,8 @@
 
 The empirical neural tangent kernel, exactly: :class:`NTK`, :func:`empirical_ntk`. From it a
 verdict: :func:`check_contraction`, :func:`check_stability`. All of it for one moment of a network:
-:func:`diagnose`. On a training run of your own: :func:`attach`.
+:func:`diagnose`. On a training run of your own: :func:`attach`. An update that contracts where the
+plain one does not: :class:`PreQN`.
 """
 
 from qdiverge.diagnostics import (
@@ -23,6 +24,7 @@ from qdiverge.errors import (
 )
 from qdiverge.kernel import NTK, empirical_ntk
 from qdiverge.monitor import Monitor, attach
+from qdiverge.preqn import PreQN, PreQNStep
 from qdiverge.runs import load_run
 from qdiverge.theory import ContractionReport, StabilityReport, check_contraction, check_stability
 
@@ -35,6 +37,8 @@ __all__ = [
     "InvalidValueError",
     "MissingExtraError",
     "Monitor",
+    "PreQN",
+    "PreQNStep",
     "QDivergeError",
     "RunFolderError",
     "StabilityReport",

@@ -36,6 +36,10 @@ class RunFolderError(QDivergeError, ValueError):
     """A run folder that is missing, taken, damaged or of a newer schema."""
 
 
+class CheckpointError(RunFolderError):
+    """A checkpoint that is missing, incomplete or damaged; the message names the file."""
+
+
 class MissingExtraError(QDivergeError, ImportError):
     """An optional dependency that is not installed; the message names the extra."""
 

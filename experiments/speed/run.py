@@ -8,6 +8,7 @@ from importlib import import_module
 BENCHMARKS = {
     "kernel": "the exact empirical NTK against six other ways to compute it",
     "solvers": "exact solvers on sparse MDPs, beside pymdptoolbox",
+    "preqn": "a PreQN update against a DQN update and whole Jacobians",
     "diagnose": "a full diagnosis against the kernels that it needs",
 }
 

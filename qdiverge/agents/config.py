@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from qdiverge.agents.arithmetic import Precision
 from qdiverge.agents.config_checks import check_choices, check_integer, check_together
 from qdiverge.agents.targets import Bootstrap
 from qdiverge.checks import check_discount, check_positive
@@ -33,12 +34,13 @@ class DQNConfig:
     qdiverge.errors.InvalidValueError: discount must lie in [0, 1]; got 1.5. Usual: 0.99.
     """
 
-    environment: str = "ALE/Pong-v5"  # or a Gymnasium task such as CartPole-v1
+    environment: str = "ALE/Pong-v5"  # or CartPole-v1, MinAtar/Breakout-v1, module:Task-v0
     seed: int = 1
     total_steps: int = 1_500_000  # agent steps
     num_envs: int = 8  # environments stepped together
-    repeat_action_probability: float = 0.25  # Atari: sticky actions (Machado et al. 2018)
-    max_episode_frames: int = 108_000  # Atari: emulator frames, then the episode is truncated
+    repeat_action_probability: float = 0.25  # Atari: sticky actions (Machado et al. 2018);
+    # MinAtar's own is .1
+    max_episode_frames: int = 108_000  # Atari, MinAtar: frames, then the episode is truncated
     noop_max: int = 30  # Atari: an opening has fewer no-ops than this
     clip_rewards: bool = True  # to [-1, 1], for the learner only; also outside Atari
     terminal_on_life_loss: bool = False  # Atari: a lost life bootstraps nothing; the game goes on
@@ -75,6 +77,9 @@ class DQNConfig:
     epsilon_end: float = 0.02
     exploration_steps: int = 100_000  # agent steps from epsilon_start to epsilon_end
 
+    overlap: bool = True  # act before the updates that the last turn made due, see loop.py; False:
+    # after them, as in the textbook
+    precision: Precision = "float32"  # or bfloat16, weights still float32; see arithmetic.py
     torch_threads: int | None = 1  # threads of a CPU update; None leaves PyTorch's setting alone
 
     def __post_init__(self) -> None:
@@ -103,6 +108,7 @@ class DQNConfig:
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InvalidValueError(f"{name} must lie in [0, 1]", got=getattr(self, name))
         check_choices("loss", self.loss, LOSSES)
+        check_choices("precision", self.precision, get_args(Precision))
         check_choices("optimizer", self.optimizer, OPTIMIZERS)
         if self.bootstrap is not None:
             check_choices("bootstrap", self.bootstrap, get_args(Bootstrap))

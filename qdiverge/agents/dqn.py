@@ -6,12 +6,14 @@ No gradient goes through the target y, also where it bootstraps from the network
 import copy
 import math
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from qdiverge.agents.arithmetic import Arithmetic
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.networks.noisy import resample_noise
 from qdiverge.agents.optimizers import make_optimizer
@@ -69,6 +71,8 @@ class DQN:
         if config.has_target_network:
             self.target_network = copy.deepcopy(q_network).requires_grad_(False)
         self.optimizer = make_optimizer(q_network, config)
+        device = next(q_network.parameters()).device
+        self.evaluate = Arithmetic(config.precision, device).evaluate
         self._noise = torch.Generator().manual_seed(config.seed)
 
     @torch.no_grad()
@@ -82,7 +86,7 @@ class DQN:
             integers [E].
         """
         self._resample_noise()
-        q_values: Tensor = self.q_network(torch.from_numpy(observations))
+        q_values: Tensor = self.evaluate(self.q_network, torch.from_numpy(observations))
         actions: NDArray[np.int64] = q_values.argmax(dim=1).numpy()
         return actions
 
@@ -97,7 +101,7 @@ class DQN:
         """
         self._resample_noise()
         targets = self.targets(batch)  # [N]
-        q_values = self.q_network(batch.observations)  # [N, A]
+        q_values = self.evaluate(self.q_network, batch.observations)  # [N, A]
         errors = td_errors(q_values, batch.actions, targets)  # [N]
         weights = batch.weights if isinstance(batch, LearnerBatch) else None
         loss = td_loss(errors, self.config.loss, weights)
@@ -129,10 +133,11 @@ class DQN:
         Returns:
             [N], y.
         """
+        online, target = self.q_network, self.target_network
         next_q_values, next_actions = bootstrap_values(
             self.config.bootstrap_rule,
-            self.q_network,
-            self.q_network if self.target_network is None else self.target_network,
+            partial(self.evaluate, online),
+            partial(self.evaluate, online if target is None else target),
             batch.next_observations,
         )
         discount = batch.discounts if isinstance(batch, LearnerBatch) else self.config.discount

@@ -1,13 +1,18 @@
 """The run loop: a generator of records that knows nothing of who reads them.
 
-One turn of the loop moves E environments by one agent step each, with the emulator at work while
-the learner is:
+One turn of the loop moves E environments by one agent step each. With ``overlap`` the emulators are
+at work while the learner is, without it they take turns, as in the textbook:
 
-    act on s → let the emulators begin → the updates now due → wait for s', r, d → into the replay
+    overlap   act on s → let the emulators begin → the updates due → wait for s', r, d → replay
+    strict    the updates due → act on s → let the emulators begin → wait for s', r, d → replay
 
 The updates due are one for every ``train_period`` agent steps taken so far, as if the E steps of a
-turn had been taken one after another. Nothing here depends on which of the two is faster, so a run
-is a function of its configuration.
+turn had been taken one after another. In both orders an update draws from the same transitions: all
+those of the turns before. What lags in the first order is the behaviour policy: a turn's actions
+are chosen by the weights from before the updates that the turn before it made due, E /
+``train_period`` updates earlier than in the second. (One environment and ``overlap`` False are the
+textbook loop; with more, the E actions of a turn come from the same weights.) Nothing here depends
+on which of the two is faster, so in either order a run is a function of its configuration.
 """
 
 import time
@@ -28,6 +33,12 @@ from qdiverge.agents.replay.sampling import Sampler
 from qdiverge.checks import check_positive
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError
+
+REASONS = {
+    "total_steps": "the number of steps asked for was reached at",
+    "deadline": "the wall-clock time asked for was reached at",
+    "interrupted": "it was stopped from outside at",
+}
 
 
 class Trainer:
@@ -81,7 +92,9 @@ class Trainer:
         self.optimizer = self.agent.optimizer
         self.agent_step = 0
         self.num_updates = 0
+        self._steps_learnt = 0  # agent steps whose updates have been made
         self._has_run = False
+        self._is_stopping = False
 
     @property
     def epsilon(self) -> float:
@@ -122,6 +135,10 @@ class Trainer:
             torch.set_num_threads(threads)
             self.close()
 
+    def stop(self) -> None:
+        """Let ``run`` end after this turn, for instance from a signal handler."""
+        self._is_stopping = True
+
     def close(self) -> None:
         """Stop the emulators; ``run`` does so itself."""
         self.environments.close()
@@ -131,27 +148,23 @@ class Trainer:
         self._logged_at, self._logged_step = start, 0
         observations = self.environments.reset()
         self.replay.begin(self.replay.part_to_keep(observations))
-        steps_learnt = 0  # agent steps whose updates have been made
-        reason = ""
+        overlap, reason = self.config.overlap, ""
         while True:
+            if not overlap and (yield from self._updates_due()):
+                return
             if self.agent_step >= self.config.total_steps:
                 reason = "total_steps"
             elif self.deadline_seconds and time.monotonic() - start >= self.deadline_seconds:
                 reason = "deadline"
+            elif self._is_stopping:
+                reason = "interrupted"
             else:
                 actions = self._actions(observations)
                 self.environments.send(actions)
-            for step in range(steps_learnt + 1, self.agent_step + 1):
-                update = self._learn(step)
-                if update is not None and not update.is_finite:
-                    yield self._end("divergence", f"the loss became {update.loss} in")
-                    return
-                if update is not None and self.num_updates % self.log_period == 0:
-                    yield self._record(update)
-            steps_learnt = self.agent_step
+            if overlap and (yield from self._updates_due()):
+                return
             if reason:
-                limit = "number of steps" if reason == "total_steps" else "wall-clock time"
-                yield self._end(reason, f"the {limit} asked for was reached at")
+                yield self._end(reason, REASONS[reason])
                 return
             observations = yield from self._experience(actions)
 
@@ -161,6 +174,18 @@ class Trainer:
         if greedy.any():
             actions[greedy] = self.agent.act(observations[greedy])
         return actions
+
+    def _updates_due(self) -> Generator[UpdateRecord | RunEnd, None, bool]:
+        """Make the updates due for the steps taken since the last; whether the run diverged."""
+        for step in range(self._steps_learnt + 1, self.agent_step + 1):
+            update = self._learn(step)
+            if update is not None and not update.is_finite:
+                yield self._end("divergence", f"the loss became {update.loss} in")
+                return True
+            if update is not None and self.num_updates % self.log_period == 0:
+                yield self._record(update)
+        self._steps_learnt = self.agent_step
+        return False
 
     def _learn(self, step: int) -> Update | None:
         """What is due once ``step`` agent steps have been taken: an update, a copy, or nothing."""

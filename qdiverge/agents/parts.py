@@ -6,11 +6,12 @@ from torch import nn
 
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.environments.atari import AtariEnvironments, make_atari
+from qdiverge.agents.environments.gymnasium_task import STACKED_FRAMES
 from qdiverge.agents.environments.tasks import TaskEnvironments, find_task
-from qdiverge.agents.networks import MLP, NatureNetwork, channels_last
+from qdiverge.agents.networks import MLP, MinAtarNetwork, NatureNetwork, channels_last
+from qdiverge.agents.replay.arrays import ArrayReplay
 from qdiverge.agents.replay.frames import FrameReplay, check_fits
 from qdiverge.agents.replay.ring import ReplayRing
-from qdiverge.agents.replay.vectors import VectorReplay
 from qdiverge.errors import InvalidValueError
 
 Environments = AtariEnvironments | TaskEnvironments
@@ -32,7 +33,13 @@ def make_environments(config: DQNConfig, seed: np.random.SeedSequence) -> Enviro
                 got=f"it with {task}, which has no lives",
                 remedy="Leave it out.",
             )
-        return TaskEnvironments(task, config.num_envs, number)
+        return TaskEnvironments(
+            task,
+            config.num_envs,
+            number,
+            repeat_action_probability=config.repeat_action_probability,
+            max_episode_steps=config.max_episode_frames,
+        )
     check_fits(config.buffer_size)
     return make_atari(
         config.environment,
@@ -47,7 +54,10 @@ def make_environments(config: DQNConfig, seed: np.random.SeedSequence) -> Enviro
 def make_network(
     config: DQNConfig, environments: Environments, seed: np.random.SeedSequence
 ) -> nn.Module:
-    """The Nature network for Atari, an MLP for a task; the global generator is left alone."""
+    """The network that reads such observations; the global generator is left alone.
+
+    The Nature network reads four frames, the one of MinAtar small grids, an MLP vectors.
+    """
     options = {
         "dueling": config.dueling,
         "layer_norm": config.layer_norm,
@@ -55,9 +65,11 @@ def make_network(
     }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(seed.generate_state(1)[0]))
-        if isinstance(environments, AtariEnvironments):
+        if environments.shape == STACKED_FRAMES:
             return channels_last(NatureNetwork(environments.num_actions, **options))
-        sizes = [environments.width, *config.hidden_sizes, environments.num_actions]
+        if len(environments.shape) == 3:
+            return MinAtarNetwork(environments.shape, environments.num_actions, **options)
+        sizes = [environments.shape[0], *config.hidden_sizes, environments.num_actions]
         return MLP(sizes, **options)
 
 
@@ -71,4 +83,5 @@ def make_replay(
     """
     if isinstance(environments, AtariEnvironments):
         return FrameReplay(config.buffer_size, config.num_envs, seed)
-    return VectorReplay(config.buffer_size, config.num_envs, seed, width=environments.width)
+    shape, dtype = environments.shape, environments.dtype
+    return ArrayReplay(config.buffer_size, config.num_envs, seed, shape=shape, dtype=dtype)

@@ -54,7 +54,7 @@ class RunEnd:
     Args:
         step: Agent steps taken.
         update: Updates made.
-        reason: ``"total_steps"``, ``"deadline"`` or ``"divergence"``.
+        reason: ``"total_steps"``, ``"deadline"``, ``"interrupted"`` or ``"divergence"``.
         detail: A sentence saying so.
     """
 

@@ -17,7 +17,7 @@ from qdiverge.report import write_report
 from qdiverge.sinks import SinkName, as_sink
 
 AGENTS = ("dqn",)
-PresetName = Literal["nature", "machado", "dopamine", "cleanrl", "fast", "cartpole"]
+PresetName = Literal["nature", "machado", "dopamine", "cleanrl", "fast", "cartpole", "minatar"]
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,14 @@
 """Train an agent with a monitor attached: here the two meet, and nowhere else."""
 
 import dataclasses
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd, UpdateRecord
@@ -50,7 +54,7 @@ def train_watched(
     max_overhead: float | None = 0.05,
     sinks: Sequence[Sink] = (),
 ) -> Watched:
-    """Train on an Atari game, logged and watched, with progress on the terminal.
+    """Train, logged and watched, with progress on the terminal; a checkpoint marks the end.
 
     Args:
         config: The agent's numbers.
@@ -66,6 +70,7 @@ def train_watched(
 
     Raises:
         DivergenceError: an alarm fired and ``stop_on_alarm``.
+        KeyboardInterrupt: Ctrl-C, after the turn then under way; a second one does not wait.
     """
     options = {"every": every, "cost": cost, "max_overhead": max_overhead}
     trainer = Trainer(config, deadline_seconds=seconds, log_period=log_period)
@@ -77,7 +82,8 @@ def train_watched(
         trainer.close()
         raise
     status = "interrupted"
-    with Live(out.name, config.total_steps, seconds) as live:
+    checkpoints = Checkpoints(out)
+    with Live(out.name, config.total_steps, seconds) as live, _stop_at_ctrl_c(trainer):
         monitor = attach(
             trainer.q_network,
             target=trainer.target_network,
@@ -101,15 +107,38 @@ def train_watched(
                     end = record
                 elif stop_beyond_bound is not None and _is_beyond(monitor, stop_beyond_bound):
                     break
+            checkpoints.save(trainer, ended=end.reason if end else "beyond_bound")
+            if end and end.reason == "interrupted":
+                raise KeyboardInterrupt
             status = "diverged" if end and end.reason == "divergence" else "finished"
         except DivergenceError:
             status = "alarm"
+            checkpoints.save(trainer, ended=status)
             raise
         finally:
             trainer.close()
             monitor.close(status)
             log.close(status)
     return Watched(end, out, monitor.verdict, len(monitor.alarms))
+
+
+@contextmanager
+def _stop_at_ctrl_c(trainer: Trainer) -> Iterator[None]:
+    """Let the first Ctrl-C end the run between two turns, where it can be saved."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        trainer.stop()
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _write(log: RunLog, record: Progress) -> None:

@@ -51,7 +51,15 @@ def check_network(
             got=f"a row that depends on the rest of the batch in {_guilty(network, two, three)}",
             remedy="Use per-sample normalisation (LayerNorm, GroupNorm), or call q_net.eval().",
         )
-    num_actions = values_2.shape[1]
+    return check_range(pairs, values_2.shape[1])
+
+
+def check_range(pairs: Pairs, num_actions: int) -> int:
+    """Return A when every chosen action is one of 0 … A−1.
+
+    Raises:
+        InvalidValueError: one is not.
+    """
     if pairs.actions is not None and not pairs.is_critic:
         least, most = (int(v) for v in torch.aminmax(pairs.actions))
         if least < 0 or most >= num_actions:

@@ -12,7 +12,7 @@ from qdiverge.kernel.network import Network
 from qdiverge.kernel.pairs import Pairs
 from qdiverge.kernel.per_sample import jacobian_by_vmap
 from qdiverge.kernel.plan import Entry, Plan, Size, block_of
-from qdiverge.kernel.probe import check_network
+from qdiverge.kernel.probe import check_network, check_range
 from qdiverge.kernel.reference import jacobian_by_loop
 from qdiverge.kernel.stream import Extract
 from qdiverge.kernel.structured import Probe, Structured, scaled
@@ -35,6 +35,9 @@ class Setting:
     gram: Gram
 
 
+Known = dict[tuple, tuple[int, int, Plan]]
+
+
 @dataclass(frozen=True)
 class Jacobian:
     """Makes the terms of a chunk from whole per-sample gradients, by a loop or vectorised."""
@@ -53,21 +56,35 @@ class Jacobian:
 
 
 def make_problem(
-    network: Network, x: Pairs, y: Pairs | None, scales: dict[str, Tensor], setting: Setting
+    network: Network,
+    x: Pairs,
+    y: Pairs | None,
+    scales: dict[str, Tensor],
+    setting: Setting,
+    known: Known | None = None,
 ) -> Problem:
-    """Return the problem of K(X, Y), after a probe of the network."""
+    """Return the problem of K(X, Y), after a probe of the network.
+
+    Args:
+        network: The network.
+        x: The rows.
+        y: The columns; None for the rows themselves.
+        scales: M by parameter.
+        setting: What the user chose.
+        known: What earlier probes found, used for pairs of the same shapes, and added to; None:
+            probe.
+    """
     is_structured = setting.method in ("auto", "structured")
-    probe = Probe.of(network)
-    num_x = num_y = check_network(network, x, probe if is_structured else None)
-    if y is not None:
-        num_y = check_network(network, y)
-    rows = (num_x if x.actions is None else 1, num_y if (y or x).actions is None else 1)
-    samples = (len(x), len(y or x))
-    size = Size(samples, (samples[0] * rows[0], samples[1] * rows[1]), y is None)
-    if is_structured:
-        plan = probe.plan(size, scales)
+    key = (_shape(x), None if y is None else _shape(y), bool(scales), tuple(network.params))
+    if known is not None and key in known:
+        num_x, num_y, plan = known[key]
+        check_range(x, num_x)
+        check_range(y or x, num_y)
     else:
-        plan = _plan_of_jacobian(network, size, setting.method)
+        num_x, num_y, plan = _probed(network, x, y, scales, setting.method)
+        if known is not None:
+            known[key] = num_x, num_y, plan
+    rows = _rows(x, y, num_x, num_y)
     chunk = min(_fitting(CHUNK_BYTES, plan.num_bytes), _largest(max(rows)))
     a_pass = min(_fitting(PASS_BYTES, plan.activation_bytes), chunk)
     if is_structured:
@@ -79,6 +96,32 @@ def make_problem(
     tile = SMALL_TILE if plan.num_bytes >= WIDE_BYTES else LARGE_TILE
     sizes = a_pass, chunk, block, tile
     return Problem(extract, x, y, rows, *sizes, network.dtype, plan, setting.gram)
+
+
+def _probed(
+    network: Network, x: Pairs, y: Pairs | None, scales: dict[str, Tensor], method: str
+) -> tuple[int, int, Plan]:
+    """Return the number of actions on either side, and the plan."""
+    probe = Probe.of(network) if method in ("auto", "structured") else None
+    num_x = num_y = check_network(network, x, probe)
+    if y is not None:
+        num_y = check_network(network, y)
+    rows, samples = _rows(x, y, num_x, num_y), (len(x), len(y or x))
+    size = Size(samples, (samples[0] * rows[0], samples[1] * rows[1]), y is None)
+    if probe is None:
+        return num_x, num_y, _plan_of_jacobian(network, size, method)
+    return num_x, num_y, probe.plan(size, scales)
+
+
+def _rows(x: Pairs, y: Pairs | None, num_x: int, num_y: int) -> tuple[int, int]:
+    """Rows for each sample of x and of y: all actions, or the chosen one."""
+    return (num_x if x.actions is None else 1, num_y if (y or x).actions is None else 1)
+
+
+def _shape(pairs: Pairs) -> tuple:
+    """What of some pairs a plan depends on."""
+    actions = None if pairs.actions is None else (pairs.actions.shape, pairs.is_critic)
+    return pairs.observations.shape, pairs.observations.dtype, actions
 
 
 def _fitting(budget: int, num_bytes: int) -> int:

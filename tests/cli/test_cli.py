@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 
+from qdiverge.agents.saved import load_agent
 from qdiverge.cli import main
 from qdiverge.cli.flags import translate_flags
 from qdiverge.runs import load_run
@@ -39,6 +40,8 @@ def test_a_run_is_logged_and_watched(trained):
     assert run.series["diverge/soft_divergence_bound"].values[0] == pytest.approx(20.0)
     assert set(run.series["diverge/fraction_holding"].values) <= {i / 64 for i in range(65)}
     assert (trained / "report.html").stat().st_size > 10_000
+    saved = load_agent(trained)
+    assert (saved.step, saved.ended) == (360, "total_steps")
 
 
 def test_an_n_step_run_is_held_against_the_bound_of_its_rewards(tmp_path):
@@ -97,6 +100,7 @@ def test_ctrl_c_keeps_what_was_logged(tmp_path):
     run = load_run(out)
     assert run.info["status"] == "interrupted"
     assert run.series["diverge/q_abs_max"].values.size > 0
+    assert load_agent(out).ended == "interrupted"
     assert (out / "report.html").exists()
 
 

@@ -47,7 +47,7 @@ def test_the_presets_are_those_that_the_command_names():
     assert set(get_args(PresetName)) == set(PRESETS)
     assert PRESETS["fast"] == DQNConfig()
     assert {name for name, config in PRESETS.items() if config.repeat_action_probability} == {
-        *("machado", "dopamine", "fast", "cartpole")
+        *("machado", "dopamine", "fast", "cartpole", "minatar")
     }
     assert {name for name, config in PRESETS.items() if config.terminal_on_life_loss} == {
         *("nature", "cleanrl")
@@ -102,3 +102,17 @@ def test_a_watched_run_of_everything_on_cartpole(tmp_path):
     assert run.info["config"]["n_step"] == 3
     assert run.series["diverge/fraction_holding"].values.size > 0
     assert run.series["charts/episodic_return"].values.size > 10
+
+
+@pytest.mark.parametrize("task", ["MinAtar/Breakout-v1", "FrozenLake-v1"])
+def test_a_watched_run_on_observations_of_booleans(task, tmp_path):
+    """Every diagnostic, the dearest included, reads grids and one-hot states."""
+    out = tmp_path / "run"
+    flags = ["--env", task, "--preset", "minatar", "--total-steps", "260", "--every", "10"]
+    more = ["--learning-starts", "100", "--max-overhead", "10", "--cost", "full"]
+    assert main(["train", "dqn", "--out", str(out), *flags, *more]) == 0
+    run = load_run(out)
+    assert run.info["status"] == "finished"
+    assert run.info["config"]["environment"] == task
+    assert run.series["diverge/q_abs_max"].values.size >= 16  # every tenth of 160 updates
+    assert (out / "report.html").stat().st_size > 10_000

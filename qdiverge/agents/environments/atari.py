@@ -34,6 +34,9 @@ class AtariEnvironments:
     luminance, 84 x 84, stacks of four, up to 29 opening no-ops (Mnih et al. 2015).
     """
 
+    shape = (FRAME_STACK, FRAME_SIZE, FRAME_SIZE)  # of one observation
+    dtype = np.uint8
+
     def __init__(
         self,
         game: str,

@@ -1,10 +1,13 @@
-"""Gymnasium tasks with discrete actions and vector observations, stepped one after another.
+"""Tasks with discrete actions, Gymnasium's and MinAtar's, stepped one after another.
 
 Every step is a transition (the task is reset in the step that ends its episode), with the accounts
 kept as for Atari. There is no emulator thread: ``recv`` does the work.
 """
 
 import difflib
+import importlib
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,21 +16,35 @@ from numpy.typing import NDArray
 from qdiverge.agents.environments.atari import emulator_seeds
 from qdiverge.agents.environments.experience import Episode, VectorStep
 from qdiverge.agents.environments.games import missing_atari_extra
+from qdiverge.agents.environments.gymnasium_task import GymnasiumTask
+from qdiverge.agents.environments.minatar import (
+    MAX_STEPS,
+    STICKINESS,
+    MinAtarGame,
+    resolve_minatar,
+)
 from qdiverge.errors import InvalidValueError
 
-MOST_ACTIONS = 254  # what a replay slot can tell apart
+Task = GymnasiumTask | MinAtarGame
 
 
 class TaskEnvironments:
-    """E copies of one Gymnasium task; an episode ends where the task or its time limit says so.
+    """E copies of one task; an episode ends where the task or its time limit says so.
+
+    Attributes:
+        shape: Of one observation.
+        dtype: Of its entries.
 
     Args:
-        task: A registered id.
+        task: What ``find_task`` returns: a registered Gymnasium id, or a MinAtar game.
         num_envs: E.
         seed: Fixes every episode; runs with different seeds share none.
+        repeat_action_probability: MinAtar's sticky actions.
+        max_episode_steps: MinAtar's bound on an episode.
 
     Raises:
-        InvalidValueError: its actions are not discrete, or its observations are no vectors.
+        InvalidValueError: its actions are not discrete, or no network reads its observations.
+        MissingExtraError: something that it needs is not installed.
 
     >>> tasks = TaskEnvironments("CartPole-v1", num_envs=2, seed=1)
     >>> tasks.reset().shape, tasks.num_actions
@@ -35,49 +52,45 @@ class TaskEnvironments:
     >>> tasks.close()
     """
 
-    def __init__(self, task: str, num_envs: int, seed: int) -> None:
-        import gymnasium
-        from gymnasium.spaces import Box, Discrete
+    def __init__(
+        self,
+        task: str,
+        num_envs: int,
+        seed: int,
+        *,
+        repeat_action_probability: float = STICKINESS,
+        max_episode_steps: int = MAX_STEPS,
+    ) -> None:
+        def make() -> Task:
+            if resolve_minatar(task) is None:
+                return GymnasiumTask(task)
+            return MinAtarGame(
+                task,
+                repeat_action_probability=repeat_action_probability,
+                max_steps=max_episode_steps,
+            )
 
-        first = gymnasium.make(task)
-        actions, observations = first.action_space, first.observation_space
-        if not isinstance(actions, Discrete) or actions.n > MOST_ACTIONS:
-            first.close()
-            raise InvalidValueError(
-                f"{task} must have at most {MOST_ACTIONS} discrete actions to learn Q-values of",
-                got=actions,
-            )
-        if not isinstance(observations, Box) or len(observations.shape) != 1:
-            first.close()
-            raise InvalidValueError(
-                f"the observations of {task} must be vectors",
-                got=observations,
-                remedy="Take a task with a one-dimensional Box, such as CartPole-v1.",
-            )
         self.task = task
         self.num_envs = num_envs
-        self.num_actions = int(actions.n)
-        self.width = int(observations.shape[0])  # numbers in one observation
-        self._least_action = int(actions.start)
         self._seeds = emulator_seeds(seed, num_envs)
-        self._tasks = [first] + [gymnasium.make(task) for _ in range(num_envs - 1)]
+        self._tasks = [make() for _ in range(num_envs)]
+        self.num_actions = self._tasks[0].num_actions
+        self.shape = self._tasks[0].shape
+        self.dtype = self._tasks[0].dtype
         self._actions = np.zeros(num_envs, dtype=np.int64)
         self._scores = np.zeros(num_envs, dtype=np.float64)
         self._lengths = np.zeros(num_envs, dtype=np.int64)
 
-    def reset(self) -> NDArray[np.float32]:
+    def reset(self) -> NDArray[Any]:
         """Start every task from its seed; a second call gives the same episodes again.
 
         Returns:
-            The first observations, float32 [E, width].
+            The first observations, [E, *shape].
         """
         self._scores[:] = 0.0
         self._lengths[:] = 0
-        first = [
-            task.reset(seed=int(seed))[0]
-            for task, seed in zip(self._tasks, self._seeds, strict=True)
-        ]
-        return np.stack(first).astype(np.float32)
+        tasks = zip(self._tasks, self._seeds, strict=True)
+        return np.stack([task.reset(seed=int(seed)) for task, seed in tasks])
 
     def send(self, actions: NDArray[np.int64]) -> None:
         """Take the actions that ``recv`` will carry out.
@@ -96,8 +109,8 @@ class TaskEnvironments:
         rows = [self._step(e) for e in range(self.num_envs)]
         following, nexts, rewards, terminated, truncated, episodes = zip(*rows, strict=True)
         return VectorStep(
-            observations=np.stack(following).astype(np.float32),
-            next_observations=np.stack(nexts).astype(np.float32),
+            observations=np.stack(following),
+            next_observations=np.stack(nexts),
             rewards=np.array(rewards, dtype=np.float32),
             terminated=np.array(terminated),
             truncated=np.array(truncated),
@@ -124,45 +137,77 @@ class TaskEnvironments:
         self._tasks = []
 
     def _step(self, e: int) -> tuple[Any, ...]:
-        action = int(self._actions[e]) + self._least_action
-        observation, reward, terminated, truncated, _ = self._tasks[e].step(action)
-        self._scores[e] += float(reward)
+        task = self._tasks[e]
+        observation, reward, terminated, truncated = task.step(int(self._actions[e]))
+        self._scores[e] += reward
         self._lengths[e] += 1
         following, episode = observation, None
         if terminated or truncated:
             length = int(self._lengths[e])
-            episode = Episode(e, float(self._scores[e]), length, length, bool(terminated))
-            following, _ = self._tasks[e].reset()
+            episode = Episode(e, float(self._scores[e]), length, length, terminated)
+            following = task.reset()
             self._scores[e], self._lengths[e] = 0.0, 0
         # a state that is terminal is not also cut short
         return following, observation, reward, terminated, truncated and not terminated, episode
 
 
 def find_task(name: str) -> str | None:
-    """The Gymnasium task called ``name``, where it is one outside Atari.
+    """The task called ``name``, where it is one outside Atari.
+
+    Args:
+        name: A registered Gymnasium id, ``"module:id"`` where importing the module registers it,
+            ``"MinAtar/Breakout-v1"``, or ``"qdiverge/FourRooms-v0"``, an exact MDP.
 
     Returns:
         Its id; None where the name must be an Atari game's, or nothing at all.
 
     Raises:
         MissingExtraError: gymnasium is not installed.
-        InvalidValueError: there is no such task, but there are some of a similar name.
+        InvalidValueError: there is no such task, but there are some of a similar name; or the
+            module cannot be imported.
 
-    >>> find_task("CartPole-v1"), find_task("ALE/Pong-v5")
-    ('CartPole-v1', None)
+    >>> find_task("CartPole-v1"), find_task("ALE/Pong-v5"), find_task("MinAtar/Breakout")
+    ('CartPole-v1', None, 'MinAtar/Breakout-v1')
     """
+    game = resolve_minatar(name)
+    if game is not None:
+        return game
     try:
         from gymnasium import registry
     except ImportError as error:
         raise missing_atari_extra() from error
+    module, _, task = name.rpartition(":")
+    if task.startswith("qdiverge/"):
+        module = "qdiverge.mdp.registered"
+    if module:
+        _import(module, name)
     tasks = [key for key, spec in registry.items() if "ale_py" not in str(spec.entry_point)]
-    if name in tasks:
-        return name
-    close = difflib.get_close_matches(name, tasks, n=3, cutoff=0.8)
-    if close and not name.startswith("ALE/"):
+    if task in tasks:
+        return task
+    similar = difflib.get_close_matches(task, tasks, n=3, cutoff=0.8)
+    if task.startswith("qdiverge/"):
+        similar = [known for known in tasks if known.startswith("qdiverge/")]
+    if module or (similar and not task.startswith("ALE/")):
         raise InvalidValueError(
-            "environment must be an Atari game or a Gymnasium task",
+            f"{module} must register the environment that follows it"
+            if module
+            else "environment must be an Atari game or a Gymnasium task",
             got=repr(name),
-            remedy=f"Did you mean {', '.join(close)}?",
+            remedy=f"Did you mean {', '.join(similar)}?" if similar else "",
         )
     return None
+
+
+def _import(module: str, name: str) -> None:
+    """Import a module of the user's, from the working directory, too."""
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # whatever it may raise
+        raise InvalidValueError(
+            f"the module before the colon in {name!r} must be one that Python can import",
+            got=f"{type(error).__name__}: {error}",
+            remedy="It is looked for where Python looks, and in the working directory.",
+        ) from error
+    finally:
+        sys.path.remove(str(Path.cwd()))

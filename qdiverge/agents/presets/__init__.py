@@ -1,7 +1,7 @@
 """Published settings under a name, each number with its source.
 
-Common to all, and ours: eight environments are stepped in turn where the sources step one, frames
-are those of ale-py's vector environment, and weights start as PyTorch starts them.
+Common to all for Atari, and ours: eight environments are stepped in turn where the sources step
+one, frames are those of ale-py's vector environment. Weights start as PyTorch starts them.
 """
 
 from qdiverge.agents.config import DQNConfig
@@ -10,6 +10,7 @@ from qdiverge.agents.presets.cleanrl import CLEANRL
 from qdiverge.agents.presets.dopamine import DOPAMINE
 from qdiverge.agents.presets.fast import FAST
 from qdiverge.agents.presets.machado import MACHADO
+from qdiverge.agents.presets.minatar import MINATAR
 from qdiverge.agents.presets.nature import NATURE
 
 PRESETS: dict[str, DQNConfig] = {
@@ -19,4 +20,5 @@ PRESETS: dict[str, DQNConfig] = {
     "cleanrl": CLEANRL,
     "fast": FAST,
     "cartpole": CARTPOLE,
+    "minatar": MINATAR,
 }

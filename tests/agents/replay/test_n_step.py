@@ -11,11 +11,11 @@ from qdiverge.agents.dqn import DQN
 from qdiverge.agents.environments.atari import make_atari
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MLP
+from qdiverge.agents.replay.arrays import ArrayReplay
 from qdiverge.agents.replay.frames import FrameReplay
 from qdiverge.agents.replay.n_step import n_step_returns
 from qdiverge.agents.replay.ring import NO_ACTION
 from qdiverge.agents.replay.sampling import LearnerBatch, Sampler
-from qdiverge.agents.replay.vectors import VectorReplay
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError
 
@@ -123,7 +123,7 @@ def test_equals_the_slow_walk_bit_for_bit_over_pong_with_short_episodes(n):
 @pytest.mark.parametrize("clip", [True, False])
 def test_equals_it_on_a_stream_of_many_short_episodes(n, clip):
     config = DQNConfig(n_step=n, num_envs=3, buffer_size=240, clip_rewards=clip, discount=0.9)
-    replay = VectorReplay(240, 3, seed=0, width=2)
+    replay = ArrayReplay(240, 3, seed=0, shape=(2,))
     rng = np.random.default_rng(n)
     streams, slots = [[], [], []], [[], [], []]
     s = rng.random((3, 2), dtype=np.float32)

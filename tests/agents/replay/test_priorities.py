@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import UpdateRecord
+from qdiverge.agents.replay.arrays import ArrayReplay
 from qdiverge.agents.replay.priorities import SMALLEST_PRIORITY, Priorities, SumTree
 from qdiverge.agents.replay.ring import NO_ACTION
 from qdiverge.agents.replay.sampling import LearnerBatch, Sampler
-from qdiverge.agents.replay.vectors import VectorReplay
 from qdiverge.errors import InvalidValueError
 
 
@@ -110,7 +110,7 @@ def test_an_empty_replay_is_refused():
 @pytest.mark.parametrize("num_steps", [1, 10, 33, 200])
 def test_exactly_the_drawable_transitions_have_a_priority(num_steps):
     config = DQNConfig(prioritized=True, num_envs=2, buffer_size=60)
-    replay = VectorReplay(60, 2, seed=0, width=1)
+    replay = ArrayReplay(60, 2, seed=0, shape=(1,))
     sampler = Sampler(replay, config, seed=0)
     rng = np.random.default_rng(0)
     s = np.zeros((2, 1), np.float32)
@@ -133,7 +133,7 @@ def test_exactly_the_drawable_transitions_have_a_priority(num_steps):
 
 def test_beta_rises_to_one_over_the_run():
     config = DQNConfig(prioritized=True, num_envs=1, buffer_size=60, total_steps=100, batch_size=64)
-    replay = VectorReplay(60, 1, seed=0, width=1)
+    replay = ArrayReplay(60, 1, seed=0, shape=(1,))
     sampler = Sampler(replay, config, seed=0)
     s, no = np.zeros((1, 1), np.float32), np.zeros(1, bool)
     replay.begin(s)

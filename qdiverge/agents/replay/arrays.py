@@ -1,10 +1,11 @@
-"""Replay memory for observations that are short vectors: each is held once."""
+"""Replay memory for observations that share nothing with their neighbours: each is held once."""
 
+import math
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 from qdiverge.agents.replay.frames import check_fits
@@ -12,19 +13,25 @@ from qdiverge.agents.replay.ring import ReplayRing
 from qdiverge.diagnostics.transitions import Transitions
 
 
-class VectorReplay(ReplayRing):
-    """The last ``capacity`` transitions of E environments whose observations are vectors.
+class ArrayReplay(ReplayRing):
+    """The last ``capacity`` transitions of E environments; an observation is an array of any kind.
+
+    A slot holds one whole observation, so s' costs nothing where the episode goes on.
+
+    Attributes:
+        arrays: The observations, [E, slots, *shape].
 
     Args:
         capacity: Slots in all.
         num_envs: E; every environment gets capacity // E slots.
         seed: Of the sampling; int or SeedSequence.
-        width: Numbers in one observation.
+        shape: Of one observation.
+        dtype: Of its entries.
 
     Raises:
         InvalidValueError: the capacity is too small, or does not fit in memory.
 
-    >>> replay = VectorReplay(100, num_envs=1, seed=0, width=1)
+    >>> replay = ArrayReplay(100, num_envs=1, seed=0, shape=(1,))
     >>> replay.begin(np.array([[0.5]]))
     >>> no = np.array([False])
     >>> replay.append(np.array([1]), np.array([2.0]), no, np.array([[0.75]]), no, np.array([[9.0]]))
@@ -34,15 +41,21 @@ class VectorReplay(ReplayRing):
     """
 
     def __init__(
-        self, capacity: int, num_envs: int, seed: int | np.random.SeedSequence, *, width: int
+        self,
+        capacity: int,
+        num_envs: int,
+        seed: int | np.random.SeedSequence,
+        *,
+        shape: tuple[int, ...],
+        dtype: DTypeLike = np.float32,
     ) -> None:
-        check_fits(capacity, (4, width))  # four bytes a number
+        check_fits(capacity, (np.dtype(dtype).itemsize, math.prod(shape)))  # bytes of a slot
         super().__init__(capacity, num_envs, seed, stack=1)
-        self.vectors = np.zeros((num_envs, self.slots, width), dtype=np.float32)
+        self.arrays = np.zeros((num_envs, self.slots, *shape), dtype=dtype)
 
     @staticmethod
     def part_to_keep(observations: NDArray[Any]) -> NDArray[Any]:
-        """All of it: [E, width]."""
+        """All of it: [E, *shape]."""
         return observations
 
     def gather(self, index: NDArray[np.int64]) -> Transitions:
@@ -69,9 +82,10 @@ class VectorReplay(ReplayRing):
             index: integers [N].
 
         Returns:
-            float32 [N, width].
+            [N, *shape], of the replay's dtype.
         """
-        return torch.from_numpy(self.vectors.reshape(-1, self.vectors.shape[2])[index])
+        flat = self.arrays.reshape(-1, *self.arrays.shape[2:])
+        return torch.from_numpy(flat.take(index, axis=0))
 
     def _store(self, at: tuple[Any, Any], kept: NDArray[Any]) -> None:
-        self.vectors[at] = kept
+        self.arrays[at] = kept

@@ -1,0 +1,50 @@
+"""In which arithmetic the learner evaluates its networks; the weights are fp32 in all of them."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from qdiverge.agents.fast_linear import FastLinear, is_available
+
+Precision = Literal["float32", "bfloat16"]
+
+
+class Arithmetic:
+    """Evaluates networks in one precision on one device.
+
+    "float32": on a CPU with large linear layers through oneDNN, see fast_linear. "bfloat16":
+    products and convolutions in bfloat16 by torch.autocast, forwards and backwards; weights,
+    gradients of weights, optimiser states, outputs and all that follows them stay fp32.
+
+    Args:
+        precision: One of the two.
+        device: Where the networks are.
+
+    >>> layer = nn.Linear(1, 1, bias=False)
+    >>> with torch.no_grad(): _ = layer.weight.fill_(1 / 3)
+    >>> bfloat16 = Arithmetic("bfloat16", torch.device("cpu"))
+    >>> bfloat16.evaluate(layer, torch.ones(1, 1)).item()  # 171/512: 8 bits of a third
+    0.333984375
+    """
+
+    def __init__(self, precision: Precision, device: torch.device) -> None:
+        self.precision = precision
+        self.device = device
+        self._has_fast_linear = device.type == "cpu" and is_available()
+
+    def evaluate(self, network: nn.Module, observations: Tensor) -> Tensor:
+        """The network's outputs for ``observations`` [N, ...].
+
+        Returns:
+            [N, ...], fp32 or whatever wider type the network is in.
+        """
+        with self._context():
+            outputs: Tensor = network(observations)
+        return outputs.float() if self.precision == "bfloat16" else outputs
+
+    def _context(self) -> AbstractContextManager[object]:
+        if self.precision == "bfloat16":
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return FastLinear() if self._has_fast_linear else nullcontext()

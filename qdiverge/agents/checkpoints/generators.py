@@ -1,0 +1,71 @@
+"""The random generators of a run, wherever its objects keep them, as JSON."""
+
+import base64
+from typing import Any
+
+import numpy as np
+import torch
+
+from qdiverge.errors import CheckpointError
+
+Generator = np.random.Generator | torch.Generator
+OURS = "qdiverge.agents"  # objects of these modules are looked into
+
+
+def find_generators(owner: object) -> dict[str, Generator]:
+    """Every generator in the attributes of ``owner`` and of the agent's objects among them.
+
+    Returns:
+        Path → generator, such as ``replay.priorities._rng``; each once.
+
+    >>> from qdiverge.agents.exploration import EpsilonGreedy
+    >>> list(find_generators(EpsilonGreedy(num_actions=2, seed=0)))
+    ['_rng']
+    """
+    found: dict[str, Generator] = {}
+    _collect(owner, "", found, seen=set())
+    return found
+
+
+def dump_generators(owner: object) -> dict[str, Any]:
+    """The states of all generators of ``owner``, ready for JSON."""
+    return {path: _dump(generator) for path, generator in find_generators(owner).items()}
+
+
+def load_generators(owner: object, states: dict[str, Any]) -> None:
+    """Put saved states into the generators of ``owner``.
+
+    Raises:
+        CheckpointError: these are other generators than those saved.
+    """
+    generators = find_generators(owner)
+    if generators.keys() != states.keys():
+        raise CheckpointError(
+            f"states of the generators {', '.join(generators)} were expected",
+            got=", ".join(states) or "none",
+            remedy="Resume with the version that the run was begun with.",
+        )
+    for path, generator in generators.items():
+        if isinstance(generator, torch.Generator):
+            state = bytearray(base64.b64decode(states[path]["torch"]))
+            generator.set_state(torch.frombuffer(state, dtype=torch.uint8))
+        else:
+            generator.bit_generator.state = states[path]
+
+
+def _collect(owner: object, path: str, found: dict[str, Generator], seen: set[int]) -> None:
+    for name, value in vars(owner).items():
+        if id(value) in seen:
+            continue
+        if isinstance(value, Generator):
+            seen.add(id(value))
+            found[path + name] = value
+        elif type(value).__module__.startswith(OURS) and hasattr(value, "__dict__"):
+            seen.add(id(value))
+            _collect(value, f"{path}{name}.", found, seen)
+
+
+def _dump(generator: Generator) -> Any:
+    if isinstance(generator, torch.Generator):
+        return {"torch": base64.b64encode(generator.get_state().numpy().tobytes()).decode()}
+    return generator.bit_generator.state

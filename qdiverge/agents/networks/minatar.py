@@ -1,0 +1,63 @@
+"""The small convolutional Q-network of MinAtar, for grids of objects."""
+
+from torch import Tensor, nn
+
+from qdiverge.agents.networks.heads import check_width, head, hidden
+
+KERNEL = 3  # cells, each side
+
+
+class MinAtarNetwork(nn.Module):
+    """The network of Young & Tian (2019), section 4 and appendix A, arXiv:1903.03176.
+
+        C x 10 x 10 → 16 of 3x3, stride 1 → 128 → A
+
+    with a rectifier after every layer but the last. Weights start as PyTorch starts them.
+
+    Args:
+        shape: Channels, height and width of an observation.
+        num_actions: A.
+        dueling: 128 → A becomes two streams 1024 → 128 → 1 and 1024 → 128 → A, see Dueling.
+        layer_norm: Normalise all units of a layer together before each rectifier.
+        noisy: The layers after the convolution are noisy, see NoisyLinear.
+
+    >>> network = MinAtarNetwork((4, 10, 10), num_actions=3)
+    >>> sum(weight.numel() for weight in network.parameters())  # 592 + 1024·128+128 + 128·3+3
+    132179
+    >>> import torch
+    >>> network(torch.zeros(2, 4, 10, 10, dtype=torch.bool)).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        num_actions: int,
+        *,
+        dueling: bool = False,
+        layer_norm: bool = False,
+        noisy: bool = False,
+    ) -> None:
+        super().__init__()
+        check_width("num_actions", num_actions)
+        channels, height, width = shape
+        features = 16 * (height - KERNEL + 1) * (width - KERNEL + 1)
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, 16, kernel_size=KERNEL),  # [N, 16, 8, 8]
+            *hidden(16, layer_norm, is_image=True),
+            nn.Flatten(),  # [N, 1024]
+            *head([features, 128, num_actions], dueling, layer_norm, noisy),
+        )
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Q(s, ·) of each grid.
+
+        Args:
+            observations: [N, C, 10, 10], of any real dtype.
+
+        Returns:
+            [N, A].
+        """
+        dtype = next(self.parameters()).dtype
+        q_values: Tensor = self.layers(observations.to(dtype))
+        return q_values

@@ -1,0 +1,141 @@
+"""An agent as a run saved it, without its replay: to evaluate it, to diagnose it, to play."""
+
+import dataclasses
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from qdiverge.agents.checkpoints.saving import AGENT_FILES, OPTIMIZER, STATE, WEIGHTS
+from qdiverge.agents.checkpoints.tensors import load_optimizer, load_weights
+from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.dqn import DQN
+from qdiverge.agents.parts import make_environments, make_network
+from qdiverge.errors import CheckpointError
+from qdiverge.runs.checkpoints import CheckpointStore
+
+
+@dataclass(frozen=True)
+class SavedAgent:
+    """An agent from a checkpoint.
+
+    Attributes:
+        config: The run's settings.
+        agent: Acts and learns as it did; see ``agent.act``.
+        step: Agent steps it had taken.
+        num_updates: Updates it had made.
+        ended: Why its run ended there; None: it went on.
+        folder: The checkpoint.
+    """
+
+    config: DQNConfig
+    agent: DQN
+    step: int
+    num_updates: int
+    ended: str | None
+    folder: Path
+
+    @property
+    def q_network(self) -> nn.Module:
+        """The network that learns."""
+        return self.agent.q_network
+
+    @property
+    def target_network(self) -> nn.Module | None:
+        """Its delayed copy, where the configuration has one."""
+        return self.agent.target_network
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Its optimiser, moments included."""
+        return self.agent.optimizer
+
+
+def load_agent(run: str | os.PathLike[str], step: int | None = None) -> SavedAgent:
+    """The agent of a run, from its newest checkpoint whose weights are intact.
+
+    A damaged one is skipped with a warning that names the file. The run may be going on.
+
+    Args:
+        run: The run's folder.
+        step: Which checkpoint; None: the newest.
+
+    Returns:
+        The agent, in memory of its own.
+
+    Raises:
+        CheckpointError: there is no such checkpoint, or it is damaged.
+    """
+    store = CheckpointStore(Path(run) / "checkpoints")
+    if step is None:
+        step = newest_intact(store, AGENT_FILES)
+    elif step not in store.steps():
+        raise CheckpointError(
+            f"a checkpoint of {Path(run)} was expected, of step "
+            f"{', '.join(map(str, store.steps())) or '(there is none yet)'}",
+            got=step,
+        )
+    else:
+        store.verify(step, AGENT_FILES)
+    state = json.loads(store.read(step, STATE))
+    config = config_from_json(state["config"])
+    agent = DQN(_network(config), config)
+    load_weights(agent, store.read(step, WEIGHTS))
+    load_optimizer(agent, store.read(step, OPTIMIZER), state["optimizer"])
+    return SavedAgent(config, agent, step, state["updates"], state["ended"], store.path(step))
+
+
+def newest_intact(store: CheckpointStore, names: tuple[str, ...] | None = None) -> int:
+    """The step of the newest checkpoint that verifies; a warning for each that does not.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    step, errors = store.newest(names)
+    if step is None:
+        raise CheckpointError(
+            f"an intact checkpoint was expected in {store.folder}",
+            got=" ".join(map(str, errors)) or "none",
+            remedy="A run writes one every checkpoint_period agent steps, and one when it ends.",
+        )
+    for error in errors:
+        warnings.warn(f"qdiverge: {error} Step {step} is taken instead.", stacklevel=3)
+    return step
+
+
+def config_from_json(values: Mapping[str, Any]) -> DQNConfig:
+    """The settings that JSON holds; what older versions did not know keeps its default.
+
+    Raises:
+        CheckpointError: there is a setting that this version does not know.
+    """
+    unknown = values.keys() - {field.name for field in dataclasses.fields(DQNConfig)}
+    if unknown:
+        raise CheckpointError(
+            "settings that this version knows were expected",
+            got=", ".join(sorted(unknown)),
+            remedy="Upgrade: pip install -U qdiverge.",
+        )
+    settings: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+    return DQNConfig(**settings)
+
+
+def _network(config: DQNConfig) -> nn.Module:
+    """A network for the environments of ``config``; a small replay is all that need fit."""
+    small = min(config.buffer_size, max(1_000, 4 * config.n_step))
+    one = dataclasses.replace(config, num_envs=1, buffer_size=small)
+    seed = np.random.SeedSequence(config.seed)
+    environments = make_environments(one, seed)
+    try:
+        return make_network(config, environments, seed)
+    finally:
+        environments.close()

@@ -1,0 +1,91 @@
+"""K Z = Δ in least squares, for a kernel that is often close to singular."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from qdiverge.errors import InvalidValueError
+
+SOLVERS = ("truncated", "damped")
+
+
+@dataclass(frozen=True)
+class LeastSquares:
+    """A solution and how well posed it was.
+
+    Attributes:
+        solution: Z, [N], in double precision.
+        condition_number: The largest eigenvalue used over the smallest used.
+        rank: Eigenvalues used; fewer than N where K is singular to its own precision.
+    """
+
+    solution: Tensor
+    condition_number: float
+    rank: int
+
+
+def solve(
+    K: Tensor,
+    td_errors: Tensor,
+    *,
+    solver: str = "truncated",
+    damping: float = 0.0,
+    cutoff: float | None = None,
+) -> LeastSquares:
+    """Solve K Z = Δ for a positive semidefinite K, through its eigenvalues λ and eigenvectors u.
+
+        "truncated":  Z = Σ_{λ_k > cutoff·λ_max} u_k u_kᵀΔ / λ_k      (the least-norm solution)
+        "damped":     Z = Σ_k u_k u_kᵀΔ / (λ_k + damping·λ_max)       (Levenberg, Tikhonov)
+
+    With duplicates among the pairs K is singular: both give them one value, the mean of what their
+    Δ ask for.
+
+    Args:
+        K: [N, N], symmetric.
+        td_errors: Δ, [N].
+        solver: Which of the two.
+        damping: For "damped", as a share of the largest eigenvalue.
+        cutoff: For "truncated", likewise; None: N times the rounding unit of K's dtype.
+
+    Returns:
+        The solution.
+
+    Raises:
+        InvalidValueError: K or Δ is not finite, K is zero, or a number is out of range.
+
+    >>> found = solve(torch.tensor([[2.0, 0.0], [0.0, 4.0]]), torch.tensor([1.0, 1.0]))
+    >>> found.solution.tolist(), found.condition_number, found.rank
+    ([0.5, 0.25], 2.0, 2)
+    >>> twice = solve(torch.ones(2, 2), torch.tensor([1.0, 3.0]))  # one pair drawn twice
+    >>> K_Z = torch.ones(2, 2).double() @ twice.solution  # what both are moved by: the mean
+    >>> K_Z.round(decimals=6).tolist(), twice.rank
+    ([2.0, 2.0], 1)
+    """
+    if solver not in SOLVERS:
+        raise InvalidValueError(f"solver must be one of {', '.join(SOLVERS)}", got=repr(solver))
+    if not 0.0 <= damping < float("inf"):
+        raise InvalidValueError("damping must be a finite number of at least 0", got=damping)
+    share = len(K) * torch.finfo(K.dtype).eps if cutoff is None else cutoff
+    if not 0.0 <= share < 1.0:
+        raise InvalidValueError("cutoff must lie in [0, 1)", got=cutoff)
+    if not (bool(torch.isfinite(K).all()) and bool(torch.isfinite(td_errors).all())):
+        raise InvalidValueError(
+            "the kernel and the TD errors must be finite",
+            got="NaN or infinity in one of them",
+            remedy="The network has diverged before this step.",
+        )
+    eigenvalues, U = torch.linalg.eigh(K.double())  # ascending
+    largest = float(eigenvalues[-1])
+    if largest <= 0.0:
+        raise InvalidValueError(
+            "the kernel must be positive somewhere",
+            got="a kernel of zeros: no parameter changes these Q-values",
+        )
+    if solver == "damped":
+        eigenvalues = eigenvalues.clamp(min=0.0) + damping * largest
+    used = eigenvalues > share * largest
+    inverse = torch.where(used, 1.0 / torch.where(used, eigenvalues, 1.0), 0.0)
+    Z = U @ (inverse * (U.T @ td_errors.double()))
+    least, most = float(eigenvalues[used][0]), float(eigenvalues[-1])
+    return LeastSquares(Z, most / least, int(used.sum()))

@@ -1,0 +1,240 @@
+"""One PreQN update, in place, from the batch that any Q-learning loop has at hand.
+
+    K Z = Δ,   θ' = θ + α Jᵀ Z,   α shrunk until cos(Q_θ' − Q_θ, Δ) ≥ η
+
+Source: Achiam, Knight & Abbeel (2019), arXiv:1903.08894, section 5. Jᵀ Z is the gradient of
+Σ_k Z_k Q(s_k, a_k) with Z held fixed: one backward pass, no Jacobian.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from qdiverge.checks import check_finite, check_positive
+from qdiverge.errors import InvalidValueError
+from qdiverge.kernel import NTK
+from qdiverge.preqn.least_squares import SOLVERS, solve
+
+# A step of finite length may be a little better aligned than an infinitely small one.
+TOLERANCE = 1e-3
+BOLDER_AFTER = 4  # searches that ended at once; then the next begins with a larger α
+ALIGN_WITH = ("td_errors", "reachable")
+
+
+@dataclass(frozen=True)
+class PreQNStep:
+    """What one update did.
+
+    Attributes:
+        is_accepted: Whether the parameters moved; False: they are bit for bit what they were.
+        alignment: cos(Q_θ' − Q_θ, Δ) of the last step tried, at least η where it was accepted;
+            1 where Δ = 0 and there is nothing to do. With ``align_with="reachable"`` it is the
+            cosine with K Z.
+        learning_rate: α of the accepted step; 0 where none was.
+        num_backtracks: How often α was shrunk.
+        condition_number: Of the part of K that was inverted.
+        rank: Eigenvalues of K that were inverted, of N.
+        reachable_alignment: cos(K Z, Δ): what an infinitely small step attains. Below η where the
+            batch holds contradictions, such as one pair with two rewards, or pairs that are too
+            alike for the precision of K.
+    """
+
+    is_accepted: bool
+    alignment: float
+    learning_rate: float
+    num_backtracks: int
+    condition_number: float
+    rank: int
+    reachable_alignment: float
+
+
+class PreQN:
+    """The preconditioned Q-learning update, in the place of an optimiser.
+
+    Args:
+        q_net: Returns Q-values [N, A]; or a critic called with observations and floating-point
+            actions [N, k], returning [N] or [N, 1].
+        learning_rate: The largest α that is tried; 1 solves the batch to first order.
+        alignment: η in [0, 1].
+        align_with: "td_errors", the paper's Δ; where no step can be aligned with that, none is
+            taken. Or "reachable", K Z: the part of Δ that the network can follow to first order,
+            which is Δ itself for a regular K. On large batches of similar frames only the second
+            gets anywhere.
+        shrink: The factor on α at each backtrack, in (0, 1).
+        max_backtracks: After as many, no step is taken.
+        warm_start: Begin each search at the last accepted α, a notch above it once in a while;
+            False: always at ``learning_rate``, a forward pass for each backtrack.
+        solver: "truncated" or "damped" least squares, see :func:`solve`.
+        damping: Of "damped", as a share of the largest eigenvalue.
+        cutoff: Of "truncated", likewise; None: N times the rounding unit.
+        method: Of the kernel, see :class:`qdiverge.NTK`.
+
+    Raises:
+        InvalidValueError, InvalidTypeError: an argument is out of range.
+
+    >>> q_net = nn.Linear(1, 1, bias=False)
+    >>> _ = nn.init.zeros_(q_net.weight)
+    >>> step = PreQN(q_net).step(torch.tensor([[2.0]]), torch.tensor([0]), torch.tensor([6.0]))
+    >>> q_net.weight.item(), step.alignment, step.num_backtracks  # Q = 2w is now 6
+    (3.0, 1.0, 0)
+    """
+
+    def __init__(
+        self,
+        q_net: nn.Module,
+        *,
+        learning_rate: float = 1.0,
+        alignment: float = 0.97,
+        align_with: str = "td_errors",
+        shrink: float = 0.5,
+        max_backtracks: int = 20,
+        warm_start: bool = True,
+        solver: str = "truncated",
+        damping: float = 1e-3,
+        cutoff: float | None = None,
+        method: str = "auto",
+    ) -> None:
+        self._ntk = NTK(q_net, method=method, probe="once")
+        check_positive("learning_rate", learning_rate)
+        if not 0.0 <= alignment <= 1.0:
+            raise InvalidValueError(
+                "alignment, η, must lie in [0, 1]", got=alignment, remedy="Usual: 0.97."
+            )
+        if align_with not in ALIGN_WITH:
+            raise InvalidValueError(
+                f"align_with must be one of {', '.join(ALIGN_WITH)}", got=repr(align_with)
+            )
+        if not 0.0 < shrink < 1.0:
+            raise InvalidValueError("shrink must lie strictly between 0 and 1", got=shrink)
+        if (
+            isinstance(max_backtracks, bool)
+            or not isinstance(max_backtracks, int)
+            or max_backtracks < 0
+        ):
+            raise InvalidValueError(
+                "max_backtracks must be an integer of at least 0", got=max_backtracks
+            )
+        if solver not in SOLVERS:
+            raise InvalidValueError(f"solver must be one of {', '.join(SOLVERS)}", got=repr(solver))
+        self.q_net = q_net
+        self.learning_rate, self.alignment, self.align_with = learning_rate, alignment, align_with
+        self.shrink, self.max_backtracks, self.warm_start = shrink, max_backtracks, warm_start
+        self._first_rate, self._at_once = learning_rate, 0
+        self.solver, self.damping, self.cutoff = solver, damping, cutoff
+
+    def step(
+        self,
+        observations: Tensor,
+        actions: Tensor,
+        td_errors: Tensor | None = None,
+        *,
+        targets: Tensor | None = None,
+    ) -> PreQNStep:
+        """Move the parameters so that Q(s, a) changes along the TD errors.
+
+        Args:
+            observations: s, [N, ...].
+            actions: a, integers [N] or floats [N, k].
+            td_errors: Δ = y − Q(s, a), [N]; y by whatever rule the loop has.
+            targets: Instead of Δ: y, [N]; saves the loop a forward pass.
+
+        Returns:
+            What was done. Where no α of the line search reaches η, or the direction is not
+            finite, nothing.
+
+        Raises:
+            InvalidValueError, InvalidTypeError: a tensor has a wrong shape or dtype, or is not
+                finite; the parameters are left as they were.
+        """
+        given = _one_of(td_errors, targets, len(observations))
+        K = self._ntk.kernel(observations, actions)  # checks the pairs, too
+        with torch.enable_grad():
+            q_values = chosen(self.q_net, observations, actions)
+        delta = given if targets is None else given - q_values.detach()
+        if not bool(delta.any()):
+            return PreQNStep(True, 1.0, 0.0, 0, math.nan, 0, 1.0)
+        found = solve(K, delta, solver=self.solver, damping=self.damping, cutoff=self.cutoff)
+        reached = K.double() @ found.solution
+        reachable = cosine(reached, delta)
+        wanted = reached if self.align_with == "reachable" else delta
+        tried = False, reachable, 0.0, 0
+        if cosine(reached, wanted) >= self.alignment - TOLERANCE:
+            parameters = [p for p in self.q_net.parameters() if p.requires_grad]
+            direction = pulled_back(q_values, found.solution, parameters)  # Jᵀ Z
+            if all(bool(torch.isfinite(g).all()) for g in direction):
+                pairs = observations, actions
+                tried = self._search(pairs, q_values.detach(), wanted, parameters, direction)
+        return PreQNStep(*tried, found.condition_number, found.rank, reachable)
+
+    @torch.no_grad()
+    def _search(
+        self,
+        pairs: tuple[Tensor, Tensor],
+        q_values: Tensor,
+        wanted: Tensor,
+        parameters: list[nn.Parameter],
+        direction: list[Tensor],
+    ) -> tuple[bool, float, float, int]:
+        """Shrink α until the step is aligned: accepted, alignment, α, backtracks."""
+        before = [p.detach().clone() for p in parameters]
+        rate, alignment = self._first_rate, math.nan
+        for num_backtracks in range(self.max_backtracks + 1):
+            for parameter, start, g in zip(parameters, before, direction, strict=True):
+                torch.add(start, g, alpha=rate, out=parameter.data)
+            alignment = cosine(chosen(self.q_net, *pairs) - q_values, wanted)
+            if alignment >= self.alignment:
+                if self.warm_start:
+                    self._begin_next_at(rate, is_at_once=num_backtracks == 0)
+                return True, alignment, rate, num_backtracks
+            rate *= self.shrink
+        for parameter, start in zip(parameters, before, strict=True):
+            parameter.copy_(start)
+        self._first_rate = self.learning_rate
+        return False, alignment, 0.0, self.max_backtracks
+
+    def _begin_next_at(self, rate: float, is_at_once: bool) -> None:
+        """Begin the next search at ``rate``, or a notch above after some that ended at once."""
+        self._at_once = self._at_once + 1 if is_at_once else 0
+        is_bolder = self._at_once == BOLDER_AFTER
+        self._first_rate = min(rate / self.shrink if is_bolder else rate, self.learning_rate)
+        self._at_once %= BOLDER_AFTER
+
+
+def _one_of(td_errors: Tensor | None, targets: Tensor | None, size: int) -> Tensor:
+    """The one that was given, checked."""
+    if (td_errors is None) == (targets is None):
+        raise InvalidValueError("give either td_errors or targets, one of the two")
+    name, given = ("td_errors", td_errors) if targets is None else ("targets", targets)
+    assert given is not None
+    check_finite(name, given)
+    if given.shape != (size,):
+        raise InvalidValueError(
+            f"{name} must have shape [{size}], one for each observation", got=list(given.shape)
+        )
+    return given.detach()
+
+
+def pulled_back(q_values: Tensor, Z: Tensor, parameters: list[nn.Parameter]) -> list[Tensor]:
+    """Jᵀ Z by one backward pass of Σ_k Z_k Q(s_k, a_k)."""
+    total = (q_values * Z.to(q_values.dtype)).sum()
+    gradients = torch.autograd.grad(total, parameters, allow_unused=True)
+    pairs = zip(gradients, parameters, strict=True)
+    return [torch.zeros_like(p) if g is None else g for g, p in pairs]
+
+
+def chosen(q_net: nn.Module, observations: Tensor, actions: Tensor) -> Tensor:
+    """Q(s_i, a_i), [N], of a Q-network or of a critic."""
+    if actions.is_floating_point():
+        values: Tensor = q_net(observations, actions)
+        return values.reshape(len(observations))
+    table: Tensor = q_net(observations)
+    return table.gather(1, actions[:, None].long()).squeeze(1)
+
+
+def cosine(x: Tensor, y: Tensor) -> float:
+    """x·y / (|x| |y|) in double precision; NaN where one of them is zero or not finite."""
+    x, y = x.double(), y.double()
+    size = x.norm() * y.norm()
+    return float(x @ y / size) if bool(size > 0) and bool(torch.isfinite(size)) else math.nan

@@ -1,0 +1,172 @@
+"""Checkpoints on disk: a folder each, whole or absent.
+
+    checkpoints/STEP/       what was saved after STEP steps, with its manifest.json
+    checkpoints/.STEP.tmp/  one that is being written, or was when the power failed; never read
+
+One is written aside, all its files and folders are flushed to the disk, and only then it gets its
+name: whatever happens and whenever, every STEP there is was once complete.
+"""
+
+import os
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from qdiverge.errors import CheckpointError
+from qdiverge.runs import manifest
+from qdiverge.runs.manifest import FileRecord, HashedFile
+
+
+class CheckpointWriter:
+    """A checkpoint that is being written; made by :meth:`CheckpointStore.writing`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files: dict[str, FileRecord] = {}
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[HashedFile]:
+        """A new file, on the disk when the context is left."""
+        with (self.folder / name).open("xb") as file:
+            hashed = HashedFile(file)
+            yield hashed
+            file.flush()
+            os.fsync(file.fileno())
+        self.files[name] = hashed.record
+
+    def write(self, name: str, data: bytes) -> None:
+        """A new file that holds ``data``."""
+        with self.open(name) as file:
+            file.write(data)
+
+    def link(self, path: Path, record: FileRecord) -> None:
+        """The same file as at ``path``, of the same name; a copy where there are no hard links."""
+        try:
+            os.link(path, self.folder / path.name)
+        except OSError:
+            shutil.copyfile(path, self.folder / path.name)
+            _flush(self.folder / path.name)
+        self.files[path.name] = record
+
+
+class CheckpointStore:
+    """The checkpoints of one run.
+
+    Args:
+        folder: ``RUN/checkpoints``; made when the first one is written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = CheckpointStore(Path(folder) / "checkpoints")
+    ...     with store.writing(8) as writer:
+    ...         writer.write("state.json", b"{}")
+    ...     _ = store.verify(8)
+    ...     store.steps(), store.read(8, "state.json")
+    ([8], b'{}')
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+
+    def steps(self) -> list[int]:
+        """The steps of the checkpoints there are, the oldest first, damaged ones included."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdecimal())
+
+    def path(self, step: int) -> Path:
+        """Where the checkpoint of ``step`` is, or would be."""
+        return self.folder / str(step)
+
+    @contextmanager
+    def writing(self, step: int) -> Iterator[CheckpointWriter]:
+        """Write a checkpoint; it is there once the context is left, and not at all on an error.
+
+        Raises:
+            OSError: it cannot be written; what was begun is removed.
+        """
+        aside = self.folder / f".{step}.tmp"
+        try:
+            self.sweep()
+            aside.mkdir(parents=True)
+            writer = CheckpointWriter(aside)
+            yield writer
+            writer.write(manifest.NAME, manifest.dump(step, writer.files))
+            _flush(aside)
+            self.remove(step)  # only ever one that is damaged or of no use any more
+            aside.rename(self.path(step))
+            _flush(self.folder)
+            _flush(self.folder.parent)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+
+    def verify(self, step: int, names: Collection[str] | None = None) -> dict[str, FileRecord]:
+        """Read a checkpoint through, and return the records of its files.
+
+        Args:
+            step: Which one.
+            names: Read these files only; None: all of them.
+
+        Raises:
+            CheckpointError: a file is missing or damaged; the message names it.
+        """
+        files = manifest.load(self.path(step))
+        for name in files if names is None else names:
+            if name not in files:
+                raise manifest.damaged(self.path(step) / name, "no such file in its manifest")
+            manifest.check(self.path(step) / name, files[name])
+        return files
+
+    def read(self, step: int, name: str) -> bytes:
+        """The content of one file.
+
+        Raises:
+            CheckpointError: it is gone.
+        """
+        path = self.path(step) / name
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise manifest.damaged(path, error.strerror) from error
+
+    def newest(
+        self, names: Collection[str] | None = None
+    ) -> tuple[int | None, list[CheckpointError]]:
+        """The newest step that verifies, and what was wrong with those after it.
+
+        Args:
+            names: The files that must be intact; None: all.
+        """
+        errors: list[CheckpointError] = []
+        for step in reversed(self.steps()):
+            try:
+                self.verify(step, names)
+            except CheckpointError as error:
+                errors.append(error)
+            else:
+                return step, errors
+        return None, errors
+
+    def remove(self, step: int) -> None:
+        """Delete a checkpoint; half deleted, it bears no name that is read."""
+        if self.path(step).exists():
+            aside = self.folder / f".{step}.old"
+            shutil.rmtree(aside, ignore_errors=True)
+            self.path(step).rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Delete what was being written or deleted when a process ended; only its owner may."""
+        for pattern in (".*.tmp", ".*.old"):
+            for path in self.folder.glob(pattern):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

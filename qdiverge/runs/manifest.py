@@ -1,0 +1,113 @@
+"""The manifest of a checkpoint: the size and the SHA-256 of every file in it, and of itself.
+
+One flipped bit in a weight file loads without complaint; against the manifest it does not.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from qdiverge.errors import CheckpointError
+
+NAME = "manifest.json"
+SCHEMA = 1  # raised when an old reader would misread a new checkpoint
+CHUNK = 1 << 20  # bytes read at a time
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """What a file must be: its size in bytes and its SHA-256 in hexadecimal."""
+
+    bytes: int
+    sha256: str
+
+
+class HashedFile:
+    """A binary file that is written once, from its beginning to its end, and hashed on the way."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._hash, self._bytes = file, hashlib.sha256(), 0
+
+    def write(self, data: bytes) -> int:
+        """Append ``data``; how many bytes it was."""
+        self._file.write(data)
+        self._hash.update(data)
+        self._bytes += len(data)
+        return len(data)
+
+    @property
+    def record(self) -> FileRecord:
+        """The size and the hash of what has been written so far."""
+        return FileRecord(self._bytes, self._hash.hexdigest())
+
+
+def dump(step: int, files: Mapping[str, FileRecord]) -> bytes:
+    """The manifest of ``files`` as JSON.
+
+    >>> sorted(json.loads(dump(8, {"a": FileRecord(1, "f00d")})))
+    ['files', 'schema', 'sha256', 'step']
+    """
+    content = {
+        "schema": SCHEMA,
+        "step": step,
+        "files": {name: asdict(record) for name, record in sorted(files.items())},
+    }
+    return json.dumps(content | {"sha256": _digest(content)}, indent=1).encode()
+
+
+def load(folder: Path) -> dict[str, FileRecord]:
+    """The files that the checkpoint in ``folder``/STEP must hold, by name.
+
+    Raises:
+        CheckpointError: there is no manifest, it is damaged, or of a newer schema.
+    """
+    path = folder / NAME
+    try:
+        content = json.loads(path.read_bytes())
+        digest = content.pop("sha256")
+        if content["schema"] > SCHEMA:
+            raise CheckpointError(
+                f"a checkpoint of schema {SCHEMA} or older was expected",
+                got=f"schema {content['schema']} in {folder}",
+                remedy="Upgrade: pip install -U qdiverge.",
+            )
+        is_intact = digest == _digest(content) and str(content["step"]) == folder.name
+        if is_intact:
+            return {name: FileRecord(**record) for name, record in content["files"].items()}
+    except FileNotFoundError as error:
+        raise CheckpointError(f"a checkpoint was expected at {folder}", got="none") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged(path, f"{type(error).__name__}") from error
+    raise damaged(path, "another SHA-256 or step")
+
+
+def check(path: Path, expected: FileRecord) -> None:
+    """Read the file at ``path`` once, and compare it with its record.
+
+    Raises:
+        CheckpointError: it is missing or not what it was.
+    """
+    digest = hashlib.sha256()
+    try:
+        size = path.stat().st_size
+        if size != expected.bytes:
+            raise damaged(path, f"{size} bytes for {expected.bytes}")
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+    except OSError as error:
+        raise damaged(path, error.strerror) from error
+    if digest.hexdigest() != expected.sha256:
+        raise damaged(path, "another SHA-256")
+
+
+def damaged(path: Path, got: str | None) -> CheckpointError:
+    """The error for a file that is not what the manifest says."""
+    return CheckpointError(f"{path} must be as it was written", got=got or "an error")
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
