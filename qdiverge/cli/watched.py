@@ -76,6 +76,7 @@ def train_watched(
     trainer = Trainer(config, deadline_seconds=seconds, log_period=log_period)
     try:
         info = {"seed": config.seed, "device": "cpu", "monitor": options}
+        info |= {"deadline_seconds": seconds} if seconds is not None else {}
         settings = dataclasses.asdict(config)
         log = RunLog(out, settings, step_unit="agent steps", info=info, sinks=sinks)
     except BaseException:

@@ -153,6 +153,7 @@ class Monitor:
                     metrics |= self._measure_tier(tier, moment)
         if not metrics:
             return
+        metrics["diverge/overhead"] = self.overhead
         self.latest |= metrics
         with guard("writing the run log", self.num_updates):
             self._log.metrics(self.step, metrics | {"update": self.num_updates})

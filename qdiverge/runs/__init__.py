@@ -4,19 +4,25 @@ from qdiverge.runs.alarm import Alarm
 from qdiverge.runs.export import export_run
 from qdiverge.runs.log import RunLog
 from qdiverge.runs.provenance import provenance
-from qdiverge.runs.reading import Run, Series, is_run, load_run, read_events, read_info
+from qdiverge.runs.reading import Run, Series, Sync, is_run, load_run, read_events, read_info
 from qdiverge.runs.sink import Sink
+from qdiverge.runs.status import MEANING, status_of
+from qdiverge.runs.tail import Tail
 
 __all__ = [
+    "MEANING",
     "Alarm",
     "Run",
     "RunLog",
     "Series",
     "Sink",
+    "Sync",
+    "Tail",
     "export_run",
     "is_run",
     "load_run",
     "provenance",
     "read_events",
     "read_info",
+    "status_of",
 ]

@@ -13,6 +13,7 @@ import numpy as np
 
 from qdiverge.errors import RunFolderError
 from qdiverge.runs.alarm import Alarm
+from qdiverge.runs.process import own_process
 from qdiverge.runs.provenance import provenance
 from qdiverge.runs.sink import Fan, Sink
 
@@ -47,6 +48,7 @@ class RunLog:
             "schema": SCHEMA,
             "name": self.folder.name,
             "status": "running",
+            "process": own_process(),
             "step_unit": step_unit,
             "config": dict(config or {}),
             **provenance(),

@@ -29,13 +29,23 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Sync:
+    """A change of the target network, seen at this step before this update."""
+
+    step: int
+    update: int
+
+
+@dataclass(frozen=True)
 class Run:
-    """A run as read from its folder."""
+    """A run as read from its folder; ``is_torn`` says that its last line was cut off."""
 
     folder: Path
     info: dict[str, Any]
     series: dict[str, Series]
     alarms: tuple[Alarm, ...]
+    syncs: tuple[Sync, ...] = ()
+    is_torn: bool = False
 
     @property
     def name(self) -> str:
@@ -89,10 +99,13 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
     folder = Path(folder)
     info = read_info(folder)
     points: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
-    alarms = []
-    for entry in _events(folder / "events.jsonl"):
+    alarms, syncs = [], []
+    entries, is_torn = _events(folder / "events.jsonl")
+    for entry in entries:
         if entry["kind"] == "alarm":
             alarms.append(Alarm(entry["step"], entry["update"], entry["rule"], entry["message"]))
+        elif entry["kind"] == "sync":
+            syncs.append(Sync(entry["step"], entry["update"]))
         elif entry["kind"] == "metrics":
             for key in entry.keys() - RESERVED:
                 points[key].append((entry["step"], float(entry[key])))
@@ -103,7 +116,7 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
         )
         for key, column in sorted(points.items())
     }
-    return Run(folder, info, series, tuple(alarms))
+    return Run(folder, info, series, tuple(alarms), tuple(syncs), is_torn)
 
 
 def read_events(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -112,10 +125,11 @@ def read_events(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
     Raises:
         RunFolderError: a line before the last is torn.
     """
-    return _events(Path(folder) / "events.jsonl")
+    return _events(Path(folder) / "events.jsonl")[0]
 
 
-def _events(path: Path) -> list[dict[str, Any]]:
+def _events(path: Path) -> tuple[list[dict[str, Any]], bool]:
+    """The whole lines, and whether something stands after the last of them."""
     lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
     entries = []
     for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is torn
@@ -127,4 +141,4 @@ def _events(path: Path) -> list[dict[str, Any]]:
                 got=line[:80],
                 remedy="Delete that line; the others are whole.",
             ) from error
-    return entries
+    return entries, bool(lines) and lines[-1] != ""
