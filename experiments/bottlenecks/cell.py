@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from qdiverge.mdp import MDP
 from qdiverge.mdp.problems import (
@@ -55,9 +53,3 @@ class Cell:
     learning_rate: float = 5e-3  # Adam
     batch_size: int = 128  # of the replay algorithm
     temperature: float = 0.1  # of the soft backup and the policy
-
-    @property
-    def key(self) -> str:
-        """A digest of every field: what makes a result findable."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]

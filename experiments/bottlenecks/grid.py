@@ -57,4 +57,4 @@ def _studies(
              gradient_steps=200, stopping=s)
         for d, s in product(few, STOPPINGS)
     ]  # fmt: skip
-    return list({cell.key: cell for cell in cells}.values())
+    return list(dict.fromkeys(cells))

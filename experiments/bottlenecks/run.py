@@ -3,72 +3,46 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
-from experiments.bottlenecks.grid import full, reduced
-from experiments.bottlenecks.records import append, compute, read
-from experiments.bottlenecks.summary import COLUMNS, correlations, divergence_rate, tables
+from experiments.bottlenecks.summary import correlations, divergence_rate, tables
+from experiments.sweep import run as sweep
+from qdiverge.runs.table import read_table
+
+RESULTS = Path(__file__).parent / "results" / "reduced.jsonl"
 
 
 def main(arguments: list[str]) -> int:
-    """Run what is missing of the grid, then print the tables.
+    """Print the tables of the committed grid, or of a sweep of your own.
 
     Returns:
-        0 when the grid is complete, 1 when a cell failed, 2 on bad usage.
+        0 when done, else the sweep's exit status.
     """
-    parser = argparse.ArgumentParser(prog="python -m experiments bottlenecks", description=__doc__)
-    parser.add_argument("--full", action="store_true", help="the paper's grid: days, not minutes")
-    parser.add_argument("--study", choices=list(COLUMNS), help="only this one")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
-    parser.add_argument("--out", type=Path, default=Path("runs/bottlenecks"), help="results folder")
-    parser.add_argument("--tables", action="store_true", help="only print what is there")
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments bottlenecks",
+        description=__doc__,
+        epilog="The grid is run by `python -m experiments sweep bottlenecks`, or by --rerun.",
+    )
+    parser.add_argument("--table", type=Path, default=RESULTS, help="default: the committed one")
+    parser.add_argument("--rerun", type=Path, metavar="FOLDER", help="sweep into FOLDER first")
     try:
         options = parser.parse_args(arguments)
     except SystemExit as stop:
         return int(stop.code or 0)
-    if options.workers < 1:
-        print(f"expected --workers of at least 1; got {options.workers}.", file=sys.stderr)
-        return 2
-    path = options.out / ("full.jsonl" if options.full else "reduced.jsonl")
-    cells = [c for c in (full() if options.full else reduced()) if options.study in (None, c.study)]
-    done = read(path)
-    missing = [] if options.tables else [cell for cell in cells if cell.key not in done]
-    failed = _run(missing, path, options.workers, len(cells))
-    records = [record for key, record in read(path).items() if key in {c.key for c in cells}]
-    _print(records)
-    print(f"{len(records)} of {len(cells)} cells in {path}")
-    return 1 if failed else 0
-
-
-def _run(missing: list, path: Path, workers: int, total: int) -> int:
-    """Run the cells in processes of one thread each; return how many failed."""
-    began, failed = time.perf_counter(), 0
-    if not missing:
-        return 0
-    context = get_context("spawn")
-    with ProcessPoolExecutor(
-        workers, context, initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
-        waiting = {pool.submit(compute, cell): cell for cell in missing}
-        for count, future in enumerate(as_completed(waiting), start=total - len(missing) + 1):
-            cell = waiting[future]
-            try:
-                append(path, future.result())
-            except Exception as error:  # one cell must not cost the others
-                failed += 1
-                print(f"failed: {cell}: {type(error).__name__}: {error}", file=sys.stderr)
-            seconds = time.perf_counter() - began
-            print(f"[{count}/{total}, {seconds:.0f} s] {cell.study} {cell.domain}", flush=True)
-    return failed
+    path = options.table
+    if options.rerun:
+        path = options.rerun / "table.jsonl"
+        resume = ["--resume"] if path.exists() else []
+        status = sweep.main(["bottlenecks", "--out", str(options.rerun), *resume])
+        if status:
+            return status
+    found = read_table(path, "python -m experiments sweep bottlenecks")
+    _print([{"cell": row["config"], **row["row"]} for row in found.rows.values()])
+    return 0
 
 
 def _print(records: list) -> None:

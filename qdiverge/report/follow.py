@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qdiverge.runs import Tail, read_info, status_of
-from qdiverge.runs.table import RESERVED
+from qdiverge.runs.columns import RESERVED
 
 NUM_SCORES = 20  # episodes that the mean score is over
 PACE_WINDOW = 60.0  # seconds that the pace is measured over

@@ -12,7 +12,7 @@ import numpy as np
 from qdiverge.errors import RunFolderError
 from qdiverge.runs.alarm import Alarm
 from qdiverge.runs.log import SCHEMA
-from qdiverge.runs.table import RESERVED
+from qdiverge.runs.columns import RESERVED
 
 
 @dataclass(frozen=True)

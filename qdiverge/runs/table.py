@@ -1,92 +1,96 @@
-"""The events of a run as columns: wide, a row for each step, or long, a row for each number."""
+"""A study's table: one JSON line for each finished cell under a header that says where it is from.
 
-from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
+    {"schema": 1, "study": NAME, "command": …, "commit": …, "hardware": …, "versions": …}
+    {"key": …, "config": {…}, "row": {…}, "seconds": …, "attempts": …, "commit": …}
+
+Lines are appended as cells finish, so that a crash loses none; a torn last line is dropped.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from qdiverge.errors import InvalidValueError
+from qdiverge.errors import RunFolderError
 
-RESERVED = {"kind", "step", "time"}
-Columns = dict[str, list[Any]]  # name → cells from top to bottom; None where nothing was measured
+SCHEMA = 1  # raised when an old reader would misread a new table
 
 
-def wide(entries: Iterable[Mapping[str, Any]], patterns: Sequence[str] = ()) -> Columns:
-    """Return a row for each step: step, time, and a column for each metric.
+@dataclass(frozen=True)
+class StudyTable:
+    """A table as read from its file.
 
-    Lines of one step share a row unless both hold the same metric, such as the returns of two
-    episodes that ended together: then the step has a second row, and no number is lost. The time,
-    in seconds since the start, is that of the row's first line.
+    Attributes:
+        path: Its file.
+        header: Provenance of the sweep that began it.
+        rows: One for each cell, by key; of a key that stands twice the last counts.
+    """
+
+    path: Path
+    header: dict[str, Any]
+    rows: dict[str, dict[str, Any]]
+
+    def records(self) -> list[dict[str, Any]]:
+        """Each cell's settings and results side by side, flat: what most analyses want."""
+        return [{**row["config"], **row["row"]} for row in self.rows.values()]
+
+
+def begin_table(path: str | os.PathLike[str], header: Mapping[str, Any]) -> None:
+    """Make a new table with its header.
+
+    Raises:
+        RunFolderError: there is one already.
+    """
+    try:
+        with Path(path).open("x", encoding="utf-8") as file:
+            file.write(json.dumps({"schema": SCHEMA, **header}) + "\n")
+    except FileExistsError as error:
+        raise RunFolderError("no table was expected yet", got=path) from error
+
+
+def append_row(path: str | os.PathLike[str], row: Mapping[str, Any]) -> None:
+    """Append the row of a cell; after a newline where the last line was torn."""
+    path = Path(path)
+    with path.open("rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - 1, 0))
+        is_torn = size > 0 and file.read(1) != b"\n"
+        file.seek(0, os.SEEK_END)
+        file.write((b"\n" if is_torn else b"") + json.dumps(row).encode() + b"\n")
+
+
+def read_table(path: str | os.PathLike[str], command: str = "") -> StudyTable:
+    """Read a table, also while it is being written.
 
     Args:
-        entries: Lines of ``events.jsonl``, in their order.
-        patterns: Shell patterns of the metrics to keep, such as ``diverge/*``; none: all.
+        path: Its file.
+        command: What makes it, for the error where it is missing.
 
-    >>> lines = [{"kind": "metrics", "step": 5, "time": 1.0, "loss": 2.0},
-    ...          {"kind": "metrics", "step": 5, "time": 1.1, "score": "nan"},
-    ...          {"kind": "metrics", "step": 6, "time": 1.2, "loss": 3.0}]
-    >>> wide(lines)
-    {'step': [5, 6], 'time': [1.0, 1.2], 'loss': [2.0, 3.0], 'score': [nan, None]}
+    Raises:
+        RunFolderError: it is missing, has no header, or is of another schema.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     begin_table(f"{folder}/t.jsonl", {"study": "x"})
+    ...     append_row(f"{folder}/t.jsonl", {"key": "a", "config": {"n": 1}, "row": {"y": 2.0}})
+    ...     read_table(f"{folder}/t.jsonl").records()
+    [{'n': 1, 'y': 2.0}]
     """
-    rows: list[tuple[int, float, dict[str, float]]] = []
-    keys: set[str] = set()
-    for step, time, values in _metrics(entries, patterns):
-        keys |= values.keys()
-        if rows and rows[-1][0] == step and not rows[-1][2].keys() & values.keys():
-            rows[-1][2].update(values)
-        else:
-            rows.append((step, time, dict(values)))
-    columns: Columns = {"step": [row[0] for row in rows], "time": [row[1] for row in rows]}
-    return columns | {key: [row[2].get(key) for row in rows] for key in sorted(keys)}
-
-
-def long(entries: Iterable[Mapping[str, Any]], patterns: Sequence[str] = ()) -> Columns:
-    """Return a row for each number: step, time, metric, value; see :func:`wide`.
-
-    >>> long([{"kind": "metrics", "step": 5, "time": 1.0, "loss": 2.0, "score": "-inf"}])
-    {'step': [5, 5], 'time': [1.0, 1.0], 'metric': ['loss', 'score'], 'value': [2.0, -inf]}
-    """
-    rows = [
-        (step, time, key, value)
-        for step, time, values in _metrics(entries, patterns)
-        for key, value in values.items()
-    ]
-    names = ("step", "time", "metric", "value")
-    return {name: [row[place] for row in rows] for place, name in enumerate(names)}
-
-
-def alarms(entries: Iterable[Mapping[str, Any]]) -> Columns:
-    """Return a row for each alarm: step, time, update, rule, message."""
-    names = ("step", "time", "update", "rule", "message")
-    found = [entry for entry in entries if entry["kind"] == "alarm"]
-    return {name: [entry.get(name) for entry in found] for name in names}
-
-
-def check_patterns(patterns: Sequence[str], entries: Iterable[Mapping[str, Any]]) -> None:
-    """Raise an InvalidValueError where a pattern fits none of the metrics of a run."""
-    keys = sorted({key for e in entries if e["kind"] == "metrics" for key in e} - RESERVED)
-    for pattern in patterns:
-        if not any(fnmatchcase(key, pattern) for key in keys):
-            raise InvalidValueError(
-                "each of --metrics must fit a metric of the run",
-                got=repr(pattern),
-                remedy=f"It has {', '.join(keys) or 'none'}.",
-            )
-
-
-def _metrics(
-    entries: Iterable[Mapping[str, Any]], patterns: Sequence[str]
-) -> Iterable[tuple[int, float, dict[str, float]]]:
-    kept: dict[str, bool] = {}
-    for entry in entries:
-        if entry["kind"] != "metrics":
-            continue
-        values = {}
-        for key in entry:
-            if key in RESERVED:
-                continue
-            if key not in kept:
-                kept[key] = not patterns or any(fnmatchcase(key, each) for each in patterns)
-            if kept[key]:
-                values[key] = float(entry[key])
-        if values:
-            yield entry["step"], entry["time"], values
+    path = Path(path)
+    remedy = f"Make it: {command}" if command else "Run its sweep: python -m experiments sweep NAME"
+    if not path.is_file():
+        raise RunFolderError("the table of a study was expected", got=f"no {path}", remedy=remedy)
+    entries = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            entries.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue  # torn by an interruption: its cell runs again
+    if not entries or entries[0].get("schema") != SCHEMA:
+        got = f"schema {entries[0].get('schema')}" if entries else "no whole line"
+        raise RunFolderError(
+            f"a table of schema {SCHEMA} was expected", got=f"{got} in {path}", remedy=remedy
+        )
+    return StudyTable(path, entries[0], {entry["key"]: entry for entry in entries[1:]})

@@ -1,0 +1,128 @@
+"""The sweep itself: submit what is missing, try again what was lost, append what is finished."""
+
+from __future__ import annotations
+
+import fcntl
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from experiments.sweep.cells import Cell
+from experiments.sweep.engines import Ended, Engine
+from qdiverge.errors import RunFolderError
+from qdiverge.runs import provenance
+from qdiverge.runs.table import append_row, begin_table, read_table
+
+LOOK = 1.0  # seconds between looks at the heartbeats
+
+
+@dataclass
+class Sweep:
+    """A study's cells in one folder.
+
+    Attributes:
+        root: The folder; ``table.jsonl`` in it is the study's table.
+        cells: All of them.
+        retries: Further attempts for a cell that was killed, lost, or raised.
+        lost_after: Seconds without a heartbeat after which a cell counts as lost.
+    """
+
+    root: Path
+    cells: Sequence[Cell]
+    retries: int = 2
+    lost_after: float = 60.0
+    attempts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def table(self) -> Path:
+        """The table's file."""
+        return self.root / "table.jsonl"
+
+    def finished(self) -> set[str]:
+        """The keys that the table has a row of."""
+        return set(read_table(self.table).rows) & {cell.key for cell in self.cells}
+
+    def open(self, study: str, is_resumed: bool) -> None:
+        """Make the folder and the table, or look at those that are there.
+
+        Raises:
+            RunFolderError: there is a table and it was not asked to go on, or the other way round,
+                or it is another study's.
+        """
+        if not self.table.exists():
+            self.root.mkdir(parents=True, exist_ok=True)
+            begin_table(self.table, {"study": study, **provenance()})
+            return
+        header = read_table(self.table).header
+        if header.get("study") != study:
+            raise RunFolderError(
+                f"a folder of the study {study} was expected",
+                got=f"{self.root}, which holds {header.get('study')}",
+                remedy="Choose another --out.",
+            )
+        if not is_resumed:
+            raise RunFolderError(
+                "a folder without a sweep was expected",
+                got=f"{self.root}, which holds {len(self.finished())} finished cells",
+                remedy="Go on with --resume, or choose another --out.",
+            )
+        done = self.finished()
+        for cell in self.cells:
+            entry = None if cell.key in done else cell.result()
+            if entry is not None:  # finished, but its row was not yet in the table
+                append_row(self.table, entry)
+
+    def run(self, engine: Engine) -> Iterator[Ended]:
+        """Work on what is missing, yielding every attempt that ended for good."""
+        done = self.finished()
+        waiting = deque(cell for cell in self.cells if cell.key not in done)
+        running: dict[str, Cell] = {}
+        while waiting or running:
+            while waiting and len(running) < engine.workers:
+                cell = waiting.popleft()
+                self.attempts[cell.key] += 1
+                cell.prepare()
+                engine.submit(cell)
+                running[cell.key] = cell
+            for ended in engine.wait(LOOK):
+                del running[ended.cell.key]
+                entry = ended.cell.result()
+                if entry is not None:
+                    append_row(self.table, entry | {"attempts": self.attempts[ended.cell.key]})
+                    yield Ended(ended.cell)
+                elif ended.is_final or self.attempts[ended.cell.key] > self.retries:
+                    yield ended
+                else:
+                    waiting.append(ended.cell)
+            for cell in running.values():
+                if cell.silence() > self.lost_after:
+                    engine.kill(cell)
+
+
+@contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """Hold the folder for this process.
+
+    Raises:
+        RunFolderError: another sweep is at work in it.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunFolderError(
+                "a folder that no other sweep is using was expected",
+                got=root,
+                remedy="Wait for that sweep, or choose another --out.",
+            ) from error
+        yield
+
+
+def cells_of(study: str, configs: Sequence[dict[str, Any]], root: Path) -> list[Cell]:
+    """The cells of some settings, each once."""
+    cells = (Cell(study, config, root) for config in configs)
+    return list({cell.key: cell for cell in cells}.values())

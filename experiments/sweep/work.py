@@ -1,0 +1,115 @@
+"""One cell in a process of its own: run the study's function, write what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from experiments.sweep.cells import Cell, write_whole
+from qdiverge.errors import QDivergeError
+from qdiverge.runs import provenance
+
+HERE = provenance()  # once for all the cells that are forked from the process that imports this
+BEAT = 2.0  # seconds between signs of life
+DONE, FAILED, REFUSED = 0, 1, 2  # exit statuses; a refused cell is not tried again
+
+
+def work(cell: Cell) -> int:
+    """Run a cell in this process, its output to its log; return an exit status.
+
+    A divergence is a result: the study's function returns it as a row. What it raises is a failure,
+    written down with its traceback; an error that qdiverge raises on purpose would come again.
+    """
+    began = time.monotonic()
+    with _logging(cell.folder / "log.txt"), _beating(cell.folder / "heartbeat"):
+        try:
+            row = study(cell.study).run(cell.config, cell.folder)
+            write_whole(cell.folder / "result.json", entry(cell, row, time.monotonic() - began))
+        except Exception as error:
+            traceback.print_exc()
+            lines = "".join(traceback.format_exception_only(error)).strip()
+            write_whole(cell.folder / "failure.json", {"error": lines})
+            return REFUSED if isinstance(error, QDivergeError) else FAILED
+    return DONE
+
+
+def work_and_exit(cell: Cell) -> None:
+    """Run a cell as a process's only task."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the sweep's to handle
+    sys.exit(work(cell))
+
+
+def study(name: str) -> Any:
+    """The module that a study's sweep is described by.
+
+    Its ``cells(is_full)`` returns the settings, ``run(config, folder)`` the row of one of them.
+    """
+    return import_module(module_of(name))
+
+
+def module_of(name: str) -> str:
+    """The module of a study here, or of one of yours, given by its dotted name.
+
+    >>> module_of("bottlenecks"), module_of("my_studies.first")
+    ('experiments.bottlenecks.sweep', 'my_studies.first')
+    """
+    return name if "." in name else f"experiments.{name}.sweep"
+
+
+def entry(cell: Cell, row: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """What the table keeps of a finished cell."""
+    return {
+        "key": cell.key,
+        "config": cell.config,
+        "row": row,
+        "seconds": round(seconds, 3),
+        "commit": HERE["commit"],
+        "hardware": HERE["hardware"],
+    }
+
+
+@contextlib.contextmanager
+def _beating(path: Path) -> Iterator[None]:
+    """Touch ``path`` every few seconds, from a thread."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT):
+            with contextlib.suppress(OSError):
+                path.touch()
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextlib.contextmanager
+def _logging(path: Path) -> Iterator[None]:
+    """Send standard output and error, also of child processes, to the end of a file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    with path.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, saved in zip((1, 2), kept, strict=True):
+            os.dup2(saved, number)
+            os.close(saved)
