@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
@@ -15,6 +14,7 @@ def duplicate_share(observations: Tensor) -> float:
     Args:
         observations: [N, ...].
 
+    >>> import torch
     >>> duplicate_share(torch.tensor([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0], [1.0, 2.0]]))
     0.5
     """
@@ -25,6 +25,7 @@ def duplicate_share(observations: Tensor) -> float:
 def commonest_share(actions: Tensor) -> float:
     """Return the share of the action that occurs most.
 
+    >>> import torch
     >>> commonest_share(torch.tensor([0, 2, 2, 2]))
     0.75
     """
@@ -47,7 +48,7 @@ class Data(Diagnostic):
         batch = moment.batch
         rewards = batch.rewards.double()
         stands_still = (batch.observations == batch.next_observations).flatten(1).all(dim=1)
-        metrics = {
+        metrics: dict[str, Tensor | float] = {
             "reward_mean": rewards.mean(),
             "reward_min": rewards.min(),
             "reward_max": rewards.max(),

@@ -6,7 +6,13 @@ import numpy as np
 
 from qdiverge.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, Line
 from qdiverge.report.decimate import decimate
-from qdiverge.report.marks import mark_alarms, mark_crossing, name_non_finite, shade_non_finite
+from qdiverge.report.marks import (
+    mark_alarms,
+    mark_crossing,
+    mark_syncs,
+    name_non_finite,
+    shade_non_finite,
+)
 from qdiverge.report.numbers import brief, compact, percent, tick_labels
 from qdiverge.report.svg import Markup, drawing, element, polyline
 from qdiverge.runs import Series
@@ -22,6 +28,7 @@ def line_chart(chart: Chart) -> Markup:
         HEIGHT,
         *shade_non_finite(chart),
         *_frame(chart),
+        *mark_syncs(chart),
         *_levels(chart),
         *_band(chart),
         *(_line(chart, line) for line in chart.lines),

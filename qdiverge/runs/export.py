@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from qdiverge.errors import InvalidValueError, MissingExtraError, RunFolderError
-from qdiverge.runs.reading import read_events, read_info
 from qdiverge.runs.columns import Columns, alarms, check_patterns, long, wide
+from qdiverge.runs.reading import read_events, read_info
 
 Format = Literal["csv", "parquet"]
 Layout = Literal["wide", "long"]

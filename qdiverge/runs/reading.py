@@ -11,8 +11,8 @@ import numpy as np
 
 from qdiverge.errors import RunFolderError
 from qdiverge.runs.alarm import Alarm
-from qdiverge.runs.log import SCHEMA
 from qdiverge.runs.columns import RESERVED
+from qdiverge.runs.log import SCHEMA
 
 
 @dataclass(frozen=True)
