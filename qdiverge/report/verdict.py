@@ -78,11 +78,15 @@ def judge(run: Run) -> Verdict:
         "healthy": "Healthy",
         "unknown": "No verdict",
     }[health]
+    has_crashed = status_of(run.info) == "crashed"
+    if has_crashed:
+        headline += "; then the run crashed"
     sentences = (
         _size(run, largest, crossing, non_finite_step),
         _warning(run, alarm_step, lead, bound_step is not None),
+        _ending(run) if has_crashed else "",
     )
-    remarks = (_row_condition(run), _ending(run))
+    remarks = (_row_condition(run), "" if has_crashed else _ending(run))
     return Verdict(
         name=run.name,
         health=health,
