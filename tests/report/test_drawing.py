@@ -9,8 +9,9 @@ import pytest
 from qdiverge.report.axes import Axis, fit_axis
 from qdiverge.report.chart import Chart, Line
 from qdiverge.report.heatmap import heatmap, order_by_action, similarity
-from qdiverge.report.lines import line_chart, spread
+from qdiverge.report.lines import line_chart
 from qdiverge.report.marks import MOST_SYNCS
+from qdiverge.report.numbers import spread
 from qdiverge.report.png import png
 from qdiverge.report.svg import Markup, element, join, polyline
 from qdiverge.runs import Series
