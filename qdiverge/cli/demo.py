@@ -14,6 +14,7 @@ from qdiverge.cli.watched import train_watched
 from qdiverge.errors import RunFolderError
 from qdiverge.report import write_report
 
+EPOCH = 2_500  # agent steps
 BEYOND = 10.0  # a run ends when max|Q| is this many times the bound
 
 
@@ -88,6 +89,7 @@ def main(arguments: Sequence[str]) -> int:
                 every=part.every,
                 cost="full",
                 max_overhead=part.max_overhead,
+                epoch_period=EPOCH,
             )
             print(f"{name}: {result.verdict}")
     finally:

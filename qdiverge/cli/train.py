@@ -36,6 +36,11 @@ class TrainDQN:
     max_overhead: float = 0.05  # share of the run's own time that costly diagnostics may take
     on_alarm: Literal["log", "stop"] = "log"  # stop: end with exit status 3
     sink: tuple[SinkName, ...] = ()  # further places for what is logged, beside events.jsonl
+    epoch_period: int | None = None
+    """Agent steps of an epoch, at whose end the held-out values and the mean score are logged; by
+    default a fortieth of the run, at most 250,000. 0: never."""
+    evaluation_episodes: int = 0
+    """Episodes played at the end of each epoch to hold the values to what is earned."""
 
 
 def parse(arguments: Sequence[str]) -> TrainDQN:
@@ -77,6 +82,8 @@ def main(arguments: Sequence[str]) -> int:
             max_overhead=options.max_overhead,
             stop_on_alarm=options.on_alarm == "stop",
             sinks=sinks,
+            epoch_period=options.epoch_period,
+            evaluation_episodes=options.evaluation_episodes,
         )
     finally:
         if (options.out / "events.jsonl").exists():

@@ -12,6 +12,7 @@ from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd, UpdateRecord
+from qdiverge.cli.epochs import Epochs, check_epochs
 from qdiverge.cli.live import Live
 from qdiverge.diagnostics import Cost
 from qdiverge.errors import DivergenceError
@@ -53,6 +54,8 @@ def train_watched(
     cost: Cost = "standard",
     max_overhead: float | None = 0.05,
     sinks: Sequence[Sink] = (),
+    epoch_period: int | None = None,
+    evaluation_episodes: int = 0,
 ) -> Watched:
     """Train, logged and watched, with progress on the terminal; a checkpoint marks the end.
 
@@ -67,11 +70,14 @@ def train_watched(
         cost: The dearest diagnostics to run.
         max_overhead: Share of the run's own time that costly ones may take.
         sinks: Further places for what is logged.
+        epoch_period: Agent steps of an epoch, see :class:`qdiverge.cli.epochs.Epochs`.
+        evaluation_episodes: Episodes played at the end of each.
 
     Raises:
         DivergenceError: an alarm fired and ``stop_on_alarm``.
         KeyboardInterrupt: Ctrl-C, after the turn then under way; a second one does not wait.
     """
+    check_epochs(epoch_period, evaluation_episodes)
     options = {"every": every, "cost": cost, "max_overhead": max_overhead}
     trainer = Trainer(config, deadline_seconds=seconds, log_period=log_period)
     try:
@@ -101,8 +107,10 @@ def train_watched(
         trainer.transform_batch = monitor.batch
         end = None
         try:
+            epochs = Epochs(trainer, log, epoch_period, evaluation_episodes)
             for record in trainer.run():
                 _write(log, record)
+                epochs.update(record)
                 live.update(record, monitor)
                 if isinstance(record, RunEnd):
                     end = record

@@ -19,6 +19,7 @@ from qdiverge.report.questions import (
     LEARNING,
     ODD,
     SHRINKING,
+    TRUE,
     Panel,
 )
 from qdiverge.report.settings import alarm_lists, settings_table
@@ -89,7 +90,7 @@ def render(runs: Sequence[Run]) -> str:
         *([] if is_single else [element("p", unbroken(compare(runs, verdicts)), class_="lede")]),
         element("div", *(_verdict(verdict, len(runs) > 1) for verdict in verdicts), class_="runs"),
         _section("Is it blowing up?", figures(BLOWING_UP), is_single),
-        _section("Are the Q-values true?", figures(SHRINKING), is_single),
+        _section("Are the Q-values true?", figures([*SHRINKING, *TRUE]), is_single),
         _section("Would the next update contract?", figures(CONTRACTING), is_single),
         _section("The kernel", [*kernels, *figures(KERNEL)], is_single),
         _section("Is the network healthy?", figures(HEALTHY), is_single),

@@ -71,6 +71,9 @@ def allowed_ratio(run: Run) -> tuple[float, str] | None:
     return (limit, f"≤ {human(limit, 2)}") if limit > 0 else None
 
 
+EPOCH_REMEDY = "The trainer writes it once an epoch: qdiverge train dqn --epoch-period 10000."
+TRUE_REMEDY = "It takes episodes of its own: qdiverge train dqn --evaluation-episodes 5."
+
 BLOWING_UP = (
     Panel(
         "Largest Q-value",
@@ -292,5 +295,37 @@ LEARNING = (
         ("charts/episodic_return", "mean {}"),
         is_averaged=True,
         remedy="No episode ended, or the loop does not log charts/episodic_return.",
+    ),
+    Panel(
+        "Score per epoch",
+        "mean Σ_t r_t over the training episodes that ended in the epoch",
+        "The exploration of training is in it. In grey episodes played with ε = .05 at the end of"
+        " the epoch, as Mnih et al. (2015) plot them, where such were asked for"
+        " (--evaluation-episodes).",
+        ("charts/epoch_return", "{}"),
+        beside=(("charts/evaluation_return", "evaluated {}"),),
+        remedy=EPOCH_REMEDY,
+    ),
+    Panel(
+        "Value of held-out states",
+        "(1/S) Σ_s max_a Q(s, a) over S fixed states of random play",
+        "The smoother sign of learning that Mnih et al. (2015) watched: it rises as the agent"
+        " learns what states are worth. A rise that the score does not follow may be"
+        " overestimation.",
+        ("charts/held_out_q", "{}"),
+        remedy=EPOCH_REMEDY,
+    ),
+)
+
+TRUE = (
+    Panel(
+        "Predicted and realised",
+        "mean max_a Q(s_t, a), and mean Σ_k γᵏ r_{t+k}, over the steps of evaluation episodes",
+        "What the network promises at the states it visits, and in grey what it then earns"
+        " (van Hasselt et al. 2016), rewards as the learner sees them. Healthy values lie close"
+        " together; a promise far above is overestimation.",
+        ("overestimation/predicted", "predicted {}"),
+        beside=(("overestimation/realised", "realised {}"),),
+        remedy=TRUE_REMEDY,
     ),
 )

@@ -44,7 +44,7 @@ def write_run(
         log.metrics(step_size * t, _metrics(size, growth, t, rng))
         if t % 40 == 0:
             episode = {"charts/episodic_return": -21.0 + rng.poisson(1 + t / 200)}
-            log.metrics(step_size * t, episode)
+            log.metrics(step_size * t, episode | _epoch(size, t))
         if alarm_at is not None and t >= alarm_at and (t - alarm_at) % 20 == 0:
             rule = "exponential_growth" if t == alarm_at else "soft_divergence"
             log.alarm(step_size * t, t, rule, "max |Q| has doubled in the last 40 updates")
@@ -68,6 +68,18 @@ def kernel_arrays(
         "kernel": K.astype(np.float32),
         "eigenvalues": values.astype(np.float32),
         "actions": actions,
+    }
+
+
+def _epoch(size: float, t: int) -> dict[str, float]:
+    realised = 0.5 * min(1.0, t / 100)
+    return {
+        "charts/epoch_return": -21.0 + t / 200,
+        "charts/evaluation_return": -21.0 + t / 100,
+        "charts/held_out_q": 0.4 * size,
+        "overestimation/predicted": 0.6 * size,
+        "overestimation/realised": realised,
+        "overestimation/bias": 0.6 * size - realised,
     }
 
 

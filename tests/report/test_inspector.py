@@ -143,9 +143,9 @@ def test_what_is_a_frame_and_what_is_not():
     assert newest_frame(np.moveaxis(stack, 0, -1)).tolist() == newest_frame(stack).tolist()
     assert newest_frame(np.zeros((10, 10, 4))) is None
     assert newest_frame(np.zeros(5)) is None
-    odd = np.array([[math.nan, math.inf, 0.0], [1.0, -2.0, 1e300]])
-    for observation in (odd[0], np.zeros((4, 10, 10)), np.zeros((1, 40))):
-        drawn = picture("t", observation, scale_of(odd))
+    odd = np.array([math.nan, math.inf, 0.0, -2.0, 1e300])
+    for observation in (odd, np.zeros((4, 10, 10)), np.zeros((1, 40))):
+        drawn = picture("t", observation, scale_of(observation[None]))
         assert not re.search(r'="[^"]*(nan|inf)', drawn)
 
 

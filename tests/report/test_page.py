@@ -15,12 +15,15 @@ from qdiverge.report.questions import (
     LEARNING,
     ODD,
     SHRINKING,
+    TRUE,
 )
 from qdiverge.runs import RunLog
 from qdiverge.runs.process import own_process
 from tests.report.synthetic import kernel_arrays, write_run
 
-PANELS = (*BLOWING_UP, *CONTRACTING, *SHRINKING, *HEALTHY, *KERNEL, *ODD, *LEARNING)
+PANELS = (
+    *BLOWING_UP, *SHRINKING, *TRUE, *CONTRACTING, *KERNEL, *HEALTHY, *ODD, *LEARNING
+)  # fmt: skip
 VOID = {"meta", "path", "line", "rect", "circle", "image"}
 
 

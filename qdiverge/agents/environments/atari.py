@@ -23,7 +23,7 @@ from qdiverge.errors import InvalidValueError
 FRAME_SIZE = 84  # pixels, each side (Mnih et al. 2015, Methods: Preprocessing)
 FRAME_STACK = 4  # frames in one observation
 FRAME_SKIP = 4  # emulator frames in one agent step
-MAX_EPISODE_FRAMES = 108_000  # emulator frames: 30 minutes of play (Machado et al. 2018)
+MAX_EPISODE_FRAMES = 108_000  # emulator frames: 30 minutes of play (Hessel et al. 2018)
 NO_FRAME_LIMIT = 1_000_000_000  # handed to the emulator, whose own limit gives stale frames
 
 
@@ -47,6 +47,7 @@ class AtariEnvironments:
         max_episode_frames: int,
         noop_max: int,
         num_threads: int,
+        frame_skip: int = FRAME_SKIP,
     ) -> None:
         try:
             from ale_py.vector_env import AtariVectorEnv
@@ -65,7 +66,7 @@ class AtariEnvironments:
             max_num_frames_per_episode=NO_FRAME_LIMIT,
             repeat_action_probability=repeat_action_probability,
             noop_max=noop_max,
-            frameskip=FRAME_SKIP,
+            frameskip=frame_skip,
             stack_num=FRAME_STACK,
             img_height=FRAME_SIZE,
             img_width=FRAME_SIZE,
@@ -199,6 +200,7 @@ def make_atari(
     max_episode_frames: int = MAX_EPISODE_FRAMES,
     noop_max: int = 30,
     num_threads: int = 1,
+    frame_skip: int = FRAME_SKIP,
 ) -> AtariEnvironments:
     """E copies of one Atari game.
 
@@ -211,6 +213,7 @@ def make_atari(
         max_episode_frames: Emulator frames after which an episode is truncated.
         noop_max: Openings have fewer than this many no-ops.
         num_threads: Emulator threads; the games do not depend on it.
+        frame_skip: Emulator frames in one agent step.
 
     Returns:
         The environments; call ``reset`` first.
@@ -231,6 +234,7 @@ def make_atari(
         ("max_episode_frames", max_episode_frames, FRAME_SKIP),
         ("noop_max", noop_max, 0),
         ("num_threads", num_threads, 1),
+        ("frame_skip", frame_skip, 1),
     ):
         if not isinstance(value, int) or value < least:
             raise InvalidValueError(f"{name} must be an integer of at least {least}", got=value)
@@ -246,4 +250,5 @@ def make_atari(
         max_episode_frames=max_episode_frames,
         noop_max=noop_max,
         num_threads=num_threads,
+        frame_skip=frame_skip,
     )

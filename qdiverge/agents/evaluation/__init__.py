@@ -1,0 +1,1 @@
+"""How well does a network play? Protocols, episodes, scores with intervals, references."""

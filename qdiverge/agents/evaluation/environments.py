@@ -1,0 +1,77 @@
+"""The environments of an evaluation: a run's own, few, and under the rules of a protocol."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.environments.atari import FRAME_SKIP, make_atari
+from qdiverge.agents.environments.games import resolve_game
+from qdiverge.agents.environments.tasks import find_task
+from qdiverge.agents.evaluation.protocols import RANDOM_AGENT_SKIP, Protocol
+from qdiverge.agents.parts import Environments, make_environments
+
+
+def game_of(config: DQNConfig) -> str | None:
+    """The ROM that the configuration's environment means; None where it is no Atari game.
+
+    Raises:
+        InvalidValueError: there is no such environment.
+        MissingExtraError: gymnasium or ale-py is not installed.
+
+    >>> game_of(DQNConfig(environment="ALE/MsPacman-v5")), game_of(DQNConfig("CartPole-v1"))
+    ('ms_pacman', None)
+    """
+    return None if find_task(config.environment) else resolve_game(config.environment)
+
+
+def own_environments(
+    config: DQNConfig, num_envs: int, seed: np.random.SeedSequence
+) -> Environments:
+    """Environments as ``config`` has them, so many, apart from those of the run; no replay.
+
+    Raises:
+        InvalidValueError: there are no such environments.
+        MissingExtraError: gymnasium or ale-py is not installed.
+    """
+    size = num_envs * max(1_000, 4 * config.n_step)  # the smallest that a configuration may have
+    return make_environments(replace(config, num_envs=num_envs, buffer_size=size), seed)
+
+
+def environments_under(
+    protocol: Protocol,
+    config: DQNConfig,
+    num_envs: int,
+    seed: np.random.SeedSequence,
+    *,
+    is_random_agent: bool = False,
+) -> Environments:
+    """Environments under the rules of ``protocol``.
+
+    Args:
+        protocol: The rules.
+        config: Names the environment.
+        num_envs: E.
+        seed: Fixes every episode.
+        is_random_agent: Whether an Atari agent acts at every sixth frame, not every fourth.
+
+    Raises:
+        InvalidValueError: there are no such environments, or the protocol is not for them.
+        MissingExtraError: gymnasium or ale-py is not installed.
+    """
+    if protocol.max_episode_frames is None:
+        return own_environments(config, num_envs, seed)
+    return make_atari(
+        config.environment,
+        num_envs,
+        seed_number(seed),
+        repeat_action_probability=protocol.repeat_action_probability or 0.0,
+        max_episode_frames=protocol.max_episode_frames,
+        noop_max=(protocol.most_noops or 0) + 1,  # openings have fewer than this
+        frame_skip=RANDOM_AGENT_SKIP if is_random_agent else FRAME_SKIP,
+    )
+
+
+def seed_number(seed: np.random.SeedSequence) -> int:
+    """The number that environments are seeded with, as :mod:`qdiverge.agents.parts` has it."""
+    return int(seed.generate_state(1)[0])

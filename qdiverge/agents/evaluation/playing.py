@@ -1,0 +1,159 @@
+"""Whole episodes of one policy, exactly as many as asked for.
+
+Environments that play in parallel end their short episodes first: whoever stops at the first n that
+end has a bias towards short ones. Here each environment plays a number of episodes that is fixed
+beforehand, and what it plays after them is not counted.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qdiverge.agents.environments.experience import Episode, VectorStep
+from qdiverge.agents.evaluation.network import QuietNetwork
+from qdiverge.agents.exploration import EpsilonGreedy
+from qdiverge.agents.parts import Environments
+
+
+@dataclass(frozen=True, eq=False)
+class PlayedEpisode:
+    """One episode, step by step.
+
+    Args:
+        episode: Its score, length, emulator frames and end.
+        values: max_a Q(s_t, a), float64 [T]; NaN where nobody predicted.
+        rewards: r_t, raw, float64 [T].
+        life_lost: bool [T], a life was lost and the game went on.
+    """
+
+    episode: Episode
+    values: NDArray[np.float64]
+    rewards: NDArray[np.float64]
+    life_lost: NDArray[np.bool_]
+
+
+class Policy(Protocol):
+    """Who plays."""
+
+    def act(
+        self, observations: NDArray[Any], playing: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Actions [E] and predicted values [E]; those of environments that are done do not count.
+
+        Args:
+            observations: [E, ...].
+            playing: bool [E], which environments still play.
+        """
+
+
+class NetworkPolicy:
+    """Plays ε-greedily with a network.
+
+    Args:
+        network: Gives values and greedy actions.
+        num_actions: A.
+        epsilon: ε.
+        seed: Of its random actions.
+    """
+
+    def __init__(
+        self, network: QuietNetwork, num_actions: int, epsilon: float, seed: np.random.SeedSequence
+    ) -> None:
+        self._network, self._epsilon = network, epsilon
+        self._explorer = EpsilonGreedy(num_actions, seed)
+
+    def act(
+        self, observations: NDArray[Any], playing: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """See :class:`Policy`; the network is asked for the environments that still play."""
+        actions = self._explorer.explore(len(observations), self._epsilon)
+        values = np.full(len(observations), np.nan)
+        best, greedy = self._network.best(observations[playing])
+        values[playing] = best.double().numpy()
+        actions[playing] = np.where(actions[playing] < 0, greedy.numpy(), actions[playing])
+        actions[~playing] = 0
+        return actions, values
+
+
+class RandomPolicy:
+    """Plays uniformly at random and predicts nothing.
+
+    Args:
+        num_actions: A.
+        seed: Of its actions.
+    """
+
+    def __init__(self, num_actions: int, seed: np.random.SeedSequence) -> None:
+        self._explorer = EpsilonGreedy(num_actions, seed)
+
+    def act(
+        self, observations: NDArray[Any], playing: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """See :class:`Policy`."""
+        actions = self._explorer.explore(len(observations), epsilon=1.0)
+        return actions, np.full(len(observations), np.nan)
+
+
+def quotas(num_episodes: int, num_envs: int) -> list[int]:
+    """How many episodes each environment plays: as equal as can be.
+
+    >>> quotas(num_episodes=7, num_envs=3)
+    [3, 2, 2]
+    """
+    return [(num_episodes + num_envs - 1 - e) // num_envs for e in range(num_envs)]
+
+
+def play(
+    environments: Environments,
+    policy: Policy,
+    num_episodes: int,
+    on_episode: Callable[[Episode], None] | None = None,
+    on_step: Callable[[NDArray[np.int64], VectorStep], None] | None = None,
+) -> tuple[PlayedEpisode, ...]:
+    """Play exactly ``num_episodes`` whole episodes, from a reset.
+
+    Args:
+        environments: E of them, seeded; left open.
+        policy: Who plays.
+        num_episodes: How many; each environment plays its share, see :func:`quotas`.
+        on_episode: Told of each episode as it ends.
+        on_step: Told of the actions [E] and of what came of them.
+
+    Returns:
+        The episodes by environment, and within one in order.
+    """
+    left = np.array(quotas(num_episodes, environments.num_envs))
+    played: list[list[PlayedEpisode]] = [[] for _ in left]
+    steps: list[list[tuple[float, float, bool]]] = [[] for _ in left]  # value, reward, life lost
+    observations = environments.reset()
+    while (left > 0).any():
+        playing = left > 0
+        actions, values = policy.act(observations, playing)
+        step = environments.step(actions)
+        if on_step is not None:
+            on_step(actions, step)
+        for e in playing.nonzero()[0]:
+            steps[e].append((values[e], float(step.rewards[e]), bool(step.life_lost[e])))
+        for episode in step.episodes:
+            which = episode.environment
+            if left[which] > 0:
+                left[which] -= 1
+                played[which].append(_closed(episode, steps[which]))
+                steps[which] = []
+                if on_episode is not None:
+                    on_episode(episode)
+        observations = step.observations
+    return tuple(episode for share in played for episode in share)
+
+
+def _closed(episode: Episode, steps: list[tuple[float, float, bool]]) -> PlayedEpisode:
+    values, rewards, life_lost = zip(*steps, strict=True)
+    return PlayedEpisode(
+        episode,
+        np.array(values, dtype=np.float64),
+        np.array(rewards, dtype=np.float64),
+        np.array(life_lost, dtype=np.bool_),
+    )

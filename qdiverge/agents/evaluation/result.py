@@ -1,0 +1,150 @@
+"""The file of an evaluation: the protocol in full, every episode, and what follows from them."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.evaluation.evaluation import Evaluation
+from qdiverge.agents.evaluation.playing import PlayedEpisode
+from qdiverge.agents.evaluation.references import SOURCE, human_normalised, references
+from qdiverge.agents.evaluation.statistics import CONFIDENCE, NUM_RESAMPLES, Scores, summarise
+from qdiverge.diagnostics.overestimation import TOLERANCE, Overestimation
+from qdiverge.errors import RunFolderError
+from qdiverge.runs import provenance
+
+SCHEMA = 1  # of these files; raised when an old reader would misread a new file
+FOLDER = "evaluations"
+
+
+def result_of(
+    evaluation: Evaluation,
+    *,
+    config: DQNConfig,
+    game: str | None,
+    step: int,
+    random_play: Sequence[PlayedEpisode] = (),
+    training_scores: Sequence[float] = (),
+) -> dict[str, Any]:
+    """Everything that an evaluation has to say, ready for JSON.
+
+    Args:
+        evaluation: What was seen.
+        config: The run's.
+        game: Its environment's ROM; None outside Atari.
+        step: Agent steps of training behind the network.
+        random_play: Episodes of a random agent, where it played.
+        training_scores: Of the last training episodes, where the protocol asks for them.
+
+    Returns:
+        The entries of the file; NaN is None.
+    """
+    scores = [played.episode.score for played in evaluation.episodes]
+    summary = summarise(scores)
+    result: dict[str, Any] = {
+        "schema": SCHEMA,
+        "environment": config.environment,
+        "step": step,  # agent steps of training
+        "seed": evaluation.seed,
+        "num_envs": evaluation.num_envs,
+        "protocol": dataclasses.asdict(evaluation.protocol),
+        "score": dataclasses.asdict(summary),
+        "interval": {
+            "confidence": CONFIDENCE,
+            "method": f"percentile bootstrap of the mean, {NUM_RESAMPLES} resamples",
+        },
+        "human_normalised": _normalised(summary, game),
+        "values": _values(evaluation.overestimation)
+        | {
+            "discount": config.discount,
+            "returns": "discounted, of the rewards that the learner sees; left out where an "
+            f"episode cut short hides more than {TOLERANCE:.0%} of a value",
+        },
+        "episodes": [
+            _episode(played) | {"values": _values(value)}
+            for played, value in zip(evaluation.episodes, evaluation.values, strict=True)
+        ],
+    }
+    if training_scores:
+        scored = summarise(training_scores)
+        result["training_episodes"] = {
+            "score": dataclasses.asdict(scored),
+            "human_normalised": _normalised(scored, game),
+            "scores": list(training_scores),
+        }
+    if random_play:
+        by_chance = summarise([played.episode.score for played in random_play])
+        result["random_agent"] = {
+            "policy": "uniform over the actions, a new one every sixth emulator frame (10 Hz)"
+            if game
+            else "uniform over the actions, a new one at every step",
+            "score": dataclasses.asdict(by_chance),
+            "episodes": [_episode(played) for played in random_play],
+        }
+    return result | {"config": dataclasses.asdict(config), "provenance": provenance()}
+
+
+def write_result(run_folder: Path, result: dict[str, Any]) -> Path:
+    """Write ``evaluations/PROTOCOL-STEP.json``, whole or not at all; nothing is overwritten.
+
+    Args:
+        run_folder: Of the run.
+        result: From :func:`result_of`.
+
+    Returns:
+        Its path; a second evaluation of that name gets a number.
+
+    Raises:
+        RunFolderError: the folder cannot be written.
+    """
+    name = f"{result['protocol']['name']}-{result['step']}"
+    folder = run_folder / FOLDER
+    try:
+        folder.mkdir(exist_ok=True)
+        path, number = folder / f"{name}.json", 1
+        while path.exists():
+            number += 1
+            path = folder / f"{name}-{number}.json"
+        aside = path.with_suffix(".tmp")
+        text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
+        aside.write_text(text + "\n", encoding="utf-8")
+        aside.replace(path)
+    except OSError as error:
+        raise RunFolderError(
+            f"a folder that can be written was expected at {folder}", got=error.strerror
+        ) from error
+    return path
+
+
+def _normalised(scores: Scores, game: str | None) -> dict[str, Any]:
+    if game is None:
+        return {"mean": None, "reason": "there are human scores for Atari games alone"}
+    if game not in references():
+        return {"mean": None, "reason": f"{game} is not among the paper's 49 games", "of": SOURCE}
+    reference = references()[game]
+    low, high = (
+        None if end is None else human_normalised(end, reference)
+        for end in (scores.low, scores.high)
+    )
+    return {
+        "mean": human_normalised(scores.mean, reference),  # per cent
+        "low": low,
+        "high": high,
+        "references": dataclasses.asdict(reference),
+        "of": SOURCE,
+    }
+
+
+def _episode(played: PlayedEpisode) -> dict[str, Any]:
+    episode = dataclasses.asdict(played.episode)
+    del episode["environment"]
+    return episode
+
+
+def _values(seen: Overestimation) -> dict[str, Any]:
+    numbers = {"predicted": seen.predicted, "realised": seen.realised, "bias": seen.bias}
+    finite = {key: value if math.isfinite(value) else None for key, value in numbers.items()}
+    return finite | {"num_steps": seen.num_steps}

@@ -1,0 +1,150 @@
+"""What the Nature study watched, once an epoch: score, held-out values, and whether they are true.
+
+The run does not notice: the states, the networks, the environments and the seeds are others.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.config_checks import check_integer
+from qdiverge.agents.evaluation.environments import game_of
+from qdiverge.agents.evaluation.evaluation import evaluate
+from qdiverge.agents.evaluation.held_out import HeldOut
+from qdiverge.agents.evaluation.protocols import Protocol
+from qdiverge.agents.loop import Trainer
+from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd
+from qdiverge.runs import RunLog, load_run
+
+NATURE_PERIOD = 250_000  # agent steps: 200 epochs of them are the study's 50 million
+NUM_EPOCHS = 40  # of a shorter run
+EPSILON = 0.05  # of evaluation episodes (Mnih et al. 2015)
+EPOCHS = 103  # keeps the seeds of evaluation episodes apart
+
+
+def default_period(total_steps: int) -> int:
+    """Agent steps of an epoch: a fortieth of the run, at most the study's.
+
+    >>> default_period(50_000_000), default_period(25_000)
+    (250000, 625)
+    """
+    return min(NATURE_PERIOD, max(1, total_steps // NUM_EPOCHS))
+
+
+class Epochs:
+    """Logs once an epoch.
+
+    ``charts/held_out_q``: mean of max_a Q over the held-out states, see
+    :class:`qdiverge.agents.evaluation.held_out.HeldOut`. ``charts/epoch_return``: mean score of the
+    training episodes that ended in the epoch. With evaluation episodes also
+    ``overestimation/predicted`` and ``overestimation/realised``, the mean of max_a Q(s_t, a) and of
+    the discounted return over their steps, ``overestimation/bias``, their difference, and
+    ``charts/evaluation_return``, their mean score.
+
+    Args:
+        trainer: The run; only looked at.
+        log: Where to write.
+        period: Agent steps of an epoch; None: :func:`default_period`; 0: log nothing.
+        evaluation_episodes: Whole episodes played with ε = .05 at the end of each epoch, in the
+            run's own environments; they cost their time.
+
+    Raises:
+        InvalidValueError: a number is out of range.
+    """
+
+    def __init__(
+        self, trainer: Trainer, log: RunLog, period: int | None = None, evaluation_episodes: int = 0
+    ) -> None:
+        config = trainer.config
+        check_epochs(period, evaluation_episodes)
+        self._trainer, self._log = trainer, log
+        self._period = default_period(config.total_steps) if period is None else period
+        self._protocol = _as_trained(config, evaluation_episodes) if evaluation_episodes else None
+        self._scores: list[float] = []
+        self._measured_at = trainer.agent_step
+        if self._period:
+            self._epoch = self._epoch_of(trainer.agent_step)
+            self._held_out = HeldOut(config)
+            if trainer.agent_step == 0:
+                log.metrics(0, self._held_out_q())
+            else:
+                self._scores = _scores_since(log.folder, self._epoch * self._period)
+
+    def update(self, record: Progress) -> None:
+        """Take in a record of the trainer; measure and log where it is the first of a new epoch.
+
+        The last epoch ends with the run; one that is interrupted may go on.
+        """
+        if not self._period:
+            return
+        if self._epoch_of(record.step) > self._epoch:
+            self._measure(record.step)
+        if isinstance(record, EpisodeEnd):
+            self._scores.append(record.score)
+        is_over = isinstance(record, RunEnd) and record.reason != "interrupted"
+        if is_over and (self._scores or record.step > self._measured_at):
+            self._measure(record.step)
+
+    def _epoch_of(self, step: int) -> int:
+        """0 for the steps 1 … period, and so on."""
+        return max(0, step - 1) // self._period
+
+    def _measure(self, step: int) -> None:
+        self._epoch, self._measured_at = self._epoch_of(step), step
+        metrics = self._held_out_q() | self._evaluation()
+        if self._scores:
+            metrics["charts/epoch_return"] = sum(self._scores) / len(self._scores)
+            self._scores = []
+        self._log.metrics(step, metrics)
+
+    def _held_out_q(self) -> dict[str, float]:
+        return {"charts/held_out_q": self._held_out.mean_value(self._trainer.q_network)}
+
+    def _evaluation(self) -> dict[str, float]:
+        if self._protocol is None:
+            return {}
+        config = self._trainer.config
+        key = (EPOCHS, self._epoch)
+        seed = int(np.random.SeedSequence(config.seed, spawn_key=key).generate_state(1)[0])
+        weights = self._trainer.q_network.state_dict()
+        evaluation = evaluate(config, weights, self._protocol, seed=seed)
+        scores = [played.episode.score for played in evaluation.episodes]
+        metrics = {"charts/evaluation_return": sum(scores) / len(scores)}
+        seen = evaluation.overestimation
+        if seen.num_steps:
+            metrics["overestimation/predicted"] = seen.predicted
+            metrics["overestimation/realised"] = seen.realised
+            metrics["overestimation/bias"] = seen.bias
+        return metrics
+
+
+def check_epochs(period: int | None, evaluation_episodes: int) -> None:
+    """Refuse numbers that make no sense.
+
+    Raises:
+        InvalidValueError: a number is out of range.
+    """
+    if period is not None:
+        check_integer("epoch_period", period, 0)
+    check_integer("evaluation_episodes", evaluation_episodes, 0)
+
+
+def _scores_since(run: Path, step: int) -> list[float]:
+    """The scores of the epoch under way, where a run is taken up again."""
+    returns = load_run(run).series.get("charts/episodic_return")
+    return [] if returns is None else returns.values[returns.steps > step].tolist()
+
+
+def _as_trained(config: DQNConfig, episodes: int) -> Protocol:
+    """The run's own environments, with an ε for evaluation."""
+    is_atari = game_of(config) is not None
+    return Protocol(
+        name="epoch",
+        source="the run's own environments, with the ε of Mnih et al. (2015)",
+        episodes=episodes,
+        epsilon=EPSILON,
+        max_episode_frames=config.max_episode_frames if is_atari else None,
+        most_noops=max(0, config.noop_max - 1) if is_atari else None,
+        repeat_action_probability=config.repeat_action_probability if is_atari else None,
+    )
