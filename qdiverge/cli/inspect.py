@@ -19,7 +19,7 @@ from qdiverge.report.inspector import inspect
 from qdiverge.runs import load_run
 
 NUM_ENVS = 4
-STEPS_PER_TRANSITION = 16  # that are played for each one that is looked at
+STEPS_PER_TRANSITION = 8  # that are played for each one that is looked at
 PRECONDITIONED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop)
 
 

@@ -126,6 +126,8 @@ def _section(title: str, *parts: Markup) -> Markup:
 def _verdict(inspection: Inspection) -> Markup:
     diagnosis = inspection.diagnosis
     kind, mark, headline = _HEALTH[diagnosis.stability.verdict]
+    if diagnosis.q_values["diverge/q_abs_max"] > diagnosis.bound:
+        kind, mark, headline = "diverged", "✕", "The values are beyond their bound"
     items = [element("li", unbroken(sentence)) for sentence in diagnosis.advice]
     return element(
         "div",
@@ -250,8 +252,8 @@ def _pairs(inspection: Inspection) -> Markup:
     kind = "growing" if inspection.grows else "leading, not growing"
     how = (
         f"What an update of row j, on the left, adds to the {kind} mode through the TD error of"
-        " row i, on the right. It pushes where it raises the target of i, at s′ and its greedy"
-        " action, by more than the value of i."
+        " row i, on the right: how much of the mode j has, times the change γk′ − k of i’s error,"
+        " k′ at its s′ and greedy action, times how much the mode takes up from i."
     )
     cards = [pair_card(inspection, pair, scale) for pair in inspection.pairs]
     caption = _caption("Re w̄_i (AD)_{ij} v_j / wᴴv", how)
