@@ -1,6 +1,7 @@
 """Slow reference answers by plain autograd loops; nothing of qdiverge is imported here."""
 
 import copy
+import math
 
 import torch
 from torch import Tensor, nn
@@ -59,3 +60,32 @@ def gram_of(
         other = j if right is None else right[name]
         kernel = kernel + scaled.reshape(len(j), -1) @ other.reshape(len(other), -1).T
     return kernel
+
+
+def reference_projection(
+    probabilities: Tensor,
+    rewards: Tensor,
+    terminated: Tensor,
+    discounts: Tensor,
+    support: Tensor,
+) -> Tensor:
+    """Return Φ T p', [B, N], atom by atom: Algorithm 1 of Bellemare et al. (2017).
+
+    Where a moved atom falls on one of the support, the algorithm as printed loses its mass (lower
+    and upper neighbour are one, and both shares are 0); here it is all given to that atom.
+    """
+    low, high, num = support[0].item(), support[-1].item(), len(support)
+    step = (high - low) / (num - 1)
+    m = torch.zeros_like(probabilities)
+    for i in range(len(probabilities)):
+        for j in range(num):
+            following = 0.0 if terminated[i] else discounts[i].item() * support[j].item()
+            moved = min(max(rewards[i].item() + following, low), high)
+            b = min((moved - low) / step, num - 1)
+            lower, upper = math.floor(b), math.ceil(b)
+            if lower == upper:
+                m[i, lower] += probabilities[i, j]
+            else:
+                m[i, lower] += probabilities[i, j] * (upper - b)
+                m[i, upper] += probabilities[i, j] * (b - lower)
+    return m

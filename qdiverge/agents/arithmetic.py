@@ -1,5 +1,6 @@
 """In which arithmetic the learner evaluates its networks; the weights are fp32 in all of them."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from qdiverge.agents.fast_linear import FastLinear, is_available
 
 Precision = Literal["float32", "bfloat16"]
+LARGE_LAYER = 262_144  # weights; networks without such a layer lose by the detour
 
 
 class Arithmetic:
@@ -21,27 +23,32 @@ class Arithmetic:
     Args:
         precision: One of the two.
         device: Where the networks are.
+        network: One of them; the others are built alike.
 
     >>> layer = nn.Linear(1, 1, bias=False)
     >>> with torch.no_grad(): _ = layer.weight.fill_(1 / 3)
-    >>> bfloat16 = Arithmetic("bfloat16", torch.device("cpu"))
+    >>> bfloat16 = Arithmetic("bfloat16", torch.device("cpu"), layer)
     >>> bfloat16.evaluate(layer, torch.ones(1, 1)).item()  # 171/512: 8 bits of a third
     0.333984375
     """
 
-    def __init__(self, precision: Precision, device: torch.device) -> None:
+    def __init__(self, precision: Precision, device: torch.device, network: nn.Module) -> None:
         self.precision = precision
         self.device = device
-        self._has_fast_linear = device.type == "cpu" and is_available()
+        is_large = any(
+            isinstance(layer, nn.Linear) and layer.weight.numel() >= LARGE_LAYER
+            for layer in network.modules()
+        )
+        self._has_fast_linear = device.type == "cpu" and is_large and is_available()
 
-    def evaluate(self, network: nn.Module, observations: Tensor) -> Tensor:
+    def evaluate(self, network: Callable[[Tensor], Tensor], observations: Tensor) -> Tensor:
         """The network's outputs for ``observations`` [N, ...].
 
         Returns:
             [N, ...], fp32 or whatever wider type the network is in.
         """
         with self._context():
-            outputs: Tensor = network(observations)
+            outputs = network(observations)
         return outputs.float() if self.precision == "bfloat16" else outputs
 
     def _context(self) -> AbstractContextManager[object]:

@@ -1,5 +1,7 @@
 """Deep Q-learning (Mnih et al. 2015): one gradient step on the equations of ``targets``.
 
+Where a distribution is learnt (``distributional``) the equations are those of ``categorical``.
+
 No gradient goes through the target y, also where it bootstraps from the network that learns.
 """
 
@@ -14,12 +16,28 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from qdiverge.agents.arithmetic import Arithmetic
+from qdiverge.agents.categorical import (
+    CategoricalLoss,
+    bootstrap_distribution,
+    categorical_loss,
+    expectation,
+    of_actions,
+    projected,
+)
 from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.networks.categorical import CategoricalQ
 from qdiverge.agents.networks.noisy import resample_noise
 from qdiverge.agents.optimizers import make_optimizer
 from qdiverge.agents.replay.sampling import LearnerBatch
-from qdiverge.agents.targets import bootstrap_values, td_errors, td_loss, td_targets
+from qdiverge.agents.targets import (
+    bootstrap_values,
+    td_errors,
+    td_loss,
+    td_targets,
+    weighted_mean,
+)
 from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.errors import InvalidTypeError
 
 
 @dataclass(frozen=True)
@@ -27,13 +45,14 @@ class Update:
     """What one update saw, all of it from before its step.
 
     Args:
-        loss: mean ℓ(δ).
+        loss: mean ℓ(δ), or the mean cross-entropy of a distribution; weighted where samples are.
         td_abs_mean: mean |δ|.
         td_abs_max: max |δ|.
         q_mean: mean of Q(s_i, a_i).
         q_max: max over the batch and all actions of Q(s_i, a).
         is_finite: False where the loss is NaN or infinite; then no step was taken.
-        td_errors: δ, [N].
+        td_errors: δ, [N]; of the expected values where a distribution is learnt.
+        surprises: [N], what prioritised replay goes by: δ, or KL(m ‖ p) of a distribution.
     """
 
     loss: float
@@ -43,13 +62,15 @@ class Update:
     q_max: float
     is_finite: bool
     td_errors: Tensor = field(repr=False, compare=False)
+    surprises: Tensor = field(repr=False, compare=False)
 
 
 class DQN:
     """A Q-network, its target network and its optimiser; all three are public.
 
     Args:
-        q_network: Takes the observations, gives Q-values [N, A]. Used in place.
+        q_network: Takes the observations, gives Q-values [N, A]. Used in place. Where a
+            distribution is learnt, a CategoricalQ.
         config: The numbers.
 
     >>> from qdiverge.agents.networks import MLP
@@ -65,6 +86,12 @@ class DQN:
     """
 
     def __init__(self, q_network: nn.Module, config: DQNConfig) -> None:
+        if isinstance(q_network, CategoricalQ) != config.distributional:
+            raise InvalidTypeError(
+                "a CategoricalQ goes with distributional, and no other network does",
+                got=f"a {type(q_network).__name__} with distributional {config.distributional}",
+                remedy="Change one of the two.",
+            )
         self.config = config
         self.q_network = q_network
         self.target_network: nn.Module | None = None
@@ -72,10 +99,9 @@ class DQN:
             self.target_network = copy.deepcopy(q_network).requires_grad_(False)
         self.optimizer = make_optimizer(q_network, config)
         device = next(q_network.parameters()).device
-        self.evaluate = Arithmetic(config.precision, device).evaluate
+        self.evaluate = Arithmetic(config.precision, device, q_network).evaluate
         self._noise = torch.Generator().manual_seed(config.seed)
 
-    @torch.no_grad()
     def act(self, observations: NDArray[np.generic]) -> NDArray[np.int64]:
         """The greedy actions, argmax_a Q(s, a).
 
@@ -85,10 +111,23 @@ class DQN:
         Returns:
             integers [E].
         """
-        self._resample_noise()
-        q_values: Tensor = self.evaluate(self.q_network, torch.from_numpy(observations))
-        actions: NDArray[np.int64] = q_values.argmax(dim=1).numpy()
+        actions: NDArray[np.int64] = self.q_values(observations).argmax(axis=1)
         return actions
+
+    @torch.no_grad()
+    def q_values(self, observations: NDArray[np.generic]) -> NDArray[np.floating]:
+        """Q(s, ·), under new noise where the network is noisy.
+
+        Args:
+            observations: [E, ...].
+
+        Returns:
+            [E, A].
+        """
+        self._resample_noise()
+        q_values = self.evaluate(self.q_network, torch.from_numpy(observations))
+        values: NDArray[np.floating] = q_values.numpy()
+        return values
 
     def update(self, batch: Transitions) -> Update:
         """One gradient step on ``batch``; where the loss is not finite, none.
@@ -100,11 +139,16 @@ class DQN:
             The loss and what else the step saw.
         """
         self._resample_noise()
-        targets = self.targets(batch)  # [N]
-        q_values = self.evaluate(self.q_network, batch.observations)  # [N, A]
-        errors = td_errors(q_values, batch.actions, targets)  # [N]
         weights = batch.weights if isinstance(batch, LearnerBatch) else None
-        loss = td_loss(errors, self.config.loss, weights)
+        if self.config.distributional:
+            found = self._categorical_loss(batch)
+            q_values, errors, surprises = found.q_values, found.td_errors, found.divergences
+            loss = weighted_mean(found.cross_entropies, weights)
+        else:
+            targets = self.targets(batch)  # [N]
+            q_values = self.evaluate(self.q_network, batch.observations)  # [N, A]
+            errors = surprises = td_errors(q_values, batch.actions, targets)  # [N]
+            loss = td_loss(errors, self.config.loss, weights)
         loss_value = loss.item()
         is_finite = math.isfinite(loss_value)
         if is_finite:
@@ -117,10 +161,11 @@ class DQN:
             loss=loss_value,
             td_abs_mean=seen.mean().item(),
             td_abs_max=seen.max().item(),
-            q_mean=(targets - errors.detach()).mean().item(),
+            q_mean=of_actions(q_values.detach(), batch.actions).mean().item(),
             q_max=q_values.detach().max().item(),
             is_finite=is_finite,
             td_errors=errors.detach(),
+            surprises=surprises.detach(),
         )
 
     @torch.no_grad()
@@ -131,8 +176,10 @@ class DQN:
             batch: N transitions.
 
         Returns:
-            [N], y.
+            [N], y; where a distribution is learnt, the mean of its target.
         """
+        if self.config.distributional:
+            return expectation(self.target_distributions(batch), self._categorical.support)
         online, target = self.q_network, self.target_network
         next_q_values, next_actions = bootstrap_values(
             self.config.bootstrap_rule,
@@ -143,10 +190,44 @@ class DQN:
         discount = batch.discounts if isinstance(batch, LearnerBatch) else self.config.discount
         return td_targets(batch.rewards, batch.terminated, next_q_values, discount, next_actions)
 
+    @torch.no_grad()
+    def target_distributions(self, batch: Transitions) -> Tensor:
+        """How the return of (s_i, a_i) should be distributed, where a distribution is learnt.
+
+        Args:
+            batch: B transitions.
+
+        Returns:
+            [B, N], m.
+        """
+        online = self._categorical
+        target = online if self.target_network is None else self.target_network
+        assert isinstance(target, CategoricalQ)
+        probabilities = bootstrap_distribution(
+            self.config.bootstrap_rule,
+            partial(self.evaluate, online.logits),
+            partial(self.evaluate, target.logits),
+            batch.next_observations,
+            online.support,
+        )
+        discount = batch.discounts if isinstance(batch, LearnerBatch) else self.config.discount
+        return projected(probabilities, batch.rewards, batch.terminated, discount, online.support)
+
     def sync_target(self) -> None:
         """Copy the network into its target network; nothing to do without one."""
         if self.target_network is not None:
             self.target_network.load_state_dict(self.q_network.state_dict())
+
+    @property
+    def _categorical(self) -> CategoricalQ:
+        assert isinstance(self.q_network, CategoricalQ)
+        return self.q_network
+
+    def _categorical_loss(self, batch: Transitions) -> CategoricalLoss:
+        targets = self.target_distributions(batch)  # [B, N]
+        network = self._categorical
+        logits = self.evaluate(network.logits, batch.observations)  # [B, A, N]
+        return categorical_loss(logits, batch.actions, targets, network.support)
 
     def _resample_noise(self) -> None:
         """New noise for both networks, each its own, where they are noisy."""

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.config_checks import check_integer
 from qdiverge.agents.dqn import DQN, Update
-from qdiverge.agents.exploration import EpsilonGreedy, linear_schedule
-from qdiverge.agents.parts import make_environments, make_network, make_replay
+from qdiverge.agents.exploration import Boltzmann, EpsilonGreedy, linear_schedule
+from qdiverge.agents.parts import make_environments, make_network, make_replay, settled
 from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd, UpdateRecord
 from qdiverge.agents.replay.sampling import Sampler
 from qdiverge.checks import check_positive
@@ -79,10 +79,12 @@ class Trainer:
         self.log_period = check_integer("log_period", log_period, 1)
         games, weights, exploration, sampling = np.random.SeedSequence(config.seed).spawn(4)
         self.environments = make_environments(config, games)
+        self.config = config = settled(config, self.environments)
         try:
             self.replay = make_replay(config, self.environments, sampling)
             self.sampler = Sampler(self.replay, config, sampling)
             self.policy = EpsilonGreedy(self.environments.num_actions, exploration)
+            self.softmax = Boltzmann(exploration.spawn(1)[0])
             self.agent = DQN(make_network(config, self.environments, weights), config)
         except BaseException:
             self.environments.close()
@@ -98,14 +100,27 @@ class Trainer:
 
     @property
     def epsilon(self) -> float:
-        """ε now; 1 until ``learning_starts`` is reached, and 0 from there on with noisy weights."""
+        """ε now; 1 until ``learning_starts``, from there on 0 where weights or softmax explore."""
         config = self.config
         if self.agent_step < config.learning_starts:
             return 1.0
-        if config.noisy:
+        if config.noisy or config.exploration == "boltzmann":
             return 0.0
         return linear_schedule(
             self.agent_step, config.epsilon_start, config.epsilon_end, config.exploration_steps
+        )
+
+    @property
+    def temperature(self) -> float | None:
+        """τ of Boltzmann exploration now; None without it."""
+        config = self.config
+        if config.exploration != "boltzmann":
+            return None
+        return linear_schedule(
+            self.agent_step,
+            config.temperature_start,
+            config.temperature_end,
+            config.exploration_steps,
         )
 
     def run(self) -> Iterator[Progress]:
@@ -170,9 +185,12 @@ class Trainer:
 
     def _actions(self, observations: NDArray[Any]) -> NDArray[np.int64]:
         actions = self.policy.explore(len(observations), self.epsilon)
-        greedy = actions < 0
-        if greedy.any():
-            actions[greedy] = self.agent.act(observations[greedy])
+        asked = actions < 0
+        if asked.any() and self.temperature is not None:
+            q_values = self.agent.q_values(observations[asked])
+            actions[asked] = self.softmax.draw(q_values, self.temperature)
+        elif asked.any():
+            actions[asked] = self.agent.act(observations[asked])
         return actions
 
     def _updates_due(self) -> Generator[UpdateRecord | RunEnd, None, bool]:
@@ -198,7 +216,7 @@ class Trainer:
             self.num_updates += 1
             update = self.agent.update(batch)
             if update.is_finite:
-                self.sampler.learnt(batch, update.td_errors)
+                self.sampler.learnt(batch, update.surprises)
         if step % config.target_period == 0 and config.polyak is None:
             self.agent.sync_target()
         return update
@@ -240,6 +258,7 @@ class Trainer:
             q_max=update.q_max,
             td_abs_mean=update.td_abs_mean,
             epsilon=self.epsilon,
+            temperature=self.temperature,
             steps_per_second=steps / max(seconds, 1e-9),
         )
 

@@ -85,7 +85,8 @@ def make_optimizer(q_network: nn.Module, config: DQNConfig) -> torch.optim.Optim
     Returns:
         Fused Adam; the centred RMSProp of Mnih et al. (2015), Extended Data Table 1 (decay .95,
         constant .01), exact as "nature_rmsprop", with the constant outside the root, as PyTorch
-        has it, as "rmsprop"; or plain SGD.
+        has it, as "rmsprop"; or plain SGD. The paper's code sums the gradients of a batch of B,
+        where ours are their mean: "nature_rmsprop" takes .01 / B², which gives the same step.
     """
     parameters = q_network.parameters()
     rate = config.learning_rate
@@ -94,5 +95,5 @@ def make_optimizer(q_network: nn.Module, config: DQNConfig) -> torch.optim.Optim
     if config.optimizer == "rmsprop":
         return torch.optim.RMSprop(parameters, lr=rate, alpha=0.95, eps=0.01, centered=True)
     if config.optimizer == "nature_rmsprop":
-        return NatureRMSprop(parameters, lr=rate)
+        return NatureRMSprop(parameters, lr=rate, constant=0.01 / config.batch_size**2)
     return torch.optim.SGD(parameters, lr=rate)

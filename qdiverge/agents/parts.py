@@ -1,38 +1,66 @@
 """What a run is put together from: its environments, its network, its replay."""
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
 
 from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.config_rules import (
+    ENVIRONMENT_RULES,
+    FIXED_NETWORK,
+    EnvironmentKind,
+    check_effect,
+)
 from qdiverge.agents.environments.atari import AtariEnvironments, make_atari
 from qdiverge.agents.environments.gymnasium_task import STACKED_FRAMES
+from qdiverge.agents.environments.minatar import resolve_minatar
 from qdiverge.agents.environments.tasks import TaskEnvironments, find_task
-from qdiverge.agents.networks import MLP, MinAtarNetwork, NatureNetwork, channels_last
+from qdiverge.agents.networks import (
+    MLP,
+    CategoricalQ,
+    MinAtarNetwork,
+    NatureNetwork,
+    channels_last,
+    start_at,
+)
 from qdiverge.agents.replay.arrays import ArrayReplay
 from qdiverge.agents.replay.frames import FrameReplay, check_fits
 from qdiverge.agents.replay.ring import ReplayRing
-from qdiverge.errors import InvalidValueError
 
 Environments = AtariEnvironments | TaskEnvironments
+
+
+def environment_kind(environment: str) -> EnvironmentKind:
+    """What kind of environment a name means.
+
+    Raises:
+        InvalidValueError: none, but it is close to a task's name.
+        MissingExtraError: gymnasium is not installed.
+
+    >>> [environment_kind(name) for name in ("pong", "MinAtar/Breakout-v1", "CartPole-v1")]
+    ['atari', 'minatar', 'task']
+    """
+    task = find_task(environment)
+    if task is None:
+        return "atari"
+    return "task" if resolve_minatar(task) is None else "minatar"
 
 
 def make_environments(config: DQNConfig, seed: np.random.SeedSequence) -> Environments:
     """The environments that ``config`` names; an Atari replay is sized up first.
 
     Raises:
-        InvalidValueError: there are no such environments, or the replay does not fit in memory.
+        InvalidValueError: there are no such environments, a setting has no effect in them, or the
+            replay does not fit in memory.
         MissingExtraError: gymnasium or ale-py is not installed.
     """
     number = int(seed.generate_state(1)[0])
     task = find_task(config.environment)
+    check_effect(config, ENVIRONMENT_RULES[environment_kind(config.environment)])
     if task is not None:
-        if config.terminal_on_life_loss:
-            raise InvalidValueError(
-                "terminal_on_life_loss is for Atari games",
-                got=f"it with {task}, which has no lives",
-                remedy="Leave it out.",
-            )
         return TaskEnvironments(
             task,
             config.num_envs,
@@ -51,26 +79,56 @@ def make_environments(config: DQNConfig, seed: np.random.SeedSequence) -> Enviro
     )
 
 
+def settled(config: DQNConfig, environments: Environments) -> DQNConfig:
+    """``config`` with what it leaves to the environments: rewards are clipped on Atari alone."""
+    if config.clip_rewards is not None:
+        return config
+    is_atari = isinstance(environments, AtariEnvironments)
+    return dataclasses.replace(config, clip_rewards=is_atari)
+
+
 def make_network(
     config: DQNConfig, environments: Environments, seed: np.random.SeedSequence
 ) -> nn.Module:
     """The network that reads such observations; the global generator is left alone.
 
     The Nature network reads four frames, the one of MinAtar small grids, an MLP vectors.
+
+    Raises:
+        InvalidValueError: hidden_sizes were given for another network than the MLP.
     """
-    options = {
+    if len(environments.shape) > 1:
+        check_effect(config, (FIXED_NETWORK,))
+    options: dict[str, Any] = {
         "dueling": config.dueling,
         "layer_norm": config.layer_norm,
         "noisy": config.noisy,
+        "num_atoms": config.num_atoms if config.distributional else 1,
     }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(seed.generate_state(1)[0]))
         if environments.shape == STACKED_FRAMES:
-            return channels_last(NatureNetwork(environments.num_actions, **options))
-        if len(environments.shape) == 3:
-            return MinAtarNetwork(environments.shape, environments.num_actions, **options)
-        sizes = [environments.shape[0], *config.hidden_sizes, environments.num_actions]
-        return MLP(sizes, **options)
+            network = channels_last(NatureNetwork(environments.num_actions, **options))
+        elif len(environments.shape) == 3:
+            network = MinAtarNetwork(environments.shape, environments.num_actions, **options)
+        else:
+            sizes = [environments.shape[0], *config.hidden_sizes, environments.num_actions]
+            network = MLP(sizes, **options)
+    return finished(network, config)
+
+
+def finished(network: nn.Module, config: DQNConfig) -> nn.Module:
+    """What every network goes through: a distribution's mean, an optimistic start."""
+    if config.distributional:
+        network = CategoricalQ(
+            network,
+            value_min=config.value_min,
+            value_max=config.value_max,
+            num_atoms=config.num_atoms,
+        )
+    if config.optimistic_value is not None:
+        start_at(network, config.optimistic_value)
+    return network
 
 
 def make_replay(

@@ -35,6 +35,7 @@ class UpdateRecord:
         td_abs_mean: Mean |δ|.
         epsilon: ε at this step.
         steps_per_second: Agent steps a second since the last such record.
+        temperature: τ of Boltzmann exploration; None without it.
     """
 
     step: int
@@ -45,6 +46,7 @@ class UpdateRecord:
     td_abs_mean: float
     epsilon: float
     steps_per_second: float
+    temperature: float | None = None
 
 
 @dataclass(frozen=True)

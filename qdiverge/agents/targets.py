@@ -17,6 +17,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 Bootstrap = Literal["q", "target_q", "inverse_double_q", "double_q"]
 QFunction = Callable[[Tensor], Tensor]
@@ -125,9 +126,16 @@ def td_loss(errors: Tensor, loss: str, weights: Tensor | None = None) -> Tensor:
     >>> td_loss(errors, "mse"), td_loss(errors, "huber")  # (1/2 + 9/2)/2, (1/2 + 5/2)/2
     (tensor(2.5000), tensor(1.5000))
     """
-    if weights is None:
-        weights = torch.ones((), dtype=errors.dtype, device=errors.device)
     if loss == "mse":
-        return (weights * errors.square()).mean() / 2
-    size = errors.abs()
-    return (weights * torch.where(size <= 1, errors.square() / 2, size - 0.5)).mean()
+        return weighted_mean(errors.square() / 2, weights)
+    losses = functional.huber_loss(errors, torch.zeros_like(errors), reduction="none")
+    return weighted_mean(losses, weights)
+
+
+def weighted_mean(losses: Tensor, weights: Tensor | None = None) -> Tensor:
+    """mean_i w_i ℓ_i over N samples, not divided by the sum of the weights.
+
+    >>> weighted_mean(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 0.5]))  # (1 + 1.5)/2
+    tensor(1.2500)
+    """
+    return losses.mean() if weights is None else (weights * losses).mean()

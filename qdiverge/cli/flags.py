@@ -1,6 +1,7 @@
 """CleanRL's names of the usual settings, accepted beside ours."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 CLEANRL_FLAGS = {
     "--env": "--environment",
@@ -13,16 +14,55 @@ CLEANRL_FLAGS = {
     "--end-e": "--epsilon-end",
     "--prioritized-replay-alpha": "--priority-exponent",
     "--prioritized-replay-beta": "--priority-beta",
+    "--n-atoms": "--num-atoms",
+    "--v-min": "--value-min",
+    "--v-max": "--value-max",
 }
 
 
+SWITCHES = ("clip-rewards",)  # with a third state, where nothing is said
+
+
 def translate_flags(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with CleanRL's flags in our names.
+    """Return the arguments with CleanRL's flags in our names, and switches with their value.
 
     >>> translate_flags(["--env-id", "ALE/Pong-v5", "--gamma=0.9", "--start_e", "1"])
     ['--environment', 'ALE/Pong-v5', '--discount=0.9', '--epsilon-start', '1']
+    >>> translate_flags(["--no-clip-rewards"])
+    ['--clip-rewards=False']
     """
-    return [_translate(argument) for argument in arguments]
+    translated = [_translate(argument) for argument in arguments]
+    for i, (flag, following) in enumerate(pairwise([*translated, "--"])):
+        for switch in SWITCHES:
+            if flag == f"--no-{switch}":
+                translated[i] = f"--{switch}=False"
+            elif flag == f"--{switch}" and following.startswith("--"):
+                translated[i] = f"--{switch}=True"
+    return translated
+
+
+def value_of(flag: str, arguments: Sequence[str]) -> str | None:
+    """What follows ``flag``, as ``--flag value`` or ``--flag=value``; None where it is absent.
+
+    >>> value_of("--preset", ["--out", "x", "--preset=nature"])
+    'nature'
+    """
+    for argument, following in pairwise([*arguments, ""]):
+        name, equals, value = argument.partition("=")
+        if name == flag:
+            return value if equals else following
+    return None
+
+
+def given_fields(names: Iterable[str], arguments: Sequence[str]) -> set[str]:
+    """Which of the settings have a flag among the arguments.
+
+    >>> sorted(given_fields(["noisy", "n_step", "seed"], ["--no-noisy", "--n-step=3"]))
+    ['n_step', 'noisy']
+    """
+    flags = {argument.partition("=")[0].replace("_", "-") for argument in arguments}
+    dashed = {name: name.replace("_", "-") for name in names}
+    return {name for name, dash in dashed.items() if flags & {f"--{dash}", f"--no-{dash}"}}
 
 
 def _translate(argument: str) -> str:

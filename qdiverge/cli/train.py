@@ -1,23 +1,44 @@
 """``qdiverge train dqn``: train with the diagnostics attached."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any, Literal
 
 import tyro
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Suppress
 
-from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.config import (
+    GROUPS,
+    DQNConfig,
+    ExplorationSettings,
+    LearningSettings,
+    MachineSettings,
+    NetworkSettings,
+    OptimizerSettings,
+    TargetSettings,
+    TaskSettings,
+)
+from qdiverge.agents.parts import environment_kind
 from qdiverge.agents.presets import PRESETS
-from qdiverge.cli.flags import translate_flags
+from qdiverge.cli.flags import given_fields, translate_flags, value_of
 from qdiverge.cli.watched import train_watched
 from qdiverge.errors import InvalidValueError
 from qdiverge.report import write_report
 from qdiverge.sinks import SinkName, as_sink
 
 AGENTS = ("dqn",)
-PresetName = Literal["nature", "machado", "dopamine", "cleanrl", "fast", "cartpole", "minatar"]
+PresetName = Literal[
+    "nature",
+    "machado",
+    "dopamine",
+    "cleanrl",
+    "rainbow",
+    "fast",
+    "cartpole",
+    "minatar",
+    "minatar_fast",
+]
 
 
 @dataclass(frozen=True)
@@ -29,7 +50,7 @@ class TrainDQN:
 
     out: Path  # a new run folder
     preset: PresetName | None = None  # published settings; every other flag overrides its own
-    config: Annotated[DQNConfig, tyro.conf.arg(name="")] = field(default_factory=DQNConfig)
+    rainbow: FlagCreatePairsOff[bool] = False  # all parts of Rainbow: --preset rainbow
     seconds: float | None = None  # wall-clock limit, in seconds
     every: int = 25  # updates between measurements of the monitor
     cost: Literal["light", "standard", "full"] = "standard"  # the dearest diagnostics to run
@@ -41,21 +62,62 @@ class TrainDQN:
     default a fortieth of the run, at most 250,000. 0: never."""
     evaluation_episodes: int = 0
     """Episodes played at the end of each epoch to hold the values to what is earned."""
+    task: OmitArgPrefixes[TaskSettings] = field(default_factory=TaskSettings)
+    learning: OmitArgPrefixes[LearningSettings] = field(default_factory=LearningSettings)
+    target: OmitArgPrefixes[TargetSettings] = field(default_factory=TargetSettings)
+    network: OmitArgPrefixes[NetworkSettings] = field(default_factory=NetworkSettings)
+    optimization: OmitArgPrefixes[OptimizerSettings] = field(default_factory=OptimizerSettings)
+    behaviour: OmitArgPrefixes[ExplorationSettings] = field(default_factory=ExplorationSettings)
+    machine: OmitArgPrefixes[MachineSettings] = field(default_factory=MachineSettings)
+    config: Suppress[DQNConfig] = field(default_factory=DQNConfig)  # what the groups come to
 
 
 def parse(arguments: Sequence[str]) -> TrainDQN:
-    """Read the flags; those beside ``--preset`` change its settings, wherever they stand.
+    """Read the flags; those beside a preset change its settings, wherever they stand.
+
+    Settings of the preset that the other flags leave without effect go back to their defaults; a
+    flag without effect is refused.
 
     >>> parse(["--out", "x", "--preset", "nature", "--epsilon-end", "0.05"]).config.buffer_size
     1000000
+
+    Raises:
+        InvalidValueError: the settings do not go together.
     """
-    name = None
-    for flag, following in pairwise([*arguments, ""]):
-        if flag == "--preset" or flag.startswith("--preset="):
-            name = following if flag == "--preset" else flag.partition("=")[2]
-    # a wrong name is left to tyro, which lists the right ones
-    default = TrainDQN(out=tyro.MISSING, config=PRESETS.get(name or "", DQNConfig()))
-    return tyro.cli(TrainDQN, prog="qdiverge train dqn", args=list(arguments), default=default)
+    preset = PRESETS.get(_preset_name(arguments) or "")  # a wrong name is left to tyro
+    groups = _grouped(preset or DQNConfig())
+    default = TrainDQN(out=tyro.MISSING, **groups)
+    options = tyro.cli(TrainDQN, prog="qdiverge train dqn", args=list(arguments), default=default)
+    settings: dict[str, Any] = {}
+    for name in groups:
+        settings |= vars(getattr(options, name))
+    if preset is None:
+        return replace(options, config=DQNConfig(**settings))
+    given = {name: settings[name] for name in given_fields(settings, arguments)}
+    kind = environment_kind(settings["environment"])
+    return replace(options, config=preset.adapted(kind, **given))
+
+
+def _preset_name(arguments: Sequence[str]) -> str | None:
+    name = value_of("--preset", arguments)
+    if "--rainbow" not in arguments:
+        return name
+    if name not in (None, "rainbow"):
+        raise InvalidValueError(
+            "--rainbow is the preset rainbow, and there can be one preset",
+            got=f"--rainbow with --preset {name}",
+            remedy="Drop one of the two, and name the parts that you want to add.",
+        )
+    return "rainbow"
+
+
+def _grouped(config: DQNConfig) -> dict[str, Any]:
+    """The settings of ``config``, group by group, under the names of TrainDQN's fields."""
+    names = ("task", "learning", "target", "network", "optimization", "behaviour", "machine")
+    return {
+        name: group(**{each.name: getattr(config, each.name) for each in fields(group)})
+        for name, group in zip(names, GROUPS, strict=True)
+    }
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -25,6 +25,19 @@ LOSSES: dict[str, Loss] = {
 }  # the agent's loss → the monitor's, see td_loss
 
 
+def watched_loss(config: DQNConfig) -> Loss:
+    """The loss whose step the monitor supposes.
+
+    A distribution is watched by its mean, Q = Σ z p, with its exact kernel and TD errors. What it
+    is learnt by, the cross-entropy of its logits, is no loss in Q and has no α: there the monitor's
+    α is the learning rate of ½δ², so whatever depends on α (the rates of growth, the largest stable
+    step) answers for the same network learnt by plain Q-learning. Kernel, row ratios and the sign
+    of the self-excitation do not depend on it. (Where the target is a small tilt of p, the
+    cross-entropy moves Q as ½δ² does with α / Var(Z).)
+    """
+    return "half_squared" if config.distributional else LOSSES[config.loss]
+
+
 @dataclass(frozen=True)
 class Watched:
     """How a watched run ended.
@@ -81,9 +94,13 @@ def train_watched(
     options = {"every": every, "cost": cost, "max_overhead": max_overhead}
     trainer = Trainer(config, deadline_seconds=seconds, log_period=log_period)
     try:
-        info = {"seed": config.seed, "device": "cpu", "monitor": options}
+        info = {
+            "seed": config.seed,
+            "device": "cpu",
+            "monitor": options | {"loss": watched_loss(config)},
+        }
         info |= {"deadline_seconds": seconds} if seconds is not None else {}
-        settings = dataclasses.asdict(config)
+        settings = dataclasses.asdict(trainer.config)
         log = RunLog(out, settings, step_unit="agent steps", info=info, sinks=sinks)
     except BaseException:
         trainer.close()
@@ -96,7 +113,7 @@ def train_watched(
             target=trainer.target_network,
             optimizer=trainer.optimizer,
             discount=config.discount**config.n_step,  # of an n-step target
-            loss=LOSSES[config.loss],
+            loss=watched_loss(config),
             out=log,
             clock=lambda: trainer.agent_step,
             on_alarm="stop" if stop_on_alarm else live.alarm,
@@ -164,6 +181,8 @@ def _write(log: RunLog, record: Progress) -> None:
             "charts/epsilon": record.epsilon,
             "charts/SPS": record.steps_per_second,
         }
+        if record.temperature is not None:
+            metrics["charts/temperature"] = record.temperature
     else:
         return
     log.metrics(record.step, metrics)

@@ -121,10 +121,18 @@ def test_in_bfloat16_weights_and_optimiser_states_stay_fp32_and_outside_all_is_f
 
 def test_a_float64_network_stays_in_float64():
     layer = nn.Linear(400, 400).double()
-    found = Arithmetic("float32", CPU).evaluate(layer, torch.ones(2, 400).double())
+    found = Arithmetic("float32", CPU, layer).evaluate(layer, torch.ones(2, 400).double())
     assert torch.equal(found, layer(torch.ones(2, 400).double()))
 
 
 def test_other_precisions_are_refused():
     with pytest.raises(InvalidValueError, match="precision must be one of float32, bfloat16"):
         DQNConfig(precision="float16")
+
+
+def test_small_networks_are_spared_the_detour(monkeypatch):
+    """Intercepting every call costs an MLP a sixth of its update."""
+    monkeypatch.setattr("qdiverge.agents.arithmetic.is_available", lambda: True)
+    small = Arithmetic("float32", CPU, nn.Sequential(nn.Linear(1_024, 128), nn.Linear(128, 3)))
+    assert isinstance(Arithmetic("float32", CPU, nature())._context(), FastLinear)
+    assert not isinstance(small._context(), FastLinear)

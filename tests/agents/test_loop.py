@@ -28,7 +28,7 @@ SHORT = DQNConfig(
 
 
 def short(**options):
-    return dataclasses.replace(SHORT, **options)
+    return SHORT.adapted(**options)
 
 
 def outcome(config, **options):

@@ -28,7 +28,11 @@ VARIANTS = {
     "everything": dataclasses.replace(
         CARTPOLE, prioritized=True, n_step=3, noisy=True, dueling=True, layer_norm=True
     ),
-    "nature_rmsprop": dataclasses.replace(CARTPOLE, optimizer="nature_rmsprop", bootstrap="q"),
+    "distributional": dataclasses.replace(
+        CARTPOLE, prioritized=True, n_step=3, distributional=True, num_atoms=11, optimistic_value=2
+    ),
+    "boltzmann": CARTPOLE.adapted(exploration="boltzmann"),
+    "nature_rmsprop": CARTPOLE.adapted(optimizer="nature_rmsprop", bootstrap="q"),
     "sgd": dataclasses.replace(CARTPOLE, optimizer="sgd"),
     "pong": DQNConfig(total_steps=96, num_envs=2, learning_starts=80, buffer_size=200),
 }
@@ -57,7 +61,7 @@ def test_a_loaded_agent_goes_on_bit_for_bit_like_the_one_that_was_saved(config, 
     batch = trainer.sampler.sample(trainer.agent_step)
     assert Checkpoints(tmp_path).save(trainer, ended="total_steps")
     saved = load_agent(tmp_path)
-    assert saved.config == config
+    assert saved.config == trainer.config
     assert (saved.step, saved.num_updates) == (trainer.agent_step, trainer.num_updates)
     assert saved.num_updates > 3
     saved.agent._noise.set_state(trainer.agent._noise.get_state())  # it is the run's
@@ -75,7 +79,8 @@ def test_every_generator_of_a_run_is_found():
     trainer = Trainer(VARIANTS["everything"])
     trainer.close()
     found = find_generators(trainer)
-    assert {"policy._rng", "replay._rng", "replay.priorities._rng", "agent._noise"} <= found.keys()
+    assert {"policy._rng", "softmax._rng", "replay._rng"} <= found.keys()
+    assert {"replay.priorities._rng", "agent._noise"} <= found.keys()
     assert len({id(generator) for generator in found.values()}) == len(found)
 
 

@@ -3,12 +3,16 @@
 from typing import get_args
 
 import pytest
+import torch
 
 from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.loop import Trainer
 from qdiverge.agents.presets import PRESETS
+from qdiverge.agents.saved import load_agent
 from qdiverge.cli import main
 from qdiverge.cli.flags import translate_flags
 from qdiverge.cli.train import PresetName, parse
+from qdiverge.cli.watched import train_watched
 from qdiverge.runs import load_run
 
 FLAGS = {
@@ -20,7 +24,23 @@ FLAGS = {
     ("--polyak", "0.01"): {"polyak": 0.01},
     ("--n-step", "3"): {"n_step": 3},
     ("--prioritized",): {"prioritized": True},
-    ("--prioritized-replay-alpha", "0.5"): {"priority_exponent": 0.5},
+    ("--prioritized", "--prioritized-replay-alpha", "0.5"): {
+        "prioritized": True,
+        "priority_exponent": 0.5,
+    },
+    ("--distributional", "--n-atoms", "11", "--v-min", "-1", "--v-max=5"): {
+        "distributional": True,
+        "num_atoms": 11,
+        "value_min": -1.0,
+        "value_max": 5.0,
+    },
+    ("--exploration", "boltzmann", "--temperature-end", "0.1"): {
+        "exploration": "boltzmann",
+        "temperature_end": 0.1,
+    },
+    ("--optimistic-value", "2"): {"optimistic_value": 2.0},
+    ("--no-clip-rewards",): {"clip_rewards": False},
+    ("--clip-rewards", "--double"): {"clip_rewards": True, "double": True},
     ("--optimizer", "nature_rmsprop"): {"optimizer": "nature_rmsprop"},
     ("--hidden-sizes", "64", "32"): {"hidden_sizes": (64, 32)},
 }
@@ -43,14 +63,34 @@ def test_flags_override_a_preset_wherever_they_stand():
         assert config.optimizer == "nature_rmsprop"
 
 
+def test_settings_of_a_preset_fall_away_where_the_flags_leave_them_without_effect():
+    flags = ["--preset", "nature", "--noisy", "--environment=CartPole-v1", "--out", "x"]
+    config = parse(flags).config
+    assert (config.epsilon_end, config.exploration_steps) == (0.02, 100_000)  # the defaults
+    assert (config.noop_max, config.terminal_on_life_loss) == (30, False)
+    assert (config.buffer_size, config.clip_rewards) == (1_000_000, True)
+
+
+def test_rainbow_is_its_preset_and_can_be_taken_apart():
+    config = parse(["--out", "x", "--rainbow"]).config
+    assert config == PRESETS["rainbow"] == parse(["--preset=rainbow", "--out", "x"]).config
+    parts = ("double", "dueling", "noisy", "prioritized", "distributional")
+    assert all(getattr(config, part) for part in parts)
+    for part in parts:
+        without = parse(["--rainbow", f"--no-{part}", "--out", "x"]).config
+        assert [getattr(without, other) for other in parts] == [other != part for other in parts]
+    assert without.num_atoms == 51
+    assert without.learning_rate == 6.25e-5
+
+
 def test_the_presets_are_those_that_the_command_names():
     assert set(get_args(PresetName)) == set(PRESETS)
     assert PRESETS["fast"] == DQNConfig()
     assert {name for name, config in PRESETS.items() if config.repeat_action_probability} == {
-        *("machado", "dopamine", "fast", "cartpole", "minatar")
+        *("machado", "dopamine", "fast", "cartpole", "minatar", "minatar_fast")
     }
     assert {name for name, config in PRESETS.items() if config.terminal_on_life_loss} == {
-        *("nature", "cleanrl")
+        *("nature", "cleanrl", "rainbow")
     }
 
 
@@ -78,7 +118,17 @@ def test_the_help_shows_choices_and_an_unknown_preset_has_status_2(capsys):
     ("flags", "message"),
     [
         (["--double", "--no-use-target-network"], "needs a target network"),
-        (["--bootstrap", "q", "--polyak", "0.1"], "polyak moves a target network"),
+        (["--bootstrap", "q", "--polyak", "0.1"], "no target network to move"),
+        (["--n-atoms", "21"], "Add distributional, or leave num_atoms out"),
+        (["--env", "CartPole-v1", "--noop-max", "3"], "only Atari games open with no-ops"),
+        (
+            ["--env", "CartPole-v1", "--max-episode-frames", "90"],
+            "only Atari and MinAtar games have sticky",
+        ),
+        (["--env", "Pong", "--hidden-sizes", "64"], "only the MLP"),
+        (["--preset", "nature", "--n-atoms", "21"], "Add distributional"),
+        (["--rainbow", "--preset", "nature"], "there can be one preset"),
+        (["--rainbow", "--epsilon-end", "0.5"], "noisy weights explore in place of ε"),
         (["--n-step", "0"], "n_step must be an integer"),
         (["--env", "Pendulum-v1"], "discrete actions"),
     ],
@@ -116,3 +166,22 @@ def test_a_watched_run_on_observations_of_booleans(task, tmp_path):
     assert run.info["config"]["environment"] == task
     assert run.series["diverge/q_abs_max"].values.size >= 16  # every tenth of 160 updates
     assert (out / "report.html").stat().st_size > 10_000
+
+
+def test_watching_a_distribution_changes_no_bit_and_reads_its_mean(tmp_path):
+    settings = {"environment": "CartPole-v1", "total_steps": 400, "learning_starts": 100}
+    settings |= {"value_min": 0.0, "value_max": 50.0, "hidden_sizes": (32,), "num_envs": 2}
+    config = PRESETS["rainbow"].adapted("task", **settings, buffer_size=400)
+    train_watched(config, tmp_path / "run", every=5, cost="full", max_overhead=None)
+    watched = load_agent(tmp_path / "run").agent.q_network
+    alone = Trainer(config)
+    assert len(list(alone.run())) > 1
+    pairs = zip(watched.state_dict().items(), alone.q_network.state_dict().items(), strict=True)
+    for (name, there), (_, here) in pairs:
+        assert torch.equal(there, here), name
+    run = load_run(tmp_path / "run")
+    assert run.info["monitor"]["loss"] == "half_squared"
+    values = run.series["diverge/q_max"].values
+    assert values.size > 10
+    assert ((values > 0.0) & (values < 50.0)).all()
+    assert run.series["diverge/td_error_abs_mean"].values.size > 10

@@ -31,9 +31,8 @@ class VectorStep:
     """One agent step of each of E environments.
 
     Args:
-        observations: uint8 [E, 4, 84, 84] or float32 [E, width], what to act on next: the new
-            episode's first where one ended. Stacks are oldest frame first, zeros before the
-            episode's first frame.
+        observations: [E, *shape], what to act on next: the new episode's first where one ended.
+            On Atari uint8 [E, 4, 84, 84], oldest frame first, zeros before the episode's first.
         next_observations: like them, s' of this transition: the old episode's last where
             one ended, else the same as ``observations``.
         rewards: float32 [E], raw.

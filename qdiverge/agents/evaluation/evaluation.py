@@ -15,6 +15,7 @@ from qdiverge.agents.evaluation.network import QuietNetwork
 from qdiverge.agents.evaluation.playing import NetworkPolicy, PlayedEpisode, RandomPolicy, play
 from qdiverge.agents.evaluation.protocols import Protocol
 from qdiverge.agents.evaluation.spectators import Spectator
+from qdiverge.agents.parts import settled
 from qdiverge.diagnostics.overestimation import Overestimation, overestimation
 
 MOST_ENVS = 10  # environments that play together
@@ -75,6 +76,7 @@ def evaluate(
     num_envs = min(protocol.episodes, MOST_ENVS)
     games, exploration = np.random.SeedSequence(seed, spawn_key=(EVALUATION,)).spawn(2)
     environments = environments_under(protocol, config, num_envs, games)
+    config = settled(config, environments)
     threads, spectator = torch.get_num_threads(), None
     try:
         if config.torch_threads is not None:
@@ -145,7 +147,7 @@ def value_check(episodes: Sequence[PlayedEpisode], config: DQNConfig) -> Overest
 
     Args:
         episodes: One or more.
-        config: Of the learner.
+        config: Of the learner, settled.
 
     Returns:
         The means over all steps whose return is known; see

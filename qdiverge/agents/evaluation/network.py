@@ -36,7 +36,7 @@ class QuietNetwork:
         network = make_network(config, environments, np.random.SeedSequence(0))
         self._network = network.eval().requires_grad_(False)
         device = next(network.parameters()).device
-        self._evaluate = Arithmetic(config.precision, device).evaluate
+        self._evaluate = Arithmetic(config.precision, device, network).evaluate
         if weights is not None:
             self.load(weights)
 

@@ -13,11 +13,13 @@ class Dueling(nn.Module):
     """Two streams from the same features: Q(s, a) = V(s) + A(s, a) − mean_a' A(s, a').
 
     Source: Wang et al. (2016), arXiv:1511.06581, equation 9. Departure: gradients are neither
-    rescaled by 1/√2 where the streams meet nor clipped.
+    rescaled by 1/√2 where the streams meet nor clipped. Where an action has several outputs (the
+    logits of a distribution), the equation holds for each of them (Hessel et al. 2018).
 
     Args:
-        value: Gives V, [N, 1].
-        advantage: Gives A, [N, A].
+        value: Gives V, [N, num_atoms].
+        advantage: Gives A, [N, A · num_atoms], action by action.
+        num_atoms: Outputs for each action.
 
     >>> import torch
     >>> streams = Dueling(nn.Linear(1, 1), nn.Linear(1, 3))
@@ -29,10 +31,11 @@ class Dueling(nn.Module):
     [[8.0, 9.0, 13.0]]
     """
 
-    def __init__(self, value: nn.Module, advantage: nn.Module) -> None:
+    def __init__(self, value: nn.Module, advantage: nn.Module, num_atoms: int = 1) -> None:
         super().__init__()
         self.value = value
         self.advantage = advantage
+        self.num_atoms = num_atoms
 
     def forward(self, features: Tensor) -> Tensor:
         """Q of the features.
@@ -41,11 +44,14 @@ class Dueling(nn.Module):
             features: [N, F].
 
         Returns:
-            [N, A].
+            [N, A · num_atoms].
         """
         V: Tensor = self.value(features)
         A: Tensor = self.advantage(features)
-        return V + A - A.mean(dim=1, keepdim=True)
+        if self.num_atoms == 1:
+            return V + A - A.mean(dim=1, keepdim=True)
+        A = A.unflatten(1, (-1, self.num_atoms))
+        return (V[:, None] + A - A.mean(dim=1, keepdim=True)).flatten(1)
 
 
 def hidden(width: int, layer_norm: bool, *, is_image: bool = False) -> list[nn.Module]:
@@ -55,12 +61,15 @@ def hidden(width: int, layer_norm: bool, *, is_image: bool = False) -> list[nn.M
     return [nn.GroupNorm(1, width) if is_image else nn.LayerNorm(width), nn.ReLU()]
 
 
-def head(sizes: Sequence[int], dueling: bool, layer_norm: bool, noisy: bool) -> list[nn.Module]:
+def head(
+    sizes: Sequence[int], dueling: bool, layer_norm: bool, noisy: bool, num_atoms: int = 1
+) -> list[nn.Module]:
     """At most one hidden layer and the output; as two streams where ``dueling``."""
+    sizes = [*sizes[:-1], sizes[-1] * num_atoms]
     if not dueling:
         return _stream(sizes, layer_norm, noisy)
-    value = nn.Sequential(*_stream([*sizes[:-1], 1], layer_norm, noisy))
-    return [Dueling(value, nn.Sequential(*_stream(sizes, layer_norm, noisy)))]
+    value = nn.Sequential(*_stream([*sizes[:-1], num_atoms], layer_norm, noisy))
+    return [Dueling(value, nn.Sequential(*_stream(sizes, layer_norm, noisy)), num_atoms)]
 
 
 def _stream(sizes: Sequence[int], layer_norm: bool, noisy: bool) -> list[nn.Module]:

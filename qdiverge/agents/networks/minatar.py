@@ -20,6 +20,7 @@ class MinAtarNetwork(nn.Module):
         dueling: 128 → A becomes two streams 1024 → 128 → 1 and 1024 → 128 → A, see Dueling.
         layer_norm: Normalise all units of a layer together before each rectifier.
         noisy: The layers after the convolution are noisy, see NoisyLinear.
+        num_atoms: Outputs for each action; several are the logits for CategoricalQ.
 
     >>> network = MinAtarNetwork((4, 10, 10), num_actions=3)
     >>> sum(weight.numel() for weight in network.parameters())  # 592 + 1024·128+128 + 128·3+3
@@ -37,6 +38,7 @@ class MinAtarNetwork(nn.Module):
         dueling: bool = False,
         layer_norm: bool = False,
         noisy: bool = False,
+        num_atoms: int = 1,
     ) -> None:
         super().__init__()
         check_width("num_actions", num_actions)
@@ -46,7 +48,7 @@ class MinAtarNetwork(nn.Module):
             nn.Conv2d(channels, 16, kernel_size=KERNEL),  # [N, 16, 8, 8]
             *hidden(16, layer_norm, is_image=True),
             nn.Flatten(),  # [N, 1024]
-            *head([features, 128, num_actions], dueling, layer_norm, noisy),
+            *head([features, 128, num_actions], dueling, layer_norm, noisy, num_atoms),
         )
 
     def forward(self, observations: Tensor) -> Tensor:
@@ -56,7 +58,7 @@ class MinAtarNetwork(nn.Module):
             observations: [N, C, 10, 10], of any real dtype.
 
         Returns:
-            [N, A].
+            [N, A], or [N, A · num_atoms].
         """
         dtype = next(self.parameters()).dtype
         q_values: Tensor = self.layers(observations.to(dtype))

@@ -17,6 +17,7 @@ class MLP(nn.Module):
         dueling: The last hidden layer and the output become two streams, see Dueling.
         layer_norm: Normalise before each rectifier.
         noisy: The last hidden layer and the output are noisy, see NoisyLinear.
+        num_atoms: Outputs for each action; several are the logits for CategoricalQ.
 
     >>> network = MLP([4, 120, 84, 2])
     >>> sum(weight.numel() for weight in network.parameters())  # 4·120+120 + 120·84+84 + 84·2+2
@@ -33,6 +34,7 @@ class MLP(nn.Module):
         dueling: bool = False,
         layer_norm: bool = False,
         noisy: bool = False,
+        num_atoms: int = 1,
     ) -> None:
         super().__init__()
         if len(sizes) < 2:
@@ -45,7 +47,9 @@ class MLP(nn.Module):
         layers: list[nn.Module] = []
         for width, next_width in pairwise(sizes[:-2]):
             layers += [nn.Linear(width, next_width), *hidden(next_width, layer_norm)]
-        self.layers = nn.Sequential(*layers, *head(sizes[-3:], dueling, layer_norm, noisy))
+        self.layers = nn.Sequential(
+            *layers, *head(sizes[-3:], dueling, layer_norm, noisy, num_atoms)
+        )
 
     def forward(self, observations: Tensor) -> Tensor:
         """Q(s, ·) of each observation.
@@ -54,7 +58,7 @@ class MLP(nn.Module):
             observations: [N, width] of any real dtype.
 
         Returns:
-            [N, A].
+            [N, A], or [N, A · num_atoms].
         """
         dtype = next(self.parameters()).dtype
         q_values: Tensor = self.layers(observations.to(dtype))

@@ -18,6 +18,7 @@ class NatureNetwork(nn.Module):
         dueling: 512 → A becomes two streams 3136 → 512 → 1 and 3136 → 512 → A, see Dueling.
         layer_norm: Normalise all units of a layer together before each rectifier.
         noisy: The layers after the convolutions are noisy, see NoisyLinear.
+        num_atoms: Outputs for each action; several are the logits for CategoricalQ.
 
     >>> network = NatureNetwork(num_actions=6)
     >>> sum(weight.numel() for weight in network.parameters())
@@ -33,6 +34,7 @@ class NatureNetwork(nn.Module):
         dueling: bool = False,
         layer_norm: bool = False,
         noisy: bool = False,
+        num_atoms: int = 1,
     ) -> None:
         super().__init__()
         check_width("num_actions", num_actions)
@@ -45,7 +47,7 @@ class NatureNetwork(nn.Module):
             nn.Conv2d(64, 64, kernel_size=3, stride=1),  # [N, 64, 7, 7]
             *hidden(64, layer_norm, is_image=True),
             nn.Flatten(),  # [N, 3136]
-            *head([64 * 7 * 7, 512, num_actions], dueling, layer_norm, noisy),
+            *head([64 * 7 * 7, 512, num_actions], dueling, layer_norm, noisy, num_atoms),
         )
 
     def forward(self, observations: Tensor) -> Tensor:
@@ -55,7 +57,7 @@ class NatureNetwork(nn.Module):
             observations: [N, 4, 84, 84], pixels 0 to 255 of any dtype.
 
         Returns:
-            [N, A].
+            [N, A], or [N, A · num_atoms].
         """
         dtype = next(self.parameters()).dtype
         if self.is_channels_last and observations.dtype == torch.uint8:

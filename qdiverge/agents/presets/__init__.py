@@ -11,14 +11,18 @@ from qdiverge.agents.presets.dopamine import DOPAMINE
 from qdiverge.agents.presets.fast import FAST
 from qdiverge.agents.presets.machado import MACHADO
 from qdiverge.agents.presets.minatar import MINATAR
+from qdiverge.agents.presets.minatar_fast import MINATAR_FAST
 from qdiverge.agents.presets.nature import NATURE
+from qdiverge.agents.presets.rainbow import RAINBOW
 
 PRESETS: dict[str, DQNConfig] = {
     "nature": NATURE,
     "machado": MACHADO,
     "dopamine": DOPAMINE,
     "cleanrl": CLEANRL,
+    "rainbow": RAINBOW,
     "fast": FAST,
     "cartpole": CARTPOLE,
     "minatar": MINATAR,
+    "minatar_fast": MINATAR_FAST,
 }

@@ -1,8 +1,8 @@
 """CleanRL's DQN for Atari (Huang et al. 2022, arXiv:2111.08819).
 
 Source of every number, where nothing else is said: github.com/vwxyzjn/cleanrl,
-cleanrl/dqn_atari.py. Departures: no opening press of FIRE; its loss is δ², ours δ²/2, which Adam
-hardly tells apart.
+cleanrl/dqn_atari.py, compared at commit fe8d8a0. Departures: no opening press of FIRE; its loss is
+δ², ours δ²/2, which Adam hardly tells apart.
 """
 
 from qdiverge.agents.config import DQNConfig
@@ -10,7 +10,7 @@ from qdiverge.agents.config import DQNConfig
 CLEANRL = DQNConfig(
     total_steps=10_000_000,  # agent steps; --total-timesteps
     repeat_action_probability=0.0,  # it plays the NoFrameskip-v4 games
-    noop_max=31,  # fewer than this: NoopResetEnv(noop_max=30)
+    noop_max=31,  # fewer than this: NoopResetEnv(noop_max=30), which has at least one
     terminal_on_life_loss=True,  # EpisodicLifeEnv
     discount=0.99,
     buffer_size=1_000_000,  # transitions

@@ -1,9 +1,10 @@
 """Dopamine's DQN with Adam (Castro et al. 2018, arXiv:1812.06110).
 
 Source of every number, where nothing else is said: github.com/google/dopamine,
-dopamine/jax/agents/dqn/configs/dqn.gin. Departures: its ε begins to fall when learning starts, ours
-at step 0; the two meet at 270,000 agent steps. Its loss is δ², ours δ²/2: beside gradients half as
-large, Adam's ε weighs twice as much.
+dopamine/jax/agents/dqn/configs/dqn.gin, compared at commit 5873f54. Departures: its ε begins to
+fall when learning starts, ours at step 0; the two meet at 270,000 agent steps. Its loss is δ², ours
+δ²/2: beside gradients half as large, Adam's ε weighs twice as much. At that commit its emulator
+also cuts episodes at 100,000 frames.
 """
 
 from qdiverge.agents.config import DQNConfig

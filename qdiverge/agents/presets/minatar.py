@@ -13,7 +13,6 @@ MINATAR = DQNConfig(
     total_steps=5_000_000,  # agent steps; NUM_FRAMES
     num_envs=1,
     repeat_action_probability=0.1,  # sticky actions; section 2
-    clip_rewards=False,
     discount=0.99,
     buffer_size=100_000,  # transitions
     batch_size=32,

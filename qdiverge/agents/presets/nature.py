@@ -2,8 +2,13 @@
 
 Source of every number, where nothing else is said: Extended Data Table 1. Its "frames" are those
 that the agent sees, one in four of the emulator's (50 million of them last 38 days at 60 Hz), so
-they are agent steps here. Departures: the published code copies the target network every 10,000
-agent steps, the table says updates, as here; weights.
+they are agent steps here.
+
+Compared with the published code (github.com/google-deepmind/dqn, run_gpu and NeuralQLearner.lua),
+which agrees, but for this: it copies the target network every 10,000 agent steps, the table says
+updates, as here; its ε begins to fall when learning starts, ours at step 0, which arrives 50,000
+agent steps earlier; its episodes have no bound, ours one of half an hour. Departure: weights start
+as PyTorch starts them.
 """
 
 from qdiverge.agents.config import DQNConfig
@@ -20,7 +25,7 @@ NATURE = DQNConfig(
     learning_starts=50_000,  # agent steps; "replay start size"
     train_period=4,  # agent steps; "update frequency"
     target_period=40_000,  # agent steps: 10,000 updates; "target network update frequency"
-    optimizer="nature_rmsprop",  # its three numbers: .95, .95, .01
+    optimizer="nature_rmsprop",  # its three numbers: .95, .95, .01 (of summed gradients)
     learning_rate=2.5e-4,
     loss="huber",  # Methods: the error is clipped to [-1, 1]
     epsilon_start=1.0,

@@ -2,8 +2,9 @@
 
 P(i) = p_i^ω / Σ_k p_k^ω,  p_i = |δ_i| + ε,  w_i = (N P(i))^−β / max_j (N P(j))^−β
 
-A new transition has the largest p so far, so that it is drawn soon. The maximum of the weights is
-the batch's, so N cancels. (The paper writes α for ω; α is the learning rate here.)
+Where a distribution is learnt, its KL(m ‖ p) stands for |δ_i| (Hessel et al. 2018). A new
+transition has the largest p so far, so that it is drawn soon. The maximum of the weights is the
+batch's, so N cancels. (The paper writes α for ω; α is the learning rate here.)
 """
 
 import numpy as np
@@ -101,9 +102,9 @@ class Priorities:
         """Slots [N] can no longer be drawn."""
         self.tree.set(index, 0.0)
 
-    def update(self, index: NDArray[np.int64], td_errors: NDArray[np.floating]) -> None:
-        """The transitions in slots [N] had these errors [N] when they were last learnt from."""
-        p = np.abs(td_errors).astype(np.float64) + SMALLEST_PRIORITY
+    def update(self, index: NDArray[np.int64], surprises: NDArray[np.floating]) -> None:
+        """The transitions in slots [N] had these δ or KL [N] when they were last learnt from."""
+        p = np.abs(surprises).astype(np.float64) + SMALLEST_PRIORITY
         self.largest = max(self.largest, float(p.max()))
         self.tree.set(index, p**self.exponent)
 

@@ -82,16 +82,16 @@ class Sampler:
             index=torch.from_numpy(index),
         )
 
-    def learnt(self, batch: Transitions, td_errors: Tensor) -> None:
-        """Take note of the errors that the transitions had in their update.
+    def learnt(self, batch: Transitions, surprises: Tensor) -> None:
+        """Take note of how much the transitions surprised in their update.
 
         Args:
             batch: What was learnt from.
-            td_errors: δ, [N].
+            surprises: [N], δ or KL, see Update.
         """
         if self.replay.priorities is not None:
             assert isinstance(batch, LearnerBatch)
-            self.replay.priorities.update(batch.index.numpy(), td_errors.numpy())
+            self.replay.priorities.update(batch.index.numpy(), surprises.numpy())
 
     def check(self, batch: Transitions) -> Transitions:
         """Return ``batch`` if it still says what the update needs to know.

@@ -1,5 +1,6 @@
 """MinAtar's games are MinAtar's, step for step, without the package around them."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -8,6 +9,9 @@ import pytest
 
 from qdiverge.agents.environments.minatar import GAMES, MinAtarGame, resolve_minatar
 from qdiverge.agents.environments.tasks import TaskEnvironments
+from qdiverge.agents.loop import Trainer
+from qdiverge.agents.presets.minatar_fast import MINATAR_FAST
+from qdiverge.agents.records import EpisodeEnd
 from qdiverge.errors import InvalidValueError
 
 IDS = [f"MinAtar/{game}-v{version}" for game in GAMES for version in (0, 1)]
@@ -101,3 +105,13 @@ def test_nothing_heavy_is_imported():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_breakout_is_learnt_within_60000_steps(seed):
+    """A mean of more than 2.5 over the last 100 training episodes; uniformly random play: 0.5."""
+    trainer = Trainer(dataclasses.replace(MINATAR_FAST, seed=seed, total_steps=60_000))
+    scores = [record.score for record in trainer.run() if isinstance(record, EpisodeEnd)]
+    assert np.mean(scores[:100]) < 1.0
+    assert np.mean(scores[-100:]) > 2.5

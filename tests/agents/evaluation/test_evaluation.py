@@ -69,7 +69,7 @@ def test_predictions_are_those_of_the_network_at_the_states_it_visited():
 
 
 def test_the_returns_are_counted_as_the_learner_counts_them():
-    config = DQNConfig(environment="SpaceInvaders", discount=0.5)
+    config = DQNConfig(environment="SpaceInvaders", discount=0.5, clip_rewards=True)
     (played,) = play_randomly(config, NATURE.changed(episodes=1))
     assert played.rewards.max() > 1  # raw
     assert played.life_lost.any()

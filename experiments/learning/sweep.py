@@ -1,0 +1,25 @@
+"""The study's cells, for ``python -m experiments sweep learning``."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from experiments.learning import rows
+from experiments.learning.plan import Cell, full, plan
+from experiments.learning.training import train
+
+
+def cells(is_full: bool) -> list[dict[str, Any]]:
+    """The settings of every run: ten seeds of six tasks, or what is committed."""
+    return [asdict(cell) for cell in (full() if is_full else plan())]
+
+
+def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The row and the curve of one run; a run that was killed starts anew."""
+    cell = Cell(**config)
+    shutil.rmtree(folder / "run", ignore_errors=True)
+    found = rows.result(train(cell.config, folder / "run", cell.preset))
+    return found["row"] | {"curve": found["curve"]}

@@ -1,0 +1,99 @@
+"""What the agents learn: the return of training episodes against agent steps, a line a seed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.learning import rows
+from paper_figures.style import BLUE, GREY, INK, ORANGE
+from paper_figures.tables import Table
+from qdiverge.errors import RunFolderError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SMOOTHING = 0.05  # share of the run that one point is the mean of
+COLOURS = (BLUE, ORANGE, INK, GREY)  # of the presets of a task
+
+
+def compute() -> dict[str, list[Any]]:
+    """Return the curves of experiments/learning, a row for each point; trains nothing.
+
+    Raises:
+        RunFolderError: there is no result.
+    """
+    results = rows.load_all()
+    if not results:
+        raise RunFolderError(
+            f"results in {rows.RESULTS} were expected",
+            got="none",
+            remedy="Run: python -m experiments run learning",
+        )
+    table: dict[str, list[Any]] = {
+        key: [] for key in ("environment", "preset", "seed", "goal", *results[0]["curve"])
+    }
+    for found in results:
+        for point in zip(*found["curve"].values(), strict=True):
+            for key in ("environment", "preset", "seed", "goal"):
+                table[key].append(found["row"][key])
+            for key, value in zip(found["curve"], point, strict=True):
+                table[key].append(value)
+    return table
+
+
+def smoothed(
+    steps: np.ndarray, means: np.ndarray, counts: np.ndarray, width: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean over the episodes of the last ``width`` steps, where there are so many yet.
+
+    >>> smoothed(np.array([1, 2, 3]), np.array([0.0, 3.0, 6.0]), np.array([1, 2, 1]), width=2)
+    (array([2, 3]), array([2., 4.]))
+    """
+    total = np.concatenate([[0.0], np.cumsum(means * counts)])
+    number = np.concatenate([[0], np.cumsum(counts)])
+    first = np.searchsorted(steps, steps - width, side="right")
+    last = np.arange(1, len(steps) + 1)
+    full = steps >= width
+    return steps[full], ((total[last] - total[first]) / (number[last] - number[first]))[full]
+
+
+def make(table: Table) -> Figure:
+    """Draw a panel for each task: every seed's smoothed curve, and the goal."""
+    import matplotlib.pyplot as plt
+
+    columns = {name: np.array(values) for name, values in table.columns.items()}
+    tasks = list(dict.fromkeys(table.columns["environment"]))
+    figure, panels = plt.subplots(
+        1, len(tasks), squeeze=False, figsize=(max(2.7 * len(tasks), 5.4), 2.9)
+    )
+    for axes, task in zip(panels[0], tasks, strict=True):
+        own = columns["environment"] == task
+        for preset, colour in zip(dict.fromkeys(columns["preset"][own]), COLOURS, strict=False):
+            label = preset
+            for seed in np.unique(columns["seed"][own & (columns["preset"] == preset)]):
+                line = own & (columns["preset"] == preset) & (columns["seed"] == seed)
+                steps = columns["step"][line]
+                points = smoothed(
+                    steps,
+                    columns["mean_return"][line],
+                    columns["num_episodes"][line],
+                    SMOOTHING * steps[-1],
+                )
+                axes.plot(*points, color=colour, linewidth=1.0, alpha=0.8, label=label)
+                label = None  # once for all seeds
+        goal = columns["goal"][own][0]
+        if goal is not None:
+            axes.axhline(goal, color=GREY, linewidth=0.8, linestyle=":")
+        axes.ticklabel_format(axis="x", style="sci", scilimits=(3, 3), useMathText=True)
+        axes.set(title=task, xlabel="agent steps")
+        axes.legend(fontsize=7, loc="lower right")
+    panels[0, 0].set_ylabel("return of training episodes")
+    figure.supxlabel(
+        f"A line a seed, each point the mean over the last {SMOOTHING:.0%} of the run; dotted: the "
+        f"goal.\nRuns: python -m experiments run learning. Curves: {table.source}",
+        fontsize=5.5,
+        color=GREY,
+    )
+    return figure

@@ -1,0 +1,163 @@
+"""Which settings nothing reads: a value given there would have no effect, and is refused.
+
+A rule names settings and the condition under which no part of the run reads them. "Given" means
+different from the default.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from qdiverge.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from qdiverge.agents.config import DQNConfig
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Settings that are read under a condition only.
+
+    Args:
+        settings: Their names.
+        is_unread: Of a configuration: whether nothing reads them.
+        reason: Why.
+        remedy: What to change; "or leave SETTING out" is added.
+    """
+
+    settings: tuple[str, ...]
+    is_unread: Callable[["DQNConfig"], bool]
+    reason: str
+    remedy: str
+
+
+# Who decides stands above what depends on it: a rule sees what the rules above it have settled.
+SETTING_RULES = (
+    Rule(
+        ("exploration",),
+        lambda c: c.noisy,
+        "noisy weights explore by themselves",
+        "Drop noisy",
+    ),
+    Rule(
+        ("double",),
+        lambda c: c.bootstrap not in (None, "double_q"),
+        "double means the bootstrap double_q, and another one was named",
+        "Drop the bootstrap",
+    ),
+    Rule(
+        ("double",),
+        lambda c: not c.use_target_network,
+        "double Q-learning needs a target network",
+        "Keep the target network",
+    ),
+    Rule(
+        ("polyak", "target_period"),
+        lambda c: c.bootstrap_rule == "q",
+        "the bootstrap q has no target network to move",
+        "Take another bootstrap",
+    ),
+    Rule(
+        ("target_period",),
+        lambda c: c.polyak is not None,
+        "polyak moves the target network after every update, in place of copies",
+        "Drop polyak",
+    ),
+    Rule(
+        ("priority_exponent", "priority_beta"),
+        lambda c: not c.prioritized,
+        "only prioritised replay has priorities",
+        "Add prioritized",
+    ),
+    Rule(
+        ("num_atoms", "value_min", "value_max"),
+        lambda c: not c.distributional,
+        "only a distribution over returns has atoms",
+        "Add distributional",
+    ),
+    Rule(
+        ("loss",),
+        lambda c: c.distributional,
+        "a distribution over returns is learnt by its cross-entropy",
+        "Drop distributional",
+    ),
+    Rule(
+        ("adam_epsilon",),
+        lambda c: c.optimizer != "adam",
+        "only Adam has it",
+        "Take the optimizer adam",
+    ),
+    Rule(
+        ("epsilon_start", "epsilon_end", "exploration_steps"),
+        lambda c: c.noisy,
+        "noisy weights explore in place of ε",
+        "Drop noisy",
+    ),
+    Rule(
+        ("epsilon_start", "epsilon_end"),
+        lambda c: c.exploration == "boltzmann",
+        "Boltzmann exploration has a temperature in place of ε",
+        "Take the exploration epsilon_greedy",
+    ),
+    Rule(
+        ("temperature_start", "temperature_end"),
+        lambda c: c.exploration != "boltzmann",
+        "only Boltzmann exploration has a temperature",
+        "Take the exploration boltzmann",
+    ),
+)
+"""Settings that other settings switch off."""
+
+FIXED_NETWORK = Rule(
+    ("hidden_sizes",),
+    lambda c: True,
+    "only the MLP, which reads vectors, has them",
+    "Take a task whose observations are vectors",
+)
+ATARI_ALONE = Rule(
+    ("noop_max", "terminal_on_life_loss"),
+    lambda c: True,
+    "only Atari games open with no-ops and have lives",
+    "Take an Atari game",
+)
+EMULATED = Rule(
+    ("repeat_action_probability", "max_episode_frames"),
+    lambda c: True,
+    "only Atari and MinAtar games have sticky actions and count frames",
+    "Take such a game",
+)
+
+EnvironmentKind = Literal["atari", "minatar", "task"]
+ENVIRONMENT_RULES: dict[EnvironmentKind, tuple[Rule, ...]] = {
+    "atari": (FIXED_NETWORK,),
+    "minatar": (FIXED_NETWORK, ATARI_ALONE),
+    "task": (ATARI_ALONE, EMULATED),
+}
+"""Settings that one kind of environment does not read."""
+
+
+def unread(config: "DQNConfig", rule: Rule) -> list[str]:
+    """The settings of ``rule`` that ``config`` gives, and that nothing reads."""
+    if not rule.is_unread(config):
+        return []
+    return [name for name in rule.settings if getattr(config, name) != default(config, name)]
+
+
+def default(config: "DQNConfig", name: str) -> Any:
+    """What a setting is where nobody says."""
+    return getattr(type(config), name)  # a dataclass keeps it as the attribute of the class
+
+
+def check_effect(config: "DQNConfig", rules: Sequence[Rule]) -> None:
+    """Refuse a given setting that nothing reads.
+
+    Raises:
+        InvalidValueError: there is one; the reason and the remedy are said.
+    """
+    for rule in rules:
+        for name in unread(config, rule):
+            raise InvalidValueError(
+                f"{name} would have no effect: {rule.reason}",
+                got=repr(getattr(config, name)),
+                remedy=f"{rule.remedy}, or leave {name} out.",
+            )
