@@ -13,7 +13,7 @@ from qdiverge.agents.exploration import EpsilonGreedy
 from qdiverge.agents.parts import Environments
 from qdiverge.agents.saved import SavedAgent, load_agent
 from qdiverge.checks import check_positive
-from qdiverge.cli.watched import LOSSES
+from qdiverge.cli.watched import watched_loss
 from qdiverge.diagnostics import Transitions
 from qdiverge.report.inspector import inspect
 from qdiverge.runs import load_run
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
         target=saved.target_network,
         optimizer=optimizer if optimizer is not None and optimizer.state else None,
         target_period=updates_between if has_copies else 1,
-        loss=LOSSES[config.loss],
+        loss=watched_loss(config),
     )
     print(page)
     return 0
