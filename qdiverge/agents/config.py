@@ -109,6 +109,8 @@ class MachineSettings:
 
     overlap: bool = True  # act before the last turn's updates; False: after them, see loop.py
     precision: Precision = "float32"  # or bfloat16, weights still float32; see arithmetic.py
+    checkpoint_period: int | None = 250_000  # agent steps between checkpoints; at each, whether or
+    # not there is a folder to write to, the environments restart; None or 0: never, see loop.py
     torch_threads: int | None = 1  # threads of a CPU update; None leaves PyTorch's setting alone
 
 

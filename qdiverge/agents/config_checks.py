@@ -59,6 +59,8 @@ def check_ranges(config: "DQNConfig") -> None:
         ("exploration_steps", 0),
     ):
         check_integer(name, getattr(config, name), least)
+    if config.checkpoint_period is not None:
+        check_integer("checkpoint_period", config.checkpoint_period, 0)
     if config.torch_threads is not None:
         check_integer("torch_threads", config.torch_threads, 1)
     shares = ("repeat_action_probability", "epsilon_start", "epsilon_end")

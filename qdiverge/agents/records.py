@@ -50,6 +50,19 @@ class UpdateRecord:
 
 
 @dataclass(frozen=True)
+class Barrier:
+    """All that was due is done, and the environments are about to restart: the moment to save.
+
+    Args:
+        step: Agent steps taken so far.
+        update: Updates made so far.
+    """
+
+    step: int
+    update: int
+
+
+@dataclass(frozen=True)
 class RunEnd:
     """The last record of a run.
 
@@ -66,4 +79,4 @@ class RunEnd:
     detail: str
 
 
-Progress = EpisodeEnd | UpdateRecord | RunEnd
+Progress = EpisodeEnd | UpdateRecord | Barrier | RunEnd

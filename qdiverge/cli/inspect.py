@@ -13,7 +13,7 @@ from qdiverge.agents.exploration import EpsilonGreedy
 from qdiverge.agents.parts import Environments
 from qdiverge.agents.saved import SavedAgent, load_agent
 from qdiverge.checks import check_positive
-from qdiverge.cli.watched import watched_loss
+from qdiverge.cli.watch_loop import watched_loss
 from qdiverge.diagnostics import Transitions
 from qdiverge.report.inspector import inspect
 from qdiverge.runs import load_run

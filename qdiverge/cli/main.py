@@ -11,6 +11,7 @@ from qdiverge.errors import DivergenceError, MissingExtraError, QDivergeError
 COMMANDS = {
     "demo": ("qdiverge.cli.demo", "train on Pong for a few minutes, watched; ends with a report"),
     "train": ("qdiverge.cli.train", "train an agent with the diagnostics attached"),
+    "resume": ("qdiverge.cli.resume", "go on with a run from its newest checkpoint"),
     "evaluate": ("qdiverge.cli.evaluate", "play episodes under a published protocol"),
     "report": ("qdiverge.cli.report", "write one self-contained report.html for one or more runs"),
     "watch": ("qdiverge.cli.watch", "look at a run while it goes on, from another terminal"),

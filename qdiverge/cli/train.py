@@ -25,7 +25,7 @@ from qdiverge.cli.flags import given_fields, translate_flags, value_of
 from qdiverge.cli.watched import train_watched
 from qdiverge.errors import InvalidValueError
 from qdiverge.report import write_report
-from qdiverge.sinks import SinkName, as_sink
+from qdiverge.sinks import SinkName
 
 AGENTS = ("dqn",)
 PresetName = Literal[
@@ -54,7 +54,8 @@ class TrainDQN:
     seconds: float | None = None  # wall-clock limit, in seconds
     every: int = 25  # updates between measurements of the monitor
     cost: Literal["light", "standard", "full"] = "standard"  # the dearest diagnostics to run
-    max_overhead: float = 0.05  # share of the run's own time that costly diagnostics may take
+    max_overhead: float | None = 0.05  # share of the run's own time that costly diagnostics may
+    # take; None: no limit, so that what is measured does not depend on the machine's speed
     on_alarm: Literal["log", "stop"] = "log"  # stop: end with exit status 3
     sink: tuple[SinkName, ...] = ()  # further places for what is logged, beside events.jsonl
     epoch_period: int | None = None
@@ -133,7 +134,6 @@ def main(arguments: Sequence[str]) -> int:
             remedy="Try: qdiverge train dqn --env ALE/Pong-v5 --out runs/pong",
         )
     options = parse(translate_flags(arguments[1:]))
-    sinks = [as_sink(name) for name in options.sink]
     try:
         result = train_watched(
             options.config,
@@ -143,7 +143,7 @@ def main(arguments: Sequence[str]) -> int:
             cost=options.cost,
             max_overhead=options.max_overhead,
             stop_on_alarm=options.on_alarm == "stop",
-            sinks=sinks,
+            sinks=options.sink,
             epoch_period=options.epoch_period,
             evaluation_episodes=options.evaluation_episodes,
         )

@@ -1,6 +1,6 @@
 """How much the values, the greedy actions and the weights move from one measurement to the next."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -36,6 +36,14 @@ class Churn(Diagnostic):
     def __init__(self) -> None:
         self._before: tuple[int, Tensor, Tensor] | None = None
 
+    def state(self) -> list[Any]:
+        """Update, observations and Q-values of the last measurement."""
+        return list(self._before or ())
+
+    def restore(self, state: list[Any]) -> None:
+        """Compare with that measurement next time."""
+        self._before = (state[0], state[1], state[2]) if state else None
+
     def measure(self, moment: Moment) -> dict[str, float]:
         """Return ``diverge/value_churn`` and ``diverge/greedy_churn``; nothing the first time."""
         before, self._before = (
@@ -62,6 +70,14 @@ class EffectiveStep(Diagnostic):
 
     def __init__(self) -> None:
         self._before: tuple[int, Tensor] | None = None
+
+    def state(self) -> list[Any]:
+        """Update and weights of the last measurement."""
+        return list(self._before or ())
+
+    def restore(self, state: list[Any]) -> None:
+        """Compare with those weights next time."""
+        self._before = (state[0], state[1]) if state else None
 
     def measure(self, moment: Moment) -> dict[str, float]:
         """Return ``diverge/effective_step``; nothing the first time."""

@@ -1,7 +1,7 @@
 """What a diagnostic is: a named quantity that says what it needs and what it costs."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -32,6 +32,14 @@ class Diagnostic(ABC):
     @abstractmethod
     def measure(self, moment: Moment) -> dict[str, float]:
         """Return ``diverge/…`` metrics; NaN and infinities are results, not errors."""
+
+    def state(self) -> list[Any]:
+        """What it remembers of earlier measurements: numbers, tensors, None; most remember none."""
+        return []
+
+    def restore(self, state: list[Any]) -> None:
+        """Go on from what ``state`` returned, with lists for tuples."""
+        del state
 
     def arrays(self, moment: Moment) -> dict[str, dict[str, np.ndarray]]:
         """Return arrays worth keeping from time to time, by name; most diagnostics have none."""

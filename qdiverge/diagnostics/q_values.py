@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -62,6 +62,14 @@ class QValues(Diagnostic):
 
     def __init__(self, window: int = 10) -> None:
         self._history: deque[tuple[int, float]] = deque(maxlen=window)
+
+    def state(self) -> list[Any]:
+        """The window of the growth rate."""
+        return list(self._history)
+
+    def restore(self, state: list[Any]) -> None:
+        """Go on with that window."""
+        self._history.extend((update, magnitude) for update, magnitude in state)
 
     def measure(self, moment: Moment) -> dict[str, float]:
         """Return ``diverge/q_…`` and ``diverge/soft_divergence_bound``."""

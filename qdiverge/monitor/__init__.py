@@ -4,5 +4,15 @@ from qdiverge.monitor.alarms import AlarmEvent
 from qdiverge.monitor.attach import attach
 from qdiverge.monitor.monitor import Monitor
 from qdiverge.monitor.options import Loss
+from qdiverge.monitor.state import TENSORS, VALUES, dump_state, load_state
 
-__all__ = ["AlarmEvent", "Loss", "Monitor", "attach"]
+__all__ = [
+    "TENSORS",
+    "VALUES",
+    "AlarmEvent",
+    "Loss",
+    "Monitor",
+    "attach",
+    "dump_state",
+    "load_state",
+]

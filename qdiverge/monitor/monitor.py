@@ -4,6 +4,7 @@ import math
 import warnings
 from collections import deque
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -106,6 +107,42 @@ class Monitor:
     def verdict(self) -> str:
         """A sentence on how the run stands now."""
         return verdict(self.latest, [alarm.message for alarm in self.alarms])
+
+    def state(self) -> dict[str, Any]:
+        """What a monitor of the same run needs to go on as this one would; see ``restore``.
+
+        Returns:
+            Of numbers, strings, tensors, lists and dicts; see ``monitor.state`` for files of it.
+        """
+        return {
+            "num_updates": self.num_updates,
+            "latest": dict(self.latest),
+            "alarms": [asdict(alarm) for alarm in self.alarms],
+            "past": list(self._past),
+            "arrays_due": self._arrays_due,
+            "probe": self._probe.state(),
+            "diagnostics": {type(each).__name__: each.state() for each in self._diagnostics},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where another monitor of this run stood: rules that fired do not fire again.
+
+        What it may cost is counted anew, so that with a ``max_overhead`` other measurements may be
+        left out than without the interruption.
+
+        Args:
+            state: What ``state`` returned.
+        """
+        self.num_updates = state["num_updates"]
+        self.latest = dict(state["latest"])
+        self.alarms = [AlarmEvent(**alarm) for alarm in state["alarms"]]
+        self._past.extend((update, magnitude) for update, magnitude in state["past"])
+        self._arrays_due = state["arrays_due"]
+        self._probe.restore(state["probe"])
+        saved = state["diagnostics"]  # without those that were switched off
+        self._diagnostics = [each for each in self._diagnostics if type(each).__name__ in saved]
+        for each in self._diagnostics:
+            each.restore(saved[type(each).__name__])
 
     def close(self, status: str = "finished") -> None:
         """Measure once more, remove the hook and close the log that :func:`attach` opened."""

@@ -1,5 +1,7 @@
 """The probe batch: transitions that stay the same for a while, so that curves can be compared."""
 
+from typing import Any
+
 from qdiverge.checks import check_positive
 from qdiverge.diagnostics import Transitions
 
@@ -23,6 +25,22 @@ class Probe:
         self._held: Transitions | None = None
         self._filling: Transitions | None = None
         self._since = 0
+
+    def state(self) -> dict[str, Any]:
+        """All that it holds."""
+        return {
+            "held": None if self._held is None else vars(self._held),
+            "filling": None if self._filling is None else vars(self._filling),
+            "since": self._since,
+            "reward_bound": self.reward_bound,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Hold again what ``state`` returned."""
+        held, filling = state["held"], state["filling"]
+        self._held = None if held is None else Transitions(**held)
+        self._filling = None if filling is None else Transitions(**filling)
+        self._since, self.reward_bound = state["since"], state["reward_bound"]
 
     @property
     def batch(self) -> Transitions | None:

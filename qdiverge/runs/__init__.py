@@ -2,9 +2,10 @@
 
 from qdiverge.runs.alarm import Alarm
 from qdiverge.runs.export import export_run
-from qdiverge.runs.log import RunLog
+from qdiverge.runs.info import read_info
+from qdiverge.runs.log import LogMark, RunLog
 from qdiverge.runs.provenance import provenance
-from qdiverge.runs.reading import Run, Series, Sync, is_run, load_run, read_events, read_info
+from qdiverge.runs.reading import Run, Series, Sync, is_run, load_run, read_events
 from qdiverge.runs.sink import Sink
 from qdiverge.runs.status import MEANING, status_of
 from qdiverge.runs.tail import Tail
@@ -12,6 +13,7 @@ from qdiverge.runs.tail import Tail
 __all__ = [
     "MEANING",
     "Alarm",
+    "LogMark",
     "Run",
     "RunLog",
     "Series",

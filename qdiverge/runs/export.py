@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from qdiverge.errors import InvalidValueError, MissingExtraError, RunFolderError
 from qdiverge.runs.columns import Columns, alarms, check_patterns, long, wide
-from qdiverge.runs.reading import read_events, read_info
+from qdiverge.runs.info import read_info
+from qdiverge.runs.reading import read_events
 
 Format = Literal["csv", "parquet"]
 Layout = Literal["wide", "long"]
@@ -48,7 +49,7 @@ def export_run(
         raise InvalidValueError(
             "format must be csv or parquet, layout wide or long", got=f"{format} and {layout}"
         )
-    read_info(folder)
+    read_info(Path(folder))
     entries = read_events(folder)
     check_patterns(metrics, entries)
     table = (wide if layout == "wide" else long)(entries, metrics)

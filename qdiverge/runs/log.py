@@ -1,10 +1,12 @@
-"""Write a run as it happens: whole lines, appended and flushed, so that a crash loses none."""
+"""Write a run as it happens."""
 
 import json
 import math
 import os
 import time
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,15 +15,29 @@ import numpy as np
 
 from qdiverge.errors import RunFolderError
 from qdiverge.runs.alarm import Alarm
+from qdiverge.runs.info import SCHEMA, check_is_free, read_info, write_info
+from qdiverge.runs.lines import LineFile
+from qdiverge.runs.lock import FolderLock
 from qdiverge.runs.process import own_process
 from qdiverge.runs.provenance import provenance
 from qdiverge.runs.sink import Fan, Sink
 
-SCHEMA = 1  # of run.json and events.jsonl; raised when an old reader would misread a new file
+
+@dataclass(frozen=True)
+class LogMark:
+    """A place in a run's log.
+
+    Args:
+        position: Bytes of ``events.jsonl`` before it.
+        seconds: Of the run before it.
+    """
+
+    position: int
+    seconds: float
 
 
 class RunLog:
-    """The open log of one run.
+    """The open log of one run; no other process can write it meanwhile.
 
     Args:
         folder: A new or empty place; a folder that already holds a run is refused.
@@ -34,6 +50,11 @@ class RunLog:
         RunFolderError: the folder holds a run, is a file, or cannot be written.
     """
 
+    folder: Path
+    info: dict[str, Any]
+    _events: LineFile
+    _fan: Fan
+
     def __init__(
         self,
         folder: str | os.PathLike[str],
@@ -44,7 +65,7 @@ class RunLog:
         sinks: Sequence[Sink] = (),
     ) -> None:
         self.folder = Path(folder)
-        self.info: dict[str, Any] = {
+        self.info = {
             "schema": SCHEMA,
             "name": self.folder.name,
             "status": "running",
@@ -54,17 +75,16 @@ class RunLog:
             **provenance(),
             **(info or {}),
         }
-        if (self.folder / "run.json").exists():
-            raise RunFolderError(
-                "a folder without a run was expected",
-                got=f"{self.folder}, which holds one",
-                remedy="Choose another --out, or delete that folder.",
-            )
-        self._start = time.monotonic()
+        check_is_free(self.folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._write_info()
-            self._events = (self.folder / "events.jsonl").open("a", encoding="utf-8")
+            self._open()
+            try:
+                check_is_free(self.folder)  # of somebody who came between
+                write_info(self.folder, self.info)
+            except BaseException:
+                self._release()
+                raise
         except OSError as error:
             raise RunFolderError(
                 f"a folder that can be written was expected at {self.folder}",
@@ -73,6 +93,51 @@ class RunLog:
             ) from error
         self._fan = Fan(sinks)
         self._fan.start(self.folder, self.info)
+
+    @classmethod
+    def reopen(cls, folder: str | os.PathLike[str]) -> Self:
+        """The log of a run that is to go on; nothing is changed before ``rewind``.
+
+        Raises:
+            RunFolderError: there is no run, or a process is writing it.
+        """
+        log = cls.__new__(cls)
+        log.folder = Path(folder)
+        log.info = read_info(log.folder)
+        log._fan = Fan(())
+        log._open()
+        return log
+
+    def rewind(
+        self, mark: LogMark, step: int, config: Mapping[str, Any], sinks: Sequence[Sink] = ()
+    ) -> None:
+        """Go on from ``mark``: what was logged after it will happen again.
+
+        Args:
+            mark: As ``sync`` gave it.
+            step: Where the run goes on.
+            config: Its settings from here on.
+            sinks: Further places that are told the same from here on.
+        """
+        self._events.cut(mark.position)
+        for path in (self.folder / "arrays").glob("*-*.npz"):
+            number = path.stem.rpartition("-")[2]
+            if number.isdecimal() and int(number) > step:
+                path.unlink()
+        self._start = time.monotonic() - mark.seconds
+        self.info |= {"status": "running", "process": own_process(), "config": dict(config)}
+        self.info.setdefault("resumed", []).append({"step": step, **provenance()})
+        write_info(self.folder, self.info)
+        self._fan = Fan(sinks)
+        self._fan.start(self.folder, self.info)
+
+    def sync(self) -> LogMark:
+        """Bring all that was logged to the disk; the place where that ends.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        return LogMark(self._events.sync(), self._seconds())
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line of metrics; NaN and infinities are kept, as strings."""
@@ -96,14 +161,31 @@ class RunLog:
         aside.replace(path)
         return path
 
-    def close(self, status: str = "finished") -> None:
-        """Close the log with how the run ended; a second call changes nothing."""
-        if self._events.closed:
+    def leave(self) -> None:
+        """Close the log and leave its run as it is."""
+        self._release()
+
+    def close(self, status: str = "finished", seconds: float | None = None) -> None:
+        """Close the log; a second call changes nothing.
+
+        Args:
+            status: How the run ended.
+            seconds: How long it took; None: until now.
+        """
+        if self._events.is_closed:
             return
-        self._events.close()
         self.info["status"] = status
-        self.info["seconds"] = round(time.monotonic() - self._start, 3)
-        self._write_info()
+        self.info["seconds"] = self._seconds() if seconds is None else seconds
+        try:
+            write_info(self.folder, self.info)
+        except OSError as error:
+            warnings.warn(
+                f"qdiverge: {self.folder}/run.json cannot be written ({error.strerror}); it does "
+                f"not say that the run is {status}.",
+                stacklevel=2,
+            )
+        finally:
+            self._release()
         self._fan.close(status)
 
     def __enter__(self) -> Self:
@@ -118,14 +200,26 @@ class RunLog:
         self.close("finished" if kind is None else "interrupted")
 
     def _append(self, entry: dict[str, Any]) -> None:
-        entry["time"] = round(time.monotonic() - self._start, 3)  # seconds since the start
-        self._events.write(json.dumps(entry, allow_nan=False) + "\n")
-        self._events.flush()
+        entry["time"] = self._seconds()
+        self._events.append(json.dumps(entry, allow_nan=False))
 
-    def _write_info(self) -> None:
-        aside = self.folder / "run.json.tmp"
-        aside.write_text(json.dumps(self.info, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        aside.replace(self.folder / "run.json")
+    def _open(self) -> None:
+        """Lock the folder and open its log; ``_release`` undoes both."""
+        self._start = time.monotonic()
+        self._lock = FolderLock(self.folder)
+        try:
+            self._events = LineFile(self.folder / "events.jsonl")
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _release(self) -> None:
+        self._events.close()
+        self._lock.release()
+
+    def _seconds(self) -> float:
+        """Since the start of the run."""
+        return round(time.monotonic() - self._start, 3)
 
 
 def _number(value: float) -> float | int | str:

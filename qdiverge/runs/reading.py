@@ -12,7 +12,7 @@ import numpy as np
 from qdiverge.errors import RunFolderError
 from qdiverge.runs.alarm import Alarm
 from qdiverge.runs.columns import RESERVED
-from qdiverge.runs.log import SCHEMA
+from qdiverge.runs.info import read_info
 
 
 @dataclass(frozen=True)
@@ -64,30 +64,6 @@ class Run:
 def is_run(folder: str | os.PathLike[str]) -> bool:
     """Whether the folder holds a run."""
     return (Path(folder) / "run.json").is_file()
-
-
-def read_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return what a run's ``run.json`` says.
-
-    Raises:
-        RunFolderError: there is no run, or it is of a newer schema.
-    """
-    folder = Path(folder)
-    if not is_run(folder):
-        raise RunFolderError(
-            "a run folder with a run.json was expected", got=folder, remedy="Check the path."
-        )
-    try:
-        info: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise RunFolderError(f"{folder}/run.json must be JSON", got=error) from error
-    if info.get("schema", 0) > SCHEMA:
-        raise RunFolderError(
-            f"a run of schema {SCHEMA} or older was expected",
-            got=f"schema {info['schema']} in {folder}",
-            remedy="Upgrade: pip install -U qdiverge.",
-        )
-    return info
 
 
 def load_run(folder: str | os.PathLike[str]) -> Run:

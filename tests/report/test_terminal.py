@@ -27,7 +27,7 @@ def event(step, seconds, **values):
 def running(tmp_path):
     """A run of 1,000 steps, 10 a second, that is under way at 400."""
     log = RunLog(tmp_path / "run", {"total_steps": 1000}, step_unit="agent steps")
-    log._events.close()
+    log.leave()
     lines = [event(step, step / 10, **{"diverge/q_abs_max": step}) for step in range(0, 401, 20)]
     (tmp_path / "run" / "events.jsonl").write_text("".join(lines))
     follower = Follower(tmp_path / "run")
