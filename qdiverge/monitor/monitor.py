@@ -190,8 +190,9 @@ class Monitor:
                     metrics |= self._measure_tier(tier, moment)
         if not metrics:
             return
-        metrics["diverge/overhead"] = self.overhead
         self.latest |= metrics
+        if self._budget.share is not None:  # without a limit the log is free of the clock
+            metrics["diverge/overhead"] = self.overhead
         with guard("writing the run log", self.num_updates):
             self._log.metrics(self.step, metrics | {"update": self.num_updates})
         if "diverge/q_abs_max" in metrics:
