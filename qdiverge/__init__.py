@@ -23,7 +23,7 @@ from qdiverge.errors import (
     UnsupportedNetworkError,
 )
 from qdiverge.kernel import NTK, empirical_ntk
-from qdiverge.monitor import Monitor, attach
+from qdiverge.monitor import Monitor, Snapshot, attach, load_snapshot
 from qdiverge.preqn import PreQN, PreQNStep
 from qdiverge.report.inspector import inspect
 from qdiverge.runs import load_run
@@ -42,6 +42,7 @@ __all__ = [
     "PreQNStep",
     "QDivergeError",
     "RunFolderError",
+    "Snapshot",
     "StabilityReport",
     "Transitions",
     "UnsupportedNetworkError",
@@ -53,5 +54,6 @@ __all__ = [
     "empirical_ntk",
     "inspect",
     "load_run",
+    "load_snapshot",
     "soft_divergence_bound",
 ]

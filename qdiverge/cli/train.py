@@ -56,7 +56,8 @@ class TrainDQN:
     cost: Literal["light", "standard", "full"] = "standard"  # the dearest diagnostics to run
     max_overhead: float | None = 0.05  # share of the run's own time that costly diagnostics may
     # take; None: no limit, so that what is measured does not depend on the machine's speed
-    on_alarm: Literal["log", "stop"] = "log"  # stop: end with exit status 3
+    on_alarm: Literal["log", "snapshot", "stop"] = "log"  # snapshot: keep the update, to diagnose
+    # it; stop: end with exit status 3
     sink: tuple[SinkName, ...] = ()  # further places for what is logged, beside events.jsonl
     epoch_period: int | None = None
     """Agent steps of an epoch, at whose end the held-out values and the mean score are logged; by
@@ -142,7 +143,7 @@ def main(arguments: Sequence[str]) -> int:
             every=options.every,
             cost=options.cost,
             max_overhead=options.max_overhead,
-            stop_on_alarm=options.on_alarm == "stop",
+            on_alarm=options.on_alarm,
             sinks=options.sink,
             epoch_period=options.epoch_period,
             evaluation_episodes=options.evaluation_episodes,

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.config import DQNConfig
@@ -23,7 +24,7 @@ def train_watched(
     *,
     seconds: float | None = None,
     stop_beyond_bound: float | None = None,
-    stop_on_alarm: bool = False,
+    on_alarm: Literal["log", "snapshot", "stop"] = "log",
     log_period: int = 25,
     every: int = 25,
     cost: Cost = "standard",
@@ -39,7 +40,8 @@ def train_watched(
         out: A new run folder.
         seconds: Wall-clock limit; None: until ``config.total_steps``.
         stop_beyond_bound: End once max|Q| exceeds the soft-divergence bound this many times over.
-        stop_on_alarm: Raise at the first alarm.
+        on_alarm: "snapshot": keep the update after an alarm; "stop": raise at the first alarm that
+            says values diverge or are about to.
         log_period: Updates between log lines of the learner.
         every: Updates between measurements.
         cost: The dearest diagnostics to run.
@@ -49,7 +51,7 @@ def train_watched(
         sinks: Names of further places for what is logged, see :mod:`qdiverge.sinks`.
 
     Raises:
-        DivergenceError: an alarm fired and ``stop_on_alarm``.
+        DivergenceError: an alarm fired and ``on_alarm`` is "stop".
         MissingExtraError: what a sink writes to is not installed.
         KeyboardInterrupt: Ctrl-C, after the turn then under way; a second one does not wait.
     """
@@ -59,7 +61,7 @@ def train_watched(
         every=every,
         cost=cost,
         max_overhead=max_overhead,
-        stop_on_alarm=stop_on_alarm,
+        on_alarm=on_alarm,
         stop_beyond_bound=stop_beyond_bound,
         epoch_period=epoch_period,
         evaluation_episodes=evaluation_episodes,
@@ -70,7 +72,7 @@ def train_watched(
     try:
         info = {
             "seed": config.seed,
-            "device": "cpu",
+            "device": config.device,
             "monitor": dataclasses.asdict(watching) | {"loss": watched_loss(config)},
         }
         info |= {"deadline_seconds": seconds} if seconds is not None else {}

@@ -88,9 +88,8 @@ input()
 
 
 def test_syncs_are_read(tmp_path):
-    RunLog(tmp_path / "run").close()
-    with (tmp_path / "run" / "events.jsonl").open("a") as file:
-        file.write('{"kind": "sync", "step": 40, "update": 10, "time": 1.0}\n')
+    with RunLog(tmp_path / "run") as log:
+        log.target_sync(40, 10)
     run = load_run(tmp_path / "run")
     assert [(sync.step, sync.update) for sync in run.syncs] == [(40, 10)]
     assert not run.is_torn
