@@ -56,6 +56,7 @@ class Watching:
     stop_beyond_bound: float | None = None
     epoch_period: int | None = None
     evaluation_episodes: int = 0
+    sinks: tuple[str, ...] = ()  # by name
 
     @classmethod
     def from_info(cls, info: Mapping[str, Any]) -> Self:
