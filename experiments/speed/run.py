@@ -9,6 +9,7 @@ BENCHMARKS = {
     "kernel": "the exact empirical NTK against six other ways to compute it",
     "solvers": "exact solvers on sparse MDPs, beside pymdptoolbox",
     "preqn": "a PreQN update against a DQN update and whole Jacobians",
+    "trainer": "whole training loops: ours, a CleanRL-style one, Stable-Baselines3",
     "diagnose": "a full diagnosis against the kernels that it needs",
 }
 

@@ -13,6 +13,7 @@ from qdiverge.agents.config_rules import (
     default,
     unread,
 )
+from qdiverge.agents.device import check_device_name
 from qdiverge.agents.targets import Bootstrap
 
 Loss = Literal["huber", "mse"]
@@ -109,6 +110,8 @@ class MachineSettings:
 
     overlap: bool = True  # act before the last turn's updates; False: after them, see loop.py
     precision: Precision = "float32"  # or bfloat16, weights still float32; see arithmetic.py
+    device: str = "cpu"  # of the learner and its replay: cpu, cuda or cuda:N
+    emulator_threads: int = 1  # Atari: threads of the emulators; the games do not depend on it
     checkpoint_period: int | None = 250_000  # agent steps between checkpoints; at each, whether or
     # not there is a folder to write to, the environments restart; None or 0: never, see loop.py
     torch_threads: int | None = 1  # threads of a CPU update; None leaves PyTorch's setting alone
@@ -156,6 +159,7 @@ class DQNConfig(
     def __post_init__(self) -> None:
         check_ranges(self)
         check_choices("loss", self.loss, LOSSES)
+        check_device_name(self.device)
         check_choices("precision", self.precision, get_args(Precision))
         check_choices("optimizer", self.optimizer, OPTIMIZERS)
         check_choices("exploration", self.exploration, EXPLORATIONS)

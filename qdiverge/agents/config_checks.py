@@ -57,6 +57,7 @@ def check_ranges(config: "DQNConfig") -> None:
         ("target_period", 1),
         ("num_atoms", 2),
         ("exploration_steps", 0),
+        ("emulator_threads", 1),
     ):
         check_integer(name, getattr(config, name), least)
     if config.checkpoint_period is not None:

@@ -127,11 +127,18 @@ EMULATED = Rule(
     "Take such a game",
 )
 
+THREADED = Rule(
+    ("emulator_threads",),
+    lambda c: True,
+    "only Atari emulators have threads of their own",
+    "Take an Atari game",
+)
+
 EnvironmentKind = Literal["atari", "minatar", "task"]
 ENVIRONMENT_RULES: dict[EnvironmentKind, tuple[Rule, ...]] = {
     "atari": (FIXED_NETWORK,),
-    "minatar": (FIXED_NETWORK, ATARI_ALONE),
-    "task": (ATARI_ALONE, EMULATED),
+    "minatar": (FIXED_NETWORK, ATARI_ALONE, THREADED),
+    "task": (ATARI_ALONE, EMULATED, THREADED),
 }
 """Settings that one kind of environment does not read."""
 

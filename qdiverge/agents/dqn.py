@@ -65,6 +65,37 @@ class Update:
     surprises: Tensor = field(repr=False, compare=False)
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What an update sees, before its step and without waiting for the device.
+
+    Args:
+        loss: [], the end of the graph.
+        numbers: [5], the loss and what follows it in Update.
+        td_errors: As in Update, [N].
+        surprises: As in Update, [N].
+    """
+
+    loss: Tensor
+    numbers: Tensor
+    td_errors: Tensor
+    surprises: Tensor
+
+    def read(self) -> Update:
+        """Wait for the device, and take the numbers from it."""
+        loss, td_abs_mean, td_abs_max, q_mean, q_max = self.numbers.tolist()
+        return Update(
+            loss=loss,
+            td_abs_mean=td_abs_mean,
+            td_abs_max=td_abs_max,
+            q_mean=q_mean,
+            q_max=q_max,
+            is_finite=math.isfinite(loss),
+            td_errors=self.td_errors,
+            surprises=self.surprises,
+        )
+
+
 class DQN:
     """A Q-network, its target network and its optimiser; all three are public.
 
@@ -98,8 +129,8 @@ class DQN:
         if config.has_target_network:
             self.target_network = copy.deepcopy(q_network).requires_grad_(False)
         self.optimizer = make_optimizer(q_network, config)
-        device = next(q_network.parameters()).device
-        self.evaluate = Arithmetic(config.precision, device, q_network).evaluate
+        self.device = next(q_network.parameters()).device
+        self.evaluate = Arithmetic(config.precision, self.device, q_network).evaluate
         self._noise = torch.Generator().manual_seed(config.seed)
 
     def act(self, observations: NDArray[np.generic]) -> NDArray[np.int64]:
@@ -124,9 +155,10 @@ class DQN:
         Returns:
             [E, A].
         """
-        self._resample_noise()
-        q_values = self.evaluate(self.q_network, torch.from_numpy(observations))
-        values: NDArray[np.floating] = q_values.numpy()
+        self.resample_noise()
+        seen = torch.from_numpy(observations).to(self.device)
+        q_values = self.evaluate(self.q_network, seen)
+        values: NDArray[np.floating] = q_values.cpu().numpy()
         return values
 
     def update(self, batch: Transitions) -> Update:
@@ -138,7 +170,25 @@ class DQN:
         Returns:
             The loss and what else the step saw.
         """
-        self._resample_noise()
+        self.resample_noise()
+        seen = self.see(batch)
+        update = seen.read()
+        if update.is_finite:
+            self.optimizer.zero_grad(set_to_none=True)
+            seen.loss.backward()
+            self.optimizer.step()
+            self.follow()
+        return update
+
+    def see(self, batch: Transitions) -> Seen:
+        """The loss of ``batch`` and what goes with it; nothing changes, nothing is waited for.
+
+        Args:
+            batch: N transitions, on the network's device.
+
+        Returns:
+            All of it as tensors.
+        """
         weights = batch.weights if isinstance(batch, LearnerBatch) else None
         if self.config.distributional:
             found = self._categorical_loss(batch)
@@ -149,24 +199,10 @@ class DQN:
             q_values = self.evaluate(self.q_network, batch.observations)  # [N, A]
             errors = surprises = td_errors(q_values, batch.actions, targets)  # [N]
             loss = td_loss(errors, self.config.loss, weights)
-        loss_value = loss.item()
-        is_finite = math.isfinite(loss_value)
-        if is_finite:
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimizer.step()
-            self._follow()
-        seen = errors.detach().abs()
-        return Update(
-            loss=loss_value,
-            td_abs_mean=seen.mean().item(),
-            td_abs_max=seen.max().item(),
-            q_mean=of_actions(q_values.detach(), batch.actions).mean().item(),
-            q_max=q_values.detach().max().item(),
-            is_finite=is_finite,
-            td_errors=errors.detach(),
-            surprises=surprises.detach(),
-        )
+        d, q = errors.detach(), q_values.detach()
+        size, of_taken = d.abs(), of_actions(q, batch.actions)
+        numbers = (loss.detach(), size.mean(), size.max(), of_taken.mean(), q.max())
+        return Seen(loss, torch.stack(numbers), d, surprises.detach())
 
     @torch.no_grad()
     def targets(self, batch: Transitions) -> Tensor:
@@ -229,17 +265,21 @@ class DQN:
         logits = self.evaluate(network.logits, batch.observations)  # [B, A, N]
         return categorical_loss(logits, batch.actions, targets, network.support)
 
-    def _resample_noise(self) -> None:
-        """New noise for both networks, each its own, where they are noisy."""
+    def resample_noise(self) -> None:
+        """Draw new noise for both networks, each its own, where they are noisy."""
         if self.config.noisy:
             resample_noise(self.q_network, self._noise)
             if self.target_network is not None:
                 resample_noise(self.target_network, self._noise)
 
     @torch.no_grad()
-    def _follow(self) -> None:
-        """θ⁻ ← θ⁻ + τ (θ − θ⁻) where the configuration has a τ, ``polyak``."""
+    def follow(self, share: Tensor | float = 1.0) -> None:
+        """Move the target network, θ⁻ ← θ⁻ + τ (θ − θ⁻), where there is a τ, ``polyak``.
+
+        Args:
+            share: Of the move; 0: none.
+        """
         if self.config.polyak is not None and self.target_network is not None:
             pairs = zip(self.target_network.parameters(), self.q_network.parameters(), strict=True)
             for slow, fast in pairs:
-                slow.lerp_(fast, self.config.polyak)
+                slow.lerp_(fast, share * self.config.polyak)

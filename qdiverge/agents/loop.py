@@ -21,6 +21,7 @@ dropped: neither terminated nor counted, cut off in the replay as by a time limi
 """
 
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
@@ -30,8 +31,11 @@ from numpy.typing import NDArray
 
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.config_checks import check_integer
+from qdiverge.agents.deferred import DeferredUpdates, why_not_deferred
+from qdiverge.agents.device import find_device
 from qdiverge.agents.dqn import DQN, Update
 from qdiverge.agents.exploration import Boltzmann, EpsilonGreedy, linear_schedule
+from qdiverge.agents.heap import keep_freed_memory
 from qdiverge.agents.parts import make_environments, make_network, make_replay, settled
 from qdiverge.agents.records import Barrier, EpisodeEnd, Progress, RunEnd, UpdateRecord
 from qdiverge.agents.replay.sampling import Sampler
@@ -84,18 +88,24 @@ class Trainer:
             check_positive("deadline_seconds", deadline_seconds)
         self.deadline_seconds = deadline_seconds
         self.log_period = check_integer("log_period", log_period, 1)
+        device = find_device(config.device)
         games, weights, exploration, sampling = np.random.SeedSequence(config.seed).spawn(4)
         self.environments = make_environments(config, games)
         self.config = config = settled(config, self.environments)
         try:
             self.replay = make_replay(config, self.environments, sampling)
-            self.sampler = Sampler(self.replay, config, sampling)
+            self.sampler = Sampler(self.replay, config, sampling, device)
             self.policy = EpsilonGreedy(self.environments.num_actions, exploration)
             self.softmax = Boltzmann(exploration.spawn(1)[0])
             self.agent = DQN(make_network(config, self.environments, weights), config)
         except BaseException:
             self.environments.close()
             raise
+        self.deferred: DeferredUpdates | None = None
+        if device.type == "cuda" and not (why_not := why_not_deferred(self.agent)):
+            self.deferred = DeferredUpdates(self.agent)
+        elif device.type == "cuda":
+            warnings.warn(f"every update waits for the GPU: {why_not}", stacklevel=2)
         self.q_network = self.agent.q_network
         self.target_network = self.agent.target_network
         self.optimizer = self.agent.optimizer
@@ -136,7 +146,9 @@ class Trainer:
 
         Leaving the loop early, closing the generator or Ctrl-C stops the emulators and gives
         PyTorch its thread count back. A loss that is NaN or infinite ends the run as a result, the
-        weights left as they were before that update; large finite values go on.
+        weights left as they were before that update; large finite values go on. On a GPU the loss
+        is read every ``log_period`` updates: the device itself refuses the steps in between, and
+        the end names the update that diverged.
 
         Yields:
             EpisodeEnd, UpdateRecord, Barrier, and at last RunEnd.
@@ -152,6 +164,7 @@ class Trainer:
         threads = torch.get_num_threads()
         if self.config.torch_threads is not None:
             torch.set_num_threads(self.config.torch_threads)
+        keep_freed_memory()
         try:
             yield from self._turns()
         finally:
@@ -188,7 +201,11 @@ class Trainer:
             if overlap and (yield from self._updates_due()):
                 return
             if reason:
-                yield self._end(reason, REASONS[reason])
+                last = self._read()
+                if last is not None and not last.is_finite:
+                    yield self._end("divergence", f"the loss became {last.loss} in")
+                else:
+                    yield self._end(reason, REASONS[reason])
                 return
             if actions is None:
                 yield Barrier(self.agent_step, self.num_updates)
@@ -244,11 +261,23 @@ class Trainer:
             if self.transform_batch is not None:
                 batch = self.sampler.check(self.transform_batch(batch))
             self.num_updates += 1
-            update = self.agent.update(batch)
-            if update.is_finite:
-                self.sampler.learnt(batch, update.surprises)
+            if self.deferred is not None:
+                self.deferred(batch)
+                update = self._read() if self.num_updates % self.log_period == 0 else None
+            else:
+                update = self.agent.update(batch)
+                if update.is_finite:
+                    self.sampler.learnt(batch, update.surprises)
         if step % config.target_period == 0 and config.polyak is None:
             self.agent.sync_target()
+        return update
+
+    def _read(self) -> Update | None:
+        """The newest deferred update, or the first that diverged, to which the count goes back."""
+        found = None if self.deferred is None else self.deferred.read()
+        if found is None:
+            return None
+        update, self.num_updates = found
         return update
 
     def _experience(self, actions: NDArray[np.int64]) -> Generator[EpisodeEnd, None, NDArray[Any]]:

@@ -91,7 +91,10 @@ def make_optimizer(q_network: nn.Module, config: DQNConfig) -> torch.optim.Optim
     parameters = q_network.parameters()
     rate = config.learning_rate
     if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=rate, eps=config.adam_epsilon, fused=True)
+        on_gpu = next(q_network.parameters()).is_cuda  # then a CUDA graph can hold the step
+        return torch.optim.Adam(
+            parameters, lr=rate, eps=config.adam_epsilon, fused=True, capturable=on_gpu
+        )
     if config.optimizer == "rmsprop":
         return torch.optim.RMSprop(parameters, lr=rate, alpha=0.95, eps=0.01, centered=True)
     if config.optimizer == "nature_rmsprop":

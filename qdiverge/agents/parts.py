@@ -14,6 +14,7 @@ from qdiverge.agents.config_rules import (
     EnvironmentKind,
     check_effect,
 )
+from qdiverge.agents.device import find_device
 from qdiverge.agents.environments.atari import AtariEnvironments, make_atari
 from qdiverge.agents.environments.gymnasium_task import STACKED_FRAMES
 from qdiverge.agents.environments.minatar import resolve_minatar
@@ -27,6 +28,7 @@ from qdiverge.agents.networks import (
     start_at,
 )
 from qdiverge.agents.replay.arrays import ArrayReplay
+from qdiverge.agents.replay.device_frames import DeviceFrameReplay
 from qdiverge.agents.replay.frames import FrameReplay, check_fits
 from qdiverge.agents.replay.ring import ReplayRing
 
@@ -68,7 +70,7 @@ def make_environments(config: DQNConfig, seed: np.random.SeedSequence) -> Enviro
             repeat_action_probability=config.repeat_action_probability,
             max_episode_steps=config.max_episode_frames,
         )
-    check_fits(config.buffer_size)
+    check_fits(config.buffer_size, device=find_device(config.device))
     return make_atari(
         config.environment,
         config.num_envs,
@@ -76,6 +78,7 @@ def make_environments(config: DQNConfig, seed: np.random.SeedSequence) -> Enviro
         repeat_action_probability=config.repeat_action_probability,
         max_episode_frames=config.max_episode_frames,
         noop_max=config.noop_max,
+        num_threads=config.emulator_threads,
     )
 
 
@@ -92,11 +95,14 @@ def make_network(
 ) -> nn.Module:
     """The network that reads such observations; the global generator is left alone.
 
-    The Nature network reads four frames, the one of MinAtar small grids, an MLP vectors.
+    The Nature network reads four frames, the one of MinAtar small grids, an MLP vectors. It is made
+    on the CPU, so that the first weights do not depend on the device.
 
     Raises:
-        InvalidValueError: hidden_sizes were given for another network than the MLP.
+        InvalidValueError: hidden_sizes were given for another network than the MLP, or there is no
+            such device.
     """
+    device = find_device(config.device)
     if len(environments.shape) > 1:
         check_effect(config, (FIXED_NETWORK,))
     options: dict[str, Any] = {
@@ -108,13 +114,15 @@ def make_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(seed.generate_state(1)[0]))
         if environments.shape == STACKED_FRAMES:
-            network = channels_last(NatureNetwork(environments.num_actions, **options))
+            network: nn.Module = NatureNetwork(environments.num_actions, **options)
+            if device.type == "cpu" or config.precision == "bfloat16":
+                network = channels_last(network)
         elif len(environments.shape) == 3:
             network = MinAtarNetwork(environments.shape, environments.num_actions, **options)
         else:
             sizes = [environments.shape[0], *config.hidden_sizes, environments.num_actions]
             network = MLP(sizes, **options)
-    return finished(network, config)
+    return finished(network, config).to(device)
 
 
 def finished(network: nn.Module, config: DQNConfig) -> nn.Module:
@@ -140,6 +148,9 @@ def make_replay(
         InvalidValueError: it is too small, or does not fit in memory.
     """
     if isinstance(environments, AtariEnvironments):
+        device = find_device(config.device)
+        if device.type != "cpu":
+            return DeviceFrameReplay(config.buffer_size, config.num_envs, seed, device=device)
         return FrameReplay(config.buffer_size, config.num_envs, seed)
     shape, dtype = environments.shape, environments.dtype
     return ArrayReplay(config.buffer_size, config.num_envs, seed, shape=shape, dtype=dtype)

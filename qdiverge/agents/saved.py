@@ -132,9 +132,13 @@ def config_from_json(values: Mapping[str, Any]) -> DQNConfig:
 
 
 def _network(config: DQNConfig) -> nn.Module:
-    """A network for the environments of ``config``; a small replay is all that need fit."""
+    """A network for the environments of ``config``; a small replay is all that need fit.
+
+    What was trained on a GPU is loaded on the CPU where there is none.
+    """
+    device = config.device if torch.cuda.is_available() else "cpu"
     small = min(config.buffer_size, max(1_000, 4 * config.n_step))
-    one = dataclasses.replace(config, num_envs=1, buffer_size=small)
+    one = dataclasses.replace(config, num_envs=1, buffer_size=small, device=device)
     seed = np.random.SeedSequence(config.seed)
     environments = make_environments(one, seed)
     try:

@@ -64,7 +64,7 @@ def train_watched(
     try:
         info = {
             "seed": config.seed,
-            "device": "cpu",
+            "device": config.device,
             "monitor": dataclasses.asdict(watching) | {"loss": watched_loss(config)},
         }
         log = RunLog(out, dataclasses.asdict(trainer.config), step_unit="agent steps", info=info)

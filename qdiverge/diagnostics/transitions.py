@@ -74,6 +74,12 @@ class Transitions:
         """Return a copy that shares no memory: what buffers reuse, this keeps."""
         return type(self)(*(getattr(self, field.name).detach().clone() for field in fields(self)))
 
+    def to(self, device: torch.device) -> Self:
+        """Return the transitions on ``device``: these very ones where they are there already."""
+        moved = {f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)}
+        is_there = all(moved[name] is getattr(self, name) for name in moved)
+        return self if is_there else type(self)(**moved)
+
     def join(self, other: Self) -> Self:
         """Return these transitions followed by ``other``."""
         return type(self)(

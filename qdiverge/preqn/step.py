@@ -50,8 +50,11 @@ class PreQNStep:
     reachable_alignment: float
 
 
-class PreQN:
+class PreQN(torch.optim.Optimizer):
     """The preconditioned Q-learning update, in the place of an optimiser.
+
+    To whoever looks at it it is one: it has hooks, a ``state_dict``, and parameter groups with the
+    learning rate. Only its ``step`` asks for the batch, and no gradient needs to be there before.
 
     Args:
         q_net: Returns Q-values [N, A]; or a critic called with observations and floating-point
@@ -118,13 +121,18 @@ class PreQN:
             )
         if solver not in SOLVERS:
             raise InvalidValueError(f"solver must be one of {', '.join(SOLVERS)}", got=repr(solver))
-        self.q_net = q_net
-        self.learning_rate, self.alignment, self.align_with = learning_rate, alignment, align_with
+        search = {"lr": learning_rate, "first_rate": learning_rate, "num_at_once": 0}
+        super().__init__([p for p in q_net.parameters() if p.requires_grad], search)
+        self.q_net, self.alignment, self.align_with = q_net, alignment, align_with
         self.shrink, self.max_backtracks, self.warm_start = shrink, max_backtracks, warm_start
-        self._first_rate, self._at_once = learning_rate, 0
         self.solver, self.damping, self.cutoff = solver, damping, cutoff
 
-    def step(
+    @property
+    def learning_rate(self) -> float:
+        """The largest α that is tried; a scheduler may change it."""
+        return float(self.param_groups[0]["lr"])
+
+    def step(  # type: ignore[override]  # an optimiser that sees the batch
         self,
         observations: Tensor,
         actions: Tensor,
@@ -161,7 +169,7 @@ class PreQN:
         wanted = reached if self.align_with == "reachable" else delta
         tried = False, reachable, 0.0, 0
         if cosine(reached, wanted) >= self.alignment - TOLERANCE:
-            parameters = [p for p in self.q_net.parameters() if p.requires_grad]
+            parameters = self.param_groups[0]["params"]
             direction = pulled_back(q_values, found.solution, parameters)  # Jᵀ Z
             if all(bool(torch.isfinite(g).all()) for g in direction):
                 pairs = observations, actions
@@ -179,7 +187,7 @@ class PreQN:
     ) -> tuple[bool, float, float, int]:
         """Shrink α until the step is aligned: accepted, alignment, α, backtracks."""
         before = [p.detach().clone() for p in parameters]
-        rate, alignment = self._first_rate, math.nan
+        rate, alignment = self.param_groups[0]["first_rate"], math.nan
         for num_backtracks in range(self.max_backtracks + 1):
             for parameter, start, g in zip(parameters, before, direction, strict=True):
                 torch.add(start, g, alpha=rate, out=parameter.data)
@@ -191,15 +199,16 @@ class PreQN:
             rate *= self.shrink
         for parameter, start in zip(parameters, before, strict=True):
             parameter.copy_(start)
-        self._first_rate = self.learning_rate
+        self.param_groups[0]["first_rate"] = self.learning_rate
         return False, alignment, 0.0, self.max_backtracks
 
     def _begin_next_at(self, rate: float, is_at_once: bool) -> None:
         """Begin the next search at ``rate``, or a notch above after some that ended at once."""
-        self._at_once = self._at_once + 1 if is_at_once else 0
-        is_bolder = self._at_once == BOLDER_AFTER
-        self._first_rate = min(rate / self.shrink if is_bolder else rate, self.learning_rate)
-        self._at_once %= BOLDER_AFTER
+        search = self.param_groups[0]
+        count = search["num_at_once"] + 1 if is_at_once else 0
+        is_bolder = count == BOLDER_AFTER
+        search["first_rate"] = min(rate / self.shrink if is_bolder else rate, self.learning_rate)
+        search["num_at_once"] = count % BOLDER_AFTER
 
 
 def _one_of(td_errors: Tensor | None, targets: Tensor | None, size: int) -> Tensor:

@@ -83,6 +83,14 @@ def test_frames_go_channels_last_bit_by_bit_and_floats_as_they_are():
     assert torch.equal(as_floats, before.float())
 
 
+def test_frames_rounded_to_bfloat16_at_once_are_those_that_autocast_rounds():
+    network, observations = nature(), frames(3)
+    bfloat16 = Arithmetic("bfloat16", CPU, network)
+    fast = bfloat16.evaluate(network, observations)
+    network.is_channels_last = False
+    assert torch.equal(fast, bfloat16.evaluate(network, observations))
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("options", [{}, {"dueling": True}])
 def test_an_update_agrees_with_float64(precision, options):

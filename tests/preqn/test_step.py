@@ -238,6 +238,20 @@ def test_a_step_that_overflows_is_never_taken():
     assert step.is_accepted or torch.equal(weights(q_net), before)
 
 
+def test_it_is_an_optimiser_to_hooks_schedulers_and_state_dicts():
+    q_net, seen = mlp(10), []
+    preqn = PreQN(q_net)
+    preqn.register_step_post_hook(lambda *_: seen.append(1))
+    for turn in range(3):
+        assert preqn.step(*batch(turn)).is_accepted
+    assert len(seen) == 3
+    again = PreQN(copy.deepcopy(q_net))
+    again.load_state_dict(preqn.state_dict())
+    assert again.step(*batch(3)) == preqn.step(*batch(3))
+    assert torch.equal(weights(again.q_net), weights(q_net))
+    torch.optim.lr_scheduler.ExponentialLR(preqn, 0.5)
+
+
 def test_damping_shrinks_the_solution_and_zero_damping_is_the_inverse():
     generator = torch.Generator().manual_seed(0)
     J = torch.randn(6, 9, generator=generator, dtype=torch.float64)

@@ -35,8 +35,8 @@ class QuietNetwork:
     ) -> None:
         network = make_network(config, environments, np.random.SeedSequence(0))
         self._network = network.eval().requires_grad_(False)
-        device = next(network.parameters()).device
-        self._evaluate = Arithmetic(config.precision, device, network).evaluate
+        self._device = next(network.parameters()).device
+        self._evaluate = Arithmetic(config.precision, self._device, network).evaluate
         if weights is not None:
             self.load(weights)
 
@@ -63,7 +63,7 @@ class QuietNetwork:
         Returns:
             max_a Q(s, a) [N], and argmax_a Q(s, a) [N].
         """
-        parts = torch.from_numpy(observations).split(PART)
+        parts = torch.from_numpy(observations).to(self._device).split(PART)
         q_values = torch.cat([self._evaluate(self._network, part) for part in parts])
         values, actions = q_values.max(dim=1)
-        return values, actions
+        return values.cpu(), actions.cpu()

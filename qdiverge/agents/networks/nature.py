@@ -69,12 +69,18 @@ class NatureNetwork(nn.Module):
 
 
 def _channels_last_pixels(frames: Tensor, dtype: torch.dtype) -> Tensor:
-    """Pixels 0 to 1 of uint8 [N, 4, H, W], moved channels last while each is still one byte."""
+    """Pixels 0 to 1 of uint8 [N, 4, H, W], moved channels last while each is still one byte.
+
+    Where autocast would round them to bfloat16 next, they are bfloat16 at once, the same numbers.
+    """
+    kind = frames.device.type
+    if dtype == torch.float32 and torch.is_autocast_enabled(kind):
+        dtype = torch.get_autocast_dtype(kind)
     return torch.stack(frames.unbind(1), dim=-1).to(dtype).div_(255).permute(0, 3, 1, 2)
 
 
 def channels_last(network: nn.Module) -> nn.Module:
-    """Store the convolutions' weights channels last, about a sixth faster on a CPU.
+    """Store the convolutions' weights channels last, about a seventh faster on a CPU.
 
     Args:
         network: Changed in place; its values stay the same.

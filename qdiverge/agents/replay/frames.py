@@ -15,12 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qdiverge.agents.replay.memory import available_memory
+from qdiverge.agents.replay.memory import available_memory, device_memory
 from qdiverge.agents.replay.ring import NO_ACTION as NO_ACTION
 from qdiverge.agents.replay.ring import ReplayRing
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError
 
+CPU = torch.device("cpu")
 HEADROOM = 0.9  # of the available memory; the rest is for the learner
 
 
@@ -49,6 +50,8 @@ class FrameReplay(ReplayRing):
     ([0, 0, 7, 8], [0, 7, 8, 9])
     """
 
+    device = CPU  # where the frames are
+
     def __init__(
         self,
         capacity: int,
@@ -58,9 +61,9 @@ class FrameReplay(ReplayRing):
         frame_shape: tuple[int, int] = (84, 84),
         stack: int = 4,
     ) -> None:
-        check_fits(capacity, frame_shape)
+        check_fits(capacity, frame_shape, self.device)
         super().__init__(capacity, num_envs, seed, stack=stack)
-        self.frames = np.zeros((num_envs, self.slots, *frame_shape), dtype=np.uint8)
+        self.frames = self._allocate((num_envs, self.slots, *frame_shape))
         self._window = np.arange(-(stack - 1), 2)  # slots that s and s' show, from that of s
 
     @property
@@ -83,7 +86,7 @@ class FrameReplay(ReplayRing):
         Returns:
             N transitions; s and s' are views of one buffer of five frames each.
         """
-        both = torch.from_numpy(self._pixels(index, self._window))  # [N, 5, H, W]
+        both = self._pixels(index, self._window)  # [N, 5, H, W]
         return Transitions(
             observations=both[:, :-1],
             actions=torch.from_numpy(self.actions.reshape(-1).take(index).astype(np.int64)),
@@ -101,9 +104,13 @@ class FrameReplay(ReplayRing):
         Returns:
             uint8 [N, 4, H, W].
         """
-        return torch.from_numpy(self._pixels(index, self._window[:-1]))
+        return self._pixels(index, self._window[:-1])
 
-    def _pixels(self, index: NDArray[np.int64], window: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def _allocate(self, shape: tuple[int, ...]) -> Any:
+        """Room for the frames, [E, slots, H, W]."""
+        return np.zeros(shape, dtype=np.uint8)
+
+    def _pixels(self, index: NDArray[np.int64], window: NDArray[np.int64]) -> Tensor:
         """Frames around the slots, [N, len(window), H, W]; zeros before an episode's first."""
         slots = self.following(index[:, None], window)
         height, width = self.frames.shape[2:]
@@ -112,7 +119,7 @@ class FrameReplay(ReplayRing):
         depth = self.depth.reshape(-1).take(index)
         for row in (depth < self.stack - 1).nonzero()[0]:
             pixels[row, : self.stack - 1 - depth[row]] = 0
-        return pixels
+        return torch.from_numpy(pixels)
 
     def _store(self, at: tuple[Any, Any], kept: NDArray[Any]) -> None:
         self.frames[at] = kept
@@ -130,13 +137,15 @@ def bytes_needed(capacity: int, frame_shape: tuple[int, int] = (84, 84)) -> int:
     return capacity * (frame_shape[0] * frame_shape[1] + 7)
 
 
-def check_fits(capacity: int, frame_shape: tuple[int, int] = (84, 84)) -> int:
+def check_fits(
+    capacity: int, frame_shape: tuple[int, int] = (84, 84), device: torch.device = CPU
+) -> int:
     """Return ``capacity`` if a replay of that size fits in the memory at hand.
 
     Raises:
         InvalidValueError: it does not; the capacity that does is named.
     """
-    memory = available_memory()
+    memory = available_memory() if device.type == "cpu" else device_memory(device)
     needed = bytes_needed(capacity, frame_shape)
     if memory is not None and needed > HEADROOM * memory:
         fits = int(HEADROOM * memory) // bytes_needed(1, frame_shape)

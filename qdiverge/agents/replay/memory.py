@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import torch
+
 
 def available_memory() -> int | None:
     """Bytes that can still be allocated: the machine's, or the container's where that is less.
@@ -19,6 +21,12 @@ def available_memory() -> int | None:
     """
     found = [amount for amount in (_machine_memory(), _container_memory()) if amount is not None]
     return min(found) if found else None
+
+
+def device_memory(device: torch.device) -> int:
+    """Bytes that are free on a GPU."""
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(free)
 
 
 def _machine_memory() -> int | None:

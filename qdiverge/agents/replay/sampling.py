@@ -9,6 +9,7 @@ from torch import Tensor
 
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.exploration import linear_schedule
+from qdiverge.agents.replay.frames import CPU
 from qdiverge.agents.replay.n_step import n_step_returns
 from qdiverge.agents.replay.priorities import Priorities
 from qdiverge.agents.replay.ring import NO_ACTION, ReplayRing
@@ -38,13 +39,19 @@ class Sampler:
         replay: Where the transitions are.
         config: The numbers.
         seed: Of the prioritised sampling; the uniform one is the replay's own.
+        device: Where the batches are wanted.
     """
 
     def __init__(
-        self, replay: ReplayRing, config: DQNConfig, seed: int | np.random.SeedSequence
+        self,
+        replay: ReplayRing,
+        config: DQNConfig,
+        seed: int | np.random.SeedSequence,
+        device: torch.device = CPU,
     ) -> None:
         self.replay = replay
         self.config = config
+        self.device = device
         if config.prioritized:
             replay.priorities = Priorities(
                 replay.num_envs * replay.slots, exponent=config.priority_exponent, seed=seed
@@ -70,7 +77,7 @@ class Sampler:
         if batch is not None and config.clip_rewards:
             batch = dataclasses.replace(batch, rewards=batch.rewards.clamp(-1.0, 1.0))
         if batch is not None and priorities is None:
-            return batch
+            return batch.to(self.device)
         if batch is not None:
             discounts = torch.full((config.batch_size,), config.discount)
         else:
@@ -80,7 +87,7 @@ class Sampler:
             discounts=discounts,
             weights=torch.from_numpy(weights),
             index=torch.from_numpy(index),
-        )
+        ).to(self.device)
 
     def learnt(self, batch: Transitions, surprises: Tensor) -> None:
         """Take note of how much the transitions surprised in their update.
@@ -91,7 +98,7 @@ class Sampler:
         """
         if self.replay.priorities is not None:
             assert isinstance(batch, LearnerBatch)
-            self.replay.priorities.update(batch.index.numpy(), surprises.numpy())
+            self.replay.priorities.update(batch.index.cpu().numpy(), surprises.cpu().numpy())
 
     def check(self, batch: Transitions) -> Transitions:
         """Return ``batch`` if it still says what the update needs to know.

@@ -1,0 +1,26 @@
+"""The study's cells, for ``python -m experiments sweep init_kernel``."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from experiments.init_kernel.measure import ACTIVATIONS, STARTS, measure
+
+WIDTHS, DEPTHS = (32, 64, 128, 256), (1, 2, 3, 4)
+FULL_WIDTHS = (32, 64, 128, 256, 512, 1024)
+
+
+def cells(is_full: bool) -> list[dict[str, Any]]:
+    """Width × depth × activation × start; the full grid has two more widths."""
+    widths = FULL_WIDTHS if is_full else WIDTHS
+    return [
+        {"width": w, "depth": d, "activation": a, "start": start}
+        for start, w, d, a in product(STARTS, widths, DEPTHS, ACTIVATIONS)
+    ]
+
+
+def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Diagonal and row ratio, a number for each seed."""
+    return measure(**config)

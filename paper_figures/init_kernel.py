@@ -1,0 +1,75 @@
+"""The kernel of a critic at its start: diagonal and row ratio over depth, width and activation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.init_kernel.run import RESULTS
+from paper_figures.style import BLUE, GREY, INK, ORANGE
+from paper_figures.tables import Table
+from qdiverge.runs.table import read_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLOURS = {"relu": ORANGE, "tanh": INK, "sin": BLUE}
+STARTS = {"glorot": "Glorot", "pytorch": "PyTorch’s default"}
+MEASURES = {"diagonal": "mean $K_{ii}$", "row_ratio": "mean row ratio"}
+
+
+def compute() -> dict[str, list[Any]]:
+    """Return the table of experiments/init_kernel, a row for each seed; measures nothing."""
+    table: dict[str, list[Any]] = {
+        name: [] for name in ("start", "activation", "width", "depth", "seed", *MEASURES)
+    }
+    for record in read_table(RESULTS, "python -m experiments sweep init_kernel").records():
+        for seed in range(len(record["diagonal"])):
+            for name in ("start", "activation", "width", "depth"):
+                table[name].append(record[name])
+            table["seed"].append(seed)
+            for name in MEASURES:
+                table[name].append(record[name][seed])
+    return table
+
+
+def make(table: Table) -> Figure:
+    """Draw both measures against depth, a line for each width (the thicker the wider)."""
+    import matplotlib.pyplot as plt
+
+    columns = {name: np.array(values) for name, values in table.columns.items()}
+    widths, depths = np.unique(columns["width"]), np.unique(columns["depth"])
+    figure, panels = plt.subplots(2, 2, figsize=(5.4, 4.6), sharex=True, sharey="row")
+    for row, (measure, name) in zip(panels, MEASURES.items(), strict=True):
+        for axes, (start, title) in zip(row, STARTS.items(), strict=True):
+            for activation, colour in COLOURS.items():
+                for width in widths:
+                    own = (
+                        (columns["start"] == start)
+                        & (columns["activation"] == activation)
+                        & (columns["width"] == width)
+                    )
+                    means = [
+                        columns[measure][own & (columns["depth"] == depth)].mean()
+                        for depth in depths
+                    ]
+                    thickness = 0.6 + 0.5 * np.log2(width / widths[0])
+                    label = activation if width == widths[-1] else None
+                    axes.plot(depths, means, color=colour, linewidth=thickness, label=label)
+            axes.set_xticks(depths)
+            if measure == "diagonal":
+                axes.set(yscale="log", title=title)
+            else:
+                axes.set_xlabel("hidden layers")
+        row[0].set_ylabel(name)
+    panels[1, 0].set_ylim(bottom=0)
+    panels[1, 0].legend(fontsize=7, loc="upper left")
+    seeds = len(np.unique(columns["seed"]))
+    figure.supxlabel(
+        f"Ant-v5, 256 pairs of random play, means of {seeds} seeds; the thicker the wider: "
+        f"{', '.join(map(str, widths))}.\n{table.source}",
+        fontsize=5.5,
+        color=GREY,
+    )
+    return figure
