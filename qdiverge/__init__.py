@@ -23,7 +23,7 @@ from qdiverge.errors import (
     UnsupportedNetworkError,
 )
 from qdiverge.kernel import NTK, empirical_ntk
-from qdiverge.monitor import Monitor, attach
+from qdiverge.monitor import Monitor, Snapshot, attach, load_snapshot
 from qdiverge.preqn import PreQN, PreQNStep
 from qdiverge.runs import load_run
 from qdiverge.theory import ContractionReport, StabilityReport, check_contraction, check_stability
@@ -41,6 +41,7 @@ __all__ = [
     "PreQNStep",
     "QDivergeError",
     "RunFolderError",
+    "Snapshot",
     "StabilityReport",
     "Transitions",
     "UnsupportedNetworkError",
@@ -51,5 +52,6 @@ __all__ = [
     "diagnose",
     "empirical_ntk",
     "load_run",
+    "load_snapshot",
     "soft_divergence_bound",
 ]

@@ -13,6 +13,7 @@ COMMANDS = {
     "train": ("qdiverge.cli.train", "train an agent with the diagnostics attached"),
     "resume": ("qdiverge.cli.resume", "go on with a run from its newest checkpoint"),
     "evaluate": ("qdiverge.cli.evaluate", "play episodes under a published protocol"),
+    "diagnose": ("qdiverge.cli.diagnose", "the full diagnosis of a saved moment of a run"),
     "report": ("qdiverge.cli.report", "write one self-contained report.html for one or more runs"),
 }
 OK, FAILED, BAD_USAGE, DIVERGED = 0, 1, 2, 3

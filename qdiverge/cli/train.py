@@ -55,7 +55,8 @@ class TrainDQN:
     cost: Literal["light", "standard", "full"] = "standard"  # the dearest diagnostics to run
     max_overhead: float | None = 0.05  # share of the run's own time that costly diagnostics may
     # take; None: no limit, so that what is measured does not depend on the machine's speed
-    on_alarm: Literal["log", "stop"] = "log"  # stop: end with exit status 3
+    on_alarm: Literal["log", "snapshot", "stop"] = "log"  # snapshot: keep the update, to diagnose
+    # it; stop: end with exit status 3
     epoch_period: int | None = None
     """Agent steps of an epoch, at whose end the held-out values and the mean score are logged; by
     default a fortieth of the run, at most 250,000. 0: never."""
@@ -140,7 +141,7 @@ def main(arguments: Sequence[str]) -> int:
             every=options.every,
             cost=options.cost,
             max_overhead=options.max_overhead,
-            stop_on_alarm=options.on_alarm == "stop",
+            on_alarm=options.on_alarm,
             epoch_period=options.epoch_period,
             evaluation_episodes=options.evaluation_episodes,
         )

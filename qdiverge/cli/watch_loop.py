@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 
@@ -52,7 +52,7 @@ class Watching:
     every: int = 25
     cost: Cost = "standard"
     max_overhead: float | None = 0.05
-    stop_on_alarm: bool = False
+    on_alarm: Literal["log", "snapshot", "stop"] = "log"
     stop_beyond_bound: float | None = None
     epoch_period: int | None = None
     evaluation_episodes: int = 0
@@ -114,9 +114,10 @@ def watch(
             optimizer=trainer.optimizer,
             discount=config.discount**config.n_step,  # of an n-step target
             loss=watched_loss(config),
+            bootstrap=config.bootstrap_rule,
             out=log,
             clock=lambda: trainer.agent_step,
-            on_alarm="stop" if watching.stop_on_alarm else live.alarm,
+            on_alarm="stop" if watching.on_alarm == "stop" else (watching.on_alarm, live.alarm),
             every=watching.every,
             cost=watching.cost,
             max_overhead=watching.max_overhead,

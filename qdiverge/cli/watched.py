@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.config import DQNConfig
@@ -22,7 +23,7 @@ def train_watched(
     *,
     seconds: float | None = None,
     stop_beyond_bound: float | None = None,
-    stop_on_alarm: bool = False,
+    on_alarm: Literal["log", "snapshot", "stop"] = "log",
     log_period: int = 25,
     every: int = 25,
     cost: Cost = "standard",
@@ -37,7 +38,8 @@ def train_watched(
         out: A new run folder.
         seconds: Wall-clock limit; None: until ``config.total_steps``.
         stop_beyond_bound: End once max|Q| exceeds the soft-divergence bound this many times over.
-        stop_on_alarm: Raise at the first alarm.
+        on_alarm: "snapshot": keep the update after an alarm; "stop": raise at the first alarm that
+            says values diverge or are about to.
         log_period: Updates between log lines of the learner.
         every: Updates between measurements.
         cost: The dearest diagnostics to run.
@@ -46,7 +48,7 @@ def train_watched(
         evaluation_episodes: Episodes played at the end of each.
 
     Raises:
-        DivergenceError: an alarm fired and ``stop_on_alarm``.
+        DivergenceError: an alarm fired and ``on_alarm`` is "stop".
         KeyboardInterrupt: Ctrl-C, after the turn then under way; a second one does not wait.
     """
     check_epochs(epoch_period, evaluation_episodes)
@@ -55,7 +57,7 @@ def train_watched(
         every=every,
         cost=cost,
         max_overhead=max_overhead,
-        stop_on_alarm=stop_on_alarm,
+        on_alarm=on_alarm,
         stop_beyond_bound=stop_beyond_bound,
         epoch_period=epoch_period,
         evaluation_episodes=evaluation_episodes,

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from qdiverge.diagnostics.moment import Moment
+from qdiverge.diagnostics.moment import NEED_NEXT_ACTIONS, Moment
 from qdiverge.errors import InvalidValueError
 
 Cost = Literal["light", "standard", "full"]  # forward passes; one kernel; several kernels
@@ -24,10 +24,23 @@ class Diagnostic(ABC):
     Attributes:
         needs: The quantities of :class:`Moment` that it reads; shared ones are computed once.
         cost: Its tier.
+        period: It is measured at every so many of the monitor's measurements.
+        not_for_critics: Why it has no meaning for critics of continuous actions; "" where it has.
     """
 
     needs: ClassVar[frozenset[str]]
     cost: ClassVar[Cost]
+    period: ClassVar[int] = 1
+    not_for_critics: ClassVar[str] = ""
+
+    @classmethod
+    def why_off(cls, is_critic: bool, has_next_actions: bool) -> str:
+        """Return why it cannot be measured on such a network; "" where it can."""
+        if not is_critic:
+            return ""
+        if not has_next_actions and cls.needs & NEED_NEXT_ACTIONS:
+            return "needs the next action: pass policy=…, or batches with next_actions"
+        return cls.not_for_critics
 
     @abstractmethod
     def measure(self, moment: Moment) -> dict[str, float]:

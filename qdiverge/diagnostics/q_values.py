@@ -37,14 +37,14 @@ def growth_rate(updates: np.ndarray, magnitudes: np.ndarray) -> float:
         magnitudes: max|Q|, [T]; values that are zero or not finite are left out.
 
     Returns:
-        The rate per update; NaN with fewer than two usable points.
+        The rate per update; NaN where the usable points are not of two updates or more.
 
     >>> round(growth_rate(np.array([0, 10, 20]), np.array([1.0, 2.0, 4.0])), 6)  # ln 2 / 10
     0.069315
     """
     usable = np.isfinite(magnitudes) & (magnitudes > 0)
     t, y = updates[usable].astype(np.float64), np.log(magnitudes[usable])
-    if t.size < 2:
+    if t.size < 2 or t[0] == t[-1]:
         return math.nan
     t = t - t.mean()
     return float(t @ (y - y.mean()) / (t @ t))

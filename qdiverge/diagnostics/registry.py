@@ -1,6 +1,6 @@
 """Every diagnostic that a monitor runs; one line each."""
 
-from qdiverge.diagnostics.churn import Churn, EffectiveStep
+from qdiverge.diagnostics.churn import EffectiveStep, GreedyChurn, ValueChurn
 from qdiverge.diagnostics.coadaptation import Coadaptation
 from qdiverge.diagnostics.contraction import Contraction
 from qdiverge.diagnostics.definiteness import Definiteness
@@ -18,7 +18,8 @@ REGISTRY: tuple[type[Diagnostic], ...] = (
     QValues,
     TDErrors,
     TargetLag,
-    Churn,
+    ValueChurn,
+    GreedyChurn,
     Contraction,
     Stability,
     SelfExcitation,

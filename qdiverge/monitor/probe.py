@@ -3,7 +3,7 @@
 from typing import Any
 
 from qdiverge.checks import check_positive
-from qdiverge.diagnostics import Transitions
+from qdiverge.diagnostics.transitions import SarsaTransitions, Transitions
 
 
 class Probe:
@@ -38,8 +38,8 @@ class Probe:
     def restore(self, state: dict[str, Any]) -> None:
         """Hold again what ``state`` returned."""
         held, filling = state["held"], state["filling"]
-        self._held = None if held is None else Transitions(**held)
-        self._filling = None if filling is None else Transitions(**filling)
+        self._held = None if held is None else _transitions(held)
+        self._filling = None if filling is None else _transitions(filling)
         self._since, self.reward_bound = state["since"], state["reward_bound"]
 
     @property
@@ -62,3 +62,7 @@ class Probe:
         self._filling = piece if self._filling is None else self._filling.join(piece)
         if len(self._filling) >= self.size:
             self._held, self._filling, self._since = self._filling, None, update
+
+
+def _transitions(fields: dict[str, Any]) -> Transitions:
+    return (SarsaTransitions if "next_actions" in fields else Transitions)(**fields)

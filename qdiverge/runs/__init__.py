@@ -2,6 +2,16 @@
 
 from qdiverge.runs.log import LogMark, RunLog
 from qdiverge.runs.provenance import provenance
-from qdiverge.runs.reading import Alarm, Run, Series, is_run, load_run
+from qdiverge.runs.reading import Alarm, Run, Series, Sync, is_run, load_run
 
-__all__ = ["Alarm", "LogMark", "Run", "RunLog", "Series", "is_run", "load_run", "provenance"]
+__all__ = [
+    "Alarm",
+    "LogMark",
+    "Run",
+    "RunLog",
+    "Series",
+    "Sync",
+    "is_run",
+    "load_run",
+    "provenance",
+]

@@ -2,27 +2,28 @@
 
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 
 class LineFile:
     """Appends lines, each in a single write that nothing buffers: a crash loses none.
 
-    What cannot be written, because the disk is full, is a warning the first time, and is kept until
-    it can: a line half written is completed then.
+    What cannot be written, because the disk is full, is kept until it can: a line half written is
+    completed then.
 
     Args:
         path: Made where it is missing.
+        warn: Told the path, the error and what it leads to, every time.
 
     Raises:
         OSError: it cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, warn: Callable[[Path, OSError, str], None]) -> None:
+        self.path, self._warn = path, warn
         self._file = path.open("ab", buffering=0)
         self._pending = b""
-        self._has_warned = False
 
     @property
     def is_closed(self) -> bool:
@@ -35,7 +36,8 @@ class LineFile:
         try:
             self._flush()
         except OSError as error:
-            self._warn(error, "training goes on, and its log is kept in memory until there is room")
+            consequence = "training goes on, and its log is kept in memory until there is room"
+            self._warn(self.path, error, consequence)
 
     def sync(self) -> int:
         """Bring everything to the disk; the size of the file then.
@@ -58,24 +60,18 @@ class LineFile:
             position = self.path.read_bytes().rfind(b"\n") + 1
         os.truncate(self.path, position)
 
-    def close(self) -> None:
-        """Write what is left, if it can be; a second call changes nothing."""
-        if not self._file.closed:
-            try:
-                self._flush()
-            except OSError as error:
-                self._warn(error, "its end is lost")
-            finally:
-                self._file.close()
+    def close(self) -> int:
+        """Write what is left, if it can be; how many lines are lost. A second call does nothing."""
+        if self._file.closed:
+            return 0
+        try:
+            self._flush()
+        except OSError as error:
+            self._warn(self.path, error, "its end is lost")
+        finally:
+            self._file.close()
+        return self._pending.count(b"\n")
 
     def _flush(self) -> None:
         while self._pending:
             self._pending = self._pending[self._file.write(self._pending) :]
-
-    def _warn(self, error: OSError, consequence: str) -> None:
-        if not self._has_warned:
-            self._has_warned = True
-            warnings.warn(
-                f"qdiverge: {self.path} cannot be written ({error.strerror}); {consequence}.",
-                stacklevel=5,
-            )

@@ -6,6 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -134,15 +135,31 @@ class RunLog:
             {"kind": "alarm", "step": step, "update": update, "rule": rule, "message": message}
         )
 
-    def arrays(self, name: str, step: int, arrays: Mapping[str, np.ndarray]) -> Path:
-        """Save arrays as ``arrays/NAME-STEP.npz``, whole or not at all."""
+    def target_sync(self, step: int, update: int) -> None:
+        """Append that the target network was seen to have changed before this update."""
+        self._append({"kind": "sync", "step": step, "update": update})
+
+    def arrays(self, name: str, step: int, arrays: Mapping[str, np.ndarray]) -> Path | None:
+        """Save arrays as ``arrays/NAME-STEP.npz``, whole or not at all; None where that failed."""
         path = self.folder / "arrays" / f"{name}-{step:010d}.npz"
-        path.parent.mkdir(exist_ok=True)
         aside = path.with_suffix(".tmp")
-        with aside.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-        aside.replace(path)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with aside.open("wb") as file:
+                np.savez_compressed(file, allow_pickle=False, **arrays)
+            aside.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+            self._num_lost += 1
+            self._warn(path, error, "training goes on without such arrays")
+            return None
         return path
+
+    def note(self, entries: Mapping[str, Any]) -> None:
+        """Add entries to ``run.json``."""
+        self.info |= entries
+        self._write_info("its new entries are kept in memory until the run ends")
 
     def leave(self) -> None:
         """Close the log and leave its run as it is."""
@@ -159,14 +176,11 @@ class RunLog:
             return
         self.info["status"] = status
         self.info["seconds"] = self._seconds() if seconds is None else seconds
+        self._num_lost += self._events.close()
+        if self._num_lost:
+            self.info["lost_writes"] = self._num_lost  # lines and arrays
         try:
-            write_info(self.folder, self.info)
-        except OSError as error:
-            warnings.warn(
-                f"qdiverge: {self.folder}/run.json cannot be written ({error.strerror}); it does "
-                f"not say that the run is {status}.",
-                stacklevel=2,
-            )
+            self._write_info(f"it does not say that the run is {status}")
         finally:
             self._release()
 
@@ -188,9 +202,10 @@ class RunLog:
     def _open(self) -> None:
         """Lock the folder and open its log; ``_release`` undoes both."""
         self._start = time.monotonic()
+        self._num_lost, self._has_warned = 0, False
         self._lock = FolderLock(self.folder)
         try:
-            self._events = LineFile(self.folder / "events.jsonl")
+            self._events = LineFile(self.folder / "events.jsonl", self._warn)
         except BaseException:
             self._lock.release()
             raise
@@ -198,6 +213,21 @@ class RunLog:
     def _release(self) -> None:
         self._events.close()
         self._lock.release()
+
+    def _write_info(self, consequence: str) -> None:
+        try:
+            write_info(self.folder, self.info)
+        except OSError as error:
+            self._warn(self.folder / "run.json", error, consequence)
+
+    def _warn(self, path: Path, error: OSError, consequence: str) -> None:
+        """Say, the first time, that something cannot be written."""
+        if not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                f"qdiverge: {path} cannot be written ({error.strerror}); {consequence}.",
+                stacklevel=6,
+            )
 
     def _seconds(self) -> float:
         """Since the start of the run."""

@@ -39,6 +39,14 @@ class Alarm:
 
 
 @dataclass(frozen=True)
+class Sync:
+    """A change of the target network, seen at this step before this update."""
+
+    step: int
+    update: int
+
+
+@dataclass(frozen=True)
 class Run:
     """A run as read from its folder."""
 
@@ -46,6 +54,7 @@ class Run:
     info: dict[str, Any]
     series: dict[str, Series]
     alarms: tuple[Alarm, ...]
+    syncs: tuple[Sync, ...] = ()
 
     @property
     def name(self) -> str:
@@ -75,10 +84,12 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
     folder = Path(folder)
     info = read_info(folder)
     points: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
-    alarms = []
+    alarms, syncs = [], []
     for entry in _events(folder / "events.jsonl"):
         if entry["kind"] == "alarm":
             alarms.append(Alarm(entry["step"], entry["update"], entry["rule"], entry["message"]))
+        elif entry["kind"] == "sync":
+            syncs.append(Sync(entry["step"], entry["update"]))
         elif entry["kind"] == "metrics":
             for key in entry.keys() - RESERVED:
                 points[key].append((entry["step"], float(entry[key])))
@@ -89,7 +100,7 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
         )
         for key, column in sorted(points.items())
     }
-    return Run(folder, info, series, tuple(alarms))
+    return Run(folder, info, series, tuple(alarms), tuple(syncs))
 
 
 def _events(path: Path) -> list[dict[str, Any]]:

@@ -210,6 +210,7 @@ def test_an_error_while_measuring_is_a_warning_and_training_goes_on(tmp_path):
             loss_of(network, batch).backward()
             optimizer.step()
     assert monitor.num_updates == 6
+    assert "no evaluation mode" in load_run(tmp_path / "run").info["monitor_failures"]["QValues"]
 
 
 def test_a_loop_that_never_shows_a_batch_is_told_so_once(tmp_path):
