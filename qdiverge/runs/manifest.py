@@ -31,7 +31,7 @@ class HashedFile:
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._hash, self._bytes = file, hashlib.sha256(), 0
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Append ``data``; how many bytes it was."""
         self._file.write(data)
         self._hash.update(data)

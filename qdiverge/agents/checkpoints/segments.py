@@ -27,7 +27,7 @@ from qdiverge.runs.checkpoints import CheckpointWriter
 from qdiverge.runs.manifest import FileRecord, HashedFile
 
 PRIORITIES = "priorities.npy"
-ROWS = 4_096  # slots written at a time
+ROWS = 256  # slots written at a time: of frames 2 MB, what a cache holds
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _write_rows(file: HashedFile, replay: ReplayRing, segment: Segment) -> None:
         rows = np.empty(len(slots), dtype=dtype)
         for name, column in columns.items():
             rows[name] = column[ring, slots]
-        file.write(rows.tobytes())
+        file.write(rows.view(np.uint8).data)
 
 
 def _read_rows(rows: NDArray[Any], replay: ReplayRing, segment: Segment) -> None:
@@ -189,7 +189,7 @@ def _read_rows(rows: NDArray[Any], replay: ReplayRing, segment: Segment) -> None
 
 
 def _pieces(replay: ReplayRing, segment: Segment) -> Iterator[tuple[int, NDArray[np.int64], int]]:
-    """Ring, slots of the ring, and their first row in the file, a few thousand at a time."""
+    """Ring, slots of the ring, and their first row in the file, a few hundred at a time."""
     row = 0
     for ring, (first, count) in enumerate(zip(segment.first, segment.count, strict=True)):
         for start in range(0, count, ROWS):
