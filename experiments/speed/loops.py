@@ -68,10 +68,10 @@ class Ours:
 
     def advance(self, steps: int) -> None:
         """Take agent steps, with the updates due."""
-        end = self.trainer.num_updates + steps // self.trainer.config.train_period
+        end = self.step + steps
         with self.watch:
             for record in self._run:
-                if isinstance(record, UpdateRecord) and record.update >= end:
+                if isinstance(record, UpdateRecord) and record.step >= end:
                     break
 
     def replay_bytes(self) -> int:

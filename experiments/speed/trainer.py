@@ -1,10 +1,12 @@
-"""Time whole training loops on Pong in turn: ours in its variants, a CleanRL-style loop, SB3."""
+"""Time whole training loops on Pong in turn: ours in its variants, a CleanRL-style loop, SB3.
+
+Each loop has a process of its own, and only one of them works at a time.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import tempfile
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -12,11 +14,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from experiments.speed import loops
+from experiments.speed.remote import LoopError, Remote
 from experiments.speed.resident import resident_bytes
-from experiments.speed.rounds import CLOCKS, Times, interleaved
+from experiments.speed.rounds import Times
+from experiments.speed.trainer_table import aims, markdown, row
+from qdiverge.agents.config import DQNConfig
 from qdiverge.runs import provenance
 
 RESULTS = Path(__file__).parent / "results"
@@ -33,23 +36,10 @@ def main(arguments: list[str]) -> int:
         emulator_threads=options.emulator_threads,
         torch_threads=options.threads,
     )
-    torch.set_num_threads(options.threads)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "run"
         wanted = [c for c in loops.contenders(settings, folder) if _is_wanted(c, options.loops)]
-        running, rows = start(wanted, options.turn, stack)
-        turns = {
-            name: lambda loop=loop: loop.advance(options.turn) for name, loop in running.items()
-        }
-        times = interleaved(
-            turns, repeats=options.rounds, budget=1e9, device=options.device, turn=0.0
-        )
-        for name, loop in running.items():
-            rows[name] = row(times[name], times[loops.OURS], options.turn) | {
-                "replay_bytes_per_transition": round(loop.replay_bytes() / settings.buffer_size)
-            }
-            if isinstance(loop, loops.Ours) and loop.monitor is not None:
-                rows[name]["monitors_own_account"] = round(loop.monitor.overhead, 4)
+        rows = measure(wanted, settings, folder, options, stack)
     table = {
         "settings": {"turn": options.turn, "rounds": options.rounds, "threads": options.threads},
         "device": options.device,
@@ -101,91 +91,45 @@ def _is_wanted(contender: loops.Contender, words: list[str]) -> bool:
     return not words or contender.name == loops.OURS or is_named
 
 
-def start(
-    rows: list[loops.Contender], turn: int, stack: ExitStack
-) -> tuple[dict[str, loops.Loop], dict[str, dict[str, Any]]]:
-    """Start the loops that can be, past ``learning_starts`` and one turn of updates."""
-    running: dict[str, loops.Loop] = {}
-    table: dict[str, dict[str, Any]] = {}
-    for contender in rows:
+def measure(
+    wanted: list[loops.Contender],
+    settings: DQNConfig,
+    folder: Path,
+    options: argparse.Namespace,
+    stack: ExitStack,
+) -> dict[str, dict[str, Any]]:
+    """Start the loops, each in its process, and let them take turns."""
+    running: dict[str, Remote] = {}
+    times = {contender.name: Times() for contender in wanted}
+    for contender in wanted:
         if contender.missing:
-            table[contender.name] = {"status": f"not installed: {', '.join(contender.missing)}"}
+            times[contender.name].failure = f"not installed: {', '.join(contender.missing)}"
             continue
-        loop = contender.make()
-        stack.callback(loop.close)
-        loop.advance(loops.SETTINGS.learning_starts + turn)
-        running[contender.name] = loop
-        table[contender.name] = {}  # keeps the order
-    return running, table
+        running[contender.name] = Remote(contender.name, settings, folder)
+        stack.callback(running[contender.name].close)
+    for turn in range(-1, options.rounds):
+        for name, loop in running.items():
+            steps = options.turn + (settings.learning_starts if turn < 0 else 0)
+            if not times[name].failure:
+                advance(loop, steps, times[name] if turn >= 0 else Times(), times[name])
+    rows = {name: row(mine, times[loops.OURS], options.turn) for name, mine in times.items()}
+    for name, loop in running.items():
+        if not times[name].failure:
+            facts = loop.facts()
+            per_transition = round(facts.pop("replay_bytes") / settings.buffer_size)
+            rows[name] |= facts | {"replay_bytes_per_transition": per_transition}
+    return rows
 
 
-def row(mine: Times, ours: Times, turn: int) -> dict[str, Any]:
-    """Return one row: milliseconds of an agent step, and what it takes of our time."""
-    found: dict[str, Any] = {"status": mine.failure or "measured"}
-    if mine.failure:
-        return found
-    for clock in CLOCKS:
-        seconds, base = mine.seconds(clock), ours.seconds(clock)
-        ratios = sorted(a / b for a, b in zip(seconds, base, strict=True))
-        quarter = len(ratios) // 4
-        found[clock] = {
-            "ms_per_step": round(1e3 * statistics.median(seconds) / turn, 3),
-            "times_ours": round(statistics.median(ratios), 3),
-            "quartiles": [round(ratios[quarter], 3), round(ratios[-1 - quarter], 3)],
-            "times_ours_in_all": round(sum(seconds) / sum(base), 3),
-        }
-    return found
-
-
-def aims(rows: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return each aim with what was measured, by processor time."""
-
-    def has(*names: str) -> bool:
-        return all(rows.get(name, {}).get("status") == "measured" for name in names)
-
-    def ratio(name: str, over: str) -> float:
-        return rows[name]["cpu"]["times_ours"] / rows[over]["cpu"]["times_ours"]
-
-    found = []
-    for peer in loops.PEERS:
-        for ours, least in ((loops.OURS, 1.5), (loops.BFLOAT16, 2.0)):
-            if has(peer, ours):
-                value = ratio(peer, ours)
-                found.append(_aim(f"{ours}: ≥ {least}× {peer}", f"{value:.2f}×", value >= least))
-    if has("SB3's DQN"):
-        theirs, own = (rows[n]["replay_bytes_per_transition"] for n in ("SB3's DQN", loops.OURS))
-        share = f"1/{theirs / own:.2f}"
-        found.append(_aim("replay: an eighth of SB3's", share, round(theirs / own, 1) >= 8.0))
-    if has(loops.WATCHED):
-        extra = rows[loops.WATCHED]["cpu"]["times_ours_in_all"] - 1
-        own_account = rows[loops.WATCHED]["monitors_own_account"]
-        measured = f"{extra:+.1%}, by its own account {own_account:.1%}"
-        found.append(_aim("monitor at default settings: ≤ 5 %", measured, extra <= 0.05))
-    return found
-
-
-def _aim(aim: str, measured: str, met: bool) -> dict[str, Any]:
-    return {"aim": aim, "measured": measured, "met": met}
-
-
-def markdown(rows: dict[str, dict[str, Any]]) -> str:
-    """Return the table."""
-    lines = [
-        "| loop | CPU ms a step | × ours | quartiles | wall ms a step | × ours | replay, bytes |",
-        "|---|--:|--:|--:|--:|--:|--:|",
-    ]
-    for name, found in rows.items():
-        if found["status"] != "measured":
-            lines.append(f"| {name} | {found['status']} | | | | | |")
-            continue
-        cpu, wall = found["cpu"], found["wall"]
-        low, high = cpu["quartiles"]
-        lines.append(
-            f"| {name} | {cpu['ms_per_step']:.2f} | {cpu['times_ours']:.2f} | {low:.2f}–{high:.2f} "
-            f"| {wall['ms_per_step']:.2f} | {wall['times_ours']:.2f} "
-            f"| {found['replay_bytes_per_transition']:,} |"
-        )
-    return "\n".join(lines)
+def advance(loop: Remote, steps: int, times: Times, failed: Times) -> None:
+    """Let a loop take its turn, and note the time or the failure."""
+    try:
+        wall, cpu = loop.advance(steps)
+    except LoopError as error:
+        failed.failure = str(error)
+        return
+    times.wall.append(wall)
+    times.cpu.append(cpu)
 
 
 def versions() -> dict[str, str]:

@@ -319,6 +319,7 @@ class Trainer:
             epsilon=self.epsilon,
             temperature=self.temperature,
             steps_per_second=steps / max(seconds, 1e-9),
+            preqn=update.preqn,
         )
 
     def _end(self, reason: str, detail: str) -> RunEnd:

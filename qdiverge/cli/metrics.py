@@ -20,6 +20,8 @@ def write_record(log: RunLog, record: Progress) -> None:
         }
         if record.temperature is not None:
             metrics["charts/temperature"] = record.temperature
+        if record.preqn is not None:
+            metrics |= {f"preqn/{name}": float(value) for name, value in vars(record.preqn).items()}
     else:
         if isinstance(record, RunEnd) and record.reason == "divergence":
             log.alarm(record.step, record.update, "loss_not_finite", f"{record.detail}.")

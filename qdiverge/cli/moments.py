@@ -5,10 +5,12 @@ import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
 
+from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.exploration import EpsilonGreedy, linear_schedule
 from qdiverge.agents.parts import make_environments, make_network, make_replay
 from qdiverge.agents.replay.sampling import Sampler
@@ -25,20 +27,25 @@ SEED = 0  # of that play: the same experience at each diagnosis
 
 def diagnose_agent(saved: SavedAgent, num_transitions: int) -> Diagnosis:
     """Return the diagnosis of an agent from a checkpoint, on experience that it collects now."""
+    return diagnose(**agent_arguments(saved, num_transitions))
+
+
+def agent_arguments(saved: SavedAgent, num_transitions: int) -> dict[str, Any]:
+    """Return the arguments of :func:`qdiverge.diagnose` for an agent, on what it collects now."""
     config, agent = saved.config, saved.agent
     updates_between = max(1, config.target_period // config.train_period)
     has_copies = config.has_target_network and config.polyak is None
-    return diagnose(
-        agent.q_network,
-        collect(saved, num_transitions),
-        config.discount**config.n_step,
-        config.learning_rate,
-        target=agent.target_network,
-        optimizer=agent.optimizer if agent.optimizer.state else None,
-        target_period=updates_between if has_copies else 1,
-        loss=watched_loss(config),
-        bootstrap=config.bootstrap_rule,
-    )
+    return {
+        "q_net": agent.q_network,
+        "batch": collect(saved, num_transitions),
+        "discount": config.discount**config.n_step,
+        "learning_rate": config.learning_rate,
+        "target": agent.target_network,
+        "optimizer": agent.optimizer if agent.optimizer.state else None,
+        "target_period": updates_between if has_copies else 1,
+        "loss": watched_loss(config),
+        "bootstrap": config.bootstrap_rule,
+    }
 
 
 def collect(saved: SavedAgent, num_transitions: int) -> Transitions:
@@ -84,28 +91,50 @@ def collect(saved: SavedAgent, num_transitions: int) -> Transitions:
 
 
 def diagnose_snapshot(snapshot: Snapshot, run: Run, builder: str | None) -> Diagnosis:
-    """Return the diagnosis of a snapshot; its network from ``module:callable`` or the run's own.
+    """Return the diagnosis of a snapshot; see :func:`snapshot_network`."""
+    return snapshot.diagnose(snapshot_network(run, builder))
+
+
+def snapshot_network(run: Run, builder: str | None) -> nn.Module | Sequence[nn.Module]:
+    """Return a network of the shapes of a run's; from ``module:callable``, or the run's settings.
 
     Raises:
         InvalidValueError: the network is another trainer's, and nothing says how to build it.
     """
     if builder is not None:
-        return snapshot.diagnose(build(builder))
-    settings = run.info.get("config", {})
-    if "environment" not in settings:
+        return build(builder)
+    config = _config_of(run)
+    if config is None:
         raise InvalidValueError(
             "the network of this run must be named: --network module:callable",
             got="a run of another trainer, which saved its weights and not its class",
             remedy="Or in Python: qd.load_snapshot(folder).diagnose(q_network).",
         )
-    config = dataclasses.replace(config_from_json(settings), num_envs=1, buffer_size=1_000)
     seed = np.random.SeedSequence(config.seed)
     environments = make_environments(config, seed)
     try:
         network = make_network(config, environments, seed)
     finally:
         environments.close()
-    return snapshot.diagnose(network)
+    return network
+
+
+def action_names(run: Run) -> tuple[str, ...]:
+    """Return what the environment of a run calls its actions; nothing where it has no names."""
+    config = _config_of(run)
+    if config is None:
+        return ()
+    environments = make_environments(config, np.random.SeedSequence(config.seed))
+    environments.close()
+    return getattr(environments, "action_names", ())
+
+
+def _config_of(run: Run) -> DQNConfig | None:
+    """The settings of a run of our own trainer, with a single environment; else None."""
+    settings = run.info.get("config", {})
+    if "environment" not in settings:
+        return None
+    return dataclasses.replace(config_from_json(settings), num_envs=1, buffer_size=1_000)
 
 
 def build(builder: str) -> nn.Module | Sequence[nn.Module]:

@@ -25,6 +25,7 @@ from qdiverge.cli.flags import given_fields, translate_flags, value_of
 from qdiverge.cli.watched import train_watched
 from qdiverge.errors import InvalidValueError
 from qdiverge.report import write_report
+from qdiverge.sinks import SinkName
 
 AGENTS = ("dqn",)
 PresetName = Literal[
@@ -57,6 +58,7 @@ class TrainDQN:
     # take; None: no limit, so that what is measured does not depend on the machine's speed
     on_alarm: Literal["log", "snapshot", "stop"] = "log"  # snapshot: keep the update, to diagnose
     # it; stop: end with exit status 3
+    sink: tuple[SinkName, ...] = ()  # further places for what is logged, beside events.jsonl
     epoch_period: int | None = None
     """Agent steps of an epoch, at whose end the held-out values and the mean score are logged; by
     default a fortieth of the run, at most 250,000. 0: never."""
@@ -142,6 +144,7 @@ def main(arguments: Sequence[str]) -> int:
             cost=options.cost,
             max_overhead=options.max_overhead,
             on_alarm=options.on_alarm,
+            sinks=options.sink,
             epoch_period=options.epoch_period,
             evaluation_episodes=options.evaluation_episodes,
         )

@@ -56,6 +56,7 @@ class Watching:
     stop_beyond_bound: float | None = None
     epoch_period: int | None = None
     evaluation_episodes: int = 0
+    sinks: tuple[str, ...] = ()  # by name
 
     @classmethod
     def from_info(cls, info: Mapping[str, Any]) -> Self:
@@ -119,7 +120,7 @@ def watch(
             clock=lambda: trainer.agent_step,
             on_alarm="stop" if watching.on_alarm == "stop" else (watching.on_alarm, live.alarm),
             every=watching.every,
-            cost=watching.cost,
+            cost="light" if config.update == "preqn" else watching.cost,  # its α is not K's
             max_overhead=watching.max_overhead,
         )
         if state is not None:

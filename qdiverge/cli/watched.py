@@ -1,7 +1,7 @@
 """Train an agent with a monitor attached, from the beginning or from a checkpoint."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
@@ -15,6 +15,7 @@ from qdiverge.cli.watch_loop import Watched, Watching, load_mark, load_monitor, 
 from qdiverge.diagnostics import Cost
 from qdiverge.errors import RunFolderError
 from qdiverge.runs import RunLog
+from qdiverge.sinks import as_sink
 
 
 def train_watched(
@@ -30,6 +31,7 @@ def train_watched(
     max_overhead: float | None = 0.05,
     epoch_period: int | None = None,
     evaluation_episodes: int = 0,
+    sinks: Sequence[str] = (),
 ) -> Watched:
     """Train, logged and watched, with progress on the terminal; a checkpoint marks the end.
 
@@ -46,9 +48,11 @@ def train_watched(
         max_overhead: Share of the run's own time that costly ones may take.
         epoch_period: Agent steps of an epoch, see :class:`qdiverge.cli.epochs.Epochs`.
         evaluation_episodes: Episodes played at the end of each.
+        sinks: Names of further places for what is logged, see :mod:`qdiverge.sinks`.
 
     Raises:
         DivergenceError: an alarm fired and ``on_alarm`` is "stop".
+        MissingExtraError: what a sink writes to is not installed.
         KeyboardInterrupt: Ctrl-C, after the turn then under way; a second one does not wait.
     """
     check_epochs(epoch_period, evaluation_episodes)
@@ -61,7 +65,9 @@ def train_watched(
         stop_beyond_bound=stop_beyond_bound,
         epoch_period=epoch_period,
         evaluation_episodes=evaluation_episodes,
+        sinks=tuple(sinks),
     )
+    places = [as_sink(name) for name in sinks]
     trainer = Trainer(config, deadline_seconds=seconds, log_period=log_period)
     try:
         info = {
@@ -69,7 +75,9 @@ def train_watched(
             "device": config.device,
             "monitor": dataclasses.asdict(watching) | {"loss": watched_loss(config)},
         }
-        log = RunLog(out, dataclasses.asdict(trainer.config), step_unit="agent steps", info=info)
+        info |= {"deadline_seconds": seconds} if seconds is not None else {}
+        settings = dataclasses.asdict(trainer.config)
+        log = RunLog(out, settings, step_unit="agent steps", info=info, sinks=places)
     except BaseException:
         trainer.close()
         raise
@@ -118,6 +126,7 @@ def resume_watched(
                 remedy=f"Give more: --total-steps {2 * step}, say.",
             )
         watching = Watching.from_info(log.info["monitor"])
+        places = [as_sink(name) for name in watching.sinks]
         trainer = Trainer(config, deadline_seconds=seconds, log_period=watching.log_period)
         undo.callback(trainer.close)
         checkpoints.restore(trainer, step)
@@ -125,7 +134,10 @@ def resume_watched(
         mark = load_mark(checkpoints.store, step)
         state = load_monitor(checkpoints.store, step, device)
         checkpoints.forget_after(step)
-        log.rewind(mark, step, dataclasses.asdict(config))
+        log.info.pop("deadline_seconds", None)
+        if seconds is not None:
+            log.info["deadline_seconds"] = mark.seconds + seconds
+        log.rewind(mark, step, dataclasses.asdict(config), places)
         undo.pop_all()
     on_start(step, config.total_steps, checkpoints.store.path(step))
     return watch(trainer, log, checkpoints, watching, state)

@@ -3,6 +3,7 @@
 from qdiverge.diagnostics.churn import EffectiveStep, GreedyChurn, ValueChurn
 from qdiverge.diagnostics.coadaptation import Coadaptation
 from qdiverge.diagnostics.contraction import Contraction
+from qdiverge.diagnostics.data import Data
 from qdiverge.diagnostics.definiteness import Definiteness
 from qdiverge.diagnostics.diagnostic import COSTS, Cost, Diagnostic, check_cost
 from qdiverge.diagnostics.dormant_units import DormantUnits
@@ -18,6 +19,7 @@ REGISTRY: tuple[type[Diagnostic], ...] = (
     QValues,
     TDErrors,
     TargetLag,
+    Data,
     ValueChurn,
     GreedyChurn,
     Contraction,

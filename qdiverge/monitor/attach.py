@@ -10,11 +10,13 @@ from torch import nn
 from qdiverge.diagnostics import Cost
 from qdiverge.diagnostics.critics import Policy
 from qdiverge.diagnostics.moment import Bootstrap
+from qdiverge.errors import InvalidValueError
 from qdiverge.monitor.checks import check_networks, warn_of_other_discount
 from qdiverge.monitor.monitor import Monitor
 from qdiverge.monitor.options import Loss, MonitorOptions, OnAlarm
 from qdiverge.monitor.subject import Subject
-from qdiverge.runs import RunLog
+from qdiverge.runs import RunLog, Sink
+from qdiverge.sinks import as_sink
 
 Networks = nn.Module | Sequence[nn.Module]
 
@@ -39,6 +41,7 @@ def attach(
     probe_refresh_period: int = 10_000,
     clock: Callable[[], int] | None = None,
     config: dict[str, Any] | None = None,
+    sinks: Sequence[Sink | str] = (),
 ) -> Monitor:
     """Attach the diagnostics to a training run of your own.
 
@@ -74,13 +77,17 @@ def attach(
         probe_refresh_period: Updates between fresh probe batches.
         clock: Returns the run's step, e.g. agent steps; None: updates are counted.
         config: The run's settings, for ``run.json``.
+        sinks: Further places for metrics and alarms: "tensorboard", "wandb", "mlflow", or objects
+            of :mod:`qdiverge.sinks` or your own. One that fails is switched off with a warning.
 
     Returns:
         The monitor, also a context manager; close it at the end.
 
     Raises:
         InvalidValueError: an option is out of range, the optimiser trains other parameters, the
-            target is no copy of the network, or another monitor watches it.
+            target is no copy of the network, another monitor watches it, or ``sinks`` stand beside
+            a shared log, which has its own.
+        MissingExtraError: what a sink writes to is not installed.
         RunFolderError: ``out`` holds a run or cannot be written.
     """
     options = MonitorOptions(
@@ -100,7 +107,13 @@ def attach(
     check_networks(networks, targets, optimizer)
     subject = Subject(networks, targets, optimizer, options, policy, entropy_coefficient)
     is_shared = isinstance(out, RunLog)
-    log = out if isinstance(out, RunLog) else RunLog(out, {"discount": discount} | (config or {}))
+    if is_shared and sinks:
+        raise InvalidValueError(
+            "sinks belong to the log that is shared", remedy="Use RunLog(…, sinks=[…])."
+        )
+    found = [as_sink(sink) for sink in sinks]
+    settings = {"discount": discount} | (config or {})
+    log = out if isinstance(out, RunLog) else RunLog(out, settings, sinks=found)
     warn_of_other_discount(discount, log.info["config"] if is_shared else config or {})
     return Monitor(subject, log, owns_log=not is_shared, clock=clock)
 

@@ -247,6 +247,8 @@ class Monitor:
         if not metrics:
             return
         self.latest |= metrics
+        if self._budget.share is not None:  # without a limit the log is free of the clock
+            metrics["diverge/overhead"] = self.overhead
         self._log.metrics(self.step, metrics | {"update": self.num_updates})
         self._history.add(self.num_updates, metrics)
         if self._recorder is not None and self._budget.allows("keep"):

@@ -5,7 +5,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,13 @@ from typing import Any, Self
 import numpy as np
 
 from qdiverge.errors import RunFolderError
+from qdiverge.runs.alarm import Alarm
 from qdiverge.runs.info import SCHEMA, check_is_free, read_info, write_info
 from qdiverge.runs.lines import LineFile
 from qdiverge.runs.lock import FolderLock
+from qdiverge.runs.process import own_process
 from qdiverge.runs.provenance import provenance
+from qdiverge.runs.sink import Fan, Sink
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class RunLog:
         config: The run's settings, JSON-serialisable.
         step_unit: What ``step`` counts: "agent steps" or "updates".
         info: More entries for ``run.json``, such as ``seed`` and ``device``.
+        sinks: Further places that are told the same; one that fails is switched off.
 
     Raises:
         RunFolderError: the folder holds a run, is a file, or cannot be written.
@@ -50,6 +54,7 @@ class RunLog:
     folder: Path
     info: dict[str, Any]
     _events: LineFile
+    _fan: Fan
 
     def __init__(
         self,
@@ -58,12 +63,14 @@ class RunLog:
         *,
         step_unit: str = "updates",
         info: Mapping[str, Any] | None = None,
+        sinks: Sequence[Sink] = (),
     ) -> None:
         self.folder = Path(folder)
         self.info = {
             "schema": SCHEMA,
             "name": self.folder.name,
             "status": "running",
+            "process": own_process(),
             "step_unit": step_unit,
             "config": dict(config or {}),
             **provenance(),
@@ -85,6 +92,8 @@ class RunLog:
                 got=error.strerror,
                 remedy="Choose another --out.",
             ) from error
+        self._fan = Fan(sinks)
+        self._fan.start(self.folder, self.info)
 
     @classmethod
     def reopen(cls, folder: str | os.PathLike[str]) -> Self:
@@ -96,16 +105,20 @@ class RunLog:
         log = cls.__new__(cls)
         log.folder = Path(folder)
         log.info = read_info(log.folder)
+        log._fan = Fan(())
         log._open()
         return log
 
-    def rewind(self, mark: LogMark, step: int, config: Mapping[str, Any]) -> None:
+    def rewind(
+        self, mark: LogMark, step: int, config: Mapping[str, Any], sinks: Sequence[Sink] = ()
+    ) -> None:
         """Go on from ``mark``: what was logged after it will happen again.
 
         Args:
             mark: As ``sync`` gave it.
             step: Where the run goes on.
             config: Its settings from here on.
+            sinks: Further places that are told the same from here on.
         """
         self._events.cut(mark.position)
         for path in (self.folder / "arrays").glob("*-*.npz"):
@@ -113,9 +126,11 @@ class RunLog:
             if number.isdecimal() and int(number) > step:
                 path.unlink()
         self._start = time.monotonic() - mark.seconds
-        self.info |= {"status": "running", "config": dict(config)}
+        self.info |= {"status": "running", "process": own_process(), "config": dict(config)}
         self.info.setdefault("resumed", []).append({"step": step, **provenance()})
         write_info(self.folder, self.info)
+        self._fan = Fan(sinks)
+        self._fan.start(self.folder, self.info)
 
     def sync(self) -> LogMark:
         """Bring all that was logged to the disk; the place where that ends.
@@ -128,12 +143,14 @@ class RunLog:
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line of metrics; NaN and infinities are kept, as strings."""
         self._append({"kind": "metrics", "step": step} | {k: _number(v) for k, v in values.items()})
+        self._fan.metrics(step, values)
 
     def alarm(self, step: int, update: int, rule: str, message: str) -> None:
         """Append one alarm: which rule fired, and a sentence for a person."""
         self._append(
             {"kind": "alarm", "step": step, "update": update, "rule": rule, "message": message}
         )
+        self._fan.alarm(Alarm(step, update, rule, message))
 
     def target_sync(self, step: int, update: int) -> None:
         """Append that the target network was seen to have changed before this update."""
@@ -183,6 +200,7 @@ class RunLog:
             self._write_info(f"it does not say that the run is {status}")
         finally:
             self._release()
+        self._fan.close(status)
 
     def __enter__(self) -> Self:
         return self

@@ -36,6 +36,7 @@ VARIANTS = {
     "one step for each barrier": dataclasses.replace(
         CARTPOLE, checkpoint_period=2, total_steps=60, prioritized=True
     ),
+    "PreQN": dataclasses.replace(CARTPOLE, total_steps=250, update="preqn"),
     "MinAtar": dataclasses.replace(
         CARTPOLE,
         environment="MinAtar/Breakout-v1",

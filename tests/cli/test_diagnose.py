@@ -55,6 +55,15 @@ def test_the_snapshot_of_an_alarm_is_diagnosed_on_its_own_batch(diverged, capsys
     assert found["verdict"] != "certified"
 
 
+def test_the_snapshot_of_an_alarm_is_inspected_by_its_folder(diverged, capsys):
+    update = load_run(diverged).alarms[0].update + 1
+    assert main(["inspect", str(diverged / "snapshots" / str(update))]) == 0
+    page = diverged / f"moment-update-{update}.html"
+    assert capsys.readouterr().out.strip() == str(page)
+    assert f"before update {update:,}" in page.read_text(encoding="utf-8")
+    assert main(["inspect", str(diverged), "--step", "1", "--snapshot", str(update)]) == 2
+
+
 class Doubling(nn.Linear):
     def __init__(self):
         super().__init__(1, 1, bias=False)

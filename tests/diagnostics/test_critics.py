@@ -130,7 +130,15 @@ def test_every_diagnostic_is_finite_on_critics_or_says_why_not(kind, twins):
 
 def test_what_needs_the_next_action_is_off_without_one():
     off = {k.__name__ for k in REGISTRY if k.why_off(is_critic=True, has_next_actions=False)}
-    on = {"QValues", "ValueChurn", "Contraction", "FeatureRank", "DormantUnits", "EffectiveStep"}
+    on = {
+        "QValues",
+        "Data",
+        "ValueChurn",
+        "Contraction",
+        "FeatureRank",
+        "DormantUnits",
+        "EffectiveStep",
+    }
     assert off == {kind.__name__ for kind in REGISTRY} - on
 
 

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from experiments.speed import loops, trainer
+from experiments.speed import loops, trainer, trainer_table
 from experiments.speed.resident import resident_bytes
 from experiments.speed.rounds import Times
 
@@ -16,7 +16,7 @@ SMALL = replace(loops.SETTINGS, buffer_size=1_000, learning_starts=16)
 def test_a_row_compares_turn_by_turn():
     ours = Times(wall=[1.0, 2.0, 4.0, 1.0], cpu=[1.0, 2.0, 4.0, 1.0])
     mine = Times(wall=[3.0, 4.0, 8.0, 2.0], cpu=[2.0, 2.0, 4.0, 2.0])
-    found = trainer.row(mine, ours, turn=100)
+    found = trainer_table.row(mine, ours, turn=100)
     assert found["wall"]["times_ours"] == 2.0
     assert found["wall"]["times_ours_in_all"] == pytest.approx(17 / 8, abs=1e-3)
     assert found["cpu"]["times_ours"] == 1.5  # of 2, 1, 1, 2
@@ -39,15 +39,36 @@ def test_a_filled_replay_takes_the_memory_that_is_promised():
 def test_a_run_from_end_to_end(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(loops, "SETTINGS", SMALL)
     monkeypatch.setattr(loops.Contender, "missing", property(lambda row: list(row.needs)))
-    flags = ["--rounds", "1", "--turn", "8", "--no-memory", "--out", str(tmp_path)]
+    flags = [
+        "--rounds",
+        "1",
+        "--turn",
+        "8",
+        "--no-memory",
+        "--loops",
+        "monitor",
+        "sb3",
+        "--out",
+        str(tmp_path),
+    ]
     assert trainer.main(flags) == 0
     table = json.loads((tmp_path / "trainer.json").read_text())
     assert table["rows"]["SB3's DQN"]["status"].startswith("not installed: stable_baselines3")
     ours = table["rows"][loops.OURS]
     assert ours["replay_bytes_per_transition"] == 7_063
     assert ours["cpu"]["times_ours"] == 1.0
+    assert ours["step"] == 16 + 2 * 8
     assert {"commit", "versions", "hardware"} <= table.keys()
-    assert "monitor at default settings" in capsys.readouterr().out
+    assert "| qdiverge | " in capsys.readouterr().out
+
+
+def test_a_watched_loop_pays_for_its_monitor_out_of_its_own_time(tmp_path):
+    loop = loops.Ours(SMALL, tmp_path / "run")
+    loop.advance(136)  # 30 updates, of which the 25th is measured
+    assert loop.step == 136
+    assert loop.monitor.num_updates >= 28
+    assert 0 < loop.monitor._budget.spent < loop.watch.seconds()
+    loop.close()
 
 
 @pytest.mark.skipif(

@@ -76,7 +76,8 @@ class AtariEnvironments:
             life_loss_info=False,
             reward_clipping=False,
         )
-        self.num_actions = len(self._emulators.ale.get_action_set())
+        self.action_names = tuple(each.name for each in self._emulators.ale.get_action_set())
+        self.num_actions = len(self.action_names)
         self._scores = np.zeros(num_envs, dtype=np.float64)
         self._lengths = np.zeros(num_envs, dtype=np.int64)
         self._opening = np.zeros(num_envs, dtype=np.int64)  # frame number before the episode

@@ -123,6 +123,14 @@ class Snapshot:
         Raises:
             CheckpointError: it is another network.
         """
+        return diagnose(**self.arguments(q_network, policy=policy))
+
+    def arguments(self, q_network: Networks, *, policy: Policy | None = None) -> dict[str, Any]:
+        """Return the arguments of :func:`qdiverge.diagnose` for that state; see :meth:`diagnose`.
+
+        Raises:
+            CheckpointError: it is another network.
+        """
         networks, targets = copy.deepcopy(_modules(q_network)), None
         _load(networks, self.tensors["networks"])
         if self.tensors["targets"]:
@@ -131,18 +139,18 @@ class Snapshot:
         options = self.settings["options"]
         device = next(networks[0].parameters()).device
         batch, dtype = self.batch, next(networks[0].parameters()).dtype
-        return diagnose(
-            networks,
-            batch.select(slice(0, LARGEST_BATCH)).to(device, dtype),
-            options["discount"],
-            self.settings["learning_rate"],
-            target=targets,
-            optimizer=self._optimizer(networks),
-            loss="huber" if options["loss"] == "huber" else "half_squared",
-            reward_bound=options["reward_bound"],
-            bootstrap=options["bootstrap"],
-            policy=policy,
-        )
+        return {
+            "q_net": networks,
+            "batch": batch.select(slice(0, LARGEST_BATCH)).to(device, dtype),
+            "discount": options["discount"],
+            "learning_rate": self.settings["learning_rate"],
+            "target": targets,
+            "optimizer": self._optimizer(networks),
+            "loss": "huber" if options["loss"] == "huber" else "half_squared",
+            "reward_bound": options["reward_bound"],
+            "bootstrap": options["bootstrap"],
+            "policy": policy,
+        }
 
     def _optimizer(self, networks: Sequence[nn.Module]) -> torch.optim.Optimizer | None:
         """An optimiser of the recorded kind for ``networks``; None where its M is not known."""
