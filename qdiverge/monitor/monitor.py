@@ -81,6 +81,9 @@ class Monitor:
         Raises:
             DivergenceError: an alarm fired before and ``on_alarm="stop"``.
         """
+        if self._recorder is not None and self._recorder.wants_batch and not self._is_closed:
+            with self._guard("keeping an update", self.num_updates), self._budget.charge("keep"):
+                self._recorder.begin(data, self.num_updates + 1)
         if (alarm := self._stopped_by) is not None:
             raise DivergenceError(
                 "training was to stop at the first alarm",
@@ -92,9 +95,6 @@ class Monitor:
         if not self._is_closed and (is_due or self._probe.wants(self.num_updates)):
             with self._guard("reading the batch", self.num_updates), self._budget.charge("batch"):
                 self._look_at(data)
-        if self._recorder is not None and self._recorder.wants_batch and not self._is_closed:
-            with self._guard("keeping an update", self.num_updates), self._budget.charge("keep"):
-                self._recorder.begin(data, self.num_updates + 1)
         if self._num_batches == PATIENCE * self.options.every and self.num_updates == 0:
             self._complain()
         return data
@@ -126,7 +126,7 @@ class Monitor:
             "alarms": [asdict(alarm) for alarm in self.alarms],
             "past": self._history.state(),
             "num_measured": dict(self._num_measured),
-            "target_moved_at": None if self._target_watch is None else self._target_watch.state(),
+            "target": None if self._target_watch is None else self._target_watch.state(),
             "arrays_due": self._arrays_due,
             "probe": self._probe.state(),
             "diagnostics": {type(each).__name__: each.state() for each in self._diagnostics},
@@ -146,10 +146,10 @@ class Monitor:
         self.alarms = [AlarmEvent(**alarm) for alarm in state["alarms"]]
         self._history.restore(state["past"])
         self._num_measured |= state["num_measured"]
-        if state["target_moved_at"] is None:
+        if state["target"] is None:
             self._target_watch = None
         elif self._target_watch is not None:
-            self._target_watch.restore(state["target_moved_at"])
+            self._target_watch.restore(state["target"])
         self._arrays_due = state["arrays_due"]
         self._probe.restore(state["probe"])
         if self._probe.batch is not None:

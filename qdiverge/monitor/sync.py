@@ -1,6 +1,7 @@
 """See the target network move, whoever moves it: a fingerprint of a few of its numbers."""
 
 from collections import deque
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -46,13 +47,14 @@ class TargetWatch:
         is_full = len(self._changes) == CONTINUOUS_AFTER
         return is_full and span <= (CONTINUOUS_AFTER - 1) * self._spacing
 
-    def state(self) -> list[int]:
-        """The updates at which it was last seen to move."""
-        return list(self._changes)
+    def state(self) -> dict[str, Any]:
+        """What it saw last, which may be from before the newest copy, and when the target moved."""
+        return {"before": self._before, "changes": list(self._changes)}
 
-    def restore(self, state: list[int]) -> None:
-        """Go on from what ``state`` returned; the target is as it was then."""
-        self._changes.extend(state)
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what ``state`` returned."""
+        self._before = state["before"]
+        self._changes.extend(state["changes"])
 
     def has_moved(self, update: int) -> bool:
         """Whether the target differs from the last look."""

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from qdiverge.diagnostics import Diagnostic
-from qdiverge.monitor import attach
+from qdiverge.diagnostics import Diagnostic, SarsaTransitions
+from qdiverge.monitor import attach, dump_state, load_state
+from qdiverge.monitor.probe import Probe
 from qdiverge.monitor.schedule import Budget
 from qdiverge.monitor.sync import TargetWatch
 from qdiverge.runs import load_run
@@ -157,3 +158,19 @@ def test_a_target_that_follows_at_every_update_is_continuous():
             slow.has_moved(update)
     assert fast.is_continuous
     assert not slow.is_continuous
+
+
+def test_a_watch_and_a_probe_of_critics_go_on_from_their_state():
+    target = nn.Linear(4, 2)
+    watch = TargetWatch(target, period=1)
+    s, a = torch.randn(5, 4), torch.randn(5, 2)
+    probe = Probe(size=8, refresh_period=10)
+    probe.show(SarsaTransitions(s, a, torch.ones(5), s + 1, torch.zeros(5), a + 1), update=1)
+    state = load_state(dump_state({"watch": watch.state(), "probe": probe.state()}))
+    target.bias.data.add_(1.0)  # copied into while nobody looked
+    watch_on, probe_on = TargetWatch(target, period=1), Probe(size=8, refresh_period=10)
+    watch_on.restore(state["watch"])
+    probe_on.restore(state["probe"])
+    assert watch_on.has_moved(2)
+    assert torch.equal(probe_on.batch.next_actions, a + 1)
+    assert probe_on.wants(2)

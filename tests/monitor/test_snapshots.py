@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import qdiverge as qd
-from qdiverge.errors import CheckpointError
+from qdiverge.errors import CheckpointError, DivergenceError
 from qdiverge.monitor import attach
 from tests.monitor.test_monitor import OPTIMIZERS, diverge, loss_of, random_batch, w_to_2w
 
@@ -122,3 +122,15 @@ def test_a_snapshot_that_cannot_be_written_is_a_warning(tmp_path):
     with pytest.warns(UserWarning, match="could not be written"):
         network, *_ = train_into_an_alarm(tmp_path / "run")
     assert all(parameter.isfinite().all() for parameter in network.parameters())
+
+
+def test_a_run_that_stops_at_its_alarm_leaves_the_update_that_was_not_made(tmp_path):
+    monitor, network, optimizer = w_to_2w(tmp_path, on_alarm=("snapshot", "stop"))
+    with pytest.raises(DivergenceError), monitor:
+        diverge(monitor, network, optimizer)
+    update = monitor.alarms[-1].update + 1
+    snapshot = qd.load_snapshot(tmp_path / "run" / "snapshots" / str(update))
+    assert torch.equal(snapshot.tensors["networks"]["0.weight"], network.weight)
+    assert snapshot.diagnose(network).stability.verdict == "divergent"
+    with pytest.raises(CheckpointError, match="a gradient"):
+        snapshot.redo(network, optimizer)

@@ -87,11 +87,19 @@ class Snapshot:
         """Make the step again from the recorded gradient; how far the result is from the record.
 
         Returns:
-            The largest |difference| of a parameter or buffer that the step itself changes; 0.0:
-            bit for bit.
+            The largest |difference| of a parameter; 0.0: bit for bit.
+
+        Raises:
+            CheckpointError: these are other networks, or there is no gradient to step with.
         """
+        if "gradients" not in self.tensors or "after" not in self.tensors:
+            raise CheckpointError(
+                "a snapshot with a gradient and with where it led was expected",
+                got=f"one without in {self.folder}: its step came from a CUDA graph, or never",
+                remedy="Restore it, and make the update on its data with the run's own code.",
+            )
         self.restore(q_network, optimizer=optimizer)
-        gradients = self.tensors.get("gradients", {})
+        gradients = self.tensors["gradients"]
         for place, parameter in enumerate(parameters_of(optimizer)):
             gradient = gradients.get(str(place))
             parameter.grad = None if gradient is None else as_laid_out(gradient, parameter)
