@@ -2,8 +2,8 @@
 
 The empirical neural tangent kernel, exactly: :class:`NTK`, :func:`empirical_ntk`. From it a
 verdict: :func:`check_contraction`, :func:`check_stability`. All of it for one moment of a network:
-:func:`diagnose`. On a training run of your own: :func:`attach`. An update that contracts where the
-plain one does not: :class:`PreQN`.
+:func:`diagnose`; as a page: :func:`inspect`. On a training run of your own: :func:`attach`. An
+update that contracts where the plain one does not: :class:`PreQN`.
 """
 
 from qdiverge.diagnostics import (
@@ -23,8 +23,9 @@ from qdiverge.errors import (
     UnsupportedNetworkError,
 )
 from qdiverge.kernel import NTK, empirical_ntk
-from qdiverge.monitor import Monitor, attach
+from qdiverge.monitor import Monitor, Snapshot, attach, load_snapshot
 from qdiverge.preqn import PreQN, PreQNStep
+from qdiverge.report.inspector import inspect
 from qdiverge.runs import load_run
 from qdiverge.theory import ContractionReport, StabilityReport, check_contraction, check_stability
 
@@ -41,6 +42,7 @@ __all__ = [
     "PreQNStep",
     "QDivergeError",
     "RunFolderError",
+    "Snapshot",
     "StabilityReport",
     "Transitions",
     "UnsupportedNetworkError",
@@ -50,6 +52,8 @@ __all__ = [
     "check_stability",
     "diagnose",
     "empirical_ntk",
+    "inspect",
     "load_run",
+    "load_snapshot",
     "soft_divergence_bound",
 ]

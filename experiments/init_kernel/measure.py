@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -83,10 +84,10 @@ def pairs() -> tuple[Tensor, Tensor]:
     import gymnasium
 
     task, rng = gymnasium.make("Ant-v5"), np.random.default_rng(0)
-    low, high = task.action_space.low, task.action_space.high
+    box: Any = task.action_space
     s, states, actions = task.reset(seed=0)[0], [], []
     for step in range(SPACING * NUM_PAIRS):
-        a = rng.uniform(low, high)
+        a = rng.uniform(box.low, box.high)
         if step % SPACING == 0:
             states.append(s)
             actions.append(a)

@@ -18,6 +18,8 @@ from qdiverge.agents.targets import Bootstrap
 
 Loss = Literal["huber", "mse"]
 Exploration = Literal["epsilon_greedy", "boltzmann"]
+UpdateRule = Literal["gradient", "preqn"]
+AlignWith = Literal["td_errors", "reachable"]
 Optimizer = Literal["adam", "rmsprop", "sgd", "nature_rmsprop"]
 LOSSES: tuple[str, ...] = get_args(Loss)
 OPTIMIZERS: tuple[str, ...] = get_args(Optimizer)
@@ -86,10 +88,14 @@ class NetworkSettings:
 class OptimizerSettings:
     """How the weights move."""
 
+    update: UpdateRule = "gradient"  # preqn: by the inverse kernel (Achiam et al. 2019)
     optimizer: Optimizer = "adam"  # nature_rmsprop: Mnih et al. (2015); rmsprop: PyTorch's
     learning_rate: float = 1e-4
     adam_epsilon: float = 1e-8  # added to Adam's root
     loss: Loss = "huber"
+    preqn_learning_rate: float = 1.0  # of preqn: its largest α; 1 solves a batch to first order
+    preqn_alignment: float = 0.97  # η: the least cosine between ΔQ and the TD errors
+    preqn_align_with: AlignWith = "td_errors"  # or reachable: the part that the network can follow
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,8 @@ class MachineSettings:
     precision: Precision = "float32"  # or bfloat16, weights still float32; see arithmetic.py
     device: str = "cpu"  # of the learner and its replay: cpu, cuda or cuda:N
     emulator_threads: int = 1  # Atari: threads of the emulators; the games do not depend on it
+    checkpoint_period: int | None = 250_000  # agent steps between checkpoints; at each, whether or
+    # not there is a folder to write to, the environments restart; None or 0: never, see loop.py
     torch_threads: int | None = 1  # threads of a CPU update; None leaves PyTorch's setting alone
 
 
@@ -159,6 +167,8 @@ class DQNConfig(
         check_choices("loss", self.loss, LOSSES)
         check_device_name(self.device)
         check_choices("precision", self.precision, get_args(Precision))
+        check_choices("update", self.update, get_args(UpdateRule))
+        check_choices("preqn_align_with", self.preqn_align_with, get_args(AlignWith))
         check_choices("optimizer", self.optimizer, OPTIMIZERS)
         check_choices("exploration", self.exploration, EXPLORATIONS)
         if self.bootstrap is not None:

@@ -41,7 +41,12 @@ def check_ranges(config: "DQNConfig") -> None:
     """
     check_discount(config.discount)
     check_positive("learning_rate", config.learning_rate)
-    for name in ("adam_epsilon", "temperature_start", "temperature_end"):
+    for name in (
+        "adam_epsilon",
+        "temperature_start",
+        "temperature_end",
+        "preqn_learning_rate",
+    ):
         check_positive(name, getattr(config, name))
     for name, least in (
         ("seed", 0),
@@ -60,10 +65,12 @@ def check_ranges(config: "DQNConfig") -> None:
         ("emulator_threads", 1),
     ):
         check_integer(name, getattr(config, name), least)
+    if config.checkpoint_period is not None:
+        check_integer("checkpoint_period", config.checkpoint_period, 0)
     if config.torch_threads is not None:
         check_integer("torch_threads", config.torch_threads, 1)
     shares = ("repeat_action_probability", "epsilon_start", "epsilon_end")
-    for name in (*shares, "priority_exponent", "priority_beta"):
+    for name in (*shares, "priority_exponent", "priority_beta", "preqn_alignment"):
         if not 0.0 <= getattr(config, name) <= 1.0:
             raise InvalidValueError(f"{name} must lie in [0, 1]", got=getattr(config, name))
     if config.polyak is not None and not 0.0 < config.polyak <= 1.0:

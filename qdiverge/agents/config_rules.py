@@ -34,6 +34,12 @@ class Rule:
 # Who decides stands above what depends on it: a rule sees what the rules above it have settled.
 SETTING_RULES = (
     Rule(
+        ("distributional", "prioritized", "precision"),
+        lambda c: c.update == "preqn",
+        "PreQN solves for plain TD errors, all of one weight, in full precision",
+        "Take the update gradient",
+    ),
+    Rule(
         ("exploration",),
         lambda c: c.noisy,
         "noisy weights explore by themselves",
@@ -80,6 +86,18 @@ SETTING_RULES = (
         lambda c: c.distributional,
         "a distribution over returns is learnt by its cross-entropy",
         "Drop distributional",
+    ),
+    Rule(
+        ("optimizer", "learning_rate", "loss"),
+        lambda c: c.update == "preqn",
+        "PreQN takes the place of loss and optimiser",
+        "Take the update gradient",
+    ),
+    Rule(
+        ("preqn_learning_rate", "preqn_alignment", "preqn_align_with"),
+        lambda c: c.update != "preqn",
+        "only PreQN has it",
+        "Take the update preqn",
     ),
     Rule(
         ("adam_epsilon",),

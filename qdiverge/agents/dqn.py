@@ -7,7 +7,7 @@ No gradient goes through the target y, also where it bootstraps from the network
 
 import copy
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -37,7 +37,8 @@ from qdiverge.agents.targets import (
     weighted_mean,
 )
 from qdiverge.diagnostics.transitions import Transitions
-from qdiverge.errors import InvalidTypeError
+from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.preqn import PreQN, PreQNStep
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Update:
         is_finite: False where the loss is NaN or infinite; then no step was taken.
         td_errors: δ, [N]; of the expected values where a distribution is learnt.
         surprises: [N], what prioritised replay goes by: δ, or KL(m ‖ p) of a distribution.
+        preqn: What PreQN did, where it takes the steps.
     """
 
     loss: float
@@ -63,6 +65,7 @@ class Update:
     is_finite: bool
     td_errors: Tensor = field(repr=False, compare=False)
     surprises: Tensor = field(repr=False, compare=False)
+    preqn: PreQNStep | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +174,8 @@ class DQN:
             The loss and what else the step saw.
         """
         self.resample_noise()
+        if isinstance(self.optimizer, PreQN):
+            return self._preconditioned(batch, self.optimizer)
         seen = self.see(batch)
         update = seen.read()
         if update.is_finite:
@@ -179,6 +184,19 @@ class DQN:
             self.optimizer.step()
             self.follow()
         return update
+
+    def _preconditioned(self, batch: Transitions, preqn: PreQN) -> Update:
+        """One PreQN step on the TD errors of ``batch``; none where they or K are not finite."""
+        with torch.no_grad():
+            update = self.see(batch).read()
+        if not update.is_finite:
+            return update
+        try:
+            step = preqn.step(batch.observations, batch.actions, update.td_errors)
+        except InvalidValueError:  # the kernel has overflowed before the values did
+            return replace(update, loss=math.nan, is_finite=False)
+        self.follow()
+        return replace(update, preqn=step)
 
     def see(self, batch: Transitions) -> Seen:
         """The loss of ``batch`` and what goes with it; nothing changes, nothing is waited for.

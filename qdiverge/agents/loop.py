@@ -13,6 +13,11 @@ are chosen by the weights from before the updates that the turn before it made d
 ``train_period`` updates earlier than in the second. (One environment and ``overlap`` False are the
 textbook loop; with more, the E actions of a turn come from the same weights.) Nothing here depends
 on which of the two is faster, so in either order a run is a function of its configuration.
+
+Every ``checkpoint_period`` agent steps comes a barrier. The updates due are made, the run stands
+still and can be saved, and then all environments restart from seeds that depend on how often they
+have. The emulators' own state cannot be saved; so it is not needed. The episodes under way are
+dropped: neither terminated nor counted, cut off in the replay as by a time limit.
 """
 
 import time
@@ -32,7 +37,7 @@ from qdiverge.agents.dqn import DQN, Update
 from qdiverge.agents.exploration import Boltzmann, EpsilonGreedy, linear_schedule
 from qdiverge.agents.heap import keep_freed_memory
 from qdiverge.agents.parts import make_environments, make_network, make_replay, settled
-from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd, UpdateRecord
+from qdiverge.agents.records import Barrier, EpisodeEnd, Progress, RunEnd, UpdateRecord
 from qdiverge.agents.replay.sampling import Sampler
 from qdiverge.checks import check_positive
 from qdiverge.diagnostics.transitions import Transitions
@@ -54,6 +59,8 @@ class Trainer:
         optimizer: Its optimiser.
         agent_step: Agent steps taken so far, all environments together.
         num_updates: Updates made so far.
+        steps_learnt: Agent steps whose updates have been made.
+        num_restarts: How often the environments have been started.
 
     Args:
         config: The numbers.
@@ -104,7 +111,8 @@ class Trainer:
         self.optimizer = self.agent.optimizer
         self.agent_step = 0
         self.num_updates = 0
-        self._steps_learnt = 0  # agent steps whose updates have been made
+        self.steps_learnt = 0
+        self.num_restarts = 0
         self._has_run = False
         self._is_stopping = False
 
@@ -143,7 +151,7 @@ class Trainer:
         the end names the update that diverged.
 
         Yields:
-            EpisodeEnd, UpdateRecord, and at last RunEnd.
+            EpisodeEnd, UpdateRecord, Barrier, and at last RunEnd.
 
         Raises:
             InvalidValueError: it has run before.
@@ -173,15 +181,16 @@ class Trainer:
 
     def _turns(self) -> Iterator[Progress]:
         start = time.monotonic()
-        self._logged_at, self._logged_step = start, 0
-        observations = self.environments.reset()
-        self.replay.begin(self.replay.part_to_keep(observations))
+        self._logged_at, self._logged_step = start, self.agent_step
+        observations = self._restart()
         overlap, reason = self.config.overlap, ""
         while True:
             if not overlap and (yield from self._updates_due()):
                 return
             if self.agent_step >= self.config.total_steps:
                 reason = "total_steps"
+            elif self._is_barrier():
+                actions = None
             elif self.deadline_seconds and time.monotonic() - start >= self.deadline_seconds:
                 reason = "deadline"
             elif self._is_stopping:
@@ -198,7 +207,28 @@ class Trainer:
                 else:
                     yield self._end(reason, REASONS[reason])
                 return
-            observations = yield from self._experience(actions)
+            if actions is None:
+                yield Barrier(self.agent_step, self.num_updates)
+                observations = self._restart()
+            else:
+                observations = yield from self._experience(actions)
+
+    def _is_barrier(self) -> bool:
+        """Whether a multiple of the checkpoint period was passed since the last restart."""
+        period = self.config.checkpoint_period
+        return (
+            period is not None
+            and period > 0
+            and (self.agent_step // period > self._restarted_at // period)
+        )
+
+    def _restart(self) -> NDArray[Any]:
+        """Begin an episode in every environment; its first observations."""
+        observations: NDArray[Any] = self.environments.reset(self.num_restarts)
+        self.num_restarts += 1
+        self._restarted_at = self.agent_step
+        self.replay.begin(self.replay.part_to_keep(observations))
+        return observations
 
     def _actions(self, observations: NDArray[Any]) -> NDArray[np.int64]:
         actions = self.policy.explore(len(observations), self.epsilon)
@@ -212,14 +242,14 @@ class Trainer:
 
     def _updates_due(self) -> Generator[UpdateRecord | RunEnd, None, bool]:
         """Make the updates due for the steps taken since the last; whether the run diverged."""
-        for step in range(self._steps_learnt + 1, self.agent_step + 1):
+        for step in range(self.steps_learnt + 1, self.agent_step + 1):
             update = self._learn(step)
+            self.steps_learnt = step
             if update is not None and not update.is_finite:
                 yield self._end("divergence", f"the loss became {update.loss} in")
                 return True
             if update is not None and self.num_updates % self.log_period == 0:
                 yield self._record(update)
-        self._steps_learnt = self.agent_step
         return False
 
     def _learn(self, step: int) -> Update | None:
@@ -289,6 +319,7 @@ class Trainer:
             epsilon=self.epsilon,
             temperature=self.temperature,
             steps_per_second=steps / max(seconds, 1e-9),
+            preqn=update.preqn,
         )
 
     def _end(self, reason: str, detail: str) -> RunEnd:

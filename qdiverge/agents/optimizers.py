@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from qdiverge.agents.config import DQNConfig
+from qdiverge.preqn import PreQN
 
 
 class NatureRMSprop(torch.optim.RMSprop):
@@ -83,11 +84,19 @@ def make_optimizer(q_network: nn.Module, config: DQNConfig) -> torch.optim.Optim
     """The optimiser that ``config`` names, over every parameter.
 
     Returns:
-        Fused Adam; the centred RMSProp of Mnih et al. (2015), Extended Data Table 1 (decay .95,
-        constant .01), exact as "nature_rmsprop", with the constant outside the root, as PyTorch
-        has it, as "rmsprop"; or plain SGD. The paper's code sums the gradients of a batch of B,
-        where ours are their mean: "nature_rmsprop" takes .01 / B², which gives the same step.
+        PreQN, which sees the batch; fused Adam; the centred RMSProp of Mnih et al. (2015), Extended
+        Data Table 1 (decay .95, constant .01), exact as "nature_rmsprop", with the constant outside
+        the root, as PyTorch has it, as "rmsprop"; or plain SGD. The paper's code sums the gradients
+        of a batch of B, where ours are their mean: "nature_rmsprop" takes .01 / B², which gives the
+        same step.
     """
+    if config.update == "preqn":
+        return PreQN(
+            q_network,
+            learning_rate=config.preqn_learning_rate,
+            alignment=config.preqn_alignment,
+            align_with=config.preqn_align_with,
+        )
     parameters = q_network.parameters()
     rate = config.learning_rate
     if config.optimizer == "adam":

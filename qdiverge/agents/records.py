@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from qdiverge.preqn import PreQNStep
+
 
 @dataclass(frozen=True)
 class EpisodeEnd:
@@ -36,6 +38,7 @@ class UpdateRecord:
         epsilon: ε at this step.
         steps_per_second: Agent steps a second since the last such record.
         temperature: τ of Boltzmann exploration; None without it.
+        preqn: What PreQN did; None where gradients make the steps.
     """
 
     step: int
@@ -47,6 +50,20 @@ class UpdateRecord:
     epsilon: float
     steps_per_second: float
     temperature: float | None = None
+    preqn: PreQNStep | None = None
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """All that was due is done, and the environments are about to restart: the moment to save.
+
+    Args:
+        step: Agent steps taken so far.
+        update: Updates made so far.
+    """
+
+    step: int
+    update: int
 
 
 @dataclass(frozen=True)
@@ -66,4 +83,4 @@ class RunEnd:
     detail: str
 
 
-Progress = EpisodeEnd | UpdateRecord | RunEnd
+Progress = EpisodeEnd | UpdateRecord | Barrier | RunEnd

@@ -13,7 +13,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from qdiverge.agents.checkpoints.saving import AGENT_FILES, OPTIMIZER, STATE, WEIGHTS
+from qdiverge.agents.checkpoints.saving import (
+    AGENT_FILES,
+    OPTIMIZER,
+    STATE,
+    WEIGHTS,
+    no_checkpoint,
+)
 from qdiverge.agents.checkpoints.tensors import load_optimizer, load_weights
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.dqn import DQN
@@ -100,11 +106,7 @@ def newest_intact(store: CheckpointStore, names: tuple[str, ...] | None = None) 
     """
     step, errors = store.newest(names)
     if step is None:
-        raise CheckpointError(
-            f"an intact checkpoint was expected in {store.folder}",
-            got=" ".join(map(str, errors)) or "none",
-            remedy="A run writes one every checkpoint_period agent steps, and one when it ends.",
-        )
+        raise no_checkpoint(store, errors)
     for error in errors:
         warnings.warn(f"qdiverge: {error} Step {step} is taken instead.", stacklevel=3)
     return step

@@ -35,6 +35,7 @@ ORDINARY = Part(
         buffer_size=50_000,  # transitions
         learning_starts=1_000,  # agent steps
         exploration_steps=20_000,  # agent steps
+        checkpoint_period=None,  # a demo is not resumed, and need not leave its replay behind
     ),
     share=0.75,
     every=10,

@@ -62,13 +62,15 @@ class Epochs:
         self._period = default_period(config.total_steps) if period is None else period
         self._protocol = _as_trained(config, evaluation_episodes) if evaluation_episodes else None
         self._scores: list[float] = []
-        self._measured_at = trainer.agent_step
+        self._measured_at = 0
         if self._period:
-            self._epoch = self._epoch_of(trainer.agent_step)
             self._held_out = HeldOut(config)
             if trainer.agent_step == 0:
                 log.metrics(0, self._held_out_q())
             else:
+                self._measured_at = _last_measured(log.folder)
+            self._epoch = self._epoch_of(self._measured_at)
+            if trainer.agent_step > 0:
                 self._scores = _scores_since(log.folder, self._epoch * self._period)
 
     def update(self, record: Progress) -> None:
@@ -128,6 +130,12 @@ def check_epochs(period: int | None, evaluation_episodes: int) -> None:
     if period is not None:
         check_integer("epoch_period", period, 0)
     check_integer("evaluation_episodes", evaluation_episodes, 0)
+
+
+def _last_measured(run: Path) -> int:
+    """The step of the last measurement, where a run is taken up again."""
+    measured = load_run(run).series.get("charts/held_out_q")
+    return 0 if measured is None else int(measured.steps[-1])
 
 
 def _scores_since(run: Path, step: int) -> list[float]:

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd, UpdateRecord
 from qdiverge.monitor import AlarmEvent, Monitor
+from qdiverge.report.sparkline import sparkline
 
 PLAIN_PERIOD = 15.0  # seconds between plain lines
-BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 class Live:
@@ -96,16 +96,3 @@ class Live:
         style = "red" if monitor.alarms else "green"
         curve = Text(f"  max|Q| {sparkline(self._magnitudes)}", style=style)
         return Group(head, Text(f"  {monitor.verdict}", style=style), curve)
-
-
-def sparkline(values: list[float], width: int = 60) -> str:
-    """Return the last values as a row of blocks between their least and their largest.
-
-    >>> sparkline([0, 1, 2, 3, 4, 5, 6, 7])
-    '▁▂▃▄▅▆▇█'
-    """
-    recent = [value for value in values[-width:] if abs(value) < float("inf")]
-    if not recent:
-        return ""
-    low, span = min(recent), max(recent) - min(recent) or 1.0
-    return "".join(BLOCKS[min(7, int(8 * (value - low) / span))] for value in recent)

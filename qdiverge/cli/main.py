@@ -11,8 +11,13 @@ from qdiverge.errors import DivergenceError, MissingExtraError, QDivergeError
 COMMANDS = {
     "demo": ("qdiverge.cli.demo", "train on Pong for a few minutes, watched; ends with a report"),
     "train": ("qdiverge.cli.train", "train an agent with the diagnostics attached"),
+    "resume": ("qdiverge.cli.resume", "go on with a run from its newest checkpoint"),
     "evaluate": ("qdiverge.cli.evaluate", "play episodes under a published protocol"),
+    "diagnose": ("qdiverge.cli.diagnose", "the full diagnosis of a saved moment of a run"),
     "report": ("qdiverge.cli.report", "write one self-contained report.html for one or more runs"),
+    "watch": ("qdiverge.cli.watch", "look at a run while it goes on, from another terminal"),
+    "export": ("qdiverge.cli.export", "write a run's time series as a table, CSV or Parquet"),
+    "inspect": ("qdiverge.cli.inspect", "write one page on a single moment of a run"),
 }
 OK, FAILED, BAD_USAGE, DIVERGED = 0, 1, 2, 3
 

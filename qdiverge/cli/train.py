@@ -25,6 +25,7 @@ from qdiverge.cli.flags import given_fields, translate_flags, value_of
 from qdiverge.cli.watched import train_watched
 from qdiverge.errors import InvalidValueError
 from qdiverge.report import write_report
+from qdiverge.sinks import SinkName
 
 AGENTS = ("dqn",)
 PresetName = Literal[
@@ -53,8 +54,11 @@ class TrainDQN:
     seconds: float | None = None  # wall-clock limit, in seconds
     every: int = 25  # updates between measurements of the monitor
     cost: Literal["light", "standard", "full"] = "standard"  # the dearest diagnostics to run
-    max_overhead: float = 0.05  # share of the run's own time that costly diagnostics may take
-    on_alarm: Literal["log", "stop"] = "log"  # stop: end with exit status 3
+    max_overhead: float | None = 0.05  # share of the run's own time that costly diagnostics may
+    # take; None: no limit, so that what is measured does not depend on the machine's speed
+    on_alarm: Literal["log", "snapshot", "stop"] = "log"  # snapshot: keep the update, to diagnose
+    # it; stop: end with exit status 3
+    sink: tuple[SinkName, ...] = ()  # further places for what is logged, beside events.jsonl
     epoch_period: int | None = None
     """Agent steps of an epoch, at whose end the held-out values and the mean score are logged; by
     default a fortieth of the run, at most 250,000. 0: never."""
@@ -139,7 +143,8 @@ def main(arguments: Sequence[str]) -> int:
             every=options.every,
             cost=options.cost,
             max_overhead=options.max_overhead,
-            stop_on_alarm=options.on_alarm == "stop",
+            on_alarm=options.on_alarm,
+            sinks=options.sink,
             epoch_period=options.epoch_period,
             evaluation_episodes=options.evaluation_episodes,
         )

@@ -1,58 +1,21 @@
-"""Train an agent with a monitor attached: here the two meet, and nowhere else."""
+"""Train an agent with a monitor attached, from the beginning or from a checkpoint."""
 
 import dataclasses
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
-from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd, UpdateRecord
-from qdiverge.cli.epochs import Epochs, check_epochs
-from qdiverge.cli.live import Live
+from qdiverge.agents.saved import config_from_json
+from qdiverge.cli.epochs import check_epochs
+from qdiverge.cli.watch_loop import Watched, Watching, load_mark, load_monitor, watch, watched_loss
 from qdiverge.diagnostics import Cost
-from qdiverge.errors import DivergenceError
-from qdiverge.monitor import Loss, Monitor, attach
+from qdiverge.errors import RunFolderError
 from qdiverge.runs import RunLog
-
-LOSSES: dict[str, Loss] = {
-    "huber": "huber",
-    "mse": "half_squared",
-}  # the agent's loss → the monitor's, see td_loss
-
-
-def watched_loss(config: DQNConfig) -> Loss:
-    """The loss whose step the monitor supposes.
-
-    A distribution is watched by its mean, Q = Σ z p, with its exact kernel and TD errors. What it
-    is learnt by, the cross-entropy of its logits, is no loss in Q and has no α: there the monitor's
-    α is the learning rate of ½δ², so whatever depends on α (the rates of growth, the largest stable
-    step) answers for the same network learnt by plain Q-learning. Kernel, row ratios and the sign
-    of the self-excitation do not depend on it. (Where the target is a small tilt of p, the
-    cross-entropy moves Q as ½δ² does with α / Var(Z).)
-    """
-    return "half_squared" if config.distributional else LOSSES[config.loss]
-
-
-@dataclass(frozen=True)
-class Watched:
-    """How a watched run ended.
-
-    Attributes:
-        end: The trainer's last record; None where an alarm or Ctrl-C stopped it.
-        folder: The run folder.
-        verdict: The monitor's last word.
-        num_alarms: How many rules fired.
-    """
-
-    end: RunEnd | None
-    folder: Path
-    verdict: str
-    num_alarms: int
+from qdiverge.sinks import as_sink
 
 
 def train_watched(
@@ -61,13 +24,14 @@ def train_watched(
     *,
     seconds: float | None = None,
     stop_beyond_bound: float | None = None,
-    stop_on_alarm: bool = False,
+    on_alarm: Literal["log", "snapshot", "stop"] = "log",
     log_period: int = 25,
     every: int = 25,
     cost: Cost = "standard",
     max_overhead: float | None = 0.05,
     epoch_period: int | None = None,
     evaluation_episodes: int = 0,
+    sinks: Sequence[str] = (),
 ) -> Watched:
     """Train, logged and watched, with progress on the terminal; a checkpoint marks the end.
 
@@ -76,115 +40,113 @@ def train_watched(
         out: A new run folder.
         seconds: Wall-clock limit; None: until ``config.total_steps``.
         stop_beyond_bound: End once max|Q| exceeds the soft-divergence bound this many times over.
-        stop_on_alarm: Raise at the first alarm.
+        on_alarm: "snapshot": keep the update after an alarm; "stop": raise at the first alarm that
+            says values diverge or are about to.
         log_period: Updates between log lines of the learner.
         every: Updates between measurements.
         cost: The dearest diagnostics to run.
         max_overhead: Share of the run's own time that costly ones may take.
         epoch_period: Agent steps of an epoch, see :class:`qdiverge.cli.epochs.Epochs`.
         evaluation_episodes: Episodes played at the end of each.
+        sinks: Names of further places for what is logged, see :mod:`qdiverge.sinks`.
 
     Raises:
-        DivergenceError: an alarm fired and ``stop_on_alarm``.
+        DivergenceError: an alarm fired and ``on_alarm`` is "stop".
+        MissingExtraError: what a sink writes to is not installed.
         KeyboardInterrupt: Ctrl-C, after the turn then under way; a second one does not wait.
     """
     check_epochs(epoch_period, evaluation_episodes)
-    options = {"every": every, "cost": cost, "max_overhead": max_overhead}
+    watching = Watching(
+        log_period=log_period,
+        every=every,
+        cost=cost,
+        max_overhead=max_overhead,
+        on_alarm=on_alarm,
+        stop_beyond_bound=stop_beyond_bound,
+        epoch_period=epoch_period,
+        evaluation_episodes=evaluation_episodes,
+        sinks=tuple(sinks),
+    )
+    places = [as_sink(name) for name in sinks]
     trainer = Trainer(config, deadline_seconds=seconds, log_period=log_period)
     try:
         info = {
             "seed": config.seed,
             "device": config.device,
-            "monitor": options | {"loss": watched_loss(config)},
+            "monitor": dataclasses.asdict(watching) | {"loss": watched_loss(config)},
         }
-        log = RunLog(out, dataclasses.asdict(trainer.config), step_unit="agent steps", info=info)
+        info |= {"deadline_seconds": seconds} if seconds is not None else {}
+        settings = dataclasses.asdict(trainer.config)
+        log = RunLog(out, settings, step_unit="agent steps", info=info, sinks=places)
     except BaseException:
         trainer.close()
         raise
-    status = "interrupted"
-    checkpoints = Checkpoints(out)
-    with Live(out.name, config.total_steps, seconds) as live, _stop_at_ctrl_c(trainer):
-        monitor = attach(
-            trainer.q_network,
-            target=trainer.target_network,
-            optimizer=trainer.optimizer,
-            discount=config.discount**config.n_step,  # of an n-step target
-            loss=watched_loss(config),
-            out=log,
-            clock=lambda: trainer.agent_step,
-            on_alarm="stop" if stop_on_alarm else live.alarm,
-            every=every,
-            cost=cost,
-            max_overhead=max_overhead,
-        )
-        trainer.transform_batch = monitor.batch
-        end = None
-        try:
-            epochs = Epochs(trainer, log, epoch_period, evaluation_episodes)
-            for record in trainer.run():
-                _write(log, record)
-                epochs.update(record)
-                live.update(record, monitor)
-                if isinstance(record, RunEnd):
-                    end = record
-                elif stop_beyond_bound is not None and _is_beyond(monitor, stop_beyond_bound):
-                    break
-            checkpoints.save(trainer, ended=end.reason if end else "beyond_bound")
-            if end and end.reason == "interrupted":
-                raise KeyboardInterrupt
-            status = "diverged" if end and end.reason == "divergence" else "finished"
-        except DivergenceError:
-            status = "alarm"
-            checkpoints.save(trainer, ended=status)
-            raise
-        finally:
-            trainer.close()
-            monitor.close(status)
-            log.close(status)
-    return Watched(end, out, monitor.verdict, len(monitor.alarms))
+    return watch(trainer, log, Checkpoints(out), watching)
 
 
-@contextmanager
-def _stop_at_ctrl_c(trainer: Trainer) -> Iterator[None]:
-    """Let the first Ctrl-C end the run between two turns, where it can be saved."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGINT)
+def resume_watched(
+    out: Path,
+    *,
+    total_steps: int | None = None,
+    seconds: float | None = None,
+    from_end: bool = False,
+    on_start: Callable[[int, int, Path], object] = lambda *_: None,
+) -> Watched:
+    """Go on with a run of :func:`train_watched`, in its folder.
 
-    def stop(number: int, frame: object) -> None:
-        signal.signal(signal.SIGINT, before)
-        trainer.stop()
+    Args:
+        out: The run folder.
+        total_steps: Agent steps at which it is to end now; None: as before.
+        seconds: Wall-clock limit from now on.
+        from_end: Go on where an interruption left it, rather than from the barrier before.
+        on_start: Told the step, the total and the checkpoint, once nothing can be refused any more.
 
-    signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    Raises:
+        RunFolderError: there is no run, it is being written, it has reached its end or diverged.
+        CheckpointError: there is no intact checkpoint, or none with a replay.
+        DivergenceError: an alarm fired and the run is to stop at one.
+        KeyboardInterrupt: Ctrl-C.
+    """
+    with ExitStack() as undo:
+        log = RunLog.reopen(out)
+        undo.callback(log.leave)
+        if log.info["status"] == "diverged":
+            raise _diverged(out)
+        checkpoints = Checkpoints(out)
+        step = checkpoints.newest(from_end=from_end)
+        if checkpoints.state(step)["ended"] == "divergence":  # and it was killed before it said so
+            log.close("diverged", load_mark(checkpoints.store, step).seconds)
+            raise _diverged(out)
+        config = config_from_json(log.info["config"])
+        config = dataclasses.replace(config, total_steps=total_steps or config.total_steps)
+        if step >= config.total_steps and log.info["status"] == "finished":
+            raise RunFolderError(
+                f"a run that has steps to go was expected: {out} is at step {step:,}",
+                got=f"{config.total_steps:,} in all",
+                remedy=f"Give more: --total-steps {2 * step}, say.",
+            )
+        watching = Watching.from_info(log.info["monitor"])
+        places = [as_sink(name) for name in watching.sinks]
+        trainer = Trainer(config, deadline_seconds=seconds, log_period=watching.log_period)
+        undo.callback(trainer.close)
+        checkpoints.restore(trainer, step)
+        device = next(trainer.q_network.parameters()).device
+        mark = load_mark(checkpoints.store, step)
+        state = load_monitor(checkpoints.store, step, device)
+        checkpoints.forget_after(step)
+        log.info.pop("deadline_seconds", None)
+        if seconds is not None:
+            log.info["deadline_seconds"] = mark.seconds + seconds
+        log.rewind(mark, step, dataclasses.asdict(config), places)
+        undo.pop_all()
+    on_start(step, config.total_steps, checkpoints.store.path(step))
+    return watch(trainer, log, checkpoints, watching, state)
 
 
-def _write(log: RunLog, record: Progress) -> None:
-    """Log a record of the trainer under CleanRL's metric names."""
-    if isinstance(record, EpisodeEnd):
-        metrics = {
-            "charts/episodic_return": record.score,
-            "charts/episodic_length": record.length,  # agent steps
-        }
-    elif isinstance(record, UpdateRecord):
-        metrics = {
-            "losses/td_loss": record.loss,
-            "losses/q_values": record.q_mean,
-            "charts/epsilon": record.epsilon,
-            "charts/SPS": record.steps_per_second,
-        }
-        if record.temperature is not None:
-            metrics["charts/temperature"] = record.temperature
-    else:
-        return
-    log.metrics(record.step, metrics)
-
-
-def _is_beyond(monitor: Monitor, times: float) -> bool:
-    latest = monitor.latest
-    bound = latest.get("diverge/soft_divergence_bound", float("inf"))
-    return not latest.get("diverge/q_abs_max", 0.0) <= times * bound
+def _diverged(out: Path) -> RunFolderError:
+    return RunFolderError(
+        "a run that can go on was expected",
+        got=f"{out}, whose loss is not finite any more",
+        remedy="That is its result: from any checkpoint it would come to the same end. "
+        "Train anew with other settings.",
+    )

@@ -7,7 +7,7 @@ from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.q_values import growth_rate, soft_divergence_bound
 from qdiverge.diagnostics.registry import REGISTRY, diagnostics_up_to
 from qdiverge.diagnostics.spectrum import batch_spectrum
-from qdiverge.diagnostics.transitions import Transitions, as_transitions
+from qdiverge.diagnostics.transitions import SarsaTransitions, Transitions, as_transitions
 
 __all__ = [
     "COSTS",
@@ -16,6 +16,7 @@ __all__ = [
     "Diagnosis",
     "Diagnostic",
     "Moment",
+    "SarsaTransitions",
     "Transitions",
     "as_transitions",
     "batch_spectrum",

@@ -5,18 +5,24 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
+from qdiverge.diagnostics.critics import CriticView
 from qdiverge.diagnostics.quiet import quiet
 from qdiverge.errors import UnsupportedNetworkError
 
 PARAMETRIC = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
-def layer_inputs(module: nn.Module, observations: Tensor) -> dict[str, Tensor]:
+def layer_inputs(module: nn.Module, *inputs: Tensor) -> dict[str, Tensor]:
     """Return what enters each linear or convolutional layer, by its name.
 
     The first entry is the observation. Each further one is what the hidden units before that layer
     put out, after their activation function, also where that is a plain function. The last one
     holds the features of the output layer.
+
+    Args:
+        module: A network, or one view of a critic with several values: then the layers that lead to
+            another value alone are left out.
+        inputs: What it is called with: observations [N, ...], and actions [N, k] for a critic.
 
     Returns:
         Layer name → [N, units], or [N, channels, positions] before a convolution; in the order of
@@ -31,11 +37,11 @@ def layer_inputs(module: nn.Module, observations: Tensor) -> dict[str, Tensor]:
     >>> layer_inputs(net, torch.tensor([[3.0]]))
     {'0': tensor([[3.]]), '2': tensor([[3., 0.]])}
     """
-    inputs: dict[str, Tensor] = {}
+    found: dict[str, Tensor] = {}
 
     def keep(name: str, value: Tensor) -> None:
-        inputs.pop(name, None)  # so that the order is that of the last calls
-        inputs[name] = value.detach().flatten(2) if value.ndim > 2 else value.detach()
+        found.pop(name, None)  # so that the order is that of the last calls
+        found[name] = value.detach().flatten(2) if value.ndim > 2 else value.detach()
 
     with ExitStack() as stack:
         for name, layer in module.named_modules():
@@ -44,11 +50,14 @@ def layer_inputs(module: nn.Module, observations: Tensor) -> dict[str, Tensor]:
                 stack.callback(hook.remove)
         stack.enter_context(torch.no_grad())
         stack.enter_context(quiet(module))
-        module(observations)
-    if not inputs:
+        module(*inputs)
+    if isinstance(module, CriticView):
+        for name in module.leading_elsewhere(*inputs):
+            found.pop(name, None)
+    if not found:
         raise UnsupportedNetworkError(
             "a network with a linear or convolutional layer was expected",
             got=type(module).__name__,
             remedy="Feature diagnostics read what enters such layers.",
         )
-    return inputs
+    return found

@@ -1,6 +1,7 @@
 """How much the values, the greedy actions and the weights move from one measurement to the next."""
 
-from typing import ClassVar
+from abc import abstractmethod
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -24,11 +25,8 @@ def greedy_churn(before: Tensor, after: Tensor) -> float:
     return float((before.argmax(1) != after.argmax(1)).double().mean())
 
 
-class Churn(Diagnostic):
-    """Value churn, mean |ΔQ| per update, and greedy-action churn since the last measurement.
-
-    Compared only on the same probe batch. Healthy: value churn small beside |Q|.
-    """
+class _Compared(Diagnostic):
+    """What is compared with the last measurement, on the same probe batch only."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"q_all"})
     cost: ClassVar[Cost] = "light"
@@ -36,19 +34,46 @@ class Churn(Diagnostic):
     def __init__(self) -> None:
         self._before: tuple[int, Tensor, Tensor] | None = None
 
+    def state(self) -> list[Any]:
+        """Update, observations and Q-values of the last measurement."""
+        return list(self._before or ())
+
+    def restore(self, state: list[Any]) -> None:
+        """Compare with that measurement next time."""
+        self._before = (state[0], state[1], state[2]) if state else None
+
     def measure(self, moment: Moment) -> dict[str, float]:
-        """Return ``diverge/value_churn`` and ``diverge/greedy_churn``; nothing the first time."""
-        before, self._before = (
-            self._before,
-            (moment.update, moment.batch.observations, moment.q_all),
-        )
+        """Return the metric; nothing the first time and on a fresh probe batch."""
+        before = self._before
+        self._before = (moment.update, moment.batch.observations, moment.q_all)
         if before is None or before[1] is not moment.batch.observations:
             return {}
-        num_updates = max(moment.update - before[0], 1)
-        return {
-            "diverge/value_churn": float((moment.q_all - before[2]).abs().mean()) / num_updates,
-            "diverge/greedy_churn": greedy_churn(before[2], moment.q_all),
-        }
+        return self.compare(before[2], moment.q_all, max(moment.update - before[0], 1))
+
+    @abstractmethod
+    def compare(self, before: Tensor, after: Tensor, num_updates: int) -> dict[str, float]:
+        """Return the metric from the Q-values of the two measurements."""
+
+
+class ValueChurn(_Compared):
+    """Value churn, mean |ΔQ| per update since the last measurement.
+
+    Healthy: small beside |Q|.
+    """
+
+    def compare(self, before: Tensor, after: Tensor, num_updates: int) -> dict[str, float]:
+        """Return ``diverge/value_churn``."""
+        return {"diverge/value_churn": float((after - before).abs().mean()) / num_updates}
+
+
+class GreedyChurn(_Compared):
+    """Greedy-action churn since the last measurement, :func:`greedy_churn`."""
+
+    not_for_critics: ClassVar[str] = "continuous actions have no argmax that could change"
+
+    def compare(self, before: Tensor, after: Tensor, num_updates: int) -> dict[str, float]:
+        """Return ``diverge/greedy_churn``."""
+        return {"diverge/greedy_churn": greedy_churn(before, after)}
 
 
 class EffectiveStep(Diagnostic):
@@ -62,6 +87,14 @@ class EffectiveStep(Diagnostic):
 
     def __init__(self) -> None:
         self._before: tuple[int, Tensor] | None = None
+
+    def state(self) -> list[Any]:
+        """Update and weights of the last measurement."""
+        return list(self._before or ())
+
+    def restore(self, state: list[Any]) -> None:
+        """Compare with those weights next time."""
+        self._before = (state[0], state[1]) if state else None
 
     def measure(self, moment: Moment) -> dict[str, float]:
         """Return ``diverge/effective_step``; nothing the first time."""

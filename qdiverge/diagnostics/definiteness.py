@@ -64,6 +64,7 @@ class Definiteness(Diagnostic):
 
     needs: ClassVar[frozenset[str]] = frozenset({"features", "next_features"})
     cost: ClassVar[Cost] = "standard"
+    period: ClassVar[int] = 4  # features turn slowly
 
     def measure(self, moment: Moment) -> dict[str, float]:
         """Return ``diverge/td_definiteness`` and ``diverge/distribution_shift``."""

@@ -1,6 +1,7 @@
 """``qd.diagnose``: one moment of a Q-network, from its batch to advice."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,14 +10,16 @@ from torch import Tensor, nn
 
 from qdiverge.checks import check_discount, check_positive
 from qdiverge.diagnostics.advice import advice
+from qdiverge.diagnostics.critics import Policy, critic_views
 from qdiverge.diagnostics.diagnosis import Diagnosis
 from qdiverge.diagnostics.linearisation import predicted_change, step_change
-from qdiverge.diagnostics.moment import Moment
+from qdiverge.diagnostics.moment import BOOTSTRAPS, Bootstrap, Moment
 from qdiverge.diagnostics.q_values import QValues, soft_divergence_bound
 from qdiverge.diagnostics.quiet import quiet
 from qdiverge.diagnostics.transitions import Transitions, as_transitions
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
+from qdiverge.kernel.network import unwrap
 from qdiverge.theory import (
     attribute,
     check_contraction,
@@ -26,18 +29,23 @@ from qdiverge.theory import (
 )
 from qdiverge.theory.arnoldi import DENSE_LIMIT
 
+Networks = nn.Module | Sequence[nn.Module]  # a Q-network; or one critic or several
+
 
 def diagnose(
-    q_net: nn.Module,
+    q_net: Networks,
     batch: Any,
     discount: float = 0.99,
     learning_rate: float = 1e-4,
     *,
-    target: nn.Module | None = None,
+    target: Networks | None = None,
     optimizer: torch.optim.Optimizer | None = None,
     target_period: int = 1,
     loss: str = "half_squared",
     reward_bound: float | None = None,
+    bootstrap: Bootstrap | None = None,
+    policy: Policy | None = None,
+    entropy_coefficient: float = 0.0,
 ) -> Diagnosis:
     """Diagnose a Q-network on a batch: will its updates contract or blow up, why, what to change.
 
@@ -45,15 +53,20 @@ def diagnose(
     layer; the certificate also needs the kernel of every other successor action with X.
 
     Args:
-        q_net: Called as ``q_net(observations)``; returns [N, A]. Left untouched.
+        q_net: Called as ``q_net(observations)``; returns [N, A]. Left untouched. Or a critic,
+            called with observations and actions [N, k], or several: the first is diagnosed.
         batch: N transitions: :class:`Transitions`, a dict, or a batch of another library.
         discount: γ.
         learning_rate: α of the loss ½ Σ ρ_i δ_i² (twice the optimiser's for torch's ``mse_loss``).
         target: The network that makes the bootstrap target; None: ``q_net``.
-        optimizer: A live Adam, AdamW or RMSProp, whose second moments shape the kernel.
+        optimizer: A live Adam, AdamW or RMSprop, whose second moments shape the kernel.
         target_period: C, updates between two hard copies of the target network.
         loss: "huber" clips the TD errors of the step to ±1; "half_squared" does not.
         reward_bound: r_max; None: the largest |r| of the batch, or 1.
+        bootstrap: Who selects and who evaluates a': "q", "target_q", "double_q" or
+            "inverse_double_q"; None: the target network does both, or ``q_net`` without one.
+        policy: s' → a' of a critic, where the batch has no ``next_actions``.
+        entropy_coefficient: η of a soft critic, whose policy also returns log π(a'|s').
 
     Raises:
         InvalidValueError: more than 1024 transitions (see :func:`batch_spectrum`), an argument out
@@ -70,7 +83,8 @@ def diagnose(
     """
     moment = make_moment(
         q_net, batch, discount, learning_rate, target=target, optimizer=optimizer,
-        reward_bound=reward_bound,
+        reward_bound=reward_bound, bootstrap=bootstrap, policy=policy,
+        entropy_coefficient=entropy_coefficient,
     )  # fmt: skip
     if loss not in ("huber", "half_squared"):
         raise InvalidValueError("loss must be 'huber' or 'half_squared'", got=repr(loss))
@@ -93,7 +107,7 @@ def diagnose(
     stability = check_stability(
         K,
         all_successors(moment),
-        greedy_actions=moment.greedy_actions,
+        greedy_actions=None if moment.is_critic else moment.next_actions,
         learning_rate=learning_rate,
         target_period=target_period,
     )
@@ -118,38 +132,69 @@ def diagnose(
 
 
 def make_moment(
-    q_net: nn.Module,
+    q_net: Networks,
     batch: Any,
     discount: float,
     learning_rate: float,
     *,
-    target: nn.Module | None = None,
+    target: Networks | None = None,
     optimizer: torch.optim.Optimizer | None = None,
     reward_bound: float | None = None,
+    bootstrap: Bootstrap | None = None,
+    policy: Policy | None = None,
+    entropy_coefficient: float = 0.0,
 ) -> Moment:
-    """Check the arguments and return the moment that they describe."""
+    """Check the arguments of :func:`diagnose` and return the moment that they describe."""
     check_discount(discount)
     check_positive("learning_rate", learning_rate)
     transitions = as_transitions(batch)
     if reward_bound is None:
         reward_bound = float(transitions.rewards.abs().max()) or 1.0
+    if bootstrap is not None and bootstrap not in BOOTSTRAPS:
+        names = ", ".join(BOOTSTRAPS)
+        raise InvalidValueError(f"bootstrap must be one of {names}", got=repr(bootstrap))
+    online = split_networks(q_net, transitions)
+    targets = split_networks(target, transitions) if target not in (None, q_net) else ()
     return Moment(
-        q_network=q_net,
+        q_network=online[0],
         batch=transitions,
         discount=discount,
         learning_rate=learning_rate,
         update=0,
-        target=target if target is not q_net else None,
+        target=targets[0] if targets else None,
         optimizer=optimizer,
         bound=soft_divergence_bound(discount, reward_bound),
+        bootstrap=bootstrap,
+        twins=online[1:],
+        target_twins=targets[1:],
+        policy=policy,
+        entropy_coefficient=entropy_coefficient,
     )
+
+
+def split_networks(networks: Networks, batch: Transitions) -> tuple[nn.Module, ...]:
+    """Return the Q-network alone, or each critic, without the wrapper of torch.compile.
+
+    Raises:
+        InvalidValueError: several networks stand beside integer actions.
+    """
+    if batch.actions.is_floating_point():
+        return critic_views(networks, batch.observations, batch.actions)
+    modules = [networks] if isinstance(networks, nn.Module) else networks
+    if len(modules) != 1:
+        raise InvalidValueError(
+            "floating-point actions [N, k] were expected beside several critics",
+            got=f"{batch.actions.dtype} actions",
+            remedy="For discrete actions pass one network.",
+        )
+    return (unwrap(modules[0])[0],)
 
 
 def kernels_by_layer(moment: Moment) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return layer → K [N, N] and layer → K' [N, N] at the greedy successors, from one Gram."""
     N, both = len(moment.batch), pairs_and_successors(moment)
     with quiet(moment.q_network):
-        ntk = NTK(moment.q_network, preconditioner=moment.optimizer)
+        ntk = NTK(moment.q_network, preconditioner=moment.preconditioner)
         blocks = ntk.by_layer(both.observations, both.actions)
     weight = _bootstrap_weight(moment)[:, None]
     return (
@@ -159,22 +204,21 @@ def kernels_by_layer(moment: Moment) -> tuple[dict[str, Tensor], dict[str, Tenso
 
 
 def all_successors(moment: Moment) -> Tensor:
-    """Return γ(1 − d_i) k((s'_i, a), x_j) for every action a, [N, A, N]."""
+    """Return γ(1 − d_i) k((s'_i, a), x_j) for every action a, [N, A, N]; K' of a critic, [N, N]."""
+    if moment.is_critic:
+        return moment.successor_kernel.double()
     batch = moment.batch
     with quiet(moment.q_network):
-        ntk = NTK(moment.q_network, preconditioner=moment.optimizer)
+        ntk = NTK(moment.q_network, preconditioner=moment.preconditioner)
         K = ntk.kernel(batch.next_observations, "all", batch.observations, batch.actions)
     return _bootstrap_weight(moment)[:, None, None].to(K) * K
 
 
 def pairs_and_successors(moment: Moment) -> Transitions:
-    """Return the 2N pairs (s_i, a_i) and (s'_i, greedy), the other fields being those of X."""
-    batch = moment.batch
-    greedy = moment.greedy_actions.to(batch.actions.dtype)
-    successors = Transitions(
-        batch.next_observations, greedy, batch.rewards, batch.next_observations, batch.terminated
-    )
-    return batch.join(successors)
+    """Return the 2N pairs (s_i, a_i) and (s'_i, a'_i), the other fields being those of X."""
+    batch = moment.batch.plain()
+    following = moment.next_actions.to(batch.actions.dtype)
+    return batch.join(replace(batch, observations=batch.next_observations, actions=following))
 
 
 def _bootstrap_weight(moment: Moment) -> Tensor:

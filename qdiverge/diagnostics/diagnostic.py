@@ -1,11 +1,11 @@
 """What a diagnostic is: a named quantity that says what it needs and what it costs."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from qdiverge.diagnostics.moment import Moment
+from qdiverge.diagnostics.moment import NEED_NEXT_ACTIONS, Moment
 from qdiverge.errors import InvalidValueError
 
 Cost = Literal["light", "standard", "full"]  # forward passes; one kernel; several kernels
@@ -24,14 +24,35 @@ class Diagnostic(ABC):
     Attributes:
         needs: The quantities of :class:`Moment` that it reads; shared ones are computed once.
         cost: Its tier.
+        period: It is measured at every so many of the monitor's measurements.
+        not_for_critics: Why it has no meaning for critics of continuous actions; "" where it has.
     """
 
     needs: ClassVar[frozenset[str]]
     cost: ClassVar[Cost]
+    period: ClassVar[int] = 1
+    not_for_critics: ClassVar[str] = ""
+
+    @classmethod
+    def why_off(cls, is_critic: bool, has_next_actions: bool) -> str:
+        """Return why it cannot be measured on such a network; "" where it can."""
+        if not is_critic:
+            return ""
+        if not has_next_actions and cls.needs & NEED_NEXT_ACTIONS:
+            return "needs the next action: pass policy=…, or batches with next_actions"
+        return cls.not_for_critics
 
     @abstractmethod
     def measure(self, moment: Moment) -> dict[str, float]:
         """Return ``diverge/…`` metrics; NaN and infinities are results, not errors."""
+
+    def state(self) -> list[Any]:
+        """What it remembers of earlier measurements: numbers, tensors, None; most remember none."""
+        return []
+
+    def restore(self, state: list[Any]) -> None:
+        """Go on from what ``state`` returned, with lists for tuples."""
+        del state
 
     def arrays(self, moment: Moment) -> dict[str, dict[str, np.ndarray]]:
         """Return arrays worth keeping from time to time, by name; most diagnostics have none."""

@@ -9,7 +9,6 @@ from torch.func import functional_call
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
 from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.quiet import quiet
-from qdiverge.kernel.precondition import from_optimizer
 from qdiverge.theory import linearisation_error
 
 
@@ -31,10 +30,12 @@ def step_change(moment: Moment, td_errors: Tensor) -> Tensor:
     θ = {name: p.detach().clone().requires_grad_() for name, p in trainable.items()}
 
     def q(parameters: dict[str, Tensor]) -> Tensor:
+        if moment.is_critic:
+            return functional_call(network, parameters, moment.pairs).reshape(-1)
         values: Tensor = functional_call(network, parameters, (batch.observations,))
         return values.gather(1, batch.actions.long().unsqueeze(1)).squeeze(1)
 
-    M = {} if moment.optimizer is None else from_optimizer(moment.optimizer, trainable)
+    M = moment.preconditioner or {}
     with quiet(network), torch.enable_grad():
         before = q(θ)
         objective = (td_errors.detach() * before).mean()

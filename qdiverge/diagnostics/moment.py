@@ -2,33 +2,54 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from qdiverge.diagnostics.activations import layer_inputs
+from qdiverge.diagnostics.critics import NextActions, Policy, next_actions, quiet_critic
+from qdiverge.diagnostics.preconditioner import step_scales
 from qdiverge.diagnostics.quiet import quiet, quiet_values
-from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.diagnostics.transitions import SarsaTransitions, Transitions
+from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
 from qdiverge.theory import ContractionReport, check_contraction
+
+# Who selects a' and who evaluates it, of the online network and its target (van Hasselt et al.
+# 2018, section 3): both the online one, both the target, or one each.
+Bootstrap = Literal["q", "target_q", "double_q", "inverse_double_q"]
+BOOTSTRAPS: tuple[Bootstrap, ...] = ("q", "target_q", "double_q", "inverse_double_q")
+NEED_NEXT_ACTIONS = frozenset(  # what a critic has no answer to unless somebody says a'
+    {"next_actions", "target_next_q", "online_next_q", "td_errors", "successor_kernel",
+     "next_features"}
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Moment:
     """What diagnostics read; each derived quantity is computed once, when first asked for.
 
-    The bootstrap is max_a Q_target(s', a): for double Q-learning, whose targets take other actions,
-    TD errors and successor kernel are those of the plain rule.
+    A Q-network of discrete actions bootstraps from Q_e(s', argmax_a Q_s(s', a)), by ``bootstrap``.
+    A critic bootstraps from min_c Q_c,target(s', a') − η log π(a'|s') with a' the policy's
+    (Fujimoto et al. 2018, Haarnoja et al. 2018; one critic and η = 0: Lillicrap et al. 2016). Of
+    several critics the first is the one measured; of all there are values.
 
     Attributes:
-        q_network: Called as ``q_network(observations)``, returns [N, A].
+        q_network: Called as ``q_network(observations)``, returns [N, A]; or a critic, called with
+            observations and actions [N, k], that returns [N] or [N, 1].
         batch: The transitions to measure on.
         discount: γ.
-        learning_rate: α of the loss ½ Σ ρ_i δ_i²; see :func:`qdiverge.monitor.effective_step`.
+        learning_rate: α of the loss ½ Σ ρ_i δ_i²; the largest of the optimiser's groups.
         update: How many optimiser updates came before.
         target: The network that makes the bootstrap target; None: the Q-network itself.
         optimizer: The live optimiser, for the preconditioned kernel; None: plain gradient descent.
         bound: The soft-divergence bound on |Q|, r_max/(1−γ).
+        bootstrap: The rule; None: "target_q", or "q" without a target.
+        twins: Further critics beside ``q_network``.
+        target_twins: The targets of these.
+        policy: s' → a', for a critic whose batch does not say a'.
+        entropy_coefficient: η of a soft critic (SAC).
     """
 
     q_network: nn.Module
@@ -39,69 +60,105 @@ class Moment:
     target: nn.Module | None
     optimizer: torch.optim.Optimizer | None
     bound: float
+    bootstrap: Bootstrap | None = None
+    twins: tuple[nn.Module, ...] = ()
+    target_twins: tuple[nn.Module, ...] = ()
+    policy: Policy | None = None
+    entropy_coefficient: float = 0.0
+
+    @property
+    def is_critic(self) -> bool:
+        """Whether the actions are an input of the network."""
+        return self.batch.actions.is_floating_point()
 
     @cached_property
     def q_all(self) -> Tensor:
-        """Q(s_i, ·), [N, A]."""
+        """Q(s_i, ·), [N, A]; of critics Q_c(s_i, a_i), [N, C]."""
+        if self.is_critic:
+            return self._critics((self.q_network, *self.twins), *self.pairs)
         return quiet_values(self.q_network, self.batch.observations)
 
     @cached_property
     def q(self) -> Tensor:
-        """Q(s_i, a_i), [N]."""
-        return self.q_all.gather(1, self.batch.actions.long().unsqueeze(1)).squeeze(1)
+        """Q(s_i, a_i), [N]; of the first critic."""
+        return self.q_all[:, 0] if self.is_critic else _at(self.q_all, self.batch.actions)
+
+    @cached_property
+    def online_next_q(self) -> Tensor:
+        """Q(s'_i, ·), [N, A]; of critics Q_c(s'_i, a'_i), [N, C]."""
+        if self.is_critic:
+            return self._critics((self.q_network, *self.twins), *self.next_pairs)
+        return quiet_values(self.q_network, self.batch.next_observations)
 
     @cached_property
     def target_next_q(self) -> Tensor:
-        """Q_target(s'_i, ·), [N, A]."""
-        return quiet_values(self.target or self.q_network, self.batch.next_observations)
+        """The same of the target network; of the Q-network where there is none."""
+        if self.target is None:
+            return self.online_next_q
+        if self.is_critic:
+            return self._critics((self.target, *self.target_twins), *self.next_pairs)
+        return quiet_values(self.target, self.batch.next_observations)
+
+    @cached_property
+    def next_actions(self) -> Tensor:
+        """a'_i, where the target bootstraps: greedy, integers [N]; or the policy's, [N, k]."""
+        if self.is_critic:
+            return self._policy_step.actions
+        selects = self.online_next_q if self.bootstrap in ("q", "double_q") else self.target_next_q
+        return selects.argmax(dim=1)
 
     @cached_property
     def td_errors(self) -> Tensor:
-        """δ_i = r_i + γ (1 − d_i) max_a Q_target(s'_i, a) − Q(s_i, a_i), [N]."""
+        """δ_i = r_i + γ (1 − d_i) V(s'_i) − Q(s_i, a_i), V by the bootstrap rule, [N]."""
+        if self.is_critic:
+            value = self.target_next_q.amin(dim=1)
+            if (log_probs := self._policy_step.log_probs) is not None:
+                value = value - self.entropy_coefficient * log_probs.to(value)
+        else:
+            is_online = self.bootstrap in ("q", "inverse_double_q")
+            evaluates = self.online_next_q if is_online else self.target_next_q
+            value = _at(evaluates, self.next_actions)
         continues = 1.0 - self.batch.terminated.to(self.q.dtype)
-        bootstrap = self.discount * continues * self.target_next_q.amax(dim=1)
-        return self.batch.rewards.to(self.q.dtype) + bootstrap - self.q
+        return self.batch.rewards.to(self.q.dtype) + self.discount * continues * value - self.q
+
+    @cached_property
+    def preconditioner(self) -> dict[str, Tensor] | None:
+        """M by parameter name, from the optimiser; None: the identity."""
+        return None if self.optimizer is None else step_scales(self.optimizer, self.q_network)
 
     @cached_property
     def kernel(self) -> Tensor:
         """K = J M Jᵀ over the pairs of the batch, [N, N], with the optimiser's M."""
         with quiet(self.q_network):
-            ntk = NTK(self.q_network, preconditioner=self.optimizer)
-            return ntk.kernel(self.batch.observations, self.batch.actions)
+            ntk = NTK(self.q_network, preconditioner=self.preconditioner)
+            return ntk.kernel(*self.pairs)
 
     @cached_property
-    def greedy_actions(self) -> Tensor:
-        """argmax_a Q_target(s'_i, a), [N]: the successors that the target bootstraps from."""
-        return self.target_next_q.argmax(dim=1)
+    def successor_kernel(self) -> Tensor:
+        """K', row i: γ(1 − d_i) k((s'_i, a'_i), X), [N, N], with the optimiser's M.
 
-    @cached_property
-    def greedy_successor_kernel(self) -> Tensor:
-        """K', row i: γ(1 − d_i) k((s'_i, greedy action), X), [N, N], with the optimiser's M."""
+        Of a twin, the first critic is taken to bootstrap from itself.
+        """
         with quiet(self.q_network):
-            ntk = NTK(self.q_network, preconditioner=self.optimizer)
-            K = ntk.kernel(
-                self.batch.next_observations,
-                self.greedy_actions,
-                self.batch.observations,
-                self.batch.actions,
-            )
+            ntk = NTK(self.q_network, preconditioner=self.preconditioner)
+            K = ntk.kernel(*self.next_pairs, *self.pairs)
         return self.discount * (1 - self.batch.terminated.to(K.dtype)).unsqueeze(1) * K
 
     @cached_property
     def inputs(self) -> dict[str, Tensor]:
-        """What enters each layer at s, by its name; the first is the observation."""
-        return layer_inputs(self.q_network, self.batch.observations)
+        """What enters each layer at (s, a), by its name; the first is the observation."""
+        return layer_inputs(self.q_network, *(self.pairs if self.is_critic else self.pairs[:1]))
 
     @cached_property
     def features(self) -> Tensor:
-        """φ(s_i), what the output layer reads, [N, F]."""
+        """φ(s_i), or φ(s_i, a_i) of a critic: what the output layer reads, [N, F]."""
         return list(self.inputs.values())[-1].flatten(1)
 
     @cached_property
     def next_features(self) -> Tensor:
-        """φ(s'_i), [N, F]."""
-        inputs = layer_inputs(self.q_network, self.batch.next_observations)
-        return list(inputs.values())[-1].flatten(1)
+        """φ(s'_i), or φ(s'_i, a'_i), [N, F]."""
+        at = self.next_pairs if self.is_critic else (self.batch.next_observations,)
+        return list(layer_inputs(self.q_network, *at).values())[-1].flatten(1)
 
     @cached_property
     def contraction(self) -> ContractionReport:
@@ -109,3 +166,33 @@ class Moment:
         return check_contraction(
             self.kernel.double(), discount=self.discount, learning_rate=self.learning_rate
         )
+
+    @property
+    def pairs(self) -> tuple[Tensor, Tensor]:
+        """(s_i, a_i)."""
+        return self.batch.observations, self.batch.actions
+
+    @property
+    def next_pairs(self) -> tuple[Tensor, Tensor]:
+        """(s'_i, a'_i)."""
+        return self.batch.next_observations, self.next_actions
+
+    @cached_property
+    def _policy_step(self) -> NextActions:
+        if self.policy is not None:
+            return next_actions(self.policy, self.batch.next_observations)
+        if isinstance(self.batch, SarsaTransitions):
+            return NextActions(self.batch.next_actions)
+        raise InvalidValueError(
+            "a critic's target needs the next action",
+            got="neither policy=… nor next_actions in the batch",
+            remedy="Pass policy=target_policy, a callable s' → a'.",
+        )
+
+    def _critics(self, critics: tuple[nn.Module, ...], s: Tensor, a: Tensor) -> Tensor:
+        return torch.stack([quiet_critic(critic, s, a) for critic in critics], dim=1)
+
+
+def _at(values: Tensor, actions: Tensor) -> Tensor:
+    """Return values[i, actions[i]], [N]."""
+    return values.gather(1, actions.long().unsqueeze(1)).squeeze(1)

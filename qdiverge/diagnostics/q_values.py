@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -37,14 +37,14 @@ def growth_rate(updates: np.ndarray, magnitudes: np.ndarray) -> float:
         magnitudes: max|Q|, [T]; values that are zero or not finite are left out.
 
     Returns:
-        The rate per update; NaN with fewer than two usable points.
+        The rate per update; NaN where the usable points are not of two updates or more.
 
     >>> round(growth_rate(np.array([0, 10, 20]), np.array([1.0, 2.0, 4.0])), 6)  # ln 2 / 10
     0.069315
     """
     usable = np.isfinite(magnitudes) & (magnitudes > 0)
     t, y = updates[usable].astype(np.float64), np.log(magnitudes[usable])
-    if t.size < 2:
+    if t.size < 2 or t[0] == t[-1]:
         return math.nan
     t = t - t.mean()
     return float(t @ (y - y.mean()) / (t @ t))
@@ -62,6 +62,14 @@ class QValues(Diagnostic):
 
     def __init__(self, window: int = 10) -> None:
         self._history: deque[tuple[int, float]] = deque(maxlen=window)
+
+    def state(self) -> list[Any]:
+        """The window of the growth rate."""
+        return list(self._history)
+
+    def restore(self, state: list[Any]) -> None:
+        """Go on with that window."""
+        self._history.extend((update, magnitude) for update, magnitude in state)
 
     def measure(self, moment: Moment) -> dict[str, float]:
         """Return ``diverge/q_…`` and ``diverge/soft_divergence_bound``."""

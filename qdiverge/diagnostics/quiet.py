@@ -1,10 +1,15 @@
 """Call a network as if nobody had: no gradient, no random draw, no buffer or flag is changed."""
 
+import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from qdiverge.kernel.network import has_compiled_parts
 
 
 @contextmanager
@@ -12,34 +17,57 @@ def quiet(module: nn.Module) -> Iterator[None]:
     """Hold ``module`` in evaluation mode; then restore its flags, buffers and the random states.
 
     Dropout passes everything, BatchNorm uses its running statistics and NoisyNet layers that know
-    ``eval()`` use their means, so that what is measured is the deterministic Q-function.
+    ``eval()`` use their means, so that what is measured is the deterministic Q-function. Autocast
+    is off, whose cache a forward pass without gradients would poison, and compiled parts run
+    eagerly, so that nothing is compiled anew.
     """
     modules = list(module.modules())
     flags = [part.training for part in modules]
     buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
     versions = [buffer._version for buffer, _ in buffers]
+    device = next((p.device for p in module.parameters()), torch.device("cpu"))
+    with ExitStack() as stack:
+        stack.enter_context(quiet_random(device))
+        stack.enter_context(torch.autocast(device.type, enabled=False))
+        if has_compiled_parts(module):
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        try:
+            for part in modules:
+                part.training = False
+            yield
+        finally:
+            for part, flag in zip(modules, flags, strict=True):
+                part.training = flag
+            with torch.no_grad():
+                for (buffer, value), version in zip(buffers, versions, strict=True):
+                    if buffer._version != version:
+                        buffer.copy_(value)
+
+
+@contextmanager
+def quiet_random(device: torch.device) -> Iterator[None]:
+    """Restore the global random states of Python, NumPy and PyTorch, that of ``device`` too."""
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
     cpu_state = torch.get_rng_state()
-    devices = {p.device for p in module.parameters() if p.device.type == "cuda"}
-    cuda_states = [(device, torch.cuda.get_rng_state(device)) for device in devices]
+    cuda_state = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
     try:
-        for part in modules:
-            part.training = False
         yield
     finally:
-        for part, flag in zip(modules, flags, strict=True):
-            part.training = flag
-        with torch.no_grad():
-            for (buffer, value), version in zip(buffers, versions, strict=True):
-                if buffer._version != version:
-                    buffer.copy_(value)
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
         torch.set_rng_state(cpu_state)
-        for device, state in cuda_states:
-            torch.cuda.set_rng_state(state, device)
+        if cuda_state is not None:
+            torch.cuda.set_rng_state(cuda_state, device)
 
 
 @torch.no_grad()
+def quiet_call(module: nn.Module, *inputs: Tensor) -> Any:
+    """Return what ``module`` returns, without a graph and leaving no trace."""
+    with quiet(module):
+        return module(*inputs)
+
+
 def quiet_values(module: nn.Module, observations: Tensor) -> Tensor:
     """Return the Q-values [N, A] of ``module`` at ``observations``, leaving no trace."""
-    with quiet(module):
-        values: Tensor = module(observations)
+    values: Tensor = quiet_call(module, observations)
     return values.detach()

@@ -1,8 +1,9 @@
 """Every diagnostic that a monitor runs; one line each."""
 
-from qdiverge.diagnostics.churn import Churn, EffectiveStep
+from qdiverge.diagnostics.churn import EffectiveStep, GreedyChurn, ValueChurn
 from qdiverge.diagnostics.coadaptation import Coadaptation
 from qdiverge.diagnostics.contraction import Contraction
+from qdiverge.diagnostics.data import Data
 from qdiverge.diagnostics.definiteness import Definiteness
 from qdiverge.diagnostics.diagnostic import COSTS, Cost, Diagnostic, check_cost
 from qdiverge.diagnostics.dormant_units import DormantUnits
@@ -18,7 +19,9 @@ REGISTRY: tuple[type[Diagnostic], ...] = (
     QValues,
     TDErrors,
     TargetLag,
-    Churn,
+    Data,
+    ValueChurn,
+    GreedyChurn,
     Contraction,
     Stability,
     SelfExcitation,

@@ -34,12 +34,12 @@ class SelfExcitation(Diagnostic):
     Healthy: below 1 for nearly all transitions.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"kernel", "greedy_successor_kernel"})
+    needs: ClassVar[frozenset[str]] = frozenset({"kernel", "successor_kernel"})
     cost: ClassVar[Cost] = "full"
 
     def measure(self, moment: Moment) -> dict[str, float]:
         """Return ``diverge/transition_excitation_max`` and ``diverge/self_exciting``."""
-        excitation = transition_excitation(moment.greedy_successor_kernel, moment.kernel)
+        excitation = transition_excitation(moment.successor_kernel, moment.kernel)
         excitation = excitation[~excitation.isnan()]
         if len(excitation) == 0:
             return {}

@@ -47,14 +47,14 @@ def batch_spectrum(
     moment = make_moment(q_net, batch, discount, learning_rate, target=target, optimizer=optimizer)
     N, both = len(moment.batch), pairs_and_successors(moment)
     weight = discount * (1 - moment.batch.terminated.to(moment.q.dtype))
-    ntk = NTK(q_net, preconditioner=optimizer)
+    ntk = NTK(moment.q_network, preconditioner=moment.preconditioner)
     last: dict[str, Tensor] = {}
 
     def products(v: Tensor) -> Tensor:
         """Return [K v, k(X', X) v], computed once for the two callers."""
         if "v" not in last or not torch.equal(last["v"], v):
             padded = torch.cat([v, torch.zeros_like(v)])
-            with quiet(q_net):
+            with quiet(moment.q_network):
                 last["Kv"] = ntk.matvec(both.observations, both.actions, padded)
             last["v"] = v.clone()
         return last["Kv"]

@@ -15,13 +15,13 @@ class Stability(Diagnostic):
     at which both are above; the γ = 0 radius tells whether the step alone is at fault.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"kernel", "greedy_successor_kernel"})
+    needs: ClassVar[frozenset[str]] = frozenset({"kernel", "successor_kernel"})
     cost: ClassVar[Cost] = "full"
 
     def measure(self, moment: Moment) -> dict[str, float]:
         """Return ``diverge/spectral_radius``, ``diverge/self_excitation`` and their kin."""
         report = check_stability(
-            moment.kernel, moment.greedy_successor_kernel, learning_rate=moment.learning_rate
+            moment.kernel, moment.successor_kernel, learning_rate=moment.learning_rate
         )
         return {
             "diverge/spectral_radius": report.spectral_radius,

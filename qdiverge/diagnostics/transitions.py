@@ -1,6 +1,6 @@
 """A batch of transitions (s, a, r, s', d), the one form in which diagnostics read data."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ SPELLINGS = {
     "next_observations": ("next_observations", "next_observation", "obs_next", "next_obs"),
     "terminated": ("terminated", "dones", "done"),
 }
+NEXT_ACTIONS = ("next_actions", "next_action", "act_next")  # of a critic's batch, where it has them
 
 
 @dataclass(frozen=True)
@@ -64,21 +65,34 @@ class Transitions:
 
     def select(self, index: Tensor | slice) -> Self:
         """Return the transitions at ``index``."""
-        return type(self)(*(getattr(self, field.name)[index] for field in fields(self)))
+        return self._map(lambda value: value[index])
 
     def plain(self) -> "Transitions":
         """Return the five fields alone, without what a subclass adds."""
         return Transitions(*(getattr(self, field.name) for field in fields(Transitions)))
 
+    def to(self, device: torch.device, dtype: torch.dtype | None = None) -> Self:
+        """Return the transitions on ``device``: these very ones where nothing is to change.
+
+        Args:
+            device: Where they are to be.
+            dtype: Of what is floating point; None: as it is.
+        """
+        own = [getattr(self, field.name) for field in fields(self)]
+        moved = [
+            value.to(
+                device,
+                dtype if dtype is not None and value.is_floating_point() else value.dtype,
+                non_blocking=True,
+            )
+            for value in own
+        ]
+        is_there = all(new is old for new, old in zip(moved, own, strict=True))
+        return self if is_there else type(self)(*moved)
+
     def clone(self) -> Self:
         """Return a copy that shares no memory: what buffers reuse, this keeps."""
-        return type(self)(*(getattr(self, field.name).detach().clone() for field in fields(self)))
-
-    def to(self, device: torch.device) -> Self:
-        """Return the transitions on ``device``: these very ones where they are there already."""
-        moved = {f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)}
-        is_there = all(moved[name] is getattr(self, name) for name in moved)
-        return self if is_there else type(self)(**moved)
+        return self._map(lambda value: value.detach().clone())
 
     def join(self, other: Self) -> Self:
         """Return these transitions followed by ``other``."""
@@ -86,12 +100,35 @@ class Transitions:
             *(torch.cat([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self))
         )
 
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        return type(self)(*(change(getattr(self, field.name)) for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class SarsaTransitions(Transitions):
+    """N transitions that also say what is done next: (s, a, r, s', d, a').
+
+    Attributes:
+        next_actions: a', [N, k], where the policy to be evaluated goes on from s'.
+    """
+
+    next_actions: Tensor
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.next_actions.shape != self.actions.shape:
+            raise InvalidValueError(
+                "next_actions must have the shape of actions",
+                got=f"{list(self.next_actions.shape)} beside {list(self.actions.shape)}",
+            )
+
 
 def as_transitions(batch: Any) -> Transitions:
     """Read a batch of any library: a mapping, or an object with the fields as attributes.
 
     Read as they are: batches of Stable-Baselines3 and CleanRL (columns [N, 1]), of TorchRL (nested
-    ``next``, one-hot actions) and of Tianshou (numpy arrays).
+    ``next``, one-hot actions) and of Tianshou (numpy arrays). Floating-point actions [N, k] are a
+    critic's; beside ``next_actions`` they make :class:`SarsaTransitions`.
 
     Raises:
         InvalidTypeError: a field is found under none of its usual names.
@@ -112,6 +149,9 @@ def as_transitions(batch: Any) -> Transitions:
     for name in ("rewards", "terminated"):
         if found[name].ndim == 2 and found[name].shape[1] == 1:
             found[name] = found[name].squeeze(1)
+    following = next((v for name in NEXT_ACTIONS if (v := _get(batch, name)) is not None), None)
+    if following is not None and found["actions"].is_floating_point():
+        return SarsaTransitions(**found, next_actions=torch.as_tensor(following))
     return Transitions(**found)
 
 

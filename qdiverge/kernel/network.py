@@ -128,7 +128,7 @@ def untouched(module: nn.Module, dtype: torch.dtype | None = None) -> Iterator[N
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(torch.autocast(device.type, enabled=False))
-        if _has_compiled_parts(module):
+        if has_compiled_parts(module):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         if dtype is not None:
             stack.enter_context(_CastTo(dtype))
@@ -192,7 +192,8 @@ def _restore(module: nn.Module, attributes: dict) -> None:
             now[key] = value
 
 
-def _has_compiled_parts(module: nn.Module) -> bool:
+def has_compiled_parts(module: nn.Module) -> bool:
+    """Whether some part of ``module`` runs through torch.compile."""
     if "torch._dynamo" not in sys.modules:
         return False
     return any(

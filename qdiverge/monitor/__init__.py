@@ -4,5 +4,18 @@ from qdiverge.monitor.alarms import AlarmEvent
 from qdiverge.monitor.attach import attach
 from qdiverge.monitor.monitor import Monitor
 from qdiverge.monitor.options import Loss
+from qdiverge.monitor.snapshots import Snapshot, load_snapshot
+from qdiverge.monitor.state import TENSORS, VALUES, dump_state, load_state
 
-__all__ = ["AlarmEvent", "Loss", "Monitor", "attach"]
+__all__ = [
+    "TENSORS",
+    "VALUES",
+    "AlarmEvent",
+    "Loss",
+    "Monitor",
+    "Snapshot",
+    "attach",
+    "dump_state",
+    "load_snapshot",
+    "load_state",
+]

@@ -1,24 +1,31 @@
 """``qd.attach``: three lines in somebody else's training loop."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from qdiverge.diagnostics import Cost
-from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.diagnostics.critics import Policy
+from qdiverge.diagnostics.moment import Bootstrap
+from qdiverge.errors import InvalidValueError
+from qdiverge.monitor.checks import check_networks, warn_of_other_discount
 from qdiverge.monitor.monitor import Monitor
 from qdiverge.monitor.options import Loss, MonitorOptions, OnAlarm
-from qdiverge.runs import RunLog
+from qdiverge.monitor.subject import Subject
+from qdiverge.runs import RunLog, Sink
+from qdiverge.sinks import as_sink
+
+Networks = nn.Module | Sequence[nn.Module]
 
 
 def attach(
-    q_network: nn.Module,
+    q_network: Networks,
     *,
     optimizer: torch.optim.Optimizer,
-    target: nn.Module | None = None,
+    target: Networks | None = None,
     discount: float = 0.99,
     out: str | os.PathLike[str] | RunLog,
     every: int = 25,
@@ -27,36 +34,60 @@ def attach(
     on_alarm: OnAlarm = "log",
     loss: Loss = "huber",
     reward_bound: float | None = None,
+    bootstrap: Bootstrap | None = None,
+    policy: Policy | None = None,
+    entropy_coefficient: float | Callable[[], float] = 0.0,
     probe_size: int = 64,
     probe_refresh_period: int = 10_000,
     clock: Callable[[], int] | None = None,
     config: dict[str, Any] | None = None,
+    sinks: Sequence[Sink | str] = (),
 ) -> Monitor:
     """Attach the diagnostics to a training run of your own.
 
     Args:
-        q_network: Called as ``q_network(observations)``; returns Q-values [N, A].
+        q_network: Called as ``q_network(observations)``; returns Q-values [N, A]. Or a critic,
+            called with observations and actions [N, k], that returns [N], [N, 1] or a tuple of
+            such (a twin); or several critics. Kernel and features are those of the first, values of
+            all. A compiled module is looked at without its compilation.
         optimizer: The optimiser of ``q_network``; its ``step`` is the seam.
-        target: The target network; None where the Q-network makes its own targets.
-        discount: γ.
+        target: The target network, or the target of each critic; None where the Q-network makes its
+            own targets.
+        discount: γ; of an n-step target γⁿ.
         out: A new run folder, or an open :class:`qdiverge.runs.RunLog` to share.
         every: Updates between measurements.
         cost: The dearest tier to run: "light" (forward passes), "standard" (one kernel), "full".
-        max_overhead: The share of the run's own time that costly diagnostics may take before they
-            are thinned; None: no limit, for a deterministic schedule.
-        on_alarm: "log"; "stop" (the next :meth:`Monitor.batch` raises); or called with each alarm.
+        max_overhead: The share of the run's own time that measurements may take before they are
+            thinned, the costly ones first; None: no limit, for a deterministic schedule.
+        on_alarm: "log"; "snapshot" (keep the update after each measurement in memory, and write it
+            to ``snapshots/UPDATE`` at an alarm); "stop" (the next :meth:`Monitor.batch` raises,
+            once values diverge or are about to); called with each alarm, an exception becoming a
+            warning; or a tuple of these.
         loss: "huber" and "half_squared" have the step α = lr, "squared" (``mse_loss``) α = 2 lr.
         reward_bound: r_max of the soft-divergence bound r_max/(1−γ); None: the largest |r| seen.
+        bootstrap: Of discrete actions, who selects a' and who evaluates it: "q" (the online network
+            both), "target_q" (the target both), "double_q" (online, target), "inverse_double_q"
+            (target, online); None: "target_q", or "q" without a target. Critics bootstrap from the
+            least of the targets.
+        policy: Of a critic, s' → a', or (a', log π): the target policy of DDPG and TD3, the present
+            one of SAC. Asked under its own random state. None: batches have ``next_actions``, or
+            what needs a' is off.
+        entropy_coefficient: η of a soft critic (SAC), or what returns it now.
         probe_size: Transitions in the probe batch, N.
         probe_refresh_period: Updates between fresh probe batches.
         clock: Returns the run's step, e.g. agent steps; None: updates are counted.
         config: The run's settings, for ``run.json``.
+        sinks: Further places for metrics and alarms: "tensorboard", "wandb", "mlflow", or objects
+            of :mod:`qdiverge.sinks` or your own. One that fails is switched off with a warning.
 
     Returns:
         The monitor, also a context manager; close it at the end.
 
     Raises:
-        InvalidValueError: an option is out of range, or the optimiser trains other parameters.
+        InvalidValueError: an option is out of range, the optimiser trains other parameters, the
+            target is no copy of the network, another monitor watches it, or ``sinks`` stand beside
+            a shared log, which has its own.
+        MissingExtraError: what a sink writes to is not installed.
         RunFolderError: ``out`` holds a run or cannot be written.
     """
     options = MonitorOptions(
@@ -67,29 +98,27 @@ def attach(
         on_alarm=on_alarm,
         loss=loss,
         reward_bound=reward_bound,
+        bootstrap=bootstrap,
         probe_size=probe_size,
         probe_refresh_period=probe_refresh_period,
     )
-    _check_optimizer(q_network, optimizer)
+    networks = _as_list(q_network)
+    targets = [] if target is None or target is q_network else _as_list(target)
+    check_networks(networks, targets, optimizer)
+    subject = Subject(networks, targets, optimizer, options, policy, entropy_coefficient)
     is_shared = isinstance(out, RunLog)
-    log = out if isinstance(out, RunLog) else RunLog(out, {"discount": discount} | (config or {}))
-    return Monitor(
-        q_network, optimizer, log, options, target=target, owns_log=not is_shared, clock=clock
-    )
-
-
-def _check_optimizer(q_network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    if not isinstance(q_network, nn.Module):
-        raise InvalidTypeError("q_network must be a torch.nn.Module", got=type(q_network).__name__)
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise InvalidTypeError(
-            "optimizer must be a torch.optim.Optimizer", got=type(optimizer).__name__
-        )
-    own = {id(parameter) for parameter in q_network.parameters()}
-    trained = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-    if not own & trained:
+    if is_shared and sinks:
         raise InvalidValueError(
-            "the optimizer must train the parameters of q_network",
-            got="an optimizer of other parameters",
-            remedy="Pass the online network, not the target, and its own optimizer.",
+            "sinks belong to the log that is shared", remedy="Use RunLog(…, sinks=[…])."
         )
+    found = [as_sink(sink) for sink in sinks]
+    settings = {"discount": discount} | (config or {})
+    log = out if isinstance(out, RunLog) else RunLog(out, settings, sinks=found)
+    warn_of_other_discount(discount, log.info["config"] if is_shared else config or {})
+    return Monitor(subject, log, owns_log=not is_shared, clock=clock)
+
+
+def _as_list(networks: Networks) -> list[nn.Module]:
+    if isinstance(networks, nn.Module) and not isinstance(networks, nn.ModuleList):
+        return [networks]
+    return list(networks) if isinstance(networks, Iterable) else [networks]

@@ -2,37 +2,31 @@
 
 import math
 import warnings
-from collections import deque
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import numpy as np
 import torch
-from torch import nn
 
-from qdiverge.diagnostics import (
-    COSTS,
-    Cost,
-    Moment,
-    Transitions,
-    as_transitions,
-    diagnostics_up_to,
-    soft_divergence_bound,
-)
-from qdiverge.errors import DivergenceError, InvalidTypeError
-from qdiverge.monitor.alarms import RULES, AlarmEvent, Past
-from qdiverge.monitor.guard import guard
-from qdiverge.monitor.options import MonitorOptions
+from qdiverge.diagnostics import COSTS, Cost, Moment, Transitions, diagnostics_up_to
+from qdiverge.errors import DivergenceError
+from qdiverge.monitor.alarms import RULES, AlarmEvent
+from qdiverge.monitor.checks import mark_watched, unmark_watched
+from qdiverge.monitor.guard import Guard
+from qdiverge.monitor.past import History, Past
 from qdiverge.monitor.probe import Probe
 from qdiverge.monitor.schedule import Budget
+from qdiverge.monitor.snapshots import Recorder
+from qdiverge.monitor.subject import Subject
+from qdiverge.monitor.sync import TargetWatch
+from qdiverge.monitor.untraced import untraced
 from qdiverge.monitor.verdict import verdict
 from qdiverge.runs import RunLog
 
 Data = TypeVar("Data")
-PAST_LENGTH = 1_000  # measurements that the alarm rules look back on
-PRECONDITIONED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop)
+PATIENCE = 10  # measurements that fall due without a batch or an update before it is said
 
 
 class Monitor:
@@ -49,31 +43,38 @@ class Monitor:
 
     def __init__(
         self,
-        q_network: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        subject: Subject,
         log: RunLog,
-        options: MonitorOptions,
         *,
-        target: nn.Module | None = None,
         owns_log: bool = True,
         clock: Callable[[], int] | None = None,
     ) -> None:
-        self.options = options
+        self.options = subject.options
         self.latest: dict[str, float] = {}
         self.alarms: list[AlarmEvent] = []
         self.num_updates = 0
-        self._q_network, self._optimizer = q_network, optimizer
-        self._target = target if target is not q_network else None
-        self._log, self._owns_log, self._clock = log, owns_log, clock
-        self._diagnostics = diagnostics_up_to(options.cost)
-        self._budget = Budget(options.max_overhead)
-        self._probe = Probe(options.probe_size, options.probe_refresh_period)
-        self._past: deque[tuple[int, float]] = deque(maxlen=PAST_LENGTH)
+        self._num_batches = 0
+        self._subject, self._log = subject, log
+        self._owns_log, self._clock = owns_log, clock
+        self._diagnostics = diagnostics_up_to(self.options.cost)
+        self._num_measured = dict.fromkeys(COSTS, 0)
+        self._budget = Budget(self.options.max_overhead)
+        self._guard = Guard()
+        self._probe = Probe(self.options.probe_size, self.options.probe_refresh_period)
+        self._history = History({f"diverge/{name}" for rule in RULES for name in rule.needs})
+        self._look_period = self.options.every if subject.device.type == "cuda" else 1
+        self._target_watch = (
+            TargetWatch(subject.targets[0], self._look_period) if subject.targets else None
+        )
         self._arrays_due = 1  # the update from which arrays are kept again: powers of two
         self._stopped_by: AlarmEvent | None = None
-        self._is_closed = False
-        self._hook = optimizer.register_step_post_hook(self._after_step)
+        keeps = "snapshot" in self.options.reactions
+        self._recorder = Recorder(subject, log.folder) if keeps else None
+        self._has_complained = self._is_closed = False
+        self._hook = subject.optimizer.register_step_post_hook(self._after_step)
+        mark_watched(subject.networks, log.folder)
 
+    @untraced
     def batch(self, data: Data) -> Data:
         """Show a training batch to the monitor; returns the very object.
 
@@ -83,13 +84,19 @@ class Monitor:
         if (alarm := self._stopped_by) is not None:
             raise DivergenceError(
                 "training was to stop at the first alarm",
-                got=f"{alarm.rule} at update {alarm.update}: {alarm.message}",
+                got=f"{alarm.rule} at update {alarm.update}: {alarm.message.rstrip('.')}",
                 remedy="See the run's report.",
             )
+        self._num_batches += 1
         is_due = (self.num_updates + 1) % self.options.every == 0
         if not self._is_closed and (is_due or self._probe.wants(self.num_updates)):
-            with guard("reading the batch", self.num_updates), self._budget.charge("batch"):
-                self._probe.show(self._checked(data), self.num_updates)
+            with self._guard("reading the batch", self.num_updates), self._budget.charge("batch"):
+                self._look_at(data)
+        if self._recorder is not None and self._recorder.wants_batch and not self._is_closed:
+            with self._guard("keeping an update", self.num_updates), self._budget.charge("keep"):
+                self._recorder.begin(data, self.num_updates + 1)
+        if self._num_batches == PATIENCE * self.options.every and self.num_updates == 0:
+            self._complain()
         return data
 
     @property
@@ -107,18 +114,72 @@ class Monitor:
         """A sentence on how the run stands now."""
         return verdict(self.latest, [alarm.message for alarm in self.alarms])
 
+    def state(self) -> dict[str, Any]:
+        """What a monitor of the same run needs to go on as this one would; see ``restore``.
+
+        Returns:
+            Of numbers, strings, tensors, lists and dicts; see ``monitor.state`` for files of it.
+        """
+        return {
+            "num_updates": self.num_updates,
+            "latest": dict(self.latest),
+            "alarms": [asdict(alarm) for alarm in self.alarms],
+            "past": self._history.state(),
+            "num_measured": dict(self._num_measured),
+            "target_moved_at": None if self._target_watch is None else self._target_watch.state(),
+            "arrays_due": self._arrays_due,
+            "probe": self._probe.state(),
+            "diagnostics": {type(each).__name__: each.state() for each in self._diagnostics},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where another monitor of this run stood: rules that fired do not fire again.
+
+        What it may cost is counted anew, so that with a ``max_overhead`` other measurements may be
+        left out than without the interruption.
+
+        Args:
+            state: What ``state`` returned.
+        """
+        self.num_updates = state["num_updates"]
+        self.latest = dict(state["latest"])
+        self.alarms = [AlarmEvent(**alarm) for alarm in state["alarms"]]
+        self._history.restore(state["past"])
+        self._num_measured |= state["num_measured"]
+        if state["target_moved_at"] is None:
+            self._target_watch = None
+        elif self._target_watch is not None:
+            self._target_watch.restore(state["target_moved_at"])
+        self._arrays_due = state["arrays_due"]
+        self._probe.restore(state["probe"])
+        if self._probe.batch is not None:
+            self._subject.read(self._probe.batch)
+        saved = state["diagnostics"]  # without those that were switched off
+        self._diagnostics = [each for each in self._diagnostics if type(each).__name__ in saved]
+        for each in self._diagnostics:
+            each.restore(saved[type(each).__name__])
+
     def close(self, status: str = "finished") -> None:
         """Measure once more, remove the hook and close the log that :func:`attach` opened."""
         if self._is_closed:
             return
-        if self._probe.batch is not None and self.num_updates and status == "finished":
-            self._arrays_due = self.num_updates
-            self._measure(is_last=True)
+        if status == "finished":
+            if self._probe.batch is not None and self.num_updates:
+                self._arrays_due = self.num_updates
+                with self._guard("measuring", self.num_updates):
+                    self._measure(is_last=True)
+            elif self._num_batches >= self.options.every or self.num_updates:
+                self._complain()
         self._is_closed = True
         self._hook.remove()
+        if self._recorder is not None:
+            with self._guard("keeping an update", self.num_updates):
+                self._recorder.close()
+        unmark_watched(self._subject.networks)
+        if self._guard.failed:
+            self._log.note({"monitor_failures": self._guard.failed})
         if self._owns_log:
-            with guard("writing the run log", self.num_updates):
-                self._log.close(status)
+            self._log.close(status)
 
     def __enter__(self) -> Self:
         return self
@@ -131,39 +192,76 @@ class Monitor:
     ) -> None:
         self.close("finished" if kind is None else "interrupted")
 
+    @untraced
     def _after_step(self, *_: Any) -> None:
         self.num_updates += 1
-        if self.num_updates % self.options.every == 0:
-            if self._probe.batch is not None:
+        if self._recorder is not None and self._recorder.is_recording:
+            with self._guard("keeping an update", self.num_updates), self._budget.charge("keep"):
+                self._recorder.finish()
+        is_due = self.num_updates % self.options.every == 0
+        if self._target_watch is not None and self.num_updates % self._look_period == 0:
+            with self._guard("watching the target", self.num_updates):
+                self._look_at_target(self._target_watch)
+        if is_due and self._probe.batch is not None:
+            with self._guard("measuring", self.num_updates):
                 self._measure()
-            elif self.num_updates == 10 * self.options.every:
-                warnings.warn(
-                    f"qdiverge has seen {self.num_updates} updates but no batch; pass each one "
-                    "through it: data = monitor.batch(data).",
-                    stacklevel=3,
-                )
+        elif is_due and self.num_updates == PATIENCE * self.options.every:
+            self._complain()
+
+    def _look_at(self, data: Any) -> None:
+        is_first = not self._subject.is_split
+        batch = self._subject.read(data)
+        self._probe.show(batch, self.num_updates)
+        if is_first:
+            self._switch_off_what_cannot_be(batch)
+
+    def _switch_off_what_cannot_be(self, batch: Transitions) -> None:
+        reasons = {each: self._subject.why_off(each, batch) for each in self._diagnostics}
+        self._diagnostics = [each for each, reason in reasons.items() if not reason]
+        if off := {type(each).__name__: reason for each, reason in reasons.items() if reason}:
+            self._log.note({"diagnostics_off": off})
+
+    def _look_at_target(self, watch: TargetWatch) -> None:
+        if not watch.has_moved(self.num_updates):
+            return
+        self._log.target_sync(self.step, self.num_updates)
+        if watch.is_continuous:
+            self._target_watch = None
+            self._log.note({"target_follows": "at nearly every update; no longer logged"})
 
     def _measure(self, is_last: bool = False) -> None:
-        moment = self._moment()
+        if self._subject.device.type == "cuda":  # what is still queued is the run's own time
+            torch.cuda.synchronize(self._subject.device)
+        batch, reward_bound = self._probe.batch, self.options.reward_bound
+        assert batch is not None
+        reward_bound = reward_bound or self._probe.reward_bound or 1.0
+        moment = self._subject.moment(batch, self.num_updates, reward_bound)
         metrics: dict[str, float] = {}
         for tier in COSTS[: COSTS.index(self.options.cost) + 1]:
-            is_finite = math.isfinite(metrics.get("diverge/q_abs_max", 0.0))
-            if (is_last or self._budget.allows(tier)) and (is_finite or tier == "light"):
+            is_sound = math.isfinite(metrics.get("diverge/q_abs_max", 0.0))
+            is_sound &= moment.learning_rate > 0  # a warm-up may begin at 0
+            if (is_last or self._budget.allows(tier)) and (is_sound or tier == "light"):
                 with self._budget.charge(tier):
-                    metrics |= self._measure_tier(tier, moment)
+                    metrics |= self._measure_tier(tier, moment, is_last)
+                self._num_measured[tier] += 1
         if not metrics:
             return
         self.latest |= metrics
-        with guard("writing the run log", self.num_updates):
-            self._log.metrics(self.step, metrics | {"update": self.num_updates})
-        if "diverge/q_abs_max" in metrics:
-            self._check_rules(moment.bound)
+        if self._budget.share is not None:  # without a limit the log is free of the clock
+            metrics["diverge/overhead"] = self.overhead
+        self._log.metrics(self.step, metrics | {"update": self.num_updates})
+        self._history.add(self.num_updates, metrics)
+        if self._recorder is not None and self._budget.allows("keep"):
+            self._recorder.want()
+        self._check_rules(Past(self._history.tracks(), moment.bound, moment.learning_rate))
 
-    def _measure_tier(self, tier: Cost, moment: Moment) -> dict[str, float]:
+    def _measure_tier(self, tier: Cost, moment: Moment, is_last: bool) -> dict[str, float]:
         metrics: dict[str, float] = {}
         for diagnostic in [each for each in self._diagnostics if each.cost == tier]:
+            if self._num_measured[tier] % diagnostic.period and not is_last:
+                continue
             switch_off = partial(self._diagnostics.remove, diagnostic)
-            with guard(type(diagnostic).__name__, self.num_updates, switch_off):
+            with self._guard(type(diagnostic).__name__, self.num_updates, switch_off):
                 metrics |= diagnostic.measure(moment)
                 if self.num_updates >= self._arrays_due:
                     for key, arrays in diagnostic.arrays(moment).items():
@@ -171,48 +269,47 @@ class Monitor:
                         self._arrays_due = 2 * self.num_updates
         return metrics
 
-    def _moment(self) -> Moment:
-        batch = self._probe.batch
-        assert batch is not None
-        reward_bound = self.options.reward_bound or self._probe.reward_bound or 1.0
-        return Moment(
-            q_network=self._q_network,
-            batch=batch,
-            discount=self.options.discount,
-            learning_rate=self.options.step_size(float(self._optimizer.param_groups[0]["lr"])),
-            update=self.num_updates,
-            target=self._target,
-            optimizer=self._optimizer if isinstance(self._optimizer, PRECONDITIONED) else None,
-            bound=soft_divergence_bound(self.options.discount, reward_bound),
-        )
-
-    def _check_rules(self, bound: float) -> None:
-        self._past.append((self.num_updates, self.latest["diverge/q_abs_max"]))
-        updates, magnitudes = np.array(self._past, dtype=np.float64).T
-        past = Past(updates.astype(np.int64), magnitudes, bound)
+    def _check_rules(self, past: Past) -> None:
+        fired = {alarm.rule for alarm in self.alarms}
         for rule in RULES:
-            if any(alarm.rule == rule.__name__ for alarm in self.alarms):
+            if rule.name in fired:
                 continue
-            message = rule(past)
+            message = None
+            with self._guard(f"the alarm rule {rule.name}", self.num_updates):
+                message = rule.check(past)
             if message is not None:
-                self._raise_alarm(AlarmEvent(self.step, self.num_updates, rule.__name__, message))
+                alarm = AlarmEvent(self.step, self.num_updates, rule.name, message)
+                self._raise_alarm(alarm, stops=rule.stops)
 
-    def _raise_alarm(self, alarm: AlarmEvent) -> None:
+    def _raise_alarm(self, alarm: AlarmEvent, *, stops: bool) -> None:
         self.alarms.append(alarm)
         self._arrays_due = self.num_updates  # keep the kernel of the next measurement
-        with guard("writing the run log", self.num_updates):
-            self._log.alarm(alarm.step, alarm.update, alarm.rule, alarm.message)
-        if callable(self.options.on_alarm):
-            self.options.on_alarm(alarm)
-        elif self.options.on_alarm == "stop":
-            self._stopped_by = alarm
+        self._log.alarm(alarm.step, alarm.update, alarm.rule, alarm.message)
+        if self._recorder is not None:
+            with self._guard("keeping an update", self.num_updates):
+                self._recorder.alarm(alarm, is_too_late=alarm.rule == "not_finite")
+        for reaction in self.options.reactions:
+            if callable(reaction):
+                with self._guard("the callable on_alarm", self.num_updates):
+                    reaction(alarm)
+            elif reaction == "stop" and stops and self._stopped_by is None:
+                self._stopped_by = alarm
 
-    def _checked(self, data: Any) -> Transitions:
-        batch = as_transitions(data)
-        if batch.actions.is_floating_point():
-            raise InvalidTypeError(
-                "integer actions [N] were expected",
-                got=f"{batch.actions.dtype} of shape {list(batch.actions.shape)}",
-                remedy="Attach to a network of discrete actions.",
+    def _complain(self) -> None:
+        """Say once that batches or updates do not come in."""
+        if self._has_complained:
+            return
+        self._has_complained = True
+        if self.num_updates == 0:
+            text = (
+                f"{self._num_batches} batches but no update; pass the optimizer whose step() "
+                "the loop calls."
             )
-        return batch.plain()
+        elif self._num_batches == 0:
+            text = (
+                f"{self.num_updates} updates but no batch; pass each one through it: "
+                "data = monitor.batch(data)."
+            )
+        else:
+            return
+        warnings.warn(f"qdiverge has seen {text}", stacklevel=4)

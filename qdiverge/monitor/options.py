@@ -1,17 +1,20 @@
 """The settings of a monitor, checked before anything is touched."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from qdiverge.checks import check_discount, check_positive
 from qdiverge.diagnostics import Cost, check_cost
+from qdiverge.diagnostics.moment import BOOTSTRAPS, Bootstrap
 from qdiverge.errors import InvalidValueError
 from qdiverge.monitor.alarms import AlarmEvent
 from qdiverge.monitor.schedule import check_share
 
 Loss = Literal["huber", "half_squared", "squared"]
-OnAlarm = Literal["log", "stop"] | Callable[[AlarmEvent], object]
+Reaction = Literal["log", "snapshot", "stop"] | Callable[[AlarmEvent], object]
+OnAlarm = Reaction | tuple[Reaction, ...]
+REACTIONS = ("log", "snapshot", "stop")
 # The theory's loss is ½ Σ ρ_i δ_i²; torch's mse_loss has no ½, so its α is twice the optimiser's.
 STEP_FACTORS: dict[str, float] = {"huber": 1.0, "half_squared": 1.0, "squared": 2.0}
 
@@ -27,6 +30,7 @@ class MonitorOptions:
     on_alarm: OnAlarm = "log"
     loss: Loss = "huber"
     reward_bound: float | None = None
+    bootstrap: Bootstrap | None = None
     probe_size: int = 64  # transitions
     probe_refresh_period: int = 10_000  # updates
 
@@ -42,10 +46,25 @@ class MonitorOptions:
         if self.loss not in STEP_FACTORS:
             names = ", ".join(STEP_FACTORS)
             raise InvalidValueError(f"loss must be one of {names}", got=repr(self.loss))
-        if not (callable(self.on_alarm) or self.on_alarm in ("log", "stop")):
-            raise InvalidValueError(
-                "on_alarm must be 'log', 'stop' or a callable", got=repr(self.on_alarm)
-            )
+        if self.bootstrap is not None and self.bootstrap not in BOOTSTRAPS:
+            names = ", ".join(BOOTSTRAPS)
+            raise InvalidValueError(f"bootstrap must be one of {names}", got=repr(self.bootstrap))
+        for reaction in self.reactions:
+            if not (callable(reaction) or reaction in REACTIONS):
+                raise InvalidValueError(
+                    "on_alarm must be 'log', 'snapshot', 'stop', a callable, or a tuple of these",
+                    got=repr(reaction),
+                )
+
+    @property
+    def reactions(self) -> tuple[Reaction, ...]:
+        """What happens at an alarm, beside its line in the log."""
+        return self.on_alarm if isinstance(self.on_alarm, tuple) else (self.on_alarm,)
+
+    def settings(self) -> dict[str, Any]:
+        """Return what JSON can hold of the options."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if name != "on_alarm"}
 
     def step_size(self, learning_rate: float) -> float:
         """Return α of the loss ½ Σ ρ_i δ_i² for an optimiser's learning rate."""

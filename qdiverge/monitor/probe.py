@@ -1,7 +1,9 @@
 """The probe batch: transitions that stay the same for a while, so that curves can be compared."""
 
+from typing import Any
+
 from qdiverge.checks import check_positive
-from qdiverge.diagnostics import Transitions
+from qdiverge.diagnostics.transitions import SarsaTransitions, Transitions
 
 
 class Probe:
@@ -24,6 +26,22 @@ class Probe:
         self._filling: Transitions | None = None
         self._since = 0
 
+    def state(self) -> dict[str, Any]:
+        """All that it holds."""
+        return {
+            "held": None if self._held is None else vars(self._held),
+            "filling": None if self._filling is None else vars(self._filling),
+            "since": self._since,
+            "reward_bound": self.reward_bound,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Hold again what ``state`` returned."""
+        held, filling = state["held"], state["filling"]
+        self._held = None if held is None else _transitions(held)
+        self._filling = None if filling is None else _transitions(filling)
+        self._since, self.reward_bound = state["since"], state["reward_bound"]
+
     @property
     def batch(self) -> Transitions | None:
         """The transitions to measure on; None before the first batch came."""
@@ -44,3 +62,7 @@ class Probe:
         self._filling = piece if self._filling is None else self._filling.join(piece)
         if len(self._filling) >= self.size:
             self._held, self._filling, self._since = self._filling, None, update
+
+
+def _transitions(fields: dict[str, Any]) -> Transitions:
+    return (SarsaTransitions if "next_actions" in fields else Transitions)(**fields)

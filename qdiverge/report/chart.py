@@ -37,6 +37,7 @@ class Chart:
         band: A lower and an upper series with the space between them filled.
         levels: Horizontal references: value and label.
         alarms: Steps of the alarms.
+        syncs: Steps at which the target network was synchronised.
         crossing: Where the subject passed its bound, if it did.
         is_percent: Whether values are fractions to be read as percentages.
         is_named: Whether alarm and crossing are labelled in words.
@@ -50,6 +51,7 @@ class Chart:
     band: tuple[Series, Series] | None = None
     levels: tuple[tuple[float, str], ...] = ()
     alarms: tuple[int, ...] = ()
+    syncs: tuple[int, ...] = ()
     crossing: tuple[int, float] | None = None
     is_percent: bool = False
     is_named: bool = False

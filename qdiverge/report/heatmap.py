@@ -1,7 +1,10 @@
 """The kernel as a picture: cosine similarity of gradients, rows grouped by action."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from qdiverge.report.numbers import spread
 from qdiverge.report.png import Colour, data_uri, png
 from qdiverge.report.svg import Markup, drawing, element
 
@@ -37,10 +40,25 @@ def order_by_action(cosine: np.ndarray, actions: np.ndarray) -> np.ndarray:
     return np.lexsort((leading, actions))
 
 
-def heatmap(title: str, kernel: np.ndarray, actions: np.ndarray) -> Markup:
-    """Draw the kernel: blue where gradients agree, orange where they oppose, paper at zero."""
+def heatmap(
+    title: str,
+    kernel: np.ndarray,
+    actions: np.ndarray,
+    order: np.ndarray | None = None,
+    marked: Sequence[int] = (),
+) -> Markup:
+    """Draw the kernel: blue where gradients agree, orange where they oppose, paper at zero.
+
+    Args:
+        title: For a reader who does not see it.
+        kernel: K, [N, N].
+        actions: Of each row, [N].
+        order: Rows from top to bottom; None: grouped by action.
+        marked: Rows to be named at the right edge.
+    """
     cosine = similarity(kernel)
-    order = order_by_action(cosine, actions)
+    if order is None:
+        order = order_by_action(cosine, actions)
     image = data_uri(png(_shades(_shrink(cosine[np.ix_(order, order)])), _palette()))
     return drawing(
         title,
@@ -49,6 +67,7 @@ def heatmap(title: str, kernel: np.ndarray, actions: np.ndarray) -> Markup:
         element("image", class_="pixels", x=_EDGE, y=_EDGE, width=SIDE, height=SIDE, href=image),
         element("rect", class_="frame", x=_EDGE, y=_EDGE, width=SIDE, height=SIDE),
         *_action_marks(actions[order]),
+        *_row_marks(order, marked),
     )
 
 
@@ -66,6 +85,19 @@ def _action_marks(actions: np.ndarray) -> list[Markup]:
             name = f"{actions[start]:g}"
             marks.append(element("text", name, class_="small mid", x=(a + b) / 2, y=_EDGE - 7))
             marks.append(element("text", name, class_="small end", x=_EDGE - 7, y=(a + b) / 2 + 3))
+    return marks
+
+
+def _row_marks(order: np.ndarray, marked: Sequence[int]) -> list[Markup]:
+    """The number of each marked row at the right edge, moved apart where they would overlap."""
+    places = sorted((_EDGE + SIDE * (np.flatnonzero(order == i)[0] + 0.5) / len(order), i)
+                    for i in marked)  # fmt: skip
+    heights = spread([float(y) for y, _ in places], 7.5, _EDGE, _EDGE + SIDE)
+    right, marks = _EDGE + SIDE, []
+    for height, (y, row) in zip(heights, places, strict=True):
+        line = f"M{right + 1:g} {y:.1f}l5 {height - y:.1f}h3"
+        marks.append(element("path", class_="pointer", d=line))
+        marks.append(element("text", str(row), class_="small warn", x=right + 11, y=height + 2.5))
     return marks
 
 

@@ -1,13 +1,17 @@
 """A line chart: labels at the lines, alarms as ticks above, non-finite ends marked."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from qdiverge.report.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, Line
 from qdiverge.report.decimate import decimate
-from qdiverge.report.marks import mark_alarms, mark_crossing, name_non_finite, shade_non_finite
-from qdiverge.report.numbers import brief, compact, percent, tick_labels
+from qdiverge.report.marks import (
+    mark_alarms,
+    mark_crossing,
+    mark_syncs,
+    name_non_finite,
+    shade_non_finite,
+)
+from qdiverge.report.numbers import brief, compact, percent, spread, tick_labels
 from qdiverge.report.svg import Markup, drawing, element, polyline
 from qdiverge.runs import Series
 
@@ -22,6 +26,7 @@ def line_chart(chart: Chart) -> Markup:
         HEIGHT,
         *shade_non_finite(chart),
         *_frame(chart),
+        *mark_syncs(chart),
         *_levels(chart),
         *_band(chart),
         *(_line(chart, line) for line in chart.lines),
@@ -100,22 +105,6 @@ def _end_labels(chart: Chart) -> list[Markup]:
         element("text", text, class_=f"label of-{style}", x=end + 7, y=y + 4)
         for y, (_, end, text, style) in zip(heights, labels, strict=True)
     ]
-
-
-def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Return sorted places moved apart to at least ``gap``, kept below ``high`` where they fit.
-
-    >>> spread([10.0, 12.0, 50.0], 8.0, 0.0, 52.0)
-    [10.0, 18.0, 50.0]
-    >>> spread([50.0, 51.0], 8.0, 0.0, 52.0)
-    [44.0, 52.0]
-    """
-    moved: list[float] = []
-    for place in places:
-        moved.append(max(place, moved[-1] + gap if moved else low))
-    for i in range(len(moved) - 1, -1, -1):
-        moved[i] = min(moved[i], moved[i + 1] - gap if i + 1 < len(moved) else high)
-    return moved
 
 
 def _finite(series: Series) -> Series:

@@ -1,5 +1,6 @@
 """Events on a chart: alarms, the crossing of the bound, and where values stopped being numbers."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,7 @@ from qdiverge.report.svg import Markup, element
 from qdiverge.runs import Series
 
 _MOST_MARKS: Final = 60
+MOST_SYNCS: Final = 80
 
 
 def non_finite_spans(series: Series) -> list[tuple[int, int | None, str]]:
@@ -69,6 +71,24 @@ def _all_spans(chart: Chart) -> list[tuple[int, int | None, str]]:
     subjects = [line.series for line in chart.lines if line.style in ("main", "dots")]
     spans = {span for series in subjects for span in non_finite_spans(series)}
     return sorted(spans, key=lambda span: span[0])[:_MOST_MARKS]
+
+
+def mark_syncs(chart: Chart) -> list[Markup]:
+    """A short tick up from the time axis at every synchronisation of the target network."""
+    if not chart.syncs:
+        return []
+    x = np.unique(np.round(chart.x_at(np.array(thinned(chart.syncs), dtype=np.float64)), 1))
+    ticks = "".join(f"M{a:g} {HEIGHT - BOTTOM:g}v-6" for a in x.tolist())
+    return [element("path", class_="sync", d=ticks)]
+
+
+def thinned(steps: Sequence[int]) -> list[int]:
+    """Return every k-th step, with the least k that leaves no more than can be told apart.
+
+    >>> thinned(range(0, 1000, 2))[:3]
+    [0, 14, 28]
+    """
+    return list(steps[:: -(-len(steps) // MOST_SYNCS) or 1])
 
 
 def mark_alarms(chart: Chart) -> list[Markup]:

@@ -1,6 +1,7 @@
 """Numbers as a person writes them."""
 
 import math
+from collections.abc import Sequence
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -98,6 +99,22 @@ def percent(fraction: float) -> str:
     if 0.99 < fraction < 1:
         return "> 99 %"
     return f"{fraction * 100:.0f} %" if math.isfinite(fraction) else "NaN"
+
+
+def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Return sorted places moved apart to at least ``gap``, kept below ``high`` where they fit.
+
+    >>> spread([10.0, 12.0, 50.0], 8.0, 0.0, 52.0)
+    [10.0, 18.0, 50.0]
+    >>> spread([50.0, 51.0], 8.0, 0.0, 52.0)
+    [44.0, 52.0]
+    """
+    moved: list[float] = []
+    for place in places:
+        moved.append(max(place, moved[-1] + gap if moved else low))
+    for i in range(len(moved) - 1, -1, -1):
+        moved[i] = min(moved[i], moved[i + 1] - gap if i + 1 < len(moved) else high)
+    return moved
 
 
 def power_of_ten(exponent: int) -> str:

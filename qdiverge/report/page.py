@@ -8,6 +8,7 @@ from qdiverge.errors import InvalidValueError, RunFolderError
 from qdiverge.report.comparison import compare
 from qdiverge.report.facts import step_unit
 from qdiverge.report.kernel import HEATMAP, SPECTRUM, draw_heatmaps, draw_spectra, moments
+from qdiverge.report.marks import MOST_SYNCS
 from qdiverge.report.panels import draw_panel, step_axes
 from qdiverge.report.prose import date, formula, unbroken
 from qdiverge.report.questions import (
@@ -16,6 +17,7 @@ from qdiverge.report.questions import (
     HEALTHY,
     KERNEL,
     LEARNING,
+    ODD,
     SHRINKING,
     TRUE,
     Panel,
@@ -88,12 +90,12 @@ def render(runs: Sequence[Run]) -> str:
         *([] if is_single else [element("p", unbroken(compare(runs, verdicts)), class_="lede")]),
         element("div", *(_verdict(verdict, len(runs) > 1) for verdict in verdicts), class_="runs"),
         _section("Is it blowing up?", figures(BLOWING_UP), is_single),
+        _section("Are the Q-values true?", figures([*SHRINKING, *TRUE]), is_single),
         _section("Would the next update contract?", figures(CONTRACTING), is_single),
-        _section("Are the errors shrinking?", figures(SHRINKING), is_single),
-        _section("Is the network healthy?", figures(HEALTHY), is_single),
         _section("The kernel", [*kernels, *figures(KERNEL)], is_single),
+        _section("Is the network healthy?", figures(HEALTHY), is_single),
+        _section("Is the data odd?", figures(ODD), is_single),
         _section("Did it learn?", figures(LEARNING), is_single),
-        _section("Are the Q-values true?", figures(TRUE), is_single),
         _section("Alarms", [alarm_lists(runs)]),
         _section("Settings", [settings_table(runs)]),
         element("footer", "Written by qdiverge. This page loads nothing and runs no script."),
@@ -136,7 +138,20 @@ def _about(runs: Sequence[Run], is_shared: bool) -> str:
             else " The runs share their axes of values; each has its own axis of time, as their"
             " lengths or units differ too much."
         )
-    return f"Started {date(times[0])}. Time runs in {unit}.{axes}"
+    return f"Started {date(times[0])}. Time runs in {unit}.{axes}{_ticks(runs)}"
+
+
+def _ticks(runs: Sequence[Run]) -> str:
+    """What the marks on the time axes mean; of many syncs only some are drawn."""
+    if not any(run.syncs or run.alarms for run in runs):
+        return ""
+    text = " Triangles above a chart mark alarms"
+    if any(run.syncs for run in runs):
+        text += ", short ticks on its axis of time synchronisations of the target network"
+    most = max(len(run.syncs) for run in runs)
+    if most > MOST_SYNCS:
+        text += f"; of more than {MOST_SYNCS} every k-th is drawn"
+    return text + "."
 
 
 def _verdict(verdict: Verdict, is_named: bool) -> Markup:

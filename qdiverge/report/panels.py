@@ -81,6 +81,7 @@ def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: A
             else None,
             levels=(level,) if level else (),
             alarms=tuple(alarm.step for alarm in run.alarms),
+            syncs=tuple(sync.step for sync in run.syncs),
             crossing=crossing_of(run) if panel.is_bounded else None,
             is_percent=panel.is_percent,
             is_named=panel.is_bounded,

@@ -7,15 +7,18 @@ from html import escape
 from qdiverge.report.svg import Markup
 
 _SUBSCRIPT = re.compile(r"_(?:\{([^}]*)\}|(\w))")
+_SUPERSCRIPT = re.compile(r"\^\{([^}]*)\}")
 
 
 def formula(text: str) -> Markup:
-    """Return the text as markup, with ``_x`` and ``_{xy}`` set as subscripts.
+    """Return the text as markup: ``_x`` and ``_{xy}`` are subscripts, ``^{xy}`` superscripts.
 
     >>> formula("K_{ij} < ρ_j")
     'K<sub>ij</sub> &lt; ρ<sub>j</sub>'
+    >>> formula("K^{(ℓ)}")
+    'K<sup>(ℓ)</sup>'
     """
-    safe = escape(text, quote=False)
+    safe = _SUPERSCRIPT.sub(r"<sup>\1</sup>", escape(text, quote=False))
     return Markup(_SUBSCRIPT.sub(lambda found: f"<sub>{found[1] or found[2]}</sub>", safe))
 
 

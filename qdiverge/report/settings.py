@@ -5,7 +5,7 @@ from typing import Any
 
 from qdiverge.report.numbers import whole
 from qdiverge.report.svg import Markup, element
-from qdiverge.runs import Run
+from qdiverge.runs import Run, status_of
 
 _GENERAL = ("command", "seed", "device", "hardware", "started", "seconds", "status", "commit")
 _OF_ONE_RUN = {"started", "seconds", "status"}  # these differ anyway
@@ -14,7 +14,7 @@ _MOST_ALARMS = 8
 
 def settings_table(runs: Sequence[Run]) -> Markup:
     """Return the table, a column for each run; what differs between runs is marked."""
-    infos = [run.info for run in runs]
+    infos = [run.info | {"status": status_of(run.info)} for run in runs]
     rows = [_row(name, [_show(info.get(name)) for info in infos]) for name in _GENERAL]
     for group in ("config", "versions"):
         parts: list[dict[str, Any]] = [

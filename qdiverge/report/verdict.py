@@ -14,7 +14,7 @@ from qdiverge.report.facts import (
     step_unit,
 )
 from qdiverge.report.numbers import human, percent, whole
-from qdiverge.runs import Run
+from qdiverge.runs import MEANING, Run, status_of
 
 Health = Literal["healthy", "warned", "diverged", "unknown"]
 _WATCHED = ("diverge/q_abs_max", "diverge/q_mean", "losses/td_loss", "diverge/td_error_abs_max")
@@ -78,11 +78,15 @@ def judge(run: Run) -> Verdict:
         "healthy": "Healthy",
         "unknown": "No verdict",
     }[health]
+    has_crashed = status_of(run.info) == "crashed"
+    if has_crashed:
+        headline += "; then the run crashed"
     sentences = (
         _size(run, largest, crossing, non_finite_step),
         _warning(run, alarm_step, lead, bound_step is not None),
+        _ending(run) if has_crashed else "",
     )
-    remarks = (_row_condition(run), _ending(run))
+    remarks = (_row_condition(run), "" if has_crashed else _ending(run))
     return Verdict(
         name=run.name,
         health=health,
@@ -167,9 +171,18 @@ def _row_condition(run: Run) -> str:
 
 
 def _ending(run: Run) -> str:
-    status = str(run.info.get("status", ""))
-    return {
-        "running": "The run has not been closed: it is under way, or it was killed.",
-        "interrupted": "The run was interrupted; all that it had logged is shown.",
-        "alarm": "The run was stopped by its alarm.",
-    }.get(status, "")
+    status = status_of(run.info)
+    if status == "finished":
+        return ""
+    text = MEANING.get(status, f"The run ended as “{status}”.")
+    if run.is_torn:
+        text += " Its last line was cut off and is left out."
+    if status in ("crashed", "interrupted"):
+        text += (
+            f" All that it had logged is shown, up to {whole(_last_step(run))} {step_unit(run)}."
+        )
+    return text
+
+
+def _last_step(run: Run) -> int:
+    return max((int(s.steps[-1]) for s in run.series.values() if len(s.steps)), default=0)

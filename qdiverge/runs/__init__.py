@@ -1,7 +1,30 @@
 """The files of a run: ``run.json`` (what it is), ``events.jsonl`` (what happened), ``arrays/``."""
 
-from qdiverge.runs.log import RunLog
+from qdiverge.runs.alarm import Alarm
+from qdiverge.runs.export import export_run
+from qdiverge.runs.info import read_info
+from qdiverge.runs.log import LogMark, RunLog
 from qdiverge.runs.provenance import provenance
-from qdiverge.runs.reading import Alarm, Run, Series, is_run, load_run
+from qdiverge.runs.reading import Run, Series, Sync, is_run, load_run, read_events
+from qdiverge.runs.sink import Sink
+from qdiverge.runs.status import MEANING, status_of
+from qdiverge.runs.tail import Tail
 
-__all__ = ["Alarm", "Run", "RunLog", "Series", "is_run", "load_run", "provenance"]
+__all__ = [
+    "MEANING",
+    "Alarm",
+    "LogMark",
+    "Run",
+    "RunLog",
+    "Series",
+    "Sink",
+    "Sync",
+    "Tail",
+    "export_run",
+    "is_run",
+    "load_run",
+    "provenance",
+    "read_events",
+    "read_info",
+    "status_of",
+]

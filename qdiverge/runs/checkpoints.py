@@ -94,9 +94,12 @@ class CheckpointStore:
             yield writer
             writer.write(manifest.NAME, manifest.dump(step, writer.files))
             _flush(aside)
-            self.remove(step)  # only ever one that is damaged or of no use any more
+            replaced = self.folder / f".{step}.old"
+            if self.path(step).exists():
+                self.path(step).rename(replaced)
             aside.rename(self.path(step))
             _flush(self.folder)
+            shutil.rmtree(replaced, ignore_errors=True)
             _flush(self.folder.parent)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
@@ -118,6 +121,10 @@ class CheckpointStore:
                 raise manifest.damaged(self.path(step) / name, "no such file in its manifest")
             manifest.check(self.path(step) / name, files[name])
         return files
+
+    def records(self, step: int) -> dict[str, FileRecord]:
+        """What its manifest says of each file; nothing else is read."""
+        return manifest.load(self.path(step))
 
     def read(self, step: int, name: str) -> bytes:
         """The content of one file.
@@ -152,14 +159,17 @@ class CheckpointStore:
     def remove(self, step: int) -> None:
         """Delete a checkpoint; half deleted, it bears no name that is read."""
         if self.path(step).exists():
-            aside = self.folder / f".{step}.old"
+            aside = self.folder / f".{step}.gone"
             shutil.rmtree(aside, ignore_errors=True)
             self.path(step).rename(aside)
             shutil.rmtree(aside, ignore_errors=True)
 
     def sweep(self) -> None:
-        """Delete what was being written or deleted when a process ended; only its owner may."""
-        for pattern in (".*.tmp", ".*.old"):
+        """Clear up after a process that ended amid its work; only the run's owner may."""
+        for path in self.folder.glob(".*.old"):
+            if not self.path(int(path.stem[1:])).exists():  # the one to replace it never came
+                path.rename(self.path(int(path.stem[1:])))
+        for pattern in (".*.tmp", ".*.old", ".*.gone"):
             for path in self.folder.glob(pattern):
                 shutil.rmtree(path, ignore_errors=True)
 

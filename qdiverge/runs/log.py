@@ -1,10 +1,13 @@
-"""Write a run as it happens: whole lines, appended and flushed, so that a crash loses none."""
+"""Write a run as it happens."""
 
 import json
 import math
 import os
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,23 +15,46 @@ from typing import Any, Self
 import numpy as np
 
 from qdiverge.errors import RunFolderError
+from qdiverge.runs.alarm import Alarm
+from qdiverge.runs.info import SCHEMA, check_is_free, read_info, write_info
+from qdiverge.runs.lines import LineFile
+from qdiverge.runs.lock import FolderLock
+from qdiverge.runs.process import own_process
 from qdiverge.runs.provenance import provenance
+from qdiverge.runs.sink import Fan, Sink
 
-SCHEMA = 1  # of run.json and events.jsonl; raised when an old reader would misread a new file
+
+@dataclass(frozen=True)
+class LogMark:
+    """A place in a run's log.
+
+    Args:
+        position: Bytes of ``events.jsonl`` before it.
+        seconds: Of the run before it.
+    """
+
+    position: int
+    seconds: float
 
 
 class RunLog:
-    """The open log of one run.
+    """The open log of one run; no other process can write it meanwhile.
 
     Args:
         folder: A new or empty place; a folder that already holds a run is refused.
         config: The run's settings, JSON-serialisable.
         step_unit: What ``step`` counts: "agent steps" or "updates".
         info: More entries for ``run.json``, such as ``seed`` and ``device``.
+        sinks: Further places that are told the same; one that fails is switched off.
 
     Raises:
         RunFolderError: the folder holds a run, is a file, or cannot be written.
     """
+
+    folder: Path
+    info: dict[str, Any]
+    _events: LineFile
+    _fan: Fan
 
     def __init__(
         self,
@@ -37,63 +63,144 @@ class RunLog:
         *,
         step_unit: str = "updates",
         info: Mapping[str, Any] | None = None,
+        sinks: Sequence[Sink] = (),
     ) -> None:
         self.folder = Path(folder)
-        self.info: dict[str, Any] = {
+        self.info = {
             "schema": SCHEMA,
             "name": self.folder.name,
             "status": "running",
+            "process": own_process(),
             "step_unit": step_unit,
             "config": dict(config or {}),
             **provenance(),
             **(info or {}),
         }
-        if (self.folder / "run.json").exists():
-            raise RunFolderError(
-                "a folder without a run was expected",
-                got=f"{self.folder}, which holds one",
-                remedy="Choose another --out, or delete that folder.",
-            )
-        self._start = time.monotonic()
+        check_is_free(self.folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._write_info()
-            self._events = (self.folder / "events.jsonl").open("a", encoding="utf-8")
+            self._open()
+            try:
+                check_is_free(self.folder)  # of somebody who came between
+                write_info(self.folder, self.info)
+            except BaseException:
+                self._release()
+                raise
         except OSError as error:
             raise RunFolderError(
                 f"a folder that can be written was expected at {self.folder}",
                 got=error.strerror,
                 remedy="Choose another --out.",
             ) from error
+        self._fan = Fan(sinks)
+        self._fan.start(self.folder, self.info)
+
+    @classmethod
+    def reopen(cls, folder: str | os.PathLike[str]) -> Self:
+        """The log of a run that is to go on; nothing is changed before ``rewind``.
+
+        Raises:
+            RunFolderError: there is no run, or a process is writing it.
+        """
+        log = cls.__new__(cls)
+        log.folder = Path(folder)
+        log.info = read_info(log.folder)
+        log._fan = Fan(())
+        log._open()
+        return log
+
+    def rewind(
+        self, mark: LogMark, step: int, config: Mapping[str, Any], sinks: Sequence[Sink] = ()
+    ) -> None:
+        """Go on from ``mark``: what was logged after it will happen again.
+
+        Args:
+            mark: As ``sync`` gave it.
+            step: Where the run goes on.
+            config: Its settings from here on.
+            sinks: Further places that are told the same from here on.
+        """
+        self._events.cut(mark.position)
+        for path in (self.folder / "arrays").glob("*-*.npz"):
+            number = path.stem.rpartition("-")[2]
+            if number.isdecimal() and int(number) > step:
+                path.unlink()
+        self._start = time.monotonic() - mark.seconds
+        self.info |= {"status": "running", "process": own_process(), "config": dict(config)}
+        self.info.setdefault("resumed", []).append({"step": step, **provenance()})
+        write_info(self.folder, self.info)
+        self._fan = Fan(sinks)
+        self._fan.start(self.folder, self.info)
+
+    def sync(self) -> LogMark:
+        """Bring all that was logged to the disk; the place where that ends.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        return LogMark(self._events.sync(), self._seconds())
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line of metrics; NaN and infinities are kept, as strings."""
         self._append({"kind": "metrics", "step": step} | {k: _number(v) for k, v in values.items()})
+        self._fan.metrics(step, values)
 
     def alarm(self, step: int, update: int, rule: str, message: str) -> None:
         """Append one alarm: which rule fired, and a sentence for a person."""
         self._append(
             {"kind": "alarm", "step": step, "update": update, "rule": rule, "message": message}
         )
+        self._fan.alarm(Alarm(step, update, rule, message))
 
-    def arrays(self, name: str, step: int, arrays: Mapping[str, np.ndarray]) -> Path:
-        """Save arrays as ``arrays/NAME-STEP.npz``, whole or not at all."""
+    def target_sync(self, step: int, update: int) -> None:
+        """Append that the target network was seen to have changed before this update."""
+        self._append({"kind": "sync", "step": step, "update": update})
+
+    def arrays(self, name: str, step: int, arrays: Mapping[str, np.ndarray]) -> Path | None:
+        """Save arrays as ``arrays/NAME-STEP.npz``, whole or not at all; None where that failed."""
         path = self.folder / "arrays" / f"{name}-{step:010d}.npz"
-        path.parent.mkdir(exist_ok=True)
         aside = path.with_suffix(".tmp")
-        with aside.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
-        aside.replace(path)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with aside.open("wb") as file:
+                np.savez_compressed(file, allow_pickle=False, **arrays)
+            aside.replace(path)
+        except OSError as error:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+            self._num_lost += 1
+            self._warn(path, error, "training goes on without such arrays")
+            return None
         return path
 
-    def close(self, status: str = "finished") -> None:
-        """Close the log with how the run ended; a second call changes nothing."""
-        if self._events.closed:
+    def note(self, entries: Mapping[str, Any]) -> None:
+        """Add entries to ``run.json``."""
+        self.info |= entries
+        self._write_info("its new entries are kept in memory until the run ends")
+
+    def leave(self) -> None:
+        """Close the log and leave its run as it is."""
+        self._release()
+
+    def close(self, status: str = "finished", seconds: float | None = None) -> None:
+        """Close the log; a second call changes nothing.
+
+        Args:
+            status: How the run ended.
+            seconds: How long it took; None: until now.
+        """
+        if self._events.is_closed:
             return
-        self._events.close()
         self.info["status"] = status
-        self.info["seconds"] = round(time.monotonic() - self._start, 3)
-        self._write_info()
+        self.info["seconds"] = self._seconds() if seconds is None else seconds
+        self._num_lost += self._events.close()
+        if self._num_lost:
+            self.info["lost_writes"] = self._num_lost  # lines and arrays
+        try:
+            self._write_info(f"it does not say that the run is {status}")
+        finally:
+            self._release()
+        self._fan.close(status)
 
     def __enter__(self) -> Self:
         return self
@@ -107,14 +214,42 @@ class RunLog:
         self.close("finished" if kind is None else "interrupted")
 
     def _append(self, entry: dict[str, Any]) -> None:
-        entry["time"] = round(time.monotonic() - self._start, 3)  # seconds since the start
-        self._events.write(json.dumps(entry, allow_nan=False) + "\n")
-        self._events.flush()
+        entry["time"] = self._seconds()
+        self._events.append(json.dumps(entry, allow_nan=False))
 
-    def _write_info(self) -> None:
-        aside = self.folder / "run.json.tmp"
-        aside.write_text(json.dumps(self.info, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        aside.replace(self.folder / "run.json")
+    def _open(self) -> None:
+        """Lock the folder and open its log; ``_release`` undoes both."""
+        self._start = time.monotonic()
+        self._num_lost, self._has_warned = 0, False
+        self._lock = FolderLock(self.folder)
+        try:
+            self._events = LineFile(self.folder / "events.jsonl", self._warn)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _release(self) -> None:
+        self._events.close()
+        self._lock.release()
+
+    def _write_info(self, consequence: str) -> None:
+        try:
+            write_info(self.folder, self.info)
+        except OSError as error:
+            self._warn(self.folder / "run.json", error, consequence)
+
+    def _warn(self, path: Path, error: OSError, consequence: str) -> None:
+        """Say, the first time, that something cannot be written."""
+        if not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                f"qdiverge: {path} cannot be written ({error.strerror}); {consequence}.",
+                stacklevel=6,
+            )
+
+    def _seconds(self) -> float:
+        """Since the start of the run."""
+        return round(time.monotonic() - self._start, 3)
 
 
 def _number(value: float) -> float | int | str:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from qdiverge.errors import RunFolderError
-from qdiverge.runs.log import SCHEMA
-
-RESERVED = {"kind", "step", "time"}
+from qdiverge.runs.alarm import Alarm
+from qdiverge.runs.columns import RESERVED
+from qdiverge.runs.info import read_info
 
 
 @dataclass(frozen=True)
@@ -29,23 +29,23 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Alarm:
-    """A rule that fired: at which step and update, and what it says to a person."""
+class Sync:
+    """A change of the target network, seen at this step before this update."""
 
     step: int
     update: int
-    rule: str
-    message: str
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run as read from its folder."""
+    """A run as read from its folder; ``is_torn`` says that its last line was cut off."""
 
     folder: Path
     info: dict[str, Any]
     series: dict[str, Series]
     alarms: tuple[Alarm, ...]
+    syncs: tuple[Sync, ...] = ()
+    is_torn: bool = False
 
     @property
     def name(self) -> str:
@@ -73,25 +73,15 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
         RunFolderError: there is no run, it is of a newer schema, or a line before the last is torn.
     """
     folder = Path(folder)
-    if not is_run(folder):
-        raise RunFolderError(
-            "a run folder with a run.json was expected", got=folder, remedy="Check the path."
-        )
-    try:
-        info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise RunFolderError(f"{folder}/run.json must be JSON", got=error) from error
-    if info.get("schema", 0) > SCHEMA:
-        raise RunFolderError(
-            f"a run of schema {SCHEMA} or older was expected",
-            got=f"schema {info['schema']} in {folder}",
-            remedy="Upgrade: pip install -U qdiverge.",
-        )
+    info = read_info(folder)
     points: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
-    alarms = []
-    for entry in _events(folder / "events.jsonl"):
+    alarms, syncs = [], []
+    entries, is_torn = _events(folder / "events.jsonl")
+    for entry in entries:
         if entry["kind"] == "alarm":
             alarms.append(Alarm(entry["step"], entry["update"], entry["rule"], entry["message"]))
+        elif entry["kind"] == "sync":
+            syncs.append(Sync(entry["step"], entry["update"]))
         elif entry["kind"] == "metrics":
             for key in entry.keys() - RESERVED:
                 points[key].append((entry["step"], float(entry[key])))
@@ -102,10 +92,20 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
         )
         for key, column in sorted(points.items())
     }
-    return Run(folder, info, series, tuple(alarms))
+    return Run(folder, info, series, tuple(alarms), tuple(syncs), is_torn)
 
 
-def _events(path: Path) -> list[dict[str, Any]]:
+def read_events(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """Return the whole lines of a run's ``events.jsonl``, in their order.
+
+    Raises:
+        RunFolderError: a line before the last is torn.
+    """
+    return _events(Path(folder) / "events.jsonl")[0]
+
+
+def _events(path: Path) -> tuple[list[dict[str, Any]], bool]:
+    """The whole lines, and whether something stands after the last of them."""
     lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
     entries = []
     for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is torn
@@ -117,4 +117,4 @@ def _events(path: Path) -> list[dict[str, Any]]:
                 got=line[:80],
                 remedy="Delete that line; the others are whole.",
             ) from error
-    return entries
+    return entries, bool(lines) and lines[-1] != ""

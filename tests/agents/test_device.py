@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from qdiverge.agents.checkpoints.segments import dump_replay, load_replay
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.cuda_graph import call_step_hooks, without_step_hooks
 from qdiverge.agents.deferred import DeferredUpdates, why_not_deferred
@@ -19,6 +20,7 @@ from qdiverge.agents.replay.device_frames import DeviceFrameReplay
 from qdiverge.agents.replay.frames import FrameReplay
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError
+from qdiverge.runs.checkpoints import CheckpointStore
 
 CPU = torch.device("cpu")
 SHORT = DQNConfig(
@@ -58,6 +60,26 @@ def test_a_replay_on_a_device_gives_the_same_batches(steps):
         for field in dataclasses.fields(Transitions):
             assert torch.equal(getattr(expected, field.name), getattr(found, field.name))
         assert torch.equal(host.states(index), device.states(index))
+
+
+def test_a_replay_on_a_device_is_saved_and_loaded_like_one_on_the_host(tmp_path):
+    host, device, again = (
+        FrameReplay(240, 3, seed=7, frame_shape=(6, 5)),
+        DeviceFrameReplay(240, 3, seed=7, device=CPU, frame_shape=(6, 5)),
+        DeviceFrameReplay(240, 3, seed=7, device=CPU, frame_shape=(6, 5)),
+    )
+    found = []
+    for name, replay in (("host", host), ("device", device)):
+        fill(replay, 100, 3)
+        store = CheckpointStore(tmp_path / name)
+        with store.writing(1) as writer:
+            saved = dump_replay(writer, replay, None)
+        found.append(store.read(1, saved["segments"][0]["name"]))
+    assert found[0] == found[1]
+    load_replay(again, store.path(1), saved, store.verify(1))
+    assert torch.equal(again.frames, device.frames)
+    index = device.draw(32)
+    assert torch.equal(again.gather(index).observations, device.gather(index).observations)
 
 
 def batches(num, nan_at=None):

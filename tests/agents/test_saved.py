@@ -22,6 +22,7 @@ CARTPOLE = DQNConfig(
     batch_size=8,
     target_period=64,
     hidden_sizes=(16, 16),
+    checkpoint_period=None,
 )
 VARIANTS = {
     "plain": CARTPOLE,

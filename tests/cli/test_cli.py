@@ -56,6 +56,16 @@ def test_an_n_step_run_is_held_against_the_bound_of_its_rewards(tmp_path):
     assert "diverge/spectral_radius" in run.series
 
 
+def test_a_moment_of_the_run_is_inspected_with_its_frames(trained, capsys):
+    assert main(["inspect", str(trained), "--transitions", "12"]) == 0
+    page = trained / "moment-360.html"
+    assert capsys.readouterr().out.strip() == str(page)
+    text = page.read_text(encoding="utf-8")
+    assert "RIGHTFIRE" in text
+    assert text.count("data:image/png;base64,") > 12
+    assert main(["inspect", str(trained), "--step", "3"]) == 2
+
+
 def test_a_folder_that_holds_a_run_is_refused_and_kept(trained, capsys):
     before = (trained / "events.jsonl").read_bytes()
     assert train(trained, "--total-steps", "300") == 2
@@ -114,6 +124,9 @@ def test_ctrl_c_keeps_what_was_logged(tmp_path):
         (["train", "dqn", "--out", "x", "--gamma", "1.5"], "discount must lie in"),
         (["train", "dqn", "--out", "x", "--buffer-size", "100000000000"], "fit"),
         (["report", "nowhere"], "run.json"),
+        (["inspect", "nowhere"], "run.json"),
+        (["export", "nowhere"], "run.json"),
+        (["watch", "nowhere"], "--wait"),
         (["demo", "--seconds", "-1"], "seconds must be"),
     ],
 )
@@ -139,7 +152,7 @@ def test_an_unknown_option_has_status_2(capsys):
 def test_help_names_every_command(capsys):
     assert main(["-h"]) == 0
     text = capsys.readouterr().out
-    assert all(name in text for name in ("demo", "train", "report"))
+    assert all(name in text for name in ("demo", "train", "report", "watch", "export", "inspect"))
     assert main(["--version"]) == 0
     assert main([]) == 2
 

@@ -83,15 +83,16 @@ def test_a_run_that_is_taken_up_again_keeps_the_scores_of_its_epoch(tmp_path):
     with RunLog(tmp_path) as log:
         for step, score in ((90, 1.0), (110, 2.0), (150, 4.0)):
             log.metrics(step, {"charts/episodic_return": score})
+        log.metrics(102, {"charts/held_out_q": 0.0})  # at the end of the first epoch
         trainer.agent_step = 160  # as a checkpoint sets it
         epochs = Epochs(trainer, log, period=100)
         epochs.update(EpisodeEnd(200, 6.0, 6, 6, True))
         epochs.update(RunEnd(200, 0, "interrupted", ""))
-        assert "charts/held_out_q" not in load_run(tmp_path).series
+        assert load_run(tmp_path).series["charts/held_out_q"].steps.tolist() == [102]
         epochs.update(EpisodeEnd(202, 8.0, 8, 8, True))
     series = load_run(tmp_path).series
     assert series["charts/epoch_return"].values.tolist() == [4.0]  # of 2, 4 and 6
-    assert series["charts/held_out_q"].steps.tolist() == [202]
+    assert series["charts/held_out_q"].steps.tolist() == [102, 202]
 
 
 def test_predicted_and_realised_are_logged_where_episodes_are_asked_for(tmp_path):

@@ -70,7 +70,7 @@ def test_training_a_linear_network_moves_its_td_errors_at_the_spectral_rate():
     torch.manual_seed(5)
     network = nn.Linear(3, 2, bias=False).double()
     batch = random_batch(seed=3, size=6, ended=0.0)
-    fixed = make_moment(network, batch, 0.99, 0.3).greedy_actions
+    fixed = make_moment(network, batch, 0.99, 0.3).next_actions
     report = qd.diagnose(network, batch, 0.99, 0.3).stability
     assert report.spectral_radius > 1
     td_errors = []

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from qdiverge.diagnostics import REGISTRY, Moment, Transitions, growth_rate, soft_divergence_bound
+from qdiverge.diagnostics.data import Data
 from qdiverge.diagnostics.q_values import QValues
 from qdiverge.diagnostics.quiet import quiet_values
 from qdiverge.diagnostics.td_errors import TargetLag, TDErrors
@@ -83,6 +84,30 @@ def test_the_tracker_measures_the_rate_of_an_exponential():
 def test_infinite_and_nan_values_are_results():
     metrics = QValues().measure(moment(linear_network([[math.inf, 0.0], [1.0, 0.0]])))
     assert not math.isfinite(metrics["diverge/q_abs_max"])
+
+
+def test_the_data_are_counted_by_hand():
+    """Four transitions: one repeats the first, one stands still, one ends, two are rewarded."""
+    s = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
+    batch = Transitions(
+        observations=s,
+        actions=torch.tensor([0, 1, 1, 1]),
+        rewards=torch.tensor([2.0, 0.0, -1.0, 0.0]),
+        next_observations=torch.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 0.0], [0.0, 0.0]]),
+        terminated=torch.tensor([0.0, 0.0, 1.0, 0.0]),
+    )
+    metrics = Data().measure(moment(linear_network([[1.0, 0.0], [0.0, 2.0]]), batch))
+    assert metrics == {
+        "diverge/reward_mean": 0.25,
+        "diverge/reward_min": -1.0,
+        "diverge/reward_max": 2.0,
+        "diverge/rewarded_share": 0.5,
+        "diverge/terminal_share": 0.25,
+        "diverge/duplicate_share": 0.25,
+        "diverge/still_share": 0.25,
+        "diverge/greedy_share": 0.75,  # Q = (1, 0), (1, 0), (0, 2), (.5, 1)
+        "diverge/commonest_action_share": 0.75,
+    }
 
 
 def test_growth_rate_ignores_what_has_no_logarithm():

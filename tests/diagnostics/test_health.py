@@ -10,7 +10,7 @@ from torch import nn
 
 from qdiverge.diagnostics import Transitions
 from qdiverge.diagnostics.activations import layer_inputs
-from qdiverge.diagnostics.churn import Churn, EffectiveStep
+from qdiverge.diagnostics.churn import EffectiveStep, GreedyChurn, ValueChurn
 from qdiverge.diagnostics.coadaptation import Coadaptation
 from qdiverge.diagnostics.definiteness import distribution_shift, td_definiteness
 from qdiverge.diagnostics.dormant_units import DormantUnits, dormancy_scores
@@ -152,11 +152,11 @@ def test_self_excitation_is_that_of_w_to_2w():
 
 
 def test_churn_is_per_update_and_only_on_the_same_probe():
-    churn, step = Churn(), EffectiveStep()
+    churn, greedy, step = ValueChurn(), GreedyChurn(), EffectiveStep()
     first = moment(linear_network([[2.0, 5.0], [3.0, 7.0]]), update=10)
-    assert churn.measure(first) == step.measure(first) == {}
+    assert churn.measure(first) == greedy.measure(first) == step.measure(first) == {}
     second = moment(linear_network([[2.0, 5.0], [1.0, 7.0]]), first.batch, update=14)
-    metrics = churn.measure(second)
+    metrics = churn.measure(second) | greedy.measure(second)
     assert metrics["diverge/value_churn"] == pytest.approx(2 / 4 / 4)  # one of four by 2, 4 updates
     assert metrics["diverge/greedy_churn"] == 0.5
     norm = math.sqrt(4 + 25 + 1 + 49)

@@ -3,13 +3,14 @@
 import gc
 import weakref
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from qdiverge.diagnostics import Transitions
 from qdiverge.errors import DivergenceError, InvalidTypeError, InvalidValueError, RunFolderError
-from qdiverge.monitor import attach
+from qdiverge.monitor import attach, dump_state, load_state
 from qdiverge.runs import load_run
 
 OPTIMIZERS = {
@@ -209,6 +210,7 @@ def test_an_error_while_measuring_is_a_warning_and_training_goes_on(tmp_path):
             loss_of(network, batch).backward()
             optimizer.step()
     assert monitor.num_updates == 6
+    assert "no evaluation mode" in load_run(tmp_path / "run").info["monitor_failures"]["QValues"]
 
 
 def test_a_loop_that_never_shows_a_batch_is_told_so_once(tmp_path):
@@ -260,3 +262,37 @@ def test_a_folder_with_a_run_is_refused(tmp_path):
     train("sgd", tmp_path / "run", num_updates=1)
     with pytest.raises(RunFolderError, match="holds one"):
         train("sgd", tmp_path / "run", num_updates=1)
+
+
+def test_a_monitor_that_takes_over_measures_what_the_first_would_have(tmp_path):
+    def run(out, hand_over_at=None):
+        torch.manual_seed(1)
+        network = make_network()
+        optimizer = OPTIMIZERS["sgd"](network.parameters())
+        options = {"every": 4, "cost": "full", "max_overhead": None, "discount": 0.9}
+        options |= {"probe_size": 40, "probe_refresh_period": 30, "reward_bound": 0.05}
+        monitor = attach(network, optimizer=optimizer, out=out, **options)
+        for update in range(80):
+            if update == hand_over_at:
+                files = dump_state(monitor.state())
+                monitor.close("interrupted")
+                out = out.with_name(out.name + "-on")
+                monitor = attach(network, optimizer=optimizer, out=out, **options)
+                monitor.restore(load_state(files))
+            batch = monitor.batch(random_batch())
+            optimizer.zero_grad()
+            loss_of(network, batch).backward()
+            optimizer.step()
+        monitor.close()
+        return load_run(out), monitor
+
+    whole, expected = run(tmp_path / "whole")
+    assert expected.alarms
+    for update in (1, 29, 62):  # the probe fills, the next one fills, all is there
+        on, monitor = run(tmp_path / f"at-{update}", update)
+        assert monitor.alarms == expected.alarms
+        assert on.series.keys() == whole.series.keys()
+        for key, series in on.series.items():
+            count = len(series.steps)
+            assert np.array_equal(series.steps, whole.series[key].steps[-count:])
+            assert np.array_equal(series.values, whole.series[key].values[-count:], equal_nan=True)

@@ -7,17 +7,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdiverge.diagnostics import Transitions
-from qdiverge.monitor.alarms import Past, not_finite, runaway_growth, soft_divergence
+from qdiverge.monitor.growth import not_finite, runaway_growth, soft_divergence
+from qdiverge.monitor.past import Past, Track
 from qdiverge.monitor.probe import Probe
 from qdiverge.monitor.schedule import Budget
 
 T = np.arange(12) * 10
 
 
+def sizes(updates, magnitudes, bound):
+    return Past({"diverge/q_abs_max": Track(updates, magnitudes)}, bound)
+
+
 def test_growth_fires_for_a_straight_line_that_crosses_soon():
-    message = runaway_growth(Past(T, 1.0 + 0.5 * T, 100.0))
+    message = runaway_growth(sizes(T, 1.0 + 0.5 * T, 75.0))
     assert message is not None
-    assert "in about 88 updates" in message  # (100 − 56) at 0.5 per update
+    assert "in about 38 updates" in message  # (75 − 56) at 0.5 per update
+    assert runaway_growth(sizes(T, 1.0 + 0.5 * T, 100.0)) is None  # 56 of 100 may be where it ends
+
+
+def test_growth_is_silent_where_td_errors_stay_level():
+    tracks = {"diverge/q_abs_max": Track(T, np.exp(0.03 * T))}
+    assert runaway_growth(Past(tracks, 100.0))
+    level = Track(T, np.linspace(0.2, 0.12, 12))
+    assert runaway_growth(Past(tracks | {"diverge/td_error_abs_mean": level}, 100.0)) is None
 
 
 @pytest.mark.parametrize(
@@ -34,7 +47,7 @@ def test_growth_fires_for_a_straight_line_that_crosses_soon():
     ids=["still", "small", "shrinking", "levelling", "noise", "zero", "nan"],
 )
 def test_growth_is_silent_otherwise(magnitudes):
-    assert runaway_growth(Past(T, magnitudes, 100.0)) is None
+    assert runaway_growth(sizes(T, magnitudes, 100.0)) is None
 
 
 @given(
@@ -45,9 +58,9 @@ def test_growth_is_silent_otherwise(magnitudes):
 def test_every_exponential_is_caught_at_an_eighth_of_the_bound(rate, doublings_between, bound):
     """Whatever its rate and scale, as long as it is measured more often than it doubles."""
     spacing = doublings_between * np.log(2) / rate
-    count = max(int(2 / doublings_between), 8)
+    count = max(int(3 / doublings_between), 8)
     updates = spacing * np.arange(-count, 1.0)
-    past = Past(updates, bound / 8 * np.exp(rate * updates), bound)
+    past = sizes(updates, bound / 8 * np.exp(rate * updates), bound)
     message = runaway_growth(past)
     assert message is not None
     assert f"in about {3 * np.log(2) / rate:.0f} updates" in message
@@ -56,16 +69,16 @@ def test_every_exponential_is_caught_at_an_eighth_of_the_bound(rate, doublings_b
 @given(seed=st.integers(0, 10_000), level=st.floats(1.0, 99.0), noise=st.floats(0.0, 0.2))
 def test_a_noisy_plateau_is_no_growth(seed, level, noise):
     ripple = np.random.default_rng(seed).normal(size=100).clip(-1.5, 1.5)
-    past = Past(np.arange(100), level * (1 + noise * ripple), 200.0)
+    past = sizes(np.arange(100), level * (1 + noise * ripple), 200.0)
     assert runaway_growth(past) is None
 
 
 def test_the_bound_and_nan_rules():
-    assert soft_divergence(Past(T[:1], np.array([100.0]), 100.0)) is None
-    assert soft_divergence(Past(T[:1], np.array([101.0]), 100.0))
-    assert not_finite(Past(T[:1], np.array([101.0]), 100.0)) is None
-    assert not_finite(Past(T[:1], np.array([np.inf]), 100.0))
-    assert runaway_growth(Past(T, np.full(12, np.nan), 100.0)) is None
+    assert soft_divergence(sizes(T[:1], np.array([100.0]), 100.0)) is None
+    assert soft_divergence(sizes(T[:1], np.array([101.0]), 100.0))
+    assert not_finite(sizes(T[:1], np.array([101.0]), 100.0)) is None
+    assert not_finite(sizes(T[:1], np.array([np.inf]), 100.0))
+    assert runaway_growth(sizes(T, np.full(12, np.nan), 100.0)) is None
 
 
 def transitions(value, size=4, reward=0.0):

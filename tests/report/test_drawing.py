@@ -9,7 +9,9 @@ import pytest
 from qdiverge.report.axes import Axis, fit_axis
 from qdiverge.report.chart import Chart, Line
 from qdiverge.report.heatmap import heatmap, order_by_action, similarity
-from qdiverge.report.lines import line_chart, spread
+from qdiverge.report.lines import line_chart
+from qdiverge.report.marks import MOST_SYNCS
+from qdiverge.report.numbers import spread
 from qdiverge.report.png import png
 from qdiverge.report.svg import Markup, element, join, polyline
 from qdiverge.runs import Series
@@ -77,6 +79,13 @@ def test_the_first_alarm_and_the_crossing_are_named():
     assert {"first alarm, 1", "past the bound, 2"} <= set(texts(svg))
     assert path(svg, "flag")[0].count("M") == 2
     assert not path(chart([1.0, 2.0]), "flag")
+
+
+def test_target_syncs_are_ticks_on_the_axis_of_time():
+    svg = chart([1.0, 2.0, 3.0], syncs=(0, 1, 2))
+    assert path(svg, "sync")[0].count("v-6") == 3
+    assert path(chart([1.0] * 1000, syncs=tuple(range(1000))), "sync")[0].count("v-6") <= MOST_SYNCS
+    assert not path(chart([1.0, 2.0]), "sync")
 
 
 def test_every_event_has_its_own_dot():

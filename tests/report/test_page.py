@@ -1,3 +1,4 @@
+import json
 import re
 from html.parser import HTMLParser
 
@@ -12,13 +13,17 @@ from qdiverge.report.questions import (
     HEALTHY,
     KERNEL,
     LEARNING,
+    ODD,
     SHRINKING,
     TRUE,
 )
 from qdiverge.runs import RunLog
+from qdiverge.runs.process import own_process
 from tests.report.synthetic import kernel_arrays, write_run
 
-PANELS = (*BLOWING_UP, *CONTRACTING, *SHRINKING, *HEALTHY, *KERNEL, *LEARNING, *TRUE)
+PANELS = (
+    *BLOWING_UP, *SHRINKING, *TRUE, *CONTRACTING, *KERNEL, *HEALTHY, *ODD, *LEARNING
+)  # fmt: skip
 VOID = {"meta", "path", "line", "rect", "circle", "image"}
 
 
@@ -120,9 +125,14 @@ def test_a_crashed_run_and_an_empty_one_are_shown(tmp_path):
     crashed = write_run(tmp_path / "crashed", num_steps=50, close="running")
     with (crashed / "events.jsonl").open("a") as events:
         events.write('{"kind": "metrics", "st')
+    info = crashed / "run.json"
+    process = own_process() | {"began": -1}  # another one has its number now
+    info.write_text(json.dumps(json.loads(info.read_text()) | {"process": process}))
     RunLog(tmp_path / "empty").close("interrupted")
     page = read(write_report([crashed, tmp_path / "empty"]))
-    assert "it is under way, or it was killed" in page.text
+    assert "The run crashed: it was never closed, and its process is gone." in page.text
+    assert "Its last line was cut off" in page.text
+    assert "up to 2,500 agent steps" in page.text
     assert "No Q-value was logged" in page.text
 
 

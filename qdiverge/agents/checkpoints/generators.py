@@ -9,11 +9,11 @@ import torch
 from qdiverge.errors import CheckpointError
 
 Generator = np.random.Generator | torch.Generator
-OURS = "qdiverge.agents"  # objects of these modules are looked into
+OURS = "qdiverge."  # objects of these modules are looked into
 
 
 def find_generators(owner: object) -> dict[str, Generator]:
-    """Every generator in the attributes of ``owner`` and of the agent's objects among them.
+    """Every generator in the attributes of ``owner``, and of qdiverge's objects among them.
 
     Returns:
         Path → generator, such as ``replay.priorities._rng``; each once.

@@ -1,7 +1,9 @@
-"""Save a run, between two turns of its loop.
+"""Save a run between two turns of its loop, and put it back.
 
     weights.safetensors    both networks
     optimizer.safetensors  its tensors
+    replay-*.npy           the replay in pieces, shared between checkpoints; see segments.py
+    priorities.npy         where there are any
     state.json             counters, generators, settings
 
 Nothing of it is ever unpickled.
@@ -11,13 +13,21 @@ import dataclasses
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from qdiverge.agents.checkpoints.generators import dump_generators
-from qdiverge.agents.checkpoints.tensors import dump_optimizer, dump_weights, optimizer_groups
+from qdiverge.agents.checkpoints.generators import dump_generators, load_generators
+from qdiverge.agents.checkpoints.segments import SavedReplay, dump_replay, load_replay
+from qdiverge.agents.checkpoints.tensors import (
+    dump_optimizer,
+    dump_weights,
+    load_optimizer,
+    load_weights,
+    optimizer_groups,
+)
 from qdiverge.agents.loop import Trainer
+from qdiverge.errors import CheckpointError
 from qdiverge.runs.checkpoints import CheckpointStore
 
 WEIGHTS, OPTIMIZER, STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
@@ -27,14 +37,19 @@ AGENT_FILES = (WEIGHTS, OPTIMIZER, STATE)  # enough to act, to evaluate, to diag
 class Checkpoints:
     """The checkpoints of one run.
 
+    A run without a ``checkpoint_period`` is saved without its replay: it can be looked at, not gone
+    on with.
+
     Args:
         folder: The run's folder.
-        keep: How many to keep; older ones are deleted.
+        keep: How many to keep, and how many of those at barriers; older ones are deleted.
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, keep: int = 2) -> None:
         self.store = CheckpointStore(Path(folder) / "checkpoints")
         self.keep = keep
+        self._last: tuple[int, int] | None = None  # agent step and updates of the last one
+        self._replay: SavedReplay | None = None
         self._has_warned = False
 
     def save(
@@ -42,9 +57,9 @@ class Checkpoints:
         trainer: Trainer,
         *,
         ended: str | None = None,
-        others: Mapping[str, bytes] | None = None,
+        others: Callable[[], Mapping[str, bytes]] = dict,
     ) -> bool:
-        """Save ``trainer``, which must stand between two of its turns or after the last.
+        """Save ``trainer``, which must stand at a barrier or have ended.
 
         A disk that is full, or whatever else keeps it from being written, is a warning, the first
         time; the checkpoints there are stay as they are.
@@ -52,21 +67,21 @@ class Checkpoints:
         Args:
             trainer: Read only.
             ended: Why the run ended; None: it goes on.
-            others: More files, by name.
+            others: Gives more files, by name.
 
         Returns:
-            Whether the checkpoint is there.
+            Whether there is a checkpoint of this moment.
         """
+        now = (trainer.agent_step, trainer.num_updates)
+        if now == self._last:
+            return True
         try:
-            with self.store.writing(trainer.agent_step) as writer:
-                writer.write(WEIGHTS, dump_weights(trainer.agent))
-                writer.write(OPTIMIZER, dump_optimizer(trainer.agent))
-                for name, data in (others or {}).items():
-                    writer.write(name, data)
-                writer.write(STATE, json.dumps(self._state(trainer, ended), indent=1).encode())
-            for step in self.store.steps()[: -self.keep]:
-                self.store.remove(step)
+            self._write(trainer, ended, others)
+            self._last = now
+            self._prune()
         except OSError as error:
+            if isinstance(error, FileNotFoundError):  # perhaps of what was to be shared
+                self._replay = None
             if not self._has_warned:
                 self._has_warned = True
                 warnings.warn(
@@ -75,15 +90,122 @@ class Checkpoints:
                     "checkpoints are kept. Make room for the next one.",
                     stacklevel=2,
                 )
-            return False
-        return True
+        return now == self._last
 
-    def _state(self, trainer: Trainer, ended: str | None) -> dict[str, Any]:
-        return {
-            "step": trainer.agent_step,
-            "updates": trainer.num_updates,
-            "ended": ended,
-            "config": dataclasses.asdict(trainer.config),
-            "generators": dump_generators(trainer),
-            "optimizer": optimizer_groups(trainer.optimizer),
-        }
+    def newest(self, *, from_end: bool = False) -> int:
+        """The step of the newest checkpoint that verifies and that the run can go on from.
+
+        One that was written when the run was interrupted is no barrier, and going on from there
+        gives another run than one that was never interrupted: it is taken where there is no other.
+
+        Args:
+            from_end: Take it where it is the newest, too.
+
+        Raises:
+            CheckpointError: there is none. A damaged one is a warning that names the file.
+        """
+        second_choice, errors = None, []
+        for step in reversed(self.store.steps()):
+            try:
+                self.store.verify(step)
+                ended = self.state(step)["ended"]
+            except CheckpointError as error:
+                errors.append(error)
+                continue
+            if ended != "interrupted" or from_end:
+                return self._chosen(step, errors)
+            second_choice = step if second_choice is None else second_choice
+        return self._chosen(second_choice, errors)
+
+    def restore(self, trainer: Trainer, step: int) -> None:
+        """Put a checkpoint, which has been verified, into a trainer that has not run yet.
+
+        Args:
+            trainer: Of the same settings; more ``total_steps`` are fine.
+            step: Which checkpoint.
+
+        Raises:
+            CheckpointError: it holds no replay, or is of another version.
+        """
+        folder, files = self.store.path(step), self.store.records(step)
+        state = self.state(step)
+        if state["replay"] is None:
+            raise CheckpointError(
+                "a checkpoint with its replay was expected",
+                got=f"{folder}, of a run with checkpoint_period {trainer.config.checkpoint_period}",
+                remedy="Train anew with a --checkpoint-period.",
+            )
+        load_weights(trainer.agent, self.store.read(step, WEIGHTS))
+        load_optimizer(trainer.agent, self.store.read(step, OPTIMIZER), state["optimizer"])
+        load_generators(trainer, state["generators"])
+        self._replay = load_replay(trainer.replay, folder, state["replay"], files)
+        trainer.agent_step, trainer.num_updates = state["step"], state["updates"]
+        trainer.steps_learnt, trainer.num_restarts = state["steps_learnt"], state["restarts"]
+        self._last = (trainer.agent_step, trainer.num_updates)
+
+    def forget_after(self, step: int) -> None:
+        """Delete what is newer than ``step``, where the run is about to go on: it comes again."""
+        for newer in self.store.steps():
+            if newer > step:
+                self.store.remove(newer)
+
+    def state(self, step: int) -> dict[str, Any]:
+        """The counters, settings and generators of a checkpoint."""
+        return dict(json.loads(self.store.read(step, STATE)))
+
+    def _chosen(self, step: int | None, errors: list[CheckpointError]) -> int:
+        if step is None:
+            raise no_checkpoint(self.store, errors)
+        for error in errors:
+            warnings.warn(f"qdiverge: {error} Step {step} is taken instead.", stacklevel=4)
+        return step
+
+    def _write(
+        self, trainer: Trainer, ended: str | None, others: Callable[[], Mapping[str, bytes]]
+    ) -> None:
+        with self.store.writing(trainer.agent_step) as writer:
+            replay = None
+            if trainer.config.checkpoint_period:
+                replay = dump_replay(writer, trainer.replay, self._replay)
+            writer.write(WEIGHTS, dump_weights(trainer.agent))
+            writer.write(OPTIMIZER, dump_optimizer(trainer.agent))
+            for name, data in others().items():
+                writer.write(name, data)
+            state = {
+                "step": trainer.agent_step,
+                "updates": trainer.num_updates,
+                "steps_learnt": trainer.steps_learnt,
+                "restarts": trainer.num_restarts,
+                "ended": ended,
+                "config": dataclasses.asdict(trainer.config),
+                "generators": dump_generators(trainer),
+                "optimizer": optimizer_groups(trainer.optimizer),
+                "replay": replay,
+            }
+            writer.write(STATE, json.dumps(state, indent=1).encode())
+        if replay is not None:
+            self._replay = SavedReplay.from_json(
+                self.store.path(trainer.agent_step), replay, writer.files
+            )
+
+    def _prune(self) -> None:
+        """Keep the newest ones, and the newest at barriers, which no other may push out."""
+        steps = self.store.steps()
+        barriers = [step for step in steps if self._is_at_barrier(step)]
+        for step in set(steps[: -self.keep]) - set(barriers[-self.keep :]):
+            self.store.remove(step)
+
+    def _is_at_barrier(self, step: int) -> bool:
+        try:
+            return self.state(step)["ended"] is None
+        except (CheckpointError, ValueError, KeyError):  # damaged
+            return False
+
+
+def no_checkpoint(store: CheckpointStore, errors: list[CheckpointError]) -> CheckpointError:
+    """The error where there is none, or none intact."""
+    return CheckpointError(
+        f"an intact checkpoint was expected in {store.folder}",
+        got=" ".join(map(str, errors)) or "none",
+        remedy="A run writes one every checkpoint_period agent steps, and one when it ends.",
+    )

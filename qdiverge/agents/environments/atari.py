@@ -58,7 +58,8 @@ class AtariEnvironments:
         self.game = game
         self.num_envs = num_envs
         self.max_episode_frames = max_episode_frames
-        self._seeds = emulator_seeds(seed, num_envs)
+        self._seed = seed
+        self._seeds = emulator_seeds(seed, num_envs)  # of the last reset
         self._emulators = AtariVectorEnv(
             game,
             num_envs,
@@ -75,19 +76,24 @@ class AtariEnvironments:
             life_loss_info=False,
             reward_clipping=False,
         )
-        self.num_actions = len(self._emulators.ale.get_action_set())
+        self.action_names = tuple(each.name for each in self._emulators.ale.get_action_set())
+        self.num_actions = len(self.action_names)
         self._scores = np.zeros(num_envs, dtype=np.float64)
         self._lengths = np.zeros(num_envs, dtype=np.int64)
         self._opening = np.zeros(num_envs, dtype=np.int64)  # frame number before the episode
         self._first = np.zeros(num_envs, dtype=np.int64)  # frame number of its first observation
         self._lives = np.zeros(num_envs, dtype=np.int64)
 
-    def reset(self) -> NDArray[np.uint8]:
+    def reset(self, restart: int = 0) -> NDArray[np.uint8]:
         """Start every environment from its seed; a second call gives the same games again.
+
+        Args:
+            restart: Another number, other games.
 
         Returns:
             The first observations, uint8 [E, 4, 84, 84].
         """
+        self._seeds = emulator_seeds(self._seed, self.num_envs, restart)
         observations, info = self._emulators.reset(seed=self._seeds)
         self._open(np.ones(self.num_envs, dtype=bool), info)
         return observations
@@ -178,8 +184,8 @@ class AtariEnvironments:
         )
 
 
-def emulator_seeds(seed: int, num_envs: int) -> NDArray[np.int64]:
-    """One seed for each emulator, such that other runs have other seeds.
+def emulator_seeds(seed: int, num_envs: int, restart: int = 0) -> NDArray[np.int64]:
+    """One seed for each emulator, such that other runs, and other restarts, have other seeds.
 
     Returns:
         integers [E] of 31 bits.
@@ -187,7 +193,8 @@ def emulator_seeds(seed: int, num_envs: int) -> NDArray[np.int64]:
     >>> emulator_seeds(1, 2).tolist() != emulator_seeds(2, 2).tolist()
     True
     """
-    return (np.random.SeedSequence(seed).generate_state(num_envs) >> 1).astype(np.int64)
+    source = np.random.SeedSequence(seed, spawn_key=(restart,) if restart else ())
+    return (source.generate_state(num_envs) >> 1).astype(np.int64)
 
 
 def make_atari(

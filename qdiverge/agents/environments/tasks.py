@@ -72,7 +72,8 @@ class TaskEnvironments:
 
         self.task = task
         self.num_envs = num_envs
-        self._seeds = emulator_seeds(seed, num_envs)
+        self._seed = seed
+        self._seeds = emulator_seeds(seed, num_envs)  # of the last reset
         self._tasks = [make() for _ in range(num_envs)]
         self.num_actions = self._tasks[0].num_actions
         self.shape = self._tasks[0].shape
@@ -81,14 +82,18 @@ class TaskEnvironments:
         self._scores = np.zeros(num_envs, dtype=np.float64)
         self._lengths = np.zeros(num_envs, dtype=np.int64)
 
-    def reset(self) -> NDArray[Any]:
+    def reset(self, restart: int = 0) -> NDArray[Any]:
         """Start every task from its seed; a second call gives the same episodes again.
+
+        Args:
+            restart: Another number, other episodes.
 
         Returns:
             The first observations, [E, *shape].
         """
         self._scores[:] = 0.0
         self._lengths[:] = 0
+        self._seeds = emulator_seeds(self._seed, self.num_envs, restart)
         tasks = zip(self._tasks, self._seeds, strict=True)
         return np.stack([task.reset(seed=int(seed)) for task, seed in tasks])
 

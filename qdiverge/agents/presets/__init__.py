@@ -1,7 +1,8 @@
 """Published settings under a name, each number with its source.
 
 Common to all for Atari, and ours: eight environments are stepped in turn where the sources step
-one, frames are those of ale-py's vector environment. Weights start as PyTorch starts them.
+one, frames are those of ale-py's vector environment, and all of them restart at each checkpoint.
+Weights start as PyTorch starts them.
 """
 
 from qdiverge.agents.config import DQNConfig

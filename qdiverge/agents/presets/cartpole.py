@@ -22,5 +22,6 @@ CARTPOLE = DQNConfig(
     hidden_sizes=(120, 84),  # as in CleanRL's dqn.py
     epsilon_end=0.04,
     exploration_steps=8_000,  # agent steps
+    checkpoint_period=5_000,  # agent steps
 )
 """The settings for CartPole."""

@@ -53,6 +53,11 @@ class ArrayReplay(ReplayRing):
         super().__init__(capacity, num_envs, seed, stack=1)
         self.arrays = np.zeros((num_envs, self.slots, *shape), dtype=dtype)
 
+    @property
+    def kept(self) -> NDArray[Any]:
+        """The observations, [E, slots, ...]."""
+        return self.arrays
+
     @staticmethod
     def part_to_keep(observations: NDArray[Any]) -> NDArray[Any]:
         """All of it: [E, *shape]."""

@@ -43,6 +43,11 @@ class DeviceFrameReplay(FrameReplay):
         self.device = device
         super().__init__(capacity, num_envs, seed, frame_shape=frame_shape, stack=stack)
 
+    @property
+    def kept(self) -> Any:
+        """The frames, [E, slots, ...]: read and written in pieces, as arrays of the host."""
+        return _HostView(self.frames)
+
     def gather(self, index: NDArray[np.int64]) -> Transitions:
         """The transitions in the slots ``index``, all of them on the device.
 
@@ -72,3 +77,23 @@ class DeviceFrameReplay(FrameReplay):
         rows = torch.from_numpy(rings * self.slots + heads).to(self.device)
         frames = torch.from_numpy(np.ascontiguousarray(kept)).to(self.device)
         self._rows.index_copy_(0, rows, frames.view(len(kept), -1))
+
+
+class _HostView:
+    """A tensor of a device that is indexed as an array of the host."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor, self.shape = tensor, tuple(tensor.shape)
+
+    def __getitem__(self, at: tuple[int, NDArray[np.int64]]) -> NDArray[np.uint8]:
+        values: NDArray[np.uint8] = self._tensor[self._where(at)].cpu().numpy()
+        return values
+
+    def __setitem__(self, at: tuple[int, NDArray[np.int64]], values: NDArray[np.uint8]) -> None:
+        frames = torch.from_numpy(np.ascontiguousarray(values))
+        self._tensor[self._where(at)] = frames.to(self._tensor.device)
+
+    def _where(self, at: tuple[int, NDArray[np.int64]]) -> tuple[int, Tensor]:
+        return at[0], torch.from_numpy(at[1]).to(self._tensor.device)

@@ -66,6 +66,11 @@ class FrameReplay(ReplayRing):
         self.frames = self._allocate((num_envs, self.slots, *frame_shape))
         self._window = np.arange(-(stack - 1), 2)  # slots that s and s' show, from that of s
 
+    @property
+    def kept(self) -> NDArray[Any]:
+        """The frames, [E, slots, ...]."""
+        return self.frames
+
     @staticmethod
     def part_to_keep(observations: NDArray[Any]) -> NDArray[Any]:
         """The newest frame of each stack: uint8 [E, H, W] of [E, 4, H, W]."""

@@ -90,6 +90,7 @@ class Priorities:
         self, capacity: int, *, exponent: float, seed: int | np.random.SeedSequence
     ) -> None:
         self.exponent = exponent
+        self.capacity = capacity
         self.tree = SumTree(capacity)
         self.largest = 1.0  # p of a new transition
         self._rng = np.random.default_rng(seed)
@@ -107,6 +108,10 @@ class Priorities:
         p = np.abs(surprises).astype(np.float64) + SMALLEST_PRIORITY
         self.largest = max(self.largest, float(p.max()))
         self.tree.set(index, p**self.exponent)
+
+    def leaves(self) -> NDArray[np.float64]:
+        """The weights of all slots, p^ω or 0; the sums over them follow."""
+        return self.tree.get(np.arange(self.capacity))
 
     def draw(
         self, batch_size: int, *, beta: float

@@ -55,6 +55,7 @@ class ReplayRing(ABC):
         self.depth = np.zeros(shape, dtype=np.uint8)  # earlier slots of its episode, at most stack
         self.head = np.zeros(num_envs, dtype=np.int64)  # slot of the newest, still actionless
         self.filled = np.zeros(num_envs, dtype=np.int64)  # slots in use, the newest included
+        self.begun = np.zeros(num_envs, dtype=np.int64)  # slots ever used: slot n is n % slots
         self.priorities: Priorities | None = None
         self._rng = np.random.default_rng(seed)
 
@@ -65,6 +66,9 @@ class ReplayRing(ABC):
     def begin(self, kept: NDArray[Any]) -> None:
         """Note the first observation of an episode in every environment.
 
+        An episode that was under way is cut off: its last observation stays, without action, and
+        what led to it bootstraps from it, as where a time limit ends an episode.
+
         Args:
             kept: [E, ...], the part of it that a slot keeps, see ``part_to_keep``.
         """
@@ -72,6 +76,7 @@ class ReplayRing(ABC):
         fresh = self.depth[everywhere, self.head] == 0  # nothing has followed what is there
         self._advance(everywhere[~fresh])
         self.filled = np.maximum(self.filled, 1)
+        self.begun = np.maximum(self.begun, 1)
         self._put(everywhere, kept, depth=np.zeros(self.num_envs, dtype=np.uint8))
 
     def append(
@@ -158,6 +163,11 @@ class ReplayRing(ABC):
         ring, position = np.divmod(index, self.slots)
         return np.asarray(ring * self.slots + (position + steps) % self.slots)
 
+    @property
+    @abstractmethod
+    def kept(self) -> NDArray[Any]:
+        """What the slots keep of their observations, [E, slots, ...]."""
+
     @staticmethod
     @abstractmethod
     def part_to_keep(observations: NDArray[Any]) -> NDArray[Any]:
@@ -181,6 +191,7 @@ class ReplayRing(ABC):
     def _advance(self, rings: NDArray[np.int64]) -> None:
         self.head[rings] = (self.head[rings] + 1) % self.slots
         self.filled[rings] = np.minimum(self.filled[rings] + 1, self.slots)
+        self.begun[rings] += 1
         if self.priorities is not None:  # the slot that now ceases to be drawable
             last = (self.head[rings] + self.stack - 1) % self.slots
             self.priorities.remove(rings * self.slots + last)

@@ -175,7 +175,8 @@ def test_beginning_anew_in_mid_episode_joins_no_two_episodes():
 def test_a_transition_takes_7063_bytes():
     replay = FrameReplay(1_000, num_envs=4, seed=0)
     held = sum(array.nbytes for array in vars(replay).values() if isinstance(array, np.ndarray))
-    overhead = replay.head.nbytes + replay.filled.nbytes + replay._window.nbytes
+    counters = replay.head, replay.filled, replay.begun, replay._window
+    overhead = sum(counter.nbytes for counter in counters)
     assert held - overhead == bytes_needed(1_000) == 7_063_000
 
 

@@ -1,0 +1,202 @@
+"""The replay in pieces: a checkpoint writes the slots used since the last, and shares the others.
+
+A segment is one ``.npy`` file whose rows are slots, ring after ring, each in the order of time:
+
+    kept         what the slot keeps of its observation
+    action       255: none, an episode's last observation
+    reward, terminated, depth
+
+Only a ring's newest slot changes once it is written, when its action comes; so a segment begins
+with the slot that was the newest in the last checkpoint. A segment of which every slot has been
+overwritten is no longer carried along. What an environment's priorities are changes all the time
+and all over: they are written whole, 8 bytes a slot, as is the bookkeeping.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from qdiverge.agents.replay.ring import ReplayRing
+from qdiverge.errors import CheckpointError
+from qdiverge.runs.checkpoints import CheckpointWriter
+from qdiverge.runs.manifest import FileRecord, HashedFile
+
+PRIORITIES = "priorities.npy"
+ROWS = 4_096  # slots written at a time
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A run of slots of each ring; slot n of a ring is the n-th that was ever used.
+
+    Args:
+        name: Of its file.
+        first: The number of the first slot, [E].
+        count: How many, [E].
+    """
+
+    name: str
+    first: tuple[int, ...]
+    count: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SavedReplay:
+    """Where the replay of the last checkpoint lies.
+
+    Args:
+        folder: The checkpoint.
+        segments: The oldest first.
+        files: Their records.
+        begun: Slots that had been used, [E].
+    """
+
+    folder: Path
+    segments: tuple[Segment, ...]
+    files: dict[str, FileRecord]
+    begun: tuple[int, ...]
+
+    @classmethod
+    def from_json(cls, folder: Path, saved: dict[str, Any], files: dict[str, FileRecord]) -> Self:
+        """From what :func:`dump_replay` returned."""
+        segments = tuple(
+            Segment(each["name"], tuple(each["first"]), tuple(each["count"]))
+            for each in saved["segments"]
+        )
+        return cls(folder, segments, files, tuple(saved["begun"]))
+
+
+def dump_replay(
+    writer: CheckpointWriter, replay: ReplayRing, last: SavedReplay | None
+) -> dict[str, Any]:
+    """Write what is new in ``replay``, share what is not.
+
+    Args:
+        writer: Of the new checkpoint.
+        replay: Read only.
+        last: The checkpoint before; None, or one that is gone: everything is new.
+
+    Returns:
+        What :func:`load_replay` needs to know, ready for JSON.
+    """
+    if last is not None and not last.folder.exists():
+        last = None
+    oldest = np.maximum(replay.begun - replay.slots, 0)  # that is still there, [E]
+    shared = [] if last is None else [s for s in last.segments if _reaches(s, oldest)]
+    for segment in shared:
+        assert last is not None
+        writer.link(last.folder / segment.name, last.files[segment.name])
+    since = 0 if last is None else np.maximum(np.array(last.begun) - 1, 0)
+    first = np.maximum(oldest, since)
+    number = 1 + max((int(s.name[7:-4]) for s in shared), default=-1)
+    new = Segment(f"replay-{number:06d}.npy", _integers(first), _integers(replay.begun - first))
+    with writer.open(new.name) as file:
+        _write_rows(file, replay, new)
+    saved: dict[str, Any] = {
+        "segments": [asdict(segment) for segment in (*shared, new)],
+        "head": _integers(replay.head),
+        "filled": _integers(replay.filled),
+        "begun": _integers(replay.begun),
+    }
+    if replay.priorities is not None:
+        with writer.open(PRIORITIES) as file:
+            npy.write_array(file, replay.priorities.leaves(), allow_pickle=False)
+        saved["largest_priority"] = replay.priorities.largest
+    return saved
+
+
+def load_replay(
+    replay: ReplayRing, folder: Path, saved: dict[str, Any], files: dict[str, FileRecord]
+) -> SavedReplay:
+    """Fill a new ``replay`` with what a checkpoint holds, which has been verified.
+
+    Raises:
+        CheckpointError: it is that of another kind of replay.
+    """
+    found = SavedReplay.from_json(folder, saved, files)
+    for segment in found.segments:
+        rows = np.load(folder / segment.name, mmap_mode="r", allow_pickle=False)
+        if rows.dtype != _row_dtype(replay) or len(segment.first) != replay.num_envs:
+            raise CheckpointError(
+                f"rows of {_row_dtype(replay)} for {replay.num_envs} rings were expected in "
+                f"{folder / segment.name}",
+                got=f"{rows.dtype} for {len(segment.first)}",
+            )
+        _read_rows(rows, replay, segment)
+    replay.head[:], replay.filled[:] = saved["head"], saved["filled"]
+    replay.begun[:] = saved["begun"]
+    if replay.priorities is not None:
+        leaves = np.load(folder / PRIORITIES, allow_pickle=False)
+        replay.priorities.tree.set(np.arange(len(leaves)), leaves)
+        replay.priorities.largest = saved["largest_priority"]
+    return found
+
+
+def _reaches(segment: Segment, oldest: NDArray[np.int64]) -> bool:
+    """Whether a slot of ``segment`` has not been overwritten."""
+    return bool((np.add(segment.first, segment.count) > oldest).any())
+
+
+def _row_dtype(replay: ReplayRing) -> np.dtype[Any]:
+    return np.dtype(
+        [
+            ("kept", replay.kept.dtype, replay.kept.shape[2:]),
+            ("action", replay.actions.dtype),
+            ("reward", replay.rewards.dtype),
+            ("terminated", replay.terminated.dtype),
+            ("depth", replay.depth.dtype),
+        ]
+    )
+
+
+def _columns(replay: ReplayRing) -> dict[str, NDArray[Any]]:
+    return {
+        "kept": replay.kept,
+        "action": replay.actions,
+        "reward": replay.rewards,
+        "terminated": replay.terminated,
+        "depth": replay.depth,
+    }
+
+
+def _write_rows(file: HashedFile, replay: ReplayRing, segment: Segment) -> None:
+    dtype = _row_dtype(replay)
+    header = {
+        "descr": npy.dtype_to_descr(dtype),
+        "fortran_order": False,
+        "shape": (sum(segment.count),),
+    }
+    npy.write_array_header_1_0(file, header)
+    columns = _columns(replay)
+    for ring, slots, _ in _pieces(replay, segment):
+        rows = np.empty(len(slots), dtype=dtype)
+        for name, column in columns.items():
+            rows[name] = column[ring, slots]
+        file.write(rows.tobytes())
+
+
+def _read_rows(rows: NDArray[Any], replay: ReplayRing, segment: Segment) -> None:
+    columns = _columns(replay)
+    for ring, slots, start in _pieces(replay, segment):
+        piece = rows[start : start + len(slots)]
+        for name, column in columns.items():
+            column[ring, slots] = piece[name]
+
+
+def _pieces(replay: ReplayRing, segment: Segment) -> Iterator[tuple[int, NDArray[np.int64], int]]:
+    """Ring, slots of the ring, and their first row in the file, a few thousand at a time."""
+    row = 0
+    for ring, (first, count) in enumerate(zip(segment.first, segment.count, strict=True)):
+        for start in range(0, count, ROWS):
+            numbers = first + np.arange(start, min(start + ROWS, count))
+            yield ring, numbers % replay.slots, row + start
+        row += count
+
+
+def _integers(values: NDArray[np.int64] | Sequence[int]) -> tuple[int, ...]:
+    return tuple(int(value) for value in values)

@@ -1,0 +1,41 @@
+"""``qdiverge export RUN``: the time series as a table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from qdiverge.errors import InvalidValueError
+from qdiverge.runs.export import Format, export_run
+
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write a run's time series as one table, and its alarms as another beside it."""
+
+    run: tyro.conf.Positional[Path]  # run folder
+    format: Format = "csv"
+    out: Path | None = None  # the table; by default metrics.csv in the run's folder
+    metrics: tuple[str, ...] = ()  # patterns of those to keep, such as 'diverge/*'; by default all
+    wide: Flag = False  # a row for each step, cells empty where not measured: the default
+    long: Flag = False  # a row for each number: step, time, metric, value
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; see :func:`qdiverge.cli.main`."""
+    options = tyro.cli(Export, prog="qdiverge export", args=list(arguments))
+    if options.wide and options.long:
+        raise InvalidValueError("one of --wide and --long was expected", got="both")
+    for path in export_run(
+        options.run,
+        options.out,
+        format=options.format,
+        layout="long" if options.long else "wide",
+        metrics=options.metrics,
+    ):
+        print(path)
+    return 0

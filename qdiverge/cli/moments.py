@@ -1,0 +1,163 @@
+"""Moments of saved runs: an agent with experience of its own, or a snapshot with its network."""
+
+import dataclasses
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.exploration import EpsilonGreedy, linear_schedule
+from qdiverge.agents.parts import make_environments, make_network, make_replay
+from qdiverge.agents.replay.sampling import Sampler
+from qdiverge.agents.saved import SavedAgent, config_from_json
+from qdiverge.cli.watch_loop import watched_loss
+from qdiverge.diagnostics import Diagnosis, Transitions, diagnose
+from qdiverge.errors import InvalidValueError
+from qdiverge.monitor import Snapshot
+from qdiverge.runs import Run
+
+STEPS_PER_TRANSITION = 16  # agent steps played for each transition that is drawn
+SEED = 0  # of that play: the same experience at each diagnosis
+
+
+def diagnose_agent(saved: SavedAgent, num_transitions: int) -> Diagnosis:
+    """Return the diagnosis of an agent from a checkpoint, on experience that it collects now."""
+    return diagnose(**agent_arguments(saved, num_transitions))
+
+
+def agent_arguments(saved: SavedAgent, num_transitions: int) -> dict[str, Any]:
+    """Return the arguments of :func:`qdiverge.diagnose` for an agent, on what it collects now."""
+    config, agent = saved.config, saved.agent
+    updates_between = max(1, config.target_period // config.train_period)
+    has_copies = config.has_target_network and config.polyak is None
+    return {
+        "q_net": agent.q_network,
+        "batch": collect(saved, num_transitions),
+        "discount": config.discount**config.n_step,
+        "learning_rate": config.learning_rate,
+        "target": agent.target_network,
+        "optimizer": agent.optimizer if agent.optimizer.state else None,
+        "target_period": updates_between if has_copies else 1,
+        "loss": watched_loss(config),
+        "bootstrap": config.bootstrap_rule,
+    }
+
+
+def collect(saved: SavedAgent, num_transitions: int) -> Transitions:
+    """Play as the agent does at its step, and draw from that, rewards as the learner sees them."""
+    num_steps = STEPS_PER_TRANSITION * num_transitions
+    config = dataclasses.replace(
+        saved.config,
+        buffer_size=max(2 * num_steps, 1_000),
+        batch_size=num_transitions,
+        prioritized=False,
+    )
+    start, end, duration = config.epsilon_start, config.epsilon_end, config.exploration_steps
+    epsilon = 0.0 if config.noisy else linear_schedule(saved.step, start, end, duration)
+    games, exploration, sampling = np.random.SeedSequence(SEED).spawn(3)
+    environments = make_environments(config, games)
+    try:
+        replay = make_replay(config, environments, sampling)
+        policy = EpsilonGreedy(environments.num_actions, exploration)
+        observations = environments.reset()
+        replay.begin(replay.part_to_keep(observations))
+        for _ in range(0, num_steps, config.num_envs):
+            actions = policy.explore(len(observations), epsilon)
+            greedy = actions < 0
+            if greedy.any():
+                actions[greedy] = saved.agent.act(observations[greedy])
+            environments.send(actions)
+            step = environments.recv()
+            no_bootstrap = step.terminated
+            if config.terminal_on_life_loss:
+                no_bootstrap = no_bootstrap | step.life_lost
+            replay.append(
+                actions=actions,
+                rewards=step.rewards,
+                terminated=no_bootstrap,
+                next_frames=replay.part_to_keep(step.next_observations),
+                ended=step.ended,
+                first_frames=replay.part_to_keep(step.observations),
+            )
+            observations = step.observations
+    finally:
+        environments.close()
+    return Sampler(replay, config, sampling).sample(saved.step).plain()
+
+
+def diagnose_snapshot(snapshot: Snapshot, run: Run, builder: str | None) -> Diagnosis:
+    """Return the diagnosis of a snapshot; see :func:`snapshot_network`."""
+    return snapshot.diagnose(snapshot_network(run, builder))
+
+
+def snapshot_network(run: Run, builder: str | None) -> nn.Module | Sequence[nn.Module]:
+    """Return a network of the shapes of a run's; from ``module:callable``, or the run's settings.
+
+    Raises:
+        InvalidValueError: the network is another trainer's, and nothing says how to build it.
+    """
+    if builder is not None:
+        return build(builder)
+    config = _config_of(run)
+    if config is None:
+        raise InvalidValueError(
+            "the network of this run must be named: --network module:callable",
+            got="a run of another trainer, which saved its weights and not its class",
+            remedy="Or in Python: qd.load_snapshot(folder).diagnose(q_network).",
+        )
+    seed = np.random.SeedSequence(config.seed)
+    environments = make_environments(config, seed)
+    try:
+        network = make_network(config, environments, seed)
+    finally:
+        environments.close()
+    return network
+
+
+def action_names(run: Run) -> tuple[str, ...]:
+    """Return what the environment of a run calls its actions; nothing where it has no names."""
+    config = _config_of(run)
+    if config is None:
+        return ()
+    environments = make_environments(config, np.random.SeedSequence(config.seed))
+    environments.close()
+    return getattr(environments, "action_names", ())
+
+
+def _config_of(run: Run) -> DQNConfig | None:
+    """The settings of a run of our own trainer, with a single environment; else None."""
+    settings = run.info.get("config", {})
+    if "environment" not in settings:
+        return None
+    return dataclasses.replace(config_from_json(settings), num_envs=1, buffer_size=1_000)
+
+
+def build(builder: str) -> nn.Module | Sequence[nn.Module]:
+    """Return what ``module:callable`` returns: a network, or the critics; also from here.
+
+    >>> build("torch.nn:Identity")
+    Identity()
+    """
+    module, colon, name = builder.partition(":")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        made = getattr(importlib.import_module(module), name)() if colon else None
+    except (ImportError, AttributeError, TypeError) as error:
+        raise InvalidValueError(
+            "--network must name a callable without arguments, as module:callable",
+            got=f"{builder}: {type(error).__name__}: {error}",
+        ) from error
+    finally:
+        sys.path.pop(0)
+    modules = made if isinstance(made, list | tuple) else [made]
+    if not modules or not all(isinstance(each, nn.Module) for each in modules):
+        raise InvalidValueError(
+            "--network must return a torch.nn.Module, or a list of critics",
+            got=type(made).__name__,
+        )
+    return made if isinstance(made, nn.Module) else [*modules]

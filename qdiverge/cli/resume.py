@@ -1,0 +1,50 @@
+"""``qdiverge resume``: go on with a run that was stopped, killed or has ended."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from qdiverge.cli.watched import resume_watched
+from qdiverge.report import write_report
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Go on with a run, in its folder, from its newest intact checkpoint.
+
+    A run that was killed, or stopped by Ctrl-C, goes on from its last barrier: on a CPU it becomes,
+    bit for bit, the run that was never stopped. One that ended by itself goes on from its end.
+    """
+
+    run: tyro.conf.Positional[Path]  # the run's folder
+    total_steps: int | None = None  # agent steps at which it is to end now; by default as before
+    seconds: float | None = None  # wall-clock limit, in seconds from now
+    from_end: bool = False  # from where Ctrl-C stopped it: no work is redone, but it differs then
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; see :func:`qdiverge.cli.main`."""
+    options = tyro.cli(Resume, prog="qdiverge resume", args=list(arguments))
+    has_begun = False
+
+    def say(step: int, total_steps: int, folder: Path) -> None:
+        nonlocal has_begun
+        has_begun = True
+        print(f"{options.run.name}: goes on at step {step:,} of {total_steps:,}, from {folder}")
+
+    try:
+        result = resume_watched(
+            options.run,
+            total_steps=options.total_steps,
+            seconds=options.seconds,
+            from_end=options.from_end,
+            on_start=say,
+        )
+    finally:
+        if has_begun:
+            page = write_report([options.run])
+    print(f"{options.run.name}: {result.verdict}")
+    print(page)
+    return 0

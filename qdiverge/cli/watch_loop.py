@@ -1,0 +1,193 @@
+"""Run an agent with a monitor attached: here the two meet, and nowhere else."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import torch
+
+from qdiverge.agents.checkpoints import Checkpoints
+from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.loop import Trainer
+from qdiverge.agents.records import Barrier, RunEnd
+from qdiverge.cli.epochs import Epochs
+from qdiverge.cli.interrupt import calling_at_ctrl_c
+from qdiverge.cli.live import Live
+from qdiverge.cli.metrics import write_record
+from qdiverge.diagnostics import Cost
+from qdiverge.errors import DivergenceError
+from qdiverge.monitor import TENSORS, VALUES, Loss, Monitor, attach, dump_state, load_state
+from qdiverge.runs import LogMark, RunLog
+from qdiverge.runs.checkpoints import CheckpointStore
+
+LOSSES: dict[str, Loss] = {
+    "huber": "huber",
+    "mse": "half_squared",
+}  # the agent's loss → the monitor's, see td_loss
+LOG_MARK = "log.json"  # of a checkpoint: where the log was
+
+
+def watched_loss(config: DQNConfig) -> Loss:
+    """The loss whose step the monitor supposes.
+
+    A distribution is watched by its mean, Q = Σ z p, with its exact kernel and TD errors. What it
+    is learnt by, the cross-entropy of its logits, is no loss in Q and has no α: there the monitor's
+    α is the learning rate of ½δ², so whatever depends on α (the rates of growth, the largest stable
+    step) answers for the same network learnt by plain Q-learning. Kernel, row ratios and the sign
+    of the self-excitation do not depend on it. (Where the target is a small tilt of p, the
+    cross-entropy moves Q as ½δ² does with α / Var(Z).)
+    """
+    return "half_squared" if config.distributional else LOSSES[config.loss]
+
+
+@dataclass(frozen=True)
+class Watching:
+    """How a run is watched, see :func:`train_watched`; kept in its run.json."""
+
+    log_period: int = 25
+    every: int = 25
+    cost: Cost = "standard"
+    max_overhead: float | None = 0.05
+    on_alarm: Literal["log", "snapshot", "stop"] = "log"
+    stop_beyond_bound: float | None = None
+    epoch_period: int | None = None
+    evaluation_episodes: int = 0
+    sinks: tuple[str, ...] = ()  # by name
+
+    @classmethod
+    def from_info(cls, info: Mapping[str, Any]) -> Self:
+        """From the entry ``monitor`` of a run.json."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(**{name: info[name] for name in names if name in info})
+
+
+@dataclass(frozen=True)
+class Watched:
+    """How a watched run ended.
+
+    Attributes:
+        end: The trainer's last record; None where an alarm or Ctrl-C stopped it.
+        folder: The run folder.
+        verdict: The monitor's last word.
+        num_alarms: How many rules fired.
+    """
+
+    end: RunEnd | None
+    folder: Path
+    verdict: str
+    num_alarms: int
+
+
+def watch(
+    trainer: Trainer,
+    log: RunLog,
+    checkpoints: Checkpoints,
+    watching: Watching,
+    state: dict[str, Any] | None = None,
+) -> Watched:
+    """Run ``trainer`` to its end, logged, watched, and saved at every barrier and at the end.
+
+    Args:
+        trainer: Closed at the end.
+        log: Closed at the end.
+        checkpoints: Where to save.
+        watching: How to watch.
+        state: The monitor's, where the run goes on.
+
+    Raises:
+        DivergenceError: an alarm fired, and it is to stop at one.
+        KeyboardInterrupt: Ctrl-C, after the turn then under way; a second one does not wait.
+    """
+    config, name = trainer.config, log.folder.name
+    with (
+        log,
+        closing(trainer),
+        Live(name, config.total_steps, trainer.deadline_seconds) as live,
+        calling_at_ctrl_c(trainer.stop),
+    ):
+        monitor = attach(
+            trainer.q_network,
+            target=trainer.target_network,
+            optimizer=trainer.optimizer,
+            discount=config.discount**config.n_step,  # of an n-step target
+            loss=watched_loss(config),
+            bootstrap=config.bootstrap_rule,
+            out=log,
+            clock=lambda: trainer.agent_step,
+            on_alarm="stop" if watching.on_alarm == "stop" else (watching.on_alarm, live.alarm),
+            every=watching.every,
+            cost="light" if config.update == "preqn" else watching.cost,  # its α is not K's
+            max_overhead=watching.max_overhead,
+        )
+        if state is not None:
+            monitor.restore(state)
+        trainer.transform_batch = monitor.batch
+        end, status = None, "interrupted"
+        try:
+            epochs = Epochs(trainer, log, watching.epoch_period, watching.evaluation_episodes)
+            for record in trainer.run():
+                write_record(log, record)
+                if isinstance(record, RunEnd):  # the last measurements come after, and come again
+                    _save(checkpoints, trainer, log, monitor, record.reason)
+                    end = record
+                epochs.update(record)
+                live.update(record, monitor)
+                if isinstance(record, Barrier):
+                    _save(checkpoints, trainer, log, monitor, ended=None)
+                if end is None and _is_beyond(monitor, watching.stop_beyond_bound):
+                    _save(checkpoints, trainer, log, monitor, "beyond_bound")
+                    break
+            if end and end.reason == "interrupted":
+                raise KeyboardInterrupt
+            status = "diverged" if end and end.reason == "divergence" else "finished"
+        except DivergenceError:
+            status = "alarm"
+            _save(checkpoints, trainer, log, monitor, status)
+            raise
+        finally:
+            monitor.close(status)
+            log.close(status)
+    return Watched(end, log.folder, monitor.verdict, len(monitor.alarms))
+
+
+def _save(
+    checkpoints: Checkpoints, trainer: Trainer, log: RunLog, monitor: Monitor, ended: str | None
+) -> None:
+    checkpoints.save(
+        trainer,
+        ended=ended,
+        others=lambda: {
+            LOG_MARK: json.dumps(dataclasses.asdict(log.sync())).encode(),
+            **dump_state(monitor.state()),
+        },
+    )
+
+
+def load_mark(store: CheckpointStore, step: int) -> LogMark:
+    """Where the log was at a checkpoint.
+
+    Raises:
+        CheckpointError: it does not say.
+    """
+    return LogMark(**json.loads(store.read(step, LOG_MARK)))
+
+
+def load_monitor(store: CheckpointStore, step: int, device: torch.device) -> dict[str, Any]:
+    """The state of the monitor at a checkpoint.
+
+    Raises:
+        CheckpointError: it does not say.
+    """
+    return load_state({name: store.read(step, name) for name in (VALUES, TENSORS)}, device)
+
+
+def _is_beyond(monitor: Monitor, times: float | None) -> bool:
+    if times is None:
+        return False
+    latest = monitor.latest
+    bound = latest.get("diverge/soft_divergence_bound", float("inf"))
+    return not latest.get("diverge/q_abs_max", 0.0) <= times * bound

@@ -1,0 +1,131 @@
+"""Critics Q(s, a) of continuous actions: one module, several, or one with several values."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from qdiverge.diagnostics.quiet import quiet, quiet_call, quiet_random
+from qdiverge.errors import InvalidValueError
+from qdiverge.kernel.network import unwrap
+
+# s' → a', or (a', log π(a'|s')); further entries, such as CleanRL's mean action, are passed over
+Policy = Callable[[Tensor], Tensor | tuple[Tensor, ...]]
+SEED = 0  # of a policy that draws: the same numbers at each measurement, so that curves compare
+
+
+class CriticView(nn.Module):
+    """One output of a module that returns a tuple of values, as a critic of its own.
+
+    The module is used as it is: its parameters are the very tensors, and nothing is set on it.
+
+    >>> class Twin(nn.Module):
+    ...     def forward(self, observations, actions):
+    ...         return observations + actions, observations - actions
+    >>> CriticView(Twin(), 1)(torch.ones(1, 1), torch.full((1, 1), 3.0))
+    tensor([[-2.]])
+    """
+
+    def __init__(self, module: nn.Module, index: int) -> None:
+        super().__init__()
+        self.module, self.index = module, index
+
+    def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """Return Q_index(s, a), [N] or [N, 1]."""
+        value: Tensor = self.module(observations, actions)[self.index]
+        return value
+
+    def leading_elsewhere(self, observations: Tensor, actions: Tensor) -> list[str]:
+        """Return the names of the layers whose weights change other values and not this one."""
+        layers = {n: m.weight for n, m in self.named_modules() if hasattr(m, "weight")}
+        layers = {n: w for n, w in layers.items() if isinstance(w, Tensor) and w.requires_grad}
+        with quiet(self), torch.enable_grad():
+            values = self.module(observations[:1], actions[:1])
+            own, others = values[self.index].sum(), sum(value.sum() for value in values)
+            to_own, to_others = (
+                torch.autograd.grad(v, list(layers.values()), retain_graph=True, allow_unused=True)
+                for v in (own, others)
+            )
+        pairs = zip(layers, to_own, to_others, strict=True)
+        return [name for name, here, there in pairs if here is None and there is not None]
+
+
+def critic_views(
+    critics: nn.Module | Sequence[nn.Module], observations: Tensor, actions: Tensor
+) -> tuple[nn.Module, ...]:
+    """Return each critic as a module with one value: the given ones, or views of a tuple's entries.
+
+    Args:
+        critics: Called as ``critic(observations, actions)``; each returns [N], [N, 1], or a tuple.
+        observations: s, [N, ...]; one row is used, to see what comes back.
+        actions: a, [N, k].
+    """
+    views: list[nn.Module] = []
+    for module in [critics] if isinstance(critics, nn.Module) else critics:
+        module = unwrap(module)[0]
+        values = quiet_call(module, observations[:1], actions[:1])
+        if isinstance(values, tuple | list):
+            views += [CriticView(module, index) for index in range(len(values))]
+        else:
+            views.append(module)
+    return tuple(views)
+
+
+def quiet_critic(critic: nn.Module, observations: Tensor, actions: Tensor) -> Tensor:
+    """Return Q(s, a), [N], leaving no trace.
+
+    Raises:
+        InvalidValueError: the critic returns more than one value for each pair.
+    """
+    values = quiet_call(critic, observations, actions)
+    if values.numel() != len(observations):
+        raise InvalidValueError(
+            f"a critic must return [{len(observations)}] or [{len(observations)}, 1]",
+            got=list(values.shape),
+            remedy="Networks with a value for each action take integer actions.",
+        )
+    return values.reshape(-1)
+
+
+@dataclass(frozen=True)
+class NextActions:
+    """What a policy does next: a' [N, k], and log π(a'|s') [N] where it says so."""
+
+    actions: Tensor
+    log_probs: Tensor | None = None
+
+
+@torch.no_grad()
+def next_actions(policy: Policy, next_observations: Tensor) -> NextActions:
+    """Ask a policy for a' = π(s'); the run's random states stay as they are.
+
+    A module, and the module behind a bound method, is held in evaluation mode.
+
+    >>> next_actions(lambda s: 2 * s, torch.ones(1, 3)).actions
+    tensor([[2., 2., 2.]])
+    """
+    module = policy if isinstance(policy, nn.Module) else getattr(policy, "__self__", None)
+    with ExitStack() as stack:
+        stack.enter_context(quiet_random(next_observations.device))
+        if isinstance(module, nn.Module):
+            stack.enter_context(quiet(module))
+        _seed(next_observations.device)
+        answer = policy(next_observations)
+    if isinstance(answer, Tensor):
+        return NextActions(answer.detach())
+    actions, log_probs = answer[0].detach(), answer[1].detach()
+    if log_probs.numel() != len(actions):
+        raise InvalidValueError(
+            "a policy must return actions [N, k], or these and log π [N]",
+            got=f"{list(actions.shape)} and {list(log_probs.shape)}",
+        )
+    return NextActions(actions, log_probs.reshape(-1))
+
+
+def _seed(device: torch.device) -> None:
+    """Seed the generators in use; not all of CUDA's, whose states are not held."""
+    torch.default_generator.manual_seed(SEED)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(SEED)

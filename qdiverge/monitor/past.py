@@ -1,0 +1,103 @@
+"""What alarm rules look back on: the recent past of a few metrics, in bounded memory."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+PAST_LENGTH = 1_000  # measurements of a metric that are looked back on
+
+
+@dataclass(frozen=True)
+class Track:
+    """One metric, oldest first.
+
+    Attributes:
+        updates: Optimiser updates at each measurement, [T].
+        values: What was measured, [T].
+    """
+
+    updates: np.ndarray
+    values: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.updates)
+
+    def since(self, update: float) -> "Track":
+        """Return the measurements at ``update`` and after."""
+        start = int(np.searchsorted(self.updates, update))
+        return Track(self.updates[start:], self.values[start:])
+
+    def last(self, count: int) -> "Track":
+        """Return the last ``count`` measurements, or as many as there are."""
+        return Track(self.updates[-count:], self.values[-count:])
+
+
+NOTHING = Track(np.empty(0), np.empty(0))
+
+
+@dataclass(frozen=True)
+class Past:
+    """The recent measurements of a run.
+
+    Attributes:
+        tracks: Metric, such as ``diverge/q_abs_max`` → its past; dear metrics are measured less
+            often than cheap ones.
+        bound: The soft-divergence bound r_max/(1−γ).
+        learning_rate: α of the loss ½ Σ ρ_i δ_i², as it is now.
+    """
+
+    tracks: Mapping[str, Track] = field(default_factory=dict)
+    bound: float = 100.0
+    learning_rate: float = 0.0
+
+    def __getitem__(self, name: str) -> Track:
+        """Return the past of ``diverge/NAME``; empty where it was never measured."""
+        return self.tracks.get(f"diverge/{name}", NOTHING)
+
+
+class History:
+    """Collects what rules need; a metric that is not asked for is not kept.
+
+    >>> history = History({"diverge/q_abs_max"}, length=2)
+    >>> for update in range(5):
+    ...     history.add(update, {"diverge/q_abs_max": 10.0 * update, "diverge/q_mean": 0.0})
+    >>> history.tracks()["diverge/q_abs_max"].values.tolist()
+    [30.0, 40.0]
+    """
+
+    def __init__(self, names: Iterable[str], length: int = PAST_LENGTH) -> None:
+        self._length = length
+        self._rows = {name: np.empty((2, 2 * length)) for name in sorted(names)}
+        self._ends = dict.fromkeys(self._rows, 0)
+
+    def add(self, update: int, metrics: Mapping[str, float]) -> None:
+        """Keep one measurement."""
+        for name, rows in self._rows.items():
+            if name in metrics:
+                end = self._ends[name]
+                if end == rows.shape[1]:  # the last half moves to the front
+                    rows[:, : self._length] = rows[:, self._length :].copy()
+                    end = self._length
+                rows[:, end] = update, metrics[name]
+                self._ends[name] = end + 1
+
+    def tracks(self) -> dict[str, Track]:
+        """Return the past of each metric, at most ``length`` measurements; views, not copies."""
+        found = {}
+        for name, rows in self._rows.items():
+            end = self._ends[name]
+            start = max(0, end - self._length)
+            found[name] = Track(rows[0, start:end], rows[1, start:end])
+        return found
+
+    def state(self) -> dict[str, list[list[float]]]:
+        """All that it holds: metric → updates and values."""
+        tracks = self.tracks()
+        return {name: [t.updates.tolist(), t.values.tolist()] for name, t in tracks.items()}
+
+    def restore(self, state: Mapping[str, list[list[float]]]) -> None:
+        """Hold again what ``state`` returned."""
+        for name, (updates, values) in state.items():
+            for update, value in zip(updates, values, strict=True):
+                self.add(int(update), {name: value})

@@ -1,0 +1,217 @@
+"""Open a snapshot: put it back into a run, make its update again, diagnose it."""
+
+import copy
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from qdiverge.diagnostics import Diagnosis, Transitions, as_transitions, diagnose
+from qdiverge.diagnostics.critics import Policy
+from qdiverge.diagnostics.diagnose import Networks
+from qdiverge.errors import CheckpointError
+from qdiverge.kernel.network import unwrap
+from qdiverge.monitor.alarms import AlarmEvent
+from qdiverge.monitor.snapshots.random_states import restore_random_states
+from qdiverge.monitor.snapshots.recorder import STATE
+from qdiverge.monitor.snapshots.state import (
+    Tensors,
+    as_laid_out,
+    nested,
+    network_tensors,
+    of_network,
+    parameters_of,
+    restore_optimizer,
+)
+from qdiverge.runs.checkpoints import CheckpointStore
+
+LARGEST_BATCH = 256  # transitions of a diagnosis
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One update of a run as an alarm had it kept.
+
+    Attributes:
+        folder: Where it lies.
+        update: Its number: so many updates were made once it was done.
+        alarms: What fired.
+        data: The batch as it was shown, tensors by name; importance weights and the like included.
+        settings: The monitor's options, the optimiser's groups and α.
+        tensors: ``networks`` and ``targets`` before the update, ``optimizer``, ``gradients`` as the
+            step saw them, and the networks ``after``.
+    """
+
+    folder: Path
+    update: int
+    alarms: tuple[AlarmEvent, ...]
+    data: dict[str, Any]
+    settings: dict[str, Any]
+    tensors: dict[str, Tensors]
+
+    @property
+    def batch(self) -> Transitions:
+        """The batch as transitions."""
+        return as_transitions(self.data)
+
+    def restore(
+        self,
+        q_network: Networks,
+        *,
+        target: Networks | None = None,
+        optimizer: torch.optim.Optimizer | None = None,
+    ) -> None:
+        """Put networks, optimiser and the global random states back to where the update began.
+
+        With the run's own code the update on ``data`` then leads to ``tensors["after"]``, bit for
+        bit on the same machine, unless it draws from a generator of its own.
+
+        Raises:
+            CheckpointError: these are other networks.
+        """
+        _load(q_network, self.tensors["networks"])
+        if target is not None:
+            _load(target, self.tensors["targets"])
+        if optimizer is not None:
+            groups = self.settings["optimizer"]["groups"]
+            restore_optimizer(optimizer, self.tensors["optimizer"], groups)
+        restore_random_states(self.settings["random_states"])
+
+    def redo(self, q_network: Networks, optimizer: torch.optim.Optimizer) -> float:
+        """Make the step again from the recorded gradient; how far the result is from the record.
+
+        Returns:
+            The largest |difference| of a parameter or buffer that the step itself changes; 0.0:
+            bit for bit.
+        """
+        self.restore(q_network, optimizer=optimizer)
+        gradients = self.tensors.get("gradients", {})
+        for place, parameter in enumerate(parameters_of(optimizer)):
+            gradient = gradients.get(str(place))
+            parameter.grad = None if gradient is None else as_laid_out(gradient, parameter)
+        optimizer.step()
+        modules = _modules(q_network)
+        trained = {
+            f"{index}.{name}"
+            for index, module in enumerate(modules)
+            for name, _ in module.named_parameters()
+        }
+        after, now = self.tensors["after"], network_tensors(modules)
+        return max(float((now[name].cpu() - after[name]).abs().max()) for name in trained)
+
+    def diagnose(self, q_network: Networks, *, policy: Policy | None = None) -> Diagnosis:
+        """Return :func:`qdiverge.diagnose` of the state before the update, on its batch.
+
+        Args:
+            q_network: A network, or critics, of the same shapes; copied, not changed.
+            policy: As for :func:`qdiverge.attach`; None: the recorded next actions, and no entropy.
+
+        Raises:
+            CheckpointError: it is another network.
+        """
+        return diagnose(**self.arguments(q_network, policy=policy))
+
+    def arguments(self, q_network: Networks, *, policy: Policy | None = None) -> dict[str, Any]:
+        """Return the arguments of :func:`qdiverge.diagnose` for that state; see :meth:`diagnose`.
+
+        Raises:
+            CheckpointError: it is another network.
+        """
+        networks, targets = copy.deepcopy(_modules(q_network)), None
+        _load(networks, self.tensors["networks"])
+        if self.tensors["targets"]:
+            targets = copy.deepcopy(networks)
+            _load(targets, self.tensors["targets"])
+        options = self.settings["options"]
+        device = next(networks[0].parameters()).device
+        batch, dtype = self.batch, next(networks[0].parameters()).dtype
+        return {
+            "q_net": networks,
+            "batch": batch.select(slice(0, LARGEST_BATCH)).to(device, dtype),
+            "discount": options["discount"],
+            "learning_rate": self.settings["learning_rate"],
+            "target": targets,
+            "optimizer": self._optimizer(networks),
+            "loss": "huber" if options["loss"] == "huber" else "half_squared",
+            "reward_bound": options["reward_bound"],
+            "bootstrap": options["bootstrap"],
+            "policy": policy,
+        }
+
+    def _optimizer(self, networks: Sequence[nn.Module]) -> torch.optim.Optimizer | None:
+        """An optimiser of the recorded kind for ``networks``; None where its M is not known."""
+        settings = self.settings["optimizer"]
+        if settings["like"] not in ("SGD", "Adam", "AdamW", "RMSprop"):
+            return None
+        named = {
+            f"{index}.{name}": parameter
+            for index, network in enumerate(networks)
+            for name, parameter in network.named_parameters()
+        }
+        place_of = {n: i for i, n in enumerate(n for g in settings["groups"] for n in g["params"])}
+        groups = [
+            group | {"params": [name for name in group["params"] if name in named]}
+            for group in settings["groups"]
+        ]
+        groups = [group for group in groups if group["params"]]
+        kind = getattr(torch.optim, settings["like"])
+        optimizer: torch.optim.Optimizer = kind(
+            [{"params": [named[name] for name in group["params"]]} for group in groups], lr=1.0
+        )
+        tensors = {
+            f"{place}/{key.partition('/')[2]}": tensor
+            for place, name in enumerate(name for group in groups for name in group["params"])
+            for key, tensor in self.tensors["optimizer"].items()
+            if key.startswith(f"{place_of[name]}/")
+        }
+        restore_optimizer(optimizer, tensors, groups)
+        return optimizer
+
+
+def load_snapshot(folder: str | os.PathLike[str]) -> Snapshot:
+    """Open ``RUN/snapshots/UPDATE``; every file is held against its SHA-256, none is unpickled.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged.
+    """
+    path = Path(folder)
+    if not path.name.isdecimal():
+        raise CheckpointError(
+            "a snapshot's folder, RUN/snapshots/UPDATE, was expected",
+            got=path,
+            remedy=f"There are: {', '.join(map(str, CheckpointStore(path).steps())) or 'none'}.",
+        )
+    store, update = CheckpointStore(path.parent), int(path.name)
+    files = store.verify(update)
+    settings = json.loads(store.read(update, STATE))
+    tensors = {
+        name.removesuffix(".safetensors"): safetensors.torch.load(store.read(update, name))
+        for name in files
+        if name.endswith(".safetensors")
+    }
+    data = nested(tensors.pop("batch"))
+    alarms = tuple(AlarmEvent(**alarm) for alarm in settings.pop("alarms"))
+    return Snapshot(path, update, alarms, data, settings, tensors)
+
+
+def _modules(networks: Networks) -> list[nn.Module]:
+    modules = [networks] if isinstance(networks, nn.Module) else networks
+    return [unwrap(module)[0] for module in modules]
+
+
+def _load(networks: Networks, tensors: Tensors) -> None:
+    for index, module in enumerate(_modules(networks)):
+        try:
+            module.load_state_dict(of_network(tensors, index))
+        except RuntimeError as error:
+            raise CheckpointError(
+                "a network of the recorded shapes was expected",
+                got=" ".join(str(error).split()),
+                remedy="Build it as the run did.",
+            ) from error

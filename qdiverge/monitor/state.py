@@ -1,0 +1,64 @@
+"""The state of a monitor as files: JSON, and beside it the tensors that it points to."""
+
+import json
+import math
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+VALUES, TENSORS = "monitor.json", "monitor.safetensors"
+
+
+def dump_state(state: dict[str, Any]) -> dict[str, bytes]:
+    """The files of a state.
+
+    Args:
+        state: Of numbers, strings, None, lists, dicts with string keys, and tensors anywhere.
+
+    Returns:
+        Name → content. A tensor that stands in two places is written once.
+
+    >>> import torch
+    >>> x = torch.ones(2)
+    >>> back = load_state(dump_state({"a": x, "b": [x, float("nan")]}))
+    >>> back["a"] is back["b"][0], back["b"]
+    (True, [tensor([1., 1.]), nan])
+    """
+    tensors: dict[int, tuple[str, Tensor]] = {}
+
+    def pack(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            name, _ = tensors.setdefault(id(value), (f"t{len(tensors)}", value))
+            return {"tensor": name}
+        if isinstance(value, dict):
+            return {key: pack(each) for key, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [pack(each) for each in value]
+        if isinstance(value, float) and not math.isfinite(value):  # JSON has none
+            return {"float": str(value)}
+        return value
+
+    values = json.dumps(pack(state), allow_nan=False).encode()
+    held = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.values()}
+    return {VALUES: values, TENSORS: safetensors.torch.save(held)}
+
+
+def load_state(files: dict[str, bytes], device: torch.device | str = "cpu") -> dict[str, Any]:
+    """The state that :func:`dump_state` wrote, its tensors on ``device``; tuples become lists."""
+    loaded = safetensors.torch.load(files[TENSORS])
+    tensors = {name: tensor.to(device) for name, tensor in loaded.items()}
+
+    def unpack(value: Any) -> Any:
+        if isinstance(value, dict) and value.keys() == {"tensor"}:
+            return tensors[value["tensor"]]
+        if isinstance(value, dict) and value.keys() == {"float"}:
+            return float(value["float"])
+        if isinstance(value, dict):
+            return {key: unpack(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [unpack(each) for each in value]
+        return value
+
+    return dict(unpack(json.loads(files[VALUES])))

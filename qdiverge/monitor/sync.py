@@ -1,0 +1,77 @@
+"""See the target network move, whoever moves it: a fingerprint of a few of its numbers."""
+
+from collections import deque
+
+import torch
+from torch import Tensor, nn
+
+NUM_ENTRIES = 8  # of each tensor that is looked at
+NUM_TENSORS = 2  # the last ones: an output layer, whose every update moves them
+CONTINUOUS_AFTER = 8  # changes in a row
+CONTINUOUS_SPACING = 4  # updates between two of them; TD3 moves its targets at every other one
+
+
+class TargetWatch:
+    """Compares a fingerprint of the target's parameters from one look to the next.
+
+    ``.data.copy_`` leaves no trace in a tensor's version counter, so numbers are read: about two
+    microseconds a look on a CPU. On a GPU a look waits for the device, so it is for measured
+    updates alone.
+
+    Args:
+        target: The target network.
+        period: Updates between two looks.
+
+    >>> target = nn.Linear(1, 1)
+    >>> watch = TargetWatch(target, period=1)
+    >>> watch.has_moved(1)
+    False
+    >>> target.weight.data.add_(1.0) is not None, watch.has_moved(2), watch.has_moved(3)
+    (True, True, False)
+    """
+
+    def __init__(self, target: nn.Module, period: int) -> None:
+        parameters = [p for p in target.parameters() if p.numel() and p.is_contiguous()]
+        self._parameters = parameters[-NUM_TENSORS:]
+        self._spacing = max(CONTINUOUS_SPACING, period)
+        self._changes: deque[int] = deque(maxlen=CONTINUOUS_AFTER)
+        self._pointers: list[int] = []
+        self._entries: list[Tensor] = []
+        self._before = self._read()
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether the target follows at nearly every update, as by Polyak averaging."""
+        span = self._changes[-1] - self._changes[0] if self._changes else 0
+        is_full = len(self._changes) == CONTINUOUS_AFTER
+        return is_full and span <= (CONTINUOUS_AFTER - 1) * self._spacing
+
+    def state(self) -> list[int]:
+        """The updates at which it was last seen to move."""
+        return list(self._changes)
+
+    def restore(self, state: list[int]) -> None:
+        """Go on from what ``state`` returned; the target is as it was then."""
+        self._changes.extend(state)
+
+    def has_moved(self, update: int) -> bool:
+        """Whether the target differs from the last look."""
+        now = self._read()
+        if now == self._before:
+            return False
+        self._before = now
+        self._changes.append(update)
+        return True
+
+    def _read(self) -> list[list[float]]:
+        pointers = [p.data_ptr() for p in self._parameters]
+        if pointers != self._pointers:  # a parameter's storage was exchanged
+            self._pointers = pointers
+            self._entries = [_spread(p) for p in self._parameters]
+        return [entries.tolist() for entries in self._entries]
+
+
+@torch.no_grad()
+def _spread(parameter: Tensor) -> Tensor:
+    """Return a view of a few entries, spread over the whole tensor."""
+    return parameter.detach().view(-1)[:: max(1, parameter.numel() // NUM_ENTRIES)][:NUM_ENTRIES]

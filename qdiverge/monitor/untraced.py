@@ -1,0 +1,26 @@
+"""Stay out of torch.compile: a compiled step calls its hooks, and what they do is not its own."""
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import torch
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def untraced(function: Callable[P, R]) -> Callable[P, R]:
+    """Keep a function, and all that it calls, from being traced; free until Dynamo is loaded."""
+    eager: list[Callable[P, R]] = []
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        if "torch._dynamo" not in sys.modules:
+            return function(*args, **kwargs)
+        if not eager:
+            eager.append(torch.compiler.disable(function))
+        return eager[0](*args, **kwargs)
+
+    return call

@@ -1,0 +1,266 @@
+"""The Inspector's page: the kernel, its worst rows, its layers and the pairs that push."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qdiverge.errors import RunFolderError
+from qdiverge.report.heatmap import heatmap, similarity
+from qdiverge.report.inspector.cards import pair_card, row_card
+from qdiverge.report.inspector.moment import Inspection, look
+from qdiverge.report.inspector.pictures import scale_of
+from qdiverge.report.numbers import human, percent, whole
+from qdiverge.report.prose import formula, unbroken
+from qdiverge.report.svg import Markup, element
+
+_FOLDER = Path(__file__).parent
+_HEALTH = {
+    "divergent": ("diverged", "✕", "The linearised update diverges"),
+    "certified": ("healthy", "●", "The linearised update contracts"),
+    "undecided": ("unknown", "○", "Undecided"),
+}
+
+
+def inspect(
+    q_net: Any,
+    batch: Any,
+    discount: float = 0.99,
+    learning_rate: float = 1e-4,
+    *,
+    out: str | os.PathLike[str] = "moment.html",
+    title: str = "One moment",
+    action_names: Sequence[str] = (),
+    **options: Any,
+) -> Path:
+    """Write one self-contained page on one moment of a Q-network, and return its path.
+
+    It shows the kernel ordered by similarity, the rows that are farthest from the contraction
+    condition with their observations, the layers that carry the leading eigenvector of K and the
+    growing mode of I + αAD, and the pairs of transitions that push that mode.
+
+    Args:
+        q_net: Called as ``q_net(observations)``; returns [N, A]. Left untouched.
+        batch: N transitions, as for :func:`qdiverge.diagnose`; some 30 to 200 read best.
+        discount: γ.
+        learning_rate: α of the loss ½ Σ ρ_i δ_i².
+        out: The page.
+        title: Its heading.
+        action_names: Of each action; without, they go by their numbers.
+        options: Further arguments of :func:`qdiverge.diagnose`, such as ``target``, ``optimizer``,
+            ``target_period`` and ``loss``.
+
+    Raises:
+        InvalidValueError: as :func:`qdiverge.diagnose`.
+        RunFolderError: the page cannot be written.
+    """
+    inspection = look(
+        q_net, batch, discount, learning_rate, action_names=tuple(action_names), **options
+    )
+    return write_inspection(inspection, out, title)
+
+
+def write_inspection(
+    inspection: Inspection, out: str | os.PathLike[str], title: str = "One moment"
+) -> Path:
+    """Write the page, whole or not at all, and return its path.
+
+    Raises:
+        RunFolderError: it cannot be written.
+    """
+    target = Path(out)
+    aside = target.with_name(target.name + ".tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(render(inspection, title), encoding="utf-8")
+        aside.replace(target)
+    except OSError as error:
+        raise RunFolderError(
+            f"a place that can be written was expected at {target}",
+            got=error.strerror,
+            remedy="Choose another --out.",
+        ) from error
+    return target
+
+
+def render(inspection: Inspection, title: str) -> str:
+    """Return the page as HTML."""
+    diagnosis = inspection.diagnosis
+    about = (
+        f"{whole(len(inspection.values))} transitions, γ = {diagnosis.discount:g}, "
+        f"α = {diagnosis.learning_rate:g}. Rows go by their place in the batch, from 0."
+    )
+    if inspection.num_repeats:
+        about += f" {whole(inspection.num_repeats)} repeats of a pair (s, a) are left out."
+    css = (_FOLDER.parent / "report.css").read_text(encoding="utf-8")
+    css += (_FOLDER / "inspector.css").read_text(encoding="utf-8")
+    body = element(
+        "body",
+        element("h1", title),
+        element("p", unbroken(about), class_="meta"),
+        _verdict(inspection),
+        _section("Which states move together?", _similarity(inspection)),
+        _section("Which rows fail worst?", _rows(inspection)),
+        _section("Which layer carries it?", _layers(inspection)),
+        _section("Which pairs drive it?", _pairs(inspection)),
+        _section("The diagnosis in full", _full(str(diagnosis))),
+        element("footer", "Written by qdiverge. This page loads nothing and runs no script."),
+        style="--columns:1",
+    )
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("title", f"{title} · qdiverge"),
+        element("style", Markup(css)),
+    )
+    return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
+
+
+def _section(title: str, *parts: Markup) -> Markup:
+    return element("section", element("h2", title), *parts)
+
+
+def _verdict(inspection: Inspection) -> Markup:
+    diagnosis = inspection.diagnosis
+    kind, mark, headline = _HEALTH[diagnosis.stability.verdict]
+    if diagnosis.q_values["diverge/q_abs_max"] > diagnosis.bound:
+        kind, mark, headline = "diverged", "✕", "The values are beyond their bound"
+    items = [element("li", unbroken(sentence)) for sentence in diagnosis.advice]
+    return element(
+        "div",
+        element(
+            "p",
+            element("span", mark, class_="mark"),
+            headline,
+            class_="headline",
+            role="heading",
+            aria_level=2,
+        ),
+        element(
+            "p",
+            unbroken(
+                f"Spectral rate {human(diagnosis.stability.spectral_radius, 5)} an update; "
+                f"self-excitation {human(diagnosis.stability.self_excitation)}; max |Q| "
+                f"{human(diagnosis.q_values['diverge/q_abs_max'])} of at most "
+                f"{human(diagnosis.bound)}; the row condition holds in "
+                f"{percent(diagnosis.contraction.fraction_holding)} of the rows."
+            ),
+        ),
+        element("ul", *items),
+        class_=f"verdict {kind}",
+    )
+
+
+def _caption(definition: str, how: str | Markup) -> Markup:
+    return element(
+        "figcaption",
+        element("p", formula(definition), class_="formula"),
+        element("p", how, class_="how"),
+    )
+
+
+def _similarity(inspection: Inspection) -> Markup:
+    N = len(inspection.values)
+    actions = inspection.actions if inspection.actions.ndim == 1 else np.zeros(N, np.int64)
+    cosine = similarity(inspection.kernel)
+    others = cosine[~np.eye(N, dtype=bool)]
+    finite = others[np.isfinite(others)]
+    note = ""
+    if finite.size:
+        note = (
+            f"Mean off the diagonal {human(float(finite.mean()))}, "
+            f"{percent(float((finite > 0.5).mean()))} above 0.5, "
+            f"{percent(float((finite < 0).mean()))} below 0."
+        )
+    if inspection.action_names:
+        named = ", ".join(f"{k} {name}" for k, name in enumerate(inspection.action_names))
+        note += f" Actions: {named}."
+    marked = inspection.worst_rows if N > 2 else ()
+    drawn = heatmap(
+        f"Similarity of {N} transitions", inspection.kernel, actions, inspection.order, marked
+    )
+    how = Markup(
+        '<span class="blue">Blue</span>: an update of one moves the other along;'
+        ' <span class="orange">orange</span>: against; paper: not at all. Rows are ordered by'
+        " similarity, so that squares on the diagonal are groups that the network treats alike."
+        " Bars above and on the left: the actions. Numbers on the right: the worst rows, below."
+    )
+    return element(
+        "figure",
+        _caption("c_{ij} = K_{ij} / √(K_{ii} K_{jj})", how),
+        element("div", drawn, class_="kernel cell"),
+        element("p", unbroken(note), class_="note"),
+    )
+
+
+def _rows(inspection: Inspection) -> Markup:
+    scale = scale_of(np.concatenate([inspection.observations, inspection.next_observations]))
+    allowed = inspection.diagnosis.contraction.row_ratio_bound
+    how = unbroken(
+        f"The condition allows a ratio of (1−γ)/(1+γ) = {human(allowed)}. The largest come first;"
+        " each with s, s′, and the row whose gradient is most like its own."
+    )
+    cards = [row_card(inspection, row, scale) for row in inspection.worst_rows]
+    caption = _caption("Σ_{j≠i} |K_{ij}| ρ_j / (K_{ii} ρ_i), the row ratio", how)
+    return element("figure", caption, element("div", *cards, class_="cards"))
+
+
+def _layers(inspection: Inspection) -> Markup:
+    attribution = inspection.diagnosis.attribution
+    eigenvalue = attribution.eigenvalue.real
+    left = element(
+        "div",
+        _caption(
+            "vᵀK^{(ℓ)}v / vᵀKv, v the leading eigenvector of K",
+            formula(
+                f"λ_{{max}} = {human(inspection.leading)}: the direction in which one step moves"
+                " the Q-values most, and which layers move them."
+            ),
+        ),
+        _bars(inspection.loadings, is_share=True),
+    )
+    growth = "grows" if inspection.grows else "does not grow"
+    right = element(
+        "div",
+        _caption(
+            "Re wᴴA^{(ℓ)}Dv / wᴴv, v the leading mode of AD",
+            f"They sum to Re λ = {human(eigenvalue)}: the mode {growth} without a target network."
+            " Blue layers push it up, orange ones hold it down.",
+        ),
+        _bars(inspection.mode_loadings, is_share=False),
+    )
+    return element("figure", element("div", left, right, class_="single"))
+
+
+def _bars(shares: Mapping[str, float], is_share: bool) -> Markup:
+    """A row for each layer: its name, a bar from the middle or the left, its number."""
+    largest = max((abs(share) for share in shares.values()), default=0.0) or 1.0
+    rows = []
+    for name, share in shares.items():
+        width = f"{100 * abs(share) / largest:.1f}%"
+        bar = element("span", "", class_="bar" if share >= 0 else "bar minus", style=f"--w:{width}")
+        number = percent(share) if is_share else human(share)
+        rows.append(element("tr", element("th", name), element("td", bar), element("td", number)))
+    return element("table", element("tbody", *rows), class_="bars")
+
+
+def _pairs(inspection: Inspection) -> Markup:
+    scale = scale_of(np.concatenate([inspection.observations, inspection.next_observations]))
+    kind = "growing" if inspection.grows else "leading, not growing"
+    how = (
+        f"What an update of row j, on the left, adds to the {kind} mode through the TD error of"
+        " row i, on the right: how much of the mode j has, times the change γk′ − k of i’s error,"
+        " k′ at its s′ and greedy action, times how much the mode takes up from i."
+    )
+    cards = [pair_card(inspection, pair, scale) for pair in inspection.pairs]
+    caption = _caption("Re w̄_i (AD)_{ij} v_j / wᴴv", how)
+    return element("figure", caption, element("div", *cards, class_="pairs"))
+
+
+def _full(text: str) -> Markup:
+    paragraphs = [element("p", unbroken(part)) for part in text.split("\n\n")]
+    summary = element("summary", "Every sentence of it")
+    return element("details", summary, *paragraphs)

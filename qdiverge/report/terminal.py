@@ -1,0 +1,179 @@
+"""Runs on a terminal: one block each, which fits the width and shares the height."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from qdiverge.monitor.verdict import verdict
+from qdiverge.report.follow import Follower, Raised
+from qdiverge.report.numbers import brief, human, percent, whole
+from qdiverge.report.sparkline import profile
+from qdiverge.runs import MEANING
+
+MARKS = {
+    "running": ("●", "green"),
+    "unknown": ("○", "yellow"),
+    "finished": ("✓", "bold"),
+    "interrupted": ("■", "yellow"),
+    "alarm": ("▲", "red"),
+    "diverged": ("✕", "red"),
+    "crashed": ("✕", "red"),
+}
+UNKNOWN = {
+    "diverge/soft_divergence_bound": math.inf,
+    "diverge/fraction_holding_regression": math.nan,
+}
+NUM_ALARMS = 3  # that are shown, the newest
+LABEL, VALUE = 16, 11  # columns
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A metric with its sparkline."""
+
+    label: str
+    key: str
+    is_log: bool = False
+    is_percent: bool = False
+
+
+CURVES = (  # the most telling first: a small window shows as many as fit
+    Curve("max|Q|", "diverge/q_abs_max", is_log=True),
+    Curve("return", "charts/episodic_return"),
+    Curve("loss", "losses/td_loss", is_log=True),
+    Curve("spectral rate", "diverge/spectral_radius"),
+    Curve("self-excitation", "diverge/self_excitation"),
+    Curve("row ratio", "diverge/mean_row_ratio", is_log=True),
+    Curve("rows that hold", "diverge/fraction_holding", is_percent=True),
+    Curve("overhead", "diverge/overhead", is_percent=True),
+)
+
+
+def terminal_page(
+    followers: Sequence[Follower], width: int, height: int | None = None
+) -> RenderableType:
+    """Return the page.
+
+    Args:
+        followers: The runs, read.
+        width: Columns.
+        height: Lines that it may take; None: as many as it needs.
+    """
+    share = None if height is None else max(height // max(len(followers), 1) - 1, 3)
+    blocks: list[Text] = []
+    for follower in followers:
+        blocks += [Text(), *_block(follower, width, share)]
+    return Group(*blocks[1:])
+
+
+def clock(seconds: float) -> str:
+    """Return a span of time as a person says it.
+
+    >>> clock(7.4), clock(75), clock(7_320), clock(180_000)
+    ('7 s', '1 min 15 s', '2 h 02 min', '2 d 2 h')
+    """
+    whole_seconds = round(seconds)
+    minutes, s = divmod(whole_seconds, 60)
+    hours, m = divmod(minutes, 60)
+    days, h = divmod(hours, 24)
+    if days:
+        return f"{days} d {h} h"
+    if hours:
+        return f"{hours} h {m:02d} min"
+    return f"{minutes} min {s:02d} s" if minutes else f"{s} s"
+
+
+def _block(follower: Follower, width: int, height: int | None) -> list[Text]:
+    lines = [_title(follower, width), _times(follower), *_scores(follower)]
+    lines += [*_verdict(follower, width), *_alarms(follower.alarms, width)]
+    known = [curve for curve in CURVES if curve.key in follower.histories]
+    room = len(known) if height is None else max(height - len(lines), 1)
+    lines += [_curve(follower, curve, width) for curve in known[:room]]
+    for line in lines:
+        line.truncate(width, overflow="ellipsis")
+    return lines if height is None else lines[:height]
+
+
+def _title(follower: Follower, width: int) -> Text:
+    mark, style = MARKS.get(follower.status, ("?", "yellow"))
+    unit = str(follower.info.get("step_unit", "updates"))
+    text = Text.assemble((follower.name, "bold"), "  ", (f"{mark} {follower.status}", style), "  ")
+    total = follower.total_steps
+    if total is None:
+        return text.append(f"{unit} {whole(follower.step)}")
+    done = min(follower.step / total, 1.0)
+    text.append(f"{whole(follower.step)} of {whole(total)} {unit} ")
+    room = min(width - text.cell_len - 7, 30)
+    if room >= 8:
+        filled = round(done * room)
+        text.append("━" * filled, "green").append("━" * (room - filled), "bright_black")
+    return text.append(f" {percent(done)}")
+
+
+def _times(follower: Follower) -> Text:
+    parts = [f"{clock(follower.seconds)} {'long' if follower.is_over else 'so far'}"]
+    if not follower.is_over and follower.remaining is not None:
+        parts.append(f"ETA {clock(follower.remaining)}")
+    if follower.pace is not None:
+        unit = str(follower.info.get("step_unit", "updates")).rpartition(" ")[2]
+        parts.append(f"{human(follower.pace)} {unit}/s")
+    if not follower.is_over and (silence := follower.silence) is not None:
+        parts.append(f"last sign {clock(silence)} ago")
+    if "diverge/overhead" in follower.latest:
+        parts.append(f"overhead {percent(follower.latest['diverge/overhead'])}")
+    return Text(" · ".join(parts), style="bright_black")
+
+
+def _scores(follower: Follower) -> list[Text]:
+    scores = follower.scores
+    if not scores:
+        return []
+    mean = human(sum(scores) / len(scores))
+    return [Text(f"score: last {human(scores[-1])}, mean of the last {len(scores)} {mean}")]
+
+
+def _verdict(follower: Follower, width: int) -> list[Text]:
+    """What is wrong with the process, then how the values stand."""
+    lines = []
+    if follower.status in ("crashed", "unknown"):
+        lines += _wrapped(MEANING[follower.status], width, MARKS[follower.status][1])
+    present = verdict(UNKNOWN | follower.latest, []).removeprefix("healthy: ")
+    if "diverge/q_abs_max" not in follower.latest:
+        return [*lines, Text(present, "bright_black")]
+    state, style = ("ALARM", "red") if follower.alarms else ("healthy", "green")
+    return lines + _wrapped(f"{state}: {present}", width, style)
+
+
+def _alarms(alarms: Sequence[Raised], width: int) -> list[Text]:
+    lines = []
+    for alarm in alarms[-NUM_ALARMS:]:
+        rule = alarm.rule.replace("_", " ")
+        head = f"▲ step {whole(alarm.step)}, after {clock(alarm.time)}, {rule}: "
+        lines += _wrapped(head + alarm.message, width, "red")
+    return lines
+
+
+def _curve(follower: Follower, curve: Curve, width: int) -> Text:
+    last = follower.latest[curve.key]
+    value = percent(last) if curve.is_percent else brief(last)
+    drawn = profile(
+        follower.histories[curve.key].values, max(width - LABEL - VALUE - 2, 8), is_log=curve.is_log
+    )
+    text = Text(f"{curve.label:<{LABEL}}{value:>{VALUE}}  ")
+    return text.append(drawn, "red" if "×" in drawn else "cyan")
+
+
+def _wrapped(text: str, width: int, style: str, most: int = 2) -> list[Text]:
+    """The text on at most ``most`` lines; what does not fit ends in an ellipsis."""
+    lines: list[str] = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append("  " + word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".strip() if len(lines) == 1 else f"{lines[-1]} {word}"
+    if len(lines) > most:
+        lines = [*lines[: most - 1], lines[most - 1][: width - 1] + " …"]
+    return [Text(line, style=style) for line in lines]

@@ -1,0 +1,108 @@
+"""A run's time series as files of other tools: CSV, or Parquet with pyarrow."""
+
+import csv
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+from qdiverge.errors import InvalidValueError, MissingExtraError, RunFolderError
+from qdiverge.runs.columns import Columns, alarms, check_patterns, long, wide
+from qdiverge.runs.info import read_info
+from qdiverge.runs.reading import read_events
+
+Format = Literal["csv", "parquet"]
+Layout = Literal["wide", "long"]
+
+
+def export_run(
+    folder: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    format: Format = "csv",  # noqa: A002
+    layout: Layout = "wide",
+    metrics: Sequence[str] = (),
+) -> tuple[Path, Path]:
+    """Write the metrics of a run as one table and its alarms as another, whole or not at all.
+
+    A cell where nothing was measured is empty, in Parquet null; NaN and infinities are kept.
+
+    Args:
+        folder: The run.
+        out: The table of metrics; the alarms lie beside it, as ``NAME-alarms``. By default
+            ``metrics.csv`` (or ``.parquet``) in the run's folder.
+        format: "csv" or "parquet".
+        layout: "wide": a row for each step; "long": step, time, metric, value.
+        metrics: Shell patterns of those to keep, such as ``diverge/*``; none: all.
+
+    Returns:
+        The paths of the two tables.
+
+    Raises:
+        RunFolderError: there is no run to read, or the place cannot be written.
+        InvalidValueError: a pattern fits no metric.
+        MissingExtraError: Parquet without pyarrow.
+    """
+    writers: dict[str, Callable[[Columns, Path], None]] = {"csv": _csv, "parquet": _parquet}
+    if format not in writers or layout not in ("wide", "long"):
+        raise InvalidValueError(
+            "format must be csv or parquet, layout wide or long", got=f"{format} and {layout}"
+        )
+    read_info(Path(folder))
+    entries = read_events(folder)
+    check_patterns(metrics, entries)
+    table = (wide if layout == "wide" else long)(entries, metrics)
+    target = Path(out) if out is not None else Path(folder) / f"metrics.{format}"
+    beside = target.with_name(f"{target.stem}-alarms{target.suffix}")
+    pairs = [(path, path.with_name(path.name + ".tmp")) for path in (target, beside)]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for columns, (_, aside) in zip((table, alarms(entries)), pairs, strict=True):
+            writers[format](columns, aside)
+        for path, aside in pairs:
+            aside.replace(path)
+    except OSError as error:
+        raise RunFolderError(
+            f"a place that can be written was expected at {target}",
+            got=error.strerror,
+            remedy="Choose another --out.",
+        ) from error
+    finally:
+        for _, aside in pairs:
+            with suppress(OSError):
+                aside.unlink()
+    return target, beside
+
+
+def _csv(columns: Columns, path: Path) -> None:
+    """Floats are written with the digits that read back to the same number."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+
+
+def _parquet(columns: Columns, path: Path) -> None:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtraError(
+            "Parquet needs pyarrow",
+            remedy="pip install 'qdiverge[parquet]', or choose --format csv.",
+        ) from error
+    kinds: dict[str, Any] = {
+        "step": pyarrow.int64(),
+        "update": pyarrow.int64(),
+        "metric": pyarrow.string(),
+        "rule": pyarrow.string(),
+        "message": pyarrow.string(),
+    }
+    if "rule" not in columns:
+        del kinds["update"]  # in a table of metrics it is one of them
+    arrays = {
+        name: pyarrow.array(cells, type=kinds.get(name, pyarrow.float64()), from_pandas=False)
+        for name, cells in columns.items()
+    }
+    pyarrow.parquet.write_table(pyarrow.table(arrays), path)

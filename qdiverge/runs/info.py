@@ -1,0 +1,67 @@
+"""``run.json``: what a run is. Read by anybody, replaced as a whole by the process that runs it."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from qdiverge.errors import RunFolderError
+
+NAME = "run.json"
+SCHEMA = 1  # of run.json and events.jsonl; raised when an old reader would misread a new file
+
+
+def read_info(folder: Path) -> dict[str, Any]:
+    """The content of ``run.json``.
+
+    Raises:
+        RunFolderError: there is none, it is damaged or of a newer schema.
+    """
+    try:
+        info: dict[str, Any] = json.loads((folder / NAME).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RunFolderError(
+            "a run folder with a run.json was expected", got=folder, remedy="Check the path."
+        ) from error
+    except json.JSONDecodeError as error:
+        raise RunFolderError(f"{folder}/run.json must be JSON", got=error) from error
+    if info.get("schema", 0) > SCHEMA:
+        raise RunFolderError(
+            f"a run of schema {SCHEMA} or older was expected",
+            got=f"schema {info['schema']} in {folder}",
+            remedy="Upgrade: pip install -U qdiverge.",
+        )
+    return info
+
+
+def write_info(folder: Path, info: Mapping[str, Any]) -> None:
+    """Replace ``run.json``, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written; what was there stays.
+    """
+    aside = folder / f"{NAME}.tmp"
+    try:
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(info, indent=2, allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(folder / NAME)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def check_is_free(folder: Path) -> None:
+    """Refuse a folder that holds a run.
+
+    Raises:
+        RunFolderError: it does.
+    """
+    if (folder / NAME).exists():
+        raise RunFolderError(
+            "a folder without a run was expected",
+            got=f"{folder}, which holds one",
+            remedy="Choose another --out, or delete that folder.",
+        )

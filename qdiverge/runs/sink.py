@@ -1,0 +1,82 @@
+"""Pass what a run logs on to other places, none of which can end the run."""
+
+import random
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from qdiverge.runs.alarm import Alarm
+
+
+class Sink(Protocol):
+    """A place beside ``events.jsonl`` that is told what a run logs; any such object will do."""
+
+    def start(self, folder: Path, info: Mapping[str, Any]) -> None:
+        """Begin a run: its folder, and what its ``run.json`` says (name, config, versions …)."""
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """Take metrics as they were measured, NaN and infinities among them."""
+
+    def alarm(self, alarm: Alarm) -> None:
+        """Take an alarm."""
+
+    def close(self, status: str) -> None:
+        """Pass on what is left; the run is over, and ``status`` says how it ended."""
+
+
+class Fan:
+    """Tells every sink the same; one that fails is switched off with a single warning.
+
+    A sink that draws from a global generator, for the name of a run, say, changes nothing: the
+    states of ``random``, NumPy and PyTorch are put back.
+    """
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = list(sinks)
+
+    def start(self, folder: Path, info: Mapping[str, Any]) -> None:
+        """See :class:`Sink`."""
+        self._tell(lambda sink: sink.start(folder, info))
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        """See :class:`Sink`."""
+        self._tell(lambda sink: sink.metrics(step, values))
+
+    def alarm(self, alarm: Alarm) -> None:
+        """See :class:`Sink`."""
+        self._tell(lambda sink: sink.alarm(alarm))
+
+    def close(self, status: str) -> None:
+        """See :class:`Sink`."""
+        self._tell(lambda sink: sink.close(status))
+        self._sinks.clear()
+
+    def _tell(self, tell: Callable[[Sink], None]) -> None:
+        for sink in self._sinks.copy():
+            try:
+                with _same_generators():
+                    tell(sink)
+            except Exception as error:  # whatever it is, it must not end somebody's training run
+                self._sinks.remove(sink)
+                warnings.warn(
+                    f"qdiverge: the sink {type(sink).__name__} failed and is switched off; "
+                    "training goes on, and events.jsonl has everything. "
+                    f"{type(error).__name__}: {error}",
+                    stacklevel=4,
+                )
+
+
+@contextmanager
+def _same_generators() -> Iterator[None]:
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+        torch.set_rng_state(states[2])

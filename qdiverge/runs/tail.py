@@ -1,0 +1,65 @@
+"""Follow a file of JSON lines that another process appends to."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+_KEPT = 256  # bytes before the place reached, by which it is known that the file is the same
+
+
+class Tail:
+    """Reads ``events.jsonl`` a piece at a time, each whole line once.
+
+    A last line without its end is left until it has one. Where the file was cut or written anew,
+    as when a run is resumed from a checkpoint, reading starts over and says so.
+
+    Args:
+        path: The file; it need not be there yet.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._place = 0  # bytes read so far, up to the end of a line
+        self._before = b""  # the last of them
+        self.has_torn_line = False  # whether there was more after the last whole line
+
+    def read(self) -> tuple[list[dict[str, Any]], bool]:
+        """Return the lines that are new, and whether all earlier ones are to be forgotten.
+
+        A line that is not JSON, left where a disk was full, is passed over.
+        """
+        try:
+            file = self._path.open("rb")
+        except FileNotFoundError:
+            return [], False
+        entries: list[dict[str, Any]] = []
+        with file:
+            is_anew = self._place > 0 and not self._is_same(file.fileno())
+            if is_anew:
+                self._place, self._before = 0, b""
+            file.seek(self._place)
+            self.has_torn_line = False
+            for line in file:
+                if not line.endswith(b"\n"):
+                    self.has_torn_line = True
+                    break
+                self._place += len(line)
+                self._before = (self._before + line)[-_KEPT:]
+                entry = _parse(line)
+                if entry is not None:
+                    entries.append(entry)
+        return entries, is_anew
+
+    def _is_same(self, descriptor: int) -> bool:
+        """Whether the bytes before the place reached are those that were read."""
+        start = self._place - len(self._before)
+        return os.pread(descriptor, len(self._before), start) == self._before
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) and "kind" in entry else None

@@ -1,0 +1,308 @@
+"""A run that goes on from a checkpoint is the run that was never stopped, bit for bit."""
+
+import dataclasses
+import resource
+import subprocess
+
+import numpy as np
+import pytest
+import torch
+
+from qdiverge.agents.checkpoints import Checkpoints
+from qdiverge.agents.checkpoints.generators import dump_generators
+from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.loop import Trainer
+from qdiverge.agents.records import Barrier, EpisodeEnd, UpdateRecord
+from qdiverge.agents.saved import load_agent
+from qdiverge.errors import CheckpointError
+
+CARTPOLE = DQNConfig(
+    environment="CartPole-v1",
+    total_steps=600,
+    num_envs=2,
+    learning_starts=40,
+    buffer_size=150,  # it goes round several times
+    batch_size=8,
+    target_period=64,
+    hidden_sizes=(16, 16),
+    checkpoint_period=100,
+)
+PARTS = {"prioritized": True, "n_step": 3, "noisy": True, "dueling": True, "layer_norm": True}
+VARIANTS = {
+    "everything": dataclasses.replace(CARTPOLE, **PARTS),
+    "strict, period beyond the replay": dataclasses.replace(
+        CARTPOLE, overlap=False, num_envs=3, checkpoint_period=190, optimizer="nature_rmsprop"
+    ),
+    "one step for each barrier": dataclasses.replace(
+        CARTPOLE, checkpoint_period=2, total_steps=60, prioritized=True
+    ),
+    "PreQN": dataclasses.replace(CARTPOLE, total_steps=250, update="preqn"),
+    "MinAtar": dataclasses.replace(
+        CARTPOLE,
+        environment="MinAtar/Breakout-v1",
+        n_step=2,
+        hidden_sizes=DQNConfig.hidden_sizes,
+        distributional=True,
+        exploration="boltzmann",
+    ),
+    "Pong": DQNConfig(
+        total_steps=120,
+        num_envs=2,
+        learning_starts=40,
+        buffer_size=60,
+        batch_size=8,
+        max_episode_frames=160,
+        checkpoint_period=48,
+        prioritized=True,
+    ),
+}
+
+
+def run(trainer, checkpoints=None):
+    """The records of the rest of the run, those of its clock set aside."""
+    records = []
+    for record in trainer.run():
+        if isinstance(record, Barrier) and checkpoints is not None:
+            assert checkpoints.save(trainer)
+        if isinstance(record, UpdateRecord):
+            record = dataclasses.replace(record, steps_per_second=0.0)
+        records.append(record)
+    return records
+
+
+def everything(trainer):
+    """All that a run consists of, as comparable values."""
+    agent, replay = trainer.agent, trainer.replay
+    state = {f"online.{k}": v for k, v in agent.q_network.state_dict().items()}
+    if agent.target_network is not None:
+        state |= {f"target.{k}": v for k, v in agent.target_network.state_dict().items()}
+    for name, parameter in agent.q_network.named_parameters():
+        state |= {f"{key}/{name}": v for key, v in agent.optimizer.state[parameter].items()}
+    for name, array in vars(replay).items():
+        if isinstance(array, np.ndarray):
+            state[f"replay.{name}"] = torch.from_numpy(array)
+    if replay.priorities is not None:
+        state["tree"] = torch.from_numpy(replay.priorities.tree.nodes)
+        state["largest"] = torch.tensor(replay.priorities.largest)
+    counters = trainer.agent_step, trainer.num_updates, trainer.steps_learnt, trainer.num_restarts
+    return state, counters, dump_generators(trainer)
+
+
+def assert_same(ours, theirs):
+    (tensors, *rest), (expected, *expected_rest) = everything(ours), everything(theirs)
+    assert rest == expected_rest
+    assert tensors.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(tensors[name], tensor), name
+
+
+@pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
+def test_from_any_checkpoint_the_run_goes_on_as_if_never_stopped(config, tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=100)
+    whole = Trainer(config, log_period=1)
+    records = run(whole, checkpoints)
+    untouched = Trainer(config, log_period=1)
+    assert run(untouched) == records  # saving changes nothing
+    assert_same(untouched, whole)
+    steps = checkpoints.store.steps()
+    assert len(steps) >= 2
+    for step in steps[:: max(len(steps) // 3, 1)]:
+        resumed = Trainer(config, log_period=1)
+        again = Checkpoints(tmp_path / "again", keep=100)
+        again.store.folder = checkpoints.store.folder
+        again.store.verify(step)
+        again.restore(resumed, step)
+        after = next(i for i, r in enumerate(records) if isinstance(r, Barrier) and r.step == step)
+        assert run(resumed, again) == records[after + 1 :]
+        assert_same(resumed, whole)
+
+
+def test_a_barrier_starts_other_episodes_and_drops_those_under_way():
+    trainer = Trainer(dataclasses.replace(CARTPOLE, learning_starts=1_000, buffer_size=2_000))
+    begun = []
+    reset = trainer.environments.reset
+    trainer.environments.reset = lambda restart: begun.append(reset(restart)) or begun[-1]
+    ends = [record for record in trainer.run() if isinstance(record, EpisodeEnd)]
+    assert len(begun) == 6
+    assert len(np.unique(np.concatenate(begun), axis=0)) == 12  # no environment begins twice alike
+    assert sum(end.length for end in ends) < 600
+    replay = trainer.replay  # all 600 steps are in it; 5 barriers and the end cut off no game's end
+    has_action = replay.actions != 255
+    assert has_action.sum() == 600
+    assert replay.terminated.sum() == len(ends)
+    cut = ~has_action[:, :-1] & has_action[:, 1:] & (replay.depth[:, :-1] > 0)
+    assert len(ends) <= cut.sum() <= len(ends) + 10
+
+
+def test_a_checkpoint_costs_what_is_new_and_shares_the_rest(tmp_path):
+    config = dataclasses.replace(
+        CARTPOLE,
+        environment="Acrobot-v1",  # no episode ends so soon
+        buffer_size=600,
+        total_steps=480,
+        learning_starts=1_000,
+        checkpoint_period=48,
+    )
+    checkpoints = Checkpoints(tmp_path)
+    run(Trainer(config), checkpoints)
+    newest = checkpoints.store.path(432)
+    segments = sorted(newest.glob("replay-*.npy"))
+    slots = [np.load(path, mmap_mode="r").shape[0] for path in segments]
+    # 24 steps and a restart in each of 2 rings, beginning with the last one's newest slot
+    assert slots == [50] + [52] * 8
+    assert [path.stat().st_nlink for path in segments] == [2] * 8 + [1]  # of the two that are kept
+    run(Trainer(dataclasses.replace(config, buffer_size=150)), Checkpoints(tmp_path / "small"))
+    small = sorted((tmp_path / "small").glob("checkpoints/432/replay-*.npy"))
+    assert len(small) == 3  # of 75 slots a ring, each 3 periods of 25
+
+
+def test_a_flipped_bit_anywhere_is_found_and_the_checkpoint_before_is_taken(tmp_path):
+    config = VARIANTS["everything"]
+    checkpoints = Checkpoints(tmp_path)
+    run(Trainer(config), checkpoints)
+    assert checkpoints.newest() == 500
+    rng = np.random.default_rng(0)
+    own = [path for path in checkpoints.store.path(500).iterdir() if path.stat().st_nlink == 1]
+    assert {"priorities.npy", "weights.safetensors"} < {path.name for path in own}
+    assert any(path.name.startswith("replay-") for path in own)
+    for path in own:
+        content = path.read_bytes()
+        flipped = bytearray(content)
+        flipped[rng.integers(len(content) // 8, len(content))] ^= 1 << rng.integers(8)
+        path.write_bytes(flipped)
+        with pytest.warns(UserWarning, match=path.name):
+            assert checkpoints.newest() == 400
+        path.write_bytes(content)
+    for path in checkpoints.store.path(400).iterdir():  # shared: both are damaged
+        if path.name.startswith("replay-"):
+            path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match=r"replay-0.*replay-0"):
+        checkpoints.newest()
+    assert load_agent(tmp_path).step == 500
+
+
+def test_where_it_was_interrupted_comes_second_to_a_barrier(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    trainer = Trainer(CARTPOLE)
+    for record in trainer.run():
+        if isinstance(record, Barrier):
+            assert record.step % 100 == 0
+            checkpoints.save(trainer)
+        elif trainer.agent_step >= 250:
+            trainer.stop()
+    assert record.reason == "interrupted"
+    assert checkpoints.save(trainer, ended=record.reason)
+    assert checkpoints.store.steps() == [100, 200, trainer.agent_step]
+    assert checkpoints.newest() == 200
+    assert checkpoints.newest(from_end=True) == trainer.agent_step
+    assert load_agent(tmp_path).step == trainer.agent_step
+    for step in (100, 200):
+        checkpoints.store.remove(step)
+    assert checkpoints.newest() == trainer.agent_step
+    on = Trainer(CARTPOLE)
+    Checkpoints(tmp_path).restore(on, trainer.agent_step)
+    assert run(on)[-1].step == 600
+
+
+def test_what_ended_a_run_does_not_push_its_barriers_out(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    trainer = Trainer(CARTPOLE)
+    run(trainer, checkpoints)
+    assert checkpoints.store.steps() == [400, 500]
+    for step in (610, 620, 630):
+        trainer.agent_step = step
+        checkpoints.save(trainer, ended="deadline")
+    assert checkpoints.store.steps() == [400, 500, 620, 630]
+
+
+def test_without_a_period_there_is_no_barrier_and_no_replay(tmp_path):
+    config = dataclasses.replace(CARTPOLE, checkpoint_period=None)
+    trainer = Trainer(config)
+    assert not any(isinstance(record, Barrier) for record in trainer.run())
+    checkpoints = Checkpoints(tmp_path)
+    assert checkpoints.save(trainer, ended="total_steps")
+    assert not list(tmp_path.glob("checkpoints/*/*.npy"))
+    with pytest.raises(CheckpointError, match="--checkpoint-period"):
+        checkpoints.restore(Trainer(config), 600)
+
+
+def test_the_replay_of_another_kind_is_refused(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    run(Trainer(CARTPOLE), checkpoints)
+    other = Trainer(dataclasses.replace(CARTPOLE, num_envs=3))
+    with pytest.raises(CheckpointError, match="for 3 rings"):
+        checkpoints.restore(other, 500)
+
+
+def saved_twice(folder):
+    """A trainer at its third barrier, two checkpoints of it, and their content."""
+    checkpoints = Checkpoints(folder)
+    trainer = Trainer(dataclasses.replace(CARTPOLE, buffer_size=20_000))
+    progress = (record for record in trainer.run() if isinstance(record, Barrier))
+    for _ in range(2):
+        next(progress)
+        assert checkpoints.save(trainer)
+    next(progress)
+    return trainer, checkpoints, progress
+
+
+def content(folder):
+    return {
+        path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("limit", [0, 100, 2_000, 6_000])
+def test_a_file_that_cannot_be_written_leaves_everything_as_it_was(limit, tmp_path):
+    trainer, checkpoints, progress = saved_twice(tmp_path)
+    before = content(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))  # bytes in one file
+        with pytest.warns(UserWarning, match=r"step 300 .* \(File too large\); training goes on"):
+            assert not checkpoints.save(trainer)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert content(tmp_path) == before
+    next(progress)
+    assert checkpoints.save(trainer)  # and carries what the failed one would have
+    resumed = Trainer(trainer.config)
+    assert checkpoints.newest() == 400
+    Checkpoints(tmp_path).restore(resumed, 400)
+    assert run(resumed) == [
+        dataclasses.replace(r, steps_per_second=0.0) if isinstance(r, UpdateRecord) else r
+        for r in trainer_rest(trainer, progress)
+    ]
+
+
+def trainer_rest(trainer, progress):
+    list(progress)
+    rest = Trainer(trainer.config)
+    records = list(rest.run())
+    at = next(i for i, r in enumerate(records) if isinstance(r, Barrier) and r.step == 400)
+    return records[at + 1 :]
+
+
+def test_a_full_disk_leaves_everything_as_it_was(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("only root can mount a small disk")
+    try:
+        trainer, checkpoints, progress = saved_twice(disk)
+        before = content(disk)
+        filler = disk / "filler"
+        with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+            while True:
+                file.write(bytes(4_096))
+        with pytest.warns(UserWarning, match=r"\(No space left on device\)"):
+            assert not checkpoints.save(trainer)
+        filler.unlink()
+        assert content(disk) == before
+        assert checkpoints.save(trainer)
+        checkpoints.store.verify(300)
+        progress.close()
+        trainer.close()
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

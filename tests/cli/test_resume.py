@@ -1,0 +1,226 @@
+"""Real runs, killed with -9 at random moments and resumed, are the runs that were never killed."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from qdiverge.agents.saved import load_agent
+from qdiverge.cli import main
+from qdiverge.runs import RunLog, load_run
+from qdiverge.runs.checkpoints import CheckpointStore
+
+DETERMINISTIC = ["--max-overhead", "None"]  # what is measured does not depend on the clock
+CARTPOLE = [
+    *("--env", "CartPole-v1", "--hidden-sizes", "16", "16", "--num-envs", "2"),
+    *("--prioritized", "--noisy", "--n-step", "3", "--dueling", "--target-period", "100"),
+    *("--learning-starts", "100", "--buffer-size", "400", "--total-steps", "900"),
+    *("--checkpoint-period", "50", "--every", "40", "--cost", "full", *DETERMINISTIC),
+    *("--epoch-period", "225"),
+]
+PONG = [
+    *("--env", "ALE/Pong-v5", "--num-envs", "2", "--prioritized", "--n-step", "2"),
+    *("--learning-starts", "100", "--buffer-size", "400", "--total-steps", "1200"),
+    *("--max-episode-frames", "400", "--checkpoint-period", "100", "--every", "50", *DETERMINISTIC),
+]
+
+
+def command(name, *arguments):
+    return [sys.executable, "-m", "qdiverge", name, *map(str, arguments)]
+
+
+def kill(arguments, out, *, wait=0.0, step=None):
+    """Start a command, and kill it -9 some seconds after a checkpoint; whether it was running.
+
+    The checkpoint of ``step``, or the first new one.
+    """
+    store = CheckpointStore(out / "checkpoints")
+    before = set(store.steps())
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while process.poll() is None:
+        if step in store.steps() if step is not None else set(store.steps()) - before:
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    time.sleep(wait)
+    process.send_signal(signal.SIGKILL)
+    _, errors = process.communicate()
+    assert process.returncode in (0, -signal.SIGKILL), errors.decode()
+    return process.returncode != 0
+
+
+def lines(out):
+    """The log without what the clock says."""
+    entries = []
+    for line in (out / "events.jsonl").read_text().splitlines():
+        entry = json.loads(line)
+        del entry["time"]
+        entry.pop("charts/SPS", None)
+        entries.append(entry)
+    return entries
+
+
+def assert_same_run(ours, theirs):
+    assert lines(ours) == lines(theirs)
+    stores = [CheckpointStore(out / "checkpoints") for out in (ours, theirs)]
+    assert stores[0].steps() == stores[1].steps()
+    for step in stores[0].steps():
+        files = [store.verify(step) for store in stores]
+        assert files[0].keys() == files[1].keys()
+        for name, record in files[0].items():
+            if name != "log.json":  # bytes of the log, and seconds
+                assert record == files[1][name], (step, name)
+    names = [{path.name for path in out.glob("arrays/*")} for out in (ours, theirs)]
+    assert names[0] == names[1]
+    assert load_run(ours).info["status"] == load_run(theirs).info["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("flags", "times"),
+    [
+        pytest.param(CARTPOLE, 1, id="CartPole"),
+        pytest.param(CARTPOLE, 15, id="CartPole, often", marks=pytest.mark.slow),
+        pytest.param(PONG, 6, id="Pong", marks=pytest.mark.slow),
+    ],
+)
+def test_killed_at_random_moments_a_run_becomes_the_one_that_was_never_killed(
+    flags, times, tmp_path
+):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert main(["train", "dqn", "--out", str(whole), *flags]) == 0
+    arguments = command("train", "dqn", "--out", killed, *flags)
+    kills = 0
+    for _ in range(times):
+        kills += kill(arguments, killed, wait=random.uniform(0.0, 0.3))
+        arguments = command("resume", killed)
+    assert kills > times // 2
+    last = load_run(whole).info["config"]["total_steps"]
+    kills += kill(arguments, killed, step=last)  # before it has measured and said that it is over
+    status = main(["resume", str(killed)])
+    if status == 2:  # it was faster
+        assert load_run(killed).info["status"] == "finished"
+    assert_same_run(killed, whole)
+    resumed = load_run(killed).info["resumed"]
+    assert len(resumed) >= kills
+    assert all(each["step"] % 50 == 0 and each["versions"]["torch"] for each in resumed)
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "ended"
+    assert main(["train", "dqn", "--out", str(out), *CARTPOLE, "--total-steps", "400"]) == 0
+    return out
+
+
+def test_a_run_that_has_ended_goes_on_when_it_is_given_more_steps(ended, tmp_path, capsys):
+    before = (ended / "events.jsonl").read_bytes()
+    assert main(["resume", str(ended)]) == 2
+    assert "--total-steps 800" in capsys.readouterr().err
+    assert (ended / "events.jsonl").read_bytes() == before
+    assert main(["resume", str(ended), "--total-steps", "700"]) == 0
+    assert "goes on at step 400 of 700" in capsys.readouterr().out
+    run = load_run(ended)
+    assert run.info["config"]["total_steps"] == 700
+    assert [each["step"] for each in run.info["resumed"]] == [400]
+    saved = load_agent(ended)
+    assert (saved.step, saved.ended, saved.config.total_steps) == (700, "total_steps", 700)
+    steps = run.series["diverge/q_abs_max"].steps
+    assert (steps[1:] > steps[:-1]).all()
+
+
+def test_a_run_that_is_being_written_is_refused(tmp_path, capsys):
+    out = tmp_path / "run"
+    log = RunLog(out, {})
+    before = (out / "run.json").read_bytes()
+    assert main(["resume", str(out)]) == 2
+    assert f"which process {os.getpid()} is writing" in capsys.readouterr().err
+    assert (out / "run.json").read_bytes() == before
+    log.close()
+    assert main(["resume", str(out)]) == 2
+    assert "checkpoint" in capsys.readouterr().err
+
+
+def test_a_folder_without_a_checkpoint_or_a_replay_says_what_to_do(tmp_path, capsys):
+    assert main(["resume", str(tmp_path)]) == 2
+    assert "run.json" in capsys.readouterr().err
+    RunLog(tmp_path / "new", {}).close("interrupted")
+    assert main(["resume", str(tmp_path / "new")]) == 2
+    assert "checkpoint_period" in capsys.readouterr().err
+    out = tmp_path / "light"
+    flags = [*CARTPOLE, "--total-steps", "200", "--checkpoint-period", "None"]
+    assert main(["train", "dqn", "--out", str(out), *flags]) == 0
+    assert main(["resume", str(out), "--total-steps", "400"]) == 2
+    assert "--checkpoint-period" in capsys.readouterr().err
+    assert load_run(out).info["status"] == "finished"
+
+
+def test_a_run_that_diverged_keeps_its_last_good_checkpoint_and_is_not_resumed(tmp_path, capsys):
+    out = tmp_path / "run"
+    flags = ["--learning-rate", "1e6", "--optimizer", "sgd", "--loss", "mse"]
+    assert main(["train", "dqn", "--out", str(out), *CARTPOLE, *flags]) == 0
+    run = load_run(out)
+    assert run.info["status"] == "diverged"
+    assert run.alarms[-1].rule == "loss_not_finite"
+    assert CheckpointStore(out / "checkpoints").steps()[0] == 50
+    assert load_agent(out).ended == "divergence"
+    assert load_agent(out, step=50).ended is None
+    assert main(["resume", str(out)]) == 2
+    assert "That is its result" in capsys.readouterr().err
+    info = json.loads((out / "run.json").read_text())
+    (out / "run.json").write_text(json.dumps(info | {"status": "running"}))  # killed just before
+    assert main(["resume", str(out)]) == 2
+    assert load_run(out).info["status"] == "diverged"
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_resume_redoes_what_came_after_the_barrier(tmp_path):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    flags = [*CARTPOLE, "--checkpoint-period", "400", "--total-steps", "1000"]
+    assert main(["train", "dqn", "--out", str(whole), *flags]) == 0
+    process = subprocess.Popen(
+        command("train", "dqn", "--out", stopped, *flags), stderr=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 120
+    while not (stopped / "checkpoints" / "400").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGINT)
+    process.communicate()
+    if process.returncode == 0:
+        pytest.skip("it was faster than the signal")
+    assert process.returncode == 1
+    step = load_agent(stopped).step
+    assert main(["resume", str(stopped)]) == 0
+    assert load_run(stopped).info["resumed"][0]["step"] == (400 if step < 800 else 800)
+    assert_same_run(stopped, whole)
+
+
+@pytest.mark.slow
+def test_a_run_whose_disk_filled_up_goes_on_when_there_is_room(tmp_path, capsys):
+    flags = [*CARTPOLE, "--buffer-size", "2000", "--cost", "light"]
+    whole, disk = tmp_path / "whole", tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=192k", "none", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("only root can mount a small disk")
+    try:
+        with pytest.warns(UserWarning, match="No space left on device") as seen:
+            main(["train", "dqn", "--out", str(disk / "run"), *flags])
+        assert any("checkpoint of step" in str(each.message) for each in seen)
+        steps = CheckpointStore(disk / "run" / "checkpoints").steps()
+        assert len(steps) == 2
+        assert steps[-1] < 900
+        subprocess.run(["mount", "-o", "remount,size=8m", str(disk)], check=True)
+        assert main(["resume", str(disk / "run")]) == 0
+        assert f"goes on at step {steps[-1]} of" in capsys.readouterr().out
+        assert main(["train", "dqn", "--out", str(whole), *flags]) == 0
+        assert_same_run(disk / "run", whole)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

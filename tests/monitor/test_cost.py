@@ -1,0 +1,159 @@
+"""What watching costs: the allowance is kept, memory is bounded, and the log grows as stated."""
+
+import gc
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import nn
+
+from qdiverge.diagnostics import Diagnostic
+from qdiverge.monitor import attach
+from qdiverge.monitor.schedule import Budget
+from qdiverge.monitor.sync import TargetWatch
+from qdiverge.runs import load_run
+from tests.monitor.test_monitor import make_network, random_batch
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def paying(clock, tier, seconds):
+    """A diagnostic that takes its time, by the clock."""
+
+    class Paying(Diagnostic):
+        needs: ClassVar = frozenset({"q_all"})
+        cost: ClassVar = tier
+
+        def measure(self, moment):
+            clock.now += seconds
+            return {f"diverge/{tier}": 1.0}
+
+    return Paying()
+
+
+def step(optimizer, count, clock=None, seconds=0.0):
+    """Updates that find no gradient: real steps, at next to no cost."""
+    for _ in range(count):
+        if clock is not None:
+            clock.now += seconds
+        optimizer.step()
+
+
+def test_the_allowance_is_kept_by_thinning_the_dear_tiers(tmp_path):
+    network, clock = make_network(), Clock()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    monitor = attach(network, optimizer=optimizer, out=tmp_path / "run", every=10, cost="full")
+    monitor._budget = Budget(0.05, clock)
+    costs = {"light": 0.001, "standard": 0.05, "full": 0.5}  # seconds
+    monitor._diagnostics = [paying(clock, tier, seconds) for tier, seconds in costs.items()]
+    monitor.batch(random_batch(64))
+    step(optimizer, 20_000, clock, 0.01)  # 200 s of the run's own time: 10 s are allowed
+    counts = dict(monitor._num_measured)
+    spent = sum(costs[tier] * counts[tier] for tier in costs)
+    assert 0.8 * 10 < spent <= 10 + 0.5  # the allowance is used, and at most one measurement over
+    assert monitor.overhead == pytest.approx(spent / 200)
+    assert counts["light"] == 2000  # every one: they cost 1 % alone
+    assert counts["full"] < counts["standard"] < counts["light"]
+    monitor.close("interrupted")
+    assert len(load_run(tmp_path / "run").series["diverge/full"].steps) == counts["full"]
+
+
+def test_a_period_is_counted_in_measurements(tmp_path):
+    network = make_network()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    with attach(
+        network, optimizer=optimizer, out=tmp_path / "run", every=1, max_overhead=None
+    ) as monitor:
+        monitor.batch(random_batch(64))
+        step(optimizer, 10)
+    series = load_run(tmp_path / "run").series
+    assert series["diverge/td_definiteness"].steps.tolist() == [1, 5, 9, 10]
+    assert series["diverge/srank"].steps.tolist() == [*range(1, 11), 10]
+
+
+def test_a_warm_up_from_a_rate_of_zero_waits_for_its_kernels(tmp_path):
+    network = make_network()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    with attach(
+        network, optimizer=optimizer, out=tmp_path / "run", every=1, max_overhead=None
+    ) as monitor:
+        monitor.batch(random_batch(64))
+        step(optimizer, 2)
+        optimizer.param_groups[0]["lr"] = 0.01
+        step(optimizer, 2)
+    series = load_run(tmp_path / "run").series
+    assert series["diverge/q_max"].steps.tolist() == [1, 2, 3, 4, 4]
+    assert series["diverge/modulus"].steps.tolist() == [3, 4, 4]
+
+
+def test_memory_is_bounded_over_a_hundred_thousand_updates(tmp_path):
+    torch.manual_seed(0)
+    network, target = nn.Linear(4, 3), nn.Linear(4, 3)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    with attach(
+        network, target=target, optimizer=optimizer, out=tmp_path / "run", every=50, cost="light",
+        max_overhead=None, probe_refresh_period=1_000,
+    ) as monitor:  # fmt: skip
+        counts = []
+        for count in range(100_000):
+            if count % 500 == 0:
+                monitor.batch(random_batch(64))
+                target.bias.data.add_(1e-3)
+            optimizer.step()
+            if count in (60_000, 99_999):
+                gc.collect()
+                counts.append(len(gc.get_objects()))
+    assert counts[1] <= counts[0] + 50
+    size = (tmp_path / "run" / "events.jsonl").stat().st_size
+    assert size / 2000 < 1_000  # bytes a measurement of the light tier, about half of that
+    assert len(load_run(tmp_path / "run").syncs) == 200
+
+
+@pytest.mark.parametrize("period", [5, 50])
+def test_copies_into_the_target_are_seen_when_they_are_made(tmp_path, period):
+    network, target = make_network(), make_network()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    with attach(network, target=target, optimizer=optimizer, out=tmp_path / "run") as monitor:
+        monitor.batch(random_batch(64))
+        for count in range(1, 201):
+            with torch.no_grad():
+                for parameter in network.parameters():
+                    parameter.add_(1e-3)
+            optimizer.step()
+            if count % period == 0:
+                for slow, fast in zip(target.parameters(), network.parameters(), strict=True):
+                    slow.data.copy_(fast.data)  # leaves no trace in the version counter
+    syncs = [sync.update for sync in load_run(tmp_path / "run").syncs]
+    assert syncs == [update + 1 for update in range(period, 200, period)]
+
+
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_a_target_in_any_precision_and_storage_is_seen(exchanged):
+    target = nn.Linear(64, 32).to(torch.bfloat16)
+    watch = TargetWatch(target, period=1)
+    assert not watch.has_moved(1)
+    if exchanged:
+        target.weight.data = target.weight.data + 1.0
+    else:
+        target.weight.data.add_(1.0)
+    assert watch.has_moved(2)
+    assert not watch.has_moved(3)
+
+
+def test_a_target_that_follows_at_every_update_is_continuous():
+    target = nn.Linear(4, 2)
+    slow, fast = TargetWatch(target, period=1), TargetWatch(target, period=1)
+    for update in range(1, 200):
+        with torch.no_grad():
+            target.weight.mul_(1.01)
+        fast.has_moved(update)
+        if update % 10 == 0:
+            slow.has_moved(update)
+    assert fast.is_continuous
+    assert not slow.is_continuous

@@ -1,0 +1,86 @@
+"""A process may die at any instant: what was complete stays complete."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+# A child process for every call that changes the file system: it dies just before that call.
+DIE_EVERYWHERE = """
+import os, sys
+from pathlib import Path
+from qdiverge.runs.checkpoints import CheckpointStore
+
+store = CheckpointStore(Path(sys.argv[1]))
+replaces = sys.argv[2] == "True"
+CHANGES = {"open", "os.mkdir", "os.rename", "os.link", "os.remove", "os.rmdir", "shutil.rmtree"}
+
+def write(step, content, shared=None):
+    with store.writing(step) as writer:
+        if shared is not None:
+            writer.link(store.path(shared) / "replay.npy", store.records(shared)["replay.npy"])
+        else:
+            writer.write("replay.npy", b"segment")
+        writer.write("state.json", content)
+
+def change():
+    write(2 if replaces else 3, b"new", shared=2)
+    store.remove(1)
+
+def die_before(number):
+    left = number
+    def hook(event, arguments):
+        nonlocal left
+        if event in CHANGES and str(store.folder) in str(arguments[0]):
+            left -= 1
+            if left == 0:
+                os._exit(9)
+    sys.addaudithook(hook)
+    change()
+    os._exit(0)
+
+number, found = 0, set()
+while True:
+    for step in (1, 2, 3):
+        store.remove(step)
+    store.sweep()
+    write(1, b"oldest")
+    write(2, b"old")
+    number += 1
+    child = os.fork()
+    if child == 0:
+        die_before(number)
+    _, status = os.waitpid(child, 0)
+    store.sweep()  # as whoever goes on does first
+    for step in store.steps():
+        store.verify(step)  # nothing that has a name is anything but whole
+    newest = store.newest()[0]
+    found.add((newest, store.read(newest, "state.json").decode()))
+    assert newest >= 2, (number, store.steps())
+    assert not list(store.folder.glob(".*"))
+    if status == 0:
+        break
+print(number, sorted(found))
+"""
+
+
+def deaths(replaces):
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # for speed
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        arguments = [sys.executable, "-c", DIE_EVERYWHERE, f"{folder}/checkpoints", str(replaces)]
+        done = subprocess.run(arguments, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    number, _, found = done.stdout.strip().partition(" ")
+    return int(number), found
+
+
+def test_dying_before_any_change_of_the_file_system_loses_no_complete_checkpoint():
+    number, found = deaths(replaces=False)
+    assert number > 10
+    assert found == "[(2, 'old'), (3, 'new')]"
+
+
+def test_dying_while_a_checkpoint_replaces_one_of_its_step_leaves_either():
+    number, found = deaths(replaces=True)
+    assert number > 10
+    assert found == "[(2, 'new'), (2, 'old')]"

@@ -1,0 +1,98 @@
+"""The log of a run: one writer, whole lines, nothing lost while the disk is full."""
+
+import json
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from qdiverge.errors import RunFolderError
+from qdiverge.runs import LogMark, RunLog, load_run
+
+HOLD = """
+import sys, time
+from qdiverge.runs import RunLog
+log = RunLog(sys.argv[1])
+log.metrics(1, {"x": 1.0})
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_folder_has_one_writer_and_a_dead_one_holds_nothing(tmp_path):
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(out)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline() == "ready\n"
+        with pytest.raises(RunFolderError, match=f"process {process.pid} is writing"):
+            RunLog.reopen(out)
+    finally:
+        process.kill()
+        process.communicate()
+    log = RunLog.reopen(out)
+    assert load_run(out).series["x"].values.tolist() == [1.0]
+    log.leave()
+    assert load_run(out).info["status"] == "running"
+
+
+def test_going_on_cuts_the_log_back_and_says_since_when(tmp_path):
+    with RunLog(tmp_path / "run", {"seed": 1}) as log:
+        log.metrics(1, {"x": 1.0})
+        log.arrays("kernel", 1, {})
+        mark = log.sync()
+        log.metrics(2, {"x": 2.0})
+        log.arrays("kernel", 2, {})
+    with (tmp_path / "run" / "events.jsonl").open("a") as file:
+        file.write('{"torn')
+    log = RunLog.reopen(tmp_path / "run")
+    log.rewind(LogMark(mark.position, seconds=100.0), 1, {"seed": 1, "more": True})
+    assert load_run(tmp_path / "run").info["status"] == "running"
+    log.metrics(3, {"x": 3.0})
+    log.close()
+    run = load_run(tmp_path / "run")
+    assert run.series["x"].steps.tolist() == [1, 3]
+    assert [step for step, _ in run.arrays("kernel")] == [1]
+    assert run.info["config"]["more"]
+    assert run.info["seconds"] >= 100.0
+    (resumed,) = run.info["resumed"]
+    assert resumed["step"] == 1
+    assert {"commit", "versions", "started"} < resumed.keys()
+
+
+def test_a_log_that_lost_its_end_is_cut_to_whole_lines_with_a_warning(tmp_path):
+    log = RunLog(tmp_path / "run")
+    log.metrics(1, {"x": 1.0})
+    log.metrics(2, {"x": 2.0})
+    mark = log.sync()
+    log.close()
+    path = tmp_path / "run" / "events.jsonl"
+    path.write_bytes(path.read_bytes()[:-5])
+    log = RunLog.reopen(tmp_path / "run")
+    with pytest.warns(UserWarning, match="has lost 5 of its first"):
+        log.rewind(mark, 2, {})
+    log.close()
+    assert load_run(tmp_path / "run").series["x"].steps.tolist() == [1]
+
+
+def test_what_a_full_disk_refuses_is_kept_until_there_is_room(tmp_path):
+    log = RunLog(tmp_path / "run")
+    log.metrics(1, {"x": 1.0})
+    path = tmp_path / "run" / "events.jsonl"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, hard))
+        with pytest.warns(UserWarning, match="training goes on") as seen:
+            log.metrics(2, {"x": 2.0})
+            log.metrics(3, {"x": 3.0})
+        assert len(seen) == 1
+        assert len(path.read_bytes().splitlines()) == 2  # the second is torn
+        with pytest.raises(OSError, match="File too large"):
+            log.sync()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    log.metrics(4, {"x": 4.0})
+    log.close()
+    assert [json.loads(line)["x"] for line in path.read_text().splitlines()] == [1, 2, 3, 4]

@@ -1,0 +1,90 @@
+"""What is written can be read: also NaN, also after a crash in the middle of a line."""
+
+import json
+
+import numpy as np
+import pytest
+
+from qdiverge.errors import RunFolderError
+from qdiverge.runs import RunLog, load_run
+
+
+@pytest.fixture
+def log(tmp_path):
+    with RunLog(tmp_path / "run", {"discount": 0.99}, step_unit="agent steps") as log:
+        yield log
+
+
+def test_a_run_reads_back_as_written(log):
+    log.metrics(1, {"diverge/q_max": 0.5, "diverge/q_min": float("-inf")})
+    log.metrics(7, {"diverge/q_max": float("nan")})
+    log.alarm(7, 3, "not_finite", "Q is not a number.")
+    run = load_run(log.folder)
+    assert run.series["diverge/q_max"].steps.tolist() == [1, 7]
+    np.testing.assert_array_equal(run.series["diverge/q_max"].values, [0.5, np.nan])
+    assert run.series["diverge/q_min"].values.tolist() == [-np.inf]
+    assert (run.alarms[0].step, run.alarms[0].update, run.alarms[0].rule) == (7, 3, "not_finite")
+    assert run.info["config"] == {"discount": 0.99}
+    assert "time" not in run.series
+
+
+def test_every_line_is_standard_json(log):
+    log.metrics(1, {"x": float("nan"), "y": float("inf"), "z": 3})
+    line = (log.folder / "events.jsonl").read_text()
+    entry = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert (entry["x"], entry["y"], entry["z"]) == ("nan", "inf", 3)
+
+
+def test_a_torn_last_line_is_dropped(log):
+    log.metrics(1, {"x": 1.0})
+    with (log.folder / "events.jsonl").open("a") as file:
+        file.write('{"kind": "metrics", "step": 2, "x')
+    assert load_run(log.folder).series["x"].steps.tolist() == [1]
+
+
+def test_a_torn_line_in_the_middle_is_named(log):
+    with (log.folder / "events.jsonl").open("a") as file:
+        file.write('{"kind": "met\n')
+    log.metrics(1, {"x": 1.0})
+    with pytest.raises(RunFolderError, match="line 1"):
+        load_run(log.folder)
+
+
+def test_arrays_come_back_in_order_of_steps(log):
+    for step in (20, 3):
+        log.arrays("kernel", step, {"kernel": np.eye(2) * step})
+    assert [step for step, _ in load_run(log.folder).arrays("kernel")] == [3, 20]
+    assert load_run(log.folder).arrays("kernel")[0][1]["kernel"][1, 1] == 3
+
+
+def test_the_status_tells_how_the_run_ended(tmp_path):
+    with RunLog(tmp_path / "whole") as log:
+        assert load_run(log.folder).info["status"] == "running"
+    assert load_run(log.folder).info["status"] == "finished"
+    with pytest.raises(KeyboardInterrupt), RunLog(tmp_path / "cut") as log:
+        log.metrics(1, {"x": 1.0})
+        raise KeyboardInterrupt
+    run = load_run(log.folder)
+    assert run.info["status"] == "interrupted"
+    assert run.series["x"].values.tolist() == [1.0]
+
+
+def test_a_folder_with_a_run_is_refused_and_kept(log):
+    log.metrics(1, {"x": 1.0})
+    with pytest.raises(RunFolderError, match="holds one"):
+        RunLog(log.folder)
+    assert load_run(log.folder).series["x"].values.tolist() == [1.0]
+
+
+def test_a_file_in_the_way_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError, match="Choose another"):
+        RunLog(tmp_path / "file")
+
+
+def test_no_run_and_a_newer_schema_are_refused(tmp_path):
+    with pytest.raises(RunFolderError, match=r"run\.json"):
+        load_run(tmp_path)
+    (tmp_path / "run.json").write_text('{"schema": 99}')
+    with pytest.raises(RunFolderError, match="schema 99"):
+        load_run(tmp_path)
