@@ -14,9 +14,11 @@ SPELLINGS = {
     "observations": ("observations", "observation", "obs", "states"),
     "actions": ("actions", "action", "act"),
     "rewards": ("rewards", "reward", "rew"),
-    "next_observations": ("next_observations", "next_observation", "obs_next", "next_obs"),
+    "next_observations": (
+        "next_observations", "next_observation", "obs_next", "next_obs", "obs2"
+    ),
     "terminated": ("terminated", "dones", "done"),
-}
+}  # fmt: skip
 NEXT_ACTIONS = ("next_actions", "next_action", "act_next")  # of a critic's batch, where it has them
 
 

@@ -32,7 +32,7 @@ def attach(
     cost: Cost = "standard",
     max_overhead: float | None = 0.05,
     on_alarm: OnAlarm = "log",
-    loss: Loss = "huber",
+    loss: Loss | float = "huber",
     reward_bound: float | None = None,
     bootstrap: Bootstrap | None = None,
     policy: Policy | None = None,
@@ -63,7 +63,8 @@ def attach(
             to ``snapshots/UPDATE`` at an alarm); "stop" (the next :meth:`Monitor.batch` raises,
             once values diverge or are about to); called with each alarm, an exception becoming a
             warning; or a tuple of these.
-        loss: "huber" and "half_squared" have the step α = lr, "squared" (``mse_loss``) α = 2 lr.
+        loss: "huber" and "half_squared" have the step α = lr, "squared" (``mse_loss``) α = 2 lr; of
+            another loss, c with α = c lr: its gradient is −c Σ ρ_i δ_i ∇Q_i at small δ.
         reward_bound: r_max of the soft-divergence bound r_max/(1−γ); None: the largest |r| seen.
         bootstrap: Of discrete actions, who selects a' and who evaluates it: "q" (the online network
             both), "target_q" (the target both), "double_q" (online, target), "inverse_double_q"

@@ -81,23 +81,45 @@ class Monitor:
         Raises:
             DivergenceError: an alarm fired before and ``on_alarm="stop"``.
         """
-        if self._recorder is not None and self._recorder.wants_batch and not self._is_closed:
-            with self._guard("keeping an update", self.num_updates), self._budget.charge("keep"):
-                self._recorder.begin(data, self.num_updates + 1)
+        self._keep(data, None)
         if (alarm := self._stopped_by) is not None:
             raise DivergenceError(
                 "training was to stop at the first alarm",
                 got=f"{alarm.rule} at update {alarm.update}: {alarm.message.rstrip('.')}",
                 remedy="See the run's report.",
             )
+        self._see(data, None)
+        return data
+
+    @untraced
+    def show(self, data: Any, read: Callable[[Any], Any] | None = None) -> None:
+        """Show a training batch, for frameworks that stop by themselves once ``stopped_by`` is set.
+
+        Args:
+            data: The batch.
+            read: Makes transitions of it; called only where the monitor looks at the batch.
+        """
+        self._keep(data, read)
+        self._see(data, read)
+
+    def _keep(self, data: Any, read: Callable[[Any], Any] | None) -> None:
+        if self._recorder is not None and self._recorder.wants_batch and not self._is_closed:
+            with self._guard("keeping an update", self.num_updates), self._budget.charge("keep"):
+                self._recorder.begin(data if read is None else read(data), self.num_updates + 1)
+
+    def _see(self, data: Any, read: Callable[[Any], Any] | None) -> None:
         self._num_batches += 1
         is_due = (self.num_updates + 1) % self.options.every == 0
         if not self._is_closed and (is_due or self._probe.wants(self.num_updates)):
             with self._guard("reading the batch", self.num_updates), self._budget.charge("batch"):
-                self._look_at(data)
+                self._look_at(data if read is None else read(data))
         if self._num_batches == PATIENCE * self.options.every and self.num_updates == 0:
             self._complain()
-        return data
+
+    @property
+    def stopped_by(self) -> AlarmEvent | None:
+        """The alarm that ends the run, with ``on_alarm="stop"``; None: it goes on."""
+        return self._stopped_by
 
     @property
     def step(self) -> int:

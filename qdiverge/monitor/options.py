@@ -28,7 +28,7 @@ class MonitorOptions:
     cost: Cost = "standard"
     max_overhead: float | None = 0.05  # share of the run's own time
     on_alarm: OnAlarm = "log"
-    loss: Loss = "huber"
+    loss: Loss | float = "huber"
     reward_bound: float | None = None
     bootstrap: Bootstrap | None = None
     probe_size: int = 64  # transitions
@@ -43,7 +43,9 @@ class MonitorOptions:
             check_positive("reward_bound", self.reward_bound)
         check_cost(self.cost)
         check_share(self.max_overhead)
-        if self.loss not in STEP_FACTORS:
+        if isinstance(self.loss, int | float):
+            check_positive("loss, as a factor of the step,", self.loss)
+        elif self.loss not in STEP_FACTORS:
             names = ", ".join(STEP_FACTORS)
             raise InvalidValueError(f"loss must be one of {names}", got=repr(self.loss))
         if self.bootstrap is not None and self.bootstrap not in BOOTSTRAPS:
@@ -68,4 +70,5 @@ class MonitorOptions:
 
     def step_size(self, learning_rate: float) -> float:
         """Return α of the loss ½ Σ ρ_i δ_i² for an optimiser's learning rate."""
-        return STEP_FACTORS[self.loss] * learning_rate
+        factor = STEP_FACTORS[self.loss] if isinstance(self.loss, str) else self.loss
+        return factor * learning_rate

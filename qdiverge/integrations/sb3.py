@@ -1,0 +1,154 @@
+"""Stable-Baselines3: a callback for DQN, QR-DQN (sb3-contrib), DDPG, TD3 and SAC.
+
+    model.learn(100_000, callback=sb3.Callback(out="runs/x"))
+
+Callbacks never see a training batch, so the replay buffer's ``sample`` is heard at its class; model
+and buffer are not touched. TD3's smoothing noise is left out of a' = π_target(s').
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qdiverge.errors import InvalidTypeError
+from qdiverge.integrations.extras import imported
+from qdiverge.integrations.listening import listen
+from qdiverge.integrations.views import MeanOverQuantiles
+from qdiverge.monitor import Monitor, attach
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+    from stable_baselines3.common.callbacks import BaseCallback
+else:
+    BaseCallback = imported("stable_baselines3.common.callbacks", "sb3").BaseCallback
+
+SETTINGS = ("gamma", "batch_size", "buffer_size", "tau", "target_update_interval",
+            "gradient_steps", "learning_starts", "max_grad_norm")  # fmt: skip
+
+
+class Callback(BaseCallback):
+    """Watches one call of ``model.learn``, from its start to its end, also by an exception.
+
+    With ``on_alarm="stop"`` it returns False at the next step, and the model ends its training.
+
+    Args:
+        out: A new run folder.
+        verbose: As of every callback.
+        options: Of :func:`qdiverge.attach`, such as ``cost`` and ``every``. What the model says
+            need not be passed: networks, discount, loss, policy, entropy coefficient.
+
+    Attributes:
+        monitor: What is attached; None before the start.
+    """
+
+    def __init__(self, out: Any, *, verbose: int = 0, **options: Any) -> None:
+        super().__init__(verbose)
+        self.monitor: Monitor | None = None
+        self._out, self._options = out, options
+        self._endings: list[Callable[[], None]] = []
+
+    def close(self, status: str = "finished") -> None:
+        """Leave the model; called at the end of training."""
+        while self._endings:
+            self._endings.pop()()
+        if self.monitor is not None:
+            self.monitor.close(status)
+
+    def _on_training_start(self) -> None:
+        model: Any = self.model
+        options = watched(model) | self._options
+        clock = options.pop("clock", lambda: model.num_timesteps)
+        self.monitor = attach(out=self._out, clock=clock, **options)
+        self._endings = [
+            listen(model.replay_buffer, "sample", partial(_show, self.monitor)),
+            listen(model, "collect_rollouts", self._until_an_exception),
+            listen(model, "train", self._until_an_exception),
+        ]
+
+    def _on_step(self) -> bool:
+        return self.monitor is None or self.monitor.stopped_by is None
+
+    def _on_training_end(self) -> None:
+        stopped = self.monitor is not None and self.monitor.stopped_by is not None
+        self.close("alarm" if stopped else "finished")
+
+    def _until_an_exception(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except BaseException:
+            self.close("interrupted")
+            raise
+
+
+def watched(model: "BaseAlgorithm") -> dict[str, Any]:
+    """Return what :func:`qdiverge.attach` has to be told about a model.
+
+    Raises:
+        InvalidTypeError: another algorithm, or observations that are not one array.
+    """
+    if isinstance(model.observation_space, imported("gymnasium.spaces", "sb3").Dict):
+        raise InvalidTypeError(
+            "observations in one array were expected",
+            got="a Dict space",
+            remedy="Flatten them, with gymnasium.wrappers.FlattenObservation.",
+        )
+    parts = _parts(model)
+    num_steps = getattr(model.replay_buffer, "n_steps", 1)  # type: ignore[attr-defined]
+    config = {name: getattr(model, name) for name in SETTINGS if hasattr(model, name)}
+    config |= {"framework": "stable-baselines3", "algorithm": type(model).__name__}
+    return parts | {
+        "discount": config["gamma"] ** num_steps,
+        "config": config | {"n_steps": num_steps},
+    }
+
+
+def _parts(model: Any) -> dict[str, Any]:
+    """Return networks, optimiser and loss.
+
+    A quantile loss of n quantiles, summed over them, moves their mean as a regression of it with
+    α = n/2 lr does, where targets lie evenly on both sides of each quantile.
+    """
+    sb3 = imported("stable_baselines3", "sb3")
+    if isinstance(model, sb3.DQN):
+        return {
+            "q_network": model.q_net,
+            "target": model.q_net_target,
+            "optimizer": model.policy.optimizer,
+            "loss": "huber",
+        }
+    if hasattr(model, "quantile_net"):  # QR-DQN, without an import of sb3-contrib
+        return {
+            "q_network": MeanOverQuantiles(model.quantile_net, dim=1),
+            "target": MeanOverQuantiles(model.quantile_net_target, dim=1),
+            "optimizer": model.policy.optimizer,
+            "loss": model.n_quantiles / 2,
+        }
+    if not isinstance(model, sb3.TD3 | sb3.SAC):  # DDPG is a TD3
+        raise InvalidTypeError(
+            "a model of DQN, QR-DQN, DDPG, TD3 or SAC was expected",
+            got=type(model).__name__,
+            remedy="Of others, pass networks and optimizer to qd.attach yourself.",
+        )
+    critics = {
+        "q_network": model.critic,
+        "target": model.critic_target,
+        "optimizer": model.critic.optimizer,
+    }
+    if isinstance(model, sb3.TD3):
+        return critics | {"loss": "squared", "policy": model.actor_target}
+    return critics | {
+        "loss": "half_squared",
+        "policy": model.actor.action_log_prob,
+        "entropy_coefficient": partial(_entropy_coefficient, model),
+    }
+
+
+def _show(monitor: Monitor, sample: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    batch = sample(*args, **kwargs)
+    monitor.show(batch)
+    return batch
+
+
+def _entropy_coefficient(model: Any) -> float:
+    η = model.ent_coef_tensor if model.log_ent_coef is None else model.log_ent_coef.detach().exp()
+    return float(η)

@@ -1,0 +1,252 @@
+"""Stable-Baselines3 and sb3-contrib as installed: a watched model is the model nobody watched."""
+
+import copy
+import functools
+import io
+import random
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from qdiverge.errors import InvalidTypeError, RunFolderError
+from qdiverge.integrations.listening import Heard
+from qdiverge.runs import load_run
+
+stable_baselines3 = pytest.importorskip("stable_baselines3")
+sb3_contrib = pytest.importorskip("sb3_contrib")
+
+from stable_baselines3.common.buffers import ReplayBuffer  # noqa: E402
+from stable_baselines3.common.callbacks import BaseCallback  # noqa: E402
+
+from qdiverge.integrations import sb3  # noqa: E402
+
+NUM_STEPS = 160
+SMALL = {"learning_starts": 40, "batch_size": 16, "buffer_size": 500, "seed": 1, "device": "cpu"}
+DISCRETE = {"train_freq": 2, "target_update_interval": 40, "policy_kwargs": {"net_arch": [16]}}
+QUANTILES = DISCRETE | {"policy_kwargs": {"net_arch": [16], "n_quantiles": 8}}
+CONTINUOUS = {"policy_kwargs": {"net_arch": [12]}, "learning_rate": 3e-3}
+MODELS = {
+    "DQN": (stable_baselines3.DQN, "CartPole-v1", DISCRETE),
+    "QRDQN": (sb3_contrib.QRDQN, "CartPole-v1", QUANTILES),
+    "DDPG": (stable_baselines3.DDPG, "Pendulum-v1", CONTINUOUS),
+    "TD3": (stable_baselines3.TD3, "Pendulum-v1", CONTINUOUS),
+    "SAC": (stable_baselines3.SAC, "Pendulum-v1", CONTINUOUS),
+}
+LAST = {  # a metric that only this tier has
+    "light": "td_error_abs_mean", "standard": "fraction_holding", "full": "spectral_radius"
+}  # fmt: skip
+EVERYTHING = {"every": 10, "max_overhead": None, "probe_size": 16, "probe_refresh_period": 20}
+
+
+def make(name, **options):
+    algorithm, environment, own = MODELS[name]
+    return algorithm("MlpPolicy", environment, **copy.deepcopy(SMALL | own | options))
+
+
+def state_of(model):
+    """Weights, optimisers, replay memory and every global random state."""
+    buffer = model.replay_buffer
+    return {
+        "parameters": model.get_parameters(),
+        "buffer": [buffer.observations, buffer.actions, buffer.rewards, buffer.pos],
+        "random": [random.getstate(), np.random.get_state(), torch.get_rng_state()],  # noqa: NPY002
+        "clock": model.num_timesteps,
+    }
+
+
+def assert_same(got, expected, where=""):
+    if isinstance(expected, torch.Tensor):
+        assert torch.equal(got, expected), where
+    elif isinstance(expected, np.ndarray):
+        assert np.array_equal(got, expected), where
+    elif isinstance(expected, dict):
+        assert got.keys() == expected.keys(), where
+        for key in expected:
+            assert_same(got[key], expected[key], f"{where}/{key}")
+    elif isinstance(expected, list | tuple):
+        assert len(got) == len(expected), where
+        for index, pair in enumerate(zip(got, expected, strict=True)):
+            assert_same(*pair, f"{where}/{index}")
+    else:
+        assert got == expected, where
+
+
+@functools.cache
+def plain_state(name):
+    return state_of(make(name).learn(NUM_STEPS))
+
+
+def optimizer_of(model):
+    return getattr(model.policy, "optimizer", None) or model.critic.optimizer
+
+
+def assert_nobody_listens(model):
+    for thing in (model, model.replay_buffer):
+        for owner in type(thing).__mro__:
+            assert not any(isinstance(value, Heard) for value in vars(owner).values())
+    assert not optimizer_of(model)._optimizer_step_post_hooks
+    assert not optimizer_of(model)._optimizer_step_pre_hooks
+    for module in model.policy.modules():
+        assert not module._forward_hooks
+        assert not module._backward_hooks
+
+
+@pytest.mark.parametrize("cost", ["light", "standard", "full"])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_watched_model_is_the_model_nobody_watched(tmp_path, name, cost):
+    model = make(name)
+    callback = sb3.Callback(tmp_path / "run", cost=cost, **EVERYTHING)
+    model.learn(NUM_STEPS, callback=callback)
+    assert_same(state_of(model), plain_state(name))
+    assert_nobody_listens(model)
+    run = load_run(tmp_path / "run")
+    series = run.series[f"diverge/{LAST[cost]}"]
+    assert len(series.steps) >= 5
+    assert np.isfinite(series.values).all()
+    assert series.steps[-1] == NUM_STEPS  # the model's own clock
+    assert run.info["config"]["algorithm"] == name
+    assert run.info["status"] == "finished"
+
+
+@pytest.mark.parametrize("name", ["DQN", "SAC"])
+def test_the_td_errors_are_the_models_own(tmp_path, name):
+    """Those of the first batch, computed as the framework's train() does."""
+    model = make(name, learning_starts=NUM_STEPS - 2)
+    callback = sb3.Callback(tmp_path / "run", cost="light", **EVERYTHING | {"every": 1})
+    model.learn(NUM_STEPS, callback=callback)
+    moment = callback.monitor._subject.moment(callback.monitor._probe.batch, 1, 1.0)
+    s, s2 = moment.batch.observations, moment.batch.next_observations
+    with torch.no_grad():
+        if name == "DQN":
+            value = model.q_net_target(s2).amax(1)
+            q = model.q_net(s).gather(1, moment.batch.actions[:, None]).squeeze(1)
+        else:
+            torch.manual_seed(0)  # what the monitor's policy draws from
+            actions, log_probs = model.actor.action_log_prob(s2)
+            value = torch.cat(model.critic_target(s2, actions), 1).amin(1)
+            value = value - torch.exp(model.log_ent_coef) * log_probs
+            q = model.critic(s, moment.batch.actions)[0].squeeze(1)
+    expected = moment.batch.rewards + model.gamma * (1 - moment.batch.terminated) * value - q
+    torch.testing.assert_close(moment.td_errors, expected)
+
+
+class Probing(BaseCallback):
+    """Does something in the middle of a watched training."""
+
+    def __init__(self, action, at=100):
+        super().__init__()
+        self.action, self.at = action, at
+
+    def _on_step(self):
+        if self.num_timesteps == self.at:
+            self.action(self.model)
+        return True
+
+
+def test_model_and_buffer_are_saved_while_watched(tmp_path):
+    class OfAScript(ReplayBuffer):
+        """A local class is pickled by value, with what stands in it."""
+
+        def sample(self, batch_size, env=None):
+            return super().sample(batch_size, env)
+
+    saved = {}
+
+    def save(model):
+        saved["model"], saved["buffer"] = io.BytesIO(), io.BytesIO()
+        model.save(saved["model"])
+        if type(model.replay_buffer) is ReplayBuffer:  # others' classes SB3 itself cannot pickle
+            model.save_replay_buffer(saved["buffer"])
+        saved["weights"] = {k: v.clone() for k, v in model.policy.state_dict().items()}
+
+    for name, buffer in (("DQN", OfAScript), ("TD3", None)):
+        model = make(name, replay_buffer_class=buffer)
+        callbacks = [sb3.Callback(tmp_path / name, **EVERYTHING), Probing(save)]
+        model.learn(NUM_STEPS, callback=callbacks)
+        assert_nobody_listens(model)
+        saved["model"].seek(0)
+        loaded = type(model).load(saved["model"], env=model.get_env())
+        assert_same(dict(loaded.policy.state_dict()), saved["weights"])
+        assert "sample" in vars(loaded.replay_buffer_class)
+        assert not isinstance(vars(loaded.replay_buffer_class)["sample"], Heard)
+        if buffer is None:
+            saved["buffer"].seek(0)
+            loaded.load_replay_buffer(saved["buffer"])
+            assert loaded.replay_buffer.pos == 99  # the transition of step 100 was not yet stored
+        loaded.learn(60)
+
+
+class BreaksError(Exception):
+    pass
+
+
+class Breaking(gymnasium.Wrapper):
+    def __init__(self, env, num_steps):
+        super().__init__(env)
+        self.num_steps = num_steps
+
+    def step(self, action):
+        if self.num_steps == 0:
+            raise BreaksError
+        self.num_steps -= 1
+        return super().step(action)
+
+
+@pytest.mark.parametrize("where", ["environment", "callback", "update"])
+def test_nothing_is_left_behind_after_an_exception(tmp_path, where):
+    def breaks(*_):
+        raise BreaksError
+
+    model = make("DQN")
+    model.set_env(Breaking(gymnasium.make("CartPole-v1"), 100 if where == "environment" else 1000))
+    acts = {
+        "environment": lambda model: None,
+        "callback": breaks,
+        "update": lambda model: model.policy.optimizer.register_step_pre_hook(breaks),
+    }
+    callbacks = [sb3.Callback(tmp_path / "run", **EVERYTHING), Probing(acts[where])]
+    with pytest.raises(BreaksError):
+        model.learn(NUM_STEPS, callback=callbacks)
+    model.policy.optimizer._optimizer_step_pre_hooks.clear()  # the test's own
+    assert_nobody_listens(model)
+    assert load_run(tmp_path / "run").info["status"] == "interrupted"
+    model.set_env(gymnasium.make("CartPole-v1"))
+    model.learn(20, callback=sb3.Callback(tmp_path / "again"))  # the network is free for another
+    assert_nobody_listens(model)
+
+
+@pytest.mark.parametrize("name", ["DQN", "TD3"])
+def test_an_alarm_stops_the_model_by_its_own_way(tmp_path, name):
+    model = make(name)
+    out = tmp_path / "run"
+    options = EVERYTHING | {"on_alarm": "stop", "reward_bound": 1e-6}  # any Q is above the bound
+    callback = sb3.Callback(out, cost="light", **options)
+    assert model.learn(NUM_STEPS, callback=callback) is model
+    assert model.num_timesteps < NUM_STEPS
+    assert callback.monitor.stopped_by.rule == "soft_divergence"
+    assert_nobody_listens(model)
+    assert load_run(out).info["status"] == "alarm"
+
+
+def test_what_cannot_be_watched_is_said_before_training(tmp_path):
+    for model in (
+        stable_baselines3.PPO("MlpPolicy", "CartPole-v1", n_steps=32, batch_size=32),
+        sb3_contrib.TQC("MlpPolicy", "Pendulum-v1", **SMALL),
+    ):
+        with pytest.raises(InvalidTypeError, match=r"DQN, QR-DQN, DDPG, TD3 or SAC.*qd.attach"):
+            model.learn(100, callback=sb3.Callback(tmp_path / "run"))
+        assert model.num_timesteps == 0
+    model = make("DQN")
+    model.learn(60, callback=sb3.Callback(tmp_path / "run"))
+    with pytest.raises(RunFolderError):
+        model.learn(60, callback=sb3.Callback(tmp_path / "run"))
+    assert_nobody_listens(model)
+
+
+def test_n_step_returns_are_discounted_by_as_many(tmp_path):
+    model = make("DQN", n_steps=3)
+    callback = sb3.Callback(tmp_path / "run", **EVERYTHING)
+    model.learn(80, callback=callback)
+    assert callback.monitor.options.discount == pytest.approx(0.99**3)
