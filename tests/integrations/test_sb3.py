@@ -3,7 +3,6 @@
 import copy
 import functools
 import io
-import random
 
 import gymnasium
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from qdiverge.errors import InvalidTypeError, RunFolderError
 from qdiverge.integrations.listening import Heard
 from qdiverge.runs import load_run
+from tests.integrations.same import LAST, assert_same, random_states
 
 stable_baselines3 = pytest.importorskip("stable_baselines3")
 sb3_contrib = pytest.importorskip("sb3_contrib")
@@ -34,9 +34,6 @@ MODELS = {
     "TD3": (stable_baselines3.TD3, "Pendulum-v1", CONTINUOUS),
     "SAC": (stable_baselines3.SAC, "Pendulum-v1", CONTINUOUS),
 }
-LAST = {  # a metric that only this tier has
-    "light": "td_error_abs_mean", "standard": "fraction_holding", "full": "spectral_radius"
-}  # fmt: skip
 EVERYTHING = {"every": 10, "max_overhead": None, "probe_size": 16, "probe_refresh_period": 20}
 
 
@@ -51,26 +48,9 @@ def state_of(model):
     return {
         "parameters": model.get_parameters(),
         "buffer": [buffer.observations, buffer.actions, buffer.rewards, buffer.pos],
-        "random": [random.getstate(), np.random.get_state(), torch.get_rng_state()],  # noqa: NPY002
+        "random": random_states(),
         "clock": model.num_timesteps,
     }
-
-
-def assert_same(got, expected, where=""):
-    if isinstance(expected, torch.Tensor):
-        assert torch.equal(got, expected), where
-    elif isinstance(expected, np.ndarray):
-        assert np.array_equal(got, expected), where
-    elif isinstance(expected, dict):
-        assert got.keys() == expected.keys(), where
-        for key in expected:
-            assert_same(got[key], expected[key], f"{where}/{key}")
-    elif isinstance(expected, list | tuple):
-        assert len(got) == len(expected), where
-        for index, pair in enumerate(zip(got, expected, strict=True)):
-            assert_same(*pair, f"{where}/{index}")
-    else:
-        assert got == expected, where
 
 
 @functools.cache

@@ -1,0 +1,179 @@
+"""TorchRL: a hook for trainers with a DQNLoss, and the same for loops written by hand.
+
+    torchrl.Hook(out="runs/x").register(trainer)                    # last, before trainer.train()
+    monitor = torchrl.watch(loss_module, optimizer, out="runs/x")   # loss_module(monitor.batch(…))
+
+A loss module holds its target as tensors without a network; here they are given one. Of 0.14.
+"""
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+from torch import Tensor, nn
+
+from qdiverge.errors import InvalidTypeError
+from qdiverge.integrations.extras import imported
+from qdiverge.integrations.listening import listen
+from qdiverge.monitor import Monitor, attach
+
+LOSSES = {"l2": "squared", "smooth_l1": "huber", "l1": "huber"}
+STAGE = "process_optim_batch"  # where a trainer has just drawn the batch of one update
+
+
+class Hook:
+    """Watches one call of ``trainer.train``, from its start to its end, also by an exception.
+
+    With ``on_alarm="stop"`` it calls ``trainer.request_stop``, which ends the training, and saves
+    the trainer, once the updates of the present batch of frames are done.
+
+    Args:
+        out: A new run folder.
+        options: Of :func:`qdiverge.attach`, such as ``cost`` and ``every``. What the loss module
+            says need not be passed: networks, discount, loss, bootstrap.
+
+    Attributes:
+        monitor: What is attached; None before ``register``.
+    """
+
+    def __init__(self, out: Any, **options: Any) -> None:
+        self.monitor: Monitor | None = None
+        self._out, self._options = out, options
+        self._endings: list[Callable[[], None]] = []
+
+    def register(self, trainer: Any, name: str = "qdiverge") -> None:
+        """Attach to a trainer; the hook that draws the batch is to be registered already.
+
+        Args:
+            trainer: A ``torchrl.trainers.Trainer`` that learns on this machine, in this process.
+            name: Not used; there as in the framework's own hooks.
+        """
+        del name
+        options = {"clock": lambda: trainer.collected_frames} | self._options
+        read = BatchReader(trainer.loss_module)
+        monitor = watch(trainer.loss_module, trainer.optimizer, self._out, **options)
+
+        def show(batch: Any) -> None:
+            if (alarm := monitor.stopped_by) is not None:
+                trainer.request_stop(f"qdiverge: {alarm.rule}. {alarm.message}")
+            monitor.show(batch, read)
+
+        trainer.register_op(STAGE, show)
+        registered = trainer._process_optim_batch_ops[-1]  # with what the trainer wraps around it
+        self.monitor = monitor
+        self._endings = [
+            listen(trainer, "train", self._until_its_end),
+            lambda: trainer._process_optim_batch_ops.remove(registered),
+        ]
+
+    def close(self, status: str = "finished") -> None:
+        """Leave the trainer; called at the end of training."""
+        while self._endings:
+            self._endings.pop()()
+        if self.monitor is not None:
+            self.monitor.close(status)
+
+    def _until_its_end(self, train: Callable[[], Any]) -> Any:
+        try:
+            result = train()
+        except BaseException:
+            self.close("interrupted")
+            raise
+        stopped = self.monitor is not None and self.monitor.stopped_by is not None
+        self.close("alarm" if stopped else "finished")
+        return result
+
+
+def watch(loss_module: Any, optimizer: Any, out: Any, **options: Any) -> Monitor:
+    """Attach to a DQNLoss and its optimiser in a loop of your own.
+
+    Args:
+        loss_module: A ``torchrl.objectives.DQNLoss``; its keys are the usual ones, or the batches
+            are given to ``monitor.show(batch, torchrl.BatchReader(loss_module))``.
+        optimizer: The optimiser of its parameters.
+        out: A new run folder.
+        options: Of :func:`qdiverge.attach`.
+
+    Returns:
+        The monitor; give it each batch, and close it at the end.
+
+    Raises:
+        InvalidTypeError: another loss module.
+    """
+    DQNLoss = imported("torchrl.objectives", "torchrl").DQNLoss
+    if not isinstance(loss_module, DQNLoss):
+        raise InvalidTypeError(
+            "a torchrl.objectives.DQNLoss was expected",
+            got=type(loss_module).__name__,
+            remedy="Of others, pass networks and optimizer to qd.attach yourself.",
+        )
+    online = _network(loss_module, loss_module.value_network_params)
+    target = None
+    if loss_module.delay_value:
+        target = _network(loss_module, loss_module.target_value_network_params)
+    known: dict[str, Any] = {
+        "target": target,
+        "discount": _discount(loss_module),
+        "loss": LOSSES[loss_module.loss_function],
+        "bootstrap": "double_q" if loss_module.double_dqn else None,
+        "config": {"framework": "torchrl", "algorithm": type(loss_module).__name__},
+    }
+    return attach(online, optimizer=optimizer, out=out, **known | options)
+
+
+class BatchReader:
+    """Makes transitions of the TensorDict that a loss module reads, by the module's own keys."""
+
+    def __init__(self, loss_module: Any) -> None:
+        self._keys = loss_module.tensor_keys
+        (self._observation,) = loss_module.value_network.in_keys
+
+    def __call__(self, batch: Any) -> dict[str, Tensor]:
+        """Return the five fields; leading dimensions, such as time, become one."""
+        batch, keys = batch.reshape(-1), self._keys
+        return {
+            "observations": batch.get(self._observation),
+            "actions": batch.get(keys.action),
+            "rewards": batch.get(("next", keys.reward)),
+            "next_observations": batch.get(("next", self._observation)),
+            "terminated": batch.get(("next", keys.terminated)),
+        }
+
+
+class QValues(nn.Module):
+    """A network of TensorDicts, called with observations; returns Q-values [N, A]."""
+
+    def __init__(self, module: nn.Module, observation: Any, q_values: Any) -> None:
+        super().__init__()
+        self.module, self._observation, self._q_values = module, observation, q_values
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Return Q(s, ·)."""
+        TensorDict = imported("tensordict", "torchrl").TensorDict
+        batch = TensorDict({self._observation: observations}, [len(observations)])
+        values: Tensor = self.module(batch).get(self._q_values)
+        return values
+
+
+def _network(loss_module: Any, parameters: Any) -> QValues:
+    """Return a network of these parameters: the very tensors, which the module trains."""
+    network = deepcopy(loss_module.value_network)
+    for name, tensor in parameters.flatten_keys(".").items():
+        owner, _, own_name = name.rpartition(".")
+        module = network.get_submodule(owner)
+        if own_name in module._buffers:
+            module._buffers[own_name] = tensor.data
+        elif isinstance(tensor, nn.Parameter):
+            module._parameters[own_name] = tensor
+        else:  # a target's, in the same memory
+            module._parameters[own_name] = nn.Parameter(tensor.data, requires_grad=False)
+    (observation,) = loss_module.value_network.in_keys
+    return QValues(network, observation, loss_module.tensor_keys.action_value)
+
+
+def _discount(loss_module: Any) -> float:
+    """Return γ, without making the value estimator that the first loss will make."""
+    if (estimator := loss_module._value_estimator) is not None:
+        return round(float(estimator.gamma), 7)  # single precision there
+    utils = imported("torchrl.objectives.utils", "torchrl")
+    return float(utils.default_value_kwargs(loss_module.default_value_estimator)["gamma"])

@@ -1,0 +1,32 @@
+"""Equality to the bit of whatever a framework calls its state."""
+
+import random
+
+import numpy as np
+import torch
+
+LAST = {  # a metric that only this tier has
+    "light": "td_error_abs_mean", "standard": "fraction_holding", "full": "spectral_radius"
+}  # fmt: skip
+
+
+def random_states():
+    """Every global random state."""
+    return [random.getstate(), np.random.get_state(), torch.get_rng_state()]  # noqa: NPY002
+
+
+def assert_same(got, expected, where=""):
+    if isinstance(expected, torch.Tensor):
+        assert torch.equal(got, expected), where
+    elif isinstance(expected, np.ndarray):
+        assert np.array_equal(got, expected), where
+    elif isinstance(expected, dict):
+        assert got.keys() == expected.keys(), where
+        for key in expected:
+            assert_same(got[key], expected[key], f"{where}/{key}")
+    elif isinstance(expected, list | tuple):
+        assert len(got) == len(expected), where
+        for index, pair in enumerate(zip(got, expected, strict=True)):
+            assert_same(*pair, f"{where}/{index}")
+    else:
+        assert got == expected, where

@@ -1,0 +1,161 @@
+"""TorchRL as installed: a watched trainer is the trainer nobody watched."""
+
+import functools
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from qdiverge.errors import InvalidTypeError
+from qdiverge.integrations.listening import Heard
+from qdiverge.runs import load_run
+from tests.integrations.same import LAST, assert_same, random_states
+
+pytestmark = [
+    pytest.mark.frameworks,
+    pytest.mark.filterwarnings("default"),  # what a framework warns of is its own affair
+]
+pytest.importorskip("torchrl")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from torchrl.collectors import Collector
+    from torchrl.data import LazyTensorStorage, TensorDictReplayBuffer
+    from torchrl.envs import GymEnv
+    from torchrl.modules import MLP, QValueActor
+    from torchrl.objectives import DDPGLoss, DQNLoss, HardUpdate
+    from torchrl.trainers.algorithms.dqn import DQNTrainer
+
+from qdiverge.integrations import torchrl  # noqa: E402
+
+NUM_FRAMES, DISCOUNT = 160, 0.9
+EVERYTHING = {"every": 10, "max_overhead": None, "probe_size": 16, "probe_refresh_period": 20}
+
+
+def make(folder, *, double=False, one_hot=True):
+    torch.manual_seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    environment = GymEnv("CartPole-v1", categorical_action_encoding=not one_hot)
+    environment.set_seed(1)
+    network = MLP(in_features=4, out_features=2, num_cells=[16, 16], activation_class=torch.nn.ReLU)
+    actor = QValueActor(network, in_keys=["observation"], spec=environment.action_spec)
+    loss = DQNLoss(actor, delay_value=True, double_dqn=double, action_space=environment.action_spec)
+    loss.make_value_estimator(gamma=DISCOUNT)
+    collector = Collector(
+        environment, actor, frames_per_batch=8, total_frames=NUM_FRAMES, init_random_frames=16
+    )
+    memory = TensorDictReplayBuffer(storage=LazyTensorStorage(500), batch_size=16)
+    return DQNTrainer(
+        collector=collector, total_frames=NUM_FRAMES, frame_skip=1, optim_steps_per_batch=4,
+        loss_module=loss, optimizer=torch.optim.Adam(loss.parameters(), lr=3e-3),
+        replay_buffer=memory, target_net_updater=HardUpdate(loss, value_network_update_interval=10),
+        enable_logging=False, progress_bar=False, save_trainer_file=folder and folder / "trainer.pt",
+    )  # fmt: skip
+
+
+def state_of(trainer):
+    return {
+        "loss module": dict(trainer.loss_module.state_dict()),
+        "optimizer": trainer.optimizer.state_dict(),
+        "memory": trainer.replay_buffer[:].to_dict(),
+        "random": random_states(),
+        "frames": trainer.collected_frames,
+    }
+
+
+@functools.cache
+def plain_state(double, one_hot):
+    trainer = make(None, double=double, one_hot=one_hot)
+    trainer.train()
+    return state_of(trainer)
+
+
+def assert_nobody_listens(trainer):
+    assert not any(isinstance(v, Heard) for c in type(trainer).__mro__ for v in vars(c).values())
+    assert not trainer.optimizer._optimizer_step_post_hooks
+    assert len(trainer._process_optim_batch_ops) == 1  # the replay buffer's
+    for module in trainer.loss_module.value_network.modules():
+        assert not module._forward_hooks
+        assert not module._backward_hooks
+
+
+@pytest.mark.parametrize("double", [False, True])
+@pytest.mark.parametrize("cost", ["light", "standard", "full"])
+def test_a_watched_trainer_is_the_trainer_nobody_watched(tmp_path, cost, double):
+    trainer = make(tmp_path, double=double, one_hot=double)
+    torchrl.Hook(tmp_path / "run", cost=cost, **EVERYTHING).register(trainer)
+    trainer.train()
+    assert_same(state_of(trainer), plain_state(double, double))
+    assert_nobody_listens(trainer)
+    run = load_run(tmp_path / "run")
+    series = run.series[f"diverge/{LAST[cost]}"]
+    assert len(series.steps) >= 5
+    assert np.isfinite(series.values).all()
+    assert series.steps[-1] == NUM_FRAMES  # the trainer's own clock
+    assert run.info["config"]["discount"] == DISCOUNT
+    assert run.info["status"] == "finished"
+    assert len(run.syncs) >= 3
+    assert torch.load(tmp_path / "trainer.pt", weights_only=False)  # it saved itself at the end
+
+
+def test_the_td_errors_are_the_loss_modules_own(tmp_path):
+    trainer = make(tmp_path, double=True)
+    hook = torchrl.Hook(tmp_path / "run", cost="light", **EVERYTHING | {"probe_size": 32})
+    hook.register(trainer)
+    seen = []
+    trainer.register_op("process_optim_batch", lambda batch: seen.append(batch.clone()))
+    trainer.train()
+    monitor, batch = hook.monitor, torch.cat(seen)[:32]
+    monitor._probe._held = monitor._subject.read(torchrl.BatchReader(trainer.loss_module)(batch))
+    moment = monitor._subject.moment(monitor._probe.batch, 1, 1.0)
+    trainer.loss_module(batch)  # writes δ² under its priority key
+    torch.testing.assert_close(moment.td_errors**2, batch["td_error"].squeeze(-1))
+
+
+@pytest.mark.parametrize("where", ["update", "environment"])
+def test_nothing_is_left_behind_after_an_exception(tmp_path, where):
+    def breaks(*_):
+        raise ZeroDivisionError
+
+    trainer = make(tmp_path)
+    torchrl.Hook(tmp_path / "run", **EVERYTHING).register(trainer)
+    if where == "update":
+        handle = trainer.optimizer.register_step_pre_hook(breaks)
+    else:
+        trainer.register_op("batch_process", breaks)
+    with pytest.raises(ZeroDivisionError):
+        trainer.train()
+    assert_nobody_listens(trainer)
+    assert load_run(tmp_path / "run").info["status"] == "interrupted"
+    if where == "update":
+        handle.remove()
+        again = torchrl.Hook(tmp_path / "again")
+        again.register(trainer)  # the network is free for another
+        again.close()
+        assert_nobody_listens(trainer)
+
+
+def test_an_alarm_stops_the_trainer_by_its_own_way(tmp_path):
+    trainer = make(tmp_path)
+    options = EVERYTHING | {"on_alarm": "stop", "reward_bound": 1e-6, "cost": "light"}
+    torchrl.Hook(tmp_path / "run", **options).register(trainer)
+    trainer.train()
+    assert trainer.collected_frames < NUM_FRAMES
+    assert trainer._stop_reason.startswith("qdiverge: soft_divergence")
+    assert (tmp_path / "trainer.pt").exists()  # a trainer that is stopped saves itself
+    assert_nobody_listens(trainer)
+    assert load_run(tmp_path / "run").info["status"] == "alarm"
+
+
+def test_a_loop_written_by_hand_is_watched_too(tmp_path):
+    trainer = make(tmp_path)
+    loss_module, optimizer = trainer.loss_module, trainer.optimizer
+    batches = [trainer.collector.rollout() for _ in range(3)]
+    with torchrl.watch(loss_module, optimizer, tmp_path / "run", **EVERYTHING | {"every": 1}) as m:
+        for batch in batches:
+            optimizer.zero_grad()
+            loss_module(m.batch(batch))["loss"].backward()
+            optimizer.step()
+    assert len(load_run(tmp_path / "run").series["diverge/q_mean"].steps) >= 3
+    with pytest.raises(InvalidTypeError, match=r"DQNLoss was expected.*qd.attach"):
+        torchrl.watch(DDPGLoss, optimizer, tmp_path / "other")
