@@ -49,7 +49,8 @@ def make(folder, *, double=False, one_hot=True):
         collector=collector, total_frames=NUM_FRAMES, frame_skip=1, optim_steps_per_batch=4,
         loss_module=loss, optimizer=torch.optim.Adam(loss.parameters(), lr=3e-3),
         replay_buffer=memory, target_net_updater=HardUpdate(loss, value_network_update_interval=10),
-        enable_logging=False, progress_bar=False, save_trainer_file=folder and folder / "trainer.pt",
+        enable_logging=False, progress_bar=False,
+        save_trainer_file=folder and folder / "trainer.pt",
     )  # fmt: skip
 
 

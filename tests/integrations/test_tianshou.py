@@ -1,0 +1,257 @@
+"""Tianshou as installed: a watched algorithm is the algorithm nobody watched."""
+
+import functools
+import io
+import pickle
+import warnings
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from qdiverge.errors import DivergenceError, InvalidTypeError
+from qdiverge.integrations.listening import Heard
+from qdiverge.runs import load_run
+from tests.integrations.same import LAST, assert_same, random_states
+
+pytestmark = [
+    pytest.mark.frameworks,
+    pytest.mark.filterwarnings("default"),  # what a framework warns of is its own affair
+]
+pytest.importorskip("tianshou")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from tianshou.algorithm import DDPG, DQN, SAC, TD3, Reinforce
+    from tianshou.algorithm.algorithm_base import policy_within_training_step
+    from tianshou.algorithm.modelfree.ddpg import ContinuousDeterministicPolicy
+    from tianshou.algorithm.modelfree.dqn import DiscreteQLearningPolicy
+    from tianshou.algorithm.modelfree.sac import AutoAlpha, SACPolicy
+    from tianshou.algorithm.optim import AdamOptimizerFactory
+    from tianshou.data import Collector, VectorReplayBuffer
+    from tianshou.env import DummyVectorEnv
+    from tianshou.trainer import OffPolicyTrainerParams
+    from tianshou.utils.net.common import Net
+    from tianshou.utils.net.continuous import (
+        ContinuousActorDeterministic,
+        ContinuousActorProbabilistic,
+        ContinuousCritic,
+    )
+
+from qdiverge.integrations import tianshou  # noqa: E402
+
+NUM_STEPS, DISCOUNT = 160, 0.9
+EVERYTHING = {"every": 10, "max_overhead": None, "probe_size": 16, "probe_refresh_period": 20}
+
+
+class Training:
+    """An algorithm, its buffer, and what its trainer is told."""
+
+    def __init__(self, name, **options):
+        torch.manual_seed(1)
+        np.random.seed(1)  # noqa: NPY002
+        is_discrete = name == "DQN"
+        task = "CartPole-v1" if is_discrete else "Pendulum-v1"
+        environments = DummyVectorEnv([lambda: gymnasium.make(task) for _ in range(2)])
+        environments.seed(1)
+        self.space = environments.action_space[0]
+        self.space.seed(1)
+        self.algorithm = getattr(self, name)(gamma=DISCOUNT, **options)
+        self.buffer = VectorReplayBuffer(500, 2)
+        self.collector = Collector(
+            self.algorithm, environments, self.buffer, exploration_noise=is_discrete
+        )
+        self.collector.reset()
+        self.collector.collect(n_step=40, random=True)
+
+    def DQN(self, **options):  # noqa: N802
+        network = Net(state_shape=4, action_shape=2, hidden_sizes=[16])
+        policy = DiscreteQLearningPolicy(model=network, action_space=self.space, eps_training=0.2)
+        options = {"target_update_freq": 10} | options
+        return DQN(policy=policy, optim=AdamOptimizerFactory(lr=3e-3), **options)
+
+    def DDPG(self, kind=DDPG, **options):  # noqa: N802
+        actor = ContinuousActorDeterministic(
+            preprocess_net=Net(state_shape=3, hidden_sizes=[12]), action_shape=1, max_action=1.0
+        )
+        policy = ContinuousDeterministicPolicy(
+            actor=actor, action_space=self.space, action_scaling=False, action_bound_method=None
+        )
+        return kind(
+            policy=policy, policy_optim=AdamOptimizerFactory(lr=1e-3), critic=self.critic(),
+            critic_optim=AdamOptimizerFactory(lr=3e-3), **options,
+        )  # fmt: skip
+
+    def TD3(self, **options):  # noqa: N802
+        return self.DDPG(TD3, **options)
+
+    def SAC(self, **options):  # noqa: N802
+        actor = ContinuousActorProbabilistic(
+            preprocess_net=Net(state_shape=3, hidden_sizes=[12]), action_shape=1,
+            unbounded=True, conditioned_sigma=True,
+        )  # fmt: skip
+        alpha = AutoAlpha(-1.0, 0.0, AdamOptimizerFactory(lr=3e-3))
+        return SAC(
+            policy=SACPolicy(actor=actor, action_space=self.space), critic=self.critic(),
+            policy_optim=AdamOptimizerFactory(lr=1e-3), alpha=alpha,
+            critic_optim=AdamOptimizerFactory(lr=3e-3), **options,
+        )  # fmt: skip
+
+    def critic(self):
+        return ContinuousCritic(
+            preprocess_net=Net(state_shape=3, action_shape=1, hidden_sizes=[12], concat=True)
+        )
+
+    def params(self, **options):
+        return OffPolicyTrainerParams(
+            max_epochs=2, epoch_num_steps=NUM_STEPS // 2, training_collector=self.collector,
+            collection_step_num_env_steps=8, update_step_num_gradient_steps_per_sample=0.5,
+            batch_size=16, verbose=False, show_progress=False, **options,
+        )  # fmt: skip
+
+    def run(self, **options):
+        return self.algorithm.run_training(self.params(**options))
+
+    @property
+    def optimizer(self):
+        return getattr(self.algorithm, "optim", None) or self.algorithm.critic_optim
+
+    def state(self):
+        return {
+            "algorithm": dict(self.algorithm.state_dict()),
+            "buffer": [self.buffer.obs, self.buffer.act, self.buffer.rew],
+            "random": random_states(),
+        }
+
+    def assert_nobody_listens(self):
+        for thing in (self.algorithm, self.buffer):
+            for owner in type(thing).__mro__:
+                assert not any(isinstance(value, Heard) for value in vars(owner).values())
+        assert not self.optimizer._optim._optimizer_step_post_hooks
+        for module in self.algorithm.modules():
+            assert not module._forward_hooks
+            assert not module._backward_hooks
+
+
+@functools.cache
+def plain_state(name):
+    training = Training(name)
+    training.run()
+    return training.state()
+
+
+@pytest.mark.parametrize("cost", ["light", "standard", "full"])
+@pytest.mark.parametrize("name", ["DQN", "DDPG", "TD3", "SAC"])
+def test_a_watched_algorithm_is_the_algorithm_nobody_watched(tmp_path, name, cost):
+    training = Training(name)
+    algorithm, saved = training.algorithm, io.BytesIO()
+
+    def save(epoch, env_step):
+        if env_step == NUM_STEPS / 2:
+            torch.save(algorithm, saved)
+            pickle.loads(pickle.dumps(training.buffer))
+
+    with tianshou.attach(
+        algorithm, training.buffer, out=tmp_path / "run", cost=cost, **EVERYTHING
+    ) as monitor:
+        training.run(training_fn=save)
+    assert_same(training.state(), plain_state(name))
+    training.assert_nobody_listens()
+    assert monitor.num_updates == NUM_STEPS / 2
+    run = load_run(tmp_path / "run")
+    series = run.series[f"diverge/{LAST[cost]}"]
+    assert len(series.steps) >= 5
+    assert np.isfinite(series.values).all()
+    assert run.info["config"]["algorithm"] == name
+    assert run.info["status"] == "finished"
+    saved.seek(0)
+    assert type(torch.load(saved, weights_only=False)) is type(algorithm)
+
+
+def test_the_td_errors_are_the_algorithms_own(tmp_path):
+    """Tianshou's own returns less its own Q, for one step and for three."""
+    for name, num_steps in (("DQN", 1), ("DQN", 3), ("DDPG", 2)):
+        training = Training(name, n_step_return_horizon=num_steps)
+        algorithm, buffer = training.algorithm, training.buffer
+        out = tmp_path / f"{name}{num_steps}"
+        with tianshou.attach(algorithm, buffer, out=out, cost="light", **EVERYTHING) as monitor:
+            training.run()
+            batch, indices = buffer.sample(64)
+            monitor._probe._held = None
+            monitor._probe.size = 64
+            with policy_within_training_step(algorithm.policy):
+                batch = algorithm._preprocess_batch(batch, buffer, indices)
+            moment = monitor._subject.moment(monitor._probe.batch, 1, 1.0)
+        if name == "DQN":
+            q = algorithm.policy(batch).logits[torch.arange(64), batch.act]
+        else:
+            q = algorithm.critic(batch.obs, batch.act).flatten()
+        own = (batch.returns.flatten() - q).detach()
+        whole = torch.ones(64, dtype=torch.bool)
+        if num_steps > 1:  # where an episode was cut short, γ is to another power there
+            now = indices
+            for _ in range(num_steps - 1):
+                whole &= torch.as_tensor(buffer.next(now) != now)
+                now = buffer.next(now)
+            whole |= torch.as_tensor(buffer.terminated[now])
+        assert whole.float().mean() > 0.8
+        torch.testing.assert_close(moment.td_errors[whole], own[whole], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("where", ["update", "environment"])
+def test_nothing_is_left_behind_after_an_exception(tmp_path, where):
+    def breaks(*_):
+        raise ZeroDivisionError
+
+    training = Training("DQN")
+    options = {"training_fn": breaks} if where == "environment" else {}
+    if where == "update":
+        handle = training.optimizer._optim.register_step_pre_hook(breaks)
+    with (
+        pytest.raises(ZeroDivisionError),
+        tianshou.attach(training.algorithm, training.buffer, out=tmp_path / "run", **EVERYTHING),
+    ):
+        training.run(**options)
+    training.assert_nobody_listens()
+    assert load_run(tmp_path / "run").info["status"] == "interrupted"
+    if where == "update":
+        handle.remove()
+    with tianshou.attach(training.algorithm, training.buffer, out=tmp_path / "again"):
+        training.run()  # the network is free for another
+
+
+STOP = EVERYTHING | {"on_alarm": "stop", "reward_bound": 1e-6, "cost": "light", "every": 5}
+
+
+@pytest.mark.parametrize("name", ["DQN", "SAC"])
+def test_an_alarm_stops_the_trainer_by_its_own_way(tmp_path, name):
+    training = Training(name)
+    with tianshou.attach(
+        training.algorithm, training.buffer, out=tmp_path / "run", **STOP
+    ) as monitor:
+        stats = training.run()  # returns as at any early end
+    assert 0 < stats.update_step < NUM_STEPS / 8
+    assert monitor.stopped_by.rule == "soft_divergence"
+    training.assert_nobody_listens()
+    assert load_run(tmp_path / "run").info["status"] == "alarm"
+
+
+def test_a_trainer_from_before_is_stopped_by_an_exception(tmp_path):
+    training = Training("DQN")
+    trainer = training.algorithm.create_trainer(training.params())
+    with (
+        pytest.raises(DivergenceError, match="soft_divergence"),
+        tianshou.attach(training.algorithm, training.buffer, out=tmp_path / "run", **STOP),
+    ):
+        trainer.run()
+    training.assert_nobody_listens()
+
+
+def test_other_algorithms_are_refused(tmp_path):
+    other = Reinforce.__new__(Reinforce)
+    with (
+        pytest.raises(InvalidTypeError, match=r"DQN, DDPG, TD3 or SAC.*Reinforce.*qd.attach"),
+        tianshou.attach(other, None, out=tmp_path / "run"),
+    ):
+        pass
+    assert not (tmp_path / "run").exists()
