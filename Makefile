@@ -2,10 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+FRAMEWORKS := .venv-frameworks
 
-.PHONY: help demo test test-slow sanity figures bench lint clean
+.PHONY: help demo test test-slow test-frameworks sanity figures bench lint clean
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"qdiverge needs Python 3.11 or newer; {sys.executable} is {v.major}.{v.minor}. Try: make $(MAKECMDGOALS) PYTHON=python3.12")'
@@ -23,6 +24,16 @@ test: lint ## every check and test
 test-slow: $(READY) ## the tests that take minutes
 	@$(BIN)/python -m pytest -m slow
 
+$(FRAMEWORKS)/.ready: $(READY) tests/integrations/requirements.txt
+	@echo "qdiverge: creating $(FRAMEWORKS) on top of .venv (some minutes, once)"
+	@$(BIN)/python -m venv $(FRAMEWORKS)
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$($(FRAMEWORKS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth
+	@$(FRAMEWORKS)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/integrations/requirements.txt
+	@touch $@
+
+test-frameworks: $(FRAMEWORKS)/.ready ## the adapters, sinks and engines whose frameworks are not light
+	@$(FRAMEWORKS)/bin/python -m pytest -m frameworks
+
 sanity: $(READY) ## every ground truth of the theory: expected, measured, passed or failed
 	@$(BIN)/python -m experiments sanity
 
@@ -39,4 +50,4 @@ lint: $(READY) ## style, types, docstrings and import directions
 	@$(BIN)/lint-imports --no-logo
 
 clean: ## forget the virtual environment and caches
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv $(FRAMEWORKS) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,148 @@
+"""PyTorch Lightning as installed: a watched module is the module nobody watched."""
+
+import copy
+import functools
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from qdiverge.runs import load_run
+from tests.integrations.same import LAST, assert_same, random_states
+
+pytestmark = [
+    pytest.mark.frameworks,
+    pytest.mark.filterwarnings("default"),  # what a framework warns of is its own affair
+]
+pytest.importorskip("lightning")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from lightning.pytorch import LightningModule, Trainer
+
+from qdiverge.integrations import lightning  # noqa: E402
+
+NUM_UPDATES = 60
+EVERYTHING = {"every": 5, "max_overhead": None, "probe_size": 16, "probe_refresh_period": 20}
+NAMES = ("observations", "actions", "rewards", "terminated", "next_observations")
+
+
+def named(batch):
+    return dict(zip(NAMES, batch, strict=True))
+
+
+class Learner(LightningModule):
+    """DQN on batches that are tuples; the networks stand in a part of the module."""
+
+    def __init__(self, gamma=0.9):
+        super().__init__()
+        self.save_hyperparameters()
+        self.agent = nn.ModuleDict({"online": self.network()})
+        self.agent["old"] = copy.deepcopy(self.agent["online"])
+        self.breaks_at = None
+
+    def network(self):
+        return nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3))
+
+    def training_step(self, batch, batch_idx):
+        if batch_idx == self.breaks_at:
+            raise ZeroDivisionError
+        s, a, r, d, s2 = batch
+        with torch.no_grad():
+            goal = r + self.hparams.gamma * (1 - d) * self.agent["old"](s2).amax(1)
+        q = self.agent["online"](s).gather(1, a[:, None]).squeeze(1)
+        return nn.functional.smooth_l1_loss(q, goal)
+
+    def on_train_batch_end(self, outputs, batch, batch_idx):
+        if batch_idx % 10 == 9:
+            self.agent["old"].load_state_dict(self.agent["online"].state_dict())
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.Adam(self.agent["online"].parameters(), lr=0.01)
+        return [optimizer], [torch.optim.lr_scheduler.StepLR(optimizer, 20)]
+
+    def train_dataloader(self):
+        def batches():
+            for _ in range(NUM_UPDATES):
+                yield (
+                    torch.randn(16, 4), torch.randint(3, (16,)), torch.randn(16).clamp(-1, 1),
+                    (torch.rand(16) < 0.1).float(), torch.randn(16, 4),
+                )  # fmt: skip
+
+        return batches()
+
+
+def fit(tmp_path, callback=None, breaks_at=None):
+    torch.manual_seed(1)
+    learner = Learner()
+    learner.breaks_at = breaks_at
+    trainer = Trainer(
+        max_epochs=1, accelerator="cpu", callbacks=callback, logger=False, gradient_clip_val=0.5,
+        enable_progress_bar=False, enable_model_summary=False, default_root_dir=tmp_path,
+        enable_checkpointing=False,
+    )  # fmt: skip
+    try:
+        trainer.fit(learner)
+    finally:
+        for optimizer in trainer.optimizers:
+            assert not optimizer._optimizer_step_post_hooks
+        for module in learner.modules():
+            assert not module._forward_hooks
+            assert not module._backward_hooks
+    trainer.save_checkpoint(tmp_path / "learner.ckpt")
+    return learner, trainer
+
+
+def state_of(learner, trainer):
+    return {
+        "module": dict(learner.state_dict()),
+        "optimizer": trainer.optimizers[0].state_dict(),
+        "random": random_states(),
+    }
+
+
+@functools.cache
+def plain_state(folder):
+    return state_of(*fit(folder))
+
+
+def make(out, **options):
+    return lightning.Callback(
+        out, q_network="agent.online", target="agent.old", read=named,
+        **EVERYTHING | {"discount": 0.9} | options,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("cost", ["light", "standard", "full"])
+def test_a_watched_module_is_the_module_nobody_watched(tmp_path, cost):
+    learner, trainer = fit(tmp_path, make(tmp_path / "run", cost=cost))
+    assert_same(state_of(learner, trainer), plain_state(tmp_path))
+    run = load_run(tmp_path / "run")
+    assert len(run.series[f"diverge/{LAST[cost]}"].steps) == NUM_UPDATES / 5 + 1
+    assert np.isfinite(run.series[f"diverge/{LAST[cost]}"].values).all()
+    assert [sync.update for sync in run.syncs] == [11, 21, 31, 41, 51]
+    assert run.info["status"] == "finished"
+    loaded = Learner.load_from_checkpoint(tmp_path / "learner.ckpt")
+    assert_same(dict(loaded.state_dict()), dict(learner.state_dict()))
+
+
+def test_nothing_is_left_behind_after_an_exception(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        fit(tmp_path, make(tmp_path / "run"), breaks_at=30)
+    run = load_run(tmp_path / "run")
+    assert run.info["status"] == "interrupted"
+    assert run.series["diverge/q_mean"].steps[-1] == 30
+
+
+def test_an_alarm_stops_the_trainer_by_its_own_way(tmp_path):
+    callback = make(tmp_path / "run", on_alarm="stop", reward_bound=1e-6, cost="light")
+    _, trainer = fit(tmp_path, callback)
+    assert trainer.should_stop
+    assert trainer.global_step == 5
+    assert load_run(tmp_path / "run").info["status"] == "alarm"
+
+
+def test_another_discount_than_the_modules_is_said(tmp_path):
+    with pytest.warns(UserWarning, match=r"told discount=0.99, but the run's settings say 0.9"):
+        fit(tmp_path, make(tmp_path / "run", discount=0.99))
