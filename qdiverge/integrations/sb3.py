@@ -105,8 +105,9 @@ def watched(model: "BaseAlgorithm") -> dict[str, Any]:
 def _parts(model: Any) -> dict[str, Any]:
     """Return networks, optimiser and loss.
 
-    A quantile loss of n quantiles, summed over them, moves their mean as a regression of it with
-    α = n/2 lr does, where targets lie evenly on both sides of each quantile.
+    A quantile loss of n quantiles, summed over them, moves their mean much as a regression of it
+    with α = n/2 lr, while targets lie evenly on both sides of each quantile; later by less, and not
+    quite that way. Values and kernels of QR-DQN are exact, what is said of its step is not.
     """
     sb3 = imported("stable_baselines3", "sb3")
     if isinstance(model, sb3.DQN):
