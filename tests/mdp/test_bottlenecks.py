@@ -1,13 +1,13 @@
 """The bottleneck study: its oracle, weightings and stacked networks, and that it resumes."""
 
-import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from experiments.bottlenecks import grid, records, run, summary
+from experiments.bottlenecks import grid, run, summary, sweep
 from experiments.bottlenecks.afm import matched_adversary
 from experiments.bottlenecks.cell import DOMAINS, NETWORKS, WEIGHTINGS, Cell
 from experiments.bottlenecks.fqi import projection_error, run_cell
@@ -16,6 +16,7 @@ from experiments.bottlenecks.oracle import Oracle
 from experiments.bottlenecks.weightings import Weighting, entropy, shift
 from qdiverge.mdp import optimal_backup
 from qdiverge.mdp.problems import cliffwalk
+from qdiverge.runs.table import append_row, begin_table, read_table
 
 QUICK = {"num_iterations": 3, "num_seeds": 2, "gradient_steps": 5, "num_samples": 16}
 
@@ -114,30 +115,27 @@ def test_grids_cover_the_paper_and_keys_are_distinct():
     assert {c.network for c in cells} == set(NETWORKS)
     assert {c.weighting for c in cells} == set(WEIGHTINGS)
     for found in (cells, grid.reduced()):
-        assert len({c.key for c in found}) == len(found)
+        assert len(set(found)) == len(found)
     network, inputs = build("4x4", torch.eye(3), 2, 1)
     assert network(inputs).shape == (1, 3, 2)
 
 
-def test_an_interrupted_sweep_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
-    cells = [Cell(s, "cliffwalk", "4x4", **QUICK) for s in ("architectures", "weightings")]
-    monkeypatch.setattr(run, "reduced", lambda: cells)
-    path = tmp_path / "reduced.jsonl"
-    records.append(path, records.compute(cells[0]))
-    with path.open("a") as file:
-        file.write('{"key": "torn')
-    assert run.main(["--out", str(tmp_path), "--tables"]) == 0
-    assert "1 of 2 cells" in capsys.readouterr().out
-    records.append(path, records.compute(cells[1]))  # what the sweep does for a missing cell
-    assert run.main(["--out", str(tmp_path)]) == 0  # nothing is missing: nothing runs
+def test_a_cell_gives_a_row_and_rows_give_the_tables(tmp_path, capsys):
+    table = tmp_path / "table.jsonl"
+    begin_table(table, {"study": "bottlenecks"})
+    for study in ("architectures", "weightings"):
+        config = asdict(Cell(study, "cliffwalk", "4x4", **QUICK))
+        append_row(table, {"key": study, "config": config, "row": sweep.run(config, tmp_path)})
+    assert run.main(["--table", str(table)]) == 0
     printed = capsys.readouterr().out
-    assert "2 of 2 cells" in printed
+    assert "projection_error" in printed
     assert "diverged (max|Q| > 10 max|Q*|): 0 of 4 runs" in printed
-    assert all(
-        json.loads(line)["key"] for line in path.read_text().splitlines() if '"seeds"' in line
-    )
-    assert run.main(["--workers", "0"]) == 2
-    assert run.main(["--study", "none"]) == 2
+    assert run.main(["--nowhere"]) == 2
+
+
+def test_the_committed_table_is_the_whole_grid():
+    rows = read_table(run.RESULTS).rows.values()
+    assert sorted(str(row["config"]) for row in rows) == sorted(map(str, sweep.cells(False)))
 
 
 def test_correlations_take_the_domain_out():
