@@ -20,8 +20,8 @@ from qdiverge.diagnostics.transitions import Transitions
 def why_not_deferred(agent: DQN) -> str:
     """Why ``agent`` must read its loss at every update; empty where it need not."""
     if not getattr(agent.optimizer, "_step_supports_amp_scaling", False):
-        name = agent.config.optimizer
-        return f"the optimizer {name} cannot be told on the device to leave out a step; adam can"
+        name = type(agent.optimizer).__name__
+        return f"{name} cannot be told on the device to leave out a step; Adam can"
     if agent.config.prioritized:
         return "prioritized replay needs the TD errors of every update on the host"
     return ""

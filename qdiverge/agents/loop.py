@@ -200,12 +200,12 @@ class Trainer:
                 self.environments.send(actions)
             if overlap and (yield from self._updates_due()):
                 return
+            is_pause = reason or actions is None
+            if is_pause and (last := self._read()) is not None and not last.is_finite:
+                yield self._end("divergence", f"the loss became {last.loss} in")
+                return
             if reason:
-                last = self._read()
-                if last is not None and not last.is_finite:
-                    yield self._end("divergence", f"the loss became {last.loss} in")
-                else:
-                    yield self._end(reason, REASONS[reason])
+                yield self._end(reason, REASONS[reason])
                 return
             if actions is None:
                 yield Barrier(self.agent_step, self.num_updates)
@@ -275,9 +275,10 @@ class Trainer:
     def _read(self) -> Update | None:
         """The newest deferred update, or the first that diverged, to which the count goes back."""
         found = None if self.deferred is None else self.deferred.read()
-        if found is None:
+        if self.deferred is None or found is None:
             return None
-        update, self.num_updates = found
+        update, number = found
+        self.num_updates += number - self.deferred.num_updates
         return update
 
     def _experience(self, actions: NDArray[np.int64]) -> Generator[EpisodeEnd, None, NDArray[Any]]:

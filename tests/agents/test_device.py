@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.checkpoints.segments import dump_replay, load_replay
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.cuda_graph import call_step_hooks, without_step_hooks
@@ -15,7 +16,7 @@ from qdiverge.agents.device import find_device
 from qdiverge.agents.dqn import DQN
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MLP, NatureNetwork
-from qdiverge.agents.records import UpdateRecord
+from qdiverge.agents.records import Barrier, UpdateRecord
 from qdiverge.agents.replay.device_frames import DeviceFrameReplay
 from qdiverge.agents.replay.frames import FrameReplay
 from qdiverge.diagnostics.transitions import Transitions
@@ -164,9 +165,27 @@ def test_a_deferred_run_ends_as_divergence_and_names_the_update(log_period):
     assert not torch.equal(weights[7], weights[6])
 
 
+def test_a_deferred_run_goes_on_from_a_checkpoint_with_its_count_of_updates(tmp_path):
+    config = dataclasses.replace(SHORT, checkpoint_period=200)
+    checkpoints, runs = Checkpoints(tmp_path), []
+    for step in (None, 200):
+        run = Trainer(config, log_period=7)
+        run.deferred = DeferredUpdates(run.agent)
+        if step is not None:
+            checkpoints.restore(run, step)
+        for record in run.run():
+            if isinstance(record, Barrier) and step is None:
+                checkpoints.save(run)
+        runs.append((run, record))
+    assert runs[0][1] == runs[1][1]
+    assert runs[0][1].update == 80
+    weights = [next(run.q_network.parameters()) for run, _ in runs]
+    assert torch.equal(*weights)
+
+
 def test_what_cannot_be_deferred_is_said():
     assert why_not_deferred(agent_of()) == ""
-    assert "nature_rmsprop" in why_not_deferred(agent_of(optimizer="nature_rmsprop"))
+    assert "NatureRMSprop cannot" in why_not_deferred(agent_of(optimizer="nature_rmsprop"))
     assert "TD errors" in why_not_deferred(agent_of(prioritized=True))
 
 
