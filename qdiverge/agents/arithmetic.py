@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from qdiverge.agents.fast_linear import FastLinear, is_available
+from qdiverge.agents.fast_linear import FastLinear, is_faster
 
 Precision = Literal["float32", "bfloat16"]
 LARGE_LAYER = 262_144  # weights; networks without such a layer lose by the detour
@@ -39,7 +39,7 @@ class Arithmetic:
             isinstance(layer, nn.Linear) and layer.weight.numel() >= LARGE_LAYER
             for layer in network.modules()
         )
-        self._has_fast_linear = device.type == "cpu" and is_large and is_available()
+        self._has_fast_linear = device.type == "cpu" and is_large and is_faster()
 
     def evaluate(self, network: Callable[[Tensor], Tensor], observations: Tensor) -> Tensor:
         """The network's outputs for ``observations`` [N, ...].

@@ -140,7 +140,7 @@ def test_other_precisions_are_refused():
 
 def test_small_networks_are_spared_the_detour(monkeypatch):
     """Intercepting every call costs an MLP a sixth of its update."""
-    monkeypatch.setattr("qdiverge.agents.arithmetic.is_available", lambda: True)
+    monkeypatch.setattr("qdiverge.agents.arithmetic.is_faster", lambda: True)
     small = Arithmetic("float32", CPU, nn.Sequential(nn.Linear(1_024, 128), nn.Linear(128, 3)))
     assert isinstance(Arithmetic("float32", CPU, nature())._context(), FastLinear)
     assert not isinstance(small._context(), FastLinear)
