@@ -12,7 +12,7 @@ from experiments.control.settings import METHODS, PEERS, config_of
 
 EPISODES = 10  # without noise, at the end of a run
 SEEDS, FULL_SEEDS = (1, 2, 3), tuple(range(1, 11))
-REDUCED = {"Pendulum-v1": 4_000, "InvertedPendulum-v5": 4_000}  # agent steps
+REDUCED = {"Pendulum-v1": 3_000, "InvertedPendulum-v5": 3_000}  # agent steps
 FULL = {
     "Pendulum-v1": 20_000,
     "InvertedPendulum-v5": 50_000,
