@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +10,24 @@ from experiments.control import ours, peers
 from experiments.control.settings import METHODS, PEERS, config_of
 
 EPISODES = 10  # without noise, at the end of a run
-SEEDS, FULL_SEEDS = (1, 2, 3), tuple(range(1, 11))
-REDUCED = {"Pendulum-v1": 3_000, "InvertedPendulum-v5": 3_000}  # agent steps
+REDUCED = {"Pendulum-v1": (3_000, 3), "InvertedPendulum-v5": (3_000, 1)}  # agent steps, seeds
 FULL = {
-    "Pendulum-v1": 20_000,
-    "InvertedPendulum-v5": 50_000,
-    "Hopper-v5": 1_000_000,
-    "HalfCheetah-v5": 1_000_000,
-    "Swimmer-v5": 1_000_000,
-    "Ant-v5": 1_000_000,
+    "Pendulum-v1": (20_000, 10),
+    "InvertedPendulum-v5": (50_000, 10),
+    "Hopper-v5": (1_000_000, 10),
+    "HalfCheetah-v5": (1_000_000, 10),
+    "Swimmer-v5": (1_000_000, 10),
+    "Ant-v5": (1_000_000, 10),
 }
 
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
-    """Task × method × seed; Stable-Baselines3 on Pendulum alone."""
-    tasks, seeds = (FULL, FULL_SEEDS) if is_full else (REDUCED, SEEDS)
+    """Task × seed × method; Stable-Baselines3 on Pendulum alone."""
     return [
         {"environment": task, "method": method, "seed": seed, "steps": steps}
-        for seed, (task, steps), method in product(seeds, tasks.items(), (*METHODS, *PEERS))
+        for task, (steps, num_seeds) in (FULL if is_full else REDUCED).items()
+        for seed in range(1, num_seeds + 1)
+        for method in (*METHODS, *PEERS)
         if method in METHODS or task == "Pendulum-v1"
     ]
 
