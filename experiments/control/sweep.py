@@ -26,7 +26,7 @@ def cells(is_full: bool) -> list[dict[str, Any]]:
     return [
         {"environment": task, "method": method, "seed": seed, "steps": steps}
         for task, (steps, num_seeds) in (FULL if is_full else REDUCED).items()
-        for seed in range(1, num_seeds + 1)
+        for seed in reversed(range(1, num_seeds + 1))
         for method in (*METHODS, *PEERS)
         if method in METHODS or task == "Pendulum-v1"
     ]
