@@ -9,6 +9,7 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from qdiverge.agents.continuous.networks import Critic
 from qdiverge.agents.targets import td_loss
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.preqn import PreQNStep
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class ContinuousAgent(ABC):
@@ -265,7 +268,7 @@ def backup(rewards: Tensor, terminated: Tensor, discount: float, following: Tens
     return rewards + discount * following.masked_fill(terminated, 0.0)
 
 
-def slow_copy(network: nn.Module) -> "nn.Module":
+def slow_copy(network: Network) -> Network:
     """A copy that no optimiser moves."""
     return copy.deepcopy(network).requires_grad_(False)
 

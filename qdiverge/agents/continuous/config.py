@@ -40,6 +40,7 @@ class ContinuousConfig(DeviceSettings):
     activation: Activation = "relu"  # or tanh, sin
     layer_norm: bool = False  # normalise before every activation
     learning_rate: float = 3e-4  # of the critics' Adam
+    polyak: float | None = 0.005  # share of the way that targets move; None: no target networks
 
     algorithm: ClassVar[str] = ""  # whose settings these are, in run.json
 
@@ -76,6 +77,8 @@ class ContinuousConfig(DeviceSettings):
             check_integer("checkpoint_period", self.checkpoint_period, 0)
         if self.torch_threads is not None:
             check_integer("torch_threads", self.torch_threads, 1)
+        if self.polyak is not None and not 0.0 < self.polyak <= 1.0:
+            raise InvalidValueError("polyak must lie in (0, 1]", got=self.polyak)
         for width in self.hidden_sizes:
             check_integer("every one of hidden_sizes", width, 1)
         if self.layer_norm and not self.hidden_sizes:
@@ -97,14 +100,19 @@ class ContinuousConfig(DeviceSettings):
 class ActorCriticConfig(ContinuousConfig):
     """What agents with an actor have."""
 
-    actor_learning_rate: float = 3e-4  # of the actor's Adam
     polyak: float = 0.005  # share of the way that targets move towards their networks
+    actor_learning_rate: float = 3e-4  # of the actor's Adam
 
     positive: ClassVar[tuple[str, ...]] = ("learning_rate", "actor_learning_rate")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_share("polyak", self.polyak)
+        if self.polyak is None:
+            raise InvalidValueError(
+                f"{self.algorithm} needs target networks, and polyak to move them",
+                got="polyak None",
+                remedy="Usual: 0.005. Without: ddpg with the update preqn, or qlearning.",
+            )
 
 
 @dataclass(frozen=True)
@@ -220,7 +228,6 @@ class QLearningConfig(ContinuousConfig):
     numbers, CAQL (Ryu et al. 2020, arXiv:1909.12397) for gradient ascent; the rest as TD3 has it.
     """
 
-    polyak: float | None = 0.005  # share of the way that the target moves; None: no target network
     exploration_noise: float = 0.1  # standard deviation
     maximiser: MaximiserName = "cem"  # the cross-entropy method; or gradient: ascent on Q
     cem_samples: int = 64  # actions drawn for each state and round
@@ -256,8 +263,6 @@ class QLearningConfig(ContinuousConfig):
         check_choices("maximiser", self.maximiser, get_args(MaximiserName))
         super().__post_init__()
         check_deviation("exploration_noise", self.exploration_noise)
-        if self.polyak is not None:
-            check_share("polyak", self.polyak)
         if self.cem_elites > self.cem_samples:
             raise InvalidValueError(
                 "cem_elites must be at most cem_samples",
@@ -272,12 +277,6 @@ CONFIGS: dict[str, type[ContinuousConfig]] = {
     "qlearning": QLearningConfig,
 }
 """By the name of their algorithm."""
-
-
-def check_share(name: str, value: float) -> None:
-    """Refuse what is no share of a way."""
-    if not 0.0 < value <= 1.0:
-        raise InvalidValueError(f"{name} must lie in (0, 1]", got=value)
 
 
 def check_deviation(name: str, value: float) -> None:

@@ -56,9 +56,8 @@ class SAC(ContinuousAgent):
         self.actor_optimizer = adam([actor], config.actor_learning_rate)
         self.temperature = LogTemperature(config.temperature).to(self.device)
         self.is_tuned = config.tune_temperature
-        self.target_entropy = config.target_entropy
-        if self.target_entropy is None:
-            self.target_entropy = -float(action_size)
+        entropy = config.target_entropy
+        self.target_entropy = -float(action_size) if entropy is None else entropy
         rate = config.temperature_learning_rate
         self.temperature_optimizer = torch.optim.Adam(self.temperature.parameters(), lr=rate)
 

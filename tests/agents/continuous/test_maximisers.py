@@ -33,8 +33,8 @@ def test_the_best_action_is_the_regulators(maximise):
     s = 1.6 * torch.rand(40, 2, generator=generator) - 0.8
     actions, values = maximise(critic, s, 2, generator)
     assert (s @ K.T).abs().max() < 1.0  # no bound is active
-    torch.testing.assert_close(actions, -s @ K.T, atol=0.03, rtol=0)
-    torch.testing.assert_close(values, -((s @ P) * s).sum(1), atol=2e-3, rtol=0)
+    torch.testing.assert_close(actions, -s @ K.T, atol=0.05, rtol=0)
+    torch.testing.assert_close(values, -((s @ P) * s).sum(1), atol=5e-3, rtol=0)
     torch.testing.assert_close(values, critic(s, actions))
 
 

@@ -144,6 +144,7 @@ def test_discrete_agents_refuse_continuous_actions_and_name_who_does_not():
     ("kind", "options", "says"),
     [
         (TD3Config, {"polyak": 0.0}, r"polyak must lie in \(0, 1\]"),
+        (TD3Config, {"polyak": None}, "td3 needs target networks"),
         (TD3Config, {"policy_noise": -0.1}, "policy_noise must be"),
         (TD3Config, {"policy_period": 0}, "policy_period must be an integer"),
         (TD3Config, {"activation": "gelu"}, "activation must be one of relu, tanh, sin"),
