@@ -25,13 +25,14 @@ BANDIT = {
     "batch_size": 32,
     "hidden_sizes": (32,),
 }
+SHORTER = {**BANDIT, "total_steps": 250}
 CRITIC, ACTOR = {"learning_rate": 1e-2}, {"actor_learning_rate": 3e-3}
 BANDITS = {
     "DDPG": DDPGConfig(**BANDIT, **CRITIC, **ACTOR),
-    "PreQN-DDPG": DDPGConfig(**BANDIT, **ACTOR, update="preqn", preqn_align_with="reachable"),
+    "PreQN-DDPG": DDPGConfig(**SHORTER, **ACTOR, update="preqn", preqn_align_with="reachable"),
     "TD3": TD3Config(**BANDIT, **CRITIC, **ACTOR),
     "SAC": SACConfig(**BANDIT, **CRITIC, **ACTOR, temperature=0.003, tune_temperature=False),
-    "Q-learning": QLearningConfig(**BANDIT, **CRITIC, cem_samples=32, cem_rounds=3),
+    "Q-learning": QLearningConfig(**SHORTER, **CRITIC, cem_samples=32, cem_rounds=3),
 }
 
 
@@ -39,7 +40,7 @@ BANDITS = {
 def test_it_finds_the_best_arm_and_its_value(config):
     trainer = Trainer(config)
     ends = [record for record in trainer.run() if isinstance(record, EpisodeEnd)]
-    assert len(ends) == 450
+    assert len(ends) == config.total_steps
     best = trainer.agent.act(np.ones((1, 1), np.float32))
     assert best.item() == pytest.approx(BEST / 2, abs=0.15)  # the box is [−2, 2]
     value = trainer.agent.values(torch.ones(1, 1), torch.from_numpy(best))
