@@ -100,6 +100,7 @@ def make_environments(config: Config, seed: np.random.SeedSequence) -> Environme
         repeat_action_probability=config.repeat_action_probability,
         max_episode_frames=config.max_episode_frames,
         noop_max=config.noop_max,
+        full_action_space=config.full_action_space,
         num_threads=config.emulator_threads,
     )
 
