@@ -4,15 +4,18 @@ import numpy as np
 import pytest
 
 from experiments.control import run as study
-from experiments.control.settings import METHODS, config_of
+from experiments.control.settings import METHODS, PEERS, config_of
 from experiments.control.sweep import cells, run
 from qdiverge.agents.continuous.config import DDPGConfig
 from qdiverge.runs.table import read_table
 
 
-def test_every_cell_of_the_reduced_grid_has_its_row():
+def test_the_committed_table_is_of_the_reduced_grid_and_every_method_is_in_it():
     rows = read_table(study.RESULTS).rows.values()
-    assert sorted(map(str, cells(is_full=False))) == sorted(str(row["config"]) for row in rows)
+    grid = {str(cell) for cell in cells(is_full=False)}
+    assert {str(row["config"]) for row in rows} <= grid
+    of_pendulum = [row for row in rows if row["config"]["environment"] == "Pendulum-v1"]
+    assert {row["config"]["method"] for row in of_pendulum} == {*METHODS, *PEERS}
     for row in rows:
         found = row["row"]
         assert len(found["greedy"]) == 10

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.environments.atari import FRAME_SKIP, make_atari
 from qdiverge.agents.environments.games import resolve_game
 from qdiverge.agents.environments.tasks import find_task
@@ -18,7 +19,6 @@ def game_of(config: Config) -> str | None:
         InvalidValueError: there is no such environment.
         MissingExtraError: gymnasium or ale-py is not installed.
 
-    >>> from qdiverge.agents.config import DQNConfig
     >>> game_of(DQNConfig(environment="ALE/MsPacman-v5")), game_of(DQNConfig("CartPole-v1"))
     ('ms_pacman', None)
     """
@@ -59,6 +59,7 @@ def environments_under(
     """
     if protocol.max_episode_frames is None:
         return own_environments(config, num_envs, seed)
+    assert isinstance(config, DQNConfig)  # the protocol is for Atari alone
     return make_atari(
         config.environment,
         num_envs,
