@@ -23,7 +23,7 @@ def figures() -> dict[str, str]:
     """Return each figure's one-line description by name.
 
     >>> sorted(figures())
-    ['contraction_map', 'init_kernel', 'learning_curves', 'target_period']
+    ['contraction_map', 'control', 'init_kernel', 'learning_curves', 'target_period']
     """
     return {
         path.stem: (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "")
