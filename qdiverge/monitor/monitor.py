@@ -27,6 +27,7 @@ from qdiverge.runs import RunLog
 
 Data = TypeVar("Data")
 PATIENCE = 10  # measurements that fall due without a batch or an update before it is said
+DENSITY = 10_000  # measurements that are logged while the run grows e-fold: what bounds the log
 
 
 class Monitor:
@@ -66,6 +67,7 @@ class Monitor:
         self._target_watch = (
             TargetWatch(subject.targets[0], self._look_period) if subject.targets else None
         )
+        self._logged_at = 0  # the update of the last logged measurement
         self._arrays_due = 1  # the update from which arrays are kept again: powers of two
         self._stopped_by: AlarmEvent | None = None
         keeps = "snapshot" in self.options.reactions
@@ -149,6 +151,7 @@ class Monitor:
             "past": self._history.state(),
             "num_measured": dict(self._num_measured),
             "target": None if self._target_watch is None else self._target_watch.state(),
+            "logged_at": self._logged_at,
             "arrays_due": self._arrays_due,
             "probe": self._probe.state(),
             "diagnostics": {type(each).__name__: each.state() for each in self._diagnostics},
@@ -172,6 +175,7 @@ class Monitor:
             self._target_watch = None
         elif self._target_watch is not None:
             self._target_watch.restore(state["target"])
+        self._logged_at = state["logged_at"]
         self._arrays_due = state["arrays_due"]
         self._probe.restore(state["probe"])
         if self._probe.batch is not None:
@@ -266,16 +270,28 @@ class Monitor:
                 with self._budget.charge(tier):
                     metrics |= self._measure_tier(tier, moment, is_last)
                 self._num_measured[tier] += 1
-        if not metrics:
-            return
+        if metrics:
+            with self._budget.charge("log"):
+                self._record(metrics, moment, is_last)
+
+    def _record(self, metrics: dict[str, float], moment: Moment, is_last: bool) -> None:
         self.latest |= metrics
-        if self._budget.share is not None:  # without a limit the log is free of the clock
-            metrics["diverge/overhead"] = self.overhead
-        self._log.metrics(self.step, metrics | {"update": self.num_updates})
         self._history.add(self.num_updates, metrics)
         if self._recorder is not None and self._budget.allows("keep"):
             self._recorder.want()
+        if self._budget.share is not None:  # without a limit the log is free of the clock
+            metrics["diverge/overhead"] = self.overhead
+        is_due = (self.num_updates - self._logged_at) * DENSITY >= self.num_updates
+        if is_due or is_last:
+            self._log_metrics(metrics)
+        num_alarms = len(self.alarms)
         self._check_rules(Past(self._history.tracks(), moment.bound, moment.learning_rate))
+        if len(self.alarms) > num_alarms and self._logged_at < self.num_updates:
+            self._log_metrics(metrics)  # what the alarm is about
+
+    def _log_metrics(self, metrics: dict[str, float]) -> None:
+        self._log.metrics(self.step, metrics | {"update": self.num_updates})
+        self._logged_at = self.num_updates
 
     def _measure_tier(self, tier: Cost, moment: Moment, is_last: bool) -> dict[str, float]:
         metrics: dict[str, float] = {}

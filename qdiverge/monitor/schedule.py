@@ -6,6 +6,9 @@ from contextlib import contextmanager
 
 from qdiverge.errors import InvalidValueError
 
+LIGHT_SHARE = 1 / 5  # of what is allowed; some is to be left for the dearer tiers
+DEAR = ("standard", "full", "keep")  # what else is charged comes with the light tier
+
 
 def check_share(share: float | None) -> None:
     """Raise an InvalidValueError unless ``share`` is a share of the run's own time, or None."""
@@ -47,14 +50,15 @@ class Budget:
     def allows(self, tier: str) -> bool:
         """Whether one more measurement of this tier fits, judging by the last one's cost.
 
-        The light tier takes at most half of the share, so that some is left for the others.
+        The light tier, with reading batches and logging, takes at most a fifth of the share.
         """
         if self.share is None or tier not in self._costs:
             return True
         own = self._clock() - self._start - self.spent
         cost = self._costs[tier]
         if tier == "light":
-            return self._spent[tier] + cost <= self.share / 2 * own
+            spent = sum(seconds for name, seconds in self._spent.items() if name not in DEAR)
+            return spent + cost <= LIGHT_SHARE * self.share * own
         return self.spent + cost <= self.share * own
 
     @contextmanager
