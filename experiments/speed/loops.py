@@ -106,7 +106,7 @@ class Ours:
             clock=lambda: trainer.agent_step,
         )
         pay_from(monitor, self.watch)
-        trainer.transform_batch = monitor.batch
+        trainer.transform_batch = lambda batch: monitor.batch(batch)
         return monitor
 
 

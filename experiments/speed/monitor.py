@@ -2,8 +2,9 @@
 
 The loops of one kind stand in one process and take turns with the one that nobody watches. Ratios
 are of processor time, over all turns together; their standard error is a jackknife over the rounds.
-Warm-up turns are not timed, and each monitor's allowance begins anew after them. The monitor's own
-account is the processor time that it measures of itself, as a share of the rest of its loop.
+Warm-up turns are not timed, and each monitor's allowance begins anew after them. ``inside`` is the
+processor time spent in the monitor's calls as a share of the rest of its loop: the same quantity
+without the noise of two loops' difference, and without what the monitor does to the caches.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from experiments.speed import endless, watched
 from experiments.speed.loops import pay_from
 from experiments.speed.rounds import Times, interleaved
 from experiments.speed.watched import UNWATCHED
+from qdiverge.monitor import Monitor
 from qdiverge.runs import provenance
 
 RESULTS = Path(__file__).parent / "results"
@@ -120,15 +122,18 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def measure(setup: Setup, rounds: int, folder: Path) -> dict[str, Any]:
     """Let the loops of one kind take turns; return the table's rows."""
-    loops = setup.make(folder)
+    loops, inside = setup.make(folder), {}
     try:
-        for loop in loops.values():
+        for name, loop in loops.items():
             loop.advance(setup.warm_up)
             if loop.monitor is not None:
                 pay_from(loop.monitor, loop.watch)
+                inside[name] = watched.Inside(loop.monitor)
         turns = {name: partial(loop.advance, setup.turn) for name, loop in loops.items()}
         times = interleaved(turns, repeats=rounds, budget=math.inf, turn=0)
-        rows = {name: row(times[name], times[UNWATCHED], loop) for name, loop in loops.items()}
+        rows = {name: row(each, times[UNWATCHED]) for name, each in times.items()}
+        for name, each in inside.items():
+            rows[name] |= account(each.watch.seconds(), times[name], loops[name].monitor)
     finally:
         for loop in loops.values():
             loop.close()
@@ -136,23 +141,28 @@ def measure(setup: Setup, rounds: int, folder: Path) -> dict[str, Any]:
     return {"turn": setup.turn, "warm_up": setup.warm_up, "rows": rows}
 
 
-def row(mine: Times, base: Times, loop: watched.Loop) -> dict[str, Any]:
+def row(mine: Times, base: Times) -> dict[str, Any]:
     """Return what a loop takes beyond the unwatched one."""
     if mine.failure:
         return {"status": mine.failure}
     extra, error = extra_cost(mine.cpu, base.cpu)
-    found = {
+    return {
         "status": "measured",
         "cpu_seconds": round(sum(mine.cpu), 2),
         "extra": round(extra, 4),
         "standard_error": round(error, 4),
         "extra_wall": round(extra_cost(mine.wall, base.wall)[0], 4),
     }
-    if loop.monitor is not None:
-        found["own_account"] = round(loop.monitor.overhead, 4)
-        found["measurements"] = dict(loop.monitor._num_measured)
-        found["updates"] = loop.monitor.num_updates
-    return found
+
+
+def account(seconds: float, times: Times, monitor: Monitor) -> dict[str, Any]:
+    """Return what the monitor took, as a share of the rest, and what it did for it."""
+    return {
+        "inside": round(seconds / (sum(times.cpu) - seconds), 4),
+        "own_account": round(monitor.overhead, 4),
+        "measurements": dict(monitor._num_measured),
+        "updates": monitor.num_updates,
+    }
 
 
 def extra_cost(mine: list[float], base: list[float]) -> tuple[float, float]:
@@ -171,14 +181,14 @@ def extra_cost(mine: list[float], base: list[float]) -> tuple[float, float]:
 def text(rows: dict[str, dict[str, Any]]) -> str:
     """Return the rows as a Markdown table."""
     lines = [
-        "| | extra CPU | ± | own account | measurements: light, standard, full |",
+        "| | extra CPU | ± | inside | measurements: light, standard, full |",
         "|---|--:|--:|--:|---|",
     ]
     for name, found in rows.items():
         if found["status"] != "measured":
             lines.append(f"| {name} | {found['status']} | | | |")
         elif name != UNWATCHED:
-            own = f"{found['own_account']:.1%}" if "own_account" in found else ""
+            own = f"{found['inside']:.1%}" if "inside" in found else ""
             counts = ", ".join(map(str, found.get("measurements", {}).values()))
             lines.append(
                 f"| {name} | {found['extra']:+.1%} | {found['standard_error']:.1%} | {own} "
