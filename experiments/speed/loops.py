@@ -130,9 +130,9 @@ class Stopwatch:
 
 def pay_from(monitor: qd.Monitor, watch: Stopwatch) -> None:
     """Let a monitor take its share of its own loop's time, from now on, not of what is between."""
-    costs = monitor._budget._costs
-    monitor._budget = Budget(monitor.options.max_overhead, watch.seconds)
-    monitor._budget._costs = costs
+    before = monitor._budget
+    monitor._budget = Budget(before.share, watch.seconds, before.light)
+    monitor._budget._costs = before._costs
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class Loop(Protocol):
 
 
 class Inside:
-    """Processor time inside a monitor's calls, every one of them: measuring, and looking whether to.
+    """Processor time inside a monitor's calls, each of them, whether it measures or not.
 
     Reading the clock twice a call is counted, too, about a microsecond.
     """

@@ -17,7 +17,7 @@ from qdiverge.monitor.checks import mark_watched, unmark_watched
 from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.past import History, Past
 from qdiverge.monitor.probe import Probe
-from qdiverge.monitor.schedule import Budget
+from qdiverge.monitor.schedule import LIGHT_ALONE, LIGHT_BESIDE, Budget
 from qdiverge.monitor.snapshots import Recorder
 from qdiverge.monitor.subject import Subject
 from qdiverge.monitor.sync import TargetWatch
@@ -59,7 +59,8 @@ class Monitor:
         self._owns_log, self._clock = owns_log, clock
         self._diagnostics = diagnostics_up_to(self.options.cost)
         self._num_measured = dict.fromkeys(COSTS, 0)
-        self._budget = Budget(self.options.max_overhead)
+        light = LIGHT_ALONE if self.options.cost == "light" else LIGHT_BESIDE
+        self._budget = Budget(self.options.max_overhead, light=light)
         self._guard = Guard()
         self._probe = Probe(self.options.probe_size, self.options.probe_refresh_period)
         self._history = History({f"diverge/{name}" for rule in RULES for name in rule.needs})

@@ -10,7 +10,7 @@ from torch import nn
 from qdiverge.diagnostics import Diagnostic, SarsaTransitions
 from qdiverge.monitor import attach, dump_state, load_state
 from qdiverge.monitor.probe import Probe
-from qdiverge.monitor.schedule import Budget
+from qdiverge.monitor.schedule import LIGHT_ALONE, Budget
 from qdiverge.monitor.sync import TargetWatch
 from qdiverge.runs import load_run
 from tests.monitor.test_monitor import make_network, random_batch
@@ -51,7 +51,7 @@ def test_the_allowance_is_kept_by_thinning_the_dear_tiers(tmp_path):
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
     monitor = attach(network, optimizer=optimizer, out=tmp_path / "run", every=10, cost="full")
     monitor._budget = Budget(0.05, clock)
-    costs = {"light": 0.0008, "standard": 0.05, "full": 0.5}  # seconds
+    costs = {"light": 0.001, "standard": 0.05, "full": 0.5}  # seconds
     monitor._diagnostics = [paying(clock, tier, seconds) for tier, seconds in costs.items()]
     monitor.batch(random_batch(64))
     step(optimizer, 20_000, clock, 0.01)  # 200 s of the run's own time: 10 s are allowed
@@ -59,19 +59,20 @@ def test_the_allowance_is_kept_by_thinning_the_dear_tiers(tmp_path):
     spent = sum(costs[tier] * counts[tier] for tier in costs)
     assert 0.8 * 10 < spent <= 10 + 0.5  # the allowance is used, and at most one measurement over
     assert monitor.overhead == pytest.approx(spent / 200)
-    assert counts["light"] == 2000  # every one: they cost 0.8 % alone, and 1 % is theirs
+    assert counts["light"] == 2000  # every one: they cost 1 % alone
     assert counts["full"] < counts["standard"] < counts["light"]
     monitor.close("interrupted")
     assert len(load_run(tmp_path / "run").series["diverge/full"].steps) == counts["full"]
 
 
-def test_the_light_tier_keeps_to_a_fifth_of_the_allowance(tmp_path):
+def test_the_light_tier_alone_keeps_to_a_fifth_of_the_allowance(tmp_path):
     network, clock = make_network(), Clock()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
     with attach(
         network, optimizer=optimizer, out=tmp_path / "run", every=10, cost="light"
     ) as monitor:
-        monitor._budget = Budget(0.05, clock)
+        assert monitor._budget.light == LIGHT_ALONE
+        monitor._budget = Budget(0.05, clock, LIGHT_ALONE)
         monitor._diagnostics = [paying(clock, "light", 0.003)]
         monitor.batch(random_batch(64))
         step(optimizer, 10_000, clock, 0.01)  # 100 s of the run's own time: 1 s is allowed
