@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from types import TracebackType
@@ -104,6 +104,18 @@ class Monitor:
         """
         self._keep(data, read)
         self._see(data, read)
+
+    @untraced
+    def log(self, values: Mapping[str, float]) -> None:
+        """Log numbers of the run's own, at its present step.
+
+        Args:
+            values: By name. ``charts/episodic_return`` and ``losses/td_loss`` have panels in the
+                report; ``qdiverge export`` and the sinks have all.
+        """
+        if not self._is_closed:
+            with self._guard("logging numbers of the run's own", self.num_updates):
+                self._log.metrics(self.step, values)
 
     def _keep(self, data: Any, read: Callable[[Any], Any] | None) -> None:
         if self._recorder is not None and self._recorder.wants_batch and not self._is_closed:
