@@ -1,4 +1,4 @@
-"""How often max|Q| passes the bound, over bootstrap, n-step, priority and size (van Hasselt 2018)."""
+"""How often max|Q| passes the bound: bootstrap, n-step, priority, size (van Hasselt et al. 2018)."""
 
 from __future__ import annotations
 
