@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch._dynamo  # a first optimiser does so, which costs seconds: once before cells are forked
 from torch import Tensor
 
 from qdiverge.agents.config import DQNConfig

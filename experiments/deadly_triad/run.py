@@ -1,4 +1,4 @@
-"""How often max|Q| passes the bound: bootstrap, n-step, priority, size (van Hasselt et al. 2018)."""
+"""How often max|Q| passes the bound, over the four factors of van Hasselt et al. (2018)."""
 
 from __future__ import annotations
 

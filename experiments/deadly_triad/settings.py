@@ -32,7 +32,7 @@ SHORT = replace(
     checkpoint_period=None,
 )
 LONG = replace(PRESETS["nature"], total_steps=5_000_000)  # agent steps
-GAMES, RATES = ("Asterix", "SpaceInvaders"), (0.1, 0.8)  # α of SGD under the Huber loss
+GAMES, RATES = ("Asterix", "SpaceInvaders"), (0.2, 0.8)  # α of SGD under the Huber loss
 ATARI = ("ALE/Pong-v5", "ALE/Breakout-v5", "ALE/Seaquest-v5", "ALE/BeamRider-v5")
 
 

@@ -15,7 +15,7 @@ from experiments.deadly_triad.settings import (
 )
 from experiments.tracing import rounded, trace
 
-NUM_SAMPLES, NUM_POINTS = 60, 20
+NUM_SAMPLES, NUM_POINTS = 30, 15
 BEYOND = 1e4  # max |Q| at which a run is stopped: it will not come back
 
 

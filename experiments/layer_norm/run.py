@@ -32,11 +32,12 @@ def main(arguments: list[str]) -> int:
     for task, layer_norm in product((*TASKS, "all"), (False, True)):
         own = [r for r in records if r["layer_norm"] == layer_norm and task in (r["task"], "all")]
         low, high = wilson_interval(sum(r["diverged"] for r in own), len(own))
+        looks = " ".join(f"{excitation(own, when):>9.2g}" for when in ("first", "largest", "last"))
+        size = median(max(r["max_abs_q"]) for r in own)
+        count, name = sum(r["diverged"] for r in own), "LayerNorm" if layer_norm else "without"
         print(
-            f"{task:<12} {'LayerNorm' if layer_norm else 'without':<10} {excitation(own, 'first'):>9.2g} "
-            f"{excitation(own, 'largest'):>9.2g} {excitation(own, 'last'):>9.2g}   max|Q| "
-            f"{median(max(r['max_abs_q']) for r in own):.3g}, diverged "
-            f"{sum(r['diverged'] for r in own)} of {len(own)} [{low:.0%}, {high:.0%}]"
+            f"{task:<12} {name:<10} {looks}   max|Q| {size:.3g}, "
+            f"diverged {count} of {len(own)} [{low:.0%}, {high:.0%}]"
         )
     return 0
 
