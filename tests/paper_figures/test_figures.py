@@ -68,6 +68,23 @@ def test_a_missing_or_torn_table_names_the_command(tmp_path, monkeypatch, capsys
         tables.load("x", tmp_path)
 
 
+def test_a_figure_says_where_its_data_were_measured_and_what_drew_it():
+    made = {"commit": "c0", "hardware": "h", "started": "2026-01-02T03", "command": "draw x"}
+    made |= {"versions": {"qdiverge": "0", "torch": "1", "numpy": "2"}}
+    data = made | {"commit": "c1", "command": "sweep x " + 50 * "long "}
+    lines = tables.Table({}, made | {"data": data}).source.splitlines()
+    assert lines[0].startswith("sweep x long")
+    assert len(lines[0]) <= tables.WIDEST
+    assert lines[1] == "commit c1 · qdiverge 0, torch 1, numpy 2 · h · 2026-01-02"
+    assert lines[2] == "draw x (commit c0, 2026-01-02)"
+    assert len(tables.Table({}, made).source.splitlines()) == 2
+
+
+def test_a_run_is_refused_where_none_is_taken(capsys):
+    assert command.main(["target_period", "--rerun", "--run", "runs/x"]) == 2
+    assert "made from a run" in capsys.readouterr().err
+
+
 def test_bad_usage_has_status_2(capsys):
     assert command.main(["no_such_figure"]) == 2
     assert command.main([]) == 2
