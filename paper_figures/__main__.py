@@ -11,9 +11,9 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from paper_figures import tables
+from paper_figures import gallery, tables
 from paper_figures.style import style
-from qdiverge.errors import InvalidValueError, QDivergeError
+from qdiverge.errors import InvalidValueError, QDivergeError, RunFolderError
 from qdiverge.runs import provenance
 
 FOLDER = Path(__file__).parent
@@ -45,6 +45,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rerun", action="store_true", help="first make the tables anew")
     parser.add_argument("--run", type=Path, help="with --rerun: a run to take, where one is taken")
     parser.add_argument("--out", type=Path, default=Path("figures"), help="folder of PDF, PNG, CSV")
+    parser.add_argument("--gallery", action="store_true", help="renew the pictures of README.md")
     options = parser.parse_args(arguments)
     known = figures()
     if options.list:
@@ -63,10 +64,14 @@ def main(arguments: list[str]) -> int:
             if options.rerun:
                 compute(name, made, options.run)
             path = draw(name, options.out)
+            if options.gallery:
+                gallery.shrink(path.with_suffix(".png"))
             print(f"{path} ({time.perf_counter() - start:.1f} s)")
     except QDivergeError as error:
         print(error, file=sys.stderr)
         return 2
+    if options.gallery:
+        gallery.write_origins(known)
     return 0
 
 
@@ -80,28 +85,40 @@ def compute(name: str, made: dict[str, Any], run: Path | None = None) -> None:
         run: The folder of a run, for figures of one: those whose ``compute`` takes ``run``.
     """
     module = import_module(f"paper_figures.{name}")
-    command = f"python -m paper_figures {name} --rerun"
+    command, start = tables.rerun(name), time.process_time()
     if run is None:
         found = module.compute()
     elif "run" in signature(module.compute).parameters:
         found = module.compute(run=run)
-        command += f" --run {run}"
+        command += f" --run {'/'.join(run.parts[-2:])}"  # not whose machine it is on
     else:
         raise InvalidValueError(
             "a figure that is made from a run was expected", got=name, remedy="Leave out --run."
         )
     if not isinstance(found, tables.Table):
         found = tables.Table(found, {})
+    own = made | {"command": command, "seconds": round(time.process_time() - start, 1)}
     data = {"data": found.provenance} if found.provenance else {}
-    tables.save(name, tables.Table(found.columns, made | {"command": command} | data))
+    tables.save(name, tables.Table(found.columns, own | data))
 
 
 def draw(name: str, out: Path) -> Path:
-    """Write NAME.pdf, NAME.png and NAME.csv from the figure's table; return the PDF's path."""
+    """Write NAME.pdf, NAME.png and NAME.csv from the figure's table; return the PDF's path.
+
+    Raises:
+        RunFolderError: there is no table, or one of an older make; the command is named.
+    """
     module, table = import_module(f"paper_figures.{name}"), tables.load(name)
     out.mkdir(parents=True, exist_ok=True)
     with style():
-        figure = module.make(table)
+        try:
+            figure = module.make(table)
+        except KeyError as error:
+            raise RunFolderError(
+                f"the table {name}.json with a column {error} was expected",
+                got=", ".join(table.columns),
+                remedy=f"It is an older version's. Run: {tables.rerun(name)}",
+            ) from error
         figure.savefig(out / f"{name}.pdf", metadata={"CreationDate": None})
         figure.savefig(out / f"{name}.png")
     tables.write_csv(table, out / f"{name}.csv")

@@ -8,8 +8,7 @@ import numpy as np
 
 from experiments.init_kernel.run import RESULTS
 from paper_figures.style import BLUE, INK, ORANGE, foot
-from paper_figures.tables import Table, columns_of
-from qdiverge.runs.table import read_table
+from paper_figures.tables import Table, columns_of, of_study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +21,7 @@ MEASURES = {"diagonal": "mean $K_{ii}$", "row_ratio": "mean row ratio"}
 
 def compute() -> Table:
     """Return the table of experiments/init_kernel, a row for each seed; measures nothing."""
-    found = read_table(RESULTS, COMMAND)
+    found, made = of_study(RESULTS, COMMAND)
     rows = [
         {name: record[name] for name in ("start", "activation", "width", "depth")}
         | {"seed": seed}
@@ -30,7 +29,7 @@ def compute() -> Table:
         for record in found.records()
         for seed in range(len(record["diagonal"]))
     ]
-    return Table(columns_of(rows), found.header | {"command": COMMAND})
+    return Table(columns_of(rows), made)
 
 
 def make(table: Table) -> Figure:

@@ -36,7 +36,9 @@ def compute() -> Table:
         for found in results
         for point in zip(*found["curve"].values(), strict=True)
     )
-    return Table(columns, joint([one["provenance"] for one in results]) | {"command": COMMAND})
+    made = joint([found["provenance"] for found in results])
+    made |= {"command": COMMAND, "seconds": sum(found["row"]["cpu_seconds"] for found in results)}
+    return Table(columns, made)
 
 
 def smoothed(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qdiverge.errors import RunFolderError
+from qdiverge.runs.table import StudyTable, read_table
 
 DATA = Path(__file__).parent / "data"
 WIDEST = 160  # characters of a line at the foot of a figure
@@ -54,6 +55,17 @@ def columns_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
     return {name: [row[name] for row in found] for name in found[0]}
 
 
+def of_study(path: Path, command: str) -> tuple[StudyTable, dict[str, Any]]:
+    """Return the table of a study, and its provenance with the time that its cells took.
+
+    Raises:
+        RunFolderError: it is missing, or of another schema; ``command`` makes it.
+    """
+    found = read_table(path, command)
+    seconds = sum(row.get("seconds", 0.0) for row in found.rows.values())
+    return found, {"seconds": round(seconds), **found.header, "command": command}
+
+
 def joint(provenances: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return one provenance for several: the first one's, but every commit and command.
 
@@ -82,17 +94,27 @@ def save(name: str, table: Table, folder: Path = DATA) -> Path:
     return path
 
 
+def rerun(name: str) -> str:
+    """Return the command that computes the table of a figure anew."""
+    return f"python -m paper_figures {name} --rerun"
+
+
 def load(name: str, folder: Path = DATA) -> Table:
     """Read the table of a figure.
 
     Raises:
-        RunFolderError: it is not there, or its columns differ in length; the command is named.
+        RunFolderError: it is not there, torn, or its columns differ in length; run what it says.
     """
-    path, remedy = folder / f"{name}.json", f"Run: python -m paper_figures {name} --rerun"
+    path, remedy = folder / f"{name}.json", f"Run: {rerun(name)}"
     if not path.exists():
         raise RunFolderError(f"the table {path.name} was expected", got="none", remedy=remedy)
-    content = json.loads(path.read_text(encoding="utf-8"))
-    lengths = {len(column) for column in content["columns"].values()}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        lengths = {len(column) for column in content["columns"].values()}
+    except (json.JSONDecodeError, KeyError) as error:
+        raise RunFolderError(
+            f"{path.name} with provenance and columns was expected", got=repr(error), remedy=remedy
+        ) from error
     if len(lengths) != 1:
         raise RunFolderError(
             f"columns of one length in {path.name}", got=sorted(lengths), remedy=remedy
