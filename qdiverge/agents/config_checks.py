@@ -43,6 +43,7 @@ def check_ranges(config: "DQNConfig") -> None:
     check_positive("learning_rate", config.learning_rate)
     for name in (
         "adam_epsilon",
+        "width_factor",
         "temperature_start",
         "temperature_end",
         "preqn_learning_rate",
