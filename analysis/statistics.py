@@ -75,7 +75,7 @@ def bootstrap_band(
     draws = rng.integers(seeds, size=(num_resamples, seeds, tasks))
     values = [statistic(scores[draw, np.arange(tasks)]) for draw in draws]
     tail = (1 - confidence) / 2
-    low, high = np.quantile(values, [tail, 1 - tail], axis=0)
+    low, high = np.quantile(np.array(values), [tail, 1 - tail], axis=0)
     return low, high
 
 
