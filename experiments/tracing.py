@@ -51,12 +51,14 @@ class Trace:
         episodes: (agent step, score) of every episode that ended.
         end: Why the run ended: "total_steps", or "divergence" where the loss was not finite.
         cpu_seconds: Of training, with what is measured here.
+        finish: What ``finish`` returned.
     """
 
     samples: list[Sample] = field(default_factory=list)
     episodes: list[tuple[int, float]] = field(default_factory=list)
     end: str = ""
     cpu_seconds: float = 0.0
+    finish: Any = None
 
     def columns(self, num_points: int) -> dict[str, list[float]]:
         """The samples as series of at most ``num_points``: maxima of q_abs_max, means of the rest.
@@ -81,6 +83,7 @@ def trace(
     *,
     every: Callable[[Trainer, Sample], None] | None = None,
     stop: Callable[[Sample], bool] | None = None,
+    finish: Callable[[Trainer], Any] | None = None,
 ) -> Trace:
     """Train, and look at ``num_samples`` of the updates, evenly spaced.
 
@@ -92,6 +95,7 @@ def trace(
         num_samples: How many updates are looked at.
         every: Called after each of them with the trainer as it stands.
         stop: Ends the run early where it says so.
+        finish: Called with the trainer after the run; the trace keeps what it returns.
     """
     num_updates = (config.total_steps - config.learning_starts) // config.train_period
     period = max(1, num_updates // num_samples)
@@ -128,6 +132,7 @@ def trace(
         elif isinstance(record, RunEnd):
             found.end = record.reason
     found.cpu_seconds = round(time.process_time() - began, 2)
+    found.finish = None if finish is None else finish(trainer)
     return found
 
 
