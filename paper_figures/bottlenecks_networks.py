@@ -30,7 +30,7 @@ def make(table: Table) -> Figure:
     draw(errors, columns, "projection_error", BLUE, "‖Q* − ΠQ*‖, what it could represent")
     draw(errors, columns, "fqi_error", ORANGE, "‖Q − Q*‖ of fitted Q-iteration", linestyle="--")
     errors.set(yscale="log", ylabel="mean error / max |Q*|", xlabel="network", title="Error")
-    errors.set_ylim(top=20 * errors.get_ylim()[1])
+    errors.set_ylim(top=200 * errors.get_ylim()[1])
     errors.legend(fontsize=7, loc="upper left")
     draw(returns, columns, "returns", INK)
     for place, level in enumerate(dict.fromkeys(table.columns["level"])):
