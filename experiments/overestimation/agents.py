@@ -15,19 +15,19 @@ from qdiverge.agents.presets import PRESETS
 
 SHORT = DQNConfig(
     environment="CartPole-v1",
-    total_steps=6_000,  # agent steps
+    total_steps=5_000,  # agent steps
     num_envs=1,
-    buffer_size=6_000,
+    buffer_size=5_000,
     learning_starts=500,
     train_period=1,
-    target_period=200,
+    target_period=25,  # values of up to 100 need many copies
     learning_rate=1e-3,
     hidden_sizes=(64, 64),
     epsilon_end=0.05,
     exploration_steps=3_000,
     checkpoint_period=None,
 )
-NUM_EPISODES = 5
+NUM_EPISODES = 3
 
 
 def config_of(environment: str, bootstrap: str, seed: int) -> DQNConfig:

@@ -19,7 +19,7 @@ NUM_LOOKS, FULL_LOOKS = 10, 40
 def cells(is_full: bool) -> list[dict[str, Any]]:
     """Estimates, fits, and DQN beside double DQN: CartPole here, games and Atari in full."""
     tasks, seeds, looks = (
-        (FULL_TASKS, 10, FULL_LOOKS) if is_full else (("CartPole-v1",), 4, NUM_LOOKS)
+        (FULL_TASKS, 10, FULL_LOOKS) if is_full else (("CartPole-v1",), 3, NUM_LOOKS)
     )
     return [
         *({"kind": "estimates", "num_actions": m, "seed": 0} for m in NUM_ACTIONS),

@@ -30,24 +30,24 @@ NUM_SAMPLES, NUM_POINTS, NUM_EPISODES = 150, 30, 5
 
 CARTPOLE = DQNConfig(
     environment="CartPole-v1",
-    total_steps=2_500,  # agent steps, so 1,100 updates
+    total_steps=2_000,  # agent steps, so 850 updates
     num_envs=1,
-    buffer_size=2_500,
+    buffer_size=2_000,
     learning_starts=300,
     train_period=2,
-    target_period=200,
+    target_period=50,
     hidden_sizes=(64, 64),
     epsilon_end=0.05,
-    exploration_steps=1_500,
+    exploration_steps=1_200,
     checkpoint_period=None,
 )
 BREAKOUT = replace(
     PRESETS["minatar_fast"],
-    total_steps=1_500,  # agent steps, so 500 updates
+    total_steps=1_200,  # agent steps, so 350 updates
     learning_starts=500,
     train_period=2,
-    target_period=200,
-    buffer_size=1_500,
+    target_period=50,
+    buffer_size=1_200,
     exploration_steps=1_000,
     width_factor=0.25,
     checkpoint_period=None,
