@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.bottlenecks.run import RESULTS
 from paper_figures.style import GREY, INK
 from paper_figures.tables import Table, columns_of, of_study
 
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COMMAND = "python -m experiments sweep bottlenecks"
 DOMAINS = {
     "grid16_one_hot": "grid 16, one-hot",
     "grid16_random": "grid 16, random features",
@@ -32,7 +30,7 @@ def study_table(factors: dict[str, str], measures: tuple[str, ...]) -> Table:
         factors: Of each part, by its name, the setting that it varies; column ``level``.
         measures: Columns.
     """
-    found, made = of_study(RESULTS, COMMAND)
+    found, made = of_study("bottlenecks")
     rows = [
         {"study": cell["study"], "domain": cell["domain"], "algorithm": cell["algorithm"]}
         | {"level": cell[factors[cell["study"]]], "seed": number}

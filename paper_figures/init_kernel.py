@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.init_kernel.run import RESULTS
 from paper_figures.style import BLUE, INK, ORANGE, foot
 from paper_figures.tables import Table, columns_of, of_study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COMMAND = "python -m experiments sweep init_kernel"
 COLOURS = {"relu": ORANGE, "tanh": INK, "sin": BLUE}
 STARTS = {"glorot": "Glorot", "pytorch": "PyTorch’s default"}
 MEASURES = {"diagonal": "mean $K_{ii}$", "row_ratio": "mean row ratio"}
@@ -21,7 +19,7 @@ MEASURES = {"diagonal": "mean $K_{ii}$", "row_ratio": "mean row ratio"}
 
 def compute() -> Table:
     """Return the table of experiments/init_kernel, a row for each seed; measures nothing."""
-    found, made = of_study(RESULTS, COMMAND)
+    found, made = of_study("init_kernel")
     rows = [
         {name: record[name] for name in ("start", "activation", "width", "depth")}
         | {"seed": seed}

@@ -14,6 +14,7 @@ from qdiverge.errors import RunFolderError
 from qdiverge.runs.table import StudyTable, read_table
 
 DATA = Path(__file__).parent / "data"
+STUDIES = Path(__file__).parents[1] / "experiments"
 WIDEST = 160  # characters of a line at the foot of a figure
 
 
@@ -55,13 +56,14 @@ def columns_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
     return {name: [row[name] for row in found] for name in found[0]}
 
 
-def of_study(path: Path, command: str) -> tuple[StudyTable, dict[str, Any]]:
-    """Return the table of a study, and its provenance with the time that its cells took.
+def of_study(name: str) -> tuple[StudyTable, dict[str, Any]]:
+    """Return the committed table of a study, and its provenance with the time its cells took.
 
     Raises:
-        RunFolderError: it is missing, or of another schema; ``command`` makes it.
+        RunFolderError: it is missing, or of another schema; the command that makes it is named.
     """
-    found = read_table(path, command)
+    command = f"python -m experiments sweep {name}"
+    found = read_table(STUDIES / name / "results" / "reduced.jsonl", command)
     seconds = sum(row.get("seconds", 0.0) for row in found.rows.values())
     return found, {"seconds": round(seconds), **found.header, "command": command}
 
