@@ -60,7 +60,7 @@ def make(table: Table) -> Figure:
             columns["x"][of["forecast"]].astype(float) / ends, times / ends, marker, color=colour,
             markersize=2.5, alpha=0.5,
         )  # fmt: skip
-    growth.set(yscale="log", ylim=(None, 1e6), xlabel="update / update of the end")
+    growth.set(yscale="log", ylim=(None, 1e9), xlabel="update / update of the end")
     growth.set(ylabel="mean |Q|", title="Growth")
     growth.legend(fontsize=6.5, loc="upper left")
     low, high = exponents.get_xlim()
