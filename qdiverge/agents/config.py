@@ -37,6 +37,7 @@ class TaskSettings:
     repeat_action_probability: float = 0.25  # Atari, MinAtar: sticky actions (Machado et al. 2018)
     max_episode_frames: int = 108_000  # Atari, MinAtar: frames, then the episode is truncated
     noop_max: int = 30  # Atari: an opening has fewer no-ops than this
+    full_action_space: bool = False  # Atari: all 18 actions, also those that the game does not know
     clip_rewards: bool | None = None  # to [-1, 1], for the learner only; None: on Atari alone
     terminal_on_life_loss: bool = False  # Atari: a lost life bootstraps nothing; the game goes on
 

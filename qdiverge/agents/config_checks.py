@@ -106,13 +106,12 @@ def check_together(config: "DQNConfig") -> None:
             remedy="Name the least and the largest return that can occur.",
         )
     check_optimism(config)
-    slots = config.buffer_size // config.num_envs
-    if config.n_step > slots // 2:
+    least = 2 * config.n_step * config.num_envs
+    if config.buffer_size < least:
         raise InvalidValueError(
-            f"n_step must be at most half of the {slots} transitions that the replay holds of each "
-            "environment",
-            got=config.n_step,
-            remedy="Take a smaller n_step or a larger buffer_size.",
+            f"buffer_size must be at least {least:,}, twice the n steps of every environment",
+            got=f"{config.buffer_size:,} with n_step {config.n_step}, num_envs {config.num_envs}",
+            remedy="Take a larger replay, a smaller n_step or fewer environments.",
         )
 
 

@@ -139,9 +139,9 @@ SCALED_NETWORK = Rule(
     "Set hidden_sizes",
 )
 ATARI_ALONE = Rule(
-    ("noop_max", "terminal_on_life_loss"),
+    ("noop_max", "terminal_on_life_loss", "full_action_space"),
     lambda c: True,
-    "only Atari games open with no-ops and have lives",
+    "only Atari games open with no-ops, have lives and share 18 actions",
     "Take an Atari game",
 )
 EMULATED = Rule(

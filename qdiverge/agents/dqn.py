@@ -133,7 +133,8 @@ class DQN:
             self.target_network = copy.deepcopy(q_network).requires_grad_(False)
         self.optimizer = make_optimizer(q_network, config)
         self.device = next(q_network.parameters()).device
-        self.evaluate = Arithmetic(config.precision, self.device, q_network).evaluate
+        self.arithmetic = Arithmetic(config.precision, self.device, q_network)
+        self.evaluate = self.arithmetic.evaluate
         self._noise = torch.Generator().manual_seed(config.seed)
 
     def act(self, observations: NDArray[np.generic]) -> NDArray[np.int64]:

@@ -79,6 +79,7 @@ def make_environments(config: DQNConfig, seed: np.random.SeedSequence) -> Enviro
         repeat_action_probability=config.repeat_action_probability,
         max_episode_frames=config.max_episode_frames,
         noop_max=config.noop_max,
+        full_action_space=config.full_action_space,
         num_threads=config.emulator_threads,
     )
 

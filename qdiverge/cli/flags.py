@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from qdiverge.errors import InvalidValueError
+
 CLEANRL_FLAGS = {
     "--env": "--environment",
     "--env-id": "--environment",
@@ -17,7 +19,16 @@ CLEANRL_FLAGS = {
     "--n-atoms": "--num-atoms",
     "--v-min": "--value-min",
     "--v-max": "--value-max",
+    "--cuda": "--device=cuda",
+    "--no-cuda": "--device=cpu",
+    "--track": "--sink=wandb",
 }
+CLEANRL_OTHERS = {
+    "--exp-name": "A run is called after its folder: --out runs/NAME.",
+    "--torch-deterministic": "On a CPU every run is; leave it out.",
+    "--capture-video": "Film an episode afterwards: qdiverge evaluate RUN --video FILE.gif.",
+    "--save-model": "Checkpoints are always kept; leave it out.",
+}  # what takes the place of settings that are none here
 
 
 SWITCHES = ("clip-rewards",)  # with a third state, where nothing is said
@@ -28,10 +39,15 @@ def translate_flags(arguments: Sequence[str]) -> list[str]:
 
     >>> translate_flags(["--env-id", "ALE/Pong-v5", "--gamma=0.9", "--start_e", "1"])
     ['--environment', 'ALE/Pong-v5', '--discount=0.9', '--epsilon-start', '1']
+    >>> translate_flags(["--tau", "1.0", "--cuda"]), translate_flags(["--tau=0.01"])
+    (['--device=cuda'], ['--polyak=0.01'])
     >>> translate_flags(["--no-clip-rewards"])
     ['--clip-rewards=False']
+
+    Raises:
+        InvalidValueError: a flag of CleanRL's has no counterpart.
     """
-    translated = [_translate(argument) for argument in arguments]
+    translated = _target_share([_translate(argument) for argument in arguments])
     for i, (flag, following) in enumerate(pairwise([*translated, "--"])):
         for switch in SWITCHES:
             if flag == f"--no-{switch}":
@@ -70,4 +86,19 @@ def _translate(argument: str) -> str:
         return argument
     flag, equals, value = argument.partition("=")
     flag = flag.replace("_", "-")
+    if flag in CLEANRL_OTHERS:
+        raise InvalidValueError(
+            "a setting that there is here was expected", got=flag, remedy=CLEANRL_OTHERS[flag]
+        )
     return CLEANRL_FLAGS.get(flag, flag) + equals + value
+
+
+def _target_share(arguments: list[str]) -> list[str]:
+    """CleanRL's ``--tau`` as ours: 1, its default, is a copy at every ``--target-period``."""
+    share = value_of("--tau", arguments)
+    if share is None:
+        return arguments
+    at = next(i for i, argument in enumerate(arguments) if argument.startswith("--tau"))
+    after = at + (1 if "=" in arguments[at] else 2)
+    ours = [] if share in ("1", "1.0") else [f"--polyak={share}"]
+    return [*arguments[:at], *ours, *arguments[after:]]

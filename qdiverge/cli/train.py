@@ -1,6 +1,6 @@
 """``qdiverge train dqn``: train with the diagnostics attached."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -59,6 +59,7 @@ class TrainDQN:
     on_alarm: Literal["log", "snapshot", "stop"] = "log"  # snapshot: keep the update, to diagnose
     # it; stop: end with exit status 3
     sink: tuple[SinkName, ...] = ()  # further places for what is logged, beside events.jsonl
+    exploration_fraction: float | None = None  # --exploration-steps as a share of --total-steps
     epoch_period: int | None = None
     """Agent steps of an epoch, at whose end the held-out values and the mean score are logged; by
     default a fortieth of the run, at most 250,000. 0: never."""
@@ -93,11 +94,27 @@ def parse(arguments: Sequence[str]) -> TrainDQN:
     settings: dict[str, Any] = {}
     for name in groups:
         settings |= vars(getattr(options, name))
+    given = {name: settings[name] for name in given_fields(settings, arguments)}
+    if options.exploration_fraction is not None:
+        steps = _exploration_steps(options.exploration_fraction, settings["total_steps"], given)
+        given["exploration_steps"] = settings["exploration_steps"] = steps
     if preset is None:
         return replace(options, config=DQNConfig(**settings))
-    given = {name: settings[name] for name in given_fields(settings, arguments)}
     kind = environment_kind(settings["environment"])
     return replace(options, config=preset.adapted(kind, **given))
+
+
+def _exploration_steps(fraction: float, total_steps: int, given: Mapping[str, Any]) -> int:
+    """CleanRL's way to say how long exploration lasts."""
+    if "exploration_steps" in given:
+        raise InvalidValueError(
+            "--exploration-fraction and --exploration-steps say the same thing",
+            got="both",
+            remedy="Drop one of the two.",
+        )
+    if not 0.0 <= fraction <= 1.0:
+        raise InvalidValueError("exploration_fraction must lie in [0, 1]", got=fraction)
+    return round(fraction * total_steps)
 
 
 def _preset_name(arguments: Sequence[str]) -> str | None:
@@ -135,6 +152,7 @@ def main(arguments: Sequence[str]) -> int:
             remedy="Try: qdiverge train dqn --env ALE/Pong-v5 --out runs/pong",
         )
     options = parse(translate_flags(arguments[1:]))
+    is_new = not (options.out / "run.json").exists()  # else it is another run's, and refused
     try:
         result = train_watched(
             options.config,
@@ -149,7 +167,7 @@ def main(arguments: Sequence[str]) -> int:
             evaluation_episodes=options.evaluation_episodes,
         )
     finally:
-        if (options.out / "events.jsonl").exists():
+        if is_new and (options.out / "run.json").exists():
             page = write_report([options.out])
     print(f"{options.out.name}: {result.verdict}")
     print(page)

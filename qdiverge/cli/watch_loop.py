@@ -126,6 +126,8 @@ def watch(
         if state is not None:
             monitor.restore(state)
         trainer.transform_batch = monitor.batch
+        for remark in remarks(trainer):
+            live.remark(remark)
         end, status = None, "interrupted"
         try:
             epochs = Epochs(trainer, log, watching.epoch_period, watching.evaluation_episodes)
@@ -183,6 +185,19 @@ def load_monitor(store: CheckpointStore, step: int, device: torch.device) -> dic
         CheckpointError: it does not say.
     """
     return load_state({name: store.read(step, name) for name in (VALUES, TENSORS)}, device)
+
+
+def remarks(trainer: Trainer) -> list[str]:
+    """What a user should know before a run begins, in sentences; usually nothing."""
+    config, slowness = trainer.config, trainer.agent.arithmetic.slowness
+    found = [] if slowness is None else [slowness]
+    if config.total_steps <= config.learning_starts:
+        found.append(
+            f"nothing will be learnt: the first update comes after {config.learning_starts:,} "
+            f"agent steps, and the run ends at {config.total_steps:,}. Give fewer "
+            "--learning-starts, or more --total-steps."
+        )
+    return found
 
 
 def _is_beyond(monitor: Monitor, times: float | None) -> bool:

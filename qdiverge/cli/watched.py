@@ -14,6 +14,7 @@ from qdiverge.cli.epochs import check_epochs
 from qdiverge.cli.watch_loop import Watched, Watching, load_mark, load_monitor, watch, watched_loss
 from qdiverge.diagnostics import Cost
 from qdiverge.errors import RunFolderError
+from qdiverge.monitor import MonitorOptions
 from qdiverge.runs import RunLog
 from qdiverge.sinks import as_sink
 
@@ -56,6 +57,7 @@ def train_watched(
         KeyboardInterrupt: Ctrl-C, after the turn then under way; a second one does not wait.
     """
     check_epochs(epoch_period, evaluation_episodes)
+    MonitorOptions(every=every, cost=cost, max_overhead=max_overhead)  # refuses before it is late
     watching = Watching(
         log_period=log_period,
         every=every,

@@ -44,7 +44,8 @@ def _versions() -> dict[str, str]:
 def _hardware() -> str:
     import torch
 
-    cores = f"{_processor()}, {os.cpu_count()} cores"
+    capability = torch.backends.cpu.get_cpu_capability()  # AVX2 or AVX512, on x86
+    cores = f"{_processor()}, {os.cpu_count()} cores, {capability}"
     if not torch.cuda.is_available():
         return cores
     return f"{torch.cuda.get_device_name()}; {cores}"

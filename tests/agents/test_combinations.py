@@ -154,6 +154,7 @@ def test_what_has_no_effect_or_no_meaning_is_refused(options, says):
         ("MinAtar/Breakout-v1", {"hidden_sizes": (64,)}, "only the MLP"),
         ("MinAtar/Breakout-v1", {"noop_max": 5}, "no-ops"),
         ("CartPole-v1", {"noop_max": 5}, "no-ops"),
+        ("MinAtar/Breakout-v1", {"full_action_space": True}, "share 18 actions"),
         ("CartPole-v1", {"terminal_on_life_loss": True}, "lives"),
         ("CartPole-v1", {"repeat_action_probability": 0.0}, "sticky actions"),
         ("CartPole-v1", {"max_episode_frames": 500}, "count frames"),
@@ -195,7 +196,7 @@ def test_every_preset_can_be_given_every_part(name, switch):
 @pytest.mark.parametrize(("environment", "is_clipped"), [("CartPole-v1", False), ("Pong", True)])
 @pytest.mark.parametrize("given", [None, False, True])
 def test_rewards_are_clipped_on_atari_alone_where_nobody_says(environment, is_clipped, given):
-    config = DQNConfig(environment=environment, buffer_size=100, clip_rewards=given)
+    config = DQNConfig(environment=environment, num_envs=1, buffer_size=100, clip_rewards=given)
     trainer = Trainer(config)
     trainer.close()
     assert trainer.config.clip_rewards is (is_clipped if given is None else given)

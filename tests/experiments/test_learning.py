@@ -29,6 +29,9 @@ def test_a_run_of_the_study_becomes_a_row_once(tmp_path, capsys):
     assert row["evaluation"]["episodes"] == 30
     assert row["cpu_seconds"] > 0
     assert found["provenance"]["versions"]["torch"]
+    table = capsys.readouterr().out.splitlines()
+    assert [row for row in table if "ALE/Pong-v5" in row and "not run" in row]
+    assert not [row for row in table if "CartPole-v1" in row and "not run" in row]
     before = (tmp_path / "results" / "CartPole-v1_cartpole_5.json").read_bytes()
     assert run.main([*arguments, *folders]) == 0
     assert "has a result" in capsys.readouterr().out

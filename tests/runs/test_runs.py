@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from qdiverge.errors import RunFolderError
 from qdiverge.runs import RunLog, load_run, provenance
@@ -26,6 +27,11 @@ def test_a_run_reads_back_as_written(log):
     assert (run.alarms[0].step, run.alarms[0].update, run.alarms[0].rule) == (7, 3, "not_finite")
     assert run.info["config"] == {"discount": 0.99}
     assert "time" not in run.series
+
+
+def test_the_hardware_says_what_the_processor_can_do(log):
+    hardware = load_run(log.folder).info["hardware"]
+    assert hardware.endswith(f" cores, {torch.backends.cpu.get_cpu_capability()}")
 
 
 def test_every_line_is_standard_json(log):

@@ -50,7 +50,7 @@ def environments_under(
 
     Args:
         protocol: The rules.
-        config: Names the environment.
+        config: Names the environment and its actions.
         num_envs: E.
         seed: Fixes every episode.
         is_random_agent: Whether an Atari agent acts at every sixth frame, not every fourth.
@@ -68,6 +68,7 @@ def environments_under(
         repeat_action_probability=protocol.repeat_action_probability or 0.0,
         max_episode_frames=protocol.max_episode_frames,
         noop_max=(protocol.most_noops or 0) + 1,  # openings have fewer than this
+        full_action_space=config.full_action_space,
         frame_skip=RANDOM_AGENT_SKIP if is_random_agent else FRAME_SKIP,
     )
 
