@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.mdp.problems import baird
+from qdiverge.runs.table import read_table
 
 NEW = [
     "atari", "deadly_triad", "growth_law", "layer_norm", "overestimation", "preqn", "target_period",
@@ -46,6 +48,17 @@ def test_cells_are_there_and_each_once(name):
         assert cells
         assert len({str(cell) for cell in cells}) == len(cells)
     assert len(study(name).cells(True)) > len(study(name).cells(False))
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_the_committed_table_holds_every_cell_and_is_printed(name, capsys):
+    run = import_module(f"experiments.{name}.run")
+    rows = read_table(run.RESULTS).rows.values()
+    cells = study(name).cells(is_full=False)
+    assert sorted(map(str, cells)) == sorted(str(row["config"]) for row in rows)
+    assert all("dirty" not in row["commit"] for row in rows)
+    assert run.main([]) == 0
+    assert capsys.readouterr().out
 
 
 def test_a_run_is_bit_identical_with_and_without_being_followed():
