@@ -76,6 +76,7 @@ class NetworkSettings:
     layer_norm: bool = False  # normalise before every hidden rectifier
     noisy: bool = False  # explore by noisy weights (Fortunato et al. 2018): no ε while learning
     hidden_sizes: tuple[int, ...] = (120, 84)  # of the MLP, where observations are vectors
+    width_factor: float = 1.0  # times every hidden width of the networks that read images
     optimistic_value: float | None = None  # Q of every action at first; None: near 0
 
     distributional: bool = False  # learn the distribution of returns: C51 (Bellemare et al. 2017)

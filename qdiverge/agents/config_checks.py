@@ -51,7 +51,13 @@ def check_ranges(config: "DQNConfig") -> None:
     """
     check_discount(config.discount)
     check_positive("learning_rate", config.learning_rate)
-    names = ("adam_epsilon", "temperature_start", "temperature_end", "preqn_learning_rate")
+    names = (
+        "adam_epsilon",
+        "width_factor",
+        "temperature_start",
+        "temperature_end",
+        "preqn_learning_rate",
+    )
     check_positives(config, names)
     for name, least in (
         ("seed", 0),

@@ -131,6 +131,12 @@ FIXED_NETWORK = Rule(
     "only the MLP, which reads vectors, has them",
     "Take a task whose observations are vectors",
 )
+SCALED_NETWORK = Rule(
+    ("width_factor",),
+    lambda c: True,
+    "it scales the networks that read images, and the MLP's widths are hidden_sizes",
+    "Set hidden_sizes",
+)
 ATARI_ALONE = Rule(
     ("noop_max", "terminal_on_life_loss", "full_action_space"),
     lambda c: True,

@@ -13,6 +13,7 @@ from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.config_rules import (
     ENVIRONMENT_RULES,
     FIXED_NETWORK,
+    SCALED_NETWORK,
     EnvironmentKind,
     check_effect,
 )
@@ -152,18 +153,20 @@ def make_network(
     on the CPU, so that the first weights do not depend on the device.
 
     Raises:
-        InvalidValueError: hidden_sizes were given for another network than the MLP, or there is no
-            such device.
+        InvalidValueError: hidden_sizes were given for another network than the MLP, a width_factor
+            for the MLP, or there is no such device.
     """
     device = find_device(config.device)
-    if len(environments.shape) > 1:
-        check_effect(config, (FIXED_NETWORK,))
+    is_image = len(environments.shape) > 1
+    check_effect(config, (FIXED_NETWORK if is_image else SCALED_NETWORK,))
     options: dict[str, Any] = {
         "dueling": config.dueling,
         "layer_norm": config.layer_norm,
         "noisy": config.noisy,
         "num_atoms": config.num_atoms if config.distributional else 1,
     }
+    if is_image:
+        options["width_factor"] = config.width_factor
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(seed.generate_state(1)[0]))
         if environments.shape == STACKED_FRAMES:

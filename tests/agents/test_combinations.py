@@ -168,6 +168,12 @@ def test_settings_of_another_environment_are_refused_before_anything_is_allocate
         Trainer(config)
 
 
+def test_the_widths_of_an_mlp_are_not_scaled():
+    config = DQNConfig(environment="CartPole-v1", buffer_size=100, width_factor=2.0)
+    with pytest.raises(InvalidValueError, match="the MLP's widths are hidden_sizes"):
+        Trainer(config)
+
+
 def test_every_rule_names_settings_that_there_are():
     names = {field.name for field in dataclasses.fields(DQNConfig)}
     for rule in (*SETTING_RULES, *itertools.chain(*ENVIRONMENT_RULES.values())):

@@ -43,6 +43,7 @@ FLAGS = {
     ("--clip-rewards", "--double"): {"clip_rewards": True, "double": True},
     ("--optimizer", "nature_rmsprop"): {"optimizer": "nature_rmsprop"},
     ("--hidden-sizes", "64", "32"): {"hidden_sizes": (64, 32)},
+    ("--width-factor", "0.5"): {"width_factor": 0.5},
 }
 
 

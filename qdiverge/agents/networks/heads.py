@@ -99,3 +99,12 @@ def check_width(name: str, width: int) -> None:
     """Refuse a width that is not an integer of at least 1."""
     if not isinstance(width, int) or width < 1:
         raise InvalidValueError(f"{name} must be an integer of at least 1", got=width)
+
+
+def scaled(width: int, factor: float) -> int:
+    """Return a hidden width times a factor, at least 1.
+
+    >>> scaled(128, 1.0), scaled(16, 0.25), scaled(1, 0.1)
+    (128, 4, 1)
+    """
+    return max(1, round(width * factor))
