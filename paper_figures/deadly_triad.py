@@ -50,7 +50,7 @@ def make(table: Table) -> Figure:
     panels[0].set(ylabel="share of runs with max |Q| > 1/(1 − γ)", ylim=(-0.03, 1.03))
     panels[0].legend(fontsize=6.5, loc="upper right")
     count = len(table.columns["seed"])
-    rest = ", ".join(f"{NAMES.get(value, value)}" for value in BASE.values())
+    rest = ", ".join(str(NAMES.get(str(value), value)) for value in BASE.values())
     foot(
         figure, table,
         f"{count} runs; each factor with the others at {rest} (bootstrap, n, priority, size). "

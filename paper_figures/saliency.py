@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from paper_figures.style import BLUE, ORANGE, foot
 from paper_figures.tables import Table, columns_of
-from paper_figures.trained import picture, show, states_of_play, trained
+from paper_figures.trained import picture, q_values, show, states_of_play, trained
 from qdiverge.agents.networks.heads import Dueling
 from qdiverge.errors import UnsupportedNetworkError
 
@@ -33,7 +33,7 @@ def compute(run: Path | None = None) -> Table:
     saved, made = trained(run)
     states = states_of_play(saved, NUM_STATES, PERIOD)
     rows = []
-    spread = np.ptp(saved.agent.q_values(states), axis=1)  # of Q, so of A: they differ by V
+    spread = np.ptp(q_values(saved, states), axis=1)  # of Q, so of A: they differ by V
     ranks = np.round(np.array(QUANTILES) * (NUM_STATES - 1)).astype(int)
     for moment, number in enumerate(spread.argsort()[ranks]):
         value, advantage = saliency(saved.q_network, states[number])

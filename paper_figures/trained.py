@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qdiverge.agents.dqn import DQN
 from qdiverge.agents.exploration import EpsilonGreedy
 from qdiverge.agents.parts import make_environments
 from qdiverge.agents.saved import SavedAgent, load_agent
 from qdiverge.cli import main
-from qdiverge.errors import RunFolderError
+from qdiverge.errors import RunFolderError, UnsupportedNetworkError
 from qdiverge.runs import Run, load_run
 
 SMALL = Path("runs/figures/breakout")
@@ -48,10 +49,24 @@ def provenance_of(run: Run) -> dict[str, Any]:
     """What made a run of ``qdiverge train``, as tables carry it."""
     keys = ("command", "commit", "hardware", "started", "versions", "seed", "seconds")
     made = {key: run.info.get(key) for key in keys}
-    made["command"] = made["command"].replace("__main__.py", "qdiverge").replace(
-        "python -m qdiverge", "qdiverge"
-    )  # fmt: skip
+    command = str(made["command"]).replace("__main__.py", "qdiverge")
+    made["command"] = command.replace("python -m qdiverge", "qdiverge")
     return made
+
+
+def q_values(saved: SavedAgent, states: NDArray[Any]) -> NDArray[np.float32]:
+    """Return Q of every action, [S, A].
+
+    Raises:
+        UnsupportedNetworkError: the run's actions are continuous.
+    """
+    if not isinstance(saved.agent, DQN):
+        raise UnsupportedNetworkError(
+            "a run of a DQN was expected",
+            got=f"one of {type(saved.agent).__name__}, whose actions are continuous",
+            remedy=f"Give another --run, or make one: {COMMAND}",
+        )
+    return saved.agent.q_values(states)
 
 
 def states_of_play(saved: SavedAgent, num_states: int, period: int) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from paper_figures.style import INK, foot
 from paper_figures.tables import Table, columns_of
-from paper_figures.trained import packed, picture, show, states_of_play, trained, unpacked
+from paper_figures.trained import packed, picture, q_values, show, states_of_play, trained, unpacked
 from qdiverge.agents.saved import SavedAgent
 from qdiverge.diagnostics.activations import layer_inputs
 from qdiverge.errors import MissingExtraError
@@ -36,7 +36,7 @@ def compute(run: Path | None = None) -> Table:
     saved, made = trained(run)
     states = states_of_play(saved, NUM_STATES, PERIOD)
     features = hidden_layer(saved, states)
-    values = saved.agent.q_values(states).max(axis=1)
+    values = q_values(saved, states).max(axis=1)
     solver = manifold.TSNE(perplexity=PERPLEXITY, init="pca", random_state=0)
     places = solver.fit_transform(features)
     shown = set(examples(places, values).tolist())

@@ -10,6 +10,7 @@ BENCHMARKS = {
     "solvers": "exact solvers on sparse MDPs, beside pymdptoolbox",
     "preqn": "a PreQN update against a DQN update and whole Jacobians",
     "trainer": "whole training loops: ours, a CleanRL-style one, Stable-Baselines3",
+    "monitor": "what each tier of the monitor adds to three training loops; its memory",
     "diagnose": "a full diagnosis against the kernels that it needs",
     "sweep": "what the sweep engine adds to its cells, and a table of 1,000 of them",
 }
