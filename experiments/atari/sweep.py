@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from experiments.learning import rows
 from experiments.learning.plan import Cell
-from experiments.learning.training import train
+from experiments.learning.training import clear, train
 from experiments.tracing import rounded
 from qdiverge.runs import load_run
 
@@ -28,12 +27,12 @@ def cells(is_full: bool) -> list[dict[str, Any]]:
 
 
 def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Score, and mean of max_a Q over held-out states, after each epoch; starts anew if killed."""
+    """Score, and mean of max_a Q over held-out states, after each epoch; goes on if killed."""
     cell = Cell(f"ALE/{config['game']}-v5", config["preset"], config["seed"], config["steps"])
     settings = cell.config
     if config["warm_up"] is not None:
         settings = replace(settings, learning_starts=config["warm_up"], buffer_size=cell.steps)
-    shutil.rmtree(folder / "run", ignore_errors=True)
+    clear(folder / "run")
     path = train(settings, folder / "run", cell.preset, epoch_period=None, evaluation_episodes=0)
     series = load_run(path).series
     epochs = {}

@@ -1,7 +1,7 @@
 """Every number of a DQN run, with its unit."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from qdiverge.agents.arithmetic import Precision
 from qdiverge.agents.config_checks import check_choices, check_ranges, check_together
@@ -9,9 +9,8 @@ from qdiverge.agents.config_rules import (
     ENVIRONMENT_RULES,
     SETTING_RULES,
     EnvironmentKind,
+    adapted,
     check_effect,
-    default,
-    unread,
 )
 from qdiverge.agents.device import check_device_name
 from qdiverge.agents.targets import Bootstrap
@@ -113,16 +112,22 @@ class ExplorationSettings:
 
 
 @dataclass(frozen=True)
-class MachineSettings:
+class DeviceSettings:
+    """Where the work is done, and how often it is saved."""
+
+    device: str = "cpu"  # of the learner and its replay: cpu, cuda or cuda:N
+    checkpoint_period: int | None = 250_000  # agent steps between checkpoints; at each, whether or
+    # not there is a folder to write to, the environments restart; None or 0: never, see loop.py
+    torch_threads: int | None = 1  # threads of a CPU update; None leaves PyTorch's setting alone
+
+
+@dataclass(frozen=True)
+class MachineSettings(DeviceSettings):
     """How the work is done."""
 
     overlap: bool = True  # act before the last turn's updates; False: after them, see loop.py
     precision: Precision = "float32"  # or bfloat16, weights still float32; see arithmetic.py
-    device: str = "cpu"  # of the learner and its replay: cpu, cuda or cuda:N
     emulator_threads: int = 1  # Atari: threads of the emulators; the games do not depend on it
-    checkpoint_period: int | None = 250_000  # agent steps between checkpoints; at each, whether or
-    # not there is a folder to write to, the environments restart; None or 0: never, see loop.py
-    torch_threads: int | None = 1  # threads of a CPU update; None leaves PyTorch's setting alone
 
 
 GROUPS: tuple[type, ...] = (
@@ -164,6 +169,8 @@ class DQNConfig(
     qdiverge.errors.InvalidValueError: discount must lie in [0, 1]; got 1.5. Usual: 0.99.
     """
 
+    algorithm: ClassVar[str] = "dqn"  # whose settings these are, in run.json
+
     def __post_init__(self) -> None:
         check_ranges(self)
         check_choices("loss", self.loss, LOSSES)
@@ -195,13 +202,7 @@ class DQNConfig(
         >>> config.adapted(prioritized=False).priority_beta
         0.4
         """
-        draft = object.__new__(type(self))
-        vars(draft).update(vars(self) | given)
-        for rule in (*SETTING_RULES, *(ENVIRONMENT_RULES[kind] if kind else ())):
-            for name in unread(draft, rule):
-                if name not in given:
-                    vars(draft)[name] = default(draft, name)
-        return type(self)(**vars(draft))
+        return adapted(self, (*SETTING_RULES, *(ENVIRONMENT_RULES[kind] if kind else ())), given)
 
     @property
     def bootstrap_rule(self) -> Bootstrap:

@@ -33,6 +33,16 @@ def check_choices(name: str, value: str, choices: Sequence[str]) -> str:
     return value
 
 
+def check_positives(config: object, names: Sequence[str]) -> None:
+    """Refuse a setting among ``names`` that is not a positive number.
+
+    Raises:
+        InvalidValueError: there is one.
+    """
+    for name in names:
+        check_positive(name, getattr(config, name))
+
+
 def check_ranges(config: "DQNConfig") -> None:
     """Refuse a number that is out of its range, whatever the others are.
 
@@ -41,14 +51,14 @@ def check_ranges(config: "DQNConfig") -> None:
     """
     check_discount(config.discount)
     check_positive("learning_rate", config.learning_rate)
-    for name in (
+    names = (
         "adam_epsilon",
         "width_factor",
         "temperature_start",
         "temperature_end",
         "preqn_learning_rate",
-    ):
-        check_positive(name, getattr(config, name))
+    )
+    check_positives(config, names)
     for name, least in (
         ("seed", 0),
         ("total_steps", 1),

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from qdiverge.agents.agent import Agent, Behaviour
+from qdiverge.agents.behaviour import DiscreteBehaviour
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.config_rules import (
     ENVIRONMENT_RULES,
@@ -15,7 +17,12 @@ from qdiverge.agents.config_rules import (
     EnvironmentKind,
     check_effect,
 )
+from qdiverge.agents.continuous.agent import ContinuousAgent
+from qdiverge.agents.continuous.config import ContinuousConfig
+from qdiverge.agents.continuous.exploration import ContinuousBehaviour
+from qdiverge.agents.continuous.make import make_continuous
 from qdiverge.agents.device import find_device
+from qdiverge.agents.dqn import DQN
 from qdiverge.agents.environments.atari import AtariEnvironments, make_atari
 from qdiverge.agents.environments.gymnasium_task import STACKED_FRAMES
 from qdiverge.agents.environments.minatar import resolve_minatar
@@ -32,8 +39,10 @@ from qdiverge.agents.replay.arrays import ArrayReplay
 from qdiverge.agents.replay.device_frames import DeviceFrameReplay
 from qdiverge.agents.replay.frames import FrameReplay, check_fits
 from qdiverge.agents.replay.ring import ReplayRing
+from qdiverge.errors import InvalidValueError
 
 Environments = AtariEnvironments | TaskEnvironments
+Config = DQNConfig | ContinuousConfig
 
 
 def environment_kind(environment: str) -> EnvironmentKind:
@@ -52,7 +61,12 @@ def environment_kind(environment: str) -> EnvironmentKind:
     return "task" if resolve_minatar(task) is None else "minatar"
 
 
-def make_environments(config: DQNConfig, seed: np.random.SeedSequence) -> Environments:
+def settings_of(config: Config) -> dict[str, Any]:
+    """The settings and whose they are, ready for JSON; see ``saved.config_from_json``."""
+    return {"algorithm": config.algorithm} | dataclasses.asdict(config)
+
+
+def make_environments(config: Config, seed: np.random.SeedSequence) -> Environments:
     """The environments that ``config`` names; an Atari replay is sized up first.
 
     Raises:
@@ -62,6 +76,14 @@ def make_environments(config: DQNConfig, seed: np.random.SeedSequence) -> Enviro
     """
     number = int(seed.generate_state(1)[0])
     task = find_task(config.environment)
+    if isinstance(config, ContinuousConfig):
+        if task is None or environment_kind(task) != "task":
+            raise InvalidValueError(
+                f"{config.algorithm} acts in Gymnasium tasks with continuous actions",
+                got=config.environment,
+                remedy="Take such a task, Pendulum-v1 say; or qdiverge train dqn.",
+            )
+        return TaskEnvironments(task, config.num_envs, number, is_continuous=True)
     check_effect(config, ENVIRONMENT_RULES[environment_kind(config.environment)])
     if task is not None:
         return TaskEnvironments(
@@ -84,12 +106,42 @@ def make_environments(config: DQNConfig, seed: np.random.SeedSequence) -> Enviro
     )
 
 
-def settled(config: DQNConfig, environments: Environments) -> DQNConfig:
+def settled(config: Config, environments: Environments) -> Config:
     """``config`` with what it leaves to the environments: rewards are clipped on Atari alone."""
-    if config.clip_rewards is not None:
+    if isinstance(config, ContinuousConfig) or config.clip_rewards is not None:
         return config
     is_atari = isinstance(environments, AtariEnvironments)
     return dataclasses.replace(config, clip_rewards=is_atari)
+
+
+def make_agent(config: Config, environments: Environments, seed: np.random.SeedSequence) -> Agent:
+    """The agent that ``config`` is of, for such environments; the global generator is left alone.
+
+    Raises:
+        InvalidValueError: no network of the configuration reads such observations, or there is no
+            such device.
+    """
+    if isinstance(config, DQNConfig):
+        return DQN(make_network(config, environments, seed), config)
+    assert isinstance(environments, TaskEnvironments)
+    if len(environments.shape) != 1:
+        raise InvalidValueError(
+            f"{config.algorithm} reads observations that are vectors",
+            got=f"arrays of shape {list(environments.shape)}",
+        )
+    return make_continuous(config, environments.shape[0], environments.action_size, seed)
+
+
+def make_behaviour(
+    agent: Agent, config: Config, environments: Environments, seed: np.random.SeedSequence
+) -> Behaviour:
+    """What acts in these environments while ``agent`` learns."""
+    if isinstance(config, DQNConfig):
+        assert isinstance(agent, DQN)
+        return DiscreteBehaviour(agent, config, environments.num_actions, seed)
+    assert isinstance(agent, ContinuousAgent)
+    assert isinstance(environments, TaskEnvironments)
+    return ContinuousBehaviour(agent, config, environments.action_size, seed)
 
 
 def make_network(
@@ -144,7 +196,7 @@ def finished(network: nn.Module, config: DQNConfig) -> nn.Module:
 
 
 def make_replay(
-    config: DQNConfig, environments: Environments, seed: np.random.SeedSequence
+    config: Config, environments: Environments, seed: np.random.SeedSequence
 ) -> ReplayRing:
     """A replay for such observations.
 
@@ -156,5 +208,11 @@ def make_replay(
         if device.type != "cpu":
             return DeviceFrameReplay(config.buffer_size, config.num_envs, seed, device=device)
         return FrameReplay(config.buffer_size, config.num_envs, seed)
-    shape, dtype = environments.shape, environments.dtype
-    return ArrayReplay(config.buffer_size, config.num_envs, seed, shape=shape, dtype=dtype)
+    return ArrayReplay(
+        config.buffer_size,
+        config.num_envs,
+        seed,
+        shape=environments.shape,
+        dtype=environments.dtype,
+        action_size=environments.action_size,
+    )

@@ -1,7 +1,8 @@
 """CleanRL's names of the usual settings, accepted beside ours."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 
 from qdiverge.errors import InvalidValueError
 
@@ -34,8 +35,14 @@ CLEANRL_OTHERS = {
 SWITCHES = ("clip-rewards",)  # with a third state, where nothing is said
 
 
-def translate_flags(arguments: Sequence[str]) -> list[str]:
+def translate_flags(
+    arguments: Sequence[str], others: Mapping[str, str] = MappingProxyType({})
+) -> list[str]:
     """Return the arguments with CleanRL's flags in our names, and switches with their value.
+
+    Args:
+        arguments: The flags.
+        others: Further names that CleanRL has for them.
 
     >>> translate_flags(["--env-id", "ALE/Pong-v5", "--gamma=0.9", "--start_e", "1"])
     ['--environment', 'ALE/Pong-v5', '--discount=0.9', '--epsilon-start', '1']
@@ -47,7 +54,8 @@ def translate_flags(arguments: Sequence[str]) -> list[str]:
     Raises:
         InvalidValueError: a flag of CleanRL's has no counterpart.
     """
-    translated = _target_share([_translate(argument) for argument in arguments])
+    names = CLEANRL_FLAGS | dict(others)
+    translated = _target_share([_translate(argument, names) for argument in arguments])
     for i, (flag, following) in enumerate(pairwise([*translated, "--"])):
         for switch in SWITCHES:
             if flag == f"--no-{switch}":
@@ -81,7 +89,7 @@ def given_fields(names: Iterable[str], arguments: Sequence[str]) -> set[str]:
     return {name for name, dash in dashed.items() if flags & {f"--{dash}", f"--no-{dash}"}}
 
 
-def _translate(argument: str) -> str:
+def _translate(argument: str, names: Mapping[str, str]) -> str:
     if not argument.startswith("--"):
         return argument
     flag, equals, value = argument.partition("=")
@@ -90,7 +98,7 @@ def _translate(argument: str) -> str:
         raise InvalidValueError(
             "a setting that there is here was expected", got=flag, remedy=CLEANRL_OTHERS[flag]
         )
-    return CLEANRL_FLAGS.get(flag, flag) + equals + value
+    return names.get(flag, flag) + equals + value
 
 
 def _target_share(arguments: list[str]) -> list[str]:

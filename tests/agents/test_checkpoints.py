@@ -15,6 +15,7 @@ from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import Barrier, EpisodeEnd, UpdateRecord
 from qdiverge.agents.saved import load_agent
 from qdiverge.errors import CheckpointError
+from tests.agents.continuous.tasks import AGENTS
 
 CARTPOLE = DQNConfig(
     environment="CartPole-v1",
@@ -55,6 +56,7 @@ VARIANTS = {
         checkpoint_period=48,
         prioritized=True,
     ),
+    **AGENTS,
 }
 
 
@@ -73,14 +75,18 @@ def run(trainer, checkpoints=None):
 def everything(trainer):
     """All that a run consists of, as comparable values."""
     agent, replay = trainer.agent, trainer.replay
-    state = {f"online.{k}": v for k, v in agent.q_network.state_dict().items()}
-    if agent.target_network is not None:
-        state |= {f"target.{k}": v for k, v in agent.target_network.state_dict().items()}
-    for name, parameter in agent.q_network.named_parameters():
-        state |= {f"{key}/{name}": v for key, v in agent.optimizer.state[parameter].items()}
+    state = {
+        f"{role}.{name}": tensor
+        for role, network in agent.networks.items()
+        for name, tensor in network.state_dict().items()
+    }
+    for optimizer in agent.optimizers:
+        for name, parameter in agent.parameters.items():
+            moments = optimizer.state.get(parameter, {})
+            state |= {f"{key}/{name}": value for key, value in moments.items()}
     for name, array in vars(replay).items():
         if isinstance(array, np.ndarray):
-            state[f"replay.{name}"] = torch.from_numpy(array)
+            state[f"replay.{name}"] = torch.from_numpy(np.nan_to_num(array, nan=-9.0))
     if replay.priorities is not None:
         state["tree"] = torch.from_numpy(replay.priorities.tree.nodes)
         state["largest"] = torch.tensor(replay.priorities.largest)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from qdiverge.errors import RunFolderError
-from qdiverge.runs import RunLog, load_run
+from qdiverge.runs import RunLog, load_run, provenance
 
 
 @pytest.fixture
@@ -94,3 +94,10 @@ def test_no_run_and_a_newer_schema_are_refused(tmp_path):
     (tmp_path / "run.json").write_text('{"schema": 99}')
     with pytest.raises(RunFolderError, match="schema 99"):
         load_run(tmp_path)
+
+
+def test_the_command_is_one_that_can_be_typed(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/some/where/experiments/__main__.py", "run", "a b"])
+    assert provenance()["command"] == "python -m experiments run 'a b'"
+    monkeypatch.setattr("sys.argv", ["/usr/bin/qdiverge", "watch", "runs/x"])
+    assert provenance()["command"] == "qdiverge watch runs/x"
