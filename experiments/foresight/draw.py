@@ -21,7 +21,7 @@ from experiments.foresight.problems import PROBLEMS
 SEED = 1010
 SIZES = {"train": (96, 1_200), "test": (78, 900)}  # cells: reduced, full
 PONG = (2, 24)  # further cells of Pong, in the test split
-NUM_UPDATES = 500
+NUM_UPDATES = 300
 NETWORKS: dict[str, dict[str, tuple[Any, ...]]] = {
     "train": {"width": (32, 64, 128), "depth": (1, 2, 3), "activation": ("relu", "relu", "tanh")},
     "test": {"width": (24, 48, 96), "depth": (2, 4), "activation": ("relu", "relu", "gelu", "elu")},
@@ -100,5 +100,5 @@ def draw_cell(split: str, problem: str, index: int) -> Cell:
         prioritized=bool(is_prioritized) and not is_critic,
         buffer_size=buffer_size,
         offline=bool(is_offline) or is_critic,
-        num_updates=NUM_UPDATES // 4 if is_atari else NUM_UPDATES,
+        num_updates=NUM_UPDATES // 2 if is_atari else NUM_UPDATES,
     )
