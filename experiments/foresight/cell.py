@@ -17,8 +17,8 @@ class Cell:
     activation: str
     layer_norm: bool
     optimizer: str  # sgd, rmsprop, adam
-    learning_rate: float
-    loss: str  # huber or mse, both with α = learning_rate
+    relative_step: float  # see steps.py
+    loss: str  # huber or mse, both with α the learning rate
     batch_size: int
     discount: float
     bootstrap: str  # q: no target network; target_q; double_q, of critics a twin
@@ -28,6 +28,7 @@ class Cell:
     prioritized: bool
     buffer_size: int  # transitions; of offline data: all of them
     offline: bool  # from a fixed data set of random play
+    coverage: float  # share of it that is kept, the transitions of the least ‖s‖; 1: all
     num_updates: int
     update: str = "gradient"  # or preqn: a remedy alone
 

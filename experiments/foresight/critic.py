@@ -21,7 +21,7 @@ from experiments.foresight.cell import Cell
 from experiments.foresight.networks import QNetwork
 from experiments.foresight.problems import PROBLEMS
 from experiments.foresight.recorder import Recorder
-from experiments.foresight.training import LOSSES
+from experiments.foresight.training import LOSSES, narrowed
 from qdiverge.agents.targets import td_loss
 from qdiverge.diagnostics import Transitions
 from qdiverge.monitor.options import MonitorOptions
@@ -69,6 +69,7 @@ def train_critic(cell: Cell) -> tuple[Recorder, float]:
     torch.set_num_threads(1)
     began = time.process_time()
     data = random_play(PROBLEMS[cell.problem].environment, cell.buffer_size, cell.seed)
+    data = narrowed(data, cell.coverage)
     num_observations, num_actions = data.observations.shape[1], data.actions.shape[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cell.seed)
@@ -92,7 +93,7 @@ def train_critic(cell: Cell) -> tuple[Recorder, float]:
     subject = Subject(
         list(critics), list(slow) if has_target else [], optimizer, options, slow_actor
     )
-    recorder = Recorder(subject, cell.target_period, cell.polyak)
+    recorder = Recorder(cell, subject)
     sampling = torch.Generator().manual_seed(cell.seed)
     for update in range(1, cell.num_updates + 1):
         index = torch.randint(len(data), (cell.batch_size,), generator=sampling)
@@ -127,7 +128,7 @@ def critic_loss(
 
 
 def _optimizer(cell: Cell, critics: nn.Module) -> torch.optim.Optimizer:
-    α, parameters = cell.learning_rate, critics.parameters()
+    α, parameters = 1e-3, critics.parameters()  # until set_step, at the first batch
     if cell.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=α)
     if cell.optimizer == "rmsprop":

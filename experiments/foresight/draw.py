@@ -1,8 +1,10 @@
 """The settings of every cell, drawn at random from stated ranges by seed; none is picked.
 
-The ranges were set beforehand, by some fifty pilot runs of other seeds on problems of the training
-split, so that both diverging and sound runs are common. A PROVOKED_SHARE of the cells has what
-theory names as the causes: no target network, no LayerNorm, an unclipped loss, one-step targets.
+The ranges were set beforehand, by pilot runs of other seeds on problems of the training split: of
+ordinary settings one run in eight passed the bound, nearly all within 15 updates, which leaves
+nothing to foresee. So the step is relative to the network (steps.py), and a PROVOKED_SHARE of the
+cells has what theory names as the cause of divergence: fixed data that do not cover where they lead
+(only transitions of the least ‖s‖), mostly without a target network.
 
 Cell i of a split is drawn from a generator of its own, seeded by (SEED, split, i), whatever the
 size of the corpus: the reduced corpus is the beginning of the full one. Problems take turns.
@@ -18,7 +20,7 @@ import numpy as np
 from experiments.foresight.cell import Cell
 from experiments.foresight.problems import PROBLEMS
 
-SEED = 1010
+SEED = 4410
 SIZES = {"train": (96, 1_200), "test": (78, 900)}  # cells: reduced, full
 PONG = (2, 24)  # further cells of Pong, in the test split
 NUM_UPDATES = 300
@@ -26,7 +28,7 @@ NETWORKS: dict[str, dict[str, tuple[Any, ...]]] = {
     "train": {"width": (32, 64, 128), "depth": (1, 2, 3), "activation": ("relu", "relu", "tanh")},
     "test": {"width": (24, 48, 96), "depth": (2, 4), "activation": ("relu", "relu", "gelu", "elu")},
 }
-LEARNING_RATES = {"sgd": (-1.0, 0.3), "rmsprop": (-2.5, -1.0), "adam": (-3.2, -1.2)}  # log10
+RELATIVE_STEPS = {"sgd": (-1.7, -0.1), "rmsprop": (-1.0, 0.6), "adam": (-1.0, 0.6)}  # log10
 DISCOUNTS = (0.9, 0.9, 0.95, 0.99)
 PROVOKED_SHARE = 0.5
 LAYER_NORM_SHARE, OFFLINE_SHARE, PRIORITIZED_SHARE = 0.25, 0.35, 0.25
@@ -67,8 +69,8 @@ def draw_cell(split: str, problem: str, index: int) -> Cell:
 
     width, depth = int(one_of(networks["width"])), int(one_of(networks["depth"]))
     activation, layer_norm = one_of(networks["activation"]), rng.random() < LAYER_NORM_SHARE
-    optimizer = one_of(("sgd", "rmsprop", "adam", "adam"))
-    learning_rate = log_uniform(*LEARNING_RATES[optimizer])
+    optimizer = one_of(("sgd", "rmsprop", "adam"))
+    step = log_uniform(*RELATIVE_STEPS[optimizer])
     loss, batch_size = one_of(("huber", "mse", "mse")), int(one_of((16, 32)))
     discount = one_of(DISCOUNTS)
     bootstrap = one_of(("q", "q", "q", "target_q", "double_q"))
@@ -77,8 +79,11 @@ def draw_cell(split: str, problem: str, index: int) -> Cell:
     n_step, is_prioritized = int(one_of((1, 1, 1, 3, 5))), rng.random() < PRIORITIZED_SHARE
     buffer_size, is_offline = int(one_of((200, 500, 2_000))), rng.random() < OFFLINE_SHARE
     seed = int(rng.integers(2**31))
-    if rng.random() < PROVOKED_SHARE:
-        bootstrap, layer_norm, loss, n_step = "q", False, "mse", 1
+    coverage = 1.0
+    if rng.random() < PROVOKED_SHARE and not is_atari:
+        is_offline, n_step, is_prioritized = True, 1, False
+        coverage, loss = one_of((0.25, 0.5)), one_of(("huber", "mse", "mse", "mse"))
+        bootstrap = one_of(("q", "q", "q", "target_q"))
     has_target = bootstrap != "q"
     return Cell(
         split=split,
@@ -89,7 +94,7 @@ def draw_cell(split: str, problem: str, index: int) -> Cell:
         activation="relu" if is_atari else activation,
         layer_norm=bool(layer_norm) and not is_atari,
         optimizer=optimizer,
-        learning_rate=learning_rate,
+        relative_step=step,
         loss=loss,
         batch_size=32 if is_atari else batch_size,
         discount=discount,
@@ -100,5 +105,6 @@ def draw_cell(split: str, problem: str, index: int) -> Cell:
         prioritized=bool(is_prioritized) and not is_critic,
         buffer_size=buffer_size,
         offline=bool(is_offline) or is_critic,
+        coverage=coverage,
         num_updates=NUM_UPDATES // 2 if is_atari else NUM_UPDATES,
     )

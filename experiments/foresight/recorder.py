@@ -20,6 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from experiments.foresight.cell import Cell
+from experiments.foresight.steps import set_step
 from qdiverge.diagnostics import Moment, Transitions, diagnostics_up_to
 from qdiverge.diagnostics.diagnose import all_successors
 from qdiverge.diagnostics.stability import Stability
@@ -30,19 +32,18 @@ from qdiverge.theory.target_network import period_increment, polyak_increment
 from qdiverge.theory.td_error import td_error_certificate, td_increments
 
 EVERY = 5  # updates between measurements of the light tier
-FULL_EVERY = 25  # and between those of the dear ones
+FULL_EVERY = 10  # and between those of the dear ones
 PROBE_SIZE = 32  # pairs
 EPS = torch.finfo(torch.float32).eps  # of the kernels' entries
 BEYOND = 100.0  # bounds; a run that goes so far is not followed further
 
 
 class Recorder:
-    """The series of one run; hooks ``optimizer.step`` and changes nothing.
+    """The series of one run; hooks ``optimizer.step`` and, but for the first step size, only reads.
 
     Args:
+        cell: Its settings; at the first batch the optimiser gets its learning rate.
         subject: The run, as the monitor sees it.
-        target_period: C, updates between two hard copies; None: none.
-        polyak: τ of an averaged target; None: none.
 
     Attributes:
         series: Metric → (updates, values), without ``diverge/``.
@@ -51,8 +52,9 @@ class Recorder:
         seconds: CPU time of the measurements.
     """
 
-    def __init__(self, subject: Subject, target_period: int | None, polyak: float | None) -> None:
-        self.subject, self.target_period, self.polyak = subject, target_period, polyak
+    def __init__(self, cell: Cell, subject: Subject) -> None:
+        self.cell, self.subject = cell, subject
+        self.target_period, self.polyak = cell.target_period, cell.polyak
         self.series: dict[str, tuple[list[int], list[float]]] = {}
         self.num_updates, self.is_beyond, self.seconds = 0, False, 0.0
         self.probe = Probe(PROBE_SIZE, refresh_period=1_000_000)
@@ -68,6 +70,7 @@ class Recorder:
         began = time.process_time()
         batch = self.subject.read(data)
         if self.num_updates == 0 and self.probe.batch is None:
+            set_step(self.cell, self.subject.networks[0], self.subject.optimizer, batch)
             self._light, self._dear = (
                 [d for d in group if not self.subject.why_off(d, batch)]
                 for group in (self._light, self._dear)

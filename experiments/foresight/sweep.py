@@ -52,6 +52,7 @@ def row(cell: Cell, recorder: Recorder, seconds: float) -> dict[str, Any]:
     """What the table keeps of a run."""
     return {
         "num_updates": recorder.num_updates,
+        "learning_rate": recorder.subject.learning_rate,
         "is_cut": recorder.num_updates < cell.num_updates,
         "cpu_seconds": round(seconds, 2),
         "measuring_share": round(recorder.seconds / seconds, 3),

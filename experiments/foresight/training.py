@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -16,9 +18,11 @@ from experiments.foresight.recorder import Recorder
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.dqn import DQN
 from qdiverge.agents.loop import Trainer
+from qdiverge.diagnostics import Transitions
 from qdiverge.monitor.options import MonitorOptions
 from qdiverge.monitor.subject import Subject
 
+DRAWS = 10  # from a replay of fixed data, for each of its slots
 WARM_UP = 200  # agent steps of random play before the first update of an online run
 LOSSES = {"huber": "huber", "mse": "half_squared"}  # the agent's → the monitor's
 
@@ -52,8 +56,16 @@ def train(cell: Cell) -> Trained:
 def _train_offline(cell: Cell, trainer: Trainer, recorder: Recorder) -> None:
     for _ in trainer.run():  # random play alone
         pass
+    data, rng = None, np.random.default_rng(cell.seed)
+    if cell.coverage < 1:
+        index = np.unique(trainer.replay.draw(DRAWS * cell.buffer_size))  # all, but for a few
+        data = narrowed(trainer.replay.gather(index), cell.coverage)
     for update in range(1, cell.num_updates + 1):
-        batch = recorder.batch(trainer.sampler.sample(trainer.agent_step))
+        if data is None:
+            batch = trainer.sampler.sample(trainer.agent_step)
+        else:
+            batch = data.select(torch.from_numpy(rng.integers(len(data), size=cell.batch_size)))
+        recorder.batch(batch)
         done = trainer.agent.update(batch)
         if not done.is_finite or recorder.is_beyond:
             return
@@ -62,18 +74,24 @@ def _train_offline(cell: Cell, trainer: Trainer, recorder: Recorder) -> None:
             trainer.agent.sync_target()
 
 
+def narrowed(data: Transitions, coverage: float) -> Transitions:
+    """The share ``coverage`` of the transitions that begins at the least ‖s‖; rewards within ±1."""
+    size = data.observations.float().flatten(1).norm(dim=1)
+    kept = size.argsort(stable=True)[: max(1, round(coverage * len(data)))]
+    kept = data.select(kept)
+    return replace(kept, rewards=kept.rewards.clamp(-1, 1))
+
+
 def make_config(cell: Cell) -> DQNConfig:
     """The agent's settings."""
     problem = PROBLEMS[cell.problem]
     is_preqn = cell.update == "preqn"
     steps = cell.buffer_size if cell.offline else WARM_UP
-    given = {
-        "optimizer": cell.optimizer, "learning_rate": cell.learning_rate, "loss": cell.loss,
-    }  # fmt: skip
-    given = {} if is_preqn else given
+    given: dict[str, Any] = {}
     if cell.target_period is not None and not is_preqn:
         given["target_period"] = cell.target_period
     if not is_preqn:
+        given |= {"optimizer": cell.optimizer, "loss": cell.loss}
         given |= {"polyak": cell.polyak, "prioritized": cell.prioritized}
     if problem.family in ("minatar", "atari"):
         given["max_episode_frames"] = 2_000
@@ -132,4 +150,4 @@ def attach(
         reward_bound=(1 - γ**n) / (1 - γ),
     )
     subject = Subject([network], [] if target is None else [target], optimizer, options)
-    return Recorder(subject, cell.target_period, cell.polyak)
+    return Recorder(cell, subject)
