@@ -69,7 +69,7 @@ def train_critic(cell: Cell) -> tuple[Recorder, float]:
     torch.set_num_threads(1)
     began = time.process_time()
     data = random_play(PROBLEMS[cell.problem].environment, cell.buffer_size, cell.seed)
-    data = narrowed(data, cell.coverage)
+    data = narrowed(data, cell.coverage) if cell.coverage < 1 else data
     num_observations, num_actions = data.observations.shape[1], data.actions.shape[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(cell.seed)

@@ -4,7 +4,7 @@ The ranges were set beforehand, by pilot runs of other seeds on problems of the 
 ordinary settings one run in eight passed the bound, nearly all within 15 updates, which leaves
 nothing to foresee. So the step is relative to the network (steps.py), and a PROVOKED_SHARE of the
 cells has what theory names as the cause of divergence: fixed data that do not cover where they lead
-(only transitions of the least ‖s‖), mostly without a target network.
+(only transitions of the least ‖s‖, in units of these), mostly without a target network.
 
 Cell i of a split is drawn from a generator of its own, seeded by (SEED, split, i), whatever the
 size of the corpus: the reduced corpus is the beginning of the full one. Problems take turns.
@@ -20,17 +20,17 @@ import numpy as np
 from experiments.foresight.cell import Cell
 from experiments.foresight.problems import PROBLEMS
 
-SEED = 4410
-SIZES = {"train": (96, 1_200), "test": (78, 900)}  # cells: reduced, full
+SEED = 7071
+SIZES = {"train": (72, 1_200), "test": (56, 900)}  # cells: reduced, full
 PONG = (2, 24)  # further cells of Pong, in the test split
 NUM_UPDATES = 300
 NETWORKS: dict[str, dict[str, tuple[Any, ...]]] = {
     "train": {"width": (32, 64, 128), "depth": (1, 2, 3), "activation": ("relu", "relu", "tanh")},
     "test": {"width": (24, 48, 96), "depth": (2, 4), "activation": ("relu", "relu", "gelu", "elu")},
 }
-RELATIVE_STEPS = {"sgd": (-1.7, -0.1), "rmsprop": (-1.0, 0.6), "adam": (-1.0, 0.6)}  # log10
+RELATIVE_STEPS = {"sgd": (-2.5, -0.2), "rmsprop": (-1.3, 0.5), "adam": (-1.3, 0.5)}  # log10
 DISCOUNTS = (0.9, 0.9, 0.95, 0.99)
-PROVOKED_SHARE = 0.5
+PROVOKED_SHARE = 0.6
 LAYER_NORM_SHARE, OFFLINE_SHARE, PRIORITIZED_SHARE = 0.25, 0.35, 0.25
 
 
@@ -83,7 +83,7 @@ def draw_cell(split: str, problem: str, index: int) -> Cell:
     if rng.random() < PROVOKED_SHARE and not is_atari:
         is_offline, n_step, is_prioritized = True, 1, False
         coverage, loss = one_of((0.25, 0.5)), one_of(("huber", "mse", "mse", "mse"))
-        bootstrap = one_of(("q", "q", "q", "target_q"))
+        bootstrap = one_of(("q", "q", "q", "q", "target_q"))
     has_target = bootstrap != "q"
     return Cell(
         split=split,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import numpy as np
 from experiments.foresight.corpus import Run
 from qdiverge.monitor import growth, linearised
 from qdiverge.monitor.alarms import RULES
-from qdiverge.monitor.past import History, Past
+from qdiverge.monitor.past import Past, Track
 
 FORESIGHT = ("runaway_growth", "blow_up_forecast", "self_excitation")  # before the bound is passed
+NEEDS = {name for rule in RULES if rule.name in FORESIGHT for name in rule.needs}
 SHARED = ("NUM_POINTS", "MIN_R_SQUARED")
 MODULES = {"growth": growth, "linearised": linearised}
 
@@ -23,23 +25,35 @@ def replay(run: Run) -> dict[str, int]:
 
     Only the rules of FORESIGHT, and until the blow-up: what comes later is no foresight.
     """
-    needs = {f"diverge/{name}" for rule in RULES for name in rule.needs}
-    history, fired = History(needs), dict[str, int]()
-    light, dear = run.light_updates, run.dear_updates
+    fired: dict[str, int] = {}
     rules = [rule for rule in RULES if rule.name in FORESIGHT]
-    for index, update in enumerate(light[light < run.end + (run.outcome.blow_up is None)]):
-        metrics = {name: values[index] for name, values in run.light.items()}
-        place = np.flatnonzero(dear == update)
-        if len(place):
-            metrics |= {name: values[place[0]] for name, values in run.dear.items()}
-            metrics["spectral_radius"] += 1  # kept as x − 1
-        known = {f"diverge/{k}": float(v) for k, v in metrics.items() if np.isfinite(v)}
-        history.add(int(update), known)
-        past = Past(history.tracks(), run.bound, run.learning_rate)
+    for update, past in pasts(run):
         for rule in rules:
             if rule.name not in fired and rule.check(past) is not None:
-                fired[rule.name] = int(update)
+                fired[rule.name] = update
     return fired
+
+
+@cache
+def pasts(run: Run) -> list[tuple[int, Past]]:
+    """What the rules look back on at each measurement of a run before its blow-up."""
+    tracks = {}
+    for times, tier in ((run.light_updates, run.light), (run.dear_updates, run.dear)):
+        for name in tier.keys() & NEEDS:
+            known = np.isfinite(tier[name])
+            values = tier[name][known] + (name == "spectral_radius")  # kept as x − 1
+            tracks[f"diverge/{name}"] = Track(times[known], values)
+    limit = run.outcome.blow_up or np.inf
+    found = []
+    for update in run.light_updates[run.light_updates < limit]:
+        cut = {name: _until(track, update) for name, track in tracks.items()}
+        found.append((int(update), Past(cut, run.bound, run.learning_rate)))
+    return found
+
+
+def _until(track: Track, update: int) -> Track:
+    end = int(np.searchsorted(track.updates, update, side="right"))
+    return Track(track.updates[:end], track.values[:end])
 
 
 @contextmanager

@@ -75,11 +75,20 @@ def _train_offline(cell: Cell, trainer: Trainer, recorder: Recorder) -> None:
 
 
 def narrowed(data: Transitions, coverage: float) -> Transitions:
-    """The share ``coverage`` of the transitions that begins at the least ‖s‖; rewards within ±1."""
+    """The share ``coverage`` of the transitions that begins at the least ‖s‖, rewards within ±1.
+
+    Observations are put in units of their root mean square on what is kept, as is usual for fixed
+    data; what lies beyond the data is then large.
+    """
     size = data.observations.float().flatten(1).norm(dim=1)
-    kept = size.argsort(stable=True)[: max(1, round(coverage * len(data)))]
-    kept = data.select(kept)
-    return replace(kept, rewards=kept.rewards.clamp(-1, 1))
+    kept = data.select(size.argsort(stable=True)[: max(1, round(coverage * len(data)))])
+    unit = kept.observations.float().square().mean().sqrt().clamp(min=1e-6)
+    return replace(
+        kept,
+        rewards=kept.rewards.clamp(-1, 1),
+        observations=kept.observations / unit,
+        next_observations=kept.next_observations / unit,
+    )
 
 
 def make_config(cell: Cell) -> DQNConfig:
