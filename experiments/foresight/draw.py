@@ -21,8 +21,8 @@ from experiments.foresight.cell import Cell
 from experiments.foresight.problems import PROBLEMS
 
 SEED = 7071
-SIZES = {"train": (72, 1_200), "test": (56, 900)}  # cells: reduced, full
-PONG = (2, 24)  # further cells of Pong, in the test split
+SIZES = {"train": (120, 1_200), "test": (90, 900)}  # cells: reduced, full
+PONG, PONG_FIRST = (2, 24), 10_000  # further cells of Pong, in the test split; their indices
 NUM_UPDATES = 300
 NETWORKS: dict[str, dict[str, tuple[Any, ...]]] = {
     "train": {"width": (32, 64, 128), "depth": (1, 2, 3), "activation": ("relu", "relu", "tanh")},
@@ -45,8 +45,8 @@ def draw(is_full: bool) -> list[Cell]:
             if problem.split == split and problem.share > lap
         ]
         names = list(islice(cycle(turns), sizes[is_full]))
-        names += ["pong"] * (PONG[is_full] if split == "test" else 0)
         places += [(i / len(names), split, name, i) for i, name in enumerate(names)]
+    places += [(i / PONG[is_full], "test", "pong", PONG_FIRST + i) for i in range(PONG[is_full])]
     return [draw_cell(split, name, i) for _, split, name, i in sorted(places)]
 
 
