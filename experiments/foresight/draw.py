@@ -21,7 +21,7 @@ from experiments.foresight.cell import Cell
 from experiments.foresight.problems import PROBLEMS
 
 SEED = 7071
-SIZES = {"train": (120, 1_200), "test": (90, 900)}  # cells: reduced, full
+SIZES = {"train": (96, 1_200), "test": (74, 900)}  # cells: reduced, full
 PONG, PONG_FIRST = (2, 24), 10_000  # further cells of Pong, in the test split; their indices
 NUM_UPDATES = 300
 NETWORKS: dict[str, dict[str, tuple[Any, ...]]] = {
