@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from experiments.foresight.moments import Moments
-from experiments.foresight.scoring import auroc
 from qdiverge.errors import MissingExtraError
 
 KINDS = ("logistic", "boosted trees")
@@ -95,10 +94,3 @@ def left_out(kind: str, moments: Moments, group: np.ndarray) -> np.ndarray:
         own = group == each
         said[own] = fit_combination(kind, moments, ~own)(moments)[own]
     return said
-
-
-def left_out_auroc(kind: str, moments: Moments, group: np.ndarray) -> float:
-    """Return the AUROC of :func:`left_out` at HORIZON, over all moments together."""
-    has_answer, happens = moments.within(HORIZON)
-    said = left_out(kind, moments, group)
-    return auroc(said[has_answer], happens[has_answer])

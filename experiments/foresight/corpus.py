@@ -69,12 +69,18 @@ class Run:
         return self.outcome.blow_up or self.num_updates
 
 
-def pack(table: StudyTable, folder: Path) -> None:
-    """Write the two tables of a sweep, rows in the order of their keys, whole or not at all."""
+def pack(table: StudyTable, keys: set[str], folder: Path) -> None:
+    """Write the two tables of a sweep, rows in the order of their keys, whole or not at all.
+
+    Args:
+        table: The sweep's.
+        keys: Of the cells that belong to the corpus.
+        folder: Where to write.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for split in SPLITS:
         rows = sorted(
-            (row for row in table.rows.values() if row["config"]["split"] == split),
+            (table.rows[key] for key in keys if table.rows[key]["config"]["split"] == split),
             key=lambda row: row["key"],
         )
         header = table.header | {"split": split}

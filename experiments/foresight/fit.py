@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from experiments.foresight.alarms import AlarmReport, report
-from experiments.foresight.combination import HORIZON, KINDS, left_out, left_out_auroc
+from experiments.foresight.combination import HORIZON, KINDS, left_out
 from experiments.foresight.corpus import RESULTS, Run, digest, load
 from experiments.foresight.moments import moments
 from experiments.foresight.rules import FORESIGHT, constants, replay
@@ -86,9 +86,11 @@ def set_thresholds(runs: list[Run]) -> dict[str, Any]:
 
     predictors = {name: judged(scores) for name, scores in seen.scores.items()}
     group = np.array([runs[index].cell.problem for index in seen.run])
-    areas = {kind: round(left_out_auroc(kind, seen, group), 4) for kind in KINDS}  # by problem
-    kind = max(areas, key=lambda each: areas[each])
-    combination = {"kind": kind, "left_out_auroc": areas, **judged(left_out(kind, seen, group))}
+    left_outs = {kind: left_out(kind, seen, group) for kind in KINDS}  # problem by problem
+    judgements = {kind: judged(said) for kind, said in left_outs.items()}
+    areas = {kind: found["auroc"] for kind, found in judgements.items()}
+    kind = max(areas, key=lambda each: areas[each] or 0.0)
+    combination = {"kind": kind, "left_out_auroc": areas, **judgements[kind]}
     return {
         "horizon": HORIZON,
         "false_alarms": FALSE_ALARMS,

@@ -10,7 +10,9 @@ from pathlib import Path
 from experiments.foresight import corpus, show
 from experiments.foresight.evaluate import evaluate
 from experiments.foresight.fit import fit
+from experiments.foresight.sweep import cells
 from experiments.sweep import run as sweep
+from experiments.sweep.sweep import cells_of
 from qdiverge.errors import QDivergeError
 from qdiverge.runs.table import read_table
 
@@ -61,7 +63,8 @@ def _corpus(options: argparse.Namespace) -> int:
     folder = _swept("foresight", options, options.out)
     if folder is None:
         return 1
-    corpus.pack(read_table(folder / "table.jsonl"), options.results)
+    keys = {cell.key for cell in cells_of("foresight", cells(options.full), folder)}
+    corpus.pack(read_table(folder / "table.jsonl"), keys, options.results)
     return 0
 
 
