@@ -64,8 +64,12 @@ def random_play(environment: str, size: int, seed: int) -> Transitions:
     return Transitions(*columns)
 
 
-def train_critic(cell: Cell) -> tuple[Recorder, float]:
-    """Train to the end, or until the values are beyond all measure; the recorder and CPU time."""
+def train_critic(cell: Cell, stop_at: int | None = None) -> tuple[Recorder, float]:
+    """Train to the end, or until the values are beyond all measure; the recorder and CPU time.
+
+    Raises:
+        StoppedError: at the measurement ``stop_at``.
+    """
     torch.set_num_threads(1)
     began = time.process_time()
     data = random_play(PROBLEMS[cell.problem].environment, cell.buffer_size, cell.seed)
@@ -93,7 +97,7 @@ def train_critic(cell: Cell) -> tuple[Recorder, float]:
     subject = Subject(
         list(critics), list(slow) if has_target else [], optimizer, options, slow_actor
     )
-    recorder = Recorder(cell, subject)
+    recorder = Recorder(cell, subject, stop_at)
     sampling = torch.Generator().manual_seed(cell.seed)
     for update in range(1, cell.num_updates + 1):
         index = torch.randint(len(data), (cell.batch_size,), generator=sampling)

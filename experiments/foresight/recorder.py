@@ -38,12 +38,21 @@ EPS = torch.finfo(torch.float32).eps  # of the kernels' entries
 BEYOND = 100.0  # bounds; a run that goes so far is not followed further
 
 
+class StoppedError(Exception):
+    """A run was stopped on purpose at one of its moments, which is ``moment``."""
+
+    def __init__(self, moment: Moment) -> None:
+        super().__init__(f"at update {moment.update}")
+        self.moment = moment
+
+
 class Recorder:
     """The series of one run; hooks ``optimizer.step`` and, but for the first step size, only reads.
 
     Args:
         cell: Its settings; at the first batch the optimiser gets its learning rate.
         subject: The run, as the monitor sees it.
+        stop_at: Raise StoppedError at this measurement; None: never.
 
     Attributes:
         series: Metric → (updates, values), without ``diverge/``.
@@ -52,8 +61,8 @@ class Recorder:
         seconds: CPU time of the measurements.
     """
 
-    def __init__(self, cell: Cell, subject: Subject) -> None:
-        self.cell, self.subject = cell, subject
+    def __init__(self, cell: Cell, subject: Subject, stop_at: int | None = None) -> None:
+        self.cell, self.subject, self.stop_at = cell, subject, stop_at
         self.target_period, self.polyak = cell.target_period, cell.polyak
         self.series: dict[str, tuple[list[int], list[float]]] = {}
         self.num_updates, self.is_beyond, self.seconds = 0, False, 0.0
@@ -99,6 +108,8 @@ class Recorder:
             values.append(value)
         self.is_beyond = not size <= BEYOND * moment.bound
         self.seconds += time.process_time() - began
+        if self.num_updates == self.stop_at:
+            raise StoppedError(moment)
 
     def _measure_dear(self, moment: Moment) -> dict[str, float]:
         try:

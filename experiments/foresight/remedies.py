@@ -23,9 +23,15 @@ import numpy as np
 
 from experiments.foresight.cell import Cell
 from experiments.foresight.corpus import RESULTS, Run, as_run, load
+from experiments.foresight.critic import train_critic
 from experiments.foresight.problems import PROBLEMS
+from experiments.foresight.recorder import StoppedError
 from experiments.foresight.rules import replay
 from experiments.foresight.sweep import run as run_cell
+from experiments.foresight.training import train
+from qdiverge.diagnostics.diagnose import all_successors
+from qdiverge.errors import RunFolderError
+from qdiverge.theory import check_stability
 
 MOST = 8, 60  # divergent runs: reduced, full
 FALLBACK_PERIOD = 100  # updates
@@ -45,14 +51,13 @@ def warning(run: Run) -> int:
     assert blow_up is not None
     early = [update for update in replay(run).values() if update < blow_up]
     times = run.dear_updates
-    last = int(times[times < blow_up][-1])
-    return min(early, default=last) if not early else max(min(early), int(times[0]))
+    return max(min(early), int(times[0])) if early else int(times[times < blow_up][-1])
 
 
 def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Diagnose a run where it is warned of, and run it anew with each remedy."""
     cell, warned = Cell(**config["cell"]), config["warned"]
-    diagnosis = diagnose(replace(cell, num_updates=warned))
+    diagnosis = diagnose(cell, warned)
     found: dict[str, Any] = {"diagnosis": diagnosis}
     for name, changed in remedies(cell, diagnosis).items():
         line = {"key": name, "config": asdict(changed), "row": run_cell(asdict(changed), folder)}
@@ -97,19 +102,19 @@ def verdict(run: Run) -> dict[str, Any]:
     }
 
 
-def diagnose(cell: Cell) -> dict[str, Any]:
-    """Run a cell to its end and return what the stability theory advises there."""
-    from experiments.foresight.critic import train_critic
-    from experiments.foresight.training import train
-    from qdiverge.diagnostics.diagnose import all_successors
-    from qdiverge.theory import check_stability
-
+def diagnose(cell: Cell, update: int) -> dict[str, Any]:
+    """Repeat a run up to an update and return what the stability theory advises there."""
     is_critic = PROBLEMS[cell.problem].family == "mujoco"
-    recorder = train_critic(cell)[0] if is_critic else train(cell).recorder
-    batch, bound = recorder.probe.batch, recorder.subject.options.reward_bound
-    assert batch is not None
-    assert bound is not None
-    moment = recorder.subject.moment(batch, recorder.num_updates, bound)
+    try:
+        (train_critic if is_critic else train)(cell, update)
+    except StoppedError as stopped:
+        moment = stopped.moment
+    else:
+        raise RunFolderError(
+            "a run that repeats itself was expected",
+            got=f"one that ended before update {update}",
+            remedy="Make the corpus anew on this machine.",
+        )
     report = check_stability(
         moment.kernel,
         all_successors(moment),
@@ -119,7 +124,7 @@ def diagnose(cell: Cell) -> dict[str, Any]:
         polyak=cell.polyak,
     )
     return {
-        "update": recorder.num_updates,
+        "update": moment.update,
         "learning_rate": moment.learning_rate,
         "verdict": report.verdict,
         "spectral_radius": round(report.spectral_radius, 6),

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from experiments.foresight.cell import Cell
 from experiments.foresight.networks import QNetwork
@@ -36,13 +35,17 @@ class Trained:
     seconds: float
 
 
-def train(cell: Cell) -> Trained:
-    """Train to the end, or until the values are beyond all measure."""
+def train(cell: Cell, stop_at: int | None = None) -> Trained:
+    """Train to the end, or until the values are beyond all measure.
+
+    Raises:
+        StoppedError: at the measurement ``stop_at``.
+    """
     torch.set_num_threads(1)
     began = time.process_time()
     trainer = make_trainer(cell)
     with closing(trainer):
-        recorder = attach(cell, trainer.q_network, trainer.target_network, trainer.optimizer)
+        recorder = attach(cell, trainer, stop_at)
         if cell.offline:
             _train_offline(cell, trainer, recorder)
         else:
@@ -147,9 +150,7 @@ def make_trainer(cell: Cell) -> Trainer:
     return trainer
 
 
-def attach(
-    cell: Cell, network: nn.Module, target: nn.Module | None, optimizer: torch.optim.Optimizer
-) -> Recorder:
+def attach(cell: Cell, trainer: Trainer, stop_at: int | None) -> Recorder:
     """A recorder on a DQN; rewards are clipped to ±1, an n-step one is at most Σ_{k<n} γ^k."""
     γ, n = cell.discount, cell.n_step
     options = MonitorOptions(
@@ -158,5 +159,6 @@ def attach(
         bootstrap=cell.bootstrap if cell.update == "gradient" else "q",  # type: ignore[arg-type]
         reward_bound=(1 - γ**n) / (1 - γ),
     )
-    subject = Subject([network], [] if target is None else [target], optimizer, options)
-    return Recorder(cell, subject)
+    targets = [] if trainer.target_network is None else [trainer.target_network]
+    subject = Subject([trainer.q_network], targets, trainer.optimizer, options)
+    return Recorder(cell, subject, stop_at)
