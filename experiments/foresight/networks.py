@@ -61,6 +61,6 @@ class QNetwork(nn.Module):
 
     def forward(self, observations: Tensor, actions: Tensor | None = None) -> Tensor:
         """Q(s, ·), [N, A]; with actions Q(s, a), [N, 1]."""
-        x = observations.to(self.layers[-1].weight.dtype)
+        x = observations.to(next(self.parameters()).dtype)
         values: Tensor = self.layers(x if actions is None else torch.cat([x, actions], dim=1))
         return values

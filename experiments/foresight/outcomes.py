@@ -15,10 +15,10 @@ The first three are the divergent runs; the time to blow-up is the first update 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from qdiverge.monitor.capacity import COLLAPSED, DEAD_SHARE, FALLEN, NUM_IN_A_ROW
 
@@ -42,14 +42,14 @@ class Outcome:
 
 
 def outcome(
-    updates: Sequence[int],
-    sizes: Sequence[float],
+    updates: ArrayLike,
+    sizes: ArrayLike,
     bound: float,
     *,
     is_cut: bool = False,
     num_updates: int | None = None,
-    srank: Sequence[float] = (),
-    dead_units: Sequence[float] = (),
+    srank: ArrayLike = (),
+    dead_units: ArrayLike = (),
 ) -> Outcome:
     """Label a run.
 
@@ -68,7 +68,7 @@ def outcome(
     size = np.asarray(sizes, dtype=np.float64)
     is_over = ~(size <= bound)
     if is_over.any() or is_cut:
-        end = num_updates if num_updates is not None else int(updates[-1])
+        end = num_updates if num_updates is not None else int(np.asarray(updates)[-1])
         blow_up = int(np.asarray(updates)[is_over][0]) if is_over.any() else end
         if is_cut or bool((~(size <= BEYOND * bound)).any()):
             return Outcome("unbounded", blow_up)
@@ -76,7 +76,7 @@ def outcome(
     return Outcome("collapse" if _has_collapsed(srank, dead_units) else "healthy", None)
 
 
-def _has_collapsed(srank: Sequence[float], dead_units: Sequence[float]) -> bool:
+def _has_collapsed(srank: ArrayLike, dead_units: ArrayLike) -> bool:
     rank, dead = np.asarray(srank, dtype=np.float64), np.asarray(dead_units, dtype=np.float64)
     if len(dead) >= NUM_IN_A_ROW and bool((dead[-NUM_IN_A_ROW:] >= DEAD_SHARE).all()):
         return True

@@ -119,8 +119,8 @@ def make_config(cell: Cell) -> DQNConfig:
         learning_starts=steps,
         train_period=1,
         n_step=cell.n_step,
-        bootstrap="q" if is_preqn else cell.bootstrap,
-        update=cell.update,
+        bootstrap="q" if is_preqn else cell.bootstrap,  # type: ignore[arg-type]
+        update=cell.update,  # type: ignore[arg-type]
         exploration_steps=WARM_UP + cell.num_updates // 2,
         epsilon_end=0.05,
         overlap=False,
