@@ -13,10 +13,10 @@ import numpy as np
 from experiments.foresight.alarms import AlarmReport, report
 from experiments.foresight.combination import HORIZON, fit_combination
 from experiments.foresight.corpus import RESULTS, Run, digest, load
-from experiments.foresight.fit import BEFORE, judge_rules
+from experiments.foresight.fit import BEFORE, MONITOR, judge_rules
 from experiments.foresight.moments import Moments, View, forecast, moments
 from experiments.foresight.problems import PROBLEMS
-from experiments.foresight.rules import constants
+from experiments.foresight.rules import constants, replay
 from experiments.foresight.scoring import auroc, by_runs, first_alarms
 from qdiverge.errors import RunFolderError
 from qdiverge.runs import provenance
@@ -65,7 +65,7 @@ def evaluate(folder: Path = RESULTS) -> dict[str, Any]:
         },
         "calibration": calibration(said[COMBINATION], seen),
         "forecasts": forecasts(test),
-        "where": where(said, limits, seen, test),
+        "where": where(said, limits, seen, test, thresholds["rules"]["constants"]),
     }
     path = folder / "evaluation.json"
     aside = path.with_suffix(".tmp")
@@ -187,7 +187,11 @@ def forecasts(runs: list[Run]) -> dict[str, Any]:
 
 
 def where(
-    said: dict[str, np.ndarray], limits: dict[str, float], seen: Moments, runs: list[Run]
+    said: dict[str, np.ndarray],
+    limits: dict[str, float],
+    seen: Moments,
+    runs: list[Run],
+    rules: dict[str, Any],
 ) -> dict[str, Any]:
     """What is caught and what raises false alarms, by problem, optimiser, network, speed."""
     groups: dict[str, Callable[[Run], str | None]] = {
@@ -201,14 +205,17 @@ def where(
     }
     found: dict[str, Any] = {}
     best = [COMBINATION, "|Q| threshold", "|Q| growth forecast", "spectral forecast"]
+    first = {name: first_alarms(said[name], seen.run, seen.update, limits[name]) for name in best}
+    with constants(rules):
+        fired = [replay(run) for run in runs]
+    first[MONITOR] = {i: min(each.values()) for i, each in enumerate(fired) if each}
     for title, of in groups.items():
         found[title] = {}
         for value in sorted({of(run) for run in runs} - {None}, key=str):
             chosen = [i for i, run in enumerate(runs) if of(run) == value]
             own = [runs[i] for i in chosen]
             entry = {}
-            for name in best:
-                alarms = first_alarms(said[name], seen.run, seen.update, limits[name])
+            for name, alarms in first.items():
                 mine = {n: alarms[i] for n, i in enumerate(chosen) if i in alarms}
                 entry[name] = report(own, mine).as_json()
             found[title][str(value)] = entry
