@@ -1,7 +1,7 @@
 """The settings of every cell, drawn at random from stated ranges by seed; none is picked.
 
 The ranges were set beforehand, by pilot runs of other seeds on problems of the training split: of
-ordinary settings one run in eight passed the bound, nearly all within 15 updates, which leaves
+ordinary settings one run in six passed the bound, nearly all within 15 updates, which leaves
 nothing to foresee. So the step is relative to the network (steps.py), and a PROVOKED_SHARE of the
 cells has what theory names as the cause of divergence: fixed data that do not cover where they lead
 (only transitions of the least ‖s‖, in units of these), mostly without a target network.

@@ -19,7 +19,7 @@ from experiments.foresight.rules import constants, replay
 from experiments.foresight.scoring import auroc, by_runs, threshold_at
 from experiments.foresight.sweep import DEAR, LIGHT
 from qdiverge.errors import RunFolderError
-from qdiverge.monitor import growth
+from qdiverge.monitor import growth, linearised
 
 CELL = Cell(
     split="train", problem="maze", seed=3, width=16, depth=1, activation="tanh", layer_norm=False,
@@ -158,6 +158,19 @@ def test_rules_are_replayed_with_the_constants_asked_for():
     with constants({"growth.NUM_POINTS": 10_000}):
         assert "runaway_growth" not in replay(run)
     assert kept == growth.NUM_POINTS
+
+
+def test_the_monitor_has_the_constants_that_the_training_split_set():
+    committed = json.loads((corpus.RESULTS / "thresholds.json").read_text())
+    assert committed["corpus"]["sha256"] == corpus.digest("train")
+    for path, value in committed["rules"]["constants"].items():
+        module, _, name = path.partition(".")
+        assert getattr({"growth": growth, "linearised": linearised}[module], name) == value
+
+
+def test_the_committed_corpus_is_the_one_that_is_drawn():
+    cells = {run.cell for split in corpus.SPLITS for run in corpus.load(split)[1]}
+    assert cells == set(draw(is_full=False))
 
 
 def write_split(folder, split, lines):
