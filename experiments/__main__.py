@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
         return 0 if arguments else 2
     if arguments[0] == "list":
         for name, line in studies().items():
-            print(f"{name:12} {line}")
+            print(f"{name:15} {line}")
         return 0
     name, *rest = (arguments[1:] or [""]) if arguments[0] == "run" else arguments
     if name not in studies():

@@ -7,28 +7,32 @@ import ast
 import sys
 import time
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
-from paper_figures import tables
+from paper_figures import gallery, tables
 from paper_figures.style import style
-from qdiverge.errors import QDivergeError
+from qdiverge.errors import InvalidValueError, QDivergeError, RunFolderError
 from qdiverge.runs import provenance
 
 FOLDER = Path(__file__).parent
-SHARED = {"__init__", "__main__", "style", "tables"}
 
 
 def figures() -> dict[str, str]:
-    """Return each figure's one-line description by name.
+    """Return each figure's one-line description by name: of every file here that has a ``make``.
 
-    >>> figures()["foresight_lead"].startswith("Caught runs")
-    True
+    >>> figures()["target_period"]
+    'Baird’s star under a hard target network: the growth per update against the period.'
     """
-    return {
-        path.stem: (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "")
+    trees = {
+        path.stem: ast.parse(path.read_text(encoding="utf-8"))
         for path in sorted(FOLDER.glob("*.py"))
-        if path.stem not in SHARED
+    }
+    return {
+        name: (ast.get_docstring(tree) or "").split("\n")[0]
+        for name, tree in trees.items()
+        if any(isinstance(part, ast.FunctionDef) and part.name == "make" for part in tree.body)
     }
 
 
@@ -39,11 +43,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--list", action="store_true", help="name the figures")
     parser.add_argument("--all", action="store_true", help="draw every one")
     parser.add_argument("--rerun", action="store_true", help="first make the tables anew")
+    parser.add_argument("--run", type=Path, help="with --rerun: a run to take, where one is taken")
     parser.add_argument("--out", type=Path, default=Path("figures"), help="folder of PDF, PNG, CSV")
+    parser.add_argument("--gallery", action="store_true", help="renew the pictures of README.md")
     options = parser.parse_args(arguments)
     known = figures()
     if options.list:
-        print("\n".join(f"{name:18} {line}" for name, line in known.items()))
+        print("\n".join(f"{name:22} {line}" for name, line in known.items()))
         return 0
     names = list(known) if options.all else options.names
     unknown = [name for name in names if name not in known]
@@ -55,27 +61,64 @@ def main(arguments: list[str]) -> int:
     try:
         for name in names:
             start = time.perf_counter()
-            path = draw(name, options.out, made if options.rerun else None)
+            if options.rerun:
+                compute(name, made, options.run)
+            path = draw(name, options.out)
+            if options.gallery:
+                gallery.shrink(path.with_suffix(".png"))
             print(f"{path} ({time.perf_counter() - start:.1f} s)")
     except QDivergeError as error:
         print(error, file=sys.stderr)
         return 2
+    if options.gallery:
+        gallery.write_origins(known)
     return 0
 
 
-def draw(name: str, out: Path, made: dict[str, Any] | None = None) -> Path:
-    """Write NAME.pdf, NAME.png and NAME.csv; return the PDF's path.
+def compute(name: str, made: dict[str, Any], run: Path | None = None) -> None:
+    """Compute the table of a figure anew, and save it.
 
-    With ``made``, the provenance of this process, the table is computed anew and saved first.
+    Args:
+        name: The figure's; its ``compute`` returns the columns, or a table whose provenance
+            is that of the data that it was read from.
+        made: The provenance of this process.
+        run: The folder of a run, for figures of one: those whose ``compute`` takes ``run``.
     """
     module = import_module(f"paper_figures.{name}")
-    if made is not None:
-        command = {"command": f"python -m paper_figures {name} --rerun"}
-        tables.save(name, tables.Table(module.compute(), made | command))
-    table = tables.load(name)
+    command, start = tables.rerun(name), time.process_time()
+    if run is None:
+        found = module.compute()
+    elif "run" in signature(module.compute).parameters:
+        found = module.compute(run=run)
+        command += f" --run {'/'.join(run.parts[-2:])}"  # not whose machine it is on
+    else:
+        raise InvalidValueError(
+            "a figure that is made from a run was expected", got=name, remedy="Leave out --run."
+        )
+    if not isinstance(found, tables.Table):
+        found = tables.Table(found, {})
+    own = made | {"command": command, "seconds": round(time.process_time() - start, 1)}
+    data = {"data": found.provenance} if found.provenance else {}
+    tables.save(name, tables.Table(found.columns, own | data))
+
+
+def draw(name: str, out: Path) -> Path:
+    """Write NAME.pdf, NAME.png and NAME.csv from the figure's table; return the PDF's path.
+
+    Raises:
+        RunFolderError: there is no table, or one of an older make; the command is named.
+    """
+    module, table = import_module(f"paper_figures.{name}"), tables.load(name)
     out.mkdir(parents=True, exist_ok=True)
     with style():
-        figure = module.make(table)
+        try:
+            figure = module.make(table)
+        except KeyError as error:
+            raise RunFolderError(
+                f"the table {name}.json with a column {error} was expected",
+                got=", ".join(table.columns),
+                remedy=f"It is an older version's. Run: {tables.rerun(name)}",
+            ) from error
         figure.savefig(out / f"{name}.pdf", metadata={"CreationDate": None})
         figure.savefig(out / f"{name}.png")
     tables.write_csv(table, out / f"{name}.csv")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from paper_figures.style import BLUE, GREY, INK, ORANGE, PALE_BLUE, PALE_ORANGE, PAPER
-from paper_figures.tables import Table
+from paper_figures.style import BLUE, INK, ORANGE, PALE_BLUE, PALE_ORANGE, PAPER, foot
+from paper_figures.tables import Table, columns_of
 from qdiverge.theory import check_contraction, check_stability
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ DISCOUNTS = np.linspace(0.0, 0.99, 45)  # γ
 def compute() -> dict[str, list[Any]]:
     """Return every verdict over the grid of x and γ; about a minute."""
     rows = [_verdicts(float(x), float(γ)) for γ in DISCOUNTS for x in FEATURES]
-    return {key: [row[key] for row in rows] for key in rows[0]}
+    return columns_of(rows)
 
 
 def kernels(x: float, discount: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -73,10 +73,10 @@ def make(table: Table) -> Figure:
         title="Two states, both leading to the second: who sees what",
         ylim=(0, 0.99),
     )
-    figure.supxlabel(
+    foot(
+        figure,
+        table,
         f"K = φφᵀ + {OWN} I, φ = (1, x), uniform ρ, α = {LEARNING_RATE}. White: stable, not "
-        f"certified.\n{table.source}",
-        fontsize=5.5,
-        color=GREY,
+        "certified.",
     )
     return figure

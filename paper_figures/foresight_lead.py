@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.foresight.corpus import RESULTS
 from experiments.foresight.evaluate import COMBINATION
-from experiments.foresight.show import read_evaluation
+from experiments.foresight.show import origin, read_evaluation
 from paper_figures.style import BLUE, GREY, INK, ORANGE, PALE_BLUE
 from paper_figures.tables import Table
 
@@ -19,7 +19,7 @@ FALSE_ALARMS, CAUGHT, LEAD = 0.05, 0.9, 0.2  # the study's goals
 MARKED = (COMBINATION, "|Q| threshold", "self-excitation", "value churn")
 
 
-def compute() -> dict[str, list[Any]]:
+def compute() -> Table:
     """Return caught, false alarms and median lead of each predictor and rule."""
     found = read_evaluation(RESULTS)
     alarms = {name: entry["alarm"] for name, entry in found["predictors"].items()}
@@ -32,7 +32,7 @@ def compute() -> dict[str, list[Any]]:
         for rate in ("caught", "false_alarms"):
             columns[rate].append(round(alarm[rate]["count"] / max(alarm[rate]["total"], 1), 4))
         columns["median_lead"].append(alarm["median_lead"])
-    return columns
+    return Table(columns, origin(found))
 
 
 def make(table: Table) -> Figure:

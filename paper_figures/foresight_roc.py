@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from experiments.foresight.combination import HORIZON
 from experiments.foresight.corpus import RESULTS
 from experiments.foresight.evaluate import COMBINATION
-from experiments.foresight.show import read_evaluation
+from experiments.foresight.show import origin, read_evaluation
 from paper_figures.style import BLUE, GREY, INK, ORANGE
 from paper_figures.tables import Table
 
@@ -17,14 +17,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def compute() -> dict[str, list[Any]]:
+def compute() -> Table:
     """Return the AUROC of each predictor with its interval, from the study's evaluation."""
-    predictors = read_evaluation(RESULTS)["predictors"]
+    found = read_evaluation(RESULTS)
+    predictors = found["predictors"]
     rows = sorted(
         (entry["auroc"][str(HORIZON)] | {"predictor": name} for name, entry in predictors.items()),
         key=lambda row: row["value"],
     )
-    return {name: [row[name] for row in rows] for name in ("predictor", "value", "low", "high")}
+    names = ("predictor", "value", "low", "high")
+    return Table({name: [row[name] for row in rows] for name in names}, origin(found))
 
 
 def make(table: Table) -> Figure:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.init_kernel.run import RESULTS
-from paper_figures.style import BLUE, GREY, INK, ORANGE
-from paper_figures.tables import Table
-from qdiverge.runs.table import read_table
+from paper_figures.style import BLUE, INK, ORANGE, foot
+from paper_figures.tables import Table, columns_of, of_study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,19 +17,17 @@ STARTS = {"glorot": "Glorot", "pytorch": "PyTorch’s default"}
 MEASURES = {"diagonal": "mean $K_{ii}$", "row_ratio": "mean row ratio"}
 
 
-def compute() -> dict[str, list[Any]]:
+def compute() -> Table:
     """Return the table of experiments/init_kernel, a row for each seed; measures nothing."""
-    table: dict[str, list[Any]] = {
-        name: [] for name in ("start", "activation", "width", "depth", "seed", *MEASURES)
-    }
-    for record in read_table(RESULTS, "python -m experiments sweep init_kernel").records():
-        for seed in range(len(record["diagonal"])):
-            for name in ("start", "activation", "width", "depth"):
-                table[name].append(record[name])
-            table["seed"].append(seed)
-            for name in MEASURES:
-                table[name].append(record[name][seed])
-    return table
+    found, made = of_study("init_kernel")
+    rows = [
+        {name: record[name] for name in ("start", "activation", "width", "depth")}
+        | {"seed": seed}
+        | {name: record[name][seed] for name in MEASURES}
+        for record in found.records()
+        for seed in range(len(record["diagonal"]))
+    ]
+    return Table(columns_of(rows), made)
 
 
 def make(table: Table) -> Figure:
@@ -66,10 +62,10 @@ def make(table: Table) -> Figure:
     panels[1, 0].set_ylim(bottom=0)
     panels[1, 0].legend(fontsize=7, loc="upper left")
     seeds = len(np.unique(columns["seed"]))
-    figure.supxlabel(
+    foot(
+        figure,
+        table,
         f"Ant-v5, 256 pairs of random play, means of {seeds} seeds; the thicker the wider: "
-        f"{', '.join(map(str, widths))}.\n{table.source}",
-        fontsize=5.5,
-        color=GREY,
+        f"{', '.join(map(str, widths))}.",
     )
     return figure

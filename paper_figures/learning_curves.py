@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from experiments.learning import rows
-from paper_figures.style import BLUE, GREY, INK, ORANGE
-from paper_figures.tables import Table
+from paper_figures.style import BLUE, GREY, INK, ORANGE, foot
+from paper_figures.tables import Table, columns_of, joint
 from qdiverge.errors import RunFolderError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+COMMAND = "python -m experiments run learning"
 SMOOTHING = 0.05  # share of the run that one point is the mean of
 COLOURS = (BLUE, ORANGE, INK, GREY)  # of the presets of a task
 
 
-def compute() -> dict[str, list[Any]]:
+def compute() -> Table:
     """Return the curves of experiments/learning, a row for each point; trains nothing.
 
     Raises:
@@ -27,20 +28,17 @@ def compute() -> dict[str, list[Any]]:
     results = rows.load_all()
     if not results:
         raise RunFolderError(
-            f"results in {rows.RESULTS} were expected",
-            got="none",
-            remedy="Run: python -m experiments run learning",
+            f"results in {rows.RESULTS} were expected", got="none", remedy=f"Run: {COMMAND}"
         )
-    table: dict[str, list[Any]] = {
-        key: [] for key in ("environment", "preset", "seed", "goal", *results[0]["curve"])
-    }
-    for found in results:
-        for point in zip(*found["curve"].values(), strict=True):
-            for key in ("environment", "preset", "seed", "goal"):
-                table[key].append(found["row"][key])
-            for key, value in zip(found["curve"], point, strict=True):
-                table[key].append(value)
-    return table
+    columns = columns_of(
+        {key: found["row"][key] for key in ("environment", "preset", "seed", "goal")}
+        | dict(zip(found["curve"], point, strict=True))
+        for found in results
+        for point in zip(*found["curve"].values(), strict=True)
+    )
+    made = joint([found["provenance"] for found in results])
+    made |= {"command": COMMAND, "seconds": sum(found["row"]["cpu_seconds"] for found in results)}
+    return Table(columns, made)
 
 
 def smoothed(
@@ -90,10 +88,10 @@ def make(table: Table) -> Figure:
         axes.set(title=task, xlabel="agent steps")
         axes.legend(fontsize=7, loc="lower right")
     panels[0, 0].set_ylabel("return of training episodes")
-    figure.supxlabel(
+    foot(
+        figure,
+        table,
         f"A line a seed, each point the mean over the last {SMOOTHING:.0%} of the run; dotted: the "
-        f"goal.\nRuns: python -m experiments run learning. Curves: {table.source}",
-        fontsize=5.5,
-        color=GREY,
+        "goal.",
     )
     return figure

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from paper_figures.tables import Table
 
 BLUE, ORANGE, GREY, INK = "#0068b2", "#c24e00", "#8a867f", "#1c1b19"
 PALE_BLUE, PALE_ORANGE, PAPER = "#cfe3f2", "#f6ddcc", "#ffffff"
@@ -35,3 +40,8 @@ def style() -> Iterator[None]:
     mpl.use("Agg")
     with mpl.rc_context(SETTINGS):
         yield
+
+
+def foot(figure: Figure, table: Table, note: str) -> None:
+    """Print a note and where the numbers come from under a figure, small."""
+    figure.supxlabel(f"{note}\n{table.source}", fontsize=5.5, color=GREY)

@@ -4,51 +4,119 @@ from __future__ import annotations
 
 import csv
 import json
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from qdiverge.errors import RunFolderError
+from qdiverge.runs.table import StudyTable, read_table
 
 DATA = Path(__file__).parent / "data"
+STUDIES = Path(__file__).parents[1] / "experiments"
+WIDEST = 160  # characters of a line at the foot of a figure
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of equal length, and the provenance of their numbers."""
+    """Columns of equal length, and the provenance of their numbers.
+
+    Attributes:
+        columns: By name.
+        provenance: Of the process that computed them. Where it read them from elsewhere, from the
+            table of a study or the folder of a run, ``data`` in it is the provenance of that.
+    """
 
     columns: dict[str, list[Any]]
     provenance: dict[str, Any]
 
     @property
     def source(self) -> str:
-        """Two small lines for the foot of a figure."""
+        """Small lines for the foot of a figure: what measured the numbers, where and when."""
         p = self.provenance
-        versions = ", ".join(f"{k} {p['versions'][k]}" for k in ("qdiverge", "torch", "numpy"))
-        return f"{p['command']}\ncommit {p['commit']} · {versions} · {p['started'][:10]}"
+        made = p.get("data", p)
+        versions = ", ".join(f"{k} {made['versions'][k]}" for k in ("qdiverge", "torch", "numpy"))
+        lines = [
+            made["command"],
+            f"commit {made['commit']} · {versions} · {made['hardware']} · {made['started'][:10]}",
+        ]
+        if "data" in p:
+            lines.append(f"{p['command']} (commit {p['commit']}, {p['started'][:10]})")
+        return "\n".join(textwrap.shorten(line, WIDEST) for line in lines)
+
+
+def columns_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return rows as columns.
+
+    >>> columns_of([{"a": 1, "b": 2}, {"a": 3, "b": 4}])
+    {'a': [1, 3], 'b': [2, 4]}
+    """
+    found = list(rows)
+    return {name: [row[name] for row in found] for name in found[0]}
+
+
+def of_study(name: str) -> tuple[StudyTable, dict[str, Any]]:
+    """Return the committed table of a study, and its provenance with the time its cells took.
+
+    Raises:
+        RunFolderError: it is missing, or of another schema; the command that makes it is named.
+    """
+    command = f"python -m experiments sweep {name}"
+    found = read_table(STUDIES / name / "results" / "reduced.jsonl", command)
+    seconds = sum(row.get("seconds", 0.0) for row in found.rows.values())
+    return found, {"seconds": round(seconds), **found.header, "command": command}
+
+
+def joint(provenances: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return one provenance for several: the first one's, but every commit and command.
+
+    >>> joint([{"commit": "a", "command": "x"}, {"commit": "b", "command": "x"}])
+    {'commit': 'a, b', 'command': 'x'}
+    """
+    every = {
+        key: ", ".join(dict.fromkeys(str(one[key]) for one in provenances))
+        for key in ("commit", "command")
+    }
+    return dict(provenances[0]) | every
 
 
 def save(name: str, table: Table, folder: Path = DATA) -> Path:
-    """Write ``NAME.json``, whole or not at all."""
+    """Write ``NAME.json``, a line for each column; whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     path, aside = folder / f"{name}.json", folder / f"{name}.json.tmp"
-    content = {"provenance": table.provenance, "columns": table.columns}
-    aside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    columns = ",\n".join(
+        f"  {json.dumps(key)}: {json.dumps(column, separators=(',', ':'))}"
+        for key, column in table.columns.items()
+    )
+    origin = json.dumps(table.provenance, indent=1)
+    content = f'{{"provenance": {origin},\n "columns": {{\n{columns}\n }}\n}}\n'
+    aside.write_text(content, encoding="utf-8")
     aside.replace(path)
     return path
+
+
+def rerun(name: str) -> str:
+    """Return the command that computes the table of a figure anew."""
+    return f"python -m paper_figures {name} --rerun"
 
 
 def load(name: str, folder: Path = DATA) -> Table:
     """Read the table of a figure.
 
     Raises:
-        RunFolderError: it is not there, or its columns differ in length; the command is named.
+        RunFolderError: it is not there, torn, or its columns differ in length; run what it says.
     """
-    path, remedy = folder / f"{name}.json", f"Run: python -m paper_figures {name} --rerun"
+    path, remedy = folder / f"{name}.json", f"Run: {rerun(name)}"
     if not path.exists():
         raise RunFolderError(f"the table {path.name} was expected", got="none", remedy=remedy)
-    content = json.loads(path.read_text(encoding="utf-8"))
-    lengths = {len(column) for column in content["columns"].values()}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        lengths = {len(column) for column in content["columns"].values()}
+    except (json.JSONDecodeError, KeyError) as error:
+        raise RunFolderError(
+            f"{path.name} with provenance and columns was expected", got=repr(error), remedy=remedy
+        ) from error
     if len(lengths) != 1:
         raise RunFolderError(
             f"columns of one length in {path.name}", got=sorted(lengths), remedy=remedy

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from paper_figures.style import BLUE, GREY, INK, ORANGE
-from paper_figures.tables import Table
+from paper_figures.style import BLUE, GREY, INK, ORANGE, foot
+from paper_figures.tables import Table, columns_of
 from qdiverge.mdp.problems import baird
 from qdiverge.theory import check_stability
 
@@ -39,7 +39,7 @@ def compute() -> dict[str, list[Any]]:
                     "sup_norm_modulus": report.certificate.bound.modulus,
                 }
             )
-    return {key: [row[key] for row in rows] for key in rows[0]}
+    return columns_of(rows)
 
 
 def make(table: Table) -> Figure:
@@ -70,9 +70,9 @@ def make(table: Table) -> Figure:
         ylabel="ln ρ($B_C$) / C, e-folds per update",
         title="A long enough target period cures Baird’s star",
     )
-    figure.supxlabel(
-        f"α = {LEARNING_RATE}. Thick: certified in the sup norm.\n{table.source}",
-        fontsize=5.5,
-        color=GREY,
+    foot(
+        figure,
+        table,
+        f"α = {LEARNING_RATE}. Thick: certified in the sup norm.",
     )
     return figure

@@ -35,6 +35,13 @@ def read_evaluation(folder: Path) -> dict[str, Any]:
     return found
 
 
+def origin(found: dict[str, Any]) -> dict[str, Any]:
+    """The provenance of an evaluation, with the command and CPU time of the whole study."""
+    seconds = sum(entry["cpu_seconds"] for entry in found["runs"].values())
+    command = "python -m experiments run foresight"
+    return found["provenance"] | {"command": command, "seconds": seconds}
+
+
 def show(folder: Path) -> None:
     """Print every table."""
     found = read_evaluation(folder)

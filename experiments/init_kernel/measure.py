@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -12,21 +11,11 @@ import torch
 from torch import Tensor, nn
 
 import qdiverge as qd
+from qdiverge.agents.networks.activations import ACTIVATIONS
 
 NUM_PAIRS = 256
 SPACING = 4  # agent steps of random play between two pairs
 SEEDS = range(5)
-
-
-class Sine(nn.Module):
-    """y = sin x."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply it to every entry."""
-        return torch.sin(x)
-
-
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "sin": Sine}
 
 
 # Variance of a weight: 1/(3 n) with n inputs, and 2/(n + m) with m outputs, biases zero.

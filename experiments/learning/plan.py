@@ -14,12 +14,22 @@ SEEDS = (1, 2, 3)
 
 @dataclass(frozen=True)
 class Cell:
-    """One run; ``steps`` None: as many agent steps as the preset says."""
+    """One run.
+
+    Attributes:
+        environment: Its id.
+        preset: Name of the settings.
+        seed: Of everything.
+        steps: Agent steps; None: as many as the preset says.
+        checkpoint_period: Agent steps between checkpoints, each of which restarts the environments
+            and is therefore part of what a run is; None: what the preset says.
+    """
 
     environment: str
     preset: str
     seed: int
     steps: int | None = None
+    checkpoint_period: int | None = None
 
     @property
     def name(self) -> str:
@@ -30,8 +40,9 @@ class Cell:
     def config(self) -> DQNConfig:
         """The agent's numbers."""
         preset = PRESETS[self.preset]
-        steps = preset.total_steps if self.steps is None else self.steps
-        return replace(preset, environment=self.environment, seed=self.seed, total_steps=steps)
+        given = {"total_steps": self.steps, "checkpoint_period": self.checkpoint_period}
+        changed = {name: value for name, value in given.items() if value is not None}
+        return replace(preset, environment=self.environment, seed=self.seed, **changed)
 
 
 def plan() -> list[Cell]:
@@ -43,7 +54,7 @@ def plan() -> list[Cell]:
 
 
 def full() -> list[Cell]:
-    """Ten seeds of CartPole and of every MinAtar game; hours on one core."""
+    """Ten seeds of CartPole and of every MinAtar game; hours on one core, so with checkpoints."""
     games = [(f"MinAtar/{game}-v1", "minatar_fast") for game in GAMES]
     tasks = [("CartPole-v1", "cartpole"), *games]
-    return [Cell(*task, seed) for task in tasks for seed in range(1, 11)]
+    return [Cell(*task, seed, checkpoint_period=20_000) for task in tasks for seed in range(1, 11)]

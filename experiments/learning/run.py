@@ -80,10 +80,11 @@ def _train(cell: Cell, out: Path, results: Path) -> None:
 
 
 def _print(results: Path) -> None:
-    """One line a run."""
+    """One line a run, and one for each task with a goal that has none."""
     header = ("task", "preset", "seed", "steps", "last 100", "evaluated", "goal", "CPU s")
     table = Table(*header, title="Mean returns with 95 % intervals over episodes")
-    for found in rows.load_all(results):
+    every = rows.load_all(results)
+    for found in every:
         row = found["row"]
         cells = (
             *(row["environment"], row["preset"], row["seed"], f"{row['steps']:,}"),
@@ -91,6 +92,9 @@ def _print(results: Path) -> None:
             "–" if row["cpu_seconds"] is None else round(row["cpu_seconds"]),
         )
         table.add_row(*map(str, cells))
+    for environment in sorted(rows.GOALS.keys() - {found["row"]["environment"] for found in every}):
+        goal = f"{rows.GOALS[environment]:g}"
+        table.add_row(environment, "–", "–", "not run", "–", "–", goal, "–")
     Console(width=None if sys.stdout.isatty() else 130).print(table)
 
 

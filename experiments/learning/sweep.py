@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from experiments.learning import rows
 from experiments.learning.plan import Cell, full, plan
-from experiments.learning.training import train
+from experiments.learning.training import clear, train
 
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
@@ -18,8 +17,8 @@ def cells(is_full: bool) -> list[dict[str, Any]]:
 
 
 def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The row and the curve of one run; a run that was killed starts anew."""
+    """The row and the curve of one run; one that was killed goes on from its last checkpoint."""
     cell = Cell(**config)
-    shutil.rmtree(folder / "run", ignore_errors=True)
+    clear(folder / "run")
     found = rows.result(train(cell.config, folder / "run", cell.preset))
     return found["row"] | {"curve": found["curve"]}

@@ -16,6 +16,7 @@ import qdiverge as qd
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import UpdateRecord
+from qdiverge.diagnostics import Cost
 from qdiverge.monitor.schedule import Budget
 
 SETTINGS = DQNConfig(
@@ -52,13 +53,21 @@ class Ours:
 
     Args:
         config: The run.
-        folder: Of a monitor with its default options; None: none.
+        folder: Of a monitor, otherwise with its default options; None: none.
+        cost: Its tier.
+        clock: By which its overhead is limited.
     """
 
-    def __init__(self, config: DQNConfig, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: DQNConfig,
+        folder: Path | None = None,
+        cost: Cost = "standard",
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self.trainer = Trainer(config, log_period=1)
-        self.watch = Stopwatch()
-        self.monitor = None if folder is None else self._attach(folder)
+        self.watch = Stopwatch(clock)
+        self.monitor = None if folder is None else self._attach(folder, cost)
         self._run = self.trainer.run()
 
     @property
@@ -85,7 +94,7 @@ class Ours:
         if self.monitor is not None:
             self.monitor.close("interrupted")
 
-    def _attach(self, folder: Path) -> qd.Monitor:
+    def _attach(self, folder: Path, cost: Cost) -> qd.Monitor:
         trainer = self.trainer
         monitor = qd.attach(
             trainer.q_network,
@@ -93,29 +102,37 @@ class Ours:
             optimizer=trainer.optimizer,
             discount=trainer.config.discount,
             out=folder,
+            cost=cost,
             clock=lambda: trainer.agent_step,
         )
-        # The share of time that it may take is of this run's, not of the loops between its turns.
-        monitor._budget = Budget(monitor.options.max_overhead, self.watch.seconds)
-        trainer.transform_batch = monitor.batch
+        pay_from(monitor, self.watch)
+        trainer.transform_batch = lambda batch: monitor.batch(batch)
         return monitor
 
 
 class Stopwatch:
-    """Wall-clock time spent inside this context."""
+    """Time spent inside this context, by ``clock``."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
         self._before, self._since = 0.0, 0.0
 
     def __enter__(self) -> None:
-        self._since = time.perf_counter()
+        self._since = self._clock()
 
     def __exit__(self, *_: object) -> None:
         self._before, self._since = self.seconds(), 0.0
 
     def seconds(self) -> float:
         """Return the seconds so far."""
-        return self._before + (time.perf_counter() - self._since if self._since else 0.0)
+        return self._before + (self._clock() - self._since if self._since else 0.0)
+
+
+def pay_from(monitor: qd.Monitor, watch: Stopwatch) -> None:
+    """Let a monitor take its share of its own loop's time, from now on, not of what is between."""
+    before = monitor._budget
+    monitor._budget = Budget(before.share, watch.seconds, before.light)
+    monitor._budget._costs = before._costs
 
 
 @dataclass(frozen=True)

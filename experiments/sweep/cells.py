@@ -1,7 +1,7 @@
 """The cells of a sweep on disk: an idempotent folder each, named by the hash of its settings.
 
 cells/KEY/config.json    the settings
-cells/KEY/heartbeat      touched while a process works on it
+cells/KEY/heartbeat      touched while a process works on it; none while it waits in a queue
 cells/KEY/log.txt        what that process printed
 cells/KEY/result.json    the row, once it is finished: written aside, then renamed
 cells/KEY/failure.json   why the last attempt ended, where it did not finish
@@ -48,28 +48,34 @@ class Cell:
         return self.root / "cells" / self.key
 
     def result(self) -> dict[str, Any] | None:
-        """The finished cell's entry; None where it is not finished."""
-        path = self.folder / "result.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        """The finished cell's entry; None where it is not finished, or its file is torn."""
+        return _read(self.folder / "result.json")
 
     def failure(self) -> dict[str, Any] | None:
         """Why the last attempt failed; None where it did not, or was killed before it could say."""
-        path = self.folder / "failure.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        return _read(self.folder / "failure.json")
 
     def prepare(self) -> None:
         """Make the folder, and forget the last attempt; its checkpoints stay."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.folder / "config.json", self.config)
-        (self.folder / "failure.json").unlink(missing_ok=True)
-        (self.folder / "heartbeat").touch()
+        for name in ("failure.json", "heartbeat"):
+            (self.folder / name).unlink(missing_ok=True)
 
     def silence(self) -> float:
-        """Seconds since its process last gave a sign of life."""
+        """Seconds since its process last gave a sign of life; 0 before the first one."""
         try:
             return time.time() - (self.folder / "heartbeat").stat().st_mtime
         except FileNotFoundError:
             return 0.0
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return content
 
 
 def write_whole(path: Path, content: Any) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -37,12 +39,15 @@ def main(arguments: list[str]) -> int:
     except SystemExit as stop:
         return int(stop.code or 0)
     root = options.out or Path("runs/sweeps") / (options.name + "-full" * options.full)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     try:
         with locked(root):
             return _run(options, root)
     except (QDivergeError, ValueError) as error:
         print(f"sweep: {error}", file=sys.stderr)
         return 2
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def sweepable() -> list[str]:
@@ -59,6 +64,15 @@ def _name(text: str) -> str:
     return text
 
 
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise argparse.ArgumentTypeError(
+            f"KEY=VALUE was expected, address=HOST:6379 say; got {text}"
+        )
+    return key, value
+
+
 def _run(options: argparse.Namespace, root: Path) -> int:
     module = study(options.name)
     cells = cells_of(options.name, module.cells(options.full), root)
@@ -68,7 +82,7 @@ def _run(options: argparse.Namespace, root: Path) -> int:
     if options.dry_run or not missing:
         print(f"{len(cells) - missing} of {len(cells)} cells are finished; {sweep.table}")
         return 0
-    given = dict(pair.split("=", 1) for pair in options.engine_option)
+    given = dict(options.engine_option)
     engine = make_engine(options.engine, options.workers, options.name, **given)
     failures, began = [], time.monotonic()
     try:
@@ -81,7 +95,7 @@ def _run(options: argparse.Namespace, root: Path) -> int:
                     bar.console.print(f"failed: {ended.cell.config}: {ended.failure}")
                 elif not bar.console.is_terminal:
                     left = len(cells) - int(bar.tasks[0].completed)
-                    print(f"{time.monotonic() - began:.0f} s, {left} cells left", flush=True)
+                    print(_left(time.monotonic() - began, missing - left, left), flush=True)
     except KeyboardInterrupt:
         print(f"stopped; finished cells are kept, --resume goes on: {root}", file=sys.stderr)
         return 1
@@ -93,9 +107,19 @@ def _run(options: argparse.Namespace, root: Path) -> int:
     return 1 if failures else 0
 
 
+def _left(seconds: float, done: int, left: int) -> str:
+    """A line of progress; the time that is left goes by the mean rate so far.
+
+    >>> _left(60.0, done=3, left=9)
+    '60 s, 9 cells left, ETA 180 s'
+    """
+    return f"{seconds:.0f} s, {left} cells left, ETA {seconds / done * left:.0f} s"
+
+
 def _progress() -> Progress:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    return Progress(*columns, TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn())
+    clocks = TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn()
+    return Progress(*columns, *clocks, speed_estimate_period=math.inf)  # a cell may take minutes
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -110,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--lost-after", type=float, default=60.0, help="seconds without heartbeat")
     parser.add_argument("--dry-run", action="store_true", help="only count the cells")
     parser.add_argument(
-        "--engine-option", action="append", default=[], metavar="KEY=VALUE",
+        "--engine-option", type=_pair, action="append", default=[], metavar="KEY=VALUE",
         help="ray: address=…; slurm: partition=…, minutes=…, cluster=local",
     )  # fmt: skip
     return parser

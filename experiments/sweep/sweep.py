@@ -56,18 +56,19 @@ class Sweep:
             self.root.mkdir(parents=True, exist_ok=True)
             begin_table(self.table, {"study": study, **provenance()})
             return
-        header = read_table(self.table).header
-        if header.get("study") != study:
+        here = f"python -m experiments sweep {study} --out {self.root}"
+        table = read_table(self.table, f"{here}-2")
+        if table.header.get("study") != study:
             raise RunFolderError(
                 f"a folder of the study {study} was expected",
-                got=f"{self.root}, which holds {header.get('study')}",
-                remedy="Choose another --out.",
+                got=f"{self.root}, which holds {table.header.get('study')}",
+                remedy=f"Sweep in another one: {here}-2",
             )
-        if not is_resumed:
+        if table.rows and not is_resumed:
             raise RunFolderError(
                 "a folder without a sweep was expected",
                 got=f"{self.root}, which holds {len(self.finished())} finished cells",
-                remedy="Go on with --resume, or choose another --out.",
+                remedy=f"Go on: {here} --resume. Or sweep in another one: {here}-2",
             )
         done = self.finished()
         for cell in self.cells:
@@ -117,7 +118,7 @@ def locked(root: Path) -> Iterator[None]:
             raise RunFolderError(
                 "a folder that no other sweep is using was expected",
                 got=root,
-                remedy="Wait for that sweep, or choose another --out.",
+                remedy=f"Wait for that sweep, or use another: --out {root}-2.",
             ) from error
         yield
 

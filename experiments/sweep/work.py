@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import signal
 import sys
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.sweep.cells import Cell, write_whole
-from qdiverge.errors import QDivergeError
+from qdiverge.errors import DivergenceError, QDivergeError
 from qdiverge.runs import provenance
 
 HERE = provenance()  # once for all the cells that are forked from the process that imports this
@@ -26,26 +27,44 @@ DONE, FAILED, REFUSED = 0, 1, 2  # exit statuses; a refused cell is not tried ag
 def work(cell: Cell) -> int:
     """Run a cell in this process, its output to its log; return an exit status.
 
-    A divergence is a result: the study's function returns it as a row. What it raises is a failure,
-    written down with its traceback; an error that qdiverge raises on purpose would come again.
+    A divergence is a result: the study's function returns it as a row; where it lets an alarm's
+    ``DivergenceError`` through, the row is ``{"diverged": true, "reason": …}``. What else it
+    raises is a failure, written down with its traceback. An error that qdiverge raises on purpose,
+    and a package that is missing, would come again.
     """
     began = time.monotonic()
     with _logging(cell.folder / "log.txt"), _beating(cell.folder / "heartbeat"):
         try:
-            row = study(cell.study).run(cell.config, cell.folder)
+            try:
+                row = study(cell.study).run(cell.config, cell.folder)
+            except DivergenceError as alarm:
+                row = {"diverged": True, "reason": str(alarm)}
             write_whole(cell.folder / "result.json", entry(cell, row, time.monotonic() - began))
         except Exception as error:
             traceback.print_exc()
             lines = "".join(traceback.format_exception_only(error)).strip()
+            if isinstance(error, ModuleNotFoundError):
+                lines += f". Install it on {platform.node()}: pip install {error.name}"
             write_whole(cell.folder / "failure.json", {"error": lines})
-            return REFUSED if isinstance(error, QDivergeError) else FAILED
+            return REFUSED if isinstance(error, (QDivergeError, ImportError)) else FAILED
     return DONE
 
 
-def work_and_exit(cell: Cell) -> None:
-    """Run a cell as a process's only task."""
+def work_and_exit(cell: Cell, sweep: int) -> None:
+    """Run a cell as a process's only task, no longer than the process ``sweep`` lives."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the sweep's to handle
+    threading.Thread(target=_end_with, args=(sweep,), daemon=True).start()
     sys.exit(work(cell))
+
+
+def _end_with(process: int) -> None:
+    """End this process once the other is gone: who resumes its sweep must find no one at work."""
+    while True:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            os._exit(FAILED)
+        time.sleep(BEAT)
 
 
 def study(name: str) -> Any:
@@ -79,7 +98,8 @@ def entry(cell: Cell, row: dict[str, Any], seconds: float) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _beating(path: Path) -> Iterator[None]:
-    """Touch ``path`` every few seconds, from a thread."""
+    """Touch ``path`` now and every few seconds, from a thread."""
+    path.touch()
     ended = threading.Event()
 
     def beat() -> None:

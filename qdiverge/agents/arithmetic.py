@@ -1,5 +1,6 @@
 """In which arithmetic the learner evaluates its networks; the weights are fp32 in all of them."""
 
+import platform
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
@@ -50,6 +51,23 @@ class Arithmetic:
         with self._context():
             outputs = network(observations)
         return outputs.float() if self.precision == "bfloat16" else outputs
+
+    @property
+    def slowness(self) -> str | None:
+        """What makes this precision slower than fp32 here, in a sentence; None where nothing does.
+
+        An x86 processor without AVX-512 has no bfloat16 in oneDNN: PyTorch then emulates it, and
+        an update of the Nature network takes some 8 times as long.
+        """
+        capability = torch.backends.cpu.get_cpu_capability()
+        is_x86 = platform.machine().lower() in ("x86_64", "amd64")
+        is_emulated = self.device.type == "cpu" and is_x86 and not capability.startswith("AVX512")
+        if self.precision == "float32" or not is_emulated:
+            return None
+        return (
+            f"bfloat16 is emulated on this processor ({capability}, no AVX-512) and much slower "
+            "than fp32: leave --precision out, or go on with patience."
+        )
 
     def _context(self) -> AbstractContextManager[object]:
         if self.precision == "bfloat16":

@@ -1,7 +1,7 @@
 """Every number of a DQN run, with its unit."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from qdiverge.agents.arithmetic import Precision
 from qdiverge.agents.config_checks import check_choices, check_ranges, check_together
@@ -9,9 +9,8 @@ from qdiverge.agents.config_rules import (
     ENVIRONMENT_RULES,
     SETTING_RULES,
     EnvironmentKind,
+    adapted,
     check_effect,
-    default,
-    unread,
 )
 from qdiverge.agents.device import check_device_name
 from qdiverge.agents.targets import Bootstrap
@@ -37,6 +36,7 @@ class TaskSettings:
     repeat_action_probability: float = 0.25  # Atari, MinAtar: sticky actions (Machado et al. 2018)
     max_episode_frames: int = 108_000  # Atari, MinAtar: frames, then the episode is truncated
     noop_max: int = 30  # Atari: an opening has fewer no-ops than this
+    full_action_space: bool = False  # Atari: all 18 actions, also those that the game does not know
     clip_rewards: bool | None = None  # to [-1, 1], for the learner only; None: on Atari alone
     terminal_on_life_loss: bool = False  # Atari: a lost life bootstraps nothing; the game goes on
 
@@ -76,6 +76,7 @@ class NetworkSettings:
     layer_norm: bool = False  # normalise before every hidden rectifier
     noisy: bool = False  # explore by noisy weights (Fortunato et al. 2018): no ε while learning
     hidden_sizes: tuple[int, ...] = (120, 84)  # of the MLP, where observations are vectors
+    width_factor: float = 1.0  # times every hidden width of the networks that read images
     optimistic_value: float | None = None  # Q of every action at first; None: near 0
 
     distributional: bool = False  # learn the distribution of returns: C51 (Bellemare et al. 2017)
@@ -111,16 +112,22 @@ class ExplorationSettings:
 
 
 @dataclass(frozen=True)
-class MachineSettings:
+class DeviceSettings:
+    """Where the work is done, and how often it is saved."""
+
+    device: str = "cpu"  # of the learner and its replay: cpu, cuda or cuda:N
+    checkpoint_period: int | None = 250_000  # agent steps between checkpoints; at each, whether or
+    # not there is a folder to write to, the environments restart; None or 0: never, see loop.py
+    torch_threads: int | None = 1  # threads of a CPU update; None leaves PyTorch's setting alone
+
+
+@dataclass(frozen=True)
+class MachineSettings(DeviceSettings):
     """How the work is done."""
 
     overlap: bool = True  # act before the last turn's updates; False: after them, see loop.py
     precision: Precision = "float32"  # or bfloat16, weights still float32; see arithmetic.py
-    device: str = "cpu"  # of the learner and its replay: cpu, cuda or cuda:N
     emulator_threads: int = 1  # Atari: threads of the emulators; the games do not depend on it
-    checkpoint_period: int | None = 250_000  # agent steps between checkpoints; at each, whether or
-    # not there is a folder to write to, the environments restart; None or 0: never, see loop.py
-    torch_threads: int | None = 1  # threads of a CPU update; None leaves PyTorch's setting alone
 
 
 GROUPS: tuple[type, ...] = (
@@ -162,6 +169,8 @@ class DQNConfig(
     qdiverge.errors.InvalidValueError: discount must lie in [0, 1]; got 1.5. Usual: 0.99.
     """
 
+    algorithm: ClassVar[str] = "dqn"  # whose settings these are, in run.json
+
     def __post_init__(self) -> None:
         check_ranges(self)
         check_choices("loss", self.loss, LOSSES)
@@ -193,13 +202,7 @@ class DQNConfig(
         >>> config.adapted(prioritized=False).priority_beta
         0.4
         """
-        draft = object.__new__(type(self))
-        vars(draft).update(vars(self) | given)
-        for rule in (*SETTING_RULES, *(ENVIRONMENT_RULES[kind] if kind else ())):
-            for name in unread(draft, rule):
-                if name not in given:
-                    vars(draft)[name] = default(draft, name)
-        return type(self)(**vars(draft))
+        return adapted(self, (*SETTING_RULES, *(ENVIRONMENT_RULES[kind] if kind else ())), given)
 
     @property
     def bootstrap_rule(self) -> Bootstrap:

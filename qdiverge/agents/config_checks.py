@@ -33,6 +33,16 @@ def check_choices(name: str, value: str, choices: Sequence[str]) -> str:
     return value
 
 
+def check_positives(config: object, names: Sequence[str]) -> None:
+    """Refuse a setting among ``names`` that is not a positive number.
+
+    Raises:
+        InvalidValueError: there is one.
+    """
+    for name in names:
+        check_positive(name, getattr(config, name))
+
+
 def check_ranges(config: "DQNConfig") -> None:
     """Refuse a number that is out of its range, whatever the others are.
 
@@ -41,13 +51,14 @@ def check_ranges(config: "DQNConfig") -> None:
     """
     check_discount(config.discount)
     check_positive("learning_rate", config.learning_rate)
-    for name in (
+    names = (
         "adam_epsilon",
+        "width_factor",
         "temperature_start",
         "temperature_end",
         "preqn_learning_rate",
-    ):
-        check_positive(name, getattr(config, name))
+    )
+    check_positives(config, names)
     for name, least in (
         ("seed", 0),
         ("total_steps", 1),
@@ -105,13 +116,12 @@ def check_together(config: "DQNConfig") -> None:
             remedy="Name the least and the largest return that can occur.",
         )
     check_optimism(config)
-    slots = config.buffer_size // config.num_envs
-    if config.n_step > slots // 2:
+    least = 2 * config.n_step * config.num_envs
+    if config.buffer_size < least:
         raise InvalidValueError(
-            f"n_step must be at most half of the {slots} transitions that the replay holds of each "
-            "environment",
-            got=config.n_step,
-            remedy="Take a smaller n_step or a larger buffer_size.",
+            f"buffer_size must be at least {least:,}, twice the n steps of every environment",
+            got=f"{config.buffer_size:,} with n_step {config.n_step}, num_envs {config.num_envs}",
+            remedy="Take a larger replay, a smaller n_step or fewer environments.",
         )
 
 

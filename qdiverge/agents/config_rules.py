@@ -4,14 +4,13 @@ A rule names settings and the condition under which no part of the run reads the
 different from the default.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeVar
 
 from qdiverge.errors import InvalidValueError
 
-if TYPE_CHECKING:
-    from qdiverge.agents.config import DQNConfig
+Config = TypeVar("Config")  # a frozen dataclass of settings
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Rule:
     """
 
     settings: tuple[str, ...]
-    is_unread: Callable[["DQNConfig"], bool]
+    is_unread: Callable[[Any], bool]
     reason: str
     remedy: str
 
@@ -132,10 +131,16 @@ FIXED_NETWORK = Rule(
     "only the MLP, which reads vectors, has them",
     "Take a task whose observations are vectors",
 )
-ATARI_ALONE = Rule(
-    ("noop_max", "terminal_on_life_loss"),
+SCALED_NETWORK = Rule(
+    ("width_factor",),
     lambda c: True,
-    "only Atari games open with no-ops and have lives",
+    "it scales the networks that read images, and the MLP's widths are hidden_sizes",
+    "Set hidden_sizes",
+)
+ATARI_ALONE = Rule(
+    ("noop_max", "terminal_on_life_loss", "full_action_space"),
+    lambda c: True,
+    "only Atari games open with no-ops, have lives and share 18 actions",
     "Take an Atari game",
 )
 EMULATED = Rule(
@@ -161,19 +166,40 @@ ENVIRONMENT_RULES: dict[EnvironmentKind, tuple[Rule, ...]] = {
 """Settings that one kind of environment does not read."""
 
 
-def unread(config: "DQNConfig", rule: Rule) -> list[str]:
+def unread(config: Any, rule: Rule) -> list[str]:
     """The settings of ``rule`` that ``config`` gives, and that nothing reads."""
     if not rule.is_unread(config):
         return []
     return [name for name in rule.settings if getattr(config, name) != default(config, name)]
 
 
-def default(config: "DQNConfig", name: str) -> Any:
+def default(config: Any, name: str) -> Any:
     """What a setting is where nobody says."""
     return getattr(type(config), name)  # a dataclass keeps it as the attribute of the class
 
 
-def check_effect(config: "DQNConfig", rules: Sequence[Rule]) -> None:
+def adapted(config: Config, rules: Sequence[Rule], given: Mapping[str, Any]) -> Config:
+    """``config`` with other settings; what they leave without effect is the default.
+
+    Args:
+        config: Left as it is.
+        rules: Which settings are read.
+        given: Settings by name; kept, and refused where they have no effect themselves.
+
+    Raises:
+        InvalidValueError: as for a new configuration.
+    """
+    draft = object.__new__(type(config))
+    vars(draft).update({**vars(config), **given})
+    for rule in rules:
+        for name in unread(draft, rule):
+            if name not in given:
+                vars(draft)[name] = default(draft, name)
+    names = [field.name for field in fields(type(config)) if field.init]  # type: ignore[arg-type]
+    return type(config)(**{name: vars(draft)[name] for name in names})
+
+
+def check_effect(config: Any, rules: Sequence[Rule]) -> None:
     """Refuse a given setting that nothing reads.
 
     Raises:

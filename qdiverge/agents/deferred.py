@@ -12,13 +12,16 @@ import warnings
 
 import torch
 
+from qdiverge.agents.agent import Agent, Update
 from qdiverge.agents.cuda_graph import Graphed, call_step_hooks, without_step_hooks
-from qdiverge.agents.dqn import DQN, Seen, Update
+from qdiverge.agents.dqn import DQN, Seen
 from qdiverge.diagnostics.transitions import Transitions
 
 
-def why_not_deferred(agent: DQN) -> str:
+def why_not_deferred(agent: Agent) -> str:
     """Why ``agent`` must read its loss at every update; empty where it need not."""
+    if not isinstance(agent, DQN):
+        return f"{type(agent).__name__} reads its losses before the next step"
     if not getattr(agent.optimizer, "_step_supports_amp_scaling", False):
         name = type(agent.optimizer).__name__
         return f"{name} cannot be told on the device to leave out a step; Adam can"

@@ -7,7 +7,8 @@ No gradient goes through the target y, also where it bootstraps from the network
 
 import copy
 import math
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from qdiverge.agents.agent import Update
 from qdiverge.agents.arithmetic import Arithmetic
 from qdiverge.agents.categorical import (
     CategoricalLoss,
@@ -38,34 +40,7 @@ from qdiverge.agents.targets import (
 )
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidTypeError, InvalidValueError
-from qdiverge.preqn import PreQN, PreQNStep
-
-
-@dataclass(frozen=True)
-class Update:
-    """What one update saw, all of it from before its step.
-
-    Args:
-        loss: mean ℓ(δ), or the mean cross-entropy of a distribution; weighted where samples are.
-        td_abs_mean: mean |δ|.
-        td_abs_max: max |δ|.
-        q_mean: mean of Q(s_i, a_i).
-        q_max: max over the batch and all actions of Q(s_i, a).
-        is_finite: False where the loss is NaN or infinite; then no step was taken.
-        td_errors: δ, [N]; of the expected values where a distribution is learnt.
-        surprises: [N], what prioritised replay goes by: δ, or KL(m ‖ p) of a distribution.
-        preqn: What PreQN did, where it takes the steps.
-    """
-
-    loss: float
-    td_abs_mean: float
-    td_abs_max: float
-    q_mean: float
-    q_max: float
-    is_finite: bool
-    td_errors: Tensor = field(repr=False, compare=False)
-    surprises: Tensor = field(repr=False, compare=False)
-    preqn: PreQNStep | None = None
+from qdiverge.preqn import PreQN
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,8 +108,34 @@ class DQN:
             self.target_network = copy.deepcopy(q_network).requires_grad_(False)
         self.optimizer = make_optimizer(q_network, config)
         self.device = next(q_network.parameters()).device
-        self.evaluate = Arithmetic(config.precision, self.device, q_network).evaluate
+        self.arithmetic = Arithmetic(config.precision, self.device, q_network)
+        self.evaluate = self.arithmetic.evaluate
         self._noise = torch.Generator().manual_seed(config.seed)
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """All that has weights, by its role."""
+        target = self.target_network
+        return {"online": self.q_network} | ({} if target is None else {"target": target})
+
+    @property
+    def optimizers(self) -> Sequence[torch.optim.Optimizer]:
+        """The one there is."""
+        return [self.optimizer]
+
+    @property
+    def parameters(self) -> Mapping[str, nn.Parameter]:
+        """Every parameter of the network that learns, by its name."""
+        return dict(self.q_network.named_parameters())
+
+    def playing_weights(self) -> dict[str, Tensor]:
+        """The weights of the network that learns."""
+        return self.q_network.state_dict()
+
+    @torch.no_grad()
+    def values_of(self, batch: Transitions) -> Tensor:
+        """Q(s_i, a_i), [N], under the noise that there is."""
+        return of_actions(self.evaluate(self.q_network, batch.observations), batch.actions)
 
     def act(self, observations: NDArray[np.generic]) -> NDArray[np.int64]:
         """The greedy actions, argmax_a Q(s, a).
@@ -164,11 +165,12 @@ class DQN:
         values: NDArray[np.floating] = q_values.cpu().numpy()
         return values
 
-    def update(self, batch: Transitions) -> Update:
+    def update(self, batch: Transitions, number: int = 1) -> Update:
         """One gradient step on ``batch``; where the loss is not finite, none.
 
         Args:
             batch: N transitions.
+            number: Of the update; they are all alike.
 
         Returns:
             The loss and what else the step saw.

@@ -66,6 +66,10 @@ class EpsilonGreedy:
         actions = self._rng.integers(self.num_actions, size=num_envs)
         return np.where(is_random, actions, -1)
 
+    def undecided(self, actions: NDArray[Any]) -> NDArray[np.bool_]:
+        """Where the best action is to be taken, [E]."""
+        return actions < 0
+
 
 def boltzmann(q_values: NDArray[Any], temperature: float) -> NDArray[np.float64]:
     """The probabilities of a softmax: π(a) = exp(Q_a / τ) / Σ_b exp(Q_b / τ).

@@ -29,19 +29,26 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.agent import Agent, Behaviour, Update
 from qdiverge.agents.config_checks import check_integer
 from qdiverge.agents.deferred import DeferredUpdates, why_not_deferred
 from qdiverge.agents.device import find_device
-from qdiverge.agents.dqn import DQN, Update
-from qdiverge.agents.exploration import Boltzmann, EpsilonGreedy, linear_schedule
+from qdiverge.agents.dqn import DQN
 from qdiverge.agents.heap import keep_freed_memory
-from qdiverge.agents.parts import make_environments, make_network, make_replay, settled
+from qdiverge.agents.parts import (
+    Config,
+    make_agent,
+    make_behaviour,
+    make_environments,
+    make_replay,
+    settled,
+)
 from qdiverge.agents.records import Barrier, EpisodeEnd, Progress, RunEnd, UpdateRecord
 from qdiverge.agents.replay.sampling import Sampler
 from qdiverge.checks import check_positive
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError
+from qdiverge.preqn import cosine
 
 REASONS = {
     "total_steps": "the number of steps asked for was reached at",
@@ -51,23 +58,27 @@ REASONS = {
 
 
 class Trainer:
-    """A DQN run on an Atari game or a Gymnasium task, carried out by iterating over ``run``.
+    """A run on an Atari game or a Gymnasium task, carried out by iterating over ``run``.
 
     Attributes:
-        q_network: The network that learns.
+        agent: What learns; its class is that of the configuration.
+        behaviour: What acts meanwhile.
+        q_network: The network that learns, or the first critic.
         target_network: Its delayed copy; None where the configuration has none.
-        optimizer: Its optimiser.
+        optimizer: Of the Q-network, or of the critics.
         agent_step: Agent steps taken so far, all environments together.
         num_updates: Updates made so far.
         steps_learnt: Agent steps whose updates have been made.
         num_restarts: How often the environments have been started.
 
     Args:
-        config: The numbers.
+        config: The numbers, of a DQN or of an agent of :mod:`qdiverge.agents.continuous`.
         transform_batch: Called with every batch before its update, rewards clipped as the learner
             sees them; what it returns is learnt from.
         deadline_seconds: Wall-clock time after which ``run`` ends.
         log_period: Updates between two records of them.
+        has_alignment: Whether those records are to say how well ΔQ was aligned with the TD errors;
+            two more forward passes each.
 
     Raises:
         InvalidValueError: the game is unknown, or the replay does not fit in memory.
@@ -76,13 +87,15 @@ class Trainer:
 
     def __init__(
         self,
-        config: DQNConfig,
+        config: Config,
         *,
         transform_batch: Callable[[Transitions], Transitions] | None = None,
         deadline_seconds: float | None = None,
         log_period: int = 100,
+        has_alignment: bool = False,
     ) -> None:
-        self.config = config
+        self.config: Config = config
+        self.has_alignment = has_alignment
         self.transform_batch = transform_batch
         if deadline_seconds is not None:
             check_positive("deadline_seconds", deadline_seconds)
@@ -95,14 +108,16 @@ class Trainer:
         try:
             self.replay = make_replay(config, self.environments, sampling)
             self.sampler = Sampler(self.replay, config, sampling, device)
-            self.policy = EpsilonGreedy(self.environments.num_actions, exploration)
-            self.softmax = Boltzmann(exploration.spawn(1)[0])
-            self.agent = DQN(make_network(config, self.environments, weights), config)
+            self.agent: Agent = make_agent(config, self.environments, weights)
+            self.behaviour: Behaviour = make_behaviour(
+                self.agent, config, self.environments, exploration
+            )
         except BaseException:
             self.environments.close()
             raise
         self.deferred: DeferredUpdates | None = None
-        if device.type == "cuda" and not (why_not := why_not_deferred(self.agent)):
+        why_not = why_not_deferred(self.agent) if device.type == "cuda" else ""
+        if device.type == "cuda" and not why_not and isinstance(self.agent, DQN):
             self.deferred = DeferredUpdates(self.agent)
         elif device.type == "cuda":
             warnings.warn(f"every update waits for the GPU: {why_not}", stacklevel=2)
@@ -115,31 +130,17 @@ class Trainer:
         self.num_restarts = 0
         self._has_run = False
         self._is_stopping = False
+        self._alignment: float | None = None  # of the last update that was looked at
 
     @property
-    def epsilon(self) -> float:
-        """ε now; 1 until ``learning_starts``, from there on 0 where weights or softmax explore."""
-        config = self.config
-        if self.agent_step < config.learning_starts:
-            return 1.0
-        if config.noisy or config.exploration == "boltzmann":
-            return 0.0
-        return linear_schedule(
-            self.agent_step, config.epsilon_start, config.epsilon_end, config.exploration_steps
-        )
+    def epsilon(self) -> float | None:
+        """ε now; None where actions are continuous."""
+        return self.behaviour.epsilon(self.agent_step)
 
     @property
     def temperature(self) -> float | None:
         """τ of Boltzmann exploration now; None without it."""
-        config = self.config
-        if config.exploration != "boltzmann":
-            return None
-        return linear_schedule(
-            self.agent_step,
-            config.temperature_start,
-            config.temperature_end,
-            config.exploration_steps,
-        )
+        return self.behaviour.temperature(self.agent_step)
 
     def run(self) -> Iterator[Progress]:
         """Train, yielding a record of whatever happens; the last one is a :class:`RunEnd`.
@@ -196,7 +197,7 @@ class Trainer:
             elif self._is_stopping:
                 reason = "interrupted"
             else:
-                actions = self._actions(observations)
+                actions = self.behaviour.actions(observations, self.agent_step)
                 self.environments.send(actions)
             if overlap and (yield from self._updates_due()):
                 return
@@ -230,16 +231,6 @@ class Trainer:
         self.replay.begin(self.replay.part_to_keep(observations))
         return observations
 
-    def _actions(self, observations: NDArray[Any]) -> NDArray[np.int64]:
-        actions = self.policy.explore(len(observations), self.epsilon)
-        asked = actions < 0
-        if asked.any() and self.temperature is not None:
-            q_values = self.agent.q_values(observations[asked])
-            actions[asked] = self.softmax.draw(q_values, self.temperature)
-        elif asked.any():
-            actions[asked] = self.agent.act(observations[asked])
-        return actions
-
     def _updates_due(self) -> Generator[UpdateRecord | RunEnd, None, bool]:
         """Make the updates due for the steps taken since the last; whether the run diverged."""
         for step in range(self.steps_learnt + 1, self.agent_step + 1):
@@ -265,11 +256,21 @@ class Trainer:
                 self.deferred(batch)
                 update = self._read() if self.num_updates % self.log_period == 0 else None
             else:
-                update = self.agent.update(batch)
+                update = self._update(batch)
                 if update.is_finite:
                     self.sampler.learnt(batch, update.surprises)
         if step % config.target_period == 0 and config.polyak is None:
             self.agent.sync_target()
+        return update
+
+    def _update(self, batch: Transitions) -> Update:
+        """Update number ``num_updates``, and how it moved the values where that is asked for."""
+        is_looked_at = self.has_alignment and self.num_updates % self.log_period == 0
+        before = self.agent.values_of(batch) if is_looked_at else None
+        update = self.agent.update(batch, self.num_updates)
+        if before is not None and update.is_finite:
+            moved = self.agent.values_of(batch) - before
+            self._alignment = cosine(moved, update.td_errors)
         return update
 
     def _read(self) -> Update | None:
@@ -281,7 +282,7 @@ class Trainer:
         self.num_updates += number - self.deferred.num_updates
         return update
 
-    def _experience(self, actions: NDArray[np.int64]) -> Generator[EpisodeEnd, None, NDArray[Any]]:
+    def _experience(self, actions: NDArray[Any]) -> Generator[EpisodeEnd, None, NDArray[Any]]:
         """Wait for the emulators, store the step, report the episodes; the next observations."""
         step = self.environments.recv()
         no_bootstrap = step.terminated
@@ -321,6 +322,8 @@ class Trainer:
             temperature=self.temperature,
             steps_per_second=steps / max(seconds, 1e-9),
             preqn=update.preqn,
+            alignment=self._alignment,
+            numbers=update.numbers,
         )
 
     def _end(self, reason: str, detail: str) -> RunEnd:

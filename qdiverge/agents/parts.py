@@ -7,14 +7,22 @@ import numpy as np
 import torch
 from torch import nn
 
+from qdiverge.agents.agent import Agent, Behaviour
+from qdiverge.agents.behaviour import DiscreteBehaviour
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.config_rules import (
     ENVIRONMENT_RULES,
     FIXED_NETWORK,
+    SCALED_NETWORK,
     EnvironmentKind,
     check_effect,
 )
+from qdiverge.agents.continuous.agent import ContinuousAgent
+from qdiverge.agents.continuous.config import ContinuousConfig
+from qdiverge.agents.continuous.exploration import ContinuousBehaviour
+from qdiverge.agents.continuous.make import make_continuous
 from qdiverge.agents.device import find_device
+from qdiverge.agents.dqn import DQN
 from qdiverge.agents.environments.atari import AtariEnvironments, make_atari
 from qdiverge.agents.environments.gymnasium_task import STACKED_FRAMES
 from qdiverge.agents.environments.minatar import resolve_minatar
@@ -31,8 +39,10 @@ from qdiverge.agents.replay.arrays import ArrayReplay
 from qdiverge.agents.replay.device_frames import DeviceFrameReplay
 from qdiverge.agents.replay.frames import FrameReplay, check_fits
 from qdiverge.agents.replay.ring import ReplayRing
+from qdiverge.errors import InvalidValueError
 
 Environments = AtariEnvironments | TaskEnvironments
+Config = DQNConfig | ContinuousConfig
 
 
 def environment_kind(environment: str) -> EnvironmentKind:
@@ -51,7 +61,12 @@ def environment_kind(environment: str) -> EnvironmentKind:
     return "task" if resolve_minatar(task) is None else "minatar"
 
 
-def make_environments(config: DQNConfig, seed: np.random.SeedSequence) -> Environments:
+def settings_of(config: Config) -> dict[str, Any]:
+    """The settings and whose they are, ready for JSON; see ``saved.config_from_json``."""
+    return {"algorithm": config.algorithm} | dataclasses.asdict(config)
+
+
+def make_environments(config: Config, seed: np.random.SeedSequence) -> Environments:
     """The environments that ``config`` names; an Atari replay is sized up first.
 
     Raises:
@@ -61,6 +76,14 @@ def make_environments(config: DQNConfig, seed: np.random.SeedSequence) -> Enviro
     """
     number = int(seed.generate_state(1)[0])
     task = find_task(config.environment)
+    if isinstance(config, ContinuousConfig):
+        if task is None or environment_kind(task) != "task":
+            raise InvalidValueError(
+                f"{config.algorithm} acts in Gymnasium tasks with continuous actions",
+                got=config.environment,
+                remedy="Take such a task, Pendulum-v1 say; or qdiverge train dqn.",
+            )
+        return TaskEnvironments(task, config.num_envs, number, is_continuous=True)
     check_effect(config, ENVIRONMENT_RULES[environment_kind(config.environment)])
     if task is not None:
         return TaskEnvironments(
@@ -78,16 +101,47 @@ def make_environments(config: DQNConfig, seed: np.random.SeedSequence) -> Enviro
         repeat_action_probability=config.repeat_action_probability,
         max_episode_frames=config.max_episode_frames,
         noop_max=config.noop_max,
+        full_action_space=config.full_action_space,
         num_threads=config.emulator_threads,
     )
 
 
-def settled(config: DQNConfig, environments: Environments) -> DQNConfig:
+def settled(config: Config, environments: Environments) -> Config:
     """``config`` with what it leaves to the environments: rewards are clipped on Atari alone."""
-    if config.clip_rewards is not None:
+    if isinstance(config, ContinuousConfig) or config.clip_rewards is not None:
         return config
     is_atari = isinstance(environments, AtariEnvironments)
     return dataclasses.replace(config, clip_rewards=is_atari)
+
+
+def make_agent(config: Config, environments: Environments, seed: np.random.SeedSequence) -> Agent:
+    """The agent that ``config`` is of, for such environments; the global generator is left alone.
+
+    Raises:
+        InvalidValueError: no network of the configuration reads such observations, or there is no
+            such device.
+    """
+    if isinstance(config, DQNConfig):
+        return DQN(make_network(config, environments, seed), config)
+    assert isinstance(environments, TaskEnvironments)
+    if len(environments.shape) != 1:
+        raise InvalidValueError(
+            f"{config.algorithm} reads observations that are vectors",
+            got=f"arrays of shape {list(environments.shape)}",
+        )
+    return make_continuous(config, environments.shape[0], environments.action_size, seed)
+
+
+def make_behaviour(
+    agent: Agent, config: Config, environments: Environments, seed: np.random.SeedSequence
+) -> Behaviour:
+    """What acts in these environments while ``agent`` learns."""
+    if isinstance(config, DQNConfig):
+        assert isinstance(agent, DQN)
+        return DiscreteBehaviour(agent, config, environments.num_actions, seed)
+    assert isinstance(agent, ContinuousAgent)
+    assert isinstance(environments, TaskEnvironments)
+    return ContinuousBehaviour(agent, config, environments.action_size, seed)
 
 
 def make_network(
@@ -99,18 +153,20 @@ def make_network(
     on the CPU, so that the first weights do not depend on the device.
 
     Raises:
-        InvalidValueError: hidden_sizes were given for another network than the MLP, or there is no
-            such device.
+        InvalidValueError: hidden_sizes were given for another network than the MLP, a width_factor
+            for the MLP, or there is no such device.
     """
     device = find_device(config.device)
-    if len(environments.shape) > 1:
-        check_effect(config, (FIXED_NETWORK,))
+    is_image = len(environments.shape) > 1
+    check_effect(config, (FIXED_NETWORK if is_image else SCALED_NETWORK,))
     options: dict[str, Any] = {
         "dueling": config.dueling,
         "layer_norm": config.layer_norm,
         "noisy": config.noisy,
         "num_atoms": config.num_atoms if config.distributional else 1,
     }
+    if is_image:
+        options["width_factor"] = config.width_factor
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(seed.generate_state(1)[0]))
         if environments.shape == STACKED_FRAMES:
@@ -140,7 +196,7 @@ def finished(network: nn.Module, config: DQNConfig) -> nn.Module:
 
 
 def make_replay(
-    config: DQNConfig, environments: Environments, seed: np.random.SeedSequence
+    config: Config, environments: Environments, seed: np.random.SeedSequence
 ) -> ReplayRing:
     """A replay for such observations.
 
@@ -152,5 +208,11 @@ def make_replay(
         if device.type != "cpu":
             return DeviceFrameReplay(config.buffer_size, config.num_envs, seed, device=device)
         return FrameReplay(config.buffer_size, config.num_envs, seed)
-    shape, dtype = environments.shape, environments.dtype
-    return ArrayReplay(config.buffer_size, config.num_envs, seed, shape=shape, dtype=dtype)
+    return ArrayReplay(
+        config.buffer_size,
+        config.num_envs,
+        seed,
+        shape=environments.shape,
+        dtype=environments.dtype,
+        action_size=environments.action_size,
+    )

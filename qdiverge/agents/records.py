@@ -1,6 +1,7 @@
 """What a run tells whoever reads it: frozen records, in the order in which things happened."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from qdiverge.preqn import PreQNStep
 
@@ -35,10 +36,13 @@ class UpdateRecord:
         q_mean: Mean of Q(s_i, a_i) over its batch.
         q_max: Largest Q(s_i, a) of its batch.
         td_abs_mean: Mean |δ|.
-        epsilon: ε at this step.
+        epsilon: ε at this step; None where actions are continuous.
         steps_per_second: Agent steps a second since the last such record.
         temperature: τ of Boltzmann exploration; None without it.
         preqn: What PreQN did; None where gradients make the steps.
+        alignment: cos(ΔQ, δ) of this update over its batch, where that is measured; 1 where every
+            Q(s_i, a_i) moved in proportion to its TD error (Achiam et al. 2019).
+        numbers: What else the update saw, by name.
     """
 
     step: int
@@ -47,10 +51,12 @@ class UpdateRecord:
     q_mean: float
     q_max: float
     td_abs_mean: float
-    epsilon: float
+    epsilon: float | None
     steps_per_second: float
     temperature: float | None = None
     preqn: PreQNStep | None = None
+    alignment: float | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from qdiverge.agents.agent import Agent
 from qdiverge.agents.checkpoints.saving import (
     AGENT_FILES,
     OPTIMIZER,
@@ -22,8 +23,8 @@ from qdiverge.agents.checkpoints.saving import (
 )
 from qdiverge.agents.checkpoints.tensors import load_optimizer, load_weights
 from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.dqn import DQN
-from qdiverge.agents.parts import make_environments, make_network
+from qdiverge.agents.continuous.config import CONFIGS
+from qdiverge.agents.parts import Config, make_agent, make_environments
 from qdiverge.errors import CheckpointError
 from qdiverge.runs.checkpoints import CheckpointStore
 
@@ -41,8 +42,8 @@ class SavedAgent:
         folder: The checkpoint.
     """
 
-    config: DQNConfig
-    agent: DQN
+    config: Config
+    agent: Agent
     step: int
     num_updates: int
     ended: str | None
@@ -50,7 +51,7 @@ class SavedAgent:
 
     @property
     def q_network(self) -> nn.Module:
-        """The network that learns."""
+        """The network that learns, or the first critic."""
         return self.agent.q_network
 
     @property
@@ -60,7 +61,7 @@ class SavedAgent:
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
-        """Its optimiser, moments included."""
+        """Of the Q-network, or of the critics, moments included."""
         return self.agent.optimizer
 
 
@@ -92,7 +93,7 @@ def load_agent(run: str | os.PathLike[str], step: int | None = None) -> SavedAge
         store.verify(step, AGENT_FILES)
     state = json.loads(store.read(step, STATE))
     config = config_from_json(state["config"])
-    agent = DQN(_network(config), config)
+    agent = fresh_agent(config)
     load_weights(agent, store.read(step, WEIGHTS))
     load_optimizer(agent, store.read(step, OPTIMIZER), state["optimizer"])
     return SavedAgent(config, agent, step, state["updates"], state["ended"], store.path(step))
@@ -112,29 +113,34 @@ def newest_intact(store: CheckpointStore, names: tuple[str, ...] | None = None) 
     return step
 
 
-def config_from_json(values: Mapping[str, Any]) -> DQNConfig:
+def config_from_json(values: Mapping[str, Any]) -> Config:
     """The settings that JSON holds; what older versions did not know keeps its default.
 
     Raises:
-        CheckpointError: there is a setting that this version does not know.
+        CheckpointError: there is a setting, or an algorithm, that this version does not know.
     """
-    unknown = values.keys() - {field.name for field in dataclasses.fields(DQNConfig)}
-    if unknown:
+    kinds: dict[str, type[Config]] = {"dqn": DQNConfig, **CONFIGS}
+    kind = kinds.get(values.get("algorithm", "dqn"))
+    known = set() if kind is None else {field.name for field in dataclasses.fields(kind)}
+    unknown = values.keys() - known - {"algorithm"}
+    if kind is None or unknown:
         raise CheckpointError(
             "settings that this version knows were expected",
-            got=", ".join(sorted(unknown)),
+            got=f"algorithm {values['algorithm']}" if kind is None else ", ".join(sorted(unknown)),
             remedy="Upgrade: pip install -U qdiverge.",
         )
     settings: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if name != "algorithm"
     }
-    return DQNConfig(**settings)
+    return kind(**settings)
 
 
-def _network(config: DQNConfig) -> nn.Module:
-    """A network for the environments of ``config``; a small replay is all that need fit.
+def fresh_agent(config: Config) -> Agent:
+    """An agent of ``config`` that has learnt nothing; a small replay is all that need fit.
 
-    What was trained on a GPU is loaded on the CPU where there is none.
+    What was trained on a GPU is made on the CPU where there is none.
     """
     device = config.device if torch.cuda.is_available() else "cpu"
     small = min(config.buffer_size, max(1_000, 4 * config.n_step))
@@ -142,6 +148,6 @@ def _network(config: DQNConfig) -> nn.Module:
     seed = np.random.SeedSequence(config.seed)
     environments = make_environments(one, seed)
     try:
-        return make_network(config, environments, seed)
+        return make_agent(one, environments, seed)
     finally:
         environments.close()

@@ -12,8 +12,9 @@ from qdiverge.agents.config_checks import check_integer
 from qdiverge.agents.evaluation.environments import game_of
 from qdiverge.agents.evaluation.evaluation import evaluate
 from qdiverge.agents.evaluation.held_out import HeldOut
-from qdiverge.agents.evaluation.protocols import Protocol
+from qdiverge.agents.evaluation.protocols import TASK, Protocol
 from qdiverge.agents.loop import Trainer
+from qdiverge.agents.parts import Config
 from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd
 from qdiverge.runs import RunLog, load_run
 
@@ -35,7 +36,7 @@ def default_period(total_steps: int) -> int:
 class Epochs:
     """Logs once an epoch.
 
-    ``charts/held_out_q``: mean of max_a Q over the held-out states, see
+    ``charts/held_out_q``: mean of max_a Q, or of Q(s, μ(s)), over the held-out states, see
     :class:`qdiverge.agents.evaluation.held_out.HeldOut`. ``charts/epoch_return``: mean score of the
     training episodes that ended in the epoch. With evaluation episodes also
     ``overestimation/predicted`` and ``overestimation/realised``, the mean of max_a Q(s_t, a) and of
@@ -101,7 +102,9 @@ class Epochs:
         self._log.metrics(step, metrics)
 
     def _held_out_q(self) -> dict[str, float]:
-        return {"charts/held_out_q": self._held_out.mean_value(self._trainer.q_network)}
+        return {
+            "charts/held_out_q": self._held_out.mean_value(self._trainer.agent.playing_weights())
+        }
 
     def _evaluation(self) -> dict[str, float]:
         if self._protocol is None:
@@ -109,7 +112,7 @@ class Epochs:
         config = self._trainer.config
         key = (EPOCHS, self._epoch)
         seed = int(np.random.SeedSequence(config.seed, spawn_key=key).generate_state(1)[0])
-        weights = self._trainer.q_network.state_dict()
+        weights = self._trainer.agent.playing_weights()
         evaluation = evaluate(config, weights, self._protocol, seed=seed)
         scores = [played.episode.score for played in evaluation.episodes]
         metrics = {"charts/evaluation_return": sum(scores) / len(scores)}
@@ -144,8 +147,10 @@ def _scores_since(run: Path, step: int) -> list[float]:
     return [] if returns is None else returns.values[returns.steps > step].tolist()
 
 
-def _as_trained(config: DQNConfig, episodes: int) -> Protocol:
-    """The run's own environments, with an ε for evaluation."""
+def _as_trained(config: Config, episodes: int) -> Protocol:
+    """The run's own environments, with an ε for evaluation; without one, actions continuous."""
+    if not isinstance(config, DQNConfig):
+        return TASK.changed(episodes=episodes)
     is_atari = game_of(config) is not None
     return Protocol(
         name="epoch",

@@ -76,7 +76,7 @@ def _evaluate(options: Evaluate, saved: SavedAgent) -> None:
     protocol = find_protocol(
         options.protocol, is_atari=game is not None, environment=config.environment
     ).changed(episodes=options.episodes, epsilon=options.epsilon)
-    weights = saved.q_network.state_dict()
+    weights = saved.agent.playing_weights()
     with Counting(f"{protocol.name}, step {saved.step:,}", protocol.episodes) as counting:
         evaluation = evaluate(
             config,

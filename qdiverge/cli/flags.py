@@ -1,7 +1,10 @@
 """CleanRL's names of the usual settings, accepted beside ours."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
+
+from qdiverge.errors import InvalidValueError
 
 CLEANRL_FLAGS = {
     "--env": "--environment",
@@ -17,21 +20,42 @@ CLEANRL_FLAGS = {
     "--n-atoms": "--num-atoms",
     "--v-min": "--value-min",
     "--v-max": "--value-max",
+    "--cuda": "--device=cuda",
+    "--no-cuda": "--device=cpu",
+    "--track": "--sink=wandb",
 }
+CLEANRL_OTHERS = {
+    "--exp-name": "A run is called after its folder: --out runs/NAME.",
+    "--torch-deterministic": "On a CPU every run is; leave it out.",
+    "--capture-video": "Film an episode afterwards: qdiverge evaluate RUN --video FILE.gif.",
+    "--save-model": "Checkpoints are always kept; leave it out.",
+}  # what takes the place of settings that are none here
 
 
 SWITCHES = ("clip-rewards",)  # with a third state, where nothing is said
 
 
-def translate_flags(arguments: Sequence[str]) -> list[str]:
+def translate_flags(
+    arguments: Sequence[str], others: Mapping[str, str] = MappingProxyType({})
+) -> list[str]:
     """Return the arguments with CleanRL's flags in our names, and switches with their value.
+
+    Args:
+        arguments: The flags.
+        others: Further names that CleanRL has for them.
 
     >>> translate_flags(["--env-id", "ALE/Pong-v5", "--gamma=0.9", "--start_e", "1"])
     ['--environment', 'ALE/Pong-v5', '--discount=0.9', '--epsilon-start', '1']
+    >>> translate_flags(["--tau", "1.0", "--cuda"]), translate_flags(["--tau=0.01"])
+    (['--device=cuda'], ['--polyak=0.01'])
     >>> translate_flags(["--no-clip-rewards"])
     ['--clip-rewards=False']
+
+    Raises:
+        InvalidValueError: a flag of CleanRL's has no counterpart.
     """
-    translated = [_translate(argument) for argument in arguments]
+    names = CLEANRL_FLAGS | dict(others)
+    translated = _target_share([_translate(argument, names) for argument in arguments])
     for i, (flag, following) in enumerate(pairwise([*translated, "--"])):
         for switch in SWITCHES:
             if flag == f"--no-{switch}":
@@ -65,9 +89,24 @@ def given_fields(names: Iterable[str], arguments: Sequence[str]) -> set[str]:
     return {name for name, dash in dashed.items() if flags & {f"--{dash}", f"--no-{dash}"}}
 
 
-def _translate(argument: str) -> str:
+def _translate(argument: str, names: Mapping[str, str]) -> str:
     if not argument.startswith("--"):
         return argument
     flag, equals, value = argument.partition("=")
     flag = flag.replace("_", "-")
-    return CLEANRL_FLAGS.get(flag, flag) + equals + value
+    if flag in CLEANRL_OTHERS:
+        raise InvalidValueError(
+            "a setting that there is here was expected", got=flag, remedy=CLEANRL_OTHERS[flag]
+        )
+    return names.get(flag, flag) + equals + value
+
+
+def _target_share(arguments: list[str]) -> list[str]:
+    """CleanRL's ``--tau`` as ours: 1, its default, is a copy at every ``--target-period``."""
+    share = value_of("--tau", arguments)
+    if share is None:
+        return arguments
+    at = next(i for i, argument in enumerate(arguments) if argument.startswith("--tau"))
+    after = at + (1 if "=" in arguments[at] else 2)
+    ours = [] if share in ("1", "1.0") else [f"--polyak={share}"]
+    return [*arguments[:at], *ours, *arguments[after:]]

@@ -50,6 +50,10 @@ class Live:
         if self._console.is_terminal:
             self._live.stop()
 
+    def remark(self, text: str) -> None:
+        """Say something about the run, where it stays on the screen."""
+        self._console.print(Text(f"{self._title}: {text}"), soft_wrap=True)
+
     def alarm(self, alarm: AlarmEvent) -> None:
         """Say an alarm at once, where it stays on the screen."""
         self._console.print(

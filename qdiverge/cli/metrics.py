@@ -15,9 +15,13 @@ def write_record(log: RunLog, record: Progress) -> None:
         metrics = {
             "losses/td_loss": record.loss,
             "losses/q_values": record.q_mean,
-            "charts/epsilon": record.epsilon,
             "charts/SPS": record.steps_per_second,
         }
+        metrics |= {f"losses/{name}": value for name, value in record.numbers.items()}
+        if record.epsilon is not None:
+            metrics["charts/epsilon"] = record.epsilon
+        if record.alignment is not None:
+            metrics["diverge/alignment"] = record.alignment
         if record.temperature is not None:
             metrics["charts/temperature"] = record.temperature
         if record.preqn is not None:

@@ -11,11 +11,11 @@ import numpy as np
 from torch import nn
 
 from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.exploration import EpsilonGreedy, linear_schedule
-from qdiverge.agents.parts import make_environments, make_network, make_replay
+from qdiverge.agents.continuous import ContinuousAgent
+from qdiverge.agents.parts import Config, make_behaviour, make_environments, make_replay
 from qdiverge.agents.replay.sampling import Sampler
-from qdiverge.agents.saved import SavedAgent, config_from_json
-from qdiverge.cli.watch_loop import watched_loss
+from qdiverge.agents.saved import SavedAgent, config_from_json, fresh_agent
+from qdiverge.cli.subjects import subject
 from qdiverge.diagnostics import Diagnosis, Transitions, diagnose
 from qdiverge.errors import InvalidValueError
 from qdiverge.monitor import Snapshot
@@ -33,44 +33,38 @@ def diagnose_agent(saved: SavedAgent, num_transitions: int) -> Diagnosis:
 def agent_arguments(saved: SavedAgent, num_transitions: int) -> dict[str, Any]:
     """Return the arguments of :func:`qdiverge.diagnose` for an agent, on what it collects now."""
     config, agent = saved.config, saved.agent
-    updates_between = max(1, config.target_period // config.train_period)
-    has_copies = config.has_target_network and config.polyak is None
+    target_period = 1
+    if isinstance(config, DQNConfig) and config.has_target_network and config.polyak is None:
+        target_period = max(1, config.target_period // config.train_period)
+    seen = subject(agent, config)
+    if "entropy_coefficient" in seen:
+        seen["entropy_coefficient"] = seen["entropy_coefficient"]()
     return {
-        "q_net": agent.q_network,
+        "q_net": seen.pop("q_network"),
         "batch": collect(saved, num_transitions),
-        "discount": config.discount**config.n_step,
         "learning_rate": config.learning_rate,
-        "target": agent.target_network,
         "optimizer": agent.optimizer if agent.optimizer.state else None,
-        "target_period": updates_between if has_copies else 1,
-        "loss": watched_loss(config),
-        "bootstrap": config.bootstrap_rule,
+        "target_period": target_period,
+        **seen,
     }
 
 
 def collect(saved: SavedAgent, num_transitions: int) -> Transitions:
     """Play as the agent does at its step, and draw from that, rewards as the learner sees them."""
     num_steps = STEPS_PER_TRANSITION * num_transitions
-    config = dataclasses.replace(
-        saved.config,
-        buffer_size=max(2 * num_steps, 1_000),
-        batch_size=num_transitions,
-        prioritized=False,
-    )
-    start, end, duration = config.epsilon_start, config.epsilon_end, config.exploration_steps
-    epsilon = 0.0 if config.noisy else linear_schedule(saved.step, start, end, duration)
+    size = max(2 * num_steps, 1_000)
+    config = dataclasses.replace(saved.config, buffer_size=size, batch_size=num_transitions)
+    if isinstance(config, DQNConfig):
+        config = config.adapted(prioritized=False)
     games, exploration, sampling = np.random.SeedSequence(SEED).spawn(3)
     environments = make_environments(config, games)
     try:
         replay = make_replay(config, environments, sampling)
-        policy = EpsilonGreedy(environments.num_actions, exploration)
+        behaviour = make_behaviour(saved.agent, config, environments, exploration)
         observations = environments.reset()
         replay.begin(replay.part_to_keep(observations))
         for _ in range(0, num_steps, config.num_envs):
-            actions = policy.explore(len(observations), epsilon)
-            greedy = actions < 0
-            if greedy.any():
-                actions[greedy] = saved.agent.act(observations[greedy])
+            actions = behaviour.actions(observations, saved.step)
             environments.send(actions)
             step = environments.recv()
             no_bootstrap = step.terminated
@@ -110,13 +104,8 @@ def snapshot_network(run: Run, builder: str | None) -> nn.Module | Sequence[nn.M
             got="a run of another trainer, which saved its weights and not its class",
             remedy="Or in Python: qd.load_snapshot(folder).diagnose(q_network).",
         )
-    seed = np.random.SeedSequence(config.seed)
-    environments = make_environments(config, seed)
-    try:
-        network = make_network(config, environments, seed)
-    finally:
-        environments.close()
-    return network
+    agent = fresh_agent(config)
+    return list(agent.critics) if isinstance(agent, ContinuousAgent) else agent.q_network
 
 
 def action_names(run: Run) -> tuple[str, ...]:
@@ -129,7 +118,7 @@ def action_names(run: Run) -> tuple[str, ...]:
     return getattr(environments, "action_names", ())
 
 
-def _config_of(run: Run) -> DQNConfig | None:
+def _config_of(run: Run) -> Config | None:
     """The settings of a run of our own trainer, with a single environment; else None."""
     settings = run.info.get("config", {})
     if "environment" not in settings:

@@ -1,8 +1,7 @@
-"""``qdiverge train dqn``: train with the diagnostics attached."""
+"""``qdiverge train AGENT``: train with the diagnostics attached."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import tyro
@@ -22,12 +21,19 @@ from qdiverge.agents.config import (
 from qdiverge.agents.parts import environment_kind
 from qdiverge.agents.presets import PRESETS
 from qdiverge.cli.flags import given_fields, translate_flags, value_of
+from qdiverge.cli.train_continuous import parse_continuous
+from qdiverge.cli.watch_options import WatchOptions
 from qdiverge.cli.watched import train_watched
 from qdiverge.errors import InvalidValueError
 from qdiverge.report import write_report
-from qdiverge.sinks import SinkName
 
-AGENTS = ("dqn",)
+AGENTS = {
+    "dqn": "discrete actions: Atari games, MinAtar, Gymnasium tasks; with all parts of Rainbow",
+    "ddpg": "continuous actions, a deterministic actor; --update preqn: without target networks",
+    "td3": "continuous actions, two critics and a deterministic actor",
+    "sac": "continuous actions, two critics and a stochastic actor",
+    "qlearning": "continuous actions, a critic alone that searches for the best action",
+}
 PresetName = Literal[
     "nature",
     "machado",
@@ -42,28 +48,15 @@ PresetName = Literal[
 
 
 @dataclass(frozen=True)
-class TrainDQN:
+class TrainDQN(WatchOptions):
     """Train a DQN on an Atari game or a Gymnasium task, watched; leaves a run with its report.
 
     CleanRL's flag names (--env-id, --total-timesteps, --gamma, …) are accepted, too.
     """
 
-    out: Path  # a new run folder
     preset: PresetName | None = None  # published settings; every other flag overrides its own
     rainbow: FlagCreatePairsOff[bool] = False  # all parts of Rainbow: --preset rainbow
-    seconds: float | None = None  # wall-clock limit, in seconds
-    every: int = 25  # updates between measurements of the monitor
-    cost: Literal["light", "standard", "full"] = "standard"  # the dearest diagnostics to run
-    max_overhead: float | None = 0.05  # share of the run's own time that costly diagnostics may
-    # take; None: no limit, so that what is measured does not depend on the machine's speed
-    on_alarm: Literal["log", "snapshot", "stop"] = "log"  # snapshot: keep the update, to diagnose
-    # it; stop: end with exit status 3
-    sink: tuple[SinkName, ...] = ()  # further places for what is logged, beside events.jsonl
-    epoch_period: int | None = None
-    """Agent steps of an epoch, at whose end the held-out values and the mean score are logged; by
-    default a fortieth of the run, at most 250,000. 0: never."""
-    evaluation_episodes: int = 0
-    """Episodes played at the end of each epoch to hold the values to what is earned."""
+    exploration_fraction: float | None = None  # --exploration-steps as a share of --total-steps
     task: OmitArgPrefixes[TaskSettings] = field(default_factory=TaskSettings)
     learning: OmitArgPrefixes[LearningSettings] = field(default_factory=LearningSettings)
     target: OmitArgPrefixes[TargetSettings] = field(default_factory=TargetSettings)
@@ -93,11 +86,27 @@ def parse(arguments: Sequence[str]) -> TrainDQN:
     settings: dict[str, Any] = {}
     for name in groups:
         settings |= vars(getattr(options, name))
+    given = {name: settings[name] for name in given_fields(settings, arguments)}
+    if options.exploration_fraction is not None:
+        steps = _exploration_steps(options.exploration_fraction, settings["total_steps"], given)
+        given["exploration_steps"] = settings["exploration_steps"] = steps
     if preset is None:
         return replace(options, config=DQNConfig(**settings))
-    given = {name: settings[name] for name in given_fields(settings, arguments)}
     kind = environment_kind(settings["environment"])
     return replace(options, config=preset.adapted(kind, **given))
+
+
+def _exploration_steps(fraction: float, total_steps: int, given: Mapping[str, Any]) -> int:
+    """CleanRL's way to say how long exploration lasts."""
+    if "exploration_steps" in given:
+        raise InvalidValueError(
+            "--exploration-fraction and --exploration-steps say the same thing",
+            got="both",
+            remedy="Drop one of the two.",
+        )
+    if not 0.0 <= fraction <= 1.0:
+        raise InvalidValueError("exploration_fraction must lie in [0, 1]", got=fraction)
+    return round(fraction * total_steps)
 
 
 def _preset_name(arguments: Sequence[str]) -> str | None:
@@ -124,17 +133,21 @@ def _grouped(config: DQNConfig) -> dict[str, Any]:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; see :func:`qdiverge.cli.main`."""
-    if not arguments or arguments[0] not in AGENTS:
-        if arguments and arguments[0] in ("-h", "--help"):
-            print(f"usage: qdiverge train {{{','.join(AGENTS)}}} [options]")
-            print("`qdiverge train dqn -h` shows every option.")
-            return 0
+    name, rest = (arguments[0], list(arguments[1:])) if arguments else ("nothing", [])
+    if name in ("-h", "--help"):
+        print(f"usage: qdiverge train {{{','.join(AGENTS)}}} [options]")
+        for agent, what in AGENTS.items():
+            print(f"  {agent:<10} {what}")
+        print("`qdiverge train dqn -h` shows every option of dqn, and so on.")
+        return 0
+    if name not in AGENTS:
         raise InvalidValueError(
             f"an agent was expected: qdiverge train {{{','.join(AGENTS)}}}",
-            got=arguments[0] if arguments else "nothing",
+            got=name,
             remedy="Try: qdiverge train dqn --env ALE/Pong-v5 --out runs/pong",
         )
-    options = parse(translate_flags(arguments[1:]))
+    options = parse(translate_flags(rest)) if name == "dqn" else parse_continuous(name, rest)
+    is_new = not (options.out / "run.json").exists()  # else it is another run's, and refused
     try:
         result = train_watched(
             options.config,
@@ -149,7 +162,7 @@ def main(arguments: Sequence[str]) -> int:
             evaluation_episodes=options.evaluation_episodes,
         )
     finally:
-        if (options.out / "events.jsonl").exists():
+        if is_new and (options.out / "run.json").exists():
             page = write_report([options.out])
     print(f"{options.out.name}: {result.verdict}")
     print(page)

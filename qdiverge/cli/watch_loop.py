@@ -11,37 +11,21 @@ from typing import Any, Literal, Self
 import torch
 
 from qdiverge.agents.checkpoints import Checkpoints
-from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.dqn import DQN
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import Barrier, RunEnd
 from qdiverge.cli.epochs import Epochs
 from qdiverge.cli.interrupt import calling_at_ctrl_c
 from qdiverge.cli.live import Live
 from qdiverge.cli.metrics import write_record
+from qdiverge.cli.subjects import has_preqn, subject
 from qdiverge.diagnostics import Cost
 from qdiverge.errors import DivergenceError
-from qdiverge.monitor import TENSORS, VALUES, Loss, Monitor, attach, dump_state, load_state
+from qdiverge.monitor import TENSORS, VALUES, Monitor, attach, dump_state, load_state
 from qdiverge.runs import LogMark, RunLog
 from qdiverge.runs.checkpoints import CheckpointStore
 
-LOSSES: dict[str, Loss] = {
-    "huber": "huber",
-    "mse": "half_squared",
-}  # the agent's loss → the monitor's, see td_loss
 LOG_MARK = "log.json"  # of a checkpoint: where the log was
-
-
-def watched_loss(config: DQNConfig) -> Loss:
-    """The loss whose step the monitor supposes.
-
-    A distribution is watched by its mean, Q = Σ z p, with its exact kernel and TD errors. What it
-    is learnt by, the cross-entropy of its logits, is no loss in Q and has no α: there the monitor's
-    α is the learning rate of ½δ², so whatever depends on α (the rates of growth, the largest stable
-    step) answers for the same network learnt by plain Q-learning. Kernel, row ratios and the sign
-    of the self-excitation do not depend on it. (Where the target is a small tilt of p, the
-    cross-entropy moves Q as ½δ² does with α / Var(Z).)
-    """
-    return "half_squared" if config.distributional else LOSSES[config.loss]
 
 
 @dataclass(frozen=True)
@@ -110,22 +94,20 @@ def watch(
         calling_at_ctrl_c(trainer.stop),
     ):
         monitor = attach(
-            trainer.q_network,
-            target=trainer.target_network,
+            **subject(trainer.agent, config),
             optimizer=trainer.optimizer,
-            discount=config.discount**config.n_step,  # of an n-step target
-            loss=watched_loss(config),
-            bootstrap=config.bootstrap_rule,
             out=log,
             clock=lambda: trainer.agent_step,
             on_alarm="stop" if watching.on_alarm == "stop" else (watching.on_alarm, live.alarm),
             every=watching.every,
-            cost="light" if config.update == "preqn" else watching.cost,  # its α is not K's
+            cost="light" if has_preqn(config) else watching.cost,  # its α is not K's
             max_overhead=watching.max_overhead,
         )
         if state is not None:
             monitor.restore(state)
         trainer.transform_batch = monitor.batch
+        for remark in remarks(trainer):
+            live.remark(remark)
         end, status = None, "interrupted"
         try:
             epochs = Epochs(trainer, log, watching.epoch_period, watching.evaluation_episodes)
@@ -183,6 +165,20 @@ def load_monitor(store: CheckpointStore, step: int, device: torch.device) -> dic
         CheckpointError: it does not say.
     """
     return load_state({name: store.read(step, name) for name in (VALUES, TENSORS)}, device)
+
+
+def remarks(trainer: Trainer) -> list[str]:
+    """What a user should know before a run begins, in sentences; usually nothing."""
+    config, agent = trainer.config, trainer.agent
+    slowness = agent.arithmetic.slowness if isinstance(agent, DQN) else None
+    found = [] if slowness is None else [slowness]
+    if config.total_steps <= config.learning_starts:
+        found.append(
+            f"nothing will be learnt: the first update comes after {config.learning_starts:,} "
+            f"agent steps, and the run ends at {config.total_steps:,}. Give fewer "
+            "--learning-starts, or more --total-steps."
+        )
+    return found
 
 
 def _is_beyond(monitor: Monitor, times: float | None) -> bool:

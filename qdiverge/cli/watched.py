@@ -9,17 +9,20 @@ from typing import Literal
 from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
+from qdiverge.agents.parts import Config, settings_of
 from qdiverge.agents.saved import config_from_json
 from qdiverge.cli.epochs import check_epochs
-from qdiverge.cli.watch_loop import Watched, Watching, load_mark, load_monitor, watch, watched_loss
+from qdiverge.cli.subjects import watched_loss
+from qdiverge.cli.watch_loop import Watched, Watching, load_mark, load_monitor, watch
 from qdiverge.diagnostics import Cost
 from qdiverge.errors import RunFolderError
+from qdiverge.monitor import MonitorOptions
 from qdiverge.runs import RunLog
 from qdiverge.sinks import as_sink
 
 
 def train_watched(
-    config: DQNConfig,
+    config: Config,
     out: Path,
     *,
     seconds: float | None = None,
@@ -56,6 +59,7 @@ def train_watched(
         KeyboardInterrupt: Ctrl-C, after the turn then under way; a second one does not wait.
     """
     check_epochs(epoch_period, evaluation_episodes)
+    MonitorOptions(every=every, cost=cost, max_overhead=max_overhead)  # refuses before it is late
     watching = Watching(
         log_period=log_period,
         every=every,
@@ -68,7 +72,7 @@ def train_watched(
         sinks=tuple(sinks),
     )
     places = [as_sink(name) for name in sinks]
-    trainer = Trainer(config, deadline_seconds=seconds, log_period=log_period)
+    trainer = make_trainer(config, seconds, log_period)
     try:
         info = {
             "seed": config.seed,
@@ -76,7 +80,7 @@ def train_watched(
             "monitor": dataclasses.asdict(watching) | {"loss": watched_loss(config)},
         }
         info |= {"deadline_seconds": seconds} if seconds is not None else {}
-        settings = dataclasses.asdict(trainer.config)
+        settings = settings_of(trainer.config)
         log = RunLog(out, settings, step_unit="agent steps", info=info, sinks=places)
     except BaseException:
         trainer.close()
@@ -127,7 +131,7 @@ def resume_watched(
             )
         watching = Watching.from_info(log.info["monitor"])
         places = [as_sink(name) for name in watching.sinks]
-        trainer = Trainer(config, deadline_seconds=seconds, log_period=watching.log_period)
+        trainer = make_trainer(config, seconds, watching.log_period)
         undo.callback(trainer.close)
         checkpoints.restore(trainer, step)
         device = next(trainer.q_network.parameters()).device
@@ -137,10 +141,20 @@ def resume_watched(
         log.info.pop("deadline_seconds", None)
         if seconds is not None:
             log.info["deadline_seconds"] = mark.seconds + seconds
-        log.rewind(mark, step, dataclasses.asdict(config), places)
+        log.rewind(mark, step, settings_of(config), places)
         undo.pop_all()
     on_start(step, config.total_steps, checkpoints.store.path(step))
     return watch(trainer, log, checkpoints, watching, state)
+
+
+def make_trainer(config: Config, seconds: float | None, log_period: int) -> Trainer:
+    """The trainer of a watched run; with continuous actions it logs the alignment, too."""
+    return Trainer(
+        config,
+        deadline_seconds=seconds,
+        log_period=log_period,
+        has_alignment=not isinstance(config, DQNConfig),
+    )
 
 
 def _diverged(out: Path) -> RunFolderError:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -73,20 +74,28 @@ def critic_views(
     return tuple(views)
 
 
-def quiet_critic(critic: nn.Module, observations: Tensor, actions: Tensor) -> Tensor:
-    """Return Q(s, a), [N], leaving no trace.
+def quiet_critics(critics: Sequence[nn.Module], observations: Tensor, actions: Tensor) -> Tensor:
+    """Return Q_c(s, a), [N, C], leaving no trace; a module with several values is called once.
 
     Raises:
-        InvalidValueError: the critic returns more than one value for each pair.
+        InvalidValueError: a critic returns more than one value for each pair.
     """
-    values = quiet_call(critic, observations, actions)
-    if values.numel() != len(observations):
-        raise InvalidValueError(
-            f"a critic must return [{len(observations)}] or [{len(observations)}, 1]",
-            got=list(values.shape),
-            remedy="Networks with a value for each action take integer actions.",
-        )
-    return values.reshape(-1)
+    answers: dict[nn.Module, Any] = {}
+    columns = []
+    for critic in critics:
+        module = critic.module if isinstance(critic, CriticView) else critic
+        if module not in answers:
+            answers[module] = quiet_call(module, observations, actions)
+        answer = answers[module]
+        values: Tensor = answer[critic.index] if isinstance(critic, CriticView) else answer
+        if values.numel() != len(observations):
+            raise InvalidValueError(
+                f"a critic must return [{len(observations)}] or [{len(observations)}, 1]",
+                got=list(values.shape),
+                remedy="Networks with a value for each action take integer actions.",
+            )
+        columns.append(values.reshape(-1))
+    return torch.stack(columns, dim=1)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
 from qdiverge.diagnostics.moment import Moment
+from qdiverge.diagnostics.transitions import Transitions
 
 
 def duplicate_share(observations: Tensor) -> float:
@@ -43,22 +44,34 @@ class Data(Diagnostic):
     needs: ClassVar[frozenset[str]] = frozenset({"batch", "q_all"})
     cost: ClassVar[Cost] = "light"
 
+    def __init__(self) -> None:
+        self._batch: Transitions | None = None  # what the metrics are of that follow from it alone
+        self._metrics: dict[str, float] = {}
+
     def measure(self, moment: Moment) -> dict[str, float]:
         """Return ``diverge/reward_…`` and the shares, each in [0, 1]."""
         batch = moment.batch
-        rewards = batch.rewards.double()
-        stands_still = (batch.observations == batch.next_observations).flatten(1).all(dim=1)
-        metrics: dict[str, Tensor | float] = {
-            "reward_mean": rewards.mean(),
-            "reward_min": rewards.min(),
-            "reward_max": rewards.max(),
-            "rewarded_share": (rewards != 0).double().mean(),
-            "terminal_share": batch.terminated.double().mean(),
-            "duplicate_share": duplicate_share(batch.observations),
-            "still_share": stands_still.double().mean(),  # s' = s
-        }
-        if not batch.actions.is_floating_point():
-            is_greedy = moment.q_all.argmax(dim=1) == batch.actions
-            metrics["greedy_share"] = is_greedy.double().mean()  # of the network as it is now
-            metrics["commonest_action_share"] = commonest_share(batch.actions)
-        return {f"diverge/{name}": float(value) for name, value in metrics.items()}
+        if batch is not self._batch:
+            self._batch, self._metrics = batch, of_batch(batch)
+        if batch.actions.is_floating_point():
+            return dict(self._metrics)
+        is_greedy = moment.q_all.argmax(dim=1) == batch.actions  # of the network as it is now
+        return self._metrics | {"diverge/greedy_share": float(is_greedy.double().mean())}
+
+
+def of_batch(batch: Transitions) -> dict[str, float]:
+    """Return the metrics that no network changes."""
+    rewards = batch.rewards.double()
+    stands_still = (batch.observations == batch.next_observations).flatten(1).all(dim=1)
+    metrics: dict[str, Tensor | float] = {
+        "reward_mean": rewards.mean(),
+        "reward_min": rewards.min(),
+        "reward_max": rewards.max(),
+        "rewarded_share": (rewards != 0).double().mean(),
+        "terminal_share": batch.terminated.double().mean(),
+        "duplicate_share": duplicate_share(batch.observations),
+        "still_share": stands_still.double().mean(),  # s' = s
+    }
+    if not batch.actions.is_floating_point():
+        metrics["commonest_action_share"] = commonest_share(batch.actions)
+    return {f"diverge/{name}": float(value) for name, value in metrics.items()}

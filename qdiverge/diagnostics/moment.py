@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from qdiverge.diagnostics.activations import layer_inputs
-from qdiverge.diagnostics.critics import NextActions, Policy, next_actions, quiet_critic
+from qdiverge.diagnostics.critics import NextActions, Policy, next_actions, quiet_critics
 from qdiverge.diagnostics.preconditioner import step_scales
 from qdiverge.diagnostics.quiet import quiet, quiet_values
 from qdiverge.diagnostics.transitions import SarsaTransitions, Transitions
@@ -75,7 +75,7 @@ class Moment:
     def q_all(self) -> Tensor:
         """Q(s_i, ·), [N, A]; of critics Q_c(s_i, a_i), [N, C]."""
         if self.is_critic:
-            return self._critics((self.q_network, *self.twins), *self.pairs)
+            return quiet_critics((self.q_network, *self.twins), *self.pairs)
         return quiet_values(self.q_network, self.batch.observations)
 
     @cached_property
@@ -87,7 +87,7 @@ class Moment:
     def online_next_q(self) -> Tensor:
         """Q(s'_i, ·), [N, A]; of critics Q_c(s'_i, a'_i), [N, C]."""
         if self.is_critic:
-            return self._critics((self.q_network, *self.twins), *self.next_pairs)
+            return quiet_critics((self.q_network, *self.twins), *self.next_pairs)
         return quiet_values(self.q_network, self.batch.next_observations)
 
     @cached_property
@@ -96,7 +96,7 @@ class Moment:
         if self.target is None:
             return self.online_next_q
         if self.is_critic:
-            return self._critics((self.target, *self.target_twins), *self.next_pairs)
+            return quiet_critics((self.target, *self.target_twins), *self.next_pairs)
         return quiet_values(self.target, self.batch.next_observations)
 
     @cached_property
@@ -188,9 +188,6 @@ class Moment:
             got="neither policy=… nor next_actions in the batch",
             remedy="Pass policy=target_policy, a callable s' → a'.",
         )
-
-    def _critics(self, critics: tuple[nn.Module, ...], s: Tensor, a: Tensor) -> Tensor:
-        return torch.stack([quiet_critic(critic, s, a) for critic in critics], dim=1)
 
 
 def _at(values: Tensor, actions: Tensor) -> Tensor:

@@ -22,22 +22,21 @@ def quiet(module: nn.Module) -> Iterator[None]:
     eagerly, so that nothing is compiled anew.
     """
     modules = list(module.modules())
-    flags = [part.training for part in modules]
-    buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
+    in_training = [part for part in modules if part.training]
+    buffers = [(b, b.clone()) for part in modules for b in part._buffers.values() if b is not None]
     versions = [buffer._version for buffer, _ in buffers]
-    device = next((p.device for p in module.parameters()), torch.device("cpu"))
+    device = _device(modules)
     with ExitStack() as stack:
         stack.enter_context(quiet_random(device))
         stack.enter_context(torch.autocast(device.type, enabled=False))
         if has_compiled_parts(module):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         try:
-            for part in modules:
-                part.training = False
+            _set_training(in_training, False)
             yield
         finally:
-            for part, flag in zip(modules, flags, strict=True):
-                part.training = flag
+            _set_training(modules, False)
+            _set_training(in_training, True)
             with torch.no_grad():
                 for (buffer, value), version in zip(buffers, versions, strict=True):
                     if buffer._version != version:
@@ -58,6 +57,17 @@ def quiet_random(device: torch.device) -> Iterator[None]:
         torch.set_rng_state(cpu_state)
         if cuda_state is not None:
             torch.cuda.set_rng_state(cuda_state, device)
+
+
+def _device(modules: list[nn.Module]) -> torch.device:
+    found = (p.device for part in modules for p in part._parameters.values() if p is not None)
+    return next(found, torch.device("cpu"))
+
+
+def _set_training(modules: list[nn.Module], is_training: bool) -> None:
+    """Set the flags as ``module.train`` does, past ``Module.__setattr__``, which is slow."""
+    for part in modules:
+        object.__setattr__(part, "training", is_training)
 
 
 @torch.no_grad()

@@ -11,11 +11,12 @@ from qdiverge.errors import InvalidTypeError, InvalidValueError
 
 # What other libraries call our five fields; the first spelling found is taken.
 SPELLINGS = {
-    "observations": ("observations", "observation", "obs", "states"),
+    "observations": ("observations", "observation", "obs", "states", "state"),
     "actions": ("actions", "action", "act"),
     "rewards": ("rewards", "reward", "rew"),
     "next_observations": (
-        "next_observations", "next_observation", "obs_next", "next_obs", "obs2"
+        "next_observations", "next_observation", "obs_next", "next_obs", "obs2",
+        "next_states", "next_state"
     ),
     "terminated": ("terminated", "dones", "done"),
 }  # fmt: skip

@@ -66,7 +66,13 @@ class Callback(BaseCallback):
         ]
 
     def _on_step(self) -> bool:
-        return self.monitor is None or self.monitor.stopped_by is None
+        if self.monitor is None:
+            return True
+        for info in self.locals.get("infos", ()):
+            if (episode := info.get("episode")) is not None:
+                names = {"charts/episodic_return": "r", "charts/episodic_length": "l"}
+                self.monitor.log({name: float(episode[key]) for name, key in names.items()})
+        return self.monitor.stopped_by is None
 
     def _on_training_end(self) -> None:
         stopped = self.monitor is not None and self.monitor.stopped_by is not None

@@ -3,7 +3,7 @@
 from qdiverge.monitor.alarms import AlarmEvent
 from qdiverge.monitor.attach import attach
 from qdiverge.monitor.monitor import Monitor
-from qdiverge.monitor.options import Loss
+from qdiverge.monitor.options import Loss, MonitorOptions
 from qdiverge.monitor.snapshots import Snapshot, load_snapshot
 from qdiverge.monitor.state import TENSORS, VALUES, dump_state, load_state
 
@@ -13,6 +13,7 @@ __all__ = [
     "AlarmEvent",
     "Loss",
     "Monitor",
+    "MonitorOptions",
     "Snapshot",
     "attach",
     "dump_state",

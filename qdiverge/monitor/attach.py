@@ -58,7 +58,8 @@ def attach(
         every: Updates between measurements.
         cost: The dearest tier to run: "light" (forward passes), "standard" (one kernel), "full".
         max_overhead: The share of the run's own time that measurements may take before they are
-            thinned, the costly ones first; None: no limit, for a deterministic schedule.
+            thinned, the costly ones first; a fifth of it with ``cost="light"``. None: no limit, for
+            a deterministic schedule.
         on_alarm: "log"; "snapshot" (keep the update after each measurement in memory, and write it
             to ``snapshots/UPDATE`` at an alarm); "stop" (the next :meth:`Monitor.batch` raises,
             once values diverge or are about to); called with each alarm, an exception becoming a
@@ -113,7 +114,11 @@ def attach(
             "sinks belong to the log that is shared", remedy="Use RunLog(…, sinks=[…])."
         )
     found = [as_sink(sink) for sink in sinks]
-    settings = {"discount": discount} | (config or {})
+    settings = {
+        "discount": discount,
+        "optimizer": type(optimizer).__name__,
+        "learning_rate": float(optimizer.param_groups[0]["lr"]),
+    } | (config or {})
     log = out if isinstance(out, RunLog) else RunLog(out, settings, sinks=found)
     warn_of_other_discount(discount, log.info["config"] if is_shared else config or {})
     return Monitor(subject, log, owns_log=not is_shared, clock=clock)

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from types import TracebackType
@@ -17,7 +17,7 @@ from qdiverge.monitor.checks import mark_watched, unmark_watched
 from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.past import History, Past
 from qdiverge.monitor.probe import Probe
-from qdiverge.monitor.schedule import Budget
+from qdiverge.monitor.schedule import LIGHT_ALONE, LIGHT_BESIDE, Budget
 from qdiverge.monitor.snapshots import Recorder
 from qdiverge.monitor.subject import Subject
 from qdiverge.monitor.sync import TargetWatch
@@ -27,6 +27,7 @@ from qdiverge.runs import RunLog
 
 Data = TypeVar("Data")
 PATIENCE = 10  # measurements that fall due without a batch or an update before it is said
+DENSITY = 10_000  # measurements that are logged while the run grows e-fold: what bounds the log
 
 
 class Monitor:
@@ -58,7 +59,8 @@ class Monitor:
         self._owns_log, self._clock = owns_log, clock
         self._diagnostics = diagnostics_up_to(self.options.cost)
         self._num_measured = dict.fromkeys(COSTS, 0)
-        self._budget = Budget(self.options.max_overhead)
+        light = LIGHT_ALONE if self.options.cost == "light" else LIGHT_BESIDE
+        self._budget = Budget(self.options.max_overhead, light=light)
         self._guard = Guard()
         self._probe = Probe(self.options.probe_size, self.options.probe_refresh_period)
         self._history = History({f"diverge/{name}" for rule in RULES for name in rule.needs})
@@ -66,6 +68,7 @@ class Monitor:
         self._target_watch = (
             TargetWatch(subject.targets[0], self._look_period) if subject.targets else None
         )
+        self._logged_at = 0  # the update of the last logged measurement
         self._arrays_due = 1  # the update from which arrays are kept again: powers of two
         self._stopped_by: AlarmEvent | None = None
         keeps = "snapshot" in self.options.reactions
@@ -101,6 +104,18 @@ class Monitor:
         """
         self._keep(data, read)
         self._see(data, read)
+
+    @untraced
+    def log(self, values: Mapping[str, float]) -> None:
+        """Log numbers of the run's own, at its present step.
+
+        Args:
+            values: By name. ``charts/episodic_return`` and ``losses/td_loss`` have panels in the
+                report; ``qdiverge export`` and the sinks have all.
+        """
+        if not self._is_closed:
+            with self._guard("logging numbers of the run's own", self.num_updates):
+                self._log.metrics(self.step, values)
 
     def _keep(self, data: Any, read: Callable[[Any], Any] | None) -> None:
         if self._recorder is not None and self._recorder.wants_batch and not self._is_closed:
@@ -149,6 +164,7 @@ class Monitor:
             "past": self._history.state(),
             "num_measured": dict(self._num_measured),
             "target": None if self._target_watch is None else self._target_watch.state(),
+            "logged_at": self._logged_at,
             "arrays_due": self._arrays_due,
             "probe": self._probe.state(),
             "diagnostics": {type(each).__name__: each.state() for each in self._diagnostics},
@@ -172,6 +188,7 @@ class Monitor:
             self._target_watch = None
         elif self._target_watch is not None:
             self._target_watch.restore(state["target"])
+        self._logged_at = state["logged_at"]
         self._arrays_due = state["arrays_due"]
         self._probe.restore(state["probe"])
         if self._probe.batch is not None:
@@ -266,16 +283,28 @@ class Monitor:
                 with self._budget.charge(tier):
                     metrics |= self._measure_tier(tier, moment, is_last)
                 self._num_measured[tier] += 1
-        if not metrics:
-            return
+        if metrics:
+            with self._budget.charge("log"):
+                self._record(metrics, moment, is_last)
+
+    def _record(self, metrics: dict[str, float], moment: Moment, is_last: bool) -> None:
         self.latest |= metrics
-        if self._budget.share is not None:  # without a limit the log is free of the clock
-            metrics["diverge/overhead"] = self.overhead
-        self._log.metrics(self.step, metrics | {"update": self.num_updates})
         self._history.add(self.num_updates, metrics)
         if self._recorder is not None and self._budget.allows("keep"):
             self._recorder.want()
+        if self._budget.share is not None:  # without a limit the log is free of the clock
+            metrics["diverge/overhead"] = self.overhead
+        is_due = (self.num_updates - self._logged_at) * DENSITY >= self.num_updates
+        if is_due or is_last:
+            self._log_metrics(metrics)
+        num_alarms = len(self.alarms)
         self._check_rules(Past(self._history.tracks(), moment.bound, moment.learning_rate))
+        if len(self.alarms) > num_alarms and self._logged_at < self.num_updates:
+            self._log_metrics(metrics)  # what the alarm is about
+
+    def _log_metrics(self, metrics: dict[str, float]) -> None:
+        self._log.metrics(self.step, metrics | {"update": self.num_updates})
+        self._logged_at = self.num_updates
 
     def _measure_tier(self, tier: Cost, moment: Moment, is_last: bool) -> dict[str, float]:
         metrics: dict[str, float] = {}

@@ -6,6 +6,9 @@ from contextlib import contextmanager
 
 from qdiverge.errors import InvalidValueError
 
+LIGHT_BESIDE, LIGHT_ALONE = 1 / 2, 1 / 5  # of what is allowed, for the light tier
+DEAR = ("standard", "full", "keep")  # what else is charged comes with the light tier
+
 
 def check_share(share: float | None) -> None:
     """Raise an InvalidValueError unless ``share`` is a share of the run's own time, or None."""
@@ -23,11 +26,17 @@ class Budget:
     Args:
         share: The share, such as 0.05; None: no limit, so that the schedule is deterministic.
         clock: Seconds; another clock makes this testable.
+        light: Of the share, what the light tier takes at most, with reading batches and logging.
     """
 
-    def __init__(self, share: float | None, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        share: float | None,
+        clock: Callable[[], float] = time.perf_counter,
+        light: float = LIGHT_BESIDE,
+    ) -> None:
         check_share(share)
-        self.share = share
+        self.share, self.light = share, light
         self._clock = clock
         self._start = clock()
         self._costs: dict[str, float] = {}  # the last cost of each tier, in seconds
@@ -47,14 +56,15 @@ class Budget:
     def allows(self, tier: str) -> bool:
         """Whether one more measurement of this tier fits, judging by the last one's cost.
 
-        The light tier takes at most half of the share, so that some is left for the others.
+        The light tier leaves some of the share for the others.
         """
         if self.share is None or tier not in self._costs:
             return True
         own = self._clock() - self._start - self.spent
         cost = self._costs[tier]
         if tier == "light":
-            return self._spent[tier] + cost <= self.share / 2 * own
+            spent = sum(seconds for name, seconds in self._spent.items() if name not in DEAR)
+            return spent + cost <= self.light * self.share * own
         return self.spent + cost <= self.share * own
 
     @contextmanager

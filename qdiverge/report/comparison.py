@@ -39,7 +39,7 @@ def compare(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> str:
 def _differences(runs: Sequence[Run]) -> str:
     names = differing(runs)
     if not names:
-        return "Their settings are the same."
+        return "Their recorded settings are the same."
     shown = []
     for name in names[:4]:
         values = dict.fromkeys(_setting(run, name) for run in runs)

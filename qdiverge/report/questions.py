@@ -189,7 +189,7 @@ SHRINKING = (
         "A falling loss proves little: it is measured against targets that move.",
         ("losses/td_loss", "{}"),
         kind="log",
-        remedy="Log losses/td_loss from the training loop.",
+        remedy='From your own loop: monitor.log({"losses/td_loss": …}).',
     ),
     Panel(
         "Lag of the target network",
@@ -261,6 +261,7 @@ ODD = (
         " zero in both, every target is a bootstrap.",
         ("diverge/terminal_share", "{} end"),
         beside=(("diverge/rewarded_share", "{} rewarded"),),
+        span=(0.0, 1.0),
         is_percent=True,
     ),
     Panel(
@@ -270,15 +271,16 @@ ODD = (
         " by themselves, s′ = s: an environment that stands still.",
         ("diverge/duplicate_share", "{} repeat"),
         beside=(("diverge/still_share", "{} stand still"),),
+        span=(0.0, 1.0),
         is_percent=True,
     ),
     Panel(
         "Actions",
         "share of actions that the network as it is now would take",
         "How far the data are from the policy that the values are about. In grey the share of the"
-        " commonest action: near 100 % the others are hardly ever seen.",
+        " top action, the commonest one: near 100 % the others are hardly ever seen.",
         ("diverge/greedy_share", "{} greedy"),
-        beside=(("diverge/commonest_action_share", "{} commonest"),),
+        beside=(("diverge/commonest_action_share", "{} top"),),
         kind="linear",
         span=(0.0, 1.0),
         is_percent=True,
@@ -294,7 +296,7 @@ LEARNING = (
         " and diverge, or do neither.",
         ("charts/episodic_return", "mean {}"),
         is_averaged=True,
-        remedy="No episode ended, or the loop does not log charts/episodic_return.",
+        remedy='No episode ended. From your own loop: monitor.log({"charts/episodic_return": …}).',
     ),
     Panel(
         "Score per epoch",

@@ -63,5 +63,5 @@ def check_is_free(folder: Path) -> None:
         raise RunFolderError(
             "a folder without a run was expected",
             got=f"{folder}, which holds one",
-            remedy="Choose another --out, or delete that folder.",
+            remedy="Choose another folder (out=…, --out), or delete that folder.",
         )

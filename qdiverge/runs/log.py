@@ -90,7 +90,7 @@ class RunLog:
             raise RunFolderError(
                 f"a folder that can be written was expected at {self.folder}",
                 got=error.strerror,
-                remedy="Choose another --out.",
+                remedy="Choose another folder (out=…, --out).",
             ) from error
         self._fan = Fan(sinks)
         self._fan.start(self.folder, self.info)

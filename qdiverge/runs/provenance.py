@@ -20,12 +20,20 @@ def provenance() -> dict[str, Any]:
     ['command', 'commit', 'hardware', 'started', 'versions']
     """
     return {
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": _command(),
         "commit": _commit(),
         "hardware": _hardware(),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version()} | _versions(),
     }
+
+
+def _command() -> str:
+    """The command line, with ``python -m package`` for what was started so."""
+    script = Path(sys.argv[0])
+    is_package = script.name == "__main__.py"
+    start = ["python", "-m", script.parent.name] if is_package else [script.name]
+    return shlex.join([*start, *sys.argv[1:]])
 
 
 def _versions() -> dict[str, str]:
@@ -36,7 +44,8 @@ def _versions() -> dict[str, str]:
 def _hardware() -> str:
     import torch
 
-    cores = f"{_processor()}, {os.cpu_count()} cores"
+    capability = torch.backends.cpu.get_cpu_capability()  # AVX2 or AVX512, on x86
+    cores = f"{_processor()}, {os.cpu_count()} cores, {capability}"
     if not torch.cuda.is_available():
         return cores
     return f"{torch.cuda.get_device_name()}; {cores}"

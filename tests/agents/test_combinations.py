@@ -154,6 +154,7 @@ def test_what_has_no_effect_or_no_meaning_is_refused(options, says):
         ("MinAtar/Breakout-v1", {"hidden_sizes": (64,)}, "only the MLP"),
         ("MinAtar/Breakout-v1", {"noop_max": 5}, "no-ops"),
         ("CartPole-v1", {"noop_max": 5}, "no-ops"),
+        ("MinAtar/Breakout-v1", {"full_action_space": True}, "share 18 actions"),
         ("CartPole-v1", {"terminal_on_life_loss": True}, "lives"),
         ("CartPole-v1", {"repeat_action_probability": 0.0}, "sticky actions"),
         ("CartPole-v1", {"max_episode_frames": 500}, "count frames"),
@@ -164,6 +165,12 @@ def test_settings_of_another_environment_are_refused_before_anything_is_allocate
 ):
     config = DQNConfig(environment=environment, buffer_size=10**12, **options)
     with pytest.raises(InvalidValueError, match=says):  # and not that such a replay cannot fit
+        Trainer(config)
+
+
+def test_the_widths_of_an_mlp_are_not_scaled():
+    config = DQNConfig(environment="CartPole-v1", buffer_size=100, width_factor=2.0)
+    with pytest.raises(InvalidValueError, match="the MLP's widths are hidden_sizes"):
         Trainer(config)
 
 
@@ -189,7 +196,7 @@ def test_every_preset_can_be_given_every_part(name, switch):
 @pytest.mark.parametrize(("environment", "is_clipped"), [("CartPole-v1", False), ("Pong", True)])
 @pytest.mark.parametrize("given", [None, False, True])
 def test_rewards_are_clipped_on_atari_alone_where_nobody_says(environment, is_clipped, given):
-    config = DQNConfig(environment=environment, buffer_size=100, clip_rewards=given)
+    config = DQNConfig(environment=environment, num_envs=1, buffer_size=100, clip_rewards=given)
     trainer = Trainer(config)
     trainer.close()
     assert trainer.config.clip_rewards is (is_clipped if given is None else given)

@@ -32,7 +32,7 @@ def by_hand(config, *, lags):
     trainer = Trainer(config)
     observations = trainer.environments.reset()
     trainer.replay.begin(observations)
-    actions = trainer._actions(observations)
+    actions = trainer.behaviour.actions(observations, trainer.agent_step)
     while trainer.agent_step < config.total_steps:
         step = trainer.environments.step(actions)
         trainer.replay.append(
@@ -42,11 +42,11 @@ def by_hand(config, *, lags):
         due = range(trainer.agent_step + 1, trainer.agent_step + 1 + config.num_envs)
         trainer.agent_step += config.num_envs
         if lags:
-            actions = trainer._actions(step.observations)
+            actions = trainer.behaviour.actions(step.observations, trainer.agent_step)
         for number in due:
             trainer._learn(number)
         if not lags:
-            actions = trainer._actions(step.observations)
+            actions = trainer.behaviour.actions(step.observations, trainer.agent_step)
     trainer.close()
     return trainer
 

@@ -101,6 +101,7 @@ def test_double_q_never_exceeds_target_q_nor_inverse_double_q_the_online_maximum
         ({"use_target_network": False, "polyak": 0.005}, "no target network to move"),
         ({"bootstrap": "q", "polyak": 0.005}, "no target network to move"),
         ({"layer_norm": True, "hidden_sizes": ()}, "needs a hidden layer"),
+        ({"width_factor": 0.0}, "width_factor must be"),
         ({"hidden_sizes": (64, 0)}, "every one of hidden_sizes must be an integer"),
         ({"priority_beta": 1.5}, r"priority_beta must lie in \[0, 1\]"),
         ({"polyak": 0.0}, r"polyak must lie in \(0, 1\]"),

@@ -41,9 +41,9 @@ def test_every_update_is_an_aligned_step(use_target_network):
 
 
 def test_without_a_target_network_it_learns_cartpole():
-    config = dataclasses.replace(CARTPOLE, total_steps=3_000, train_period=2, batch_size=64)
+    config = dataclasses.replace(CARTPOLE, total_steps=2_000)
     ends = [r for r in Trainer(config).run() if isinstance(r, EpisodeEnd)]
-    assert np.mean([end.score for end in ends[-10:]]) > 60  # random play: 22
+    assert np.mean([end.score for end in ends[-10:]]) > 45  # random play: 22
 
 
 def test_the_command_logs_what_it_did(tmp_path):

@@ -1,10 +1,13 @@
 """All parts of Rainbow together learn, on a task small enough to see it."""
 
+import pytest
+
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.presets import PRESETS
 from qdiverge.agents.records import EpisodeEnd
 
 
+@pytest.mark.slow
 def test_rainbow_balances_the_pole_for_longer_and_longer():
     """Play at random lasts 22 steps. The last five of seeds 1 to 4: 108, 91, 104 and 112."""
     config = PRESETS["rainbow"].adapted(

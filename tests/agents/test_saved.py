@@ -80,7 +80,7 @@ def test_every_generator_of_a_run_is_found():
     trainer = Trainer(VARIANTS["everything"])
     trainer.close()
     found = find_generators(trainer)
-    assert {"policy._rng", "softmax._rng", "replay._rng"} <= found.keys()
+    assert {"behaviour.policy._rng", "behaviour.softmax._rng", "replay._rng"} <= found.keys()
     assert {"replay.priorities._rng", "agent._noise"} <= found.keys()
     assert len({id(generator) for generator in found.values()}) == len(found)
 

@@ -1,21 +1,28 @@
 """Statistics against definitions, coverage and known answers; tables from real run folders."""
 
+import json
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis import (
+    bootstrap_band,
     bootstrap_interval,
     divergence_curve,
     interquartile_mean,
     log_rank,
+    performance_profile,
     probability_of_improvement,
     run_table,
+    sweep_table,
     wilson_interval,
 )
-from qdiverge.errors import InvalidValueError
+from qdiverge.errors import InvalidValueError, RunFolderError
 from qdiverge.runs import RunLog
+from qdiverge.runs.table import append_row, begin_table
 
 
 @given(seed=st.integers(0, 1000), size=st.integers(4, 40))
@@ -37,6 +44,18 @@ def test_bootstrap_intervals_cover_the_truth_as_often_as_they_say():
         low, high = bootstrap_interval(scores, np.mean, num_resamples=300, seed=seed)
         covered += low <= 0 <= high
     assert 200 * 0.95 - 4 * np.sqrt(200 * 0.95 * 0.05) <= covered
+
+
+def test_a_profile_is_the_survival_function_and_its_band_holds_it():
+    scores = np.random.default_rng(3).normal(size=(20, 3))
+    τ = np.linspace(-2, 2, 9)
+    profile = performance_profile(scores, τ)
+    by_hand = [np.mean([(scores[:, task] > t).mean() for task in range(3)]) for t in τ]
+    np.testing.assert_allclose(profile, by_hand)
+    low, high = bootstrap_band(scores, lambda x: performance_profile(x, τ), num_resamples=300)
+    assert (low <= profile).all()
+    assert (profile <= high).all()
+    assert (high - low).max() > 0.1
 
 
 def test_strata_are_kept_apart():
@@ -106,3 +125,28 @@ def test_runs_become_rows(tmp_path):
     assert rows["nan"]["lead"] is None
     assert rows["calm"]["config.learning_rate"] == 0.1
     assert rows["calm"]["last_return"] == 4.0
+
+
+def test_cells_become_rows_of_a_sweep_under_way_and_of_its_table(tmp_path):
+    begin_table(tmp_path / "table.jsonl", {"study": "x"})
+    for n in range(3):
+        cell = {"key": f"k{n}", "config": {"seed": n}, "row": {"q": n / 2}, "seconds": 1.0}
+        append_row(tmp_path / "table.jsonl", cell | {"attempts": 1, "commit": "c"})
+    rows = sweep_table(tmp_path)
+    assert [(row["config.seed"], row["q"]) for row in rows] == [(0, 0.0), (1, 0.5), (2, 1.0)]
+    assert rows[0]["hardware"] is None
+    assert rows == sweep_table(tmp_path / "table.jsonl")
+    with pytest.raises(RunFolderError, match="python -m experiments sweep NAME"):
+        sweep_table(tmp_path / "none")
+
+
+def test_a_table_of_a_thousand_cells_loads_in_two_seconds(tmp_path):
+    begin_table(tmp_path / "t.jsonl", {"study": "x"})
+    curve = list(np.linspace(0, 1, 200))
+    with (tmp_path / "t.jsonl").open("a") as file:
+        for n in range(1_000):
+            row = {"key": f"{n}", "config": {"seed": n}, "row": {"curve": curve, "q": n}}
+            file.write(json.dumps(row) + "\n")
+    start = time.process_time()
+    assert len(sweep_table(tmp_path / "t.jsonl")) == 1_000
+    assert time.process_time() - start < 2

@@ -15,6 +15,7 @@ from qdiverge.cli import main
 from qdiverge.runs import RunLog, load_run
 from qdiverge.runs.checkpoints import CheckpointStore
 
+PATIENCE = 600  # seconds, for a machine that is busy with other things
 DETERMINISTIC = ["--max-overhead", "None"]  # what is measured does not depend on the clock
 CARTPOLE = [
     *("--env", "CartPole-v1", "--hidden-sizes", "16", "16", "--num-envs", "2"),
@@ -43,15 +44,17 @@ def kill(arguments, out, *, wait=0.0, step=None):
     store = CheckpointStore(out / "checkpoints")
     before = set(store.steps())
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 120
-    while process.poll() is None:
-        if step in store.steps() if step is not None else set(store.steps()) - before:
-            break
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    time.sleep(wait)
-    process.send_signal(signal.SIGKILL)
-    _, errors = process.communicate()
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while process.poll() is None:
+            if step in store.steps() if step is not None else set(store.steps()) - before:
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        time.sleep(wait)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        _, errors = process.communicate()
     assert process.returncode in (0, -signal.SIGKILL), errors.decode()
     return process.returncode != 0
 
@@ -187,7 +190,7 @@ def test_ctrl_c_saves_and_resume_redoes_what_came_after_the_barrier(tmp_path):
     process = subprocess.Popen(
         command("train", "dqn", "--out", stopped, *flags), stderr=subprocess.PIPE
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while not (stopped / "checkpoints" / "400").exists():
         assert process.poll() is None
         assert time.monotonic() < deadline

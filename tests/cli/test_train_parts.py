@@ -43,6 +43,7 @@ FLAGS = {
     ("--clip-rewards", "--double"): {"clip_rewards": True, "double": True},
     ("--optimizer", "nature_rmsprop"): {"optimizer": "nature_rmsprop"},
     ("--hidden-sizes", "64", "32"): {"hidden_sizes": (64, 32)},
+    ("--width-factor", "0.5"): {"width_factor": 0.5},
 }
 
 
@@ -94,6 +95,33 @@ def test_the_presets_are_those_that_the_command_names():
     }
 
 
+def test_cleanrls_share_of_exploration_becomes_steps_of_this_run():
+    flags = ["--out", "x", "--exploration-fraction", "0.1"]
+    assert parse([*flags, "--total-steps", "5000"]).config.exploration_steps == 500
+    assert parse([*flags, "--preset", "cleanrl"]).config == PRESETS["cleanrl"]
+    assert parse(["--preset", "nature", *flags]).config.exploration_steps == 5_000_000
+
+
+def test_cleanrls_tau_is_polyak_and_its_default_a_copy():
+    assert parse(translate_flags(["--out", "x", "--tau", "1.0"])).config == DQNConfig()
+    assert parse(translate_flags(["--out", "x", "--tau=.1"])).config == DQNConfig(polyak=0.1)
+
+
+def test_what_a_user_should_know_is_said_before_the_run(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    flags = ["--env", "CartPole-v1", "--hidden-sizes", "8", "--total-steps", "60"]
+    slow = ["--precision", "bfloat16", "--learning-starts", "50"]
+    assert main(["train", "dqn", "--out", str(tmp_path / "slow"), *flags, *slow]) == 0
+    first, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith("slow: bfloat16 is emulated on this processor (AVX2, no AVX-512)")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    assert main(["train", "dqn", "--out", str(tmp_path / "idle"), *flags]) == 0
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert "nothing will be learnt: the first update comes after 10,000 agent steps" in first
+    assert not any("emulated" in line for line in rest)
+
+
 def test_a_run_needs_a_folder(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["train", "dqn"])
@@ -131,6 +159,13 @@ def test_the_help_shows_choices_and_an_unknown_preset_has_status_2(capsys):
         (["--rainbow", "--epsilon-end", "0.5"], "noisy weights explore in place of ε"),
         (["--n-step", "0"], "n_step must be an integer"),
         (["--env", "Pendulum-v1"], "discrete actions"),
+        (["--env", "CartPole-v1", "--every", "0"], "every must be"),
+        (["--env", "CartPole-v1", "--max-overhead", "nan"], "max_overhead must lie in"),
+        (["--num-envs", "9", "--buffer-size", "17"], "buffer_size must be at least 18"),
+        (["--exploration-fraction", "2"], "exploration_fraction must lie in [0, 1]"),
+        (["--exploration-fraction", ".1", "--exploration-steps", "9"], "say the same thing"),
+        (["--tau", "0.1", "--target-network-frequency", "5"], "Drop polyak"),
+        (["--capture-video"], "qdiverge evaluate RUN --video"),
     ],
 )
 def test_meaningless_combinations_are_one_line_with_status_2(flags, message, tmp_path, capsys):

@@ -1,12 +1,16 @@
 """The study of learning: a run folder becomes a row and a curve; what is committed holds."""
 
 import json
+import os
+import signal
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
 
 from experiments.learning import rows, run, sweep
 from experiments.learning.training import play
+from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
 from qdiverge.cli import main as command
@@ -25,6 +29,9 @@ def test_a_run_of_the_study_becomes_a_row_once(tmp_path, capsys):
     assert row["evaluation"]["episodes"] == 30
     assert row["cpu_seconds"] > 0
     assert found["provenance"]["versions"]["torch"]
+    table = capsys.readouterr().out.splitlines()
+    assert [row for row in table if "ALE/Pong-v5" in row and "not run" in row]
+    assert not [row for row in table if "CartPole-v1" in row and "not run" in row]
     before = (tmp_path / "results" / "CartPole-v1_cartpole_5.json").read_bytes()
     assert run.main([*arguments, *folders]) == 0
     assert "has a result" in capsys.readouterr().out
@@ -70,15 +77,48 @@ def test_a_long_run_under_way_has_a_row_and_a_short_curve(tmp_path):
     log.close()
 
 
-def test_a_cell_of_the_sweep_gives_its_row_and_starts_anew_where_it_was_killed(tmp_path):
+def cell_of_the_sweep(**changes):
     config = {"environment": "FrozenLake-v1", "preset": "cartpole", "seed": 2, "steps": 200}
+    return config | {"checkpoint_period": None} | changes
+
+
+def test_a_cell_of_the_sweep_gives_its_row_and_starts_anew_where_it_was_killed_early(tmp_path):
+    config = cell_of_the_sweep()
     assert set(config) == set(sweep.cells(is_full=False)[0])
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.json").write_text("{}")
     row = sweep.run(config, tmp_path)
     assert (row["environment"], row["seed"], row["steps"]) == ("FrozenLake-v1", 2, 200)
     assert sum(row["curve"]["num_episodes"]) == row["episodes"]
-    assert len(sweep.cells(is_full=True)) == 60
+
+
+def killed_after(num_saves, config, folder):
+    """Run a cell in this process, which dies by SIGKILL once that many checkpoints are there."""
+    save, saves = Checkpoints.save, []
+
+    def save_and_die(*arguments, **options):
+        save(*arguments, **options)
+        saves.append(1)
+        if len(saves) == num_saves:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Checkpoints.save = save_and_die
+    sweep.run(config, folder)
+
+
+def test_a_killed_cell_goes_on_from_its_checkpoint_and_ends_as_if_it_never_was(tmp_path):
+    config = cell_of_the_sweep(steps=1_800, checkpoint_period=400)
+    process = get_context("spawn").Process(target=killed_after, args=(3, config, tmp_path / "a"))
+    process.start()
+    process.join(300)
+    assert process.exitcode == -signal.SIGKILL
+    cut, whole = sweep.run(config, tmp_path / "a"), sweep.run(config, tmp_path / "b")
+    resumed = load_run(tmp_path / "a" / "run").info["resumed"]
+    assert [again["step"] for again in resumed] == [1_200]
+    for row in (cut, whole):
+        assert row.pop("seconds") > 0
+        assert row.pop("cpu_seconds") > 0
+    assert cut == whole
 
 
 def test_greedy_episodes_are_their_own_and_the_same_again():

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from experiments.speed import kernel, memory, methods, rounds, table
+from experiments.speed import run as speed_run
 from experiments.speed.cases import Case, cases
 from experiments.speed.error import Reference
 from experiments.speed.operations import Layer, floor_operations, layers, num_parameters
@@ -164,3 +165,14 @@ def test_a_run_from_end_to_end(tmp_path, capsys):
     assert {"provenance", "settings", "matrix_rate_gflops", "versions", "load"} <= set(record)
     assert [list(row) for row in record["rows"]] == [names] * 6
     assert (tmp_path / "kernel-cpu.md").read_text().count("| **qdiverge** |") == 3
+
+
+def test_the_engines_share_and_a_tables_reading_are_timed(tmp_path, capsys):
+    arguments = ["--cells", "3", "--seconds", "0.2", "--table-cells", "300"]
+    assert speed_run.main(["sweep", *arguments, "--out", str(tmp_path)]) == 0
+    found = json.loads((tmp_path / "sweep.json").read_text())
+    engine = found["engine"]
+    assert engine["own_s"] == pytest.approx(0.3, rel=0.2)
+    assert engine["wall_s"] >= engine["start_s"] + 0.4  # two rounds of two workers
+    assert found["table"]["cells"] == 300
+    assert "over the cells' own time" in capsys.readouterr().out

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -74,22 +75,59 @@ def test_what_raises_is_tried_as_often_as_asked_and_what_is_refused_only_once(tm
     assert len(read_table(sweep.table).rows) == 1
 
 
+def test_a_divergence_is_a_row_and_a_missing_package_is_named_each_after_one_attempt(tmp_path):
+    sweep, ended = swept(tmp_path, squares([1], "diverge") + squares([1], "import"))
+    (row,) = read_table(sweep.table).rows.values()
+    assert row["attempts"] == 1
+    assert row["row"] == {"diverged": True, "reason": "values stay bounded; got max|Q| = 1e9."}
+    (failed,) = (each for each in ended if each.failure)
+    assert "pip install a_package_that_nobody_has" in failed.failure
+    assert (failed.cell.folder / "attempts").read_text() == "."
+
+
+def test_a_cell_that_waits_in_a_queue_is_not_lost(tmp_path):
+    (cell,) = cells_of(STUDY, squares([1]), tmp_path)
+    cell.prepare()
+    assert cell.silence() == 0.0
+    (cell.folder / "heartbeat").touch()
+    os.utime(cell.folder / "heartbeat", (time.time() - 90, time.time() - 90))
+    assert 89 < cell.silence() < 100
+    cell.prepare()  # for the next attempt
+    assert cell.silence() == 0.0
+
+
+def test_the_workers_of_a_sweep_that_was_killed_end_too(tmp_path):
+    """So that whoever resumes it never has two processes at work on one cell."""
+    command = [sys.executable, "-m", "experiments", "sweep", f"{STUDY}_slow", "--workers", "1"]
+    process = subprocess.Popen([*command, "--out", str(tmp_path)], cwd=ROOT)
+    pid = wait_for(lambda: next(tmp_path.glob("cells/*/pid"), None)).read_text()
+    process.kill()
+    process.wait(30)
+    wait_for(lambda: not Path(f"/proc/{pid}").exists())
+
+
+def wait_for(look, seconds=300.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := look():
+            return found
+        time.sleep(0.05)
+    raise TimeoutError(look)
+
+
 def test_ctrl_c_ends_the_workers_and_resuming_loses_nothing(tmp_path):
     command = [sys.executable, "-m", "experiments", "sweep", STUDY, "--full", "--workers", "2"]
     process = subprocess.Popen(
         [*command, "--out", str(tmp_path / "s")], cwd=ROOT, start_new_session=True
     )
     table = tmp_path / "s" / "table.jsonl"
-    for _ in range(600):
-        if table.exists() and len(table.read_text().splitlines()) > 2:
-            break
-        time.sleep(0.05)
+    wait_for(lambda: table.exists() and len(table.read_text().splitlines()) > 2)
     os.killpg(process.pid, signal.SIGINT)
-    process.wait(30)
+    process.wait(300)
     begun = len(read_table(table).rows)
     assert begun >= 1
     again = [*command, "--out", str(tmp_path / "s"), "--resume"]
-    assert subprocess.run(again, cwd=ROOT, check=False, timeout=120).returncode == 0
+    assert subprocess.run(again, cwd=ROOT, check=False, timeout=600).returncode == 0
     rows = read_table(table).rows.values()
     assert sorted(row["config"]["x"] for row in rows) == [x / 10 for x in range(12)]
     assert {row["row"]["attempt"] for row in rows} <= {1, 2}
@@ -101,7 +139,7 @@ def test_a_half_written_result_and_a_torn_row_are_made_again(tmp_path):
     sweep.table.write_text(text[:-20])  # the last row is torn
     last = json.loads(text.splitlines()[-1])
     lost = next(cell for cell in sweep.cells if cell.key == last["key"])
-    (lost.folder / "result.json").rename(lost.folder / "result.123.tmp")  # never finished
+    (lost.folder / "result.json").write_text('{"key": "')  # as a full disk leaves it
     sweep, ended = swept(tmp_path, squares(range(2)))
     assert [each.cell.key for each in ended] == [lost.key]
     assert sorted(row["square"] for row in read_table(sweep.table).records()) == [0, 1]
@@ -127,12 +165,31 @@ def test_a_folder_with_a_sweep_wants_resume_and_another_study_is_refused(tmp_pat
     assert main([STUDY, "--out", str(tmp_path)]) == 2
     assert "--resume" in capsys.readouterr().err
     assert main(["bottlenecks", "--out", str(tmp_path), "--resume"]) == 2
-    assert "another --out" in capsys.readouterr().err
+    assert "Sweep in another one: python -m experiments sweep" in capsys.readouterr().err
+
+
+def test_an_engine_that_is_not_installed_and_options_it_has_not_name_the_remedy(tmp_path, capsys):
+    begun = [STUDY, "--out", str(tmp_path), "--engine"]
+    if find_spec("ray") is None:
+        assert main([*begun, "ray"]) == 2
+        assert "pip install 'qdiverge[ray]'" in capsys.readouterr().err
+    assert main([*begun, "slurm", "--engine-option", "address=here"]) == 2  # no --resume needed
+    assert "cluster, partition, minutes; got address" in capsys.readouterr().err
+    assert main([*begun, "slurm", "--engine-option", "minutes"]) == 2
+    assert "KEY=VALUE was expected" in capsys.readouterr().err
 
 
 def test_two_sweeps_in_one_folder_are_refused(tmp_path):
     with locked(tmp_path), pytest.raises(RunFolderError, match="no other sweep"), locked(tmp_path):
         pass
+
+
+def test_a_sweep_in_a_folder_with_a_table_of_another_schema_names_the_command(tmp_path, capsys):
+    (tmp_path / "table.jsonl").write_text('{"schema": 0, "study": "bottlenecks"}\n')
+    assert main(["bottlenecks", "--out", str(tmp_path), "--resume"]) == 2
+    said = capsys.readouterr().err
+    assert "schema 0" in said
+    assert f"python -m experiments sweep bottlenecks --out {tmp_path}-2" in said
 
 
 def test_a_table_of_another_schema_or_none_names_the_command(tmp_path):

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from qdiverge.errors import InvalidValueError
+from qdiverge.errors import DivergenceError, InvalidValueError
 
 
 def cells(is_full):
@@ -22,6 +22,10 @@ def run(config, folder):
         raise RuntimeError("no such luck")
     if config["do"] == "refuse":
         raise InvalidValueError("x must be even", got=config["x"])
+    if config["do"] == "diverge":
+        raise DivergenceError("values stay bounded", got="max|Q| = 1e9")
+    if config["do"] == "import":
+        import a_package_that_nobody_has  # noqa: F401
     if config["do"] == "sleep":
         time.sleep(config["x"])
     if config["do"] == "hang once" and attempt == 1:

@@ -87,6 +87,13 @@ def test_a_watched_model_is_the_model_nobody_watched(tmp_path, name, cost):
     assert np.isfinite(series.values).all()
     assert series.steps[-1] == NUM_STEPS  # the model's own clock
     assert run.info["config"]["algorithm"] == name
+    assert run.info["config"]["optimizer"] == "Adam"
+    assert run.info["config"]["learning_rate"] == pytest.approx(model.learning_rate)
+    if name in ("DQN", "QRDQN"):  # Pendulum's episodes are longer than this
+        episodes = [info["l"] for info in model.ep_info_buffer]
+        returns = run.series["charts/episodic_return"]
+        assert returns.values.tolist() == episodes  # a reward of 1 each step
+        assert returns.steps.tolist() == np.cumsum(episodes).tolist()
     assert run.info["status"] == "finished"
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from qdiverge.diagnostics import Diagnostic, SarsaTransitions
 from qdiverge.monitor import attach, dump_state, load_state
 from qdiverge.monitor.probe import Probe
-from qdiverge.monitor.schedule import Budget
+from qdiverge.monitor.schedule import LIGHT_ALONE, Budget
 from qdiverge.monitor.sync import TargetWatch
 from qdiverge.runs import load_run
 from tests.monitor.test_monitor import make_network, random_batch
@@ -63,6 +63,41 @@ def test_the_allowance_is_kept_by_thinning_the_dear_tiers(tmp_path):
     assert counts["full"] < counts["standard"] < counts["light"]
     monitor.close("interrupted")
     assert len(load_run(tmp_path / "run").series["diverge/full"].steps) == counts["full"]
+
+
+def test_the_light_tier_alone_keeps_to_a_fifth_of_the_allowance(tmp_path):
+    network, clock = make_network(), Clock()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    with attach(
+        network, optimizer=optimizer, out=tmp_path / "run", every=10, cost="light"
+    ) as monitor:
+        assert monitor._budget.light == LIGHT_ALONE
+        monitor._budget = Budget(0.05, clock, LIGHT_ALONE)
+        monitor._diagnostics = [paying(clock, "light", 0.003)]
+        monitor.batch(random_batch(64))
+        step(optimizer, 10_000, clock, 0.01)  # 100 s of the run's own time: 1 s is allowed
+        assert 0.98 < monitor._budget.spent <= 1.003
+
+
+def test_the_log_of_a_long_run_thins_out_and_keeps_the_alarm(tmp_path, monkeypatch):
+    monkeypatch.setattr("qdiverge.monitor.monitor.DENSITY", 10)
+    network = make_network()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    with attach(
+        network, optimizer=optimizer, out=tmp_path / "run", every=1, cost="light", max_overhead=None
+    ) as monitor:
+        monitor.batch(random_batch(64))
+        step(optimizer, 105)
+        with torch.no_grad():
+            network[-1].bias.fill_(1e9)
+        step(optimizer, 1)
+        assert [alarm.update for alarm in monitor.alarms] == [106]
+        step(optimizer, 94)
+    run = load_run(tmp_path / "run")
+    steps = run.series["diverge/q_abs_max"].steps.tolist()
+    assert steps[:10] == list(range(1, 11))  # each one while they are few
+    assert steps[-4:] == [147, 164, 183, 200]  # then each 1/10 of the run, and the last
+    assert steps[steps.index(106) - 1 :][:3] == [104, 106, 118]
 
 
 def test_a_period_is_counted_in_measurements(tmp_path):

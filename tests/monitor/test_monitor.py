@@ -92,6 +92,21 @@ def test_what_is_measured_lies_in_the_run_folder(tmp_path):
     assert (arrays["eigenvalues"][:-1] >= arrays["eigenvalues"][1:]).all()
 
 
+def test_numbers_of_the_runs_own_are_logged_at_its_step(tmp_path):
+    network = make_network()
+    optimizer = torch.optim.Adam(network.parameters())
+    with attach(network, optimizer=optimizer, out=tmp_path / "run", clock=lambda: 7) as monitor:
+        batch = monitor.batch(random_batch())
+        monitor.log({"charts/episodic_return": 21.0})
+        loss_of(network, batch).backward()
+        optimizer.step()
+        with pytest.warns(UserWarning, match="numbers of the run's own failed"):
+            monitor.log({"charts/episodic_return": "much"})
+    monitor.log({"charts/episodic_return": 22.0})  # after the end: nothing
+    series = load_run(tmp_path / "run").series["charts/episodic_return"]
+    assert (series.steps.tolist(), series.values.tolist()) == ([7], [21.0])
+
+
 def count_hooks(optimizer):
     return len(optimizer._optimizer_step_post_hooks)
 

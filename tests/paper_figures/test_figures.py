@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 
 from paper_figures import __main__ as command
-from paper_figures import contraction_map, tables, target_period
+from paper_figures import contraction_map, gallery, tables, target_period
 
 
 @pytest.mark.parametrize("name", command.figures())
 def test_a_figure_is_drawn_from_its_committed_table(name, tmp_path, capsys):
     assert command.main([name, "--out", str(tmp_path)]) == 0
-    assert (tmp_path / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    pdf = (tmp_path / f"{name}.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF")
+    assert b"/FontFile2" in pdf  # fonts embedded, as TrueType
+    assert b"/Type3" not in pdf
     assert (tmp_path / f"{name}.png").stat().st_size > 20_000
     header = (tmp_path / f"{name}.csv").read_text().splitlines()[0]
     assert header.split(",") == list(tables.load(name).columns)
@@ -22,8 +25,16 @@ def test_a_figure_is_drawn_from_its_committed_table(name, tmp_path, capsys):
 @pytest.mark.parametrize("name", command.figures())
 def test_every_table_carries_its_provenance(name):
     provenance = tables.load(name).provenance
-    assert provenance["command"] == f"python -m paper_figures {name} --rerun"
+    assert provenance["command"].startswith(f"python -m paper_figures {name} --rerun")
     assert {"commit", "versions", "hardware", "started"} <= provenance.keys()
+
+
+@pytest.mark.parametrize("name", command.figures())
+def test_the_gallery_shows_every_figure_and_where_it_comes_from(name):
+    text, picture = gallery.README.read_text(encoding="utf-8"), gallery.PICTURES / f"{name}.png"
+    assert f"![{name}](../docs/{name}.png)" in text
+    assert gallery.origin(name, tables.load(name).provenance) in text  # else: --gallery
+    assert picture.stat().st_size < 150_000
 
 
 def test_drawing_twice_gives_the_same_file(tmp_path):
@@ -66,6 +77,37 @@ def test_a_missing_or_torn_table_names_the_command(tmp_path, monkeypatch, capsys
     (tmp_path / "x.json").write_text(json.dumps(torn))
     with pytest.raises(ValueError, match="one length"):
         tables.load("x", tmp_path)
+    for text in ('{"provenance": {', '{"provenance": {}}'):
+        (tmp_path / "x.json").write_text(text)
+        with pytest.raises(ValueError, match="python -m paper_figures x --rerun"):
+            tables.load("x", tmp_path)
+
+
+def test_a_table_of_an_older_version_names_the_command(tmp_path, monkeypatch, capsys):
+    old = tables.load("target_period")
+    del old.columns["sup_norm_modulus"]
+    monkeypatch.setattr(tables, "load", lambda name: old)
+    assert command.main(["target_period", "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "'sup_norm_modulus' was expected" in said
+    assert "python -m paper_figures target_period --rerun" in said
+
+
+def test_a_figure_says_where_its_data_were_measured_and_what_drew_it():
+    made = {"commit": "c0", "hardware": "h", "started": "2026-01-02T03", "command": "draw x"}
+    made |= {"versions": {"qdiverge": "0", "torch": "1", "numpy": "2"}}
+    data = made | {"commit": "c1", "command": "sweep x " + 50 * "long "}
+    lines = tables.Table({}, made | {"data": data}).source.splitlines()
+    assert lines[0].startswith("sweep x long")
+    assert len(lines[0]) <= tables.WIDEST
+    assert lines[1] == "commit c1 · qdiverge 0, torch 1, numpy 2 · h · 2026-01-02"
+    assert lines[2] == "draw x (commit c0, 2026-01-02)"
+    assert len(tables.Table({}, made).source.splitlines()) == 2
+
+
+def test_a_run_is_refused_where_none_is_taken(capsys):
+    assert command.main(["target_period", "--rerun", "--run", "runs/x"]) == 2
+    assert "made from a run" in capsys.readouterr().err
 
 
 def test_bad_usage_has_status_2(capsys):

@@ -230,6 +230,55 @@ def test_a_diverged_network_takes_no_step():
         PreQN(q_net).step(*batch(8))
 
 
+def test_targets_that_are_not_finite_are_refused_too():
+    q_net = mlp(7)
+    before = weights(q_net)
+    s, a, delta = batch(7)
+    for bad in (math.nan, math.inf):
+        with pytest.raises(qd.InvalidValueError, match="targets must be finite"):
+            PreQN(q_net).step(s, a, targets=torch.full_like(delta, bad))
+    assert torch.equal(weights(q_net), before)
+
+
+def test_a_direction_that_is_not_finite_is_never_gone():
+    q_net = nn.Linear(1, 1, bias=False)
+    before = weights(q_net)
+    s, a = torch.full((1, 1), 1e-15), torch.tensor([0])  # K = 1e-30, Z = 1e55: no float32
+    step = PreQN(q_net).step(s, a, torch.tensor([1e25]))
+    assert not step.is_accepted
+    assert (step.learning_rate, step.num_backtracks) == (0.0, 0)
+    assert torch.equal(weights(q_net), before)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), num=st.integers(2, 16), copies=st.integers(1, 16))
+def test_a_batch_with_duplicates_is_solved_as_the_one_without(seed, num, copies):
+    s, a, delta = batch(seed, num)
+    again = torch.randint(num, (copies,), generator=torch.Generator().manual_seed(seed))
+    index = torch.cat([torch.arange(num), again])
+    once, twice = mlp(seed).double(), mlp(seed).double()
+    one = PreQN(once, alignment=0.0, learning_rate=1e-2).step(s.double(), a, delta.double())
+    all_of_them = s[index].double(), a[index], delta[index].double()
+    two = PreQN(twice, alignment=0.0, learning_rate=1e-2).step(*all_of_them)
+    assert one.is_accepted
+    assert two.is_accepted
+    assert two.rank <= num  # K is singular
+    torch.testing.assert_close(weights(twice), weights(once), rtol=1e-6, atol=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), size=st.integers(1, 12), rank=st.integers(1, 12))
+def test_a_singular_kernel_has_the_least_norm_solution(seed, size, rank):
+    generator = torch.Generator().manual_seed(seed)
+    J = torch.randn(size, min(rank, size), generator=generator, dtype=torch.float64)
+    K, delta = J @ J.T, torch.randn(size, generator=generator, dtype=torch.float64)
+    found = solve(K, delta, cutoff=1e-9)
+    expected = np.linalg.pinv(K.numpy(), rcond=1e-9, hermitian=True) @ delta.numpy()
+    np.testing.assert_allclose(found.solution.numpy(), expected, rtol=1e-6, atol=1e-6)
+    assert found.rank <= min(rank, size)
+    assert np.isfinite(found.condition_number)
+
+
 def test_a_step_that_overflows_is_never_taken():
     q_net = mlp(9)
     before = weights(q_net)

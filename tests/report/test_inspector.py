@@ -107,7 +107,7 @@ def test_the_page_names_the_pair_and_draws_vectors(tmp_path):
     assert "w → <2w>" in page.text
     assert "1 on itself" in page.text
     assert "The linearised update diverges" in page.text
-    assert "1 repeats of a pair" in page.text
+    assert "Left out: 1, which repeat a pair" in page.text
     assert not {"script", "link", "iframe", "img"} & set(page.tags)
     assert not re.search(r'(d|x|y|width)="[^"]*(nan|inf)', text)
     assert not list(path.parent.glob("*.tmp"))

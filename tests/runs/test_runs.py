@@ -4,9 +4,10 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from qdiverge.errors import RunFolderError
-from qdiverge.runs import RunLog, load_run
+from qdiverge.runs import RunLog, load_run, provenance
 
 
 @pytest.fixture
@@ -26,6 +27,11 @@ def test_a_run_reads_back_as_written(log):
     assert (run.alarms[0].step, run.alarms[0].update, run.alarms[0].rule) == (7, 3, "not_finite")
     assert run.info["config"] == {"discount": 0.99}
     assert "time" not in run.series
+
+
+def test_the_hardware_says_what_the_processor_can_do(log):
+    hardware = load_run(log.folder).info["hardware"]
+    assert hardware.endswith(f" cores, {torch.backends.cpu.get_cpu_capability()}")
 
 
 def test_every_line_is_standard_json(log):
@@ -88,3 +94,10 @@ def test_no_run_and_a_newer_schema_are_refused(tmp_path):
     (tmp_path / "run.json").write_text('{"schema": 99}')
     with pytest.raises(RunFolderError, match="schema 99"):
         load_run(tmp_path)
+
+
+def test_the_command_is_one_that_can_be_typed(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/some/where/experiments/__main__.py", "run", "a b"])
+    assert provenance()["command"] == "python -m experiments run 'a b'"
+    monkeypatch.setattr("sys.argv", ["/usr/bin/qdiverge", "watch", "runs/x"])
+    assert provenance()["command"] == "qdiverge watch runs/x"

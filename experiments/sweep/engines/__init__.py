@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from importlib import import_module
+from inspect import signature
 
 from experiments.sweep.engines.base import Ended, Engine
+from qdiverge.errors import InvalidValueError
 
 ENGINES = {
     "local": "experiments.sweep.engines.local",
@@ -14,8 +16,21 @@ ENGINES = {
 
 
 def make_engine(name: str, workers: int, study: str, **options: str) -> Engine:
-    """An engine by name; its module is imported only now."""
-    engine: Engine = import_module(ENGINES[name]).make(workers, study, **options)
+    """An engine by name; its module is imported only now.
+
+    Raises:
+        InvalidValueError: there is no such option.
+        MissingExtraError: what it runs on is not installed.
+    """
+    make = import_module(ENGINES[name]).make
+    known = list(signature(make).parameters)[2:]
+    if unknown := options.keys() - set(known):
+        raise InvalidValueError(
+            f"an option of the engine {name} was expected: {', '.join(known) or 'it has none'}",
+            got=", ".join(sorted(unknown)),
+            remedy=f"Try: python -m experiments sweep {study} --engine {name} -h",
+        )
+    engine: Engine = make(workers, study, **options)
     return engine
 
 

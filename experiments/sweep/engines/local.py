@@ -14,7 +14,7 @@ from multiprocessing.context import ForkServerProcess
 
 from experiments.sweep.cells import Cell
 from experiments.sweep.engines.base import Ended, Engine
-from experiments.sweep.work import DONE, REFUSED, work_and_exit
+from experiments.sweep.work import DONE, REFUSED, module_of, work_and_exit
 
 
 def make(workers: int, study: str) -> LocalEngine:
@@ -29,14 +29,14 @@ class LocalEngine(Engine):
         self.workers = workers
         os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by the server's PyTorch
         self._context = get_context("forkserver")
-        self._context.set_forkserver_preload(
-            ["experiments.sweep.work", f"experiments.{study}.sweep"]
-        )
+        self._context.set_forkserver_preload(["experiments.sweep.work", module_of(study)])
         self._running: dict[str, tuple[Cell, ForkServerProcess]] = {}
 
     def submit(self, cell: Cell) -> None:
         """Fork a process."""
-        process = self._context.Process(target=work_and_exit, args=(cell,), daemon=False)
+        process = self._context.Process(
+            target=work_and_exit, args=(cell, os.getpid()), daemon=False
+        )
         process.start()
         self._running[cell.key] = cell, process
 

@@ -10,6 +10,10 @@ from qdiverge.errors import CheckpointError
 
 Generator = np.random.Generator | torch.Generator
 OURS = "qdiverge."  # objects of these modules are looked into
+RENAMED = {
+    "policy._rng": "behaviour.policy._rng",
+    "softmax._rng": "behaviour.softmax._rng",
+}  # as runs of version 0.1 before behaviours had it
 
 
 def find_generators(owner: object) -> dict[str, Generator]:
@@ -39,6 +43,7 @@ def load_generators(owner: object, states: dict[str, Any]) -> None:
         CheckpointError: these are other generators than those saved.
     """
     generators = find_generators(owner)
+    states = {RENAMED.get(path, path): state for path, state in states.items()}
     if generators.keys() != states.keys():
         raise CheckpointError(
             f"states of the generators {', '.join(generators)} were expected",

@@ -1,7 +1,7 @@
 """Save a run between two turns of its loop, and put it back.
 
-    weights.safetensors    both networks
-    optimizer.safetensors  its tensors
+    weights.safetensors    all networks
+    optimizer.safetensors  tensors of the optimisers
     replay-*.npy           the replay in pieces, shared between checkpoints; see segments.py
     priorities.npy         where there are any
     state.json             counters, generators, settings
@@ -9,7 +9,6 @@
 Nothing of it is ever unpickled.
 """
 
-import dataclasses
 import json
 import os
 import warnings
@@ -27,6 +26,7 @@ from qdiverge.agents.checkpoints.tensors import (
     optimizer_groups,
 )
 from qdiverge.agents.loop import Trainer
+from qdiverge.agents.parts import settings_of
 from qdiverge.errors import CheckpointError
 from qdiverge.runs.checkpoints import CheckpointStore
 
@@ -177,9 +177,9 @@ class Checkpoints:
                 "steps_learnt": trainer.steps_learnt,
                 "restarts": trainer.num_restarts,
                 "ended": ended,
-                "config": dataclasses.asdict(trainer.config),
+                "config": settings_of(trainer.config),
                 "generators": dump_generators(trainer),
-                "optimizer": optimizer_groups(trainer.optimizer),
+                "optimizer": optimizer_groups(trainer.agent),
                 "replay": replay,
             }
             writer.write(STATE, json.dumps(state, indent=1).encode())

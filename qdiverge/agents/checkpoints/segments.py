@@ -3,7 +3,7 @@
 A segment is one ``.npy`` file whose rows are slots, ring after ring, each in the order of time:
 
     kept         what the slot keeps of its observation
-    action       255: none, an episode's last observation
+    action       255 or NaN: none, an episode's last observation
     reward, terminated, depth
 
 Only a ring's newest slot changes once it is written, when its action comes; so a segment begins
@@ -146,7 +146,7 @@ def _row_dtype(replay: ReplayRing) -> np.dtype[Any]:
     return np.dtype(
         [
             ("kept", replay.kept.dtype, replay.kept.shape[2:]),
-            ("action", replay.actions.dtype),
+            ("action", replay.actions.dtype, replay.actions.shape[2:]),
             ("reward", replay.rewards.dtype),
             ("terminated", replay.terminated.dtype),
             ("depth", replay.depth.dtype),

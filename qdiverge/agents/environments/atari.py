@@ -46,8 +46,9 @@ class AtariEnvironments:
         repeat_action_probability: float,
         max_episode_frames: int,
         noop_max: int,
+        full_action_space: bool,
         num_threads: int,
-        frame_skip: int = FRAME_SKIP,
+        frame_skip: int,
     ) -> None:
         try:
             from ale_py.vector_env import AtariVectorEnv
@@ -67,6 +68,7 @@ class AtariEnvironments:
             max_num_frames_per_episode=NO_FRAME_LIMIT,
             repeat_action_probability=repeat_action_probability,
             noop_max=noop_max,
+            full_action_space=full_action_space,
             frameskip=frame_skip,
             stack_num=FRAME_STACK,
             img_height=FRAME_SIZE,
@@ -205,6 +207,7 @@ def make_atari(
     repeat_action_probability: float = 0.25,
     max_episode_frames: int = MAX_EPISODE_FRAMES,
     noop_max: int = 30,
+    full_action_space: bool = False,
     num_threads: int = 1,
     frame_skip: int = FRAME_SKIP,
 ) -> AtariEnvironments:
@@ -218,6 +221,7 @@ def make_atari(
             instead (Machado et al. 2018: .25; Mnih et al. 2015: 0).
         max_episode_frames: Emulator frames after which an episode is truncated.
         noop_max: Openings have fewer than this many no-ops.
+        full_action_space: All 18 actions, not only those that the game knows.
         num_threads: Emulator threads; the games do not depend on it.
         frame_skip: Emulator frames in one agent step.
 
@@ -255,6 +259,7 @@ def make_atari(
         repeat_action_probability=repeat_action_probability,
         max_episode_frames=max_episode_frames,
         noop_max=noop_max,
+        full_action_space=full_action_space,
         num_threads=num_threads,
         frame_skip=frame_skip,
     )

@@ -5,9 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from qdiverge.agents.environments.actions import (
+    Actions,
+    BoxActions,
+    box_actions,
+    discrete_actions,
+)
 from qdiverge.errors import InvalidValueError, MissingExtraError
 
-MOST_ACTIONS = 254  # what a replay slot can tell apart
 LEAST_IMAGE_SIDE = 32  # pixels; smaller arrays are read as they are, number by number
 STACKED_FRAMES = (4, 84, 84)  # what the Nature network reads
 
@@ -21,10 +26,15 @@ class GymnasiumTask:
 
     Args:
         name: A registered id.
+        is_continuous: Whether its actions are to be a box; they are to be discrete otherwise.
+
+    Attributes:
+        num_actions: A of discrete actions, else 0.
+        action_size: k of continuous ones, which the agent has in [−1, 1]^k; else 0.
 
     Raises:
-        InvalidValueError: it cannot be made, its actions are not discrete, or no network here reads
-            its observations.
+        InvalidValueError: it cannot be made, its actions are of the other kind, or no network here
+            reads its observations.
         MissingExtraError: something that it needs is not installed.
 
     >>> task = GymnasiumTask("FrozenLake-v1")
@@ -32,13 +42,18 @@ class GymnasiumTask:
     ((16,), 4, [0])
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, is_continuous: bool = False) -> None:
         self._task = _make(name)
         try:
-            actions = self._task.action_space
+            space = self._task.action_space
             self._space = self._task.observation_space
-            self._least_action = _least_action(name, actions)
-            self.num_actions = int(actions.n)
+            self.actions: Actions
+            self.actions = (box_actions if is_continuous else discrete_actions)(name, space)
+            self.num_actions, self.action_size = 0, 0
+            if isinstance(self.actions, BoxActions):
+                self.action_size = self.actions.size
+            else:
+                self.num_actions = self.actions.num_actions
             self.shape, self.dtype = _read_as(name, self._space)
         except BaseException:
             self._task.close()
@@ -55,16 +70,18 @@ class GymnasiumTask:
         """
         return self._array(self._task.reset(seed=seed)[0])
 
-    def step(self, action: int) -> tuple[NDArray[Any], float, bool, bool]:
+    def step(self, action: Any) -> tuple[NDArray[Any], float, bool, bool]:
         """Take one step.
 
         Args:
-            action: 0 … A − 1, wherever the environment's own count from.
+            action: 0 … A − 1, wherever the environment's own count from; or [k] in [−1, 1].
 
         Returns:
             The observation, the reward, terminated, truncated.
         """
-        observation, reward, terminated, truncated, _ = self._task.step(action + self._least_action)
+        observation, reward, terminated, truncated, _ = self._task.step(
+            self.actions.of_task(action)
+        )
         return self._array(observation), float(reward), bool(terminated), bool(truncated)
 
     def close(self) -> None:
@@ -93,17 +110,6 @@ def _make(name: str) -> Any:
             f"the environment {name} must be one that Gymnasium can make",
             got=f"{type(error).__name__}: {error}",
         ) from error
-
-
-def _least_action(name: str, actions: Any) -> int:
-    from gymnasium.spaces import Discrete
-
-    if not isinstance(actions, Discrete) or actions.n > MOST_ACTIONS:
-        raise InvalidValueError(
-            f"{name} must have at most {MOST_ACTIONS} discrete actions to learn Q-values of",
-            got=actions,
-        )
-    return int(actions.start)
 
 
 def _read_as(name: str, space: Any) -> tuple[tuple[int, ...], DTypeLike]:

@@ -79,7 +79,7 @@ class MinAtarGame:
             self._actions = self._game.minimal_action_set()
         height, width, channels = self._game.state_shape()
         self.shape = (channels, height, width)
-        self.num_actions = len(self._actions)
+        self.num_actions, self.action_size = len(self._actions), 0
         self._stickiness = repeat_action_probability
         self._max_steps = max_steps
         self._random = self._game.random

@@ -1,4 +1,4 @@
-"""Tasks with discrete actions, Gymnasium's and MinAtar's, stepped one after another.
+"""Tasks, Gymnasium's and MinAtar's, stepped one after another.
 
 Every step is a transition (the task is reset in the step that ends its episode), with the accounts
 kept as for Atari. There is no emulator thread: ``recv`` does the work.
@@ -34,6 +34,8 @@ class TaskEnvironments:
     Attributes:
         shape: Of one observation.
         dtype: Of its entries.
+        num_actions: A of discrete actions; 0 of continuous ones.
+        action_size: k of continuous actions, [−1, 1]^k; 0 of discrete ones.
 
     Args:
         task: What ``find_task`` returns: a registered Gymnasium id, or a MinAtar game.
@@ -41,9 +43,10 @@ class TaskEnvironments:
         seed: Fixes every episode; runs with different seeds share none.
         repeat_action_probability: MinAtar's sticky actions.
         max_episode_steps: MinAtar's bound on an episode.
+        is_continuous: Whether its actions are to be continuous; they are to be discrete otherwise.
 
     Raises:
-        InvalidValueError: its actions are not discrete, or no network reads its observations.
+        InvalidValueError: its actions are of the other kind, or no network reads its observations.
         MissingExtraError: something that it needs is not installed.
 
     >>> tasks = TaskEnvironments("CartPole-v1", num_envs=2, seed=1)
@@ -60,10 +63,11 @@ class TaskEnvironments:
         *,
         repeat_action_probability: float = STICKINESS,
         max_episode_steps: int = MAX_STEPS,
+        is_continuous: bool = False,
     ) -> None:
         def make() -> Task:
             if resolve_minatar(task) is None:
-                return GymnasiumTask(task)
+                return GymnasiumTask(task, is_continuous=is_continuous)
             return MinAtarGame(
                 task,
                 repeat_action_probability=repeat_action_probability,
@@ -76,9 +80,10 @@ class TaskEnvironments:
         self._seeds = emulator_seeds(seed, num_envs)  # of the last reset
         self._tasks = [make() for _ in range(num_envs)]
         self.num_actions = self._tasks[0].num_actions
+        self.action_size = self._tasks[0].action_size
         self.shape = self._tasks[0].shape
         self.dtype = self._tasks[0].dtype
-        self._actions = np.zeros(num_envs, dtype=np.int64)
+        self._actions: NDArray[Any] = np.zeros(num_envs, dtype=np.int64)
         self._scores = np.zeros(num_envs, dtype=np.float64)
         self._lengths = np.zeros(num_envs, dtype=np.int64)
 
@@ -97,13 +102,13 @@ class TaskEnvironments:
         tasks = zip(self._tasks, self._seeds, strict=True)
         return np.stack([task.reset(seed=int(seed)) for task, seed in tasks])
 
-    def send(self, actions: NDArray[np.int64]) -> None:
+    def send(self, actions: NDArray[Any]) -> None:
         """Take the actions that ``recv`` will carry out.
 
         Args:
-            actions: integers [E].
+            actions: integers [E], or floats [E, k].
         """
-        self._actions = np.array(actions, dtype=np.int64)
+        self._actions = np.array(actions)
 
     def recv(self) -> VectorStep:
         """One step of every task.
@@ -123,11 +128,11 @@ class TaskEnvironments:
             episodes=tuple(episode for episode in episodes if episode is not None),
         )
 
-    def step(self, actions: NDArray[np.int64]) -> VectorStep:
+    def step(self, actions: NDArray[Any]) -> VectorStep:
         """``send`` and ``recv`` in one.
 
         Args:
-            actions: integers [E].
+            actions: integers [E], or floats [E, k].
 
         Returns:
             What happened.
@@ -143,7 +148,7 @@ class TaskEnvironments:
 
     def _step(self, e: int) -> tuple[Any, ...]:
         task = self._tasks[e]
-        observation, reward, terminated, truncated = task.step(int(self._actions[e]))
+        observation, reward, terminated, truncated = task.step(self._actions[e])
         self._scores[e] += reward
         self._lengths[e] += 1
         following, episode = observation, None

@@ -9,10 +9,10 @@ from qdiverge.agents.environments.atari import FRAME_SKIP, make_atari
 from qdiverge.agents.environments.games import resolve_game
 from qdiverge.agents.environments.tasks import find_task
 from qdiverge.agents.evaluation.protocols import RANDOM_AGENT_SKIP, Protocol
-from qdiverge.agents.parts import Environments, make_environments
+from qdiverge.agents.parts import Config, Environments, make_environments
 
 
-def game_of(config: DQNConfig) -> str | None:
+def game_of(config: Config) -> str | None:
     """The ROM that the configuration's environment means; None where it is no Atari game.
 
     Raises:
@@ -25,9 +25,7 @@ def game_of(config: DQNConfig) -> str | None:
     return None if find_task(config.environment) else resolve_game(config.environment)
 
 
-def own_environments(
-    config: DQNConfig, num_envs: int, seed: np.random.SeedSequence
-) -> Environments:
+def own_environments(config: Config, num_envs: int, seed: np.random.SeedSequence) -> Environments:
     """Environments as ``config`` has them, so many, apart from those of the run; no replay.
 
     Raises:
@@ -40,7 +38,7 @@ def own_environments(
 
 def environments_under(
     protocol: Protocol,
-    config: DQNConfig,
+    config: Config,
     num_envs: int,
     seed: np.random.SeedSequence,
     *,
@@ -50,7 +48,7 @@ def environments_under(
 
     Args:
         protocol: The rules.
-        config: Names the environment.
+        config: Names the environment and its actions.
         num_envs: E.
         seed: Fixes every episode.
         is_random_agent: Whether an Atari agent acts at every sixth frame, not every fourth.
@@ -61,6 +59,7 @@ def environments_under(
     """
     if protocol.max_episode_frames is None:
         return own_environments(config, num_envs, seed)
+    assert isinstance(config, DQNConfig)  # the protocol is for Atari alone
     return make_atari(
         config.environment,
         num_envs,
@@ -68,6 +67,7 @@ def environments_under(
         repeat_action_probability=protocol.repeat_action_probability or 0.0,
         max_episode_frames=protocol.max_episode_frames,
         noop_max=(protocol.most_noops or 0) + 1,  # openings have fewer than this
+        full_action_space=config.full_action_space,
         frame_skip=RANDOM_AGENT_SKIP if is_random_agent else FRAME_SKIP,
     )
 

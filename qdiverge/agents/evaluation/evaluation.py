@@ -8,14 +8,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.environments.experience import Episode
 from qdiverge.agents.evaluation.environments import environments_under, seed_number
-from qdiverge.agents.evaluation.network import QuietNetwork
-from qdiverge.agents.evaluation.playing import NetworkPolicy, PlayedEpisode, RandomPolicy, play
+from qdiverge.agents.evaluation.network import make_player
+from qdiverge.agents.evaluation.playing import (
+    NetworkPolicy,
+    PlayedEpisode,
+    RandomPolicy,
+    explorer_of,
+    play,
+)
 from qdiverge.agents.evaluation.protocols import Protocol
 from qdiverge.agents.evaluation.spectators import Spectator
-from qdiverge.agents.parts import settled
+from qdiverge.agents.parts import Config, settled
 from qdiverge.diagnostics.overestimation import Overestimation, overestimation
 
 MOST_ENVS = 10  # environments that play together
@@ -48,7 +53,7 @@ class Evaluation:
 
 
 def evaluate(
-    config: DQNConfig,
+    config: Config,
     weights: Mapping[str, Tensor],
     protocol: Protocol,
     *,
@@ -60,7 +65,8 @@ def evaluate(
 
     Args:
         config: What the network is made from, and how its learner counts rewards and ends.
-        weights: Its ``state_dict``.
+        weights: What its agent plays with: its ``state_dict``, of agents with continuous actions
+            those of all their networks.
         protocol: The rules.
         seed: Fixes every episode, for a given number of them.
         is_filmed: Whether to keep pictures of the first episode; it plays the same.
@@ -81,8 +87,8 @@ def evaluate(
     try:
         if config.torch_threads is not None:
             torch.set_num_threads(config.torch_threads)
-        network = QuietNetwork(config, environments, weights)
-        policy = NetworkPolicy(network, environments.num_actions, protocol.epsilon, exploration)
+        player = make_player(config, environments, weights)
+        policy = NetworkPolicy(player, explorer_of(environments, exploration), protocol.epsilon)
         if is_filmed:
             spectator = Spectator(environments, config, protocol, seed_number(games))
         follow = spectator.follow if spectator else None
@@ -105,7 +111,7 @@ def evaluate(
 
 
 def play_randomly(
-    config: DQNConfig,
+    config: Config,
     protocol: Protocol,
     *,
     seed: int = 1,
@@ -133,13 +139,13 @@ def play_randomly(
     games, actions = np.random.SeedSequence(seed, spawn_key=(RANDOM_PLAY,)).spawn(2)
     environments = environments_under(protocol, config, num_envs, games, is_random_agent=True)
     try:
-        policy = RandomPolicy(environments.num_actions, actions)
+        policy = RandomPolicy(explorer_of(environments, actions))
         return play(environments, policy, protocol.episodes, on_episode)
     finally:
         environments.close()
 
 
-def value_check(episodes: Sequence[PlayedEpisode], config: DQNConfig) -> Overestimation:
+def value_check(episodes: Sequence[PlayedEpisode], config: Config) -> Overestimation:
     """What was predicted in these episodes, max_a Q(s_t, a), against the returns realised.
 
     Both as the learner counts: rewards clipped where it clips, returns ended by a lost life where

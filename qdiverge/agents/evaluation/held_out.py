@@ -1,16 +1,16 @@
 """The fixed states on which the Nature study watched the values: mean of max_a Q over them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor
 
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.evaluation.environments import own_environments
-from qdiverge.agents.evaluation.network import QuietNetwork
-from qdiverge.agents.evaluation.playing import RandomPolicy
-from qdiverge.agents.parts import Environments
+from qdiverge.agents.evaluation.network import make_player
+from qdiverge.agents.evaluation.playing import RandomPolicy, explorer_of
+from qdiverge.agents.parts import Config, Environments
 
 NUM_STATES = 500  # valid_size of the paper's published code; the paper itself gives no number
 STATE_PERIOD = 5  # agent steps between two of them, so that they differ
@@ -40,28 +40,28 @@ class HeldOut:
         states: [S, ...].
     """
 
-    def __init__(self, config: DQNConfig, num_states: int | None = None) -> None:
+    def __init__(self, config: Config, num_states: int | None = None) -> None:
         games, actions = np.random.SeedSequence(config.seed, spawn_key=(HELD_OUT,)).spawn(2)
         if num_states is None:
             num_states = min(NUM_STATES, max(NUM_ENVS, config.total_steps // 40))
         environments = own_environments(config, NUM_ENVS, games)
         try:
             self.states = _states_of_random_play(environments, num_states, actions)
-            self._network = QuietNetwork(config, environments)
+            self._player = make_player(config, environments)
         finally:
             environments.close()
 
-    def mean_value(self, q_network: nn.Module) -> float:
-        """The mean of max_a Q over the states.
+    def mean_value(self, weights: Mapping[str, Tensor]) -> float:
+        """The mean of max_a Q over the states; with an actor, of Q(s, μ(s)).
 
         Args:
-            q_network: Of the run's make; only its weights are read.
+            weights: What the run's agent plays with.
 
         Returns:
             In the learner's units of reward; NaN or infinite where the values are.
         """
-        self._network.load(q_network.state_dict())
-        values, _ = self._network.best(self.states)
+        self._player.load(weights)
+        values, _ = self._player.best(self.states)
         return float(values.double().mean())
 
 
@@ -69,7 +69,7 @@ def _states_of_random_play(
     environments: Environments, num_states: int, seed: np.random.SeedSequence
 ) -> NDArray[Any]:
     """Every fifth state of every environment, the first ones left out."""
-    policy = RandomPolicy(environments.num_actions, seed)
+    policy = RandomPolicy(explorer_of(environments, seed))
     everybody = np.ones(environments.num_envs, dtype=np.bool_)
     states: list[NDArray[Any]] = []
     observations = environments.reset()

@@ -1,6 +1,7 @@
-"""The network as an evaluation plays it: a copy of its own, without noise."""
+"""Networks as an evaluation plays them: copies of its own, without noise."""
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -9,10 +10,36 @@ from torch import Tensor
 
 from qdiverge.agents.arithmetic import Arithmetic
 from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.continuous.agent import ContinuousAgent
 from qdiverge.agents.networks.noisy import NoisyLinear
-from qdiverge.agents.parts import Environments, make_network
+from qdiverge.agents.parts import Config, Environments, make_agent, make_network
 
 PART = 100  # states asked for at once
+
+
+class Player(Protocol):
+    """Says what to do, and what it is worth."""
+
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the weights that an agent plays with; copied."""
+
+    def best(self, observations: NDArray[np.generic]) -> tuple[Tensor, Tensor]:
+        """The value of each state under the policy played [N], and its action [N] or [N, k]."""
+
+
+def make_player(
+    config: Config, environments: Environments, weights: Mapping[str, Tensor] | None = None
+) -> Player:
+    """A player of the run's make.
+
+    Args:
+        config: What it is made from.
+        environments: They know its inputs and actions.
+        weights: Of :meth:`Agent.playing_weights`; None: whatever they start as.
+    """
+    if isinstance(config, DQNConfig):
+        return QuietNetwork(config, environments, weights)
+    return QuietAgent(config, environments, weights)
 
 
 class QuietNetwork:
@@ -67,3 +94,49 @@ class QuietNetwork:
         q_values = torch.cat([self._evaluate(self._network, part) for part in parts])
         values, actions = q_values.max(dim=1)
         return values.cpu(), actions.cpu()
+
+
+class QuietAgent:
+    """An agent of continuous control that only answers, by its policy without noise.
+
+    A state is worth min_j Q_j(s, μ(s)) to it; of SAC's soft critics that is with the entropies to
+    come.
+
+    Args:
+        config: What it is made from.
+        environments: They know its inputs and actions.
+        weights: See :func:`make_player`.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        environments: Environments,
+        weights: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        agent = make_agent(config, environments, np.random.SeedSequence(0))
+        assert isinstance(agent, ContinuousAgent)
+        self._agent = agent
+        if weights is not None:
+            self.load(weights)
+
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Take other weights."""
+        self._agent.load_playing_weights(weights)
+
+    @torch.no_grad()
+    def best(self, observations: NDArray[np.generic]) -> tuple[Tensor, Tensor]:
+        """The value of each state under the policy, and its action.
+
+        Args:
+            observations: [N, d].
+
+        Returns:
+            [N], and [N, k].
+        """
+        agent = self._agent
+        values, actions = [], []
+        for part in torch.from_numpy(observations).to(agent.device).split(PART):
+            actions.append(agent.best_actions(part))
+            values.append(agent.values(part, actions[-1]))
+        return torch.cat(values).cpu(), torch.cat(actions).nan_to_num(nan=0.0).cpu()

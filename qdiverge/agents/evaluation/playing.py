@@ -12,10 +12,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from qdiverge.agents.continuous.exploration import EpsilonUniform
 from qdiverge.agents.environments.experience import Episode, VectorStep
-from qdiverge.agents.evaluation.network import QuietNetwork
+from qdiverge.agents.environments.tasks import TaskEnvironments
+from qdiverge.agents.evaluation.network import Player
 from qdiverge.agents.exploration import EpsilonGreedy
 from qdiverge.agents.parts import Environments
+
+Explorer = EpsilonGreedy | EpsilonUniform
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +44,8 @@ class Policy(Protocol):
 
     def act(
         self, observations: NDArray[Any], playing: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Actions [E] and predicted values [E]; those of environments that are done do not count.
+    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Actions [E, ...] and predicted values [E]; those of who is done do not count.
 
         Args:
             observations: [E, ...].
@@ -53,27 +57,26 @@ class NetworkPolicy:
     """Plays ε-greedily with a network.
 
     Args:
-        network: Gives values and greedy actions.
-        num_actions: A.
+        player: Gives values and best actions.
+        explorer: Gives random actions.
         epsilon: ε.
-        seed: Of its random actions.
     """
 
-    def __init__(
-        self, network: QuietNetwork, num_actions: int, epsilon: float, seed: np.random.SeedSequence
-    ) -> None:
-        self._network, self._epsilon = network, epsilon
-        self._explorer = EpsilonGreedy(num_actions, seed)
+    def __init__(self, player: Player, explorer: Explorer, epsilon: float) -> None:
+        self._player, self._explorer, self._epsilon = player, explorer, epsilon
 
     def act(
         self, observations: NDArray[Any], playing: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """See :class:`Policy`; the network is asked for the environments that still play."""
+    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """See :class:`Policy`; the player is asked for the environments that still play."""
         actions = self._explorer.explore(len(observations), self._epsilon)
         values = np.full(len(observations), np.nan)
-        best, greedy = self._network.best(observations[playing])
+        best, greedy = self._player.best(observations[playing])
         values[playing] = best.double().numpy()
-        actions[playing] = np.where(actions[playing] < 0, greedy.numpy(), actions[playing])
+        asked = self._explorer.undecided(actions[playing])
+        chosen = actions[playing]
+        chosen[asked] = greedy.numpy()[asked]
+        actions[playing] = chosen
         actions[~playing] = 0
         return actions, values
 
@@ -82,19 +85,25 @@ class RandomPolicy:
     """Plays uniformly at random and predicts nothing.
 
     Args:
-        num_actions: A.
-        seed: Of its actions.
+        explorer: Gives random actions.
     """
 
-    def __init__(self, num_actions: int, seed: np.random.SeedSequence) -> None:
-        self._explorer = EpsilonGreedy(num_actions, seed)
+    def __init__(self, explorer: Explorer) -> None:
+        self._explorer = explorer
 
     def act(
         self, observations: NDArray[Any], playing: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    ) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """See :class:`Policy`."""
         actions = self._explorer.explore(len(observations), epsilon=1.0)
         return actions, np.full(len(observations), np.nan)
+
+
+def explorer_of(environments: Environments, seed: np.random.SeedSequence) -> Explorer:
+    """What draws uniform actions for such environments."""
+    if isinstance(environments, TaskEnvironments) and environments.action_size:
+        return EpsilonUniform(environments.action_size, seed)
+    return EpsilonGreedy(environments.num_actions, seed)
 
 
 def quotas(num_episodes: int, num_envs: int) -> list[int]:
@@ -111,7 +120,7 @@ def play(
     policy: Policy,
     num_episodes: int,
     on_episode: Callable[[Episode], None] | None = None,
-    on_step: Callable[[NDArray[np.int64], VectorStep], None] | None = None,
+    on_step: Callable[[NDArray[Any], VectorStep], None] | None = None,
 ) -> tuple[PlayedEpisode, ...]:
     """Play exactly ``num_episodes`` whole episodes, from a reset.
 

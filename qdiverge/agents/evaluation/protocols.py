@@ -101,7 +101,8 @@ MACHADO = Protocol(
     departures=(
         "the paper reports the training episodes alone (training_episodes here); the episodes "
         "played with the network as it is stand beside them",
-        "the actions that the game knows and four frames a step, for all 18 actions and five",
+        "the actions that the run trained with (the preset machado: all 18); four frames a step "
+        "for five",
         _OPENING,
     ),
 )

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.evaluation.evaluation import Evaluation
 from qdiverge.agents.evaluation.playing import PlayedEpisode
 from qdiverge.agents.evaluation.references import SOURCE, human_normalised, references
 from qdiverge.agents.evaluation.statistics import CONFIDENCE, NUM_RESAMPLES, Scores, summarise
+from qdiverge.agents.parts import Config, settings_of
 from qdiverge.diagnostics.overestimation import TOLERANCE, Overestimation
 from qdiverge.errors import RunFolderError
 from qdiverge.runs import provenance
@@ -23,7 +23,7 @@ FOLDER = "evaluations"
 def result_of(
     evaluation: Evaluation,
     *,
-    config: DQNConfig,
+    config: Config,
     game: str | None,
     step: int,
     random_play: Sequence[PlayedEpisode] = (),
@@ -84,7 +84,7 @@ def result_of(
             "score": dataclasses.asdict(by_chance),
             "episodes": [_episode(played) for played in random_play],
         }
-    return result | {"config": dataclasses.asdict(config), "provenance": provenance()}
+    return result | {"config": settings_of(config), "provenance": provenance()}
 
 
 def write_result(run_folder: Path, result: dict[str, Any]) -> Path:

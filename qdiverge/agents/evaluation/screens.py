@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.environments.actions import box_actions, discrete_actions
 from qdiverge.agents.environments.atari import FRAME_SKIP, NO_FRAME_LIMIT, AtariEnvironments
 from qdiverge.agents.environments.minatar import MinAtarGame, resolve_minatar
 from qdiverge.agents.evaluation import protocols
-from qdiverge.agents.parts import Environments
+from qdiverge.agents.parts import Config, Environments
 from qdiverge.errors import MissingExtraError
 
 SCREEN = (210, 160)  # pixels of an Atari screen: height, width
@@ -32,16 +33,14 @@ class Screen(Protocol):
     def reset(self, seed: int) -> NDArray[np.uint8]:
         """Start the game from a seed; its first picture."""
 
-    def step(self, action: int) -> tuple[float, NDArray[np.uint8]]:
+    def step(self, action: Any) -> tuple[float, NDArray[np.uint8]]:
         """One agent step: the reward, and what it looks like then."""
 
     def close(self) -> None:
         """Free it."""
 
 
-def screen_of(
-    environments: Environments, config: DQNConfig, protocol: protocols.Protocol
-) -> Screen:
+def screen_of(environments: Environments, config: Config, protocol: protocols.Protocol) -> Screen:
     """A screen for the game that these environments play.
 
     Args:
@@ -55,8 +54,9 @@ def screen_of(
     if isinstance(environments, AtariEnvironments):
         return _AtariScreen(environments.game, protocol)
     if resolve_minatar(environments.task) is not None:
+        assert isinstance(config, DQNConfig)
         return _GridScreen(environments.task, config)
-    return _TaskScreen(environments.task)
+    return _TaskScreen(environments.task, is_continuous=environments.action_size > 0)
 
 
 class _AtariScreen:
@@ -86,7 +86,7 @@ class _AtariScreen:
         observations, _ = self._emulator.reset(seed=np.array([seed], dtype=np.int64))
         return self._picture(observations)
 
-    def step(self, action: int) -> tuple[float, NDArray[np.uint8]]:
+    def step(self, action: Any) -> tuple[float, NDArray[np.uint8]]:
         observations, rewards, terminated, _, info = self._emulator.step(np.array([action]))
         shown = info["final_obs"] if terminated[0] else observations
         return float(rewards[0]), self._picture(shown)
@@ -111,7 +111,7 @@ class _GridScreen:
     def reset(self, seed: int) -> NDArray[np.uint8]:
         return self._picture(self._game.reset(seed=seed))
 
-    def step(self, action: int) -> tuple[float, NDArray[np.uint8]]:
+    def step(self, action: Any) -> tuple[float, NDArray[np.uint8]]:
         grid, reward, _, _ = self._game.step(action)
         return float(np.float32(reward)), self._picture(grid)
 
@@ -126,7 +126,7 @@ class _GridScreen:
 
 
 class _TaskScreen:
-    def __init__(self, task: str) -> None:
+    def __init__(self, task: str, *, is_continuous: bool) -> None:
         import gymnasium
 
         self._name = task
@@ -134,16 +134,16 @@ class _TaskScreen:
             self._task = gymnasium.make(task, render_mode="rgb_array")
         except gymnasium.error.Error as error:
             raise _cannot_draw(task, error) from error
-        actions: Any = self._task.action_space  # discrete, as TaskEnvironments has checked
-        self._least_action = int(actions.start)
+        read = box_actions if is_continuous else discrete_actions
+        self._actions = read(task, self._task.action_space)
         self.rate = float(self._task.metadata.get("render_fps", 30))
 
     def reset(self, seed: int) -> NDArray[np.uint8]:
         self._task.reset(seed=seed)
         return self._picture()
 
-    def step(self, action: int) -> tuple[float, NDArray[np.uint8]]:
-        _, reward, _, _, _ = self._task.step(action + self._least_action)
+    def step(self, action: Any) -> tuple[float, NDArray[np.uint8]]:
+        _, reward, _, _, _ = self._task.step(self._actions.of_task(action))
         return float(np.float32(reward)), self._picture()
 
     def close(self) -> None:

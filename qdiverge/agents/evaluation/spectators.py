@@ -5,15 +5,16 @@ same game again, and here it shows it in full; at every step the rewards are hel
 other.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.environments.atari import emulator_seeds
 from qdiverge.agents.environments.experience import VectorStep
 from qdiverge.agents.evaluation.protocols import Protocol
 from qdiverge.agents.evaluation.screens import screen_of
-from qdiverge.agents.parts import Environments
+from qdiverge.agents.parts import Config, Environments
 
 MOST_FRAMES = 4_500  # 5 minutes of Atari; 450 MB
 
@@ -36,7 +37,7 @@ class Spectator:
     """
 
     def __init__(
-        self, environments: Environments, config: DQNConfig, protocol: Protocol, seed: int
+        self, environments: Environments, config: Config, protocol: Protocol, seed: int
     ) -> None:
         self._is_over = False
         self._screen = screen_of(environments, config, protocol)
@@ -48,16 +49,16 @@ class Spectator:
             self._screen.close()
             raise
 
-    def follow(self, actions: NDArray[np.int64], step: VectorStep) -> None:
+    def follow(self, actions: NDArray[Any], step: VectorStep) -> None:
         """Give the screen the action of the first environment and look.
 
         Args:
-            actions: integers [E], those taken.
+            actions: [E, ...], those taken.
             step: What came of them.
         """
         if self._is_over:
             return
-        reward, frame = self._screen.step(int(actions[0]))
+        reward, frame = self._screen.step(actions[0])
         assert reward == step.rewards[0], "the spectator's game has left the one that is played"
         self.frames.append(frame)
         self._is_over = bool(step.ended[0]) or len(self.frames) >= MOST_FRAMES

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from qdiverge.agents.networks.activations import ACTIVATIONS, Activation
 from qdiverge.agents.networks.noisy import NoisyLinear
 from qdiverge.errors import InvalidValueError
 
@@ -54,29 +55,43 @@ class Dueling(nn.Module):
         return (V[:, None] + A - A.mean(dim=1, keepdim=True)).flatten(1)
 
 
-def hidden(width: int, layer_norm: bool, *, is_image: bool = False) -> list[nn.Module]:
+def hidden(
+    width: int, layer_norm: bool, *, is_image: bool = False, activation: Activation = "relu"
+) -> list[nn.Module]:
     """What follows a hidden layer; for images channels and places are normalised together."""
     if not layer_norm:
-        return [nn.ReLU()]
-    return [nn.GroupNorm(1, width) if is_image else nn.LayerNorm(width), nn.ReLU()]
+        return [ACTIVATIONS[activation]()]
+    norm = nn.GroupNorm(1, width) if is_image else nn.LayerNorm(width)
+    return [norm, ACTIVATIONS[activation]()]
 
 
 def head(
-    sizes: Sequence[int], dueling: bool, layer_norm: bool, noisy: bool, num_atoms: int = 1
+    sizes: Sequence[int],
+    dueling: bool,
+    layer_norm: bool,
+    noisy: bool,
+    num_atoms: int = 1,
+    activation: Activation = "relu",
 ) -> list[nn.Module]:
     """At most one hidden layer and the output; as two streams where ``dueling``."""
     sizes = [*sizes[:-1], sizes[-1] * num_atoms]
     if not dueling:
-        return _stream(sizes, layer_norm, noisy)
-    value = nn.Sequential(*_stream([*sizes[:-1], num_atoms], layer_norm, noisy))
-    return [Dueling(value, nn.Sequential(*_stream(sizes, layer_norm, noisy)), num_atoms)]
+        return _stream(sizes, layer_norm, noisy, activation)
+    value = nn.Sequential(*_stream([*sizes[:-1], num_atoms], layer_norm, noisy, activation))
+    advantage = nn.Sequential(*_stream(sizes, layer_norm, noisy, activation))
+    return [Dueling(value, advantage, num_atoms)]
 
 
-def _stream(sizes: Sequence[int], layer_norm: bool, noisy: bool) -> list[nn.Module]:
+def _stream(
+    sizes: Sequence[int], layer_norm: bool, noisy: bool, activation: Activation
+) -> list[nn.Module]:
     linear = NoisyLinear if noisy else nn.Linear
     layers: list[nn.Module] = []
     for width, next_width in pairwise(sizes[:-1]):
-        layers += [linear(width, next_width), *hidden(next_width, layer_norm)]
+        layers += [
+            linear(width, next_width),
+            *hidden(next_width, layer_norm, activation=activation),
+        ]
     return [*layers, linear(sizes[-2], sizes[-1])]
 
 
@@ -84,3 +99,12 @@ def check_width(name: str, width: int) -> None:
     """Refuse a width that is not an integer of at least 1."""
     if not isinstance(width, int) or width < 1:
         raise InvalidValueError(f"{name} must be an integer of at least 1", got=width)
+
+
+def scaled(width: int, factor: float) -> int:
+    """Return a hidden width times a factor, at least 1.
+
+    >>> scaled(128, 1.0), scaled(16, 0.25), scaled(1, 0.1)
+    (128, 4, 1)
+    """
+    return max(1, round(width * factor))

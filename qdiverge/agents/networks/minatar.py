@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from qdiverge.agents.networks.heads import check_width, head, hidden
+from qdiverge.agents.networks.heads import check_width, head, hidden, scaled
 
 KERNEL = 3  # cells, each side
 
@@ -21,6 +21,7 @@ class MinAtarNetwork(nn.Module):
         layer_norm: Normalise all units of a layer together before each rectifier.
         noisy: The layers after the convolution are noisy, see NoisyLinear.
         num_atoms: Outputs for each action; several are the logits for CategoricalQ.
+        width_factor: Times 16 channels and 128 units.
 
     >>> network = MinAtarNetwork((4, 10, 10), num_actions=3)
     >>> sum(weight.numel() for weight in network.parameters())  # 592 + 1024·128+128 + 128·3+3
@@ -39,16 +40,18 @@ class MinAtarNetwork(nn.Module):
         layer_norm: bool = False,
         noisy: bool = False,
         num_atoms: int = 1,
+        width_factor: float = 1.0,
     ) -> None:
         super().__init__()
         check_width("num_actions", num_actions)
         channels, height, width = shape
-        features = 16 * (height - KERNEL + 1) * (width - KERNEL + 1)
+        filters, units = scaled(16, width_factor), scaled(128, width_factor)
+        features = filters * (height - KERNEL + 1) * (width - KERNEL + 1)
         self.layers = nn.Sequential(
-            nn.Conv2d(channels, 16, kernel_size=KERNEL),  # [N, 16, 8, 8]
-            *hidden(16, layer_norm, is_image=True),
+            nn.Conv2d(channels, filters, kernel_size=KERNEL),  # [N, 16, 8, 8]
+            *hidden(filters, layer_norm, is_image=True),
             nn.Flatten(),  # [N, 1024]
-            *head([features, 128, num_actions], dueling, layer_norm, noisy, num_atoms),
+            *head([features, units, num_actions], dueling, layer_norm, noisy, num_atoms),
         )
 
     def forward(self, observations: Tensor) -> Tensor:

@@ -5,12 +5,13 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from qdiverge.agents.networks.activations import Activation
 from qdiverge.agents.networks.heads import check_width, head, hidden
 from qdiverge.errors import InvalidValueError
 
 
 class MLP(nn.Module):
-    """A Q-network of linear layers with rectifiers between them, for vector observations.
+    """A network of linear layers with rectifiers between them, for vector observations.
 
     Args:
         sizes: Width of the observation, of each hidden layer, and the number of actions.
@@ -18,6 +19,7 @@ class MLP(nn.Module):
         layer_norm: Normalise before each rectifier.
         noisy: The last hidden layer and the output are noisy, see NoisyLinear.
         num_atoms: Outputs for each action; several are the logits for CategoricalQ.
+        activation: In place of the rectifiers.
 
     >>> network = MLP([4, 120, 84, 2])
     >>> sum(weight.numel() for weight in network.parameters())  # 4·120+120 + 120·84+84 + 84·2+2
@@ -35,6 +37,7 @@ class MLP(nn.Module):
         layer_norm: bool = False,
         noisy: bool = False,
         num_atoms: int = 1,
+        activation: Activation = "relu",
     ) -> None:
         super().__init__()
         if len(sizes) < 2:
@@ -46,9 +49,10 @@ class MLP(nn.Module):
             check_width("every size", width)
         layers: list[nn.Module] = []
         for width, next_width in pairwise(sizes[:-2]):
-            layers += [nn.Linear(width, next_width), *hidden(next_width, layer_norm)]
+            between = hidden(next_width, layer_norm, activation=activation)
+            layers += [nn.Linear(width, next_width), *between]
         self.layers = nn.Sequential(
-            *layers, *head(sizes[-3:], dueling, layer_norm, noisy, num_atoms)
+            *layers, *head(sizes[-3:], dueling, layer_norm, noisy, num_atoms, activation)
         )
 
     def forward(self, observations: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from qdiverge.agents.networks.heads import check_width, head, hidden
+from qdiverge.agents.networks.heads import check_width, head, hidden, scaled
 
 
 class NatureNetwork(nn.Module):
@@ -19,6 +19,7 @@ class NatureNetwork(nn.Module):
         layer_norm: Normalise all units of a layer together before each rectifier.
         noisy: The layers after the convolutions are noisy, see NoisyLinear.
         num_atoms: Outputs for each action; several are the logits for CategoricalQ.
+        width_factor: Times every number of channels and the 512 units.
 
     >>> network = NatureNetwork(num_actions=6)
     >>> sum(weight.numel() for weight in network.parameters())
@@ -35,19 +36,21 @@ class NatureNetwork(nn.Module):
         layer_norm: bool = False,
         noisy: bool = False,
         num_atoms: int = 1,
+        width_factor: float = 1.0,
     ) -> None:
         super().__init__()
         check_width("num_actions", num_actions)
         self.is_channels_last = False  # see channels_last
+        first, later, units = (scaled(width, width_factor) for width in (32, 64, 512))
         self.layers = nn.Sequential(
-            nn.Conv2d(4, 32, kernel_size=8, stride=4),  # [N, 32, 20, 20]
-            *hidden(32, layer_norm, is_image=True),
-            nn.Conv2d(32, 64, kernel_size=4, stride=2),  # [N, 64, 9, 9]
-            *hidden(64, layer_norm, is_image=True),
-            nn.Conv2d(64, 64, kernel_size=3, stride=1),  # [N, 64, 7, 7]
-            *hidden(64, layer_norm, is_image=True),
+            nn.Conv2d(4, first, kernel_size=8, stride=4),  # [N, 32, 20, 20]
+            *hidden(first, layer_norm, is_image=True),
+            nn.Conv2d(first, later, kernel_size=4, stride=2),  # [N, 64, 9, 9]
+            *hidden(later, layer_norm, is_image=True),
+            nn.Conv2d(later, later, kernel_size=3, stride=1),  # [N, 64, 7, 7]
+            *hidden(later, layer_norm, is_image=True),
             nn.Flatten(),  # [N, 3136]
-            *head([64 * 7 * 7, 512, num_actions], dueling, layer_norm, noisy, num_atoms),
+            *head([later * 7 * 7, units, num_actions], dueling, layer_norm, noisy, num_atoms),
         )
 
     def forward(self, observations: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Published settings under a name, each number with its source.
 
 Common to all for Atari, and ours: eight environments are stepped in turn where the sources step
-one, frames are those of ale-py's vector environment, and all of them restart at each checkpoint.
+one, frames are those of ale-py's vector environment, which presses FIRE once in the opening of a
+game that waits for it and not after a lost life, and all of them restart at each checkpoint.
 Weights start as PyTorch starts them.
 """
 

@@ -1,8 +1,8 @@
 """CleanRL's DQN for Atari (Huang et al. 2022, arXiv:2111.08819).
 
 Source of every number, where nothing else is said: github.com/vwxyzjn/cleanrl,
-cleanrl/dqn_atari.py, compared at commit fe8d8a0. Departures: no opening press of FIRE; its loss is
-δ², ours δ²/2, which Adam hardly tells apart.
+cleanrl/dqn_atari.py, compared at commit fe8d8a0. Departures: it presses FIRE after each lost life,
+too, and action 2 after it; its loss is δ², ours δ²/2, which Adam hardly tells apart.
 """
 
 from qdiverge.agents.config import DQNConfig

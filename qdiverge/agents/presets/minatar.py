@@ -1,9 +1,9 @@
 """DQN of the MinAtar paper (Young & Tian 2019, arXiv:1903.03176).
 
 Source of every number, where nothing else is said: section 4 with appendix A, and
-github.com/kenjyoung/MinAtar, examples/dqn.py. An agent step is one of its frames. Departures: its ε
-begins to fall when learning starts, ours at step 0; the two meet at 105,000 agent steps. Freeway's
-time limit truncates here, see environments/minatar.py.
+github.com/kenjyoung/MinAtar, examples/dqn.py at commit 4241f24. An agent step is one of its frames.
+Departures: its ε begins to fall when learning starts, ours at step 0; the two meet at 105,000 agent
+steps. Freeway's time limit truncates here, see environments/minatar.py.
 """
 
 from qdiverge.agents.config import DQNConfig

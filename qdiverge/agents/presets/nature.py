@@ -4,11 +4,13 @@ Source of every number, where nothing else is said: Extended Data Table 1. Its "
 that the agent sees, one in four of the emulator's (50 million of them last 38 days at 60 Hz), so
 they are agent steps here.
 
-Compared with the published code (github.com/google-deepmind/dqn, run_gpu and NeuralQLearner.lua),
-which agrees, but for this: it copies the target network every 10,000 agent steps, the table says
-updates, as here; its ε begins to fall when learning starts, ours at step 0, which arrives 50,000
-agent steps earlier; its episodes have no bound, ours one of half an hour. Departure: weights start
-as PyTorch starts them.
+Compared with the published code (github.com/google-deepmind/dqn at commit 9d9b1d1, run_gpu and
+dqn/NeuralQLearner.lua) and with DQN Zoo's dqn/run_atari.py (github.com/google-deepmind/dqn_zoo at
+commit 45061f4). They agree, but for this: both copy the target network every 10,000 agent steps,
+where the table says 10,000 updates, as here (--target-period 10000 is theirs); both let ε begin to
+fall when learning starts, ours at step 0, which arrives 50,000 agent steps earlier; the first's
+episodes have no bound, the second's that of half an hour, as here; neither presses FIRE. Departure:
+weights start as PyTorch starts them.
 """
 
 from qdiverge.agents.config import DQNConfig

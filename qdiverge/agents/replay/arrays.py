@@ -27,6 +27,7 @@ class ArrayReplay(ReplayRing):
         seed: Of the sampling; int or SeedSequence.
         shape: Of one observation.
         dtype: Of its entries.
+        action_size: k of continuous actions; 0: they are discrete.
 
     Raises:
         InvalidValueError: the capacity is too small, or does not fit in memory.
@@ -48,9 +49,11 @@ class ArrayReplay(ReplayRing):
         *,
         shape: tuple[int, ...],
         dtype: DTypeLike = np.float32,
+        action_size: int = 0,
     ) -> None:
-        check_fits(capacity, (np.dtype(dtype).itemsize, math.prod(shape)))  # bytes of a slot
-        super().__init__(capacity, num_envs, seed, stack=1)
+        slot = np.dtype(dtype).itemsize * math.prod(shape) + 4 * action_size  # bytes
+        check_fits(capacity, (1, slot))
+        super().__init__(capacity, num_envs, seed, stack=1, action_size=action_size)
         self.arrays = np.zeros((num_envs, self.slots, *shape), dtype=dtype)
 
     @property
@@ -74,7 +77,7 @@ class ArrayReplay(ReplayRing):
         """
         return Transitions(
             observations=self.states(index),
-            actions=torch.from_numpy(self.actions.reshape(-1).take(index).astype(np.int64)),
+            actions=torch.from_numpy(self.taken(index)),
             rewards=torch.from_numpy(self.rewards.reshape(-1).take(index)),
             next_observations=self.states(self.following(index, 1)),
             terminated=torch.from_numpy(self.terminated.reshape(-1).take(index)),

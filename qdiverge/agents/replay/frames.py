@@ -89,7 +89,7 @@ class FrameReplay(ReplayRing):
         both = self._pixels(index, self._window)  # [N, 5, H, W]
         return Transitions(
             observations=both[:, :-1],
-            actions=torch.from_numpy(self.actions.reshape(-1).take(index).astype(np.int64)),
+            actions=torch.from_numpy(self.taken(index)),
             rewards=torch.from_numpy(self.rewards.reshape(-1).take(index)),
             next_observations=both[:, 1:],
             terminated=torch.from_numpy(self.terminated.reshape(-1).take(index)),

@@ -1,8 +1,9 @@
 """The bookkeeping of a replay: one ring of slots per environment, FIFO (Mnih et al. 2015, Methods).
 
 Slot t holds s_t, then a_t, r_t, d_t. The last observation of an episode takes a slot of its own,
-marked as having no action; so does the newest observation, whose action is still to come. So what
-follows slot t in its episode is in slot t+1, and an episode ends at the first slot without action.
+marked as having no action (255, or NaN where actions are continuous); so does the newest
+observation, whose action is still to come. So what follows slot t in its episode is in slot t+1,
+and an episode ends at the first slot without action.
 """
 
 from abc import ABC, abstractmethod
@@ -31,13 +32,20 @@ class ReplayRing(ABC):
         num_envs: E; every environment gets capacity // E slots.
         seed: Of the sampling; int or SeedSequence.
         stack: Slots that one observation reads.
+        action_size: k of continuous actions; 0: they are discrete.
 
     Raises:
         InvalidValueError: the capacity is too small.
     """
 
     def __init__(
-        self, capacity: int, num_envs: int, seed: int | np.random.SeedSequence, *, stack: int
+        self,
+        capacity: int,
+        num_envs: int,
+        seed: int | np.random.SeedSequence,
+        *,
+        stack: int,
+        action_size: int = 0,
     ) -> None:
         self.slots = capacity // num_envs
         if self.slots < stack + 2:
@@ -49,7 +57,9 @@ class ReplayRing(ABC):
         shape = (num_envs, self.slots)
         self.num_envs = num_envs
         self.stack = stack
-        self.actions = np.full(shape, NO_ACTION, dtype=np.uint8)
+        self.actions: NDArray[Any] = np.full(shape, NO_ACTION, dtype=np.uint8)
+        if action_size:
+            self.actions = np.full((*shape, action_size), np.nan, dtype=np.float32)
         self.rewards = np.zeros(shape, dtype=np.float32)
         self.terminated = np.zeros(shape, dtype=np.bool_)
         self.depth = np.zeros(shape, dtype=np.uint8)  # earlier slots of its episode, at most stack
@@ -81,7 +91,7 @@ class ReplayRing(ABC):
 
     def append(
         self,
-        actions: NDArray[np.integer],
+        actions: NDArray[Any],
         rewards: NDArray[np.floating],
         terminated: NDArray[np.bool_],
         next_frames: NDArray[Any],
@@ -91,7 +101,7 @@ class ReplayRing(ABC):
         """Note one step of every environment.
 
         Args:
-            actions: integers [E], below 255.
+            actions: integers [E], below 255; or floats [E, k].
             rewards: [E].
             terminated: bool [E], True where nothing may be bootstrapped.
             next_frames: [E, ...], the part to keep of s'.
@@ -151,8 +161,19 @@ class ReplayRing(ABC):
             back = 1 + draw - (bounds - drawable)[ring]
             slot = ring * self.slots + (self.head[ring] - back) % self.slots
             chosen[missing] = slot
-            missing = missing[self.actions.reshape(-1)[slot] == NO_ACTION]
+            missing = missing[~self.has_action(slot)]
         return chosen
+
+    def taken(self, index: NDArray[np.int64]) -> NDArray[Any]:
+        """The actions in the slots ``index`` of any shape: integers [...], or floats [..., k]."""
+        found: NDArray[Any] = self.actions.reshape(-1, *self.actions.shape[2:]).take(index, axis=0)
+        return found if found.dtype.kind == "f" else found.astype(np.int64)
+
+    def has_action(self, index: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the slots ``index`` hold one, [...]: False at the end of an episode."""
+        actions = self.taken(index)
+        is_one = ~np.isnan(actions[..., 0]) if actions.dtype.kind == "f" else actions != NO_ACTION
+        return np.asarray(is_one)
 
     def following(self, index: NDArray[np.int64], steps: NDArray[Any] | int) -> NDArray[np.int64]:
         """The slots that come ``steps`` after ``index``, each in its own ring.
@@ -199,5 +220,5 @@ class ReplayRing(ABC):
     def _put(self, rings: NDArray[np.int64], kept: NDArray[Any], depth: NDArray[np.uint8]) -> None:
         at = (rings, self.head[rings])
         self._store(at, kept)
-        self.actions[at] = NO_ACTION
+        self.actions[at] = np.nan if self.actions.dtype.kind == "f" else NO_ACTION
         self.depth[at] = depth

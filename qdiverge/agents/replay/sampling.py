@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.continuous.config import ContinuousConfig
 from qdiverge.agents.exploration import linear_schedule
 from qdiverge.agents.replay.frames import CPU
 from qdiverge.agents.replay.n_step import n_step_returns
 from qdiverge.agents.replay.priorities import Priorities
-from qdiverge.agents.replay.ring import NO_ACTION, ReplayRing
+from qdiverge.agents.replay.ring import ReplayRing
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError
 
@@ -45,7 +46,7 @@ class Sampler:
     def __init__(
         self,
         replay: ReplayRing,
-        config: DQNConfig,
+        config: DQNConfig | ContinuousConfig,
         seed: int | np.random.SeedSequence,
         device: torch.device = CPU,
     ) -> None:
@@ -120,17 +121,16 @@ class Sampler:
         """Transitions from the slots to the states up to n steps later, and their γ^k."""
         replay, config = self.replay, self.config
         window = replay.following(index[:, None], np.arange(config.n_step))  # [N, n]
-        actions = replay.actions.reshape(-1)[window]
         rewards = replay.rewards.reshape(-1)[window]
         found = n_step_returns(
             rewards.clip(-1.0, 1.0) if config.clip_rewards else rewards,
-            actions != NO_ACTION,
+            replay.has_action(window),
             replay.terminated.reshape(-1)[window],
             config.discount,
         )
         batch = Transitions(
             observations=replay.states(index),
-            actions=torch.from_numpy(actions[:, 0].astype(np.int64)),
+            actions=torch.from_numpy(replay.taken(index)),
             rewards=torch.from_numpy(found.returns),
             next_observations=replay.states(replay.following(index, found.steps)),
             terminated=torch.from_numpy(found.terminated),

@@ -93,7 +93,7 @@ def render(inspection: Inspection, title: str) -> str:
         f"α = {diagnosis.learning_rate:g}. Rows go by their place in the batch, from 0."
     )
     if inspection.num_repeats:
-        about += f" {whole(inspection.num_repeats)} repeats of a pair (s, a) are left out."
+        about += f" Left out: {whole(inspection.num_repeats)}, which repeat a pair (s, a)."
     css = (_FOLDER.parent / "report.css").read_text(encoding="utf-8")
     css += (_FOLDER / "inspector.css").read_text(encoding="utf-8")
     body = element(

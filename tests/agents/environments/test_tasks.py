@@ -216,7 +216,7 @@ def test_a_task_whose_dependency_is_missing_says_which():
 
 
 def test_a_task_has_no_lives():
-    with pytest.raises(InvalidValueError, match="only Atari games open with no-ops and have lives"):
+    with pytest.raises(InvalidValueError, match="only Atari games open with no-ops, have lives"):
         Trainer(DQNConfig(environment="CartPole-v1", terminal_on_life_loss=True))
 
 

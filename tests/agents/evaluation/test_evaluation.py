@@ -22,7 +22,7 @@ from qdiverge.errors import InvalidValueError, MissingExtraError
 
 CARTPOLE = DQNConfig(environment="CartPole-v1", clip_rewards=False, hidden_sizes=(16,))
 BREAKOUT = DQNConfig(environment="ALE/Breakout-v5")
-SHORT = dataclasses.replace(NATURE, episodes=3, max_episode_frames=800)
+SHORT = dataclasses.replace(NATURE, episodes=3, max_episode_frames=400)
 
 
 def weights_of(config, seed=0):
@@ -94,11 +94,11 @@ def test_noisy_networks_play_without_noise_and_are_left_alone():
 
 
 def test_random_play_of_pong_scores_what_the_paper_says():
-    """-20.7 in Extended Data Table 2; 8 episodes have a standard error of about .3."""
+    """-20.7 in Extended Data Table 2; 4 episodes have a standard error of about .4."""
     config = DQNConfig(environment="ALE/Pong-v5")
-    episodes = play_randomly(config, NATURE.changed(episodes=8))
+    episodes = play_randomly(config, NATURE.changed(episodes=4))
     scores = [played.episode.score for played in episodes]
-    assert abs(summarise(scores).mean - -20.7) < 1.0
+    assert abs(summarise(scores).mean - -20.7) < 1.2
     steps = sum(played.episode.length for played in episodes)
     frames = sum(played.episode.frames for played in episodes)
     assert 5.9 * steps < frames < 6.3 * steps  # 10 Hz, and the opening
@@ -116,10 +116,10 @@ def test_held_out_states_are_fixed_and_their_value_is_the_networks():
     network = make_network(config, tasks, np.random.SeedSequence(3))
     with torch.no_grad():
         value = network(torch.from_numpy(first.states)).amax(dim=1).mean().item()
-    assert first.mean_value(network) == pytest.approx(value)
+    assert first.mean_value(network.state_dict()) == pytest.approx(value)
     called = []
     network.register_forward_hook(lambda *_: called.append(1))
-    first.mean_value(network)
+    first.mean_value(network.state_dict())
     assert not called  # whoever watches the network hears nothing
     tasks.close()
 

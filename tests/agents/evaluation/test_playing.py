@@ -7,8 +7,9 @@ from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.environments.experience import Episode, VectorStep
 from qdiverge.agents.environments.tasks import TaskEnvironments
 from qdiverge.agents.evaluation.environments import environments_under
-from qdiverge.agents.evaluation.playing import RandomPolicy, play, quotas
+from qdiverge.agents.evaluation.playing import RandomPolicy, explorer_of, play, quotas
 from qdiverge.agents.evaluation.protocols import NATURE
+from qdiverge.agents.exploration import EpsilonGreedy
 
 SEED = np.random.SeedSequence(4)
 
@@ -41,7 +42,7 @@ class Clockwork:
 @pytest.mark.parametrize(("num_episodes", "num_envs"), [(1, 1), (7, 3), (30, 10), (12, 12)])
 def test_long_episodes_count_as_often_as_short_ones(num_episodes, num_envs):
     environments, told = Clockwork(num_envs), []
-    episodes = play(environments, RandomPolicy(2, SEED), num_episodes, told.append)
+    episodes = play(environments, RandomPolicy(EpsilonGreedy(2, SEED)), num_episodes, told.append)
     lengths = [played.episode.length for played in episodes]
     shares = quotas(num_episodes, num_envs)
     assert sum(shares) == len(lengths) == len(told) == num_episodes
@@ -56,7 +57,7 @@ def test_the_rewards_of_every_episode_add_up_to_its_score_and_a_cap_cuts_it():
     for name in ("Breakout", "SpaceInvaders"):
         config = DQNConfig(environment=name)
         environments = environments_under(capped, config, 2, SEED)
-        episodes = play(environments, RandomPolicy(environments.num_actions, SEED), 4)
+        episodes = play(environments, RandomPolicy(explorer_of(environments, SEED)), 4)
         environments.close()
         assert [played.episode.environment for played in episodes] == [0, 0, 1, 1]
         for played in episodes:
@@ -71,7 +72,7 @@ def test_the_rewards_of_every_episode_add_up_to_its_score_and_a_cap_cuts_it():
 
 def test_episodes_of_a_task_are_whole_and_end_by_its_time_limit():
     tasks = TaskEnvironments("MountainCar-v0", num_envs=2, seed=0)
-    episodes = play(tasks, RandomPolicy(3, SEED), 3)
+    episodes = play(tasks, RandomPolicy(EpsilonGreedy(3, SEED)), 3)
     tasks.close()
     assert [played.episode.length for played in episodes] == [200, 200, 200]
     assert not any(played.episode.terminated for played in episodes)

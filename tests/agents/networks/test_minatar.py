@@ -18,6 +18,15 @@ def test_the_layers_are_the_papers(channels):
     assert shapes == [(16, channels, 3, 3), (128, 1024), (6, 128)]
 
 
+@pytest.mark.parametrize(
+    ("factor", "sizes"),
+    [(0.25, [(4, 4, 3, 3), (32, 256), (3, 32)]), (2.0, [(32, 4, 3, 3), (256, 2048), (3, 256)])],
+)
+def test_a_factor_scales_every_hidden_width(factor, sizes):
+    network = MinAtarNetwork((4, 10, 10), num_actions=3, width_factor=factor)
+    assert [tuple(weight.shape) for weight in network.parameters() if weight.ndim > 1] == sizes
+
+
 def test_its_values_are_those_of_the_layers_written_out():
     torch.manual_seed(0)
     network = MinAtarNetwork((4, 10, 10), num_actions=3).double()

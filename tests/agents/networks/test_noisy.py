@@ -50,7 +50,7 @@ def test_noise_changes_when_it_is_drawn_and_at_no_other_time():
 def test_online_and_target_network_have_noise_of_their_own_at_every_update():
     torch.manual_seed(0)
     agent = DQN(MLP([3, 8, 2], noisy=True), DQNConfig(noisy=True))
-    agent._resample_noise()
+    agent.resample_noise()
     online, target = (n.layers[-1].noise_in for n in (agent.q_network, agent.target_network))
     assert not torch.equal(online, target)
     assert bool(online.any())

@@ -74,18 +74,18 @@ def compare(replay, shown):
 
 
 def test_equals_the_environments_stacks_bit_for_bit_over_whole_games():
-    _, ends, compared = play(num_steps=1_100, num_envs=3, capacity=6_000, check_every=1_100)
-    assert ends["terminated"] >= 3
-    assert compared == 3_300
+    _, ends, compared = play(num_steps=1_100, num_envs=2, capacity=4_000, check_every=1_100)
+    assert ends["terminated"] >= 2
+    assert compared == 2_200
 
 
 def test_equals_them_while_the_ring_overwrites_itself_and_episodes_are_cut_short():
     replay, ends, compared = play(
-        num_steps=700, num_envs=3, capacity=300, max_episode_frames=130, check_every=37
+        num_steps=500, num_envs=2, capacity=200, max_episode_frames=130, check_every=37
     )
-    assert ends["truncated"] > 30
-    assert replay.filled.tolist() == [100, 100, 100]
-    assert compared > 18 * 250
+    assert ends["truncated"] > 20
+    assert replay.filled.tolist() == [100, 100]
+    assert compared > 13 * 160
 
 
 def small(capacity=40, num_envs=1, seed=0):

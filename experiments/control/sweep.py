@@ -1,0 +1,42 @@
+"""The study's cells, for ``python -m experiments sweep control``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from experiments.control import ours, peers
+from experiments.control.settings import METHODS, PEERS, config_of
+
+EPISODES = 10  # without noise, at the end of a run
+REDUCED = {"Pendulum-v1": (3_000, 3), "InvertedPendulum-v5": (3_000, 1)}  # agent steps, seeds
+FULL = {
+    "Pendulum-v1": (20_000, 10),
+    "InvertedPendulum-v5": (50_000, 10),
+    "Hopper-v5": (1_000_000, 10),
+    "HalfCheetah-v5": (1_000_000, 10),
+    "Swimmer-v5": (1_000_000, 10),
+    "Ant-v5": (1_000_000, 10),
+}
+
+
+def cells(is_full: bool) -> list[dict[str, Any]]:
+    """Task × seed × method; Stable-Baselines3 on Pendulum alone."""
+    return [
+        {"environment": task, "method": method, "seed": seed, "steps": steps}
+        for task, (steps, num_seeds) in (FULL if is_full else REDUCED).items()
+        for seed in reversed(range(1, num_seeds + 1))
+        for method in (*METHODS, *PEERS)
+        if method in METHODS or task == "Pendulum-v1"
+    ]
+
+
+def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Returns and alignments of one run."""
+    settings = config_of(**config)
+    train = peers.train if config["method"] in PEERS else ours.train
+    began = time.process_time()
+    row = train(settings, EPISODES)
+    used = round(time.process_time() - began, 1)
+    return row | {"length": settings.total_steps, "cpu_seconds": used}

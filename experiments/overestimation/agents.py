@@ -1,0 +1,71 @@
+"""Overestimation of agents: what Q promises against what its greedy policy then earns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from experiments.tracing import Sample, rounded, trace
+from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.evaluation.evaluation import evaluate
+from qdiverge.agents.evaluation.protocols import Protocol
+from qdiverge.agents.loop import Trainer
+from qdiverge.agents.parts import environment_kind
+from qdiverge.agents.presets import PRESETS
+
+SHORT = DQNConfig(
+    environment="CartPole-v1",
+    total_steps=5_000,  # agent steps
+    num_envs=1,
+    buffer_size=5_000,
+    learning_starts=500,
+    train_period=1,
+    target_period=25,  # values of up to 100 need many copies
+    learning_rate=1e-3,
+    hidden_sizes=(64, 64),
+    epsilon_end=0.05,
+    exploration_steps=3_000,
+    checkpoint_period=None,
+)
+NUM_EPISODES = 3
+
+
+def config_of(environment: str, bootstrap: str, seed: int) -> DQNConfig:
+    """CartPole's short run, or the preset of its kind: one step, one network but for the target."""
+    kind = environment_kind(environment)
+    base = {"task": SHORT, "minatar": PRESETS["minatar_fast"], "atari": PRESETS["nature"]}[kind]
+    return replace(base, environment=environment, seed=seed, bootstrap=bootstrap)
+
+
+def greedy(config: DQNConfig) -> Protocol:
+    """The greedy policy in the run's own environments."""
+    is_atari = environment_kind(config.environment) == "atari"
+    return Protocol(
+        name="greedy",
+        source="the run's own environments, no ε",
+        episodes=NUM_EPISODES,
+        epsilon=0.0,
+        max_episode_frames=config.max_episode_frames if is_atari else None,
+        most_noops=max(0, config.noop_max - 1) if is_atari else None,
+        repeat_action_probability=config.repeat_action_probability if is_atari else None,
+    )
+
+
+def follow(config: DQNConfig, num_looks: int) -> dict[str, Any]:
+    """Train, and let the greedy policy play at ``num_looks`` moments; the series of both."""
+    names = ("step", "predicted", "realised", "score")
+    found: dict[str, list[float]] = {name: [] for name in names}
+
+    def look(trainer: Trainer, sample: Sample) -> None:
+        weights = trainer.q_network.state_dict()
+        played = evaluate(trainer.config, weights, greedy(config), seed=sample.step)
+        scores = [one.episode.score for one in played.episodes]
+        seen = played.overestimation
+        numbers = sample.step, seen.predicted, seen.realised, sum(scores) / len(scores)
+        for name, number in zip(names, numbers, strict=True):
+            found[name].append(rounded(float(number)))
+
+    ended = trace(config, num_looks, every=look)
+    late = found["predicted"][num_looks // 2 :], found["realised"][num_looks // 2 :]
+    bias = [p - r for p, r in zip(*late, strict=True)]
+    return {**found, "late_bias": rounded(sum(bias) / len(bias)), "end": ended.end}

@@ -1,0 +1,120 @@
+"""The study's cells, for ``python -m experiments sweep preqn``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.learning.training import play
+from experiments.tracing import episode_curve, rounded, trace
+from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.parts import environment_kind
+from qdiverge.agents.presets import PRESETS
+
+METHODS: dict[str, dict[str, Any]] = {
+    "target": {"bootstrap": "target_q"},
+    "no_target": {"bootstrap": "q"},
+    "preqn": {"update": "preqn", "bootstrap": "q"},  # aligned with the TD errors, as in the paper
+}
+RATES = {"target": (1e-3, 1e-2), "no_target": (1e-3, 1e-2), "preqn": (1.0, 0.3)}  # α; η is 0.97
+FULL_RATES = {
+    "target": (1e-4, 1e-3, 1e-2),
+    "no_target": (1e-4, 1e-3, 1e-2),
+    "preqn": (1.0, 0.3, 0.1),
+}
+FULL_TASKS = ("CartPole-v1", "MinAtar/Breakout-v1", "MinAtar/Asterix-v1", "ALE/Pong-v5")
+NUM_SAMPLES, NUM_POINTS, NUM_EPISODES = 150, 30, 5
+
+CARTPOLE = DQNConfig(
+    environment="CartPole-v1",
+    total_steps=2_000,  # agent steps, so 850 updates
+    num_envs=1,
+    buffer_size=2_000,
+    learning_starts=300,
+    train_period=2,
+    target_period=50,
+    hidden_sizes=(64, 64),
+    epsilon_end=0.05,
+    exploration_steps=1_200,
+    checkpoint_period=None,
+)
+BREAKOUT = replace(
+    PRESETS["minatar_fast"],
+    total_steps=1_200,  # agent steps, so 350 updates
+    learning_starts=500,
+    train_period=2,
+    target_period=50,
+    buffer_size=1_200,
+    exploration_steps=1_000,
+    width_factor=0.25,
+    checkpoint_period=None,
+)
+
+
+def cells(is_full: bool) -> list[dict[str, Any]]:
+    """Method × step × seeds on CartPole and Breakout; in full longer, and more games with Pong."""
+    if is_full:
+        return [
+            _cell(t, m, α, s, True)
+            for t in FULL_TASKS
+            for m in METHODS
+            for α in FULL_RATES[m]
+            for s in range(5)
+        ]
+    return [
+        *(_cell("CartPole-v1", m, α, s) for m in METHODS for α in RATES[m] for s in range(3)),
+        *(_cell("MinAtar/Breakout-v1", m, RATES[m][0], s) for m in METHODS for s in range(3)),
+    ]
+
+
+def _cell(
+    environment: str, method: str, rate: float, seed: int, is_long: bool = False
+) -> dict[str, Any]:
+    return {
+        "environment": environment,
+        "method": method,
+        "step": rate,
+        "seed": seed,
+        "long": is_long,
+    }
+
+
+def agent(cell: dict[str, Any]) -> DQNConfig:
+    """The numbers of one run."""
+    kind = environment_kind(cell["environment"])
+    short = {"task": CARTPOLE, "minatar": BREAKOUT, "atari": PRESETS["fast"]}
+    long = {
+        "task": PRESETS["cartpole"],
+        "minatar": PRESETS["minatar_fast"],
+        "atari": PRESETS["fast"],
+    }
+    base = (long if cell["long"] else short)[kind]
+    rate = "preqn_learning_rate" if cell["method"] == "preqn" else "learning_rate"
+    given = {"environment": cell["environment"], "seed": cell["seed"], rate: cell["step"]}
+    return base.adapted(kind, double=False, **given, **METHODS[cell["method"]])
+
+
+def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Returns, alignment, errors and size of Q along the run, and what the greedy policy earns."""
+    settings = agent(config)
+    found = trace(settings, NUM_SAMPLES, finish=lambda trainer: play(trainer, NUM_EPISODES))
+    aligned = np.array([sample.alignment for sample in found.samples])
+    last = [score for _, score in found.episodes[-20:]]
+    return {
+        "last_20": rounded(float(np.mean(last))) if last else None,
+        "greedy": None if found.finish is None else rounded(float(np.mean(found.finish))),
+        "mean_alignment": rounded(float(np.nanmean(aligned)))
+        if np.isfinite(aligned).any()
+        else None,
+        "share_aligned": rounded(float((aligned >= settings.preqn_alignment).mean())),
+        "share_moved": rounded(float(np.isfinite(aligned).mean())),
+        "max_abs_q": rounded(max(sample.q_abs_max for sample in found.samples)),
+        "end": found.end,
+        "updates": found.samples[-1].update,
+        "cpu_seconds": found.cpu_seconds,
+        "curve": episode_curve(found.episodes, settings.total_steps, NUM_POINTS),
+        "series": found.columns(NUM_POINTS),
+    }

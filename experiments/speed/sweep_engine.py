@@ -1,0 +1,100 @@
+"""What the sweep engine adds to its cells' own time, and how long a table of 1,000 cells takes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from experiments.bottlenecks.run import RESULTS as REAL_TABLE
+from experiments.speed.waiting import waits
+from experiments.sweep.engines import make_engine
+from experiments.sweep.sweep import Sweep, cells_of
+from qdiverge.runs import provenance
+from qdiverge.runs.table import begin_table, read_table
+
+RESULTS = Path(__file__).parent / "results"
+STUDY = "experiments.speed.waiting"
+
+
+def main(arguments: list[str]) -> int:
+    """Time, print and write ``results/sweep.json``; return the exit status."""
+    parser = argparse.ArgumentParser("python -m experiments speed sweep", description=__doc__)
+    parser.add_argument("--cells", type=int, default=100, help="cells that only wait")
+    parser.add_argument("--seconds", type=float, default=2.0, help="how long each waits")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--table-cells", type=int, default=1_000, help="rows of the table")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the result")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        engine = time_engine(Path(folder), options.cells, options.seconds, options.workers)
+        table = time_table(Path(folder) / "copy.jsonl", options.table_cells)
+    print(
+        f"{engine['cells']} cells of {options.seconds:g} s, {options.workers} at a time: "
+        f"{engine['wall_s']:.1f} s, {engine['overhead']:+.2%} over the cells' own time; before the "
+        f"first cell {engine['start_s']:.1f} s; {engine['cpu_ms_per_cell']:.1f} CPU-ms a cell\n"
+        f"{table['cells']:,} cells, {table['megabytes']:.1f} MB: {table['wall_s']:.2f} s, "
+        f"{table['cpu_s']:.2f} CPU s"
+    )
+    found = {"engine": engine, "table": table, **provenance()}
+    found["command"] = " ".join(["python -m experiments speed sweep", *arguments])
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "sweep.json").write_text(json.dumps(found, indent=2) + "\n")
+    return 0
+
+
+def time_engine(root: Path, count: int, seconds: float, workers: int) -> dict[str, Any]:
+    """Sweep over cells that wait.
+
+    Returns:
+        ``overhead``: of the wall time, once the first cell is at work, over the cells' own time.
+    """
+    cells = cells_of(STUDY, waits(count, seconds), root)
+    sweep = Sweep(root, cells)
+    sweep.open(STUDY, is_resumed=False)
+    wall, cpu = time.perf_counter(), time.process_time()
+    began = time.time()
+    engine = make_engine("local", workers, STUDY)
+    try:
+        failures = [ended.failure for ended in sweep.run(engine) if ended.failure]
+    finally:
+        engine.close()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    assert not failures, failures
+    first = min((cell.folder / "log.txt").stat().st_mtime for cell in cells)
+    rows = read_table(sweep.table).rows.values()
+    own = sum(row["seconds"] for row in rows) / workers
+    start = max(0.0, first - began)
+    return {
+        "cells": count,
+        "seconds_each": seconds,
+        "workers": workers,
+        "wall_s": round(wall, 3),
+        "start_s": round(start, 3),
+        "own_s": round(own, 3),
+        "overhead": round((wall - start) / own - 1, 5),
+        "overhead_with_start": round(wall / own - 1, 5),
+        "cpu_ms_per_cell": round(1_000 * cpu / count, 3),
+    }
+
+
+def time_table(path: Path, count: int) -> dict[str, Any]:
+    """Write a table of as many cells, copies of the bottleneck study's, and read it as rows."""
+    entries = list(read_table(REAL_TABLE).rows.values())
+    begin_table(path, {"study": "copies"})
+    with path.open("ab") as file:
+        for number in range(count):
+            entry = entries[number % len(entries)] | {"key": str(number)}
+            file.write(json.dumps(entry).encode() + b"\n")
+    wall, cpu = time.perf_counter(), time.process_time()
+    rows = read_table(path).records()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    assert len(rows) == count
+    megabytes = path.stat().st_size / 1e6
+    return {
+        "cells": count, "megabytes": round(megabytes, 3),
+        "wall_s": round(wall, 4), "cpu_s": round(cpu, 4),
+    }  # fmt: skip

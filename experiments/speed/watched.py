@@ -1,0 +1,170 @@
+"""Training loops as users have them, unwatched, with the monitor, or with W&B's ``watch``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+from experiments.speed import loops
+from qdiverge.diagnostics import COSTS
+from qdiverge.integrations import sb3
+from qdiverge.monitor import Monitor
+
+PERIOD = 25  # updates between measurements of the monitor, and between histograms of W&B's row
+UNWATCHED, WATCH_DEFAULT, WATCH_ALL = (
+    "unwatched",
+    "wandb.watch, defaults",
+    f"wandb.watch(log='all', log_freq={PERIOD})",
+)
+
+
+class Loop(Protocol):
+    """A training loop; ``step`` counts agent steps."""
+
+    step: int
+    monitor: Monitor | None
+    watch: loops.Stopwatch
+
+    def advance(self, steps: int) -> None:
+        """Take agent steps, with the updates due."""
+
+    def close(self) -> None:
+        """Stop."""
+
+
+class Inside:
+    """Processor time inside a monitor's calls, each of them, whether it measures or not.
+
+    Reading the clock twice a call is counted, too, about a microsecond.
+    """
+
+    def __init__(self, monitor: Monitor) -> None:
+        self.watch = loops.Stopwatch(time.process_time)
+        hook, optimizer = monitor._hook, monitor._subject.optimizer
+        hook.remove()
+        monitor._hook = optimizer.register_step_post_hook(self.timed(monitor._after_step))
+        monitor.show = self.timed(monitor.show)  # type: ignore[method-assign]
+        monitor.batch = self.timed(monitor.batch)  # type: ignore[method-assign]
+
+    def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function, its time counted."""
+
+        def call(*args: Any) -> Any:
+            with self.watch:
+                return function(*args)
+
+        return call
+
+
+class SB3Loop:
+    """``model.learn(…)`` of Stable-Baselines3, written out so that it can pause.
+
+    Args:
+        model: DQN or TD3.
+        callback: As given to ``learn``; None: none.
+    """
+
+    def __init__(self, model: Any, callback: sb3.Callback | None = None) -> None:
+        self.model = model
+        self.watch = loops.Stopwatch(time.process_time)
+        _, self._callback = model._setup_learn(10**9, callback)
+        self._callback.on_training_start({}, {})
+        self.monitor = None if callback is None else callback.monitor
+        if self.monitor is not None:
+            loops.pay_from(self.monitor, self.watch)
+
+    @property
+    def step(self) -> int:
+        """Agent steps taken."""
+        return int(self.model.num_timesteps)
+
+    def advance(self, steps: int) -> None:
+        """Take agent steps, with the updates due."""
+        model, end = self.model, self.step + steps
+        with self.watch:
+            while self.step < end:
+                rollout = model.collect_rollouts(
+                    model.env,
+                    train_freq=model.train_freq,
+                    action_noise=model.action_noise,
+                    callback=self._callback,
+                    learning_starts=model.learning_starts,
+                    replay_buffer=model.replay_buffer,
+                )
+                if self.step > model.learning_starts:
+                    num = model.gradient_steps
+                    num = num if num >= 0 else rollout.episode_timesteps
+                    model.train(batch_size=model.batch_size, gradient_steps=num)
+
+    def close(self) -> None:
+        """End the training, and with it the watching."""
+        self._callback.on_training_end()
+
+
+def sb3_dqn() -> Any:
+    """DQN with its defaults on CartPole-v1: 64 × 64 units, batch 32, an update every 4 steps."""
+    from stable_baselines3 import DQN
+
+    return DQN("MlpPolicy", "CartPole-v1", seed=0, device="cpu", buffer_size=50_000)
+
+
+def sb3_td3() -> Any:
+    """TD3 with its defaults on Pendulum-v1: 400 × 300 units, batch 256, an update every step."""
+    from stable_baselines3 import TD3
+
+    return TD3("MlpPolicy", "Pendulum-v1", seed=0, device="cpu", buffer_size=50_000)
+
+
+def sb3_loops(make: Callable[[], Any], folder: Path) -> dict[str, Loop]:
+    """Return the rows of a Stable-Baselines3 model, by name."""
+    found: dict[str, Loop] = {UNWATCHED: SB3Loop(make())}
+    for cost in COSTS:
+        found[cost] = SB3Loop(make(), sb3.Callback(out=folder / cost, cost=cost))
+    if find_spec("wandb") is not None:
+        found[WATCH_DEFAULT] = with_wandb(SB3Loop(make()), folder)
+        found[WATCH_ALL] = with_wandb(SB3Loop(make()), folder, log="all", log_freq=PERIOD)
+    return found
+
+
+def atari_loops(folder: Path) -> dict[str, Loop]:
+    """Return the rows of our trainer on Pong, by name."""
+    clock = time.process_time
+    found: dict[str, Loop] = {UNWATCHED: loops.Ours(loops.SETTINGS, clock=clock)}
+    for cost in COSTS:
+        found[cost] = loops.Ours(loops.SETTINGS, folder / cost, cost, clock)
+    return found
+
+
+def with_wandb(loop: SB3Loop, folder: Path, **options: Any) -> SB3Loop:
+    """Have the trained network watched by W&B, offline, a line of its log every 25 updates.
+
+    Its hooks write to the one run that is open in a process, so that several loops share that.
+    """
+    import wandb
+
+    if wandb.run is None:
+        wandb.init(mode="offline", dir=folder, settings=wandb.Settings(silent=True))
+    is_dqn = hasattr(loop.model, "q_net")
+    network = loop.model.q_net if is_dqn else loop.model.critic
+    optimizer = loop.model.policy.optimizer if is_dqn else network.optimizer
+    wandb.watch(network, idx=len(options), **options)
+    count = 0
+
+    def log(*_: Any) -> None:
+        nonlocal count
+        count += 1
+        if count % PERIOD == 0:
+            wandb.run.log({"updates": count})
+
+    optimizer.register_step_post_hook(log)
+    return loop
+
+
+def finish_wandb() -> None:
+    """End W&B's run, where one is open."""
+    if "wandb" in sys.modules and sys.modules["wandb"].run is not None:
+        sys.modules["wandb"].finish()

@@ -1,0 +1,99 @@
+"""A long Atari run: score and predicted value against training, as the Nature study's figure 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from experiments.learning.rows import NUM_POINTS, curve
+from paper_figures.learning_curves import SMOOTHING, smoothed
+from paper_figures.style import BLUE, GREY, ORANGE, foot
+from paper_figures.tables import Table, columns_of
+from paper_figures.trained import provenance_of
+from qdiverge.errors import RunFolderError
+from qdiverge.runs import load_run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RUN = Path("runs/pong")
+COMMAND = f"qdiverge train dqn --preset fast --n-step 3 --total-steps 600000 --seed 1 --out {RUN}"
+
+
+def compute(run: Path | None = None) -> Table:
+    """Return score, held-out value and largest value of a run, also of one under way; no training.
+
+    Raises:
+        RunFolderError: there is no such run, or no episode has ended in it.
+    """
+    folder = RUN if run is None else run
+    if not (folder / "run.json").exists():
+        raise RunFolderError(
+            "the folder of an Atari run was expected",
+            got=f"no {folder}",
+            remedy=f"Run: {COMMAND}, or name another with --run.",
+        )
+    found = load_run(folder)
+    scores = found.series.get("charts/episodic_return")
+    if scores is None:
+        raise RunFolderError(
+            "a run in which an episode has ended was expected", got=folder, remedy="Wait for one."
+        )
+    short = curve(scores, NUM_POINTS)
+    rows = [
+        {"measure": "score", "step": step, "value": value, "num_episodes": count}
+        for step, value, count in zip(*short.values(), strict=True)
+    ]
+    for measure, name in (("held_out_q", "charts/held_out_q"), ("largest_q", "diverge/q_abs_max")):
+        series = found.series.get(name)
+        if series is not None:
+            every = max(1, len(series.steps) // NUM_POINTS)
+            rows += [
+                {"measure": measure, "step": int(step), "value": float(f"{value:.5g}")}
+                | {"num_episodes": 0}
+                for step, value in zip(series.steps[::every], series.values[::every], strict=True)
+            ]
+    columns = columns_of(rows)
+    columns["environment"] = [found.info["config"]["environment"]] * len(rows)
+    return Table(columns, provenance_of(found))
+
+
+def make(table: Table) -> Figure:
+    """Draw the score on the left, the values on the right."""
+    import matplotlib.pyplot as plt
+
+    columns = {name: np.array(values) for name, values in table.columns.items()}
+
+    def of(measure: str, name: str) -> np.ndarray:
+        return columns[name][columns["measure"] == measure]
+
+    figure, (scores, values) = plt.subplots(1, 2, figsize=(6.6, 3.1))
+    step, score = of("score", "step"), of("score", "value")
+    scores.plot(step, score, color=BLUE, linewidth=0.5, alpha=0.4)
+    smooth = smoothed(step, score, of("score", "num_episodes"), SMOOTHING * step[-1])
+    scores.plot(*smooth, color=BLUE)
+    scores.set(title=table.columns["environment"][0], ylabel="score of training episodes")
+    values.plot(
+        of("largest_q", "step"), of("largest_q", "value"), color=GREY, linewidth=0.6, zorder=1,
+        label="largest |Q| of the probe batch",
+    )  # fmt: skip
+    values.plot(
+        of("held_out_q", "step"), of("held_out_q", "value"), "o-", color=ORANGE, markersize=3,
+        label="mean max$_a$ Q, held-out states",
+    )  # fmt: skip
+    values.axhline(0, color=GREY, linewidth=0.6)
+    values.set_title("Predicted value")
+    values.legend(fontsize=7, loc="upper left")
+    low, high = values.get_ylim()
+    values.set_ylim(low, high + 0.25 * (high - low))
+    for axes in (scores, values):
+        axes.set_xlabel("agent steps")
+        axes.ticklabel_format(axis="x", style="sci", scilimits=(3, 3), useMathText=True)
+    foot(
+        figure, table,
+        f"One seed. Left, thick: mean over the last {SMOOTHING:.0%} of the run. Right: in units of "
+        "clipped reward; the held-out states are fixed and from random play.",
+    )  # fmt: skip
+    return figure

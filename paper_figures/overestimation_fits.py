@@ -1,0 +1,77 @@
+"""No noise, and still too large: the maximum over flexible fits (van Hasselt et al. 2016)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paper_figures.style import BLUE, GREY, INK, ORANGE, foot
+from paper_figures.tables import Table, columns_of
+from qdiverge.mdp.overestimation import fitted_overestimation
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STATES = np.linspace(-6, 6, 97)
+CASES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int]] = {
+    "sin s, degree 6": (np.sin, 6),
+    "2 exp(−s²), degree 6": (lambda s: 2 * np.exp(-(s**2)), 6),
+    "2 exp(−s²), degree 9": (lambda s: 2 * np.exp(-(s**2)), 9),
+}
+
+
+def compute() -> dict[str, list[Any]]:
+    """Return values, ten fits and both errors for every case and state; a second."""
+    rows = []
+    for name, (function, degree) in CASES.items():
+        found = fitted_overestimation(function, degree, states=STATES)
+        for s, state in enumerate(STATES):
+            fits = {f"fit_{a}": round(float(q[s]), 6) for a, q in enumerate(found.fits)}
+            rows.append(
+                {"case": name, "state": float(state), "value": float(found.values[s])}
+                | fits
+                | {"single": round(float(found.single[s]), 6)}
+                | {"double": round(float(found.double[s]), 6)}
+            )
+    return columns_of(rows)
+
+
+def make(table: Table) -> Figure:
+    """Draw the fits above, the error of their maximum and of the double form below."""
+    import matplotlib.pyplot as plt
+
+    columns = {name: np.array(values) for name, values in table.columns.items()}
+    figure, panels = plt.subplots(2, len(CASES), figsize=(7.2, 4.4), sharex=True, sharey="row")
+    for (fits, errors), case in zip(panels.T, dict.fromkeys(table.columns["case"]), strict=True):
+        own = columns["case"] == case
+        s = columns["state"][own]
+        every = np.stack([columns[name][own] for name in columns if name.startswith("fit_")])
+        fits.plot(s, every.T, color=GREY, linewidth=0.5, alpha=0.7)
+        fits.plot(s, every.max(0), color=ORANGE, linestyle="--", label="max$_a$ Q(s, a)")
+        fits.plot(s, columns["value"][own], color=INK, label="V*(s)")
+        fits.set_title(case)
+        for name, colour, line in (("single", ORANGE, "--"), ("double", BLUE, "-")):
+            error = columns[name][own]
+            errors.plot(
+                s,
+                error,
+                color=colour,
+                linestyle=line,
+                label=f"{name}: mean {error.mean():+.2f}".replace("-", "−"),
+            )
+        errors.axhline(0, color=INK, linewidth=0.6)
+        errors.set_xlabel("state, s")
+        errors.legend(fontsize=7, loc="lower center")
+    panels[0, 0].set_ylim(-2.5, 4)
+    panels[0, 0].set_ylabel("value")
+    panels[0, 0].legend(fontsize=7, loc="upper center")
+    panels[1, 0].set_ylim(-2.6, 4)
+    panels[1, 0].set_ylabel("estimate − V*(s)")
+    foot(
+        figure, table,
+        "Grey: 10 actions, each fitted to V* at the integers −6 … 6 but two neighbours. Double: "
+        "one fit chooses, another values. van Hasselt, Guez & Silver 2016, figure 2.",
+    )  # fmt: skip
+    return figure

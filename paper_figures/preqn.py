@@ -1,0 +1,93 @@
+"""PreQN beside DQN, with a target network and without: return, alignment (Achiam et al. 2019)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paper_figures.style import BLUE, GREY, INK, ORANGE, foot
+from paper_figures.tables import Table, columns_of, of_study
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+METHODS = {
+    "target": ("DQN", BLUE),
+    "no_target": ("DQN, no target network", ORANGE),
+    "preqn": ("PreQN", INK),
+}
+LINES = ("-", "--", ":")  # a method's first, second and third step
+
+
+def compute() -> Table:
+    """Return the curves of experiments/preqn, a row for each point; trains nothing."""
+    found, made = of_study("preqn")
+    return Table(columns_of(row for record in found.records() for row in _rows(record)), made)
+
+
+def _rows(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of one run: ``score`` of its episodes, and ``alignment`` of its updates, against the step."""
+    run = {name: record[name] for name in ("environment", "method", "seed")}
+    run["learning_rate"] = record["step"]
+    curves = {"score": record["curve"], "alignment": record["series"]}
+    return [
+        run | {"measure": measure, "step": step, "value": value}
+        for measure, curve in curves.items()
+        for step, value in zip(curve["step"], curve[measure], strict=True)
+    ]
+
+
+def make(table: Table) -> Figure:
+    """Draw for each task the returns above, the alignment below."""
+    import matplotlib.pyplot as plt
+
+    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns["value"] = np.array([np.nan if v is None else v for v in table.columns["value"]], float)
+    tasks = list(dict.fromkeys(table.columns["environment"]))
+    figure, panels = plt.subplots(2, len(tasks), figsize=(7.0, 4.8), sharex="col", squeeze=False)
+    for (scores, alignments), task in zip(panels.T, tasks, strict=True):
+        for axes, measure in ((scores, "score"), (alignments, "alignment")):
+            own = (columns["environment"] == task) & (columns["measure"] == measure)
+            _draw(axes, {name: values[own] for name, values in columns.items()})
+        scores.set_title(task)
+        alignments.axhline(0, color=GREY, linewidth=0.7)
+        alignments.axhline(0.97, color=GREY, linewidth=0.7, linestyle=":")
+        alignments.set(xlabel="agent steps", ylim=(None, 1.05))
+    panels[0, 0].set_ylabel("return of training episodes")
+    panels[1, 0].set_ylabel("alignment cos(ΔQ, δ)")
+    panels[0, 0].legend(fontsize=6.5, loc="upper left")
+    seeds = len(np.unique(columns["seed"]))
+    foot(
+        figure, table,
+        f"Means of {seeds} seeds, bands from the least to the largest. Dotted: η = 0.97, the "
+        "alignment that PreQN asks for here.",
+    )  # fmt: skip
+    return figure
+
+
+def _draw(axes: Axes, columns: dict[str, np.ndarray]) -> None:
+    """A line for each method and step, a band over its seeds."""
+    for method, (name, colour) in METHODS.items():
+        of_method = columns["method"] == method
+        rates = list(dict.fromkeys(columns["learning_rate"][of_method].tolist()))
+        for rate, line in zip(rates, LINES, strict=False):
+            own = of_method & (columns["learning_rate"] == rate)
+            steps = np.unique(columns["step"][own])
+            known = [
+                (step, values)
+                for step in steps
+                if len(values := _known(columns["value"][own & (columns["step"] == step)]))
+            ]
+            x = [step for step, _ in known]
+            bounds = [(values.min(), values.mean(), values.max()) for _, values in known]
+            low, mean, high = np.array(bounds).T
+            axes.plot(
+                x, mean, color=colour, linestyle=line, linewidth=1.2, label=f"{name}, α = {rate:g}"
+            )
+            axes.fill_between(x, low, high, color=colour, alpha=0.08, linewidth=0)
+
+
+def _known(values: np.ndarray) -> np.ndarray:
+    return values[np.isfinite(values)]

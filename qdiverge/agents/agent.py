@@ -1,0 +1,103 @@
+"""What the run loop asks of whatever learns, and of whatever acts; neither knows the loop."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.preqn import PreQNStep
+
+
+@dataclass(frozen=True)
+class Update:
+    """What one update saw, all of it from before its step.
+
+    Args:
+        loss: mean ℓ(δ), or the mean cross-entropy of a distribution; weighted where samples are; of
+            several critics their sum.
+        td_abs_mean: mean |δ|.
+        td_abs_max: max |δ|.
+        q_mean: mean of Q(s_i, a_i).
+        q_max: max over the batch and all discrete actions of Q(s_i, a).
+        is_finite: False where a loss is NaN or infinite; then no step was taken on it.
+        td_errors: δ, [N]; of the expected values where a distribution is learnt; of the first of
+            several critics.
+        surprises: [N], what prioritised replay goes by: δ, or KL(m ‖ p) of a distribution.
+        preqn: What PreQN did, where it takes the steps.
+        numbers: What else there is to log, by name.
+    """
+
+    loss: float
+    td_abs_mean: float
+    td_abs_max: float
+    q_mean: float
+    q_max: float
+    is_finite: bool
+    td_errors: Tensor = field(repr=False, compare=False)
+    surprises: Tensor = field(repr=False, compare=False)
+    preqn: PreQNStep | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+class Agent(Protocol):
+    """Learns from batches.
+
+    Attributes:
+        optimizer: Of the Q-network, or of the critics.
+        device: Where the networks are.
+    """
+
+    optimizer: torch.optim.Optimizer
+    device: torch.device
+
+    @property
+    def q_network(self) -> nn.Module:
+        """The network that learns, or the first critic."""
+
+    @property
+    def target_network(self) -> nn.Module | None:
+        """Its delayed copy, where there is one."""
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """All that has weights, by its role."""
+
+    @property
+    def optimizers(self) -> Sequence[torch.optim.Optimizer]:
+        """All of them."""
+
+    @property
+    def parameters(self) -> Mapping[str, nn.Parameter]:
+        """Every parameter that an optimiser may move, by its name."""
+
+    def act(self, observations: NDArray[Any]) -> NDArray[Any]:
+        """The actions that it is evaluated by: integers [E], or floats [E, k]."""
+
+    def update(self, batch: Transitions, number: int = 1) -> Update:
+        """Update number ``number``, from 1, on ``batch``; none where its loss is not finite."""
+
+    def values_of(self, batch: Transitions) -> Tensor:
+        """Q(s_i, a_i), [N], drawing nothing."""
+
+    def sync_target(self) -> None:
+        """Copy the network into its target, where that is how the target moves."""
+
+    def playing_weights(self) -> dict[str, Tensor]:
+        """What an evaluation needs to play as the agent would."""
+
+
+class Behaviour(Protocol):
+    """Acts while the agent learns."""
+
+    def actions(self, observations: NDArray[Any], step: int) -> NDArray[Any]:
+        """What E environments are to do: integers [E], or floats [E, k]."""
+
+    def epsilon(self, step: int) -> float | None:
+        """ε after ``step`` agent steps; None where there is none."""
+
+    def temperature(self, step: int) -> float | None:
+        """τ of Boltzmann exploration, likewise."""

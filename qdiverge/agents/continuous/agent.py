@@ -1,0 +1,307 @@
+"""What all agents of continuous control do alike: the step of the critics on one batch.
+
+    loss = Σ_j mean_i (y_i − Q_j(s_i, a_i))² / 2,    θ⁻ ← θ⁻ + τ (θ − θ⁻)
+
+What y is, what acts and how that learns is the algorithm, and the whole of its file.
+"""
+
+import copy
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from qdiverge.agents.agent import Update
+from qdiverge.agents.continuous.networks import Critic
+from qdiverge.agents.targets import td_loss
+from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.preqn import PreQNStep
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class ContinuousAgent(ABC):
+    """Critics, their slow copies and their optimiser; all public.
+
+    Attributes:
+        critics: Q_j.
+        target_critics: Q⁻_j; none where they make their own targets.
+        optimizer: Of the critics.
+        device: Where they are.
+        discount: γ.
+        policy_period: Updates of the critics for each of what acts and of the targets.
+
+    Args:
+        critics: Used in place.
+        optimizer: Over their parameters.
+        discount: γ.
+        polyak: τ; None: no target networks.
+        seed: Of the agent's own draws.
+    """
+
+    policy_period = 1
+
+    def __init__(
+        self,
+        critics: Sequence[Critic],
+        optimizer: torch.optim.Optimizer,
+        *,
+        discount: float,
+        polyak: float | None,
+        seed: int,
+    ) -> None:
+        self.critics = tuple(critics)
+        self.optimizer = optimizer
+        self.discount, self.polyak = discount, polyak
+        self.device = next(self.critics[0].parameters()).device
+        self.target_critics: tuple[Critic, ...] = ()
+        if polyak is not None:
+            self.target_critics = tuple(slow_copy(critic) for critic in self.critics)
+        self._noise = torch.Generator(self.device).manual_seed(seed)
+
+    @property
+    def q_network(self) -> nn.Module:
+        """The first critic."""
+        return self.critics[0]
+
+    @property
+    def target_network(self) -> nn.Module | None:
+        """Its slow copy, where there is one."""
+        return self.target_critics[0] if self.target_critics else None
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """All that has weights, by its role."""
+        found = {f"critic_{j}": critic for j, critic in enumerate(self.critics, 1)}
+        slow = {f"target_critic_{j}": critic for j, critic in enumerate(self.target_critics, 1)}
+        return found | slow | dict(self._others())
+
+    @property
+    def optimizers(self) -> Sequence[torch.optim.Optimizer]:
+        """All of them, that of the critics first."""
+        return [self.optimizer]
+
+    @property
+    def parameters(self) -> Mapping[str, nn.Parameter]:
+        """Every parameter that an optimiser may move, by its name."""
+        return {
+            f"{role}.{name}": parameter
+            for role, network in self.networks.items()
+            for name, parameter in network.named_parameters()
+            if parameter.requires_grad
+        }
+
+    def playing_weights(self) -> dict[str, Tensor]:
+        """What an evaluation plays with: every weight, named by role."""
+        return {
+            f"{role}.{name}": tensor
+            for role, network in self.networks.items()
+            for name, tensor in network.state_dict().items()
+        }
+
+    def load_playing_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the weights of another agent of this make.
+
+        Args:
+            weights: As :meth:`playing_weights` gives them; copied.
+        """
+        for role, network in self.networks.items():
+            own = {
+                k.removeprefix(f"{role}."): v
+                for k, v in weights.items()
+                if k.startswith(f"{role}.")
+            }
+            network.load_state_dict(own)
+
+    @torch.no_grad()
+    def act(self, observations: NDArray[np.generic]) -> NDArray[np.float32]:
+        """The actions that the agent is evaluated by.
+
+        Args:
+            observations: [E, d].
+
+        Returns:
+            [E, k], in [−1, 1].
+        """
+        return as_array(self.best_actions(self._seen(observations)))
+
+    @abstractmethod
+    def explore(
+        self, observations: NDArray[np.generic], noise: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """The actions of the behaviour policy.
+
+        Args:
+            observations: [E, d].
+            noise: Standard normal, [E, k].
+
+        Returns:
+            [E, k], in [−1, 1].
+        """
+
+    @abstractmethod
+    def best_actions(self, observations: Tensor) -> Tensor:
+        """μ(s), [N, k]: of the policy that is evaluated."""
+
+    @abstractmethod
+    def next_actions(self, observations: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """A' [N, k] of the targets, or (a', log π); its draws are PyTorch's, for who looks on."""
+
+    @abstractmethod
+    def targets(self, batch: Transitions) -> Tensor:
+        """y, [N]: what every Q_j(s_i, a_i) should be; no gradient goes through."""
+
+    @abstractmethod
+    def improve(self, batch: Transitions) -> Mapping[str, float]:
+        """Let what acts learn from the critics.
+
+        Returns:
+            Its losses by name; where one is not finite, it took no step.
+        """
+
+    @property
+    def entropy_coefficient(self) -> float:
+        """α of a soft critic."""
+        return 0.0
+
+    @torch.no_grad()
+    def values(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """min_j Q_j(s, a), [N]."""
+        return least(self.critics, observations, actions)
+
+    def values_of(self, batch: Transitions) -> Tensor:
+        """Q_1(s_i, a_i) of a batch, [N]."""
+        with torch.no_grad():
+            values: Tensor = self.critics[0](batch.observations, batch.actions)
+        return values
+
+    def update(self, batch: Transitions, number: int = 1) -> Update:
+        """One step of the critics, and at its time of the rest; none where a loss is not finite.
+
+        Args:
+            batch: N transitions.
+            number: Of the update, from 1.
+
+        Returns:
+            What the step saw, all of it from before it.
+        """
+        y = self.targets(batch)  # [N]
+        q_values = [critic(batch.observations, batch.actions) for critic in self.critics]
+        losses = [td_loss(y - q, "mse") for q in q_values]
+        loss = torch.stack(losses).sum()
+        q, errors = q_values[0].detach(), (y - q_values[0]).detach()
+        seen = torch.stack(
+            (loss.detach(), errors.abs().mean(), errors.abs().max(), q.mean(), q.max())
+        )
+        total, td_abs_mean, td_abs_max, q_mean, q_max = seen.tolist()
+        numbers, preqn = dict[str, float](), None
+        if math.isfinite(total):
+            has_stepped, preqn = self._step(batch, errors, loss)
+            total = total if has_stepped else math.nan
+        if math.isfinite(total) and number % self.policy_period == 0:
+            numbers = dict(self.improve(batch))
+            total = next((x for x in numbers.values() if not math.isfinite(x)), total)
+            self._follow()
+        return Update(
+            loss=total,
+            td_abs_mean=td_abs_mean,
+            td_abs_max=td_abs_max,
+            q_mean=q_mean,
+            q_max=q_max,
+            is_finite=math.isfinite(total),
+            td_errors=errors,
+            surprises=errors,
+            preqn=preqn,
+            numbers=numbers,
+        )
+
+    def sync_target(self) -> None:
+        """Copy every network into its slow copy at once."""
+        for slow, fast in self._slow_and_fast():
+            slow.load_state_dict(fast.state_dict())
+
+    def _step(
+        self, batch: Transitions, errors: Tensor, loss: Tensor
+    ) -> tuple[bool, PreQNStep | None]:
+        """Move the critics; whether that went well."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        return True, None
+
+    def _follow(self) -> None:
+        for slow, fast in self._slow_and_fast():
+            follow(slow, fast, self.polyak or 0.0)
+
+    def _slow_and_fast(self) -> list[tuple[nn.Module, nn.Module]]:
+        return list(zip(self.target_critics, self.critics, strict=False))
+
+    def _others(self) -> Mapping[str, nn.Module]:
+        """Networks beside the critics, by their role."""
+        return {}
+
+    def _seen(self, observations: NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(observations).to(self.device)
+
+    def _standard_normal(self, like: Tensor) -> Tensor:
+        """Draws of the agent's own, of the shape of ``like``."""
+        return torch.randn(like.shape, generator=self._noise, device=self.device)
+
+
+def least(critics: Sequence[nn.Module], observations: Tensor, actions: Tensor) -> Tensor:
+    """min_j Q_j(s, a), [N]."""
+    return torch.stack([critic(observations, actions) for critic in critics]).amin(dim=0)
+
+
+def backup(rewards: Tensor, terminated: Tensor, discount: float, following: Tensor) -> Tensor:
+    """y_i = r_i + γ (1 − d_i) V(s'_i).
+
+    >>> d = torch.tensor([False, True])
+    >>> backup(torch.tensor([1.0, 1.0]), d, 0.5, torch.tensor([4.0, 4.0]))
+    tensor([3., 1.])
+    """
+    return rewards + discount * following.masked_fill(terminated, 0.0)
+
+
+def slow_copy(network: Network) -> Network:
+    """A copy that no optimiser moves."""
+    return copy.deepcopy(network).requires_grad_(False)
+
+
+@torch.no_grad()
+def follow(slow: nn.Module, fast: nn.Module, share: float) -> None:
+    """θ⁻ ← θ⁻ + τ (θ − θ⁻)."""
+    for own, other in zip(slow.parameters(), fast.parameters(), strict=True):
+        own.lerp_(other, share)
+
+
+def descend(network: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> float:
+    """One step of ``optimizer`` on ``loss``, of this network's parameters alone.
+
+    Returns:
+        The loss; where it is not finite, there was no step.
+    """
+    size = float(loss.detach())
+    if math.isfinite(size):
+        parameters = list(network.parameters())
+        for parameter, g in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+            parameter.grad = g
+        optimizer.step()
+    return size
+
+
+def adam(networks: Sequence[nn.Module], rate: float) -> torch.optim.Adam:
+    """Adam over the parameters of all of them."""
+    parameters = [p for network in networks for p in network.parameters()]
+    return torch.optim.Adam(parameters, lr=rate, fused=True)
+
+
+def as_array(actions: Tensor) -> NDArray[np.float32]:
+    """Actions for the task; one that is no number stands still until an update ends the run."""
+    found: NDArray[np.float32] = actions.float().nan_to_num(nan=0.0).cpu().numpy()
+    return found

@@ -1,0 +1,57 @@
+"""Deep deterministic policy gradient (Lillicrap et al. 2016, arXiv:1509.02971, Algorithm 1).
+
+    y = r + γ (1 − d) Q⁻(s', μ⁻(s'))
+
+Departure: Gaussian noise explores, as in Fujimoto et al. (2018), for an Ornstein–Uhlenbeck process.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from qdiverge.agents.continuous.agent import adam, backup, slow_copy
+from qdiverge.agents.continuous.config import DDPGConfig
+from qdiverge.agents.continuous.deterministic import DeterministicAgent
+from qdiverge.agents.continuous.networks import Actor, Critic
+from qdiverge.diagnostics.transitions import Transitions
+
+
+class DDPG(DeterministicAgent):
+    """One critic and one actor, each with a slow copy.
+
+    Args:
+        critic: Q.
+        actor: μ.
+        config: The numbers.
+    """
+
+    def __init__(self, critic: Critic, actor: Actor, config: DDPGConfig) -> None:
+        super().__init__(
+            [critic],
+            actor,
+            adam([critic], config.learning_rate),
+            actor_learning_rate=config.actor_learning_rate,
+            exploration_noise=config.exploration_noise,
+            discount=config.discount,
+            polyak=config.polyak,
+            seed=config.seed,
+        )
+        self.target_actor = slow_copy(actor)
+
+    def next_actions(self, observations: Tensor) -> Tensor:
+        """μ⁻(s')."""
+        return self.target_actor(observations)
+
+    @torch.no_grad()
+    def targets(self, batch: Transitions) -> Tensor:
+        """R + γ (1 − d) Q⁻(s', μ⁻(s'))."""
+        s = batch.next_observations
+        following = self.target_critics[0](s, self.target_actor(s))
+        return backup(batch.rewards, batch.terminated, self.discount, following)
+
+    def _slow_and_fast(self) -> list[tuple[nn.Module, nn.Module]]:
+        return [*super()._slow_and_fast(), (self.target_actor, self.actor)]
+
+    def _others(self) -> Mapping[str, nn.Module]:
+        return {"actor": self.actor, "target_actor": self.target_actor}

@@ -1,0 +1,76 @@
+"""What agents with a deterministic actor do alike.
+
+behave: clip(μ(s) + σ ε, ±1),    learn: ascend mean_i Q_1(s_i, μ(s_i))
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from qdiverge.agents.continuous.agent import ContinuousAgent, adam, descend
+from qdiverge.agents.continuous.exploration import noisy
+from qdiverge.agents.continuous.networks import Actor, Critic
+from qdiverge.diagnostics.transitions import Transitions
+
+
+class DeterministicAgent(ContinuousAgent):
+    """Critics and an actor μ.
+
+    Attributes:
+        actor: μ.
+        actor_optimizer: Adam.
+
+    Args:
+        critics: Used in place.
+        actor: Likewise.
+        optimizer: Of the critics.
+        actor_learning_rate: Of the actor.
+        exploration_noise: σ.
+        discount: γ.
+        polyak: τ; None: no target networks.
+        seed: Of the agent's own draws.
+    """
+
+    def __init__(
+        self,
+        critics: Sequence[Critic],
+        actor: Actor,
+        optimizer: torch.optim.Optimizer,
+        *,
+        actor_learning_rate: float,
+        exploration_noise: float,
+        discount: float,
+        polyak: float | None,
+        seed: int,
+    ) -> None:
+        super().__init__(critics, optimizer, discount=discount, polyak=polyak, seed=seed)
+        self.actor, self.exploration_noise = actor, exploration_noise
+        self.actor_optimizer = adam([actor], actor_learning_rate)
+
+    @property
+    def optimizers(self) -> Sequence[torch.optim.Optimizer]:
+        """The critics' and the actor's."""
+        return [self.optimizer, self.actor_optimizer]
+
+    def explore(
+        self, observations: NDArray[np.generic], noise: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """clip(μ(s) + σ ε, ±1)."""
+        return noisy(self.act(observations), noise, self.exploration_noise)
+
+    def best_actions(self, observations: Tensor) -> Tensor:
+        """μ(s)."""
+        actions: Tensor = self.actor(observations)
+        return actions
+
+    def improve(self, batch: Transitions) -> Mapping[str, float]:
+        """Ascend Q_1(s, μ(s))."""
+        s = batch.observations
+        loss = -self.critics[0](s, self.actor(s)).mean()
+        return {"actor_loss": descend(self.actor, self.actor_optimizer, loss)}
+
+    def _others(self) -> Mapping[str, nn.Module]:
+        return {"actor": self.actor}

@@ -1,0 +1,64 @@
+"""PreQN (Achiam et al. 2019, arXiv:1903.08894): DDPG without its target networks.
+
+    y = r + γ (1 − d) Q(s', μ(s')),    critic: θ + α Jᵀ K⁻¹ (y − Q)
+
+The critic's step is :class:`qdiverge.PreQN`: no Adam, α shrunk until ΔQ is aligned with y − Q.
+"""
+
+import torch
+from torch import Tensor
+
+from qdiverge.agents.continuous.agent import backup
+from qdiverge.agents.continuous.config import DDPGConfig
+from qdiverge.agents.continuous.deterministic import DeterministicAgent
+from qdiverge.agents.continuous.networks import Actor, Critic
+from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.errors import InvalidValueError
+from qdiverge.preqn import PreQN, PreQNStep
+
+
+class PreQNDDPG(DeterministicAgent):
+    """One critic, one actor, no copies.
+
+    Args:
+        critic: Q.
+        actor: μ.
+        config: The numbers, with the update preqn.
+    """
+
+    def __init__(self, critic: Critic, actor: Actor, config: DDPGConfig) -> None:
+        self.preqn = PreQN(
+            critic,
+            learning_rate=config.preqn_learning_rate,
+            alignment=config.preqn_alignment,
+            align_with=config.preqn_align_with,
+        )
+        super().__init__(
+            [critic],
+            actor,
+            self.preqn,
+            actor_learning_rate=config.actor_learning_rate,
+            exploration_noise=config.exploration_noise,
+            discount=config.discount,
+            polyak=None,
+            seed=config.seed,
+        )
+
+    def next_actions(self, observations: Tensor) -> Tensor:
+        """μ(s')."""
+        return self.best_actions(observations)
+
+    @torch.no_grad()
+    def targets(self, batch: Transitions) -> Tensor:
+        """R + γ (1 − d) Q(s', μ(s'))."""
+        s = batch.next_observations
+        following = self.critics[0](s, self.actor(s))
+        return backup(batch.rewards, batch.terminated, self.discount, following)
+
+    def _step(
+        self, batch: Transitions, errors: Tensor, loss: Tensor
+    ) -> tuple[bool, PreQNStep | None]:
+        try:
+            return True, self.preqn.step(batch.observations, batch.actions, errors)
+        except InvalidValueError:  # the kernel has overflowed before the values did
+            return False, None

@@ -1,0 +1,81 @@
+"""Plain Q-learning with continuous actions: a critic, and a search in the place of an actor.
+
+    y = r + γ (1 − d) max_a' Q⁻(s', a')
+
+Q⁻ is a slow copy, or Q itself. How the maximum is found: :mod:`.maximisers`.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from qdiverge.agents.continuous.agent import ContinuousAgent, adam, backup
+from qdiverge.agents.continuous.config import QLearningConfig
+from qdiverge.agents.continuous.exploration import noisy
+from qdiverge.agents.continuous.maximisers import CrossEntropy, GradientAscent, Maximiser
+from qdiverge.agents.continuous.networks import Critic
+from qdiverge.diagnostics.transitions import Transitions
+
+
+class QLearning(ContinuousAgent):
+    """A critic, with a slow copy or without.
+
+    Args:
+        critic: Q.
+        action_size: k.
+        config: The numbers.
+    """
+
+    def __init__(self, critic: Critic, action_size: int, config: QLearningConfig) -> None:
+        super().__init__(
+            [critic],
+            adam([critic], config.learning_rate),
+            discount=config.discount,
+            polyak=config.polyak,
+            seed=config.seed,
+        )
+        self.action_size, self.exploration_noise = action_size, config.exploration_noise
+        self.maximise = make_maximiser(config)
+
+    def explore(
+        self, observations: NDArray[np.generic], noise: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """clip(argmax_a Q(s, a) + σ ε, ±1)."""
+        return noisy(self.act(observations), noise, self.exploration_noise)
+
+    def best_actions(self, observations: Tensor) -> Tensor:
+        """argmax_a Q(s, a)."""
+        return self._best(self.critics[0], observations, self._noise)[0]
+
+    def next_actions(self, observations: Tensor) -> Tensor:
+        """argmax_a' Q⁻(s', a')."""
+        return self._best(self._bootstrap, observations, None)[0]
+
+    @torch.no_grad()
+    def targets(self, batch: Transitions) -> Tensor:
+        """R + γ (1 − d) max_a' Q⁻(s', a')."""
+        _, following = self._best(self._bootstrap, batch.next_observations, self._noise)
+        return backup(batch.rewards, batch.terminated, self.discount, following)
+
+    def improve(self, batch: Transitions) -> Mapping[str, float]:
+        """Nothing: the critic is all there is."""
+        return {}
+
+    @property
+    def _bootstrap(self) -> Critic:
+        return (self.target_critics or self.critics)[0]
+
+    def _best(
+        self, critic: Critic, observations: Tensor, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        return self.maximise(critic, observations, self.action_size, generator)
+
+
+def make_maximiser(config: QLearningConfig) -> Maximiser:
+    """The search that ``config`` names."""
+    if config.maximiser == "cem":
+        return CrossEntropy(config.cem_samples, config.cem_elites, config.cem_rounds)
+    return GradientAscent(config.ascent_starts, config.ascent_rounds, config.ascent_step)

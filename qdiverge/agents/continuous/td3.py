@@ -1,0 +1,62 @@
+"""Twin delayed DDPG (Fujimoto et al. 2018, arXiv:1802.09477, Algorithm 1).
+
+    y = r + γ (1 − d) min_j Q⁻_j(s', clip(μ⁻(s') + clip(σ ε, ±c), ±1))
+
+The actor and all targets move at every second update.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from qdiverge.agents.continuous.agent import adam, backup, least, slow_copy
+from qdiverge.agents.continuous.config import TD3Config
+from qdiverge.agents.continuous.deterministic import DeterministicAgent
+from qdiverge.agents.continuous.networks import Actor, Critic
+from qdiverge.diagnostics.transitions import Transitions
+
+
+class TD3(DeterministicAgent):
+    """Two critics and one actor, each with a slow copy.
+
+    Args:
+        critics: Q_1 and Q_2.
+        actor: μ.
+        config: The numbers.
+    """
+
+    def __init__(self, critics: Sequence[Critic], actor: Actor, config: TD3Config) -> None:
+        super().__init__(
+            critics,
+            actor,
+            adam(critics, config.learning_rate),
+            actor_learning_rate=config.actor_learning_rate,
+            exploration_noise=config.exploration_noise,
+            discount=config.discount,
+            polyak=config.polyak,
+            seed=config.seed,
+        )
+        self.policy_period = config.policy_period
+        self.policy_noise, self.noise_clip = config.policy_noise, config.noise_clip
+        self.target_actor = slow_copy(actor)
+
+    def next_actions(self, observations: Tensor) -> Tensor:
+        """μ⁻(s'), without the noise of the targets."""
+        return self.target_actor(observations)
+
+    @torch.no_grad()
+    def targets(self, batch: Transitions) -> Tensor:
+        """The lesser critic at a smoothed action."""
+        s = batch.next_observations
+        actions = self.target_actor(s)
+        noise = self.policy_noise * self._standard_normal(actions)
+        noise = noise.clamp(-self.noise_clip, self.noise_clip)
+        following = least(self.target_critics, s, (actions + noise).clamp(-1.0, 1.0))
+        return backup(batch.rewards, batch.terminated, self.discount, following)
+
+    def _slow_and_fast(self) -> list[tuple[nn.Module, nn.Module]]:
+        return [*super()._slow_and_fast(), (self.target_actor, self.actor)]
+
+    def _others(self) -> Mapping[str, nn.Module]:
+        return {"actor": self.actor, "target_actor": self.target_actor}

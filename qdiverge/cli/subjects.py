@@ -1,0 +1,57 @@
+"""What of an agent there is to watch, or to diagnose."""
+
+from typing import Any
+
+from qdiverge.agents.agent import Agent
+from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.continuous import ContinuousAgent
+from qdiverge.agents.parts import Config
+from qdiverge.monitor import Loss
+
+LOSSES: dict[str, Loss] = {
+    "huber": "huber",
+    "mse": "half_squared",
+}  # the agent's loss → the monitor's, see td_loss
+
+
+def watched_loss(config: Config) -> Loss:
+    """The loss whose step the monitor supposes.
+
+    A distribution is watched by its mean, Q = Σ z p, with its exact kernel and TD errors. What it
+    is learnt by, the cross-entropy of its logits, is no loss in Q and has no α: there the monitor's
+    α is the learning rate of ½δ², so whatever depends on α (the rates of growth, the largest stable
+    step) answers for the same network learnt by plain Q-learning. Kernel, row ratios and the sign
+    of the self-excitation do not depend on it. (Where the target is a small tilt of p, the
+    cross-entropy moves Q as ½δ² does with α / Var(Z).) Critics of continuous actions learn by ½δ².
+    """
+    if not isinstance(config, DQNConfig) or config.distributional:
+        return "half_squared"
+    return LOSSES[config.loss]
+
+
+def subject(agent: Agent, config: Config) -> dict[str, Any]:
+    """The networks that learn, their targets, how these bootstrap, γⁿ and the loss.
+
+    Args:
+        agent: Whose they are.
+        config: Its settings.
+
+    Returns:
+        ``q_network``, ``target``, ``discount``, ``loss``, and what else these networks need.
+    """
+    about = {"discount": config.discount**config.n_step, "loss": watched_loss(config)}
+    if isinstance(config, DQNConfig):
+        networks = {"q_network": agent.q_network, "target": agent.target_network}
+        return networks | about | {"bootstrap": config.bootstrap_rule}
+    assert isinstance(agent, ContinuousAgent)
+    return about | {
+        "q_network": list(agent.critics),
+        "target": list(agent.target_critics) or None,
+        "policy": agent.next_actions,
+        "entropy_coefficient": lambda: agent.entropy_coefficient,
+    }
+
+
+def has_preqn(config: Config) -> bool:
+    """Whether PreQN moves the Q-network, so that K is not what its step goes by."""
+    return getattr(config, "update", "gradient") == "preqn"

@@ -1,0 +1,54 @@
+"""The study of continuous control: the committed table is whole, and its cells run."""
+
+import numpy as np
+import pytest
+
+from experiments.control import run as study
+from experiments.control.settings import METHODS, PEERS, config_of
+from experiments.control.sweep import cells, run
+from qdiverge.agents.continuous.config import DDPGConfig
+from qdiverge.runs.table import read_table
+
+
+def test_the_committed_table_is_of_the_reduced_grid_and_every_method_is_in_it():
+    rows = read_table(study.RESULTS).rows.values()
+    grid = {str(cell) for cell in cells(is_full=False)}
+    assert {str(row["config"]) for row in rows} <= grid
+    of_pendulum = [row for row in rows if row["config"]["environment"] == "Pendulum-v1"]
+    assert {row["config"]["method"] for row in of_pendulum} == {*METHODS, *PEERS}
+    for row in rows:
+        found = row["row"]
+        assert len(found["greedy"]) == 10
+        assert len(found["episode_steps"]) == len(found["returns"])
+        assert found["length"] == row["config"]["steps"]
+        assert (len(found["alignments"]) > 30) == (row["config"]["method"] in METHODS)
+
+
+def test_the_methods_differ_in_nothing_but_the_method():
+    settings = {name: config_of(name, "Pendulum-v1", 1, 500) for name in METHODS}
+    for name in ("hidden_sizes", "batch_size", "discount", "learning_starts", "total_steps"):
+        assert len({getattr(config, name) for config in settings.values()}) == 1
+    ddpg, preqn = settings["ddpg"], settings["preqn"]
+    assert isinstance(preqn, DDPGConfig)
+    assert (preqn.update, ddpg.update) == ("preqn", "gradient")
+    assert preqn.actor_learning_rate == ddpg.actor_learning_rate
+    assert config_of("sb3-sac", "Pendulum-v1", 1, 500) == settings["sac"]
+
+
+@pytest.mark.parametrize("method", ["preqn", "sb3-td3"])
+def test_a_cell_runs_and_says_what_the_table_needs(method, tmp_path):
+    row = run({"environment": "Pendulum-v1", "method": method, "seed": 1, "steps": 560}, tmp_path)
+    assert row["episode_steps"] == [200, 400]
+    assert (row["end"], row["length"]) == ("total_steps", 560)
+    assert all(-2_000 < score < 0 for score in row["greedy"] + row["returns"])
+    assert len(row["alignments"]) == (60 if method == "preqn" else 0)
+    if method == "preqn":
+        assert np.mean(row["alignments"]) > 0.97
+        assert row["accepted"] > 0.9
+
+
+def test_the_table_names_what_was_not_run(capsys):
+    assert study.main([]) == 0
+    shown = capsys.readouterr().out
+    assert "Ant-v5: not run" in shown
+    assert "preqn" in shown
