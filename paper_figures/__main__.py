@@ -108,6 +108,8 @@ def draw(name: str, out: Path) -> Path:
     Raises:
         RunFolderError: there is no table, or one of an older make; the command is named.
     """
+    import matplotlib.pyplot as plt
+
     module, table = import_module(f"paper_figures.{name}"), tables.load(name)
     out.mkdir(parents=True, exist_ok=True)
     with style():
@@ -121,6 +123,7 @@ def draw(name: str, out: Path) -> Path:
             ) from error
         figure.savefig(out / f"{name}.pdf", metadata={"CreationDate": None})
         figure.savefig(out / f"{name}.png")
+        plt.close(figure)
     tables.write_csv(table, out / f"{name}.csv")
     return out / f"{name}.pdf"
 
