@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.control.sweep import FULL
+from experiments.control.sweep import FULL, cells
 from experiments.learning.rows import mean_with_interval
 from qdiverge.runs.table import read_table
 
@@ -38,7 +38,8 @@ def main(arguments: list[str]) -> int:
         for method in dict.fromkeys(record["method"] for record in own):
             print(line(method, [record for record in own if record["method"] == method]))
         print()
-    header = found.header
+    header, done = found.header, len(records)
+    print(f"{done} of the {len(cells(is_full=False))} cells of the reduced grid have been run")
     print(f"{header['command']}, commit {header['commit']}, {header['started'][:10]}")
     return 0
 
@@ -47,13 +48,12 @@ def line(method: str, records: list[dict[str, Any]]) -> str:
     """One row of the table: everything averaged over seeds."""
     greedy = mean_with_interval(np.array([np.mean(record["greedy"]) for record in records]))
     low, high = greedy["interval"]
+    interval = f"[{low:,.1f}, {high:,.1f}]" if len(records) > 1 else "[one seed]"
     accepted = [record["accepted"] for record in records if record["accepted"] is not None]
     alignments = [value for record in records for value in record["alignments"]]
     late = float(np.mean([last_quarter(record) for record in records]))
     return (
-        f"{method:<9} {len(records):>5}  {greedy['mean']:>12,.1f} [{low:,.1f}, {high:,.1f}]".ljust(
-            54
-        )
+        f"{method:<9} {len(records):>5}  {greedy['mean']:>12,.1f} {interval}".ljust(54)
         + f" {late:>12,.1f}   {_mean(alignments):>9}   {_mean(accepted):>8}"
     )
 

@@ -45,7 +45,7 @@ def soft_divergence(past: Past) -> str | None:
     )
 
 
-NUM_POINTS = 6  # the fewest measurements that a growth fit takes
+NUM_POINTS = 4  # the fewest measurements that a growth fit takes; set by experiments/foresight
 QUARTER = 4.0  # a window reaches back to where max|Q| was this many times smaller: two doublings
 MIN_R_SQUARED = 0.9  # how much of the variance in the window the fitted growth explains
 CLEARLY = 0.5  # an exponential leaves at most this share of what a straight line leaves unexplained
@@ -67,6 +67,11 @@ def runaway_growth(past: Past) -> str | None:
     for a straight line, two lengths of the window and a half. A run whose values rise to where they
     belong looks the same for a while; these conditions are those under which ordinary runs on Pong
     and CartPole were silent and diverging ones were not.
+
+    Measured on 172 short runs drawn at random (experiments/foresight), measured every 5 updates:
+    it fired in time in 4 of 16 divergent runs of problems and networks that were held out (4 of the
+    5 that took 41 to 150 updates, half of that time ahead; none of the 10 that took at most 40),
+    and in 2 of 60 sound ones. In training, where NUM_POINTS was set: 13 of 29, and 3 of 67.
 
     >>> t = np.arange(30) * 10
     >>> track = Track(t, 0.1 * np.exp(0.02 * t))

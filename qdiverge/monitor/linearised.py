@@ -26,6 +26,7 @@ def self_excitation(past: Past) -> str | None:
     Long: at five measurements in a row or more, in which α Σ max Re eig(AD) Δt reaches two e-folds.
     The window is the shortest such one that ends now. Grown like that: the median |δ| of its last
     third is at least twice that of its first, and by at least half as many e-folds as promised.
+    Measured as for ``runaway_growth``: in time in 1 of 16 divergent runs, in none of 60 sound ones.
 
     >>> from qdiverge.monitor.past import Track
     >>> t = np.arange(8) * 10.0
@@ -73,6 +74,8 @@ def blow_up_forecast(past: Past) -> str | None:
     The time is ln(bound/max|Q|) / ln ρ(I + αAD), the horizon four e-folds: 4 / ln ρ. It holds good
     where the last three radii are above 1, a real step departs from its linear prediction by at
     most 0.3, and over the last e-fold mean |δ| grew exponentially (R² ≥ 0.9) at ½ to 2 times ln ρ.
+    Measured as for ``runaway_growth``: silent in all 16 divergent and 60 sound runs; in training in
+    time in 3 of 29, and in none of 67 sound ones. With RMSProp and Adam ln ρ is far above the rate.
 
     >>> from qdiverge.monitor.past import Track
     >>> t, growth = np.arange(12) * 5.0, 0.02

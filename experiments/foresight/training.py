@@ -1,0 +1,164 @@
+"""Run one cell: a DQN on a task, online or on fixed data, with a recorder attached."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from experiments.foresight.cell import Cell
+from experiments.foresight.networks import QNetwork
+from experiments.foresight.problems import PROBLEMS
+from experiments.foresight.recorder import Recorder
+from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.dqn import DQN
+from qdiverge.agents.loop import Trainer
+from qdiverge.diagnostics import Transitions
+from qdiverge.monitor.options import MonitorOptions
+from qdiverge.monitor.subject import Subject
+
+DRAWS = 10  # from a replay of fixed data, for each of its slots
+WARM_UP = 200  # agent steps of random play before the first update of an online run
+LOSSES = {"huber": "huber", "mse": "half_squared"}  # the agent's → the monitor's
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that has ended: the recorder, the trainer that made it, and the CPU time of it all."""
+
+    recorder: Recorder
+    trainer: Trainer
+    seconds: float
+
+
+def train(cell: Cell, stop_at: int | None = None) -> Trained:
+    """Train to the end, or until the values are beyond all measure.
+
+    Raises:
+        StoppedError: at the measurement ``stop_at``.
+    """
+    torch.set_num_threads(1)
+    began = time.process_time()
+    trainer = make_trainer(cell)
+    with closing(trainer):
+        recorder = attach(cell, trainer, stop_at)
+        if cell.offline:
+            _train_offline(cell, trainer, recorder)
+        else:
+            trainer.transform_batch = recorder.batch
+            for _ in trainer.run():
+                if recorder.is_beyond:
+                    break
+    return Trained(recorder, trainer, time.process_time() - began)
+
+
+def _train_offline(cell: Cell, trainer: Trainer, recorder: Recorder) -> None:
+    for _ in trainer.run():  # random play alone
+        pass
+    data, rng = None, np.random.default_rng(cell.seed)
+    if cell.coverage < 1:
+        index = np.unique(trainer.replay.draw(DRAWS * cell.buffer_size))  # all, but for a few
+        data = narrowed(trainer.replay.gather(index), cell.coverage)
+    for update in range(1, cell.num_updates + 1):
+        if data is None:
+            batch = trainer.sampler.sample(trainer.agent_step)
+        else:
+            batch = data.select(torch.from_numpy(rng.integers(len(data), size=cell.batch_size)))
+        recorder.batch(batch)
+        done = trainer.agent.update(batch)
+        if not done.is_finite or recorder.is_beyond:
+            return
+        trainer.sampler.learnt(batch, done.surprises)
+        if cell.target_period is not None and update % cell.target_period == 0:
+            trainer.agent.sync_target()
+
+
+def narrowed(data: Transitions, coverage: float) -> Transitions:
+    """The share ``coverage`` of the transitions that begins at the least ‖s‖, rewards within ±1.
+
+    Observations are put in units of their root mean square on what is kept, as is usual for fixed
+    data; what lies beyond the data is then large.
+    """
+    size = data.observations.float().flatten(1).norm(dim=1)
+    kept = data.select(size.argsort(stable=True)[: max(1, round(coverage * len(data)))])
+    unit = kept.observations.float().square().mean().sqrt().clamp(min=1e-6)
+    return replace(
+        kept,
+        rewards=kept.rewards.clamp(-1, 1),
+        observations=kept.observations / unit,
+        next_observations=kept.next_observations / unit,
+    )
+
+
+def make_config(cell: Cell) -> DQNConfig:
+    """The agent's settings."""
+    problem = PROBLEMS[cell.problem]
+    is_preqn = cell.update == "preqn"
+    steps = cell.buffer_size if cell.offline else WARM_UP
+    given: dict[str, Any] = {}
+    if cell.target_period is not None and not is_preqn:
+        given["target_period"] = cell.target_period
+    if not is_preqn:
+        given |= {"optimizer": cell.optimizer, "loss": cell.loss}
+        given |= {"polyak": cell.polyak, "prioritized": cell.prioritized}
+    if problem.family in ("minatar", "atari"):
+        given["max_episode_frames"] = 2_000
+    return DQNConfig(
+        environment=problem.environment,
+        seed=cell.seed,
+        total_steps=steps + (0 if cell.offline else cell.num_updates),
+        num_envs=4,
+        clip_rewards=True,
+        discount=cell.discount,
+        buffer_size=cell.buffer_size,
+        batch_size=cell.batch_size,
+        learning_starts=steps,
+        train_period=1,
+        n_step=cell.n_step,
+        bootstrap="q" if is_preqn else cell.bootstrap,  # type: ignore[arg-type]
+        update=cell.update,  # type: ignore[arg-type]
+        exploration_steps=WARM_UP + cell.num_updates // 2,
+        epsilon_end=0.05,
+        overlap=False,
+        checkpoint_period=None,
+        **given,
+    )
+
+
+def make_trainer(cell: Cell) -> Trainer:
+    """The trainer, with the cell's network in the place of its own."""
+    trainer = Trainer(make_config(cell))
+    if cell.width:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(cell.seed)
+            network = QNetwork(
+                trainer.environments.shape,
+                trainer.environments.num_actions,
+                width=cell.width,
+                depth=cell.depth,
+                activation=cell.activation,
+                layer_norm=cell.layer_norm,
+            )
+        trainer.agent = DQN(network, trainer.config)
+        trainer.q_network = trainer.agent.q_network
+        trainer.target_network = trainer.agent.target_network
+        trainer.optimizer = trainer.agent.optimizer
+    return trainer
+
+
+def attach(cell: Cell, trainer: Trainer, stop_at: int | None) -> Recorder:
+    """A recorder on a DQN; rewards are clipped to ±1, an n-step one is at most Σ_{k<n} γ^k."""
+    γ, n = cell.discount, cell.n_step
+    options = MonitorOptions(
+        discount=γ**n,
+        loss=LOSSES[cell.loss],  # type: ignore[arg-type]
+        bootstrap=cell.bootstrap if cell.update == "gradient" else "q",  # type: ignore[arg-type]
+        reward_bound=(1 - γ**n) / (1 - γ),
+    )
+    targets = [] if trainer.target_network is None else [trainer.target_network]
+    subject = Subject([trainer.q_network], targets, trainer.optimizer, options)
+    return Recorder(cell, subject, stop_at)

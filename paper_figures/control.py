@@ -1,0 +1,89 @@
+"""Continuous control: returns while learning, and how well each update was aligned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.control.run import AGAIN, RESULTS
+from paper_figures.style import BLUE, GREY, INK, ORANGE
+from paper_figures.tables import Table
+from qdiverge.runs.table import read_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NUM_BINS = 16  # of a run: each point is the mean over what fell into one
+METHODS = {"preqn": "PreQN-DDPG", "ddpg": "DDPG", "td3": "TD3", "sac": "SAC",
+           "sb3-td3": "TD3 of SB3", "sb3-sac": "SAC of SB3"}  # fmt: skip
+COLOURS = {"preqn": ORANGE, "ddpg": GREY, "td3": BLUE, "sac": INK, "sb3-td3": BLUE, "sb3-sac": INK}
+MEASURES = {"return": "return of training episodes", "alignment": r"$\cos(\Delta Q, \delta)$"}
+
+
+def compute() -> dict[str, list[Any]]:
+    """Return the curves of experiments/control, a row for each point; trains nothing."""
+    names = ("environment", "method", "seed", "measure", "step", "value")
+    table: dict[str, list[Any]] = {name: [] for name in names}
+    for record in read_table(RESULTS, AGAIN).records():
+        for measure, steps, values in (
+            ("return", record["episode_steps"], record["returns"]),
+            ("alignment", record["report_steps"], record["alignments"]),
+        ):
+            points = binned(np.array(steps), np.array(values), record["length"])
+            for step, value in zip(*points, strict=True):
+                point = (*(record[name] for name in names[:3]), measure, step, value)
+                for name, entry in zip(names, point, strict=True):
+                    table[name].append(entry)
+    return table
+
+
+def binned(steps: np.ndarray, values: np.ndarray, length: int) -> tuple[list[int], list[float]]:
+    """Return the ends of the stretches of a run in which something fell, and the means there.
+
+    >>> binned(np.array([10, 90, 100]), np.array([1.0, 2.0, 4.0]), length=160)
+    ([10, 90, 100], [1.0, 2.0, 4.0])
+    """
+    edges = np.linspace(0, length, NUM_BINS + 1)
+    stretch = np.searchsorted(edges, steps, side="left")
+    filled = np.unique(stretch)
+    means = [round(float(values[stretch == number].mean()), 4) for number in filled]
+    return [round(edges[number]) for number in filled], means
+
+
+def make(table: Table) -> Figure:
+    """Draw a column for each task: returns above, alignment below; seeds thin, their mean thick."""
+    import matplotlib.pyplot as plt
+
+    columns = {name: np.array(values) for name, values in table.columns.items()}
+    tasks = list(dict.fromkeys(table.columns["environment"]))
+    figure, panels = plt.subplots(
+        2, len(tasks), squeeze=False, sharex="col", figsize=(max(3.0 * len(tasks), 5.4), 4.6)
+    )
+    for (measure, name), row in zip(MEASURES.items(), panels, strict=True):
+        for axes, task in zip(row, tasks, strict=True):
+            for method, label in METHODS.items():
+                here = (columns["measure"] == measure) & (columns["environment"] == task)
+                own = {k: v[here & (columns["method"] == method)] for k, v in columns.items()}
+                look = {"color": COLOURS[method], "linestyle": ":" if "sb3" in method else "-"}
+                for seed in np.unique(own["seed"]):
+                    line = own["seed"] == seed
+                    axes.plot(own["step"][line], own["value"][line], **look, lw=0.5, alpha=0.35)
+                steps = np.unique(own["step"])
+                means = [own["value"][own["step"] == step].mean() for step in steps]
+                if len(steps):
+                    axes.plot(steps, means, **look, label=label)
+            if measure == "return":
+                axes.set_title(task)
+            else:
+                axes.axhline(0.97, color=GREY, linewidth=0.6, linestyle="--")
+                axes.set(xlabel="agent steps", ylim=(min(0.0, axes.get_ylim()[0]), 1.03))
+        row[0].set_ylabel(name)
+    panels[0, 0].legend(fontsize=6, loc="best")
+    figure.supxlabel(
+        "Thick: the mean over seeds. Dashed: the least alignment that PreQN accepts, 0.97.\n"
+        f"Runs: {AGAIN}. Curves: {table.source}",
+        fontsize=5.5,
+        color=GREY,
+    )
+    return figure
