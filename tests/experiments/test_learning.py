@@ -110,7 +110,7 @@ def test_a_killed_cell_goes_on_from_its_checkpoint_and_ends_as_if_it_never_was(t
     config = cell_of_the_sweep(steps=1_800, checkpoint_period=400)
     process = get_context("spawn").Process(target=killed_after, args=(3, config, tmp_path / "a"))
     process.start()
-    process.join(300)
+    process.join()  # however slow the machine
     assert process.exitcode == -signal.SIGKILL
     cut, whole = sweep.run(config, tmp_path / "a"), sweep.run(config, tmp_path / "b")
     resumed = load_run(tmp_path / "a" / "run").info["resumed"]
