@@ -191,7 +191,9 @@ def test_a_run_of_several_steps_learns_from_them_and_refuses_plain_batches():
         list(Trainer(config, transform_batch=forget).run())
 
 
-@pytest.mark.parametrize(("n", "says"), [(0, "n_step must be an integer"), (6, "at most half")])
+@pytest.mark.parametrize(
+    ("n", "says"), [(0, "n_step must be an integer"), (6, "at least 12, twice the n steps")]
+)
 def test_impossible_numbers_of_steps_are_refused(n, says):
     with pytest.raises(InvalidValueError, match=says):
         DQNConfig(n_step=n, num_envs=1, buffer_size=10)
