@@ -55,10 +55,10 @@ def make(table: Table) -> Figure:
             gap = columns["predicted"][run] - columns["realised"][run]
             bias.plot(columns["step"][run], gap, color=colour, linewidth=0.6, alpha=0.5)
         bias.plot(steps, means["predicted"] - means["realised"], color=colour, label=name)
-    values.set(ylabel="discounted return", title=table.columns["environment"][0], yscale="symlog")
+    values.set(ylabel="discounted return", title=table.columns["environment"][0])
     values.legend(fontsize=6.5)
     bias.axhline(0, color=INK, linewidth=0.7)
-    bias.set(ylabel="promised − earned", title="Overestimation", yscale="symlog")
+    bias.set(ylabel="promised − earned", title="Overestimation")
     bias.legend(fontsize=7)
     for axes in (values, bias):
         axes.set_xlabel("agent steps")
