@@ -158,6 +158,11 @@ def as_transitions(batch: Any) -> Transitions:
     return Transitions(**found)
 
 
+def rewards_of(batch: Any) -> Tensor:
+    """Return the rewards of a batch that :func:`as_transitions` reads, and nothing else of it."""
+    return batch.rewards if isinstance(batch, Transitions) else _find(batch, "rewards")
+
+
 def _find(batch: Any, name: str) -> Tensor:
     """Return a field under the first of its spellings; after the step, also inside ``next``."""
     following = _get(batch, "next")

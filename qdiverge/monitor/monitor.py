@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 import torch
 
 from qdiverge.diagnostics import COSTS, Cost, Moment, Transitions, diagnostics_up_to
+from qdiverge.diagnostics.transitions import rewards_of
 from qdiverge.errors import DivergenceError
 from qdiverge.monitor.alarms import RULES, AlarmEvent
 from qdiverge.monitor.checks import mark_watched, unmark_watched
@@ -127,7 +128,11 @@ class Monitor:
         is_due = (self.num_updates + 1) % self.options.every == 0
         if not self._is_closed and (is_due or self._probe.wants(self.num_updates)):
             with self._guard("reading the batch", self.num_updates), self._budget.charge("batch"):
-                self._look_at(data if read is None else read(data))
+                shown = data if read is None else read(data)
+                if self._probe.wants(self.num_updates):
+                    self._look_at(shown)
+                else:
+                    self._probe.note(rewards_of(shown))
         if self._num_batches == PATIENCE * self.options.every and self.num_updates == 0:
             self._complain()
 

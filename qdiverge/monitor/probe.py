@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from torch import Tensor
+
 from qdiverge.checks import check_positive
 from qdiverge.diagnostics.transitions import SarsaTransitions, Transitions
 
@@ -52,9 +54,13 @@ class Probe:
         is_filling = self._held is None or self._filling is not None
         return is_filling or update - self._since >= self.refresh_period
 
+    def note(self, rewards: Tensor) -> None:
+        """Note the largest |r| of a training batch."""
+        self.reward_bound = max(self.reward_bound, float(rewards.detach().abs().max()))
+
     def show(self, batch: Transitions, update: int) -> None:
         """Look at a training batch: note its largest |r|, and copy what is still missing."""
-        self.reward_bound = max(self.reward_bound, float(batch.rewards.detach().abs().max()))
+        self.note(batch.rewards)
         if not self.wants(update):
             return
         missing = self.size - (len(self._filling) if self._filling is not None else 0)
