@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,8 @@ def main(arguments: list[str]) -> int:
     print(
         f"{engine['cells']} cells of {options.seconds:g} s, {options.workers} at a time: "
         f"{engine['wall_s']:.1f} s, {engine['overhead']:+.2%} over the cells' own time; before the "
-        f"first cell {engine['start_s']:.1f} s; {engine['cpu_ms_per_cell']:.1f} CPU-ms a cell\n"
+        f"first cell {engine['start_s']:.1f} s; {engine['cpu_ms_per_cell']:.1f} CPU-ms a cell, "
+        f"{engine['cpu_overhead']:.2%}\n"
         f"{table['cells']:,} cells, {table['megabytes']:.1f} MB: {table['wall_s']:.2f} s, "
         f"{table['cpu_s']:.2f} CPU s"
     )
@@ -50,7 +53,9 @@ def time_engine(root: Path, count: int, seconds: float, workers: int) -> dict[st
     """Sweep over cells that wait.
 
     Returns:
-        ``overhead``: of the wall time, once the first cell is at work, over the cells' own time.
+        ``overhead``: of the wall time, once the first cell is at work, over the cells' own time;
+        ``cpu_overhead``: processor time of the sweep and of its forked processes over that, which
+        does not depend on what else the machine does.
     """
     cells = cells_of(STUDY, waits(count, seconds), root)
     sweep = Sweep(root, cells)
@@ -62,12 +67,13 @@ def time_engine(root: Path, count: int, seconds: float, workers: int) -> dict[st
         failures = [ended.failure for ended in sweep.run(engine) if ended.failure]
     finally:
         engine.close()
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu + _cpu_of_forked_cells()
     assert not failures, failures
     first = min((cell.folder / "log.txt").stat().st_mtime for cell in cells)
     rows = read_table(sweep.table).rows.values()
     own = sum(row["seconds"] for row in rows) / workers
     start = max(0.0, first - began)
+    cpu_each = cpu / count
     return {
         "cells": count,
         "seconds_each": seconds,
@@ -77,8 +83,16 @@ def time_engine(root: Path, count: int, seconds: float, workers: int) -> dict[st
         "own_s": round(own, 3),
         "overhead": round((wall - start) / own - 1, 5),
         "overhead_with_start": round(wall / own - 1, 5),
-        "cpu_ms_per_cell": round(1_000 * cpu / count, 3),
+        "cpu_ms_per_cell": round(1_000 * cpu_each, 3),
+        "cpu_overhead": round(cpu_each / seconds, 5),
     }
+
+
+def _cpu_of_forked_cells() -> float:
+    """Processor time of the processes that the fork server has forked and seen end, in seconds."""
+    pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")  # cutime, cstime
 
 
 def time_table(path: Path, count: int) -> dict[str, Any]:
