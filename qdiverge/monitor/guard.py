@@ -25,14 +25,20 @@ class Guard:
         try:
             yield
         except Exception as error:  # whatever it is, it must not end somebody's training run
-            if switch_off is not None:
-                switch_off()
-            is_new = what not in self.failed
-            self.failed[what] = f"{type(error).__name__}: {error}"
-            if is_new:
-                consequence = "skipped" if switch_off is None else "switched off"
-                warnings.warn(
-                    f"qdiverge: {what} failed at update {update} and is {consequence}; training "
-                    f"goes on. {self.failed[what]}",
-                    stacklevel=4,
-                )
+            self.tell(what, update, error, switch_off)
+
+    def tell(
+        self, what: str, update: int, error: Exception, switch_off: Callable[[], object] | None
+    ) -> None:
+        """Warn of an error; for a ``try`` at every update, which costs nothing until it fails."""
+        if switch_off is not None:
+            switch_off()
+        is_new = what not in self.failed
+        self.failed[what] = f"{type(error).__name__}: {error}"
+        if is_new:
+            consequence = "skipped" if switch_off is None else "switched off"
+            warnings.warn(
+                f"qdiverge: {what} failed at update {update} and is {consequence}; training "
+                f"goes on. {self.failed[what]}",
+                stacklevel=5,
+            )

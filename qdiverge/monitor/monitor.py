@@ -242,14 +242,15 @@ class Monitor:
         if self._recorder is not None and self._recorder.is_recording:
             with self._guard("keeping an update", self.num_updates), self._budget.charge("keep"):
                 self._recorder.finish()
-        is_due = self.num_updates % self.options.every == 0
+        begin = self._budget.now()
         if self._target_watch is not None and self.num_updates % self._look_period == 0:
-            with self._guard("watching the target", self.num_updates):
-                self._look_at_target(self._target_watch)
-        if is_due and self._probe.batch is not None:
+            self._look_at_target(self._target_watch)
+        if self.num_updates % self.options.every:
+            self._budget.calls += self._budget.now() - begin
+        elif self._probe.batch is not None:
             with self._guard("measuring", self.num_updates):
                 self._measure()
-        elif is_due and self.num_updates == PATIENCE * self.options.every:
+        elif self.num_updates == PATIENCE * self.options.every:
             self._complain()
 
     def _look_at(self, data: Any) -> None:
@@ -266,22 +267,27 @@ class Monitor:
             self._log.note({"diagnostics_off": off})
 
     def _look_at_target(self, watch: TargetWatch) -> None:
-        if not watch.has_moved(self.num_updates):
-            return
-        self._log.target_sync(self.step, self.num_updates)
-        if watch.is_continuous:
-            self._target_watch = None
-            self._log.note({"target_follows": "at nearly every update; no longer logged"})
+        try:  # at every update, where a context manager would cost as much as the look
+            if watch.has_moved(self.num_updates):
+                self._log.target_sync(self.step, self.num_updates)
+                if watch.is_continuous:
+                    self._target_watch = None
+                    self._log.note({"target_follows": "at nearly every update; no longer logged"})
+        except Exception as error:
+            self._guard.tell("watching the target", self.num_updates, error, None)
 
     def _measure(self, is_last: bool = False) -> None:
         if self._subject.device.type == "cuda":  # what is still queued is the run's own time
             torch.cuda.synchronize(self._subject.device)
+        tiers = COSTS[: COSTS.index(self.options.cost) + 1]
+        if not (is_last or any(map(self._budget.allows, tiers))):
+            return
         batch, reward_bound = self._probe.batch, self.options.reward_bound
         assert batch is not None
         reward_bound = reward_bound or self._probe.reward_bound or 1.0
         moment = self._subject.moment(batch, self.num_updates, reward_bound)
         metrics: dict[str, float] = {}
-        for tier in COSTS[: COSTS.index(self.options.cost) + 1]:
+        for tier in tiers:
             is_sound = math.isfinite(metrics.get("diverge/q_abs_max", 0.0))
             is_sound &= moment.learning_rate > 0  # a warm-up may begin at 0
             if (is_last or self._budget.allows(tier)) and (is_sound or tier == "light"):

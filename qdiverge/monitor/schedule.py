@@ -8,6 +8,7 @@ from qdiverge.errors import InvalidValueError
 
 LIGHT_BESIDE, LIGHT_ALONE = 1 / 2, 1 / 5  # of what is allowed, for the light tier
 DEAR = ("standard", "full", "keep")  # what else is charged comes with the light tier
+KEPT = 1 / 4  # of the allowance: for measuring, however much the calls between measurements take
 
 
 def check_share(share: float | None) -> None:
@@ -41,11 +42,16 @@ class Budget:
         self._start = clock()
         self._costs: dict[str, float] = {}  # the last cost of each tier, in seconds
         self._spent: dict[str, float] = {}  # what each tier has cost, in seconds
+        self.calls = 0.0  # seconds in calls that measure nothing: each batch, each update
 
     @property
     def spent(self) -> float:
-        """Seconds spent on measuring so far."""
-        return sum(self._spent.values())
+        """Seconds spent by the monitor so far."""
+        return self.calls + sum(self._spent.values())
+
+    def now(self) -> float:
+        """The clock."""
+        return self._clock()
 
     @property
     def overhead(self) -> float:
@@ -56,16 +62,18 @@ class Budget:
     def allows(self, tier: str) -> bool:
         """Whether one more measurement of this tier fits, judging by the last one's cost.
 
-        The light tier leaves some of the share for the others.
+        The light tier leaves some of the share for the others. Calls that measure nothing are paid
+        first, but a part of the allowance is kept for measuring.
         """
         if self.share is None or tier not in self._costs:
             return True
         own = self._clock() - self._start - self.spent
-        cost = self._costs[tier]
+        limit, spent = self.share * own, self._spent
         if tier == "light":
-            spent = sum(seconds for name, seconds in self._spent.items() if name not in DEAR)
-            return spent + cost <= self.light * self.share * own
-        return self.spent + cost <= self.share * own
+            limit *= self.light
+            spent = {name: seconds for name, seconds in spent.items() if name not in DEAR}
+        allowance = max(limit - self.calls, KEPT * limit)
+        return sum(spent.values()) + self._costs[tier] <= allowance
 
     @contextmanager
     def charge(self, tier: str) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """What watching costs: the allowance is kept, memory is bounded, and the log grows as stated."""
 
 import gc
+import math
 from typing import ClassVar
 
 import pytest
@@ -180,6 +181,23 @@ def test_a_target_in_any_precision_and_storage_is_seen(exchanged):
         target.weight.data.add_(1.0)
     assert watch.has_moved(2)
     assert not watch.has_moved(3)
+
+
+def test_a_target_that_is_not_finite_stands_still():
+    target = nn.Linear(4, 2)
+    watch = TargetWatch(target, period=1)
+    target.weight.data.fill_(math.nan)
+    assert [watch.has_moved(update) for update in (1, 2, 3)] == [True, False, False]
+
+
+def test_updates_between_measurements_are_on_the_account(tmp_path):
+    network = make_network()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    with attach(network, optimizer=optimizer, out=tmp_path / "run", every=10) as monitor:
+        monitor.batch(random_batch(64))
+        step(optimizer, 9)
+        assert monitor._num_measured["light"] == 0
+        assert 0 < monitor._budget.calls <= monitor._budget.spent
 
 
 def test_a_target_that_follows_at_every_update_is_continuous():

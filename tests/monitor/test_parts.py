@@ -147,6 +147,25 @@ def test_light_measurements_leave_half_of_the_allowance_to_the_others():
     assert count["standard"] * 0.1 == pytest.approx(0.05 * 100, rel=0.05)
 
 
+@pytest.mark.parametrize("each", [0.0001, 0.02])
+def test_calls_that_measure_nothing_are_paid_first(each):
+    """1 %, then 200 % of the run's own time: the measuring itself keeps a quarter of its 5 %."""
+    clock = Clock()
+    budget = Budget(0.05, clock)
+    spent = 0.0
+    for _ in range(10_000):
+        clock.now += 0.01  # the run's own update: 100 s
+        clock.now += each
+        budget.calls += each
+        if budget.allows("full"):
+            with budget.charge("full"):
+                clock.now += 0.1
+                spent += 0.1
+    allowed = max(0.05 * 100 - 10_000 * each, 0.25 * 0.05 * 100)
+    assert spent == pytest.approx(allowed, abs=0.11)
+    assert budget.overhead == pytest.approx((spent + 10_000 * each) / 100)
+
+
 def test_without_a_limit_everything_is_allowed():
     clock = Clock()
     budget = Budget(None, clock)
