@@ -58,7 +58,7 @@ def attach(
         every: Updates between measurements.
         cost: The dearest tier to run: "light" (forward passes), "standard" (one kernel), "full".
         max_overhead: The share of the run's own time that measurements may take before they are
-            thinned, the costly ones first; a fifth of it with ``cost="light"``. None: no limit, for
+            thinned, the costly ones first; 3/20 of it with ``cost="light"``. None: no limit, for
             a deterministic schedule.
         on_alarm: "log"; "snapshot" (keep the update after each measurement in memory, and write it
             to ``snapshots/UPDATE`` at an alarm); "stop" (the next :meth:`Monitor.batch` raises,

@@ -58,6 +58,7 @@ class Monitor:
         self._num_batches = 0
         self._subject, self._log = subject, log
         self._owns_log, self._clock = owns_log, clock
+        self._tiers = COSTS[: COSTS.index(self.options.cost) + 1]
         self._diagnostics = diagnostics_up_to(self.options.cost)
         self._num_measured = dict.fromkeys(COSTS, 0)
         light = LIGHT_ALONE if self.options.cost == "light" else LIGHT_BESIDE
@@ -125,7 +126,7 @@ class Monitor:
 
     def _see(self, data: Any, read: Callable[[Any], Any] | None) -> None:
         self._num_batches += 1
-        is_due = (self.num_updates + 1) % self.options.every == 0
+        is_due = (self.num_updates + 1) % self.options.every == 0 and self._may_measure
         if not self._is_closed and (is_due or self._probe.wants(self.num_updates)):
             with self._guard("reading the batch", self.num_updates), self._budget.charge("batch"):
                 shown = data if read is None else read(data)
@@ -135,6 +136,10 @@ class Monitor:
                     self._probe.note(rewards_of(shown))
         if self._num_batches == PATIENCE * self.options.every and self.num_updates == 0:
             self._complain()
+
+    @property
+    def _may_measure(self) -> bool:
+        return any(map(self._budget.allows, self._tiers))
 
     @property
     def stopped_by(self) -> AlarmEvent | None:
@@ -279,15 +284,15 @@ class Monitor:
     def _measure(self, is_last: bool = False) -> None:
         if self._subject.device.type == "cuda":  # what is still queued is the run's own time
             torch.cuda.synchronize(self._subject.device)
-        tiers = COSTS[: COSTS.index(self.options.cost) + 1]
-        if not (is_last or any(map(self._budget.allows, tiers))):
+        if not (is_last or self._may_measure):
             return
         batch, reward_bound = self._probe.batch, self.options.reward_bound
         assert batch is not None
         reward_bound = reward_bound or self._probe.reward_bound or 1.0
-        moment = self._subject.moment(batch, self.num_updates, reward_bound)
+        with self._budget.charge("moment"):
+            moment = self._subject.moment(batch, self.num_updates, reward_bound)
         metrics: dict[str, float] = {}
-        for tier in tiers:
+        for tier in self._tiers:
             is_sound = math.isfinite(metrics.get("diverge/q_abs_max", 0.0))
             is_sound &= moment.learning_rate > 0  # a warm-up may begin at 0
             if (is_last or self._budget.allows(tier)) and (is_sound or tier == "light"):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from qdiverge.errors import InvalidValueError
 
-LIGHT_BESIDE, LIGHT_ALONE = 1 / 2, 1 / 5  # of what is allowed, for the light tier
+LIGHT_BESIDE, LIGHT_ALONE = 1 / 2, 3 / 20  # of what is allowed, for the light tier
 DEAR = ("standard", "full", "keep")  # what else is charged comes with the light tier
 KEPT = 1 / 4  # of the allowance: for measuring, however much the calls between measurements take
 

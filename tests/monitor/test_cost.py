@@ -66,7 +66,7 @@ def test_the_allowance_is_kept_by_thinning_the_dear_tiers(tmp_path):
     assert len(load_run(tmp_path / "run").series["diverge/full"].steps) == counts["full"]
 
 
-def test_the_light_tier_alone_keeps_to_a_fifth_of_the_allowance(tmp_path):
+def test_the_light_tier_alone_keeps_to_its_part_of_the_allowance(tmp_path):
     network, clock = make_network(), Clock()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
     with attach(
@@ -76,8 +76,8 @@ def test_the_light_tier_alone_keeps_to_a_fifth_of_the_allowance(tmp_path):
         monitor._budget = Budget(0.05, clock, LIGHT_ALONE)
         monitor._diagnostics = [paying(clock, "light", 0.003)]
         monitor.batch(random_batch(64))
-        step(optimizer, 10_000, clock, 0.01)  # 100 s of the run's own time: 1 s is allowed
-        assert 0.98 < monitor._budget.spent <= 1.003
+        step(optimizer, 10_000, clock, 0.01)  # 100 s of the run's own time: .75 s is allowed
+        assert 0.74 < monitor._budget.spent <= 0.753
 
 
 def test_the_log_of_a_long_run_thins_out_and_keeps_the_alarm(tmp_path, monkeypatch):
