@@ -132,7 +132,7 @@ def pay_from(monitor: qd.Monitor, watch: Stopwatch) -> None:
     """Let a monitor take its share of its own loop's time, from now on, not of what is between."""
     before = monitor._budget
     monitor._budget = Budget(before.share, watch.seconds, before.light)
-    monitor._budget._costs = before._costs
+    monitor._budget._set_up = dict.fromkeys(before._set_up, 0.0)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ def test_the_allowance_is_kept_by_thinning_the_dear_tiers(tmp_path):
     step(optimizer, 20_000, clock, 0.01)  # 200 s of the run's own time: 10 s are allowed
     counts = dict(monitor._num_measured)
     spent = sum(costs[tier] * counts[tier] for tier in costs)
-    assert 0.8 * 10 < spent <= 10 + 0.5  # the allowance is used, and at most one measurement over
+    first = sum(costs.values())  # not held against the allowance
+    assert 0.8 * 10 < spent <= 10 + first + 0.5  # it is used, and at most one measurement over
     assert monitor.overhead == pytest.approx(spent / 200)
     assert counts["light"] == 2000  # every one: they cost 1 % alone
     assert counts["full"] < counts["standard"] < counts["light"]
@@ -77,7 +78,7 @@ def test_the_light_tier_alone_keeps_to_its_part_of_the_allowance(tmp_path):
         monitor._diagnostics = [paying(clock, "light", 0.003)]
         monitor.batch(random_batch(64))
         step(optimizer, 10_000, clock, 0.01)  # 100 s of the run's own time: .75 s is allowed
-        assert 0.74 < monitor._budget.spent <= 0.753
+        assert 0.74 < monitor._budget.spent - 0.003 < 0.7531  # the first is not held against it
 
 
 def test_the_log_of_a_long_run_thins_out_and_keeps_the_alarm(tmp_path, monkeypatch):
