@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -41,6 +42,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows ``qdiverge`` on the command line; None: ``sys.argv``.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()
+    except DivergenceError as error:
+        return _fail(DIVERGED, str(error))
+    except (QDivergeError, MissingExtraError) as error:
+        return _fail(BAD_USAGE, str(error))
+    except KeyboardInterrupt:
+        return _fail(FAILED, "stopped by Ctrl-C; all that was logged is kept.")
+    except BrokenPipeError:  # who reads, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        return _fail(
+            FAILED, f"{error.strerror}: {error.filename}" if error.filename else str(error)
+        )
+
+
+def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage(), end="")
         return OK if arguments else BAD_USAGE
@@ -52,19 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name, *rest = arguments
     if name not in COMMANDS:
         return _fail(BAD_USAGE, f"there is no command {name!r}.{_suggest(name)} Try: qdiverge -h")
-    try:
-        command = importlib.import_module(COMMANDS[name][0])
-        return int(command.main(rest))
-    except DivergenceError as error:
-        return _fail(DIVERGED, str(error))
-    except (QDivergeError, MissingExtraError) as error:
-        return _fail(BAD_USAGE, str(error))
-    except KeyboardInterrupt:
-        return _fail(FAILED, "stopped by Ctrl-C; all that was logged is kept.")
-    except OSError as error:
-        return _fail(
-            FAILED, f"{error.strerror}: {error.filename}" if error.filename else str(error)
-        )
+    command = importlib.import_module(COMMANDS[name][0])
+    return int(command.main(rest))
 
 
 def usage() -> str:

@@ -1,5 +1,6 @@
 """The commands as people call them: real Pong, real files, the promised exit statuses."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -148,6 +149,16 @@ def test_an_unknown_option_has_status_2(capsys):
         main(["demo", "--secnods", "3"])
     assert stop.value.code == 2
     assert "--seconds" in capsys.readouterr().err
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    for command in (["-h"], ["train", "dqn", "-h"]):
+        call = [sys.executable, "-m", "qdiverge", *command]
+        done = subprocess.run(call, stdout=writing, stderr=subprocess.PIPE, text=True)
+        assert (done.returncode, done.stderr) == (1, "")
+    os.close(writing)
 
 
 def test_help_names_every_command(capsys):
