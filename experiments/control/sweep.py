@@ -10,7 +10,14 @@ from experiments.control import ours, peers
 from experiments.control.settings import METHODS, PEERS, config_of
 
 EPISODES = 10  # without noise, at the end of a run
-REDUCED = {"Pendulum-v1": (3_000, 3), "InvertedPendulum-v5": (3_000, 1)}  # agent steps, seeds
+REDUCED = {  # agent steps, seeds
+    "Pendulum-v1": (6_000, 5),
+    "InvertedPendulum-v5": (10_000, 3),
+    "Hopper-v5": (10_000, 2),
+    "HalfCheetah-v5": (10_000, 2),
+    "Swimmer-v5": (10_000, 2),
+    "Ant-v5": (10_000, 2),
+}
 FULL = {
     "Pendulum-v1": (20_000, 10),
     "InvertedPendulum-v5": (50_000, 10),
@@ -22,13 +29,13 @@ FULL = {
 
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
-    """Task × seed × method; Stable-Baselines3 on Pendulum alone."""
+    """Task × seed × method; Stable-Baselines3 on the two pendulums alone."""
     return [
         {"environment": task, "method": method, "seed": seed, "steps": steps}
         for task, (steps, num_seeds) in (FULL if is_full else REDUCED).items()
         for seed in reversed(range(1, num_seeds + 1))
         for method in (*METHODS, *PEERS)
-        if method in METHODS or task == "Pendulum-v1"
+        if method in METHODS or "Pendulum" in task
     ]
 
 
