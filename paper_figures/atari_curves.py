@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RUN = Path("runs/pong")
-COMMAND = f"qdiverge train dqn --preset fast --n-step 3 --total-steps 600000 --seed 1 --out {RUN}"
+COMMAND = f"qdiverge train dqn --preset fast --n-step 3 --seed 1 --out {RUN}"
 
 
 def compute(run: Path | None = None) -> Table:
