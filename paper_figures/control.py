@@ -14,6 +14,7 @@ from qdiverge.runs.table import read_table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+PER_ROW = 3  # tasks
 NUM_BINS = 16  # of a run: each point is the mean over what fell into one
 METHODS = {"preqn": "PreQN-DDPG", "ddpg": "DDPG", "td3": "TD3", "sac": "SAC",
            "sb3-td3": "TD3 of SB3", "sb3-sac": "SAC of SB3"}  # fmt: skip
@@ -30,7 +31,9 @@ def compute() -> dict[str, list[Any]]:
             ("return", record["episode_steps"], record["returns"]),
             ("alignment", record["report_steps"], record["alignments"]),
         ):
-            points = binned(np.array(steps), np.array(values), record["length"])
+            numbers = np.array(values, float)  # not a number: a refused step, which moved nothing
+            is_number = np.isfinite(numbers)
+            points = binned(np.array(steps)[is_number], numbers[is_number], record["length"])
             for step, value in zip(*points, strict=True):
                 point = (*(record[name] for name in names[:3]), measure, step, value)
                 for name, entry in zip(names, point, strict=True):
@@ -52,16 +55,21 @@ def binned(steps: np.ndarray, values: np.ndarray, length: int) -> tuple[list[int
 
 
 def make(table: Table) -> Figure:
-    """Draw a column for each task: returns above, alignment below; seeds thin, their mean thick."""
+    """Draw two panels for each task: returns above, alignment below; seeds thin, mean thick."""
     import matplotlib.pyplot as plt
 
     columns = {name: np.array(values) for name, values in table.columns.items()}
     tasks = list(dict.fromkeys(table.columns["environment"]))
-    figure, panels = plt.subplots(
-        2, len(tasks), squeeze=False, sharex="col", figsize=(max(3.0 * len(tasks), 5.4), 4.6)
-    )
-    for (measure, name), row in zip(MEASURES.items(), panels, strict=True):
-        for axes, task in zip(row, tasks, strict=True):
+    width = min(len(tasks), PER_ROW)
+    num_rows = -(-len(tasks) // width)
+    size = max(2.9 * width, 5.4), 4.2 * num_rows + 0.4
+    figure, panels = plt.subplots(2 * num_rows, width, squeeze=False, figsize=size)
+    for number in range(len(tasks), num_rows * width):
+        for axes in panels[2 * (number // width) :, number % width][:2]:
+            axes.set_visible(False)
+    for down, (measure, name) in enumerate(MEASURES.items()):
+        for number, task in enumerate(tasks):
+            axes = panels[2 * (number // width) + down, number % width]
             for method, label in METHODS.items():
                 here = (columns["measure"] == measure) & (columns["environment"] == task)
                 own = {k: v[here & (columns["method"] == method)] for k, v in columns.items()}
@@ -78,7 +86,8 @@ def make(table: Table) -> Figure:
             else:
                 axes.axhline(0.97, color=GREY, linewidth=0.6, linestyle="--")
                 axes.set(xlabel="agent steps", ylim=(min(0.0, axes.get_ylim()[0]), 1.03))
-        row[0].set_ylabel(name)
+            if number % width == 0:
+                axes.set_ylabel(name)
     panels[0, 0].legend(fontsize=6, loc="best")
     figure.supxlabel(
         "Thick: the mean over seeds. Dashed: the least alignment that PreQN accepts, 0.97.\n"

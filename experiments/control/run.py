@@ -65,4 +65,5 @@ def last_quarter(record: dict[str, Any]) -> float:
 
 
 def _mean(values: list[float]) -> str:
-    return f"{np.mean(values):.3f}" if values else "–"
+    """Of what is a number: a step that was refused moved nothing, so that nothing is aligned."""
+    return f"{np.nanmean(values):.3f}" if values else "–"

@@ -47,8 +47,16 @@ def test_a_cell_runs_and_says_what_the_table_needs(method, tmp_path):
         assert row["accepted"] > 0.9
 
 
-def test_the_table_names_what_was_not_run(capsys):
-    assert study.main([]) == 0
+def test_the_table_names_what_was_not_run(capsys, tmp_path):
+    header, *lines = study.RESULTS.read_text().splitlines()
+    short = tmp_path / "short.jsonl"
+    short.write_text("\n".join([header, *[line for line in lines if "Ant-v5" not in line]]) + "\n")
+    assert study.main(["--table", str(short)]) == 0
     shown = capsys.readouterr().out
     assert "Ant-v5: not run" in shown
-    assert "preqn" in shown
+    assert "72 of the 80 cells" in shown
+
+
+def test_refused_steps_are_left_out_of_the_alignment(capsys):
+    assert study.main([]) == 0
+    assert "nan" not in capsys.readouterr().out
