@@ -19,7 +19,7 @@ NUM_BINS = 16  # of a run: each point is the mean over what fell into one
 METHODS = {"preqn": "PreQN-DDPG", "ddpg": "DDPG", "td3": "TD3", "sac": "SAC",
            "sb3-td3": "TD3 of SB3", "sb3-sac": "SAC of SB3"}  # fmt: skip
 COLOURS = {"preqn": ORANGE, "ddpg": GREY, "td3": BLUE, "sac": INK, "sb3-td3": BLUE, "sb3-sac": INK}
-MEASURES = {"return": "return of training episodes", "alignment": r"$\cos(\Delta Q, \delta)$"}
+MEASURES = {"return": "training return", "alignment": r"$\cos(\Delta Q, \delta)$"}
 
 
 def compute() -> dict[str, list[Any]]:
@@ -62,7 +62,7 @@ def make(table: Table) -> Figure:
     tasks = list(dict.fromkeys(table.columns["environment"]))
     width = min(len(tasks), PER_ROW)
     num_rows = -(-len(tasks) // width)
-    size = max(2.9 * width, 5.4), 4.2 * num_rows + 0.4
+    size = max(2.3 * width, 5.4), (3.0 if num_rows > 1 else 4.2) * num_rows + 0.4
     figure, panels = plt.subplots(2 * num_rows, width, squeeze=False, figsize=size)
     for number in range(len(tasks), num_rows * width):
         for axes in panels[2 * (number // width) :, number % width][:2]:
@@ -88,7 +88,8 @@ def make(table: Table) -> Figure:
                 axes.set(xlabel="agent steps", ylim=(min(0.0, axes.get_ylim()[0]), 1.03))
             if number % width == 0:
                 axes.set_ylabel(name)
-    panels[0, 0].legend(fontsize=6, loc="best")
+    handles = panels[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, fontsize=7, loc="outside upper center", ncols=len(METHODS))
     figure.supxlabel(
         "Thick: the mean over seeds. Dashed: the least alignment that PreQN accepts, 0.97.\n"
         f"Runs: {AGAIN}. Curves: {table.source}",
