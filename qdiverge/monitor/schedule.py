@@ -42,7 +42,7 @@ class Budget:
         self._start = clock()
         self._costs: dict[str, float] = {}  # the last cost of each tier, in seconds
         self._spent: dict[str, float] = {}  # what each tier has cost, in seconds
-        self.calls = 0.0  # seconds in calls that measure nothing: each batch, each update
+        self.calls = 0.0  # seconds at updates that nothing is measured at
         self._set_up: dict[str, float] = {}  # what the first time of each tier cost, in seconds
 
     @property

@@ -55,8 +55,9 @@ class TargetWatch:
         return {"before": self._before.hex(), "changes": list(self._changes)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what ``state`` returned."""
-        self._before = bytes.fromhex(state["before"])
+        """Go on from what ``state`` returned; older checkpoints hold numbers, which are left."""
+        if isinstance(before := state["before"], str):
+            self._before = bytes.fromhex(before)
         self._changes.extend(state["changes"])
 
     def has_moved(self, update: int) -> bool:

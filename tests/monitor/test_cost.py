@@ -184,6 +184,13 @@ def test_a_target_in_any_precision_and_storage_is_seen(exchanged):
     assert not watch.has_moved(3)
 
 
+def test_a_watch_goes_on_from_a_checkpoint_that_holds_numbers():
+    watch = TargetWatch(nn.Linear(4, 2), period=1)
+    watch.restore({"before": [[0.5, 0.25]], "changes": [3]})
+    assert not watch.has_moved(4)
+    assert watch.state()["changes"] == [3]
+
+
 def test_a_target_that_is_not_finite_stands_still():
     target = nn.Linear(4, 2)
     watch = TargetWatch(target, period=1)
