@@ -7,8 +7,9 @@ from dataclasses import replace
 from qdiverge.agents.continuous.config import ContinuousConfig
 from qdiverge.agents.continuous.presets import PRESETS
 
+PAPER = {"preqn_learning_rate": 1.0, "preqn_damping": 0.0, "preqn_align_with": "td_errors"}
 METHODS = {
-    "preqn": PRESETS["ddpg"]["fast"].adapted(update="preqn"),
+    "preqn": PRESETS["ddpg"]["fast"].adapted(update="preqn", **PAPER),
     "ddpg": PRESETS["ddpg"]["fast"],
     "td3": PRESETS["td3"]["fast"],
     "sac": PRESETS["sac"]["fast"],

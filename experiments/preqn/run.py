@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from analysis.statistics import bootstrap_interval
+from experiments.preqn import held_out
 from qdiverge.runs.table import read_table
 
 RESULTS = Path(__file__).parent / "results" / "reduced.jsonl"
@@ -22,10 +23,18 @@ def main(arguments: list[str]) -> int:
         description=__doc__,
         epilog="The grid is run by `python -m experiments sweep preqn`.",
     )
+    parser.add_argument(
+        "--held-out",
+        type=int,
+        metavar="SEEDS",
+        help="instead: where a step moves pairs outside of its batch (15 s a seed)",
+    )
     parser.add_argument("--table", type=Path, default=RESULTS, help="default: the committed one")
-    records = read_table(
-        parser.parse_args(arguments).table, "python -m experiments sweep preqn"
-    ).records()
+    options = parser.parse_args(arguments)
+    if options.held_out is not None:
+        held_out.show(options.held_out)
+        return 0
+    records = read_table(options.table, "python -m experiments sweep preqn").records()
     print("means over seeds with 95 % bootstrap intervals over them")
     print(
         f"{'task':<20} {'method':<10} {'step':>6} {'greedy return':>20} {'last 20 episodes':>22} "

@@ -17,16 +17,31 @@ from qdiverge.agents.presets import PRESETS
 METHODS: dict[str, dict[str, Any]] = {
     "target": {"bootstrap": "target_q"},
     "no_target": {"bootstrap": "q"},
-    "preqn": {"update": "preqn", "bootstrap": "q"},  # aligned with the TD errors, as in the paper
+    "preqn": {"update": "preqn", "bootstrap": "q"},
+    "undamped": {  # as in the paper: K Z = Δ, aligned with the TD errors
+        "update": "preqn",
+        "bootstrap": "q",
+        "preqn_damping": 0.0,
+        "preqn_align_with": "td_errors",
+    },
 }
-RATES = {"target": (1e-3, 1e-2), "no_target": (1e-3, 1e-2), "preqn": (1.0, 0.3)}  # α; η is 0.97
-FULL_RATES = {
-    "target": (1e-4, 1e-3, 1e-2),
-    "no_target": (1e-4, 1e-3, 1e-2),
-    "preqn": (1.0, 0.3, 0.1),
+RATES = {  # α, the first of them the method's on tasks where only one is tried; η is 0.97
+    "target": (1e-3, 1e-2),
+    "no_target": (1e-3, 1e-2),
+    "preqn": (0.1, 1.0),
+    "undamped": (1.0, 0.1),
 }
-FULL_TASKS = ("CartPole-v1", "MinAtar/Breakout-v1", "MinAtar/Asterix-v1", "ALE/Pong-v5")
-NUM_SAMPLES, NUM_POINTS, NUM_EPISODES = 150, 30, 5
+FULL_RATES = {name: (0.3, *rates) for name, rates in RATES.items() if "target" not in name} | {
+    name: (1e-4, *rates) for name, rates in RATES.items() if "target" in name
+}
+FULL_TASKS = (
+    "CartPole-v1",
+    "Acrobot-v1",
+    "MinAtar/Breakout-v1",
+    "MinAtar/Asterix-v1",
+    "ALE/Pong-v5",
+)
+NUM_SEEDS, NUM_SAMPLES, NUM_POINTS, NUM_EPISODES = 10, 150, 30, 5
 
 CARTPOLE = DQNConfig(
     environment="CartPole-v1",
@@ -40,6 +55,14 @@ CARTPOLE = DQNConfig(
     epsilon_end=0.05,
     exploration_steps=1_200,
     checkpoint_period=None,
+)
+ACROBOT = replace(
+    CARTPOLE,
+    environment="Acrobot-v1",
+    total_steps=6_000,  # agent steps, so 2,750 updates
+    buffer_size=6_000,
+    learning_starts=500,
+    exploration_steps=3_000,
 )
 BREAKOUT = replace(
     PRESETS["minatar_fast"],
@@ -55,18 +78,14 @@ BREAKOUT = replace(
 
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
-    """Method × step × seeds on CartPole and Breakout; in full longer, and more games with Pong."""
-    if is_full:
-        return [
-            _cell(t, m, α, s, True)
-            for t in FULL_TASKS
-            for m in METHODS
-            for α in FULL_RATES[m]
-            for s in range(5)
-        ]
+    """Method × step × seeds on CartPole, Acrobot, Breakout; in full longer, and more games."""
+    tasks = FULL_TASKS if is_full else ("CartPole-v1", "Acrobot-v1", "MinAtar/Breakout-v1")
     return [
-        *(_cell("CartPole-v1", m, α, s) for m in METHODS for α in RATES[m] for s in range(3)),
-        *(_cell("MinAtar/Breakout-v1", m, RATES[m][0], s) for m in METHODS for s in range(3)),
+        _cell(task, method, rate, seed, is_full)
+        for task in tasks
+        for seed in range(NUM_SEEDS)
+        for method, rates in (FULL_RATES if is_full else RATES).items()
+        for rate in (rates if is_full or task == "CartPole-v1" else rates[:1])
     ]
 
 
@@ -85,14 +104,16 @@ def _cell(
 def agent(cell: dict[str, Any]) -> DQNConfig:
     """The numbers of one run."""
     kind = environment_kind(cell["environment"])
-    short = {"task": CARTPOLE, "minatar": BREAKOUT, "atari": PRESETS["fast"]}
+    task = ACROBOT if "Acrobot" in cell["environment"] else CARTPOLE
+    short = {"task": task, "minatar": BREAKOUT, "atari": PRESETS["fast"]}
     long = {
         "task": PRESETS["cartpole"],
         "minatar": PRESETS["minatar_fast"],
         "atari": PRESETS["fast"],
     }
     base = (long if cell["long"] else short)[kind]
-    rate = "preqn_learning_rate" if cell["method"] == "preqn" else "learning_rate"
+    is_preqn = METHODS[cell["method"]].get("update") == "preqn"
+    rate = "preqn_learning_rate" if is_preqn else "learning_rate"
     given = {"environment": cell["environment"], "seed": cell["seed"], rate: cell["step"]}
     return base.adapted(kind, double=False, **given, **METHODS[cell["method"]])
 

@@ -94,9 +94,10 @@ class OptimizerSettings:
     learning_rate: float = 1e-4
     adam_epsilon: float = 1e-8  # added to Adam's root
     loss: Loss = "huber"
-    preqn_learning_rate: float = 1.0  # of preqn: its largest α; 1 solves a batch to first order
+    preqn_learning_rate: float = 0.1  # of preqn: its largest α; 1 goes all the way to the targets
     preqn_alignment: float = 0.97  # η: the least cosine between ΔQ and the TD errors
-    preqn_align_with: AlignWith = "td_errors"  # or reachable: the part that the network can follow
+    preqn_align_with: AlignWith = "reachable"  # what the damped solve asks for; or td_errors
+    preqn_damping: float = 0.003  # added to K's eigenvalues, a share of the largest; 0: none
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,8 @@ def check_ranges(config: "DQNConfig") -> None:
     if config.torch_threads is not None:
         check_integer("torch_threads", config.torch_threads, 1)
     shares = ("repeat_action_probability", "epsilon_start", "epsilon_end")
-    for name in (*shares, "priority_exponent", "priority_beta", "preqn_alignment"):
+    preqn = ("preqn_alignment", "preqn_damping")
+    for name in (*shares, "priority_exponent", "priority_beta", *preqn):
         if not 0.0 <= getattr(config, name) <= 1.0:
             raise InvalidValueError(f"{name} must lie in [0, 1]", got=getattr(config, name))
     if config.polyak is not None and not 0.0 < config.polyak <= 1.0:

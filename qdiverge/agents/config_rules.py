@@ -93,7 +93,7 @@ SETTING_RULES = (
         "Take the update gradient",
     ),
     Rule(
-        ("preqn_learning_rate", "preqn_alignment", "preqn_align_with"),
+        ("preqn_learning_rate", "preqn_alignment", "preqn_align_with", "preqn_damping"),
         lambda c: c.update != "preqn",
         "only PreQN has it",
         "Take the update preqn",

@@ -96,6 +96,7 @@ def make_optimizer(q_network: nn.Module, config: DQNConfig) -> torch.optim.Optim
             learning_rate=config.preqn_learning_rate,
             alignment=config.preqn_alignment,
             align_with=config.preqn_align_with,
+            damping=config.preqn_damping,
         )
     parameters = q_network.parameters()
     rate = config.learning_rate

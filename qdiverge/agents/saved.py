@@ -116,6 +116,8 @@ def newest_intact(store: CheckpointStore, names: tuple[str, ...] | None = None) 
 def config_from_json(values: Mapping[str, Any]) -> Config:
     """The settings that JSON holds; what older versions did not know keeps its default.
 
+    PreQN's are read only where it makes the updates, and without a damping there was none.
+
     Raises:
         CheckpointError: there is a setting, or an algorithm, that this version does not know.
     """
@@ -129,11 +131,14 @@ def config_from_json(values: Mapping[str, Any]) -> Config:
             got=f"algorithm {values['algorithm']}" if kind is None else ", ".join(sorted(unknown)),
             remedy="Upgrade: pip install -U qdiverge.",
         )
+    is_preqn = values.get("update") == "preqn"
     settings: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in values.items()
-        if name != "algorithm"
+        if name != "algorithm" and (is_preqn or not name.startswith("preqn_"))
     }
+    if is_preqn:
+        settings.setdefault("preqn_damping", 0.0)
     return kind(**settings)
 
 

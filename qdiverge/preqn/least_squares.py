@@ -7,8 +7,6 @@ from torch import Tensor
 
 from qdiverge.errors import InvalidValueError
 
-SOLVERS = ("truncated", "damped")
-
 
 @dataclass(frozen=True)
 class LeastSquares:
@@ -29,24 +27,22 @@ def solve(
     K: Tensor,
     td_errors: Tensor,
     *,
-    solver: str = "truncated",
     damping: float = 0.0,
     cutoff: float | None = None,
 ) -> LeastSquares:
     """Solve K Z = Δ for a positive semidefinite K, through its eigenvalues λ and eigenvectors u.
 
-        "truncated":  Z = Σ_{λ_k > cutoff·λ_max} u_k u_kᵀΔ / λ_k      (the least-norm solution)
-        "damped":     Z = Σ_k u_k u_kᵀΔ / (λ_k + damping·λ_max)       (Levenberg, Tikhonov)
+        Z = Σ_{μ_k > cutoff·λ_max} u_k u_kᵀΔ / μ_k,   μ_k = λ_k + damping·λ_max
 
-    With duplicates among the pairs K is singular: both give them one value, the mean of what their
-    Δ ask for.
+    Without damping that is the least-norm solution; with it (Levenberg, Tikhonov), the Z whose
+    step d = JᵀZ minimises |J d − Δ|² + damping·λ_max |d|². With duplicates among the pairs K is
+    singular: they are given one value, the mean of what their Δ ask for.
 
     Args:
         K: [N, N], symmetric.
         td_errors: Δ, [N].
-        solver: Which of the two.
-        damping: For "damped", as a share of the largest eigenvalue.
-        cutoff: For "truncated", likewise; None: N times the rounding unit of K's dtype.
+        damping: As a share of the largest eigenvalue.
+        cutoff: Likewise; None: N times the rounding unit of K's dtype.
 
     Returns:
         The solution.
@@ -62,8 +58,6 @@ def solve(
     >>> K_Z.round(decimals=6).tolist(), twice.rank
     ([2.0, 2.0], 1)
     """
-    if solver not in SOLVERS:
-        raise InvalidValueError(f"solver must be one of {', '.join(SOLVERS)}", got=repr(solver))
     if not 0.0 <= damping < float("inf"):
         raise InvalidValueError("damping must be a finite number of at least 0", got=damping)
     share = len(K) * torch.finfo(K.dtype).eps if cutoff is None else cutoff
@@ -82,8 +76,7 @@ def solve(
             "the kernel must be positive somewhere",
             got="a kernel of zeros: no parameter changes these Q-values",
         )
-    if solver == "damped":
-        eigenvalues = eigenvalues.clamp(min=0.0) + damping * largest
+    eigenvalues = eigenvalues.clamp(min=0.0) + damping * largest
     used = eigenvalues > share * largest
     inverse = torch.where(used, 1.0 / torch.where(used, eigenvalues, 1.0), 0.0)
     Z = U @ (inverse * (U.T @ td_errors.double()))

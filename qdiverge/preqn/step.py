@@ -1,9 +1,14 @@
 """One PreQN update, in place, from the batch that any Q-learning loop has at hand.
 
-    K Z = Δ,   θ' = θ + α Jᵀ Z,   α shrunk until cos(Q_θ' − Q_θ, Δ) ≥ η
+    (K + λ I) Z = Δ,   θ' = θ + α Jᵀ Z,   α shrunk until cos(Q_θ' − Q_θ, K Z) ≥ η
 
 Source: Achiam, Knight & Abbeel (2019), arXiv:1903.08894, section 5. Jᵀ Z is the gradient of
 Σ_k Z_k Q(s_k, a_k) with Z held fixed: one backward pass, no Jacobian.
+
+Differs from the paper in the damping λ (Levenberg 1944). Without it, λ = 0 and K Z = Δ, a kernel
+that is close to singular is inverted down to its last bits: the step fits the batch's TD errors at
+many times the parameter movement, moves the values of all other pairs as much and at random, and
+on CartPole learns nothing in most seeds (experiments/preqn, "Why it is damped").
 """
 
 import math
@@ -15,7 +20,7 @@ from torch import Tensor, nn
 from qdiverge.checks import check_finite, check_positive
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
-from qdiverge.preqn.least_squares import SOLVERS, solve
+from qdiverge.preqn.least_squares import solve
 
 # A step of finite length may be a little better aligned than an infinitely small one.
 TOLERANCE = 1e-3
@@ -59,19 +64,18 @@ class PreQN(torch.optim.Optimizer):
     Args:
         q_net: Returns Q-values [N, A]; or a critic called with observations and floating-point
             actions [N, k], returning [N] or [N, 1].
-        learning_rate: The largest α that is tried; 1 solves the batch to first order.
+        learning_rate: The largest α that is tried; 1 goes all the way to K Z.
         alignment: η in [0, 1].
-        align_with: "td_errors", the paper's Δ; where no step can be aligned with that, none is
-            taken. Or "reachable", K Z: the part of Δ that the network can follow to first order,
-            which is Δ itself for a regular K. On large batches of similar frames only the second
-            gets anywhere.
+        align_with: "reachable", K Z: what the damped solve asks for, Δ itself for a regular K
+            without damping. Or "td_errors", the paper's Δ: where no step can be aligned with
+            that, none is taken, and damping lets few be.
         shrink: The factor on α at each backtrack, in (0, 1).
         max_backtracks: After as many, no step is taken.
         warm_start: Begin each search at the last accepted α, a notch above it once in a while;
             False: always at ``learning_rate``, a forward pass for each backtrack.
-        solver: "truncated" or "damped" least squares, see :func:`solve`.
-        damping: Of "damped", as a share of the largest eigenvalue.
-        cutoff: Of "truncated", likewise; None: N times the rounding unit.
+        damping: λ as a share of K's largest eigenvalue, see :func:`solve`; the paper has 0.
+        cutoff: Smaller eigenvalues of K + λ I are not inverted, likewise a share; None: N times
+            the rounding unit.
         method: Of the kernel, see :class:`qdiverge.NTK`.
 
     Raises:
@@ -79,23 +83,23 @@ class PreQN(torch.optim.Optimizer):
 
     >>> q_net = nn.Linear(1, 1, bias=False)
     >>> _ = nn.init.zeros_(q_net.weight)
-    >>> step = PreQN(q_net).step(torch.tensor([[2.0]]), torch.tensor([0]), torch.tensor([6.0]))
-    >>> q_net.weight.item(), step.alignment, step.num_backtracks  # Q = 2w is now 6
-    (3.0, 1.0, 0)
+    >>> preqn = PreQN(q_net, learning_rate=1.0, damping=0.5)
+    >>> step = preqn.step(torch.tensor([[2.0]]), torch.tensor([0]), torch.tensor([6.0]))
+    >>> q_net.weight.item(), step.alignment, step.num_backtracks  # K = 4, λ = 2, Z = 1; Q is now 4
+    (2.0, 1.0, 0)
     """
 
     def __init__(
         self,
         q_net: nn.Module,
         *,
-        learning_rate: float = 1.0,
+        learning_rate: float = 0.1,
         alignment: float = 0.97,
-        align_with: str = "td_errors",
+        align_with: str = "reachable",
         shrink: float = 0.5,
         max_backtracks: int = 20,
         warm_start: bool = True,
-        solver: str = "truncated",
-        damping: float = 1e-3,
+        damping: float = 3e-3,
         cutoff: float | None = None,
         method: str = "auto",
     ) -> None:
@@ -119,13 +123,13 @@ class PreQN(torch.optim.Optimizer):
             raise InvalidValueError(
                 "max_backtracks must be an integer of at least 0", got=max_backtracks
             )
-        if solver not in SOLVERS:
-            raise InvalidValueError(f"solver must be one of {', '.join(SOLVERS)}", got=repr(solver))
+        if not 0.0 <= damping < math.inf:
+            raise InvalidValueError("damping must be a finite number of at least 0", got=damping)
         search = {"lr": learning_rate, "first_rate": learning_rate, "num_at_once": 0}
         super().__init__([p for p in q_net.parameters() if p.requires_grad], search)
         self.q_net, self.alignment, self.align_with = q_net, alignment, align_with
         self.shrink, self.max_backtracks, self.warm_start = shrink, max_backtracks, warm_start
-        self.solver, self.damping, self.cutoff = solver, damping, cutoff
+        self.damping, self.cutoff = damping, cutoff
 
     @property
     def learning_rate(self) -> float:
@@ -163,7 +167,7 @@ class PreQN(torch.optim.Optimizer):
         delta = given if targets is None else given - q_values.detach()
         if not bool(delta.any()):
             return PreQNStep(True, 1.0, 0.0, 0, math.nan, 0, 1.0)
-        found = solve(K, delta, solver=self.solver, damping=self.damping, cutoff=self.cutoff)
+        found = solve(K, delta, damping=self.damping, cutoff=self.cutoff)
         reached = K.double() @ found.solution
         reachable = cosine(reached, delta)
         wanted = reached if self.align_with == "reachable" else delta

@@ -127,6 +127,20 @@ def test_without_a_checkpoint_the_error_says_where_they_come_from(tmp_path):
         config_from_json({"colour": 1})
 
 
+def test_settings_from_before_preqn_was_damped_mean_what_they_meant():
+    of_preqn = {"preqn_learning_rate": 1.0, "preqn_alignment": 0.97}
+    of_preqn["preqn_align_with"] = "td_errors"
+    plain = config_from_json({"environment": "CartPole-v1", "update": "gradient", **of_preqn})
+    assert plain == DQNConfig(environment="CartPole-v1")  # nothing that it does not read
+    for algorithm in ("dqn", "ddpg"):
+        settings = {"algorithm": algorithm, "update": "preqn", "discount": 0.9, **of_preqn}
+        if algorithm == "dqn":
+            settings |= {"bootstrap": "q"}
+        preqn = config_from_json(settings)
+        assert (preqn.preqn_learning_rate, preqn.preqn_damping) == (1.0, 0.0)
+        assert preqn.preqn_align_with == "td_errors"
+
+
 def test_the_last_checkpoints_are_kept_and_what_a_dead_process_left_is_swept(tmp_path):
     trainer = trained(CARTPOLE)
     checkpoints = Checkpoints(tmp_path, keep=2)

@@ -206,12 +206,12 @@ def test_preqn_is_aligned_as_asked_and_plain_steps_need_not_be(monkeypatch, tmp_
     short = replace(preqn.CARTPOLE, total_steps=160, learning_starts=80, buffer_size=200)
     monkeypatch.setattr(preqn, "CARTPOLE", short)
     monkeypatch.setattr(preqn, "NUM_EPISODES", 1)
-    for method, step in (("preqn", 1.0), ("no_target", 1e-3)):
+    for method, step in (("undamped", 1.0), ("no_target", 1e-3)):
         cell = next(c for c in preqn.cells(False) if c["method"] == method and c["step"] == step)
         row = preqn.run(cell, tmp_path)
         assert row["updates"] == 40
         assert row["greedy"] > 0
-        if method == "preqn":
+        if method == "undamped":
             assert row["share_aligned"] == row["share_moved"]
 
 

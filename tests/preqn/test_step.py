@@ -15,6 +15,8 @@ from qdiverge.agents.networks import MLP
 from qdiverge.preqn import PreQN, solve
 from qdiverge.preqn.step import chosen, cosine
 
+PAPER = {"learning_rate": 1.0, "damping": 0.0, "align_with": "td_errors"}
+
 
 def mlp(seed, sizes=(3, 16, 4)):
     with torch.random.fork_rng():
@@ -42,7 +44,7 @@ def test_one_full_step_solves_a_linear_batch_and_is_the_least_norm_step():
         jacobian[i, 6 * a[i] : 6 * a[i] + 6] = s[i]
         jacobian[i, 18 + a[i]] = 1.0
     before, asked = weights(q_net), chosen(q_net, s, a).detach() + delta
-    step = PreQN(q_net).step(s, a, delta)
+    step = PreQN(q_net, **PAPER).step(s, a, delta)
     torch.testing.assert_close(chosen(q_net, s, a).detach(), asked)
     least_norm = torch.from_numpy(np.linalg.pinv(jacobian.numpy())) @ delta  # Gauss–Newton
     torch.testing.assert_close(weights(q_net) - before, least_norm)
@@ -58,7 +60,7 @@ def test_on_a_table_it_is_the_exact_value_iteration_backup():
     q_net = nn.Linear(num_states, num_actions, bias=False).double()
     s = torch.eye(num_states, dtype=torch.float64).repeat_interleave(num_actions, 0)
     a = torch.arange(num_actions).repeat(num_states)
-    preqn, table = PreQN(q_net), q_net.weight.detach().T.clone()
+    preqn, table = PreQN(q_net, **PAPER), q_net.weight.detach().T.clone()
     for _ in range(200):
         backup = reward + discount * table.amax(1)[successor]  # (T* Q)(s, a)
         preqn.step(s, a, targets=backup.flatten())
@@ -81,7 +83,7 @@ def test_every_accepted_step_is_aligned_and_every_other_changes_nothing(
     seed, alignment, size, num, warm_start
 ):
     q_net = mlp(seed)
-    preqn = PreQN(q_net, alignment=alignment, warm_start=warm_start)
+    preqn = PreQN(q_net, alignment=alignment, warm_start=warm_start, **PAPER)
     for turn in range(3):
         s, a, delta = batch(seed + turn, num)
         before, values = weights(q_net), chosen(q_net, s, a).detach()
@@ -106,7 +108,7 @@ def test_the_direction_is_that_of_the_jacobian():
         )
     J = torch.stack(rows)
     before = weights(q_net)
-    step = PreQN(q_net, alignment=0.0, learning_rate=1e-3).step(s, a, delta)
+    step = PreQN(q_net, alignment=0.0, learning_rate=1e-3, damping=0.0).step(s, a, delta)
     expected = before + 1e-3 * J.T @ torch.linalg.solve(J @ J.T, delta)
     torch.testing.assert_close(weights(q_net), expected, rtol=1e-9, atol=1e-12)
     assert step.condition_number == pytest.approx(float(torch.linalg.cond(J @ J.T)), rel=1e-5)
@@ -116,12 +118,12 @@ def test_pairs_drawn_twice_are_solved_and_contradictions_among_them_refused():
     q_net = nn.Linear(3, 2, bias=False).double()
     s, a = torch.eye(3, dtype=torch.float64)[[0, 1, 1]], torch.tensor([0, 1, 1])
     same = torch.tensor([1.0, 2.0, 2.0], dtype=torch.float64)
-    step = PreQN(q_net).step(s, a, same)
+    step = PreQN(q_net, **PAPER).step(s, a, same)
     assert step.is_accepted
     assert step.rank == 2
     torch.testing.assert_close(step.alignment, 1.0)
     before = weights(q_net)
-    step = PreQN(q_net).step(s, a, torch.tensor([1.0, 2.0, -2.0], dtype=torch.float64))
+    step = PreQN(q_net, **PAPER).step(s, a, torch.tensor([1.0, 2.0, -2.0], dtype=torch.float64))
     assert not step.is_accepted  # cos((1, 0, 0), (1, 2, −2)) = 1/3
     assert step.reachable_alignment == pytest.approx(1 / 3)
     assert torch.equal(weights(q_net), before)
@@ -140,7 +142,7 @@ def test_a_critic_of_continuous_actions():
     s, _, delta = batch(2)
     a = torch.rand(len(s), 2)
     values = chosen(critic, s, a).detach()
-    step = qd.PreQN(critic).step(s, a, delta)
+    step = qd.PreQN(critic, **PAPER).step(s, a, delta)
     assert step.is_accepted
     assert cosine(chosen(critic, s, a).detach() - values, delta) >= 0.97
 
@@ -180,7 +182,7 @@ def test_a_warm_start_spares_backtracks():
     counts = {}
     for warm_start in (True, False):
         q_net, counts[warm_start] = mlp(6, (3, 64, 64, 4)), 0
-        preqn = PreQN(q_net, warm_start=warm_start)
+        preqn = PreQN(q_net, warm_start=warm_start, **PAPER)
         for turn in range(20):
             s, a, delta = batch(turn, num=32)
             counts[warm_start] += preqn.step(s, a, 5 * delta).num_backtracks
@@ -214,7 +216,9 @@ def test_a_batch_that_cannot_be_used_leaves_the_network_as_it_was(change, messag
         {"learning_rate": 0.0},
         {"shrink": 1.0},
         {"max_backtracks": -1},
-        {"solver": "exact"},
+        {"damping": -0.1},
+        {"damping": math.inf},
+        {"align_with": "targets"},
     ],
 )
 def test_options_out_of_range_are_refused(options):
@@ -257,9 +261,10 @@ def test_a_batch_with_duplicates_is_solved_as_the_one_without(seed, num, copies)
     again = torch.randint(num, (copies,), generator=torch.Generator().manual_seed(seed))
     index = torch.cat([torch.arange(num), again])
     once, twice = mlp(seed).double(), mlp(seed).double()
-    one = PreQN(once, alignment=0.0, learning_rate=1e-2).step(s.double(), a, delta.double())
+    options = {"alignment": 0.0, "learning_rate": 1e-2, "damping": 0.0}
+    one = PreQN(once, **options).step(s.double(), a, delta.double())
     all_of_them = s[index].double(), a[index], delta[index].double()
-    two = PreQN(twice, alignment=0.0, learning_rate=1e-2).step(*all_of_them)
+    two = PreQN(twice, **options).step(*all_of_them)
     assert one.is_accepted
     assert two.is_accepted
     assert two.rank <= num  # K is singular
@@ -301,14 +306,49 @@ def test_it_is_an_optimiser_to_hooks_schedulers_and_state_dicts():
     torch.optim.lr_scheduler.ExponentialLR(preqn, 0.5)
 
 
-def test_damping_shrinks_the_solution_and_zero_damping_is_the_inverse():
+def test_damping_shrinks_the_solution_and_none_is_the_inverse():
     generator = torch.Generator().manual_seed(0)
     J = torch.randn(6, 9, generator=generator, dtype=torch.float64)
     K, delta = J @ J.T, torch.randn(6, generator=generator, dtype=torch.float64)
     exact = torch.linalg.solve(K, delta)
     torch.testing.assert_close(solve(K, delta).solution, exact)
-    torch.testing.assert_close(solve(K, delta, solver="damped").solution, exact)
     largest = torch.linalg.eigvalsh(K)[-1]
-    damped = solve(K, delta, solver="damped", damping=0.1).solution
+    damped = solve(K, delta, damping=0.1).solution
     torch.testing.assert_close(damped, torch.linalg.solve(K + 0.1 * largest * torch.eye(6), delta))
     assert damped.norm() < exact.norm()
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), damping=st.floats(1e-4, 1.0), num=st.integers(1, 12))
+def test_the_damped_step_is_that_of_ridge_regression(seed, damping, num):
+    q_net = nn.Linear(3, 4).double()
+    s, a, delta = (x.double() if x.is_floating_point() else x for x in batch(seed, num))
+    J = torch.zeros(num, 4, 4, dtype=torch.float64)  # by action: three weights and a bias
+    J[torch.arange(num), a] = torch.cat([s, torch.ones(num, 1, dtype=torch.float64)], 1)
+    J = J.flatten(1)
+    shift = damping * float(torch.linalg.eigvalsh(J @ J.T)[-1])
+    augmented = np.vstack([J.numpy(), math.sqrt(shift) * np.eye(16)])
+    ridge = np.linalg.lstsq(augmented, np.append(delta.numpy(), np.zeros(16)), rcond=None)[0]
+    before = {name: p.detach().clone() for name, p in q_net.named_parameters()}
+    step = PreQN(q_net, learning_rate=1.0, damping=damping).step(s, a, delta)
+    moved = torch.cat(
+        [q_net.weight - before["weight"], (q_net.bias - before["bias"])[:, None]], 1
+    ).detach()
+    assert step.is_accepted
+    assert step.alignment == pytest.approx(1.0)  # with K Z, which a linear Q follows exactly
+    np.testing.assert_allclose(moved.flatten().numpy(), ridge, rtol=1e-6, atol=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), num=st.integers(1, 24))
+def test_by_default_steps_are_aligned_with_what_the_damped_solve_asks_for(seed, num):
+    q_net = mlp(seed)
+    s, a, delta = batch(seed, num)
+    K = qd.NTK(q_net).kernel(s, a).double()
+    shift = 0.003 * float(torch.linalg.eigvalsh(K)[-1]) * torch.eye(num)
+    wanted = K @ torch.linalg.solve(K + shift, delta.double())
+    values = chosen(q_net, s, a).detach()
+    step = PreQN(q_net).step(s, a, delta)
+    assert step.is_accepted
+    assert cosine(chosen(q_net, s, a).detach() - values, wanted) >= 0.97 - 1e-4  # of float32
+    assert step.reachable_alignment == pytest.approx(cosine(wanted, delta), abs=1e-3)

@@ -131,9 +131,10 @@ class DDPGConfig(ActorCriticConfig):
 
     exploration_noise: float = 0.1  # standard deviation
     update: UpdateRule = "gradient"  # preqn: the critic by the inverse kernel, no target networks
-    preqn_learning_rate: float = 1.0  # of preqn: its largest α; 1 solves a batch to first order
+    preqn_learning_rate: float = 0.1  # of preqn: its largest α; 1 goes all the way to the targets
     preqn_alignment: float = 0.97  # η: the least cosine between ΔQ and the TD errors
-    preqn_align_with: AlignWith = "td_errors"  # or reachable: the part that the critic can follow
+    preqn_align_with: AlignWith = "reachable"  # what the damped solve asks for; or td_errors
+    preqn_damping: float = 0.003  # added to K's eigenvalues, a share of the largest; 0: none
 
     algorithm: ClassVar[str] = "ddpg"
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -150,7 +151,7 @@ class DDPGConfig(ActorCriticConfig):
             "Take the update gradient",
         ),
         Rule(
-            ("preqn_learning_rate", "preqn_alignment", "preqn_align_with"),
+            ("preqn_learning_rate", "preqn_alignment", "preqn_align_with", "preqn_damping"),
             lambda c: c.update != "preqn",
             "only PreQN has it",
             "Take the update preqn",
@@ -166,8 +167,9 @@ class DDPGConfig(ActorCriticConfig):
         check_choices("preqn_align_with", self.preqn_align_with, get_args(AlignWith))
         super().__post_init__()
         check_deviation("exploration_noise", self.exploration_noise)
-        if not 0.0 <= self.preqn_alignment <= 1.0:
-            raise InvalidValueError("preqn_alignment must lie in [0, 1]", got=self.preqn_alignment)
+        for name in ("preqn_alignment", "preqn_damping"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise InvalidValueError(f"{name} must lie in [0, 1]", got=getattr(self, name))
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class PreQNDDPG(DeterministicAgent):
             learning_rate=config.preqn_learning_rate,
             alignment=config.preqn_alignment,
             align_with=config.preqn_align_with,
+            damping=config.preqn_damping,
         )
         super().__init__(
             [critic],

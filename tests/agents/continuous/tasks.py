@@ -45,7 +45,9 @@ SMALL = {
 }
 AGENTS = {
     "DDPG": DDPGConfig(**SMALL),
-    "PreQN-DDPG": DDPGConfig(**SMALL, update="preqn"),
+    "PreQN-DDPG": DDPGConfig(
+        **SMALL, update="preqn", preqn_damping=0.0, preqn_align_with="td_errors"
+    ),
     "TD3": TD3Config(**SMALL),
     "SAC": SACConfig(**SMALL),
     "Q-learning, CEM": QLearningConfig(**SMALL),

@@ -65,7 +65,8 @@ def test_ddpg_asks_the_slow_copies():
 
 
 def test_preqn_has_no_slow_copies_and_its_step_solves_the_batch():
-    agent = PreQNDDPG(critic(1.0, 2.0, 0.5), mu(), config(DDPGConfig, update="preqn"))
+    whole = {"preqn_learning_rate": 1.0, "preqn_damping": 0.0}
+    agent = PreQNDDPG(critic(1.0, 2.0, 0.5), mu(), config(DDPGConfig, update="preqn", **whole))
     torch.testing.assert_close(agent.targets(batch()), torch.tensor([4.15, 1.0]))
     assert agent.target_critics == ()
     assert set(agent.networks) == {"critic_1", "actor"}

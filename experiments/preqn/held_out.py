@@ -1,0 +1,118 @@
+"""Where one step moves the values of pairs that were not in its batch, by the damping of the solve.
+
+At some updates of CartPole runs, each tried on a copy of the network and undone: the step of every
+damping on the update's own batch, and what it does to the batch before it. A step that generalises
+moves the values of both along their TD errors.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from experiments.preqn.sweep import CARTPOLE, METHODS
+from qdiverge.agents.loop import Trainer
+from qdiverge.agents.targets import td_errors
+from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.preqn import PreQN, cosine
+from qdiverge.preqn.step import chosen
+
+DAMPINGS = (0.0, 1e-3, 3e-3, 1e-2, 1e-1)
+FIRST, PERIOD = 50, 100  # updates at which is looked
+COLUMNS = ("rate", "own", "other", "parameters", "alignment", "held_out_alignment")
+
+
+def measure(num_seeds: int) -> dict[float, dict[str, float]]:
+    """Means over updates and seeds, for each damping.
+
+    Returns:
+        ``rate``: α of the step; ``own`` and ``other``: |ΔQ| / |δ| on its batch and on the other;
+        ``parameters``: |Δθ| / |θ| for each |ΔQ| / |δ| of its batch; ``alignment`` and
+        ``held_out_alignment``: cos(ΔQ, δ) on its batch and on the other.
+    """
+    rows: dict[float, list[tuple[float, ...]]] = {damping: [] for damping in DAMPINGS}
+    for seed in range(num_seeds):
+        for damping, row in _run(seed):
+            rows[damping].append(row)
+    means = {damping: np.nanmean(np.array(found), axis=0) for damping, found in rows.items()}
+    return {d: dict(zip(COLUMNS, mean.tolist(), strict=True)) for d, mean in means.items()}
+
+
+def _run(seed: int) -> list[tuple[float, tuple[float, ...]]]:
+    """The steps tried in one run, which none of them changes."""
+    found: list[tuple[float, tuple[float, ...]]] = []
+    before: list[Transitions] = []
+
+    def look(batch: Transitions) -> Transitions:
+        if before and (trainer.num_updates - FIRST) % PERIOD == 0:
+            δ = [_td_errors(trainer, each) for each in (batch, before[0])]
+            for damping in DAMPINGS:
+                network = copy.deepcopy(trainer.q_network)
+                found.append((damping, _try(network, damping, batch, before[0], *δ)))
+        before[:] = [batch]
+        return batch
+
+    config = replace(CARTPOLE.adapted("task", double=False, **METHODS["preqn"]), seed=seed)
+    trainer = Trainer(config, transform_batch=look)
+    for _ in trainer.run():
+        pass
+    return found
+
+
+@torch.no_grad()
+def _td_errors(trainer: Trainer, batch: Transitions) -> Tensor:
+    targets = trainer.agent.targets(batch)
+    return td_errors(trainer.q_network(batch.observations), batch.actions, targets)
+
+
+def _try(
+    network: nn.Module,
+    damping: float,
+    batch: Transitions,
+    other: Transitions,
+    own_errors: Tensor,
+    other_errors: Tensor,
+) -> tuple[float, ...]:
+    """One row of what ``measure`` averages."""
+    start, values = _weights(network), [_values(network, each) for each in (batch, other)]
+    preqn = PreQN(network, learning_rate=1.0, damping=damping, align_with="reachable")
+    step = preqn.step(batch.observations, batch.actions, own_errors)
+    own, held_out = (
+        _values(network, each) - old for each, old in zip((batch, other), values, strict=True)
+    )
+    share = float(own.norm() / own_errors.norm())
+    moved = float((_weights(network) - start).norm() / start.norm())
+    return (
+        step.learning_rate,
+        share,
+        float(held_out.norm() / other_errors.norm()),
+        moved / share if share else np.nan,
+        cosine(own, own_errors),
+        cosine(held_out, other_errors),
+    )
+
+
+@torch.no_grad()
+def _values(network: nn.Module, batch: Transitions) -> Tensor:
+    return chosen(network, batch.observations, batch.actions)
+
+
+def _weights(network: nn.Module) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in network.parameters()])
+
+
+def show(num_seeds: int) -> None:
+    """Measure and print."""
+    print(f"means over updates of {num_seeds} CartPole runs; 1: all the way to the batch's targets")
+    print(f"{'damping':>8} {'α':>6} {'|ΔQ|/|δ|':>9} {'held out':>9} {'|Δθ| for it':>12} "
+          f"{'cos(ΔQ, δ)':>11} {'held out':>9}")  # fmt: skip
+    for damping, row in measure(num_seeds).items():
+        aligned = f"{row['alignment']:>11.2f} {row['held_out_alignment']:>9.2f}"
+        print(
+            f"{damping:>8g} {row['rate']:>6.2f} {row['own']:>9.2f} {row['other']:>9.2f} "
+            f"{row['parameters']:>12.3f} {aligned}"
+        )
