@@ -14,6 +14,7 @@ import torch._dynamo  # a first optimiser does so, which costs seconds: once bef
 from torch import Tensor
 
 from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.dqn import DQN
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, RunEnd, UpdateRecord
 from qdiverge.agents.targets import td_errors
@@ -103,9 +104,11 @@ def trace(
 
     def look(batch: Transitions) -> Transitions:
         if (trainer.num_updates + 1) % period == 0:
+            agent = trainer.agent
+            assert isinstance(agent, DQN)
             with torch.no_grad():
                 q_all = trainer.q_network(batch.observations)
-                δ = td_errors(q_all, batch.actions, trainer.agent.targets(batch))
+                δ = td_errors(q_all, batch.actions, agent.targets(batch))
             q = q_all.gather(1, batch.actions[:, None]).squeeze(1)
             seen[:] = [(batch, q, δ, float(q_all.abs().max()))]
         return batch

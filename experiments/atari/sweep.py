@@ -31,7 +31,7 @@ def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     cell = Cell(f"ALE/{config['game']}-v5", config["preset"], config["seed"], config["steps"])
     settings = cell.config
     if config["warm_up"] is not None:
-        settings = replace(settings, learning_starts=config["warm_up"], buffer_size=cell.steps)
+        settings = replace(settings, learning_starts=config["warm_up"], buffer_size=config["steps"])
     clear(folder / "run")
     path = train(settings, folder / "run", cell.preset, epoch_period=None, evaluation_episodes=0)
     series = load_run(path).series

@@ -46,13 +46,16 @@ def fit_exact(
     y = torch.tensor(target, dtype=torch.float32)
     follows_errors = cell.weighting in ("prioritised", "adversarial", "afm")
     watch = _Watch(cell, oracle, target)
-    first = rho = None
+
+    def weigh() -> np.ndarray:
+        errors = np.abs(table(network, inputs, oracle) - target)
+        return weighting(errors, lambda: network.hidden(inputs).detach().numpy())
+
+    first = rho = weigh()
     for count in range(cell.gradient_steps):
-        if rho is None or (follows_errors and count % REWEIGH_EVERY == 0):
-            errors = np.abs(table(network, inputs, oracle) - target)
-            rho = weighting(errors, lambda: network.hidden(inputs).detach().numpy())
-            first = rho if first is None else first
-            weights = torch.tensor(rho, dtype=torch.float32)
+        if follows_errors and count and count % REWEIGH_EVERY == 0:
+            rho = weigh()
+        weights = torch.tensor(rho, dtype=torch.float32)
         losses = (weights * (network(inputs) - y) ** 2).sum((1, 2))
         gradient_step(optimizer, losses.sum())
         watch.look(count, lambda: table(network, inputs, oracle), rho)

@@ -19,7 +19,8 @@ class StackedNetwork:
     """
 
     def __init__(self, sizes: list[int], num_seeds: int) -> None:
-        self.weights, self.biases = [], []
+        self.weights: list[Tensor] = []
+        self.biases: list[Tensor] = []
         generators = [torch.Generator().manual_seed(seed) for seed in range(num_seeds)]
         for fan_in, fan_out in pairwise(sizes):
             bound = fan_in**-0.5  # torch.nn.Linear's default

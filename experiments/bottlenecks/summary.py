@@ -60,7 +60,8 @@ def correlations(records: Iterable[Record]) -> dict[str, tuple[float, float]]:
     domains = sorted({r["cell"]["domain"] for r in chosen})
     found = {}
     for name in ("entropy", "shift"):
-        x, y = [], []
+        x: list[float] = []
+        y: list[float] = []
         for domain in domains:
             seeds = [s for r in chosen if r["cell"]["domain"] == domain for s in r["seeds"]]
             for values, key in ((x, name), (y, "returns")):

@@ -39,6 +39,11 @@ class Weighting:
         weights = weights + 1e-12 * ~self.oracle.mdp.terminal[:, None]
         return weights / weights.sum((1, 2), keepdims=True)
 
+    @property
+    def _total(self) -> np.ndarray:
+        assert self.total is not None  # begin() came first
+        return self.total
+
     def _unnormalised(self, errors: np.ndarray, hidden: Callable[[], np.ndarray]) -> np.ndarray:
         match self.name:
             case "uniform":
@@ -50,7 +55,7 @@ class Weighting:
             case "random":
                 return np.broadcast_to(self.oracle.visits(np.zeros_like(errors[:1])), errors.shape)
             case "replay":
-                return self.total
+                return self._total
             case "replay10":
                 return np.mean(self.past, axis=0)
             case "prioritised":
@@ -59,7 +64,7 @@ class Weighting:
                 return np.concatenate([self._adversary(e) for e in errors])
             case "afm":
                 states = hidden()
-                base = self.total / self.total.sum((1, 2), keepdims=True)
+                base = self._total / self._total.sum((1, 2), keepdims=True)
                 return np.stack(
                     [matched_adversary(*each) for each in zip(base, errors, states, strict=True)]
                 )

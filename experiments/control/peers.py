@@ -37,6 +37,7 @@ def train(config: ContinuousConfig, episodes: int) -> dict[str, Any]:
     }
     model: Any
     if isinstance(config, TD3Config):
+        assert isinstance(task.action_space, gymnasium.spaces.Box)
         k = task.action_space.shape[0]
         model = TD3(
             "MlpPolicy",
@@ -58,6 +59,7 @@ def train(config: ContinuousConfig, episodes: int) -> dict[str, Any]:
     scores, _ = evaluate_policy(
         model, play, n_eval_episodes=episodes, return_episode_rewards=True, warn=False
     )
+    assert isinstance(scores, list)
     return {
         "episode_steps": np.cumsum(task.get_episode_lengths()).tolist(),
         "returns": [round(float(score), 3) for score in task.get_episode_rewards()],

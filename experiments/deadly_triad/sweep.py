@@ -21,6 +21,7 @@ BEYOND = 1e4  # max |Q| at which a run is stopped: it will not come back
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
     """One factor at a time on two MinAtar games; in full every combination on four Atari games."""
+    runs: list[dict[str, Any]]
     if is_full:
         runs = [
             {"environment": game, "learning_rate": None, "seed": seed}

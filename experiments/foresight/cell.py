@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qdiverge.agents.config import Loss, UpdateRule
+from qdiverge.agents.targets import Bootstrap
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -18,10 +21,10 @@ class Cell:
     layer_norm: bool
     optimizer: str  # sgd, rmsprop, adam
     relative_step: float  # see steps.py
-    loss: str  # huber or mse, both with α the learning rate
+    loss: Loss  # huber or mse, both with α the learning rate
     batch_size: int
     discount: float
-    bootstrap: str  # q: no target network; target_q; double_q, of critics a twin
+    bootstrap: Bootstrap  # q: no target network; target_q; double_q, of critics a twin
     target_period: int | None  # updates between copies
     polyak: float | None  # τ, instead
     n_step: int
@@ -30,7 +33,7 @@ class Cell:
     offline: bool  # from a fixed data set of random play
     coverage: float  # share of it that is kept, the transitions of the least ‖s‖; 1: all
     num_updates: int
-    update: str = "gradient"  # or preqn: a remedy alone
+    update: UpdateRule = "gradient"  # or preqn: a remedy alone
 
     @property
     def network(self) -> str:

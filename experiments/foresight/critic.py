@@ -91,7 +91,7 @@ def train_critic(cell: Cell, stop_at: int | None = None) -> tuple[Recorder, floa
     actor_optimizer = torch.optim.Adam(actor.parameters(), lr=ACTOR_RATE)
     options = MonitorOptions(
         discount=cell.discount,
-        loss=LOSSES[cell.loss],  # type: ignore[arg-type]
+        loss=LOSSES[cell.loss],
         reward_bound=1.0,
     )
     subject = Subject(

@@ -18,12 +18,12 @@ from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.dqn import DQN
 from qdiverge.agents.loop import Trainer
 from qdiverge.diagnostics import Transitions
-from qdiverge.monitor.options import MonitorOptions
+from qdiverge.monitor.options import Loss, MonitorOptions
 from qdiverge.monitor.subject import Subject
 
 DRAWS = 10  # from a replay of fixed data, for each of its slots
 WARM_UP = 200  # agent steps of random play before the first update of an online run
-LOSSES = {"huber": "huber", "mse": "half_squared"}  # the agent's → the monitor's
+LOSSES: dict[str, Loss] = {"huber": "huber", "mse": "half_squared"}  # the agent's → the monitor's
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,8 @@ def make_config(cell: Cell) -> DQNConfig:
         learning_starts=steps,
         train_period=1,
         n_step=cell.n_step,
-        bootstrap="q" if is_preqn else cell.bootstrap,  # type: ignore[arg-type]
-        update=cell.update,  # type: ignore[arg-type]
+        bootstrap="q" if is_preqn else cell.bootstrap,
+        update=cell.update,
         exploration_steps=WARM_UP + cell.num_updates // 2,
         epsilon_end=0.05,
         overlap=False,
@@ -143,6 +143,7 @@ def make_trainer(cell: Cell) -> Trainer:
                 activation=cell.activation,
                 layer_norm=cell.layer_norm,
             )
+        assert isinstance(trainer.config, DQNConfig)
         trainer.agent = DQN(network, trainer.config)
         trainer.q_network = trainer.agent.q_network
         trainer.target_network = trainer.agent.target_network
@@ -155,8 +156,8 @@ def attach(cell: Cell, trainer: Trainer, stop_at: int | None) -> Recorder:
     γ, n = cell.discount, cell.n_step
     options = MonitorOptions(
         discount=γ**n,
-        loss=LOSSES[cell.loss],  # type: ignore[arg-type]
-        bootstrap=cell.bootstrap if cell.update == "gradient" else "q",  # type: ignore[arg-type]
+        loss=LOSSES[cell.loss],
+        bootstrap=cell.bootstrap if cell.update == "gradient" else "q",
         reward_bound=(1 - γ**n) / (1 - γ),
     )
     targets = [] if trainer.target_network is None else [trainer.target_network]

@@ -19,9 +19,9 @@ NUM_FORECASTS, NUM_POINTS = 20, 60
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
     """Depth × optimiser × seeds; the full grid has more depths, widths and seeds."""
-    depths, widths, seeds = ((2, 3, 4), (64,), range(3))
+    depths, widths, seeds = [2, 3, 4], [64], range(3)
     if is_full:
-        depths, widths, seeds = ((2, 3, 4, 5), (64, 256), range(10))
+        depths, widths, seeds = [2, 3, 4, 5], [64, 256], range(10)
     return [
         {"depth": L, "optimizer": o, "learning_rate": STEPS[o], "width": w, "seed": seed}
         for L, o, w, seed in product(depths, STEPS, widths, seeds)

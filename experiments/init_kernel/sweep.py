@@ -6,7 +6,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from experiments.init_kernel.measure import ACTIVATIONS, STARTS, measure
+from experiments.init_kernel.measure import STARTS, measure
+from qdiverge.agents.networks.activations import ACTIVATIONS
 
 WIDTHS, DEPTHS = (32, 64, 128, 256), (1, 2, 3, 4)
 FULL_WIDTHS = (32, 64, 128, 256, 512, 1024)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from itertools import product
+from operator import itemgetter
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,6 +15,9 @@ from experiments.layer_norm.data import TASKS
 from qdiverge.runs.table import read_table
 
 RESULTS = Path(__file__).parent / "results" / "reduced.jsonl"
+PICKS: dict[str, Callable[[list[float]], float]] = {
+    "first": itemgetter(0), "last": itemgetter(-1), "largest": max,
+}  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:
@@ -44,5 +49,4 @@ def main(arguments: list[str]) -> int:
 
 def excitation(records: list[dict[str, Any]], when: str) -> float:
     """Median over runs of max Re eig(A)/λ_max(K): at the "first" look, the "last", or "largest"."""
-    pick = {"first": lambda e: e[0], "last": lambda e: e[-1], "largest": max}[when]
-    return median(pick(record["relative_excitation"]) for record in records)
+    return median(PICKS[when](record["relative_excitation"]) for record in records)

@@ -40,9 +40,14 @@ class Cell:
     def config(self) -> DQNConfig:
         """The agent's numbers."""
         preset = PRESETS[self.preset]
-        given = {"total_steps": self.steps, "checkpoint_period": self.checkpoint_period}
-        changed = {name: value for name, value in given.items() if value is not None}
-        return replace(preset, environment=self.environment, seed=self.seed, **changed)
+        steps, period = self.steps, self.checkpoint_period
+        return replace(
+            preset,
+            environment=self.environment,
+            seed=self.seed,
+            total_steps=preset.total_steps if steps is None else steps,
+            checkpoint_period=preset.checkpoint_period if period is None else period,
+        )
 
 
 def plan() -> list[Cell]:

@@ -12,6 +12,7 @@ from qdiverge.agents.evaluation.protocols import Protocol
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.parts import environment_kind
 from qdiverge.agents.presets import PRESETS
+from qdiverge.agents.targets import Bootstrap
 
 SHORT = DQNConfig(
     environment="CartPole-v1",
@@ -31,7 +32,7 @@ SHORT = DQNConfig(
 NUM_EPISODES = 3
 
 
-def config_of(environment: str, bootstrap: str, seed: int) -> DQNConfig:
+def config_of(environment: str, bootstrap: Bootstrap, seed: int) -> DQNConfig:
     """CartPole's short run, or the preset of its kind: one step, one network but for the target."""
     kind = environment_kind(environment)
     base = {"task": SHORT, "minatar": PRESETS["minatar_fast"], "atari": PRESETS["nature"]}[kind]

@@ -8,6 +8,7 @@ import torch
 
 from experiments.sanity.check import Check, at_most, close, crossing, relative, same
 from qdiverge.mdp import (
+    MDP,
     kernel_operator,
     measure_contraction,
     sampled_operator,
@@ -17,6 +18,7 @@ from qdiverge.mdp import (
 )
 from qdiverge.mdp.problems import garnet
 from qdiverge.theory import (
+    StabilityReport,
     check_contraction,
     check_stability,
     sup_norm_modulus,
@@ -29,7 +31,7 @@ def row_condition() -> Iterator[Check]:
     """Achiam's row condition and its exact form."""
     bound = check_contraction(torch.eye(2, dtype=F), discount=0.99).row_ratio_bound
     yield close("bound of the row ratio at γ = .99", bound, 0.005025, 5e-7)
-    product_ = np.prod(1 - 1 / (np.arange(1e6) + 2) ** 2)
+    product_ = float(np.prod(1 - 1 / (np.arange(1e6) + 2) ** 2))
     yield close("β_k = 1 − 1/(k+2)²: the product of all", product_, 0.5, 1e-6)
     rng, worst = np.random.default_rng(0), 0.0
     for _ in range(50):
@@ -105,7 +107,7 @@ def equicorrelated() -> Iterator[Check]:
     """K = I + d·11ᵀ with the cyclic successor: how conservative each certificate is."""
     N, γ = 12, 0.9
 
-    def report(d: float):
+    def report(d: float) -> StabilityReport:
         K = torch.eye(N, dtype=F) + d
         return check_stability(K, γ * K.roll(-1, 0), learning_rate=0.01)
 
@@ -123,7 +125,7 @@ def equicorrelated() -> Iterator[Check]:
         yield at_most(f"in truth stable at d = {d:g}: max Re eig(AD)", found, 0.0)
 
 
-def _over_policies(mdp, step: np.ndarray) -> float:
+def _over_policies(mdp: MDP, step: np.ndarray) -> float:
     """Return max over deterministic policies of ‖I − G + γG P_π‖∞."""
     S, A = mdp.rewards.shape
     best = 0.0

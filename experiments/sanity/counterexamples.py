@@ -25,14 +25,16 @@ from qdiverge.theory import StabilityReport, check_stability
 NORMS = {0: 10.344, 100: 16.82634, 500: 101.21534, 1000: 436.85602}  # updates: ‖w‖
 
 
-def verdict(problem: LinearProblem, learning_rate: float, **options: int) -> StabilityReport:
+def verdict(
+    problem: LinearProblem, learning_rate: float, target_period: int = 1
+) -> StabilityReport:
     """Return the stability report of a linear problem at its first weights."""
     return check_stability(
         torch.tensor(problem.kernel),
         torch.tensor(problem.successor_kernel(problem.weights)),
         rho=torch.tensor(problem.rho),
         learning_rate=learning_rate,
-        **options,
+        target_period=target_period,
     )
 
 
@@ -125,7 +127,11 @@ def spiral() -> Iterator[Check]:
 def kolter_states() -> Iterator[Check]:
     """Kolter's two states."""
     for ε, p in ((0.0, 0.715045), (0.001, 0.711397)):
-        found = crossing(lambda x, ε=ε: td_matrix(kolter(x, ε))[0, 0] > 0, 0.5, 0.9)
+
+        def is_positive(x: float, ε: float = ε) -> bool:
+            return bool(td_matrix(kolter(x, ε))[0, 0] > 0)
+
+        found = crossing(is_positive, 0.5, 0.9)
         yield close(f"singular sampling probability, ε = {ε}", found, p, 5e-7)
         for x, grows in ((found - 0.02, False), (found + 0.02, True)):
             path = linear_q_learning(kolter(x, ε), 2_000, 1.0)[:, 0]

@@ -115,7 +115,7 @@ def overestimation() -> Iterator[Check]:
         slack = (errors.max(1) - overestimation_bound(errors, 0.0)).min()
         yield at_least(f"m = {m}: max Q − V − √(C/(m−1)), least of 10,000", slack, -1e-12)
         tight = np.append(np.ones(m - 1), 1.0 - m)
-        gap = 1 - overestimation_bound(tight, 0.0)
+        gap = 1 - float(overestimation_bound(tight, 0.0))
         yield close(f"m = {m}: attained where m − 1 estimates agree", gap, 0.0, 1e-12)
         uniform = rng.uniform(-1, 1, (100_000, m)).max(1)
         margin = 5 * uniform.std() / 100_000**0.5

@@ -26,9 +26,9 @@ def td_errors() -> Iterator[Check]:
                 w = problem.update(w, α)
                 excess = max(excess, np.abs(problem.td_errors(w) / v).max() / (β**t * first))
         if found.verdict == "divergent" and found.divergent_actions is not None:
-            w, growth = problem.growing_direction(found.divergent_actions.numpy(), α)
-            if w is not None:  # a real eigenvector, so that the growth is a plain power
-                w = 1e6 * w  # far out, where the rewards no longer matter
+            grown, growth = problem.growing_direction(found.divergent_actions.numpy(), α)
+            if grown is not None:  # a real eigenvector, so that the growth is a plain power
+                w = 1e6 * grown  # far out, where the rewards no longer matter
                 first = np.abs(w).max()
                 for _ in range(20):
                     w = problem.update(w, α)

@@ -30,7 +30,11 @@ def step_sizes() -> Iterator[Check]:
     yield relative("and there ρ(I + αAD) is 1", report.max_learning_rate, spectral, 1e-9)
     for batch in (1, 2, 4):
         found = critical_learning_rate(torch.tensor(A), batch)
-        brute = crossing(lambda α, b=batch: _radius(_second_moment(A, α, b)) < 1, 1e-4, 10.0)
+
+        def shrinks(α: float, batch: int = batch) -> bool:
+            return _radius(_second_moment(A, α, batch)) < 1
+
+        brute = crossing(shrinks, 1e-4, 10.0)
         yield relative(
             f"batch size {batch}: critical step, all batches enumerated", found, brute, 1e-6
         )

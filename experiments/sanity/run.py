@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -59,7 +60,8 @@ def main(arguments: list[str]) -> int:
         return 2
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # small matrices: more threads only wait for one another
-    began, table = time.perf_counter(), []
+    began = time.perf_counter()
+    table: list[dict[str, Any]] = []
     for section in SECTIONS:
         if options.only is None or section.__name__ in options.only:
             title = (section.__doc__ or "").strip().split("\n")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -74,7 +75,7 @@ def case(size: int, num_actions: int) -> tuple[torch.nn.Module, qd.Transitions]:
     return q_net, batch
 
 
-def functions(q_net: torch.nn.Module, batch: qd.Transitions) -> dict[str, object]:
+def functions(q_net: torch.nn.Module, batch: qd.Transitions) -> dict[str, Callable[[], object]]:
     """Return what is timed: the diagnosis, its one Gram, its kernel of every successor action."""
     ntk = qd.NTK(q_net)
     with torch.no_grad():

@@ -8,8 +8,10 @@ import functools
 import os
 import shlex
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,8 +45,10 @@ def main(arguments: list[str]) -> int:
     command = {
         "command": shlex.join(["python", "-m", "experiments", "speed", "kernel", *arguments])
     }
-    record = {"provenance": provenance() | command, "settings": settings(options)}
-    record["load"] = [os.getloadavg()]
+    load = [os.getloadavg()]
+    record: dict[str, Any] = {
+        "provenance": provenance() | command, "settings": settings(options), "load": load,
+    }  # fmt: skip
     rows: list[Row] = []
     paths: list[Path] = []
     for case in cases(options.sizes, options.networks):
@@ -52,7 +56,7 @@ def main(arguments: list[str]) -> int:
         found, rate = measure(Task.of(case, options.device), chosen, options, rate)
         rows += found
         print(table.markdown(finished(found, rate)) + "\n", flush=True)
-        record["load"].append(os.getloadavg())
+        load.append(os.getloadavg())
         record |= {"matrix_rate_gflops": round(rate, 1), "versions": versions(chosen)}
         paths = table.write(options.out, f"kernel-{kind}", finished(rows, rate), record)
     print(*paths, sep="\n")
@@ -145,7 +149,7 @@ def run(
 
     rounds = functools.partial(interleaved, budget=options.budget, device=options.device)
     warm_up = rounds({name: functools.partial(first, name) for name in running}, repeats=1, turn=0)
-    functions = {
+    functions: dict[str, Callable[[], object]] = {
         name: functools.partial(kernel, *task.inputs)
         for name, kernel in running.items()
         if not warm_up[name].failure and min(warm_up[name].wall) <= options.budget

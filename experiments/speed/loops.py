@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,9 +35,11 @@ SETTINGS = DQNConfig(
 
 
 class Loop(Protocol):
-    """A training loop; ``step`` counts agent steps."""
+    """A training loop."""
 
-    step: int
+    @property
+    def step(self) -> int:
+        """Agent steps taken."""
 
     def advance(self, steps: int) -> None:
         """Take agent steps, with the updates due."""
@@ -174,5 +177,5 @@ def contenders(config: DQNConfig, folder: Path) -> list[Contender]:
     ]
     for name, module in PEERS.items():
         peer = import_module(f"experiments.speed.peers.{module}")
-        rows.append(Contender(name, lambda peer=peer: peer.Loop(config), peer.NEEDS))
+        rows.append(Contender(name, partial(peer.Loop, config), peer.NEEDS))
     return rows

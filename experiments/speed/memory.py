@@ -64,10 +64,10 @@ def measure(request: Request) -> float:
     if request.device.startswith("cuda"):
         synchronise(request.device)
         torch.cuda.reset_peak_memory_stats(request.device)
-        before = torch.cuda.memory_allocated(request.device)
+        held = torch.cuda.memory_allocated(request.device)
         kernel(network, observations, actions)
         synchronise(request.device)
-        return (torch.cuda.max_memory_allocated(request.device) - before) / 1e6
+        return (torch.cuda.max_memory_allocated(request.device) - held) / 1e6
     before = _reset_high_water()
     kernel(network, observations, actions)
     return max(0.0, _high_water() - before)

@@ -122,7 +122,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def measure(setup: Setup, rounds: int, folder: Path) -> dict[str, Any]:
     """Let the loops of one kind take turns; return the table's rows."""
-    loops, inside = setup.make(folder), {}
+    loops = setup.make(folder)
+    inside: dict[str, watched.Inside] = {}
     try:
         for name, loop in loops.items():
             loop.advance(setup.warm_up)
@@ -133,7 +134,7 @@ def measure(setup: Setup, rounds: int, folder: Path) -> dict[str, Any]:
         times = interleaved(turns, repeats=rounds, budget=math.inf, turn=0)
         rows = {name: row(each, times[UNWATCHED]) for name, each in times.items()}
         for name, each in inside.items():
-            rows[name] |= account(each.watch.seconds(), times[name], loops[name].monitor)
+            rows[name] |= account(each.watch.seconds(), times[name], each.monitor)
     finally:
         for loop in loops.values():
             loop.close()

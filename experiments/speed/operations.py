@@ -65,7 +65,7 @@ def layers(network: nn.Module, observation: Tensor) -> list[Layer]:
     """
     found: list[Layer] = []
 
-    def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def hook(module: nn.Linear | nn.Conv2d, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         weight, bias = module.weight, module.bias is not None
         positions = output[0].numel() // weight.shape[0]
         upstream = inputs[0].requires_grad
@@ -98,7 +98,7 @@ def floor_operations(found: list[Layer], num: int, num_outputs: int = 1) -> Oper
     per_pair = 0
     for layer in found:
         explicit, product = _explicit(layer, num_outputs), _product(layer, num_outputs)
-        cheaper = min(explicit, product, key=lambda form: _total(*form, num))
+        cheaper = min(explicit, product, key=lambda form: _total(form[0], form[1], num))
         per_sample, per_pair = per_sample + cheaper[0], per_pair + cheaper[1]
     return Operations(per_sample, per_pair, _total(per_sample, per_pair, num))
 

@@ -100,7 +100,8 @@ def case(size: int) -> tuple[DQN, qd.Transitions]:
         torch.manual_seed(0)
         q_net = channels_last(NatureNetwork(6))
     rng, games = np.random.default_rng(0), make_atari("Pong", num_envs=8, seed=0)
-    s, kept = games.reset().copy(), []
+    s = games.reset().copy()
+    kept: list[tuple[np.ndarray, ...]] = []
     while len(kept) * 8 < size:
         for _ in range(10):  # agent steps between the transitions that are kept
             a = rng.integers(6, size=8)

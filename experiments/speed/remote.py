@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from experiments.speed.loops import OURS, contenders
+from experiments.speed.loops import Ours, contenders
 from experiments.speed.rounds import synchronise
 from qdiverge.agents.config import DQNConfig
 
@@ -86,7 +86,7 @@ def serve(connection: Connection, name: str, config: DQNConfig, folder: Path) ->
                 answer: Any = time.perf_counter() - wall, time.process_time() - cpu
             else:
                 answer = {"step": loop.step, "replay_bytes": loop.replay_bytes()}
-                if name.startswith(OURS) and loop.monitor is not None:
+                if isinstance(loop, Ours) and loop.monitor is not None:
                     answer["monitors_own_account"] = round(loop.monitor.overhead, 4)
             connection.send(("done", answer))
     except Exception as error:  # a peer may fail in any way; the table says how

@@ -90,7 +90,7 @@ def time_engine(root: Path, count: int, seconds: float, workers: int) -> dict[st
 
 def _cpu_of_forked_cells() -> float:
     """Processor time of the processes that the fork server has forked and seen end, in seconds."""
-    pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]  # private
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")  # cutime, cstime
 

@@ -23,11 +23,14 @@ UNWATCHED, WATCH_DEFAULT, WATCH_ALL = (
 
 
 class Loop(Protocol):
-    """A training loop; ``step`` counts agent steps."""
+    """A training loop, watched or not."""
 
-    step: int
     monitor: Monitor | None
     watch: loops.Stopwatch
+
+    @property
+    def step(self) -> int:
+        """Agent steps taken."""
 
     def advance(self, steps: int) -> None:
         """Take agent steps, with the updates due."""
@@ -43,12 +46,12 @@ class Inside:
     """
 
     def __init__(self, monitor: Monitor) -> None:
-        self.watch = loops.Stopwatch(time.process_time)
+        self.monitor, self.watch = monitor, loops.Stopwatch(time.process_time)
         hook, optimizer = monitor._hook, monitor._subject.optimizer
         hook.remove()
         monitor._hook = optimizer.register_step_post_hook(self.timed(monitor._after_step))
-        monitor.show = self.timed(monitor.show)  # type: ignore[method-assign]
-        monitor.batch = self.timed(monitor.batch)  # type: ignore[method-assign]
+        monitor.show = self.timed(monitor.show)  # type: ignore[method-assign]  # on this one object
+        monitor.batch = self.timed(monitor.batch)  # type: ignore[method-assign]  # so, too
 
     def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function, its time counted."""

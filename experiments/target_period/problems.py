@@ -110,5 +110,5 @@ def _case(
 ) -> Case:
     root = np.sqrt(rho)
     largest = np.linalg.eigvalsh(root[:, None] * K * root)[-1]
-    tensors = (torch.from_numpy(np.array(x)) for x in (K, successors, rho))
-    return Case(*tensors, learning_rate=float(SHARE / largest), problem=problem)
+    kernel, following, shares = (torch.from_numpy(np.array(x)) for x in (K, successors, rho))
+    return Case(kernel, following, shares, float(SHARE / largest), problem)

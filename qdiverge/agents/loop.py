@@ -142,7 +142,7 @@ class Trainer:
         """τ of Boltzmann exploration now; None without it."""
         return self.behaviour.temperature(self.agent_step)
 
-    def run(self) -> Iterator[Progress]:
+    def run(self) -> Generator[Progress, None, None]:
         """Train, yielding a record of whatever happens; the last one is a :class:`RunEnd`.
 
         Leaving the loop early, closing the generator or Ctrl-C stops the emulators and gives

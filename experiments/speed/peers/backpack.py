@@ -26,9 +26,7 @@ def kernel(network: nn.Module, observations: Tensor, actions: Tensor | str) -> T
         with backpack(BatchGrad(), retain_graph=more), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # containers have no extension; right
             output.backward(retain_graph=more)
-        parts.append([p.grad_batch.flatten(1) for p in network.parameters()])
-        for p in network.parameters():
-            del p.grad_batch
+        parts.append([vars(p).pop("grad_batch").flatten(1) for p in network.parameters()])
     gram = values.new_zeros(())
     for column in zip(*parts, strict=True):
         rows = column[0] if len(column) == 1 else torch.stack(column, 1).flatten(0, 1)

@@ -7,12 +7,17 @@ is the configuration's: loss, batch, periods, ε.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
 from qdiverge.agents.config import DQNConfig
+
+if TYPE_CHECKING:
+    from gymnasium.vector import SyncVectorEnv
 
 NEEDS = ("gymnasium", "ale_py", "cv2")  # cv2: Gymnasium's wrappers shrink frames with it
 
@@ -44,10 +49,14 @@ class Loop:
     """The training loop, a number of agent steps at a time."""
 
     def __init__(self, config: DQNConfig) -> None:
+        from gymnasium.spaces import Discrete
+
         self.config = config
         self.device = torch.device(config.device)
         self.envs = make_envs(config.environment, config.seed)
-        self.num_actions = int(self.envs.single_action_space.n)
+        choices = self.envs.single_action_space
+        assert isinstance(choices, Discrete)
+        self.num_actions = int(choices.n)
         torch.manual_seed(config.seed)
         self.rng = np.random.default_rng(config.seed)
         self.q_network = QNetwork(self.num_actions).to(self.device)
@@ -124,7 +133,7 @@ class Loop:
         self.optimizer.step()
 
 
-def make_envs(game: str, seed: int):
+def make_envs(game: str, seed: int) -> SyncVectorEnv:
     """Return a synchronous vector of one environment, preprocessed as is standard."""
     import ale_py
     import gymnasium
@@ -133,8 +142,8 @@ def make_envs(game: str, seed: int):
 
     gymnasium.register_envs(ale_py)
 
-    def make():
-        env = gymnasium.make(game, frameskip=1, repeat_action_probability=0.0)
+    def make() -> gymnasium.Env:
+        env: gymnasium.Env = gymnasium.make(game, frameskip=1, repeat_action_probability=0.0)
         env = wrappers.RecordEpisodeStatistics(env)
         env = wrappers.AtariPreprocessing(env, noop_max=30, terminal_on_life_loss=True)
         env = wrappers.FrameStackObservation(env, 4)

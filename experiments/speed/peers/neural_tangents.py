@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.dlpack import from_dlpack
 
 
 def kernel(network: nn.Module, observations: Tensor, actions: Tensor | str) -> Tensor:
@@ -21,25 +23,25 @@ def kernel(network: nn.Module, observations: Tensor, actions: Tensor | str) -> T
     x = jnp.asarray(observations.float().cpu().numpy())
     if observations.dtype == torch.uint8:
         x = x / 255
-    num_actions = leaves[-1].out_features
+    num_actions = int(leaves[-1].get_parameter("weight").shape[0])
     chosen = isinstance(actions, Tensor)
     picks = (
         nn.functional.one_hot(actions, num_actions).float().cpu()
-        if chosen
+        if isinstance(actions, Tensor)
         else torch.zeros(len(x), num_actions)
     )
     ntk = _compiled(tuple(map(_describe, leaves)), chosen)
-    gram = torch.from_dlpack(ntk((x, jnp.asarray(picks.numpy())), None, params))  # [N, N, A', A']
+    gram = from_dlpack(ntk((x, jnp.asarray(picks.numpy())), None, params))  # [N, N, A', A']
     return gram[..., 0, 0] if chosen else gram.permute(0, 2, 1, 3)
 
 
 @functools.cache
-def _compiled(layers: tuple[tuple[str, tuple[int, ...]], ...], chosen: bool) -> Callable:
+def _compiled(layers: tuple[tuple[str, tuple[int, ...]], ...], chosen: bool) -> Callable[..., Any]:
     import jax
     import neural_tangents as nt
     from jax.lax import conv_general_dilated
 
-    def values(params, inputs):
+    def values(params: list[list[Any]], inputs: tuple[Any, Any]) -> Any:
         x, picks = inputs
         for (kind, stride), weights in zip(layers, params, strict=True):
             if kind == "Conv2d":
@@ -53,7 +55,7 @@ def _compiled(layers: tuple[tuple[str, tuple[int, ...]], ...], chosen: bool) -> 
         return (x * picks).sum(1, keepdims=True) if chosen else x
 
     implementation = nt.NtkImplementation.JACOBIAN_CONTRACTION
-    axes = ((0, 0), 0, {})
+    axes: Any = ((0, 0), 0, {})
     return jax.jit(
         nt.empirical_ntk_fn(values, trace_axes=(), vmap_axes=axes, implementation=implementation)
     )

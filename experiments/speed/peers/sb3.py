@@ -46,7 +46,11 @@ class Loop:
 
     def advance(self, steps: int) -> None:
         """Take agent steps, with the updates due."""
-        self.model.learn(steps, log_interval=None, reset_num_timesteps=self._is_first)
+        self.model.learn(
+            steps,
+            log_interval=None,  # type: ignore[arg-type]  # None, which the annotation forgets: no log
+            reset_num_timesteps=self._is_first,
+        )
         self._is_first = False
 
     def replay_bytes(self) -> int:
@@ -56,4 +60,5 @@ class Loop:
 
     def close(self) -> None:
         """Free the environments."""
-        self.model.get_env().close()
+        if (envs := self.model.get_env()) is not None:
+            envs.close()
