@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from experiments.preqn.sweep import CARTPOLE, METHODS
+from qdiverge.agents.dqn import DQN
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.targets import td_errors
 from qdiverge.diagnostics.transitions import Transitions
@@ -65,6 +66,7 @@ def _run(seed: int) -> list[tuple[float, tuple[float, ...]]]:
 
 @torch.no_grad()
 def _td_errors(trainer: Trainer, batch: Transitions) -> Tensor:
+    assert isinstance(trainer.agent, DQN)
     targets = trainer.agent.targets(batch)
     return td_errors(trainer.q_network(batch.observations), batch.actions, targets)
 
