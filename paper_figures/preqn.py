@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.style import BLUE, GREY, INK, ORANGE, foot
+from analysis.statistics import bootstrap_interval
+from paper_figures.style import BLUE, GREY, INK, ORANGE, PURPLE, foot
 from paper_figures.tables import Table, columns_of, of_study
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ METHODS = {
     "target": ("DQN", BLUE),
     "no_target": ("DQN, no target network", ORANGE),
     "preqn": ("PreQN", INK),
+    "undamped": ("PreQN undamped, as in the paper", PURPLE),
 }
 LINES = ("-", "--", ":")  # a method's first, second and third step
 
@@ -61,14 +63,14 @@ def make(table: Table) -> Figure:
     seeds = len(np.unique(columns["seed"]))
     foot(
         figure, table,
-        f"Means of {seeds} seeds, bands from the least to the largest. Dotted: η = 0.97, the "
-        "alignment that PreQN asks for here.",
+        f"Means of {seeds} seeds with 95 % bootstrap intervals. Dotted: η = 0.97, the alignment with "
+        "the TD errors that undamped PreQN asks for.",
     )  # fmt: skip
     return figure
 
 
 def _draw(axes: Axes, columns: dict[str, np.ndarray]) -> None:
-    """A line for each method and step, a band over its seeds."""
+    """A line for each method and step, a band of intervals over its seeds."""
     for method, (name, colour) in METHODS.items():
         of_method = columns["method"] == method
         rates = list(dict.fromkeys(columns["learning_rate"][of_method].tolist()))
@@ -81,12 +83,16 @@ def _draw(axes: Axes, columns: dict[str, np.ndarray]) -> None:
                 if len(values := _known(columns["value"][own & (columns["step"] == step)]))
             ]
             x = [step for step, _ in known]
-            bounds = [(values.min(), values.mean(), values.max()) for _, values in known]
-            low, mean, high = np.array(bounds).T
+            mean = [values.mean() for _, values in known]
+            low, high = np.array([_interval(values) for _, values in known]).T
             axes.plot(
                 x, mean, color=colour, linestyle=line, linewidth=1.2, label=f"{name}, α = {rate:g}"
             )
             axes.fill_between(x, low, high, color=colour, alpha=0.08, linewidth=0)
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    return bootstrap_interval(values[:, None], lambda x: float(x.mean()), num_resamples=400)
 
 
 def _known(values: np.ndarray) -> np.ndarray:

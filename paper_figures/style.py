@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from paper_figures.tables import Table
 
 BLUE, ORANGE, GREY, INK = "#0068b2", "#c24e00", "#8a867f", "#1c1b19"
+PURPLE = "#8d4aa8"
 PALE_BLUE, PALE_ORANGE, PAPER = "#cfe3f2", "#f6ddcc", "#ffffff"
 
 SETTINGS: Any = {

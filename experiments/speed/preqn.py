@@ -62,7 +62,7 @@ def measure(size: int, repeats: int, budget: float, clock: str) -> dict[str, flo
     """Return one row: the median milliseconds of each update at batch ``size``, and ratios."""
     agent, batch = case(size)
     plain, ours, slow = (copy.deepcopy(agent) for _ in range(3))
-    preqn, backtracks = qd.PreQN(ours.q_network, align_with="reachable"), []
+    preqn, backtracks = qd.PreQN(ours.q_network), []
 
     def update_preqn() -> None:
         step = preqn.step(batch.observations, batch.actions, targets=ours.targets(batch))
@@ -116,10 +116,10 @@ def case(size: int) -> tuple[DQN, qd.Transitions]:
 
 
 class JacobianPreQN:
-    """The same update written down plainly: J by vmap(grad), K = J Jᵀ, θ + α Jᵀ K⁻¹ Δ."""
+    """The same update written down plainly: J by vmap(grad), K = J Jᵀ, θ + α Jᵀ (K + λI)⁻¹ Δ."""
 
     def __init__(self, q_net: nn.Module) -> None:
-        self.q_net, self.first_rate = q_net, 1.0
+        self.q_net, self.like = q_net, qd.PreQN(q_net)
         for parameter in q_net.parameters():
             parameter.data = parameter.data.contiguous()  # for parameters_to_vector
 
@@ -132,16 +132,15 @@ class JacobianPreQN:
         delta = targets - q_values
         J = jacobian(self.q_net, observations, actions)[:, 0]
         K = J @ J.T
-        Z = solve(K, delta).solution
+        Z = solve(K, delta, damping=self.like.damping).solution
         move = J.T @ Z.to(J.dtype)
         parameters = list(self.q_net.parameters())
         before = torch.nn.utils.parameters_to_vector(parameters).clone()
-        rate = self.first_rate
-        for num_backtracks in range(21):
+        rate = self.like.learning_rate
+        for _ in range(self.like.max_backtracks + 1):
             torch.nn.utils.vector_to_parameters(before + rate * move, parameters)
             moved = chosen(self.q_net, observations, actions) - q_values
-            if cosine(moved, K.double() @ Z) >= 0.97:
-                self.first_rate = rate if num_backtracks else min(2 * rate, 1.0)
+            if cosine(moved, K.double() @ Z) >= self.like.alignment:
                 return
-            rate /= 2
+            rate *= self.like.shrink
         torch.nn.utils.vector_to_parameters(before, parameters)

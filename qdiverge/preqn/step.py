@@ -6,9 +6,9 @@ Source: Achiam, Knight & Abbeel (2019), arXiv:1903.08894, section 5. Jᵀ Z is t
 Σ_k Z_k Q(s_k, a_k) with Z held fixed: one backward pass, no Jacobian.
 
 Differs from the paper in the damping λ (Levenberg 1944). Without it, λ = 0 and K Z = Δ, a kernel
-that is close to singular is inverted down to its last bits: the step fits the batch's TD errors at
-many times the parameter movement, moves the values of all other pairs as much and at random, and
-on CartPole learns nothing in most seeds (experiments/preqn, "Why it is damped").
+that is close to singular is inverted down to its last bits: the step then needs many times the
+movement of the parameters, leaves the range of the linearisation at once, and is shrunk or
+refused (experiments/preqn, "Why it is damped").
 """
 
 import math
@@ -24,7 +24,6 @@ from qdiverge.preqn.least_squares import solve
 
 # A step of finite length may be a little better aligned than an infinitely small one.
 TOLERANCE = 1e-3
-BOLDER_AFTER = 4  # searches that ended at once; then the next begins with a larger α
 ALIGN_WITH = ("td_errors", "reachable")
 
 
@@ -71,8 +70,6 @@ class PreQN(torch.optim.Optimizer):
             that, none is taken, and damping lets few be.
         shrink: The factor on α at each backtrack, in (0, 1).
         max_backtracks: After as many, no step is taken.
-        warm_start: Begin each search at the last accepted α, a notch above it once in a while;
-            False: always at ``learning_rate``, a forward pass for each backtrack.
         damping: λ as a share of K's largest eigenvalue, see :func:`solve`; the paper has 0.
         cutoff: Smaller eigenvalues of K + λ I are not inverted, likewise a share; None: N times
             the rounding unit.
@@ -98,7 +95,6 @@ class PreQN(torch.optim.Optimizer):
         align_with: str = "reachable",
         shrink: float = 0.5,
         max_backtracks: int = 20,
-        warm_start: bool = True,
         damping: float = 3e-3,
         cutoff: float | None = None,
         method: str = "auto",
@@ -125,10 +121,10 @@ class PreQN(torch.optim.Optimizer):
             )
         if not 0.0 <= damping < math.inf:
             raise InvalidValueError("damping must be a finite number of at least 0", got=damping)
-        search = {"lr": learning_rate, "first_rate": learning_rate, "num_at_once": 0}
-        super().__init__([p for p in q_net.parameters() if p.requires_grad], search)
+        parameters = [p for p in q_net.parameters() if p.requires_grad]
+        super().__init__(parameters, {"lr": learning_rate})
         self.q_net, self.alignment, self.align_with = q_net, alignment, align_with
-        self.shrink, self.max_backtracks, self.warm_start = shrink, max_backtracks, warm_start
+        self.shrink, self.max_backtracks = shrink, max_backtracks
         self.damping, self.cutoff = damping, cutoff
 
     @property
@@ -191,28 +187,17 @@ class PreQN(torch.optim.Optimizer):
     ) -> tuple[bool, float, float, int]:
         """Shrink α until the step is aligned: accepted, alignment, α, backtracks."""
         before = [p.detach().clone() for p in parameters]
-        rate, alignment = self.param_groups[0]["first_rate"], math.nan
+        rate, alignment = self.learning_rate, math.nan
         for num_backtracks in range(self.max_backtracks + 1):
             for parameter, start, g in zip(parameters, before, direction, strict=True):
                 torch.add(start, g, alpha=rate, out=parameter.data)
             alignment = cosine(chosen(self.q_net, *pairs) - q_values, wanted)
             if alignment >= self.alignment:
-                if self.warm_start:
-                    self._begin_next_at(rate, is_at_once=num_backtracks == 0)
                 return True, alignment, rate, num_backtracks
             rate *= self.shrink
         for parameter, start in zip(parameters, before, strict=True):
             parameter.copy_(start)
-        self.param_groups[0]["first_rate"] = self.learning_rate
         return False, alignment, 0.0, self.max_backtracks
-
-    def _begin_next_at(self, rate: float, is_at_once: bool) -> None:
-        """Begin the next search at ``rate``, or a notch above after some that ended at once."""
-        search = self.param_groups[0]
-        count = search["num_at_once"] + 1 if is_at_once else 0
-        is_bolder = count == BOLDER_AFTER
-        search["first_rate"] = min(rate / self.shrink if is_bolder else rate, self.learning_rate)
-        search["num_at_once"] = count % BOLDER_AFTER
 
 
 def _one_of(td_errors: Tensor | None, targets: Tensor | None, size: int) -> Tensor:

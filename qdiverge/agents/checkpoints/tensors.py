@@ -70,6 +70,8 @@ def load_optimizer(agent: Agent, data: bytes, groups: list[dict[str, Any]]) -> N
     own = [group for optimizer in agent.optimizers for group in optimizer.param_groups]
     for group, saved in zip(own, groups, strict=True):
         for key, value in saved.items():
+            if key not in group:
+                continue  # what an older version kept there, such as PreQN's last α
             if isinstance(group[key], Tensor):
                 group[key].fill_(value)
             else:
