@@ -112,20 +112,28 @@ def draw(name: str, out: Path) -> Path:
 
     module, table = import_module(f"paper_figures.{name}"), tables.load(name)
     out.mkdir(parents=True, exist_ok=True)
+    open_before = set(plt.get_fignums())
     with style():
         try:
-            figure = module.make(table)
-        except KeyError as error:
-            raise RunFolderError(
-                f"the table {name}.json with a column {error} was expected",
-                got=", ".join(table.columns),
-                remedy=f"It is an older version's. Run: {tables.rerun(name)}",
-            ) from error
-        figure.savefig(out / f"{name}.pdf", metadata={"CreationDate": None})
-        figure.savefig(out / f"{name}.png")
-        plt.close(figure)
+            figure = _made(module, name, table)
+            figure.savefig(out / f"{name}.pdf", metadata={"CreationDate": None})
+            figure.savefig(out / f"{name}.png")
+        finally:
+            for number in set(plt.get_fignums()) - open_before:
+                plt.close(number)
     tables.write_csv(table, out / f"{name}.csv")
     return out / f"{name}.pdf"
+
+
+def _made(module: Any, name: str, table: tables.Table) -> Any:
+    try:
+        return module.make(table)
+    except KeyError as error:
+        raise RunFolderError(
+            f"the table {name}.json with a column {error} was expected",
+            got=", ".join(table.columns),
+            remedy=f"It is an older version's. Run: {tables.rerun(name)}",
+        ) from error
 
 
 if __name__ == "__main__":
