@@ -77,6 +77,16 @@ def test_the_adversary_seeks_errors_and_keeps_the_features():
     assert np.allclose(same, base)
 
 
+def test_the_adversary_never_weighs_what_the_base_leaves_out():
+    """However large the error there, and however far a Newton step overshoots: 0 · e^800 is 0."""
+    base = np.array([[0.5, 0.5 - 1e-13], [1e-13, 0.0]])
+    errors, features = np.array([[0.1, 0.2], [0.3, 30.0]]), np.array([[0.0], [1.0]])
+    p = matched_adversary(base, errors, features)
+    assert p.sum() == pytest.approx(1)
+    assert p[1, 1] == 0
+    assert (p >= 0).all()
+
+
 def test_exact_iteration_of_a_table_finds_q_star():
     cell = Cell("test", "cliffwalk", network="tabular", num_iterations=40, num_seeds=1)
     (found,) = run_cell(Cell(**{**vars(cell), "gradient_steps": 150, "learning_rate": 0.05}))
