@@ -49,7 +49,8 @@ def matched_adversary(
 
 
 def _tilted(μ: np.ndarray, exponent: np.ndarray) -> np.ndarray:
-    weights = μ * np.exp(exponent - exponent[μ > 0].max())
+    top = exponent[μ > 0].max()
+    weights = μ * np.exp(np.minimum(exponent - top, 0.0))  # beyond the top μ = 0
     return weights / weights.sum()
 
 

@@ -24,6 +24,7 @@ from qdiverge.mdp import (
 )
 from qdiverge.mdp.fitted import least_squares_fit
 from qdiverge.mdp.problems import boyan_chain, cliffwalk, garnet, kolter, nearest_averager, w_to_2w
+from tests.chance import SIGMAS, assert_drawn
 from tests.mdp.strategies import mdps
 
 
@@ -32,15 +33,12 @@ from tests.mdp.strategies import mdps
 def test_samples_follow_the_transitions(mdp):
     sampler = Sampler(mdp, seed=3)
     for s in range(mdp.num_states):
-        n = 2_000
-        drawn = sampler.next_states(np.full(n, s), np.zeros(n, int))
-        counts = np.bincount(drawn, minlength=mdp.num_states)
-        P = mdp.dense[s, 0]
-        assert counts[P == 0].sum() == 0
-        assert (np.abs(counts - n * P) <= 6 * np.sqrt(n * P * (1 - P)) + 1e-9).all()
+        drawn = sampler.next_states(np.full(2_000, s), np.zeros(2_000, int))
+        assert_drawn(np.bincount(drawn, minlength=mdp.num_states), mdp.dense[s, 0])
 
 
 def test_q_learning_reaches_q_star():
+    """Off by 0.0019 ± 0.0007 of max|Q*| over 100 seeds: 0.02 is 26 deviations away."""
     mdp = garnet(4, 2, 2, 0.6, seed=2)
     run = q_learning(
         mdp, 30_000, learning_rate=visit_rate(0.7), explore=epsilon_greedy(1.0), num_seeds=20
@@ -51,7 +49,11 @@ def test_q_learning_reaches_q_star():
 
 
 def test_optimistic_values_explore_where_pessimistic_ones_do_not():
-    """A greedy agent walks the cliff only if it believes that what it has not tried is better."""
+    """A greedy agent walks the cliff only if it believes that what it has not tried is better.
+
+    From optimistic values Q stays above Q* and sinks where it is tried, so that what is tried last
+    is right, whatever the ties; of 2,000 seeds the slowest had its final policy at step 700.
+    """
     mdp = cliffwalk(8)
     greedy = {"explore": epsilon_greedy(0.0), "num_seeds": 5, "learning_rate": 0.5}
     hopeful = q_learning(mdp, 4_000, initial=20.0, **greedy)
@@ -60,7 +62,7 @@ def test_optimistic_values_explore_where_pessimistic_ones_do_not():
 
 
 def test_history_and_seeds_repeat():
-    mdp = garnet(5, 2, 2)
+    mdp = garnet(5, 2, 2, rewarded=1.0)  # every state pays: other paths have other values
     one = q_learning(mdp, 100, num_seeds=3, seed=4, record_every=30)
     two = q_learning(mdp, 100, num_seeds=3, seed=4, record_every=30)
     assert one.recorded_at.tolist() == [30, 60, 90, 100]
@@ -72,14 +74,12 @@ def test_history_and_seeds_repeat():
 def test_boltzmann_frequencies():
     q = np.tile([0.0, 1.0, 0.5], (20_000, 1))
     actions = boltzmann(0.5)(q, np.random.default_rng(0))
-    expected = soft_policy(q[:1], 0.5)[0]
-    error = np.abs(np.bincount(actions) / 20_000 - expected)
-    assert (error <= 5 * np.sqrt(expected * (1 - expected) / 20_000)).all()
+    assert_drawn(np.bincount(actions, minlength=3), soft_policy(q[:1], 0.5)[0])
 
 
 def test_epsilon_greedy_breaks_ties_evenly():
     actions = epsilon_greedy(0.0)(np.zeros((9_000, 3)), np.random.default_rng(0))
-    assert (np.abs(np.bincount(actions) - 3_000) < 5 * np.sqrt(2_000)).all()
+    assert_drawn(np.bincount(actions, minlength=3), np.full(3, 1 / 3))
 
 
 def test_boyan_td_finds_the_truth():
@@ -136,11 +136,14 @@ def test_averagers_contract_by_the_discount(mdp):
 
 
 def test_a_long_target_period_is_fitted_q_iteration():
-    rng = np.random.default_rng(0)
-    problem = LinearProblem(garnet(6, 2, 3, 0.8), rng.normal(size=(12, 4)))
+    """ΦᵀDΦ = diag(1, .8, .4, .2): an error of a fit shrinks by 1 − .2 at each step of size 1."""
+    basis, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(12, 4)))
+    features = basis * np.sqrt(12 * np.array([1.0, 0.8, 0.4, 0.2]))
+    problem = LinearProblem(garnet(6, 2, 3, 0.8), features)
     full = fitted_q_iteration(problem, 5)
-    online = fitted_q_iteration(problem, 5, gradient_steps=3_000, learning_rate=1.0)
-    assert np.abs(full - online).max() < 1e-9 * np.abs(full).max()
+    online = fitted_q_iteration(problem, 5, gradient_steps=160, learning_rate=1.0)
+    assert 0.8**160 < 1e-15  # of the way that is left after each of the five periods
+    assert np.abs(full - online).max() < 1e-12 * np.abs(full).max()
 
 
 def test_one_action_and_one_hot_features_are_the_tabular_update():
@@ -152,14 +155,14 @@ def test_one_action_and_one_hot_features_are_the_tabular_update():
 
 @pytest.mark.parametrize("options", [{}, {"target_period": 3}, {"polyak": 0.2}])
 def test_sampled_updates_average_to_the_expected_ones(options):
-    """The first sampled steps, averaged over many seeds, match the expected path (CLT, 5σ)."""
+    """The first sampled steps, averaged over many seeds, match the expected path."""
     rng = np.random.default_rng(1)
     mdp = garnet(5, 1, 3, 0.9)  # one action: the expectation passes through T^π, which is linear
     problem = LinearProblem(mdp, rng.normal(size=(5, 2)), weights=[1.0, -1.0])
     expected = linear_q_learning(problem, 6, 0.05, **options)
     sampled = sampled_linear_q_learning(problem, 6, 0.05, num_seeds=20_000, **options)
     error = np.abs(sampled.mean(1) - expected)
-    assert (error <= 5 * sampled.std(1) / np.sqrt(20_000) + 1e-12).all()
+    assert (error <= SIGMAS * sampled.std(1) / np.sqrt(20_000) + 1e-12).all()
 
 
 def test_a_sampled_minibatch_of_control_is_right_in_the_mean():
@@ -167,7 +170,7 @@ def test_a_sampled_minibatch_of_control_is_right_in_the_mean():
     problem = LinearProblem(garnet(5, 3, 3, 0.9), rng.normal(size=(15, 4)), weights=np.ones(4))
     sampled = sampled_linear_q_learning(problem, 1, 0.1, batch_size=4, num_seeds=20_000)[1]
     error = np.abs(sampled.mean(0) - problem.update(problem.weights, 0.1))
-    assert (error <= 5 * sampled.std(0) / np.sqrt(20_000)).all()
+    assert (error <= SIGMAS * sampled.std(0) / np.sqrt(20_000)).all()
 
 
 def test_polyak_one_is_no_target_and_targets_are_held():

@@ -43,16 +43,20 @@ def test_a_linear_network_is_its_linearisation(target_period):
 
 
 def test_the_linearisation_gets_better_with_width():
-    """The gap falls like 1/√width; from 64 to 4096 by 8 in theory, by 4 at least here."""
+    """The mean gap of four networks falls by more than 1/√width, 8 from 64 to 4096.
+
+    Of 60 fours it fell by e^(4.05 ± 0.35), which is 5.6 deviations above 8.
+    """
     mdp = with_features(garnet(6, 3, 2, 0.9), 4)
-    gaps = []
-    for width in (64, 4096):
-        q_net = Wide(width, 4, 3)
-        true = train_network(q_net, mdp, 40, 0.5)
-        linear = linearise(q_net, mdp, 0.5).train(40)
-        gaps.append(linearisation_gap(true, linear)[-1])
-    assert gaps[1] < gaps[0] / 4
-    assert gaps[1] < 0.05
+    gaps = np.zeros(2)
+    for i, width in enumerate((64, 4096)):
+        for seed in range(4):
+            q_net = Wide(width, 4, 3, seed)
+            true = train_network(q_net, mdp, 40, 0.5)
+            linear = linearise(q_net, mdp, 0.5).train(40)
+            gaps[i] += linearisation_gap(true, linear)[-1] / 4
+    assert gaps[1] < gaps[0] / 8
+    assert gaps[1] < 0.05  # of 240 networks at most 0.002
 
 
 def test_the_first_step_is_right_to_second_order_in_the_learning_rate():

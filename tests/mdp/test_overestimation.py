@@ -13,6 +13,7 @@ from qdiverge.mdp.overestimation import (
     overestimation_bound,
     uniform_overestimation,
 )
+from tests.chance import SIGMAS
 
 
 @settings(deadline=None)
@@ -33,23 +34,21 @@ def test_the_bound_is_attained_where_all_but_one_are_equal(m):
 def test_uniform_errors_in_closed_form(m):
     errors = np.random.default_rng(0).uniform(-2, 2, (40_000, m)).max(1)
     expected = uniform_overestimation(m, 2.0)
-    assert abs(errors.mean() - expected) < 5 * errors.std() / 200
+    assert abs(errors.mean() - expected) < SIGMAS * errors.std() / 200
 
 
 def test_the_single_estimator_overestimates_and_the_double_one_does_not():
     for m in (2, 8, 32):
         bias = estimator_bias(np.zeros(m), 10)
         assert bias.single > 20 * bias.single_error
-        assert abs(bias.double) < 5 * bias.double_error
-    assert estimator_bias(np.zeros(2), 10).single == pytest.approx(
-        np.sqrt(1 / (10 * np.pi)),
-        rel=0.05,  # E max of two N(0, σ²) is σ/√π, σ² = 1/10
-    )
+        assert abs(bias.double) < SIGMAS * bias.double_error
+    two = estimator_bias(np.zeros(2), 10)  # E max of two N(0, σ²) is σ/√π, σ² = 1/10
+    assert abs(two.single - np.sqrt(1 / (10 * np.pi))) < SIGMAS * two.single_error
 
 
 def test_the_double_estimator_underestimates_where_actions_differ():
     bias = estimator_bias(np.array([0.0, -0.3, -0.3]), 4)
-    assert bias.double < -5 * bias.double_error
+    assert bias.double < -SIGMAS * bias.double_error
 
 
 @pytest.mark.parametrize(
@@ -78,6 +77,7 @@ def test_q_learning_overestimates_where_double_q_learning_does_not():
     """One choice among 8 arms, all worth −0.1 in the mean: each pays N(−0.1, 1) by its outcome.
 
     Outcomes are states, since rewards here are expectations (Sutton & Barto 2018, example 6.7).
+    Of 4,000 seeds a mean of 200 is 0.371 ± 0.013 and −0.101 ± 0.006: 21 and 8 deviations away.
     """
     levels = np.array([-1.1, 0.9])  # two outcomes of mean −0.1, evenly
     arms = 8

@@ -395,21 +395,30 @@ def test_step_that_overflows_a_period_is_divergent_not_nan():
     assert "too large even for regression" in str(report)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "num_features", "scale"), [(torch.float32, 40, 1.5), (torch.bfloat16, 400, 0.5)]
+)
 @pytest.mark.parametrize("seed", range(6))
-def test_float32_and_half_agree_with_float64(seed):
-    problem = random_problem(seed, num_features=40, scale=1.5)
-    greedy = problem.greedy(torch.ones(40, dtype=F))
-    full = check_stability(problem.K, problem.successors, greedy, learning_rate=0.01)
-    single = check_stability(
-        problem.K.float(), problem.successors.float(), greedy, learning_rate=0.01
+def test_coarse_kernels_agree_with_float64_within_what_their_rounding_can_do(
+    seed, dtype, num_features, scale
+):
+    """Bauer and Fike: an eigenvalue moves by cond(V)·‖E‖₂ at most, E the change of I + αAD.
+
+    For bfloat16 the features are many and the successors near, so that it hides no mode.
+    """
+    problem = random_problem(seed, num_features=num_features, scale=scale)
+    greedy = problem.greedy(torch.ones(num_features, dtype=F))
+    exact = problem.K, problem.successors
+    coarse = [kernel.to(dtype) for kernel in exact]
+    full, rough = (check_stability(*both, greedy, learning_rate=1e-3) for both in (exact, coarse))
+    M, rounded = (
+        torch.eye(5, dtype=F) + 1e-3 / 5 * (S[torch.arange(5), greedy] - K).to(F)
+        for K, S in (exact, [kernel.to(F) for kernel in coarse])
     )
-    assert single.spectral_radius == pytest.approx(full.spectral_radius, rel=1e-5)
-    assert single.verdict in (full.verdict, "undecided")
-    half = check_stability(
-        problem.K.bfloat16(), problem.successors.bfloat16(), greedy, learning_rate=0.01
-    )
-    assert half.spectral_radius == pytest.approx(full.spectral_radius, rel=0.05)
-    assert half.verdict in (full.verdict, "undecided")
+    bound = torch.linalg.cond(torch.linalg.eig(M).eigenvectors) * torch.linalg.norm(rounded - M, 2)
+    assert rough.num_unreachable == rough.num_neutral == 0
+    assert rough.spectral_radius == pytest.approx(full.spectral_radius, abs=1.01 * float(bound))
+    assert rough.verdict in (full.verdict, "undecided")
 
 
 def test_rounding_alone_never_makes_a_verdict():
