@@ -221,6 +221,15 @@ def test_what_ended_a_run_does_not_push_its_barriers_out(tmp_path):
     assert checkpoints.store.steps() == [400, 500, 620, 630]
 
 
+def test_what_is_newer_than_where_a_run_goes_on_is_forgotten_and_nothing_else(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=4)
+    run(Trainer(CARTPOLE), checkpoints)
+    assert checkpoints.store.steps() == [200, 300, 400, 500]
+    checkpoints.forget_after(300)
+    assert checkpoints.store.steps() == [200, 300]
+    assert checkpoints.newest() == 300
+
+
 def test_without_a_period_there_is_no_barrier_and_no_replay(tmp_path):
     config = dataclasses.replace(CARTPOLE, checkpoint_period=None)
     trainer = Trainer(config)

@@ -123,6 +123,22 @@ def test_sampling_is_uniform_over_what_may_be_drawn_and_never_shows_an_episodes_
     assert (counts - mean).abs().max() <= 6 * mean**0.5
 
 
+@pytest.mark.parametrize(
+    ("num_steps", "expected"), [(1, 1), (35, 35), (36, 36), (37, 36), (500, 36)]
+)
+def test_what_may_be_drawn_is_all_whose_four_frames_are_in_the_ring(num_steps, expected):
+    replay = small(capacity=40)
+    fill(replay, num_steps, episode=1_000)
+    # 40 slots hold the frames up to the newest, which has no action yet; 3 lead up to the oldest
+    assert len(replay) == expected
+    batch = replay.sample(1_000)
+    found = batch.rewards.unique().tolist()
+    assert found == list(range(num_steps - expected, num_steps))
+    oldest = batch.select(batch.rewards == found[0])
+    frames = [max(num_steps - expected - back, 0) % 251 for back in (3, 2, 1, 0)]
+    assert oldest.observations[0].flatten().tolist() == frames
+
+
 def test_rings_of_unequal_length_are_drawn_in_proportion():
     replay = small(capacity=80, num_envs=2)
     fill(replay, 3)
