@@ -83,6 +83,13 @@ def test_a_replay_on_a_device_is_saved_and_loaded_like_one_on_the_host(tmp_path)
     assert torch.equal(again.gather(index).observations, device.gather(index).observations)
 
 
+def test_the_frames_are_where_they_were_asked_for(monkeypatch):
+    there = torch.device("meta")
+    monkeypatch.setattr("qdiverge.agents.replay.frames.device_memory", lambda _: 10**9)
+    replay = DeviceFrameReplay(240, 3, seed=7, device=there, frame_shape=(6, 5))
+    assert replay.frames.device == replay.device == there
+
+
 def batches(num, nan_at=None):
     generator = torch.Generator().manual_seed(0)
     for k in range(num):
