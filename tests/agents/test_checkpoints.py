@@ -1,6 +1,8 @@
 """A run that goes on from a checkpoint is the run that was never stopped, bit for bit."""
 
 import dataclasses
+import errno
+import os
 import resource
 import subprocess
 
@@ -265,6 +267,31 @@ def content(folder):
     return {
         path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
     }
+
+
+def refuse(_):
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def test_after_one_that_could_not_be_written_the_next_still_shares(tmp_path, monkeypatch):
+    trainer, checkpoints, progress = saved_twice(tmp_path)
+    with monkeypatch.context() as patch, pytest.warns(UserWarning, match="Input/output"):
+        patch.setattr(os, "fsync", refuse)
+        assert not checkpoints.save(trainer)
+    next(progress)
+    assert checkpoints.save(trainer)
+    files = checkpoints.store.path(400).glob("replay-*.npy")
+    assert sorted(path.stat().st_nlink for path in files) == [1, 2, 2]
+
+
+def test_what_was_to_be_shared_is_written_anew_where_it_is_gone(tmp_path):
+    trainer, checkpoints, progress = saved_twice(tmp_path)
+    (checkpoints.store.path(200) / "replay-000000.npy").unlink()
+    with pytest.warns(UserWarning, match="No such file"):
+        assert not checkpoints.save(trainer)
+    next(progress)
+    assert checkpoints.save(trainer)
+    assert checkpoints.newest() == 400
 
 
 @pytest.mark.parametrize("limit", [0, 100, 2_000, 6_000])

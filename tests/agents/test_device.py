@@ -47,10 +47,12 @@ def fill(replay, steps, num_envs):
         replay.append(actions, rng.normal(size=num_envs), ended, following, ended, first)
 
 
-@pytest.mark.parametrize("steps", [3, 20, 200])  # the ring goes round
-def test_a_replay_on_a_device_gives_the_same_batches(steps):
-    host = FrameReplay(240, 3, seed=7, frame_shape=(6, 5))
-    device = DeviceFrameReplay(240, 3, seed=7, device=CPU, frame_shape=(6, 5))
+@pytest.mark.parametrize(("steps", "stack"), [(3, 4), (20, 4), (200, 4), (200, 2)])
+def test_a_replay_on_a_device_gives_the_same_batches(steps, stack):
+    host = FrameReplay(240, 3, seed=7, frame_shape=(6, 5), stack=stack)
+    device = DeviceFrameReplay(
+        240, 3, seed=7, device=CPU, frame_shape=(6, 5), stack=stack
+    )  # 200: the ring goes round
     fill(host, steps, 3)
     fill(device, steps, 3)
     assert torch.equal(torch.from_numpy(host.frames), device.frames)

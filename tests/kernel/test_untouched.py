@@ -148,7 +148,33 @@ class TakesTurns(nn.Module):
 
 def test_layers_that_depend_on_the_batch_are_refused() -> None:
     net, x = TakesTurns(), torch.randn(6, 3)
-    with assert_untouched(net), pytest.raises(UnsupportedNetworkError, match="same layers"):
+    message = "same layers for every batch; got other layers than for its first samples"
+    with assert_untouched(net), pytest.raises(UnsupportedNetworkError, match=message):
+        NTK(net).kernel(x, torch.zeros(6, dtype=torch.long))
+
+
+class Mixes(nn.Module):
+    """Mixes the samples outside every module, and calls one more for a batch of three."""
+
+    class Pair(nn.Module):
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return x, x
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.pair = nn.Linear(3, 2), Mixes.Pair()
+
+    def forward(self, x: Tensor) -> Tensor:
+        q = self.layer(x)
+        if len(x) == 3:
+            self.pair(q)
+        return q - q.mean(0)
+
+
+def test_a_network_that_mixes_samples_by_itself_is_refused_whatever_else_it_calls() -> None:
+    message = "treat each sample by itself; got a row that depends on the rest .* in its own"
+    net, x = Mixes(), torch.randn(6, 3)
+    with assert_untouched(net), pytest.raises(UnsupportedNetworkError, match=message):
         NTK(net).kernel(x, torch.zeros(6, dtype=torch.long))
 
 

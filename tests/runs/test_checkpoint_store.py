@@ -1,5 +1,6 @@
 """A process may die at any instant: what was complete stays complete."""
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -107,3 +108,14 @@ def test_what_is_wrong_with_a_file_is_said(content, message, tmp_path):
     path.unlink() if content is None else path.write_bytes(content)
     with pytest.raises(CheckpointError, match=message):
         store.verify(1)
+
+
+@pytest.mark.parametrize("digest", ["0" * 64, "f" * 64])
+def test_a_manifest_of_another_digest_is_refused(digest, tmp_path):
+    store = CheckpointStore(tmp_path)
+    with store.writing(1) as writer:
+        writer.write("replay.npy", b"segment")
+    path = store.path(1) / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"sha256": digest}))
+    with pytest.raises(CheckpointError, match=r"manifest\.json .* another SHA-256 or step"):
+        store.records(1)
