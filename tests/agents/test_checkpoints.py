@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from qdiverge.agents.checkpoints import Checkpoints
-from qdiverge.agents.checkpoints.generators import dump_generators
+from qdiverge.agents.checkpoints.generators import dump_generators, load_generators
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import Barrier, EpisodeEnd, UpdateRecord
@@ -249,6 +249,13 @@ def test_the_replay_of_another_kind_is_refused(tmp_path):
     other = Trainer(dataclasses.replace(CARTPOLE, num_envs=3))
     with pytest.raises(CheckpointError, match="for 3 rings"):
         checkpoints.restore(other, 500)
+
+
+def test_states_of_other_generators_are_refused_and_named():
+    trainer = Trainer(CARTPOLE)
+    for states, said in ({"behaviour": {}}, "got behaviour"), ({}, "got none"):
+        with pytest.raises(CheckpointError, match=said):
+            load_generators(trainer, states)
 
 
 def saved_twice(folder):

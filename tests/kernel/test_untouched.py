@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from qdiverge.errors import InvalidValueError, UnsupportedNetworkError
 from qdiverge.kernel import NTK
+from qdiverge.kernel.network import has_compiled_parts
 from tests.asserts import assert_close, assert_untouched
 from tests.reference import reference_kernel
 
@@ -193,3 +194,12 @@ def test_networks_that_cannot_be_used_are_refused() -> None:
             NTK(net).kernel(x, a)
     with pytest.raises(UnsupportedNetworkError, match="tuple"):
         NTK(nn.GRU(3, 2)).kernel(x, a)
+
+
+def test_what_runs_through_torch_compile_is_known_however_it_came_there() -> None:
+    wrapped, in_place = torch.compile(nn.Linear(3, 2), backend="eager"), nn.Linear(3, 2)
+    in_place.compile(backend="eager")
+    for part in (wrapped, in_place):
+        assert has_compiled_parts(part)
+        assert has_compiled_parts(nn.Sequential(nn.ReLU(), part))
+    assert not has_compiled_parts(nn.Sequential(nn.ReLU(), nn.Linear(3, 2)))

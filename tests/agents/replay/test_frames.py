@@ -88,6 +88,11 @@ def test_equals_them_while_the_ring_overwrites_itself_and_episodes_are_cut_short
     assert compared > 13 * 160
 
 
+def test_a_slot_keeps_the_newest_frame_of_a_stack():
+    stacks = np.arange(24, dtype=np.uint8).reshape(2, 4, 3, 1)
+    assert FrameReplay.part_to_keep(stacks)[:, :, 0].tolist() == [[9, 10, 11], [21, 22, 23]]
+
+
 def small(capacity=40, num_envs=1, seed=0):
     return FrameReplay(capacity, num_envs, seed, frame_shape=(1, 1))
 
