@@ -40,11 +40,13 @@ def write_info(folder: Path, info: Mapping[str, Any]) -> None:
 
     Raises:
         OSError: it cannot be written; what was there stays.
+        ValueError: it is no JSON, NaN for one; likewise.
     """
+    content = json.dumps(info, indent=2, allow_nan=False) + "\n"
     aside = folder / f"{NAME}.tmp"
     try:
         with aside.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(info, indent=2, allow_nan=False) + "\n")
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         aside.replace(folder / NAME)

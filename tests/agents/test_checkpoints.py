@@ -1,6 +1,8 @@
 """A run that goes on from a checkpoint is the run that was never stopped, bit for bit."""
 
 import dataclasses
+import errno
+import os
 import resource
 import subprocess
 
@@ -9,7 +11,7 @@ import pytest
 import torch
 
 from qdiverge.agents.checkpoints import Checkpoints
-from qdiverge.agents.checkpoints.generators import dump_generators
+from qdiverge.agents.checkpoints.generators import dump_generators, load_generators
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import Barrier, EpisodeEnd, UpdateRecord
@@ -221,6 +223,15 @@ def test_what_ended_a_run_does_not_push_its_barriers_out(tmp_path):
     assert checkpoints.store.steps() == [400, 500, 620, 630]
 
 
+def test_what_is_newer_than_where_a_run_goes_on_is_forgotten_and_nothing_else(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=4)
+    run(Trainer(CARTPOLE), checkpoints)
+    assert checkpoints.store.steps() == [200, 300, 400, 500]
+    checkpoints.forget_after(300)
+    assert checkpoints.store.steps() == [200, 300]
+    assert checkpoints.newest() == 300
+
+
 def test_without_a_period_there_is_no_barrier_and_no_replay(tmp_path):
     config = dataclasses.replace(CARTPOLE, checkpoint_period=None)
     trainer = Trainer(config)
@@ -240,6 +251,13 @@ def test_the_replay_of_another_kind_is_refused(tmp_path):
         checkpoints.restore(other, 500)
 
 
+def test_states_of_other_generators_are_refused_and_named():
+    trainer = Trainer(CARTPOLE)
+    for states, said in ({"behaviour": {}}, "got behaviour"), ({}, "got none"):
+        with pytest.raises(CheckpointError, match=said):
+            load_generators(trainer, states)
+
+
 def saved_twice(folder):
     """A trainer at its third barrier, two checkpoints of it, and their content."""
     checkpoints = Checkpoints(folder)
@@ -256,6 +274,31 @@ def content(folder):
     return {
         path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
     }
+
+
+def refuse(_):
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def test_after_one_that_could_not_be_written_the_next_still_shares(tmp_path, monkeypatch):
+    trainer, checkpoints, progress = saved_twice(tmp_path)
+    with monkeypatch.context() as patch, pytest.warns(UserWarning, match="Input/output"):
+        patch.setattr(os, "fsync", refuse)
+        assert not checkpoints.save(trainer)
+    next(progress)
+    assert checkpoints.save(trainer)
+    files = checkpoints.store.path(400).glob("replay-*.npy")
+    assert sorted(path.stat().st_nlink for path in files) == [1, 2, 2]
+
+
+def test_what_was_to_be_shared_is_written_anew_where_it_is_gone(tmp_path):
+    trainer, checkpoints, progress = saved_twice(tmp_path)
+    (checkpoints.store.path(200) / "replay-000000.npy").unlink()
+    with pytest.warns(UserWarning, match="No such file"):
+        assert not checkpoints.save(trainer)
+    next(progress)
+    assert checkpoints.save(trainer)
+    assert checkpoints.newest() == 400
 
 
 @pytest.mark.parametrize("limit", [0, 100, 2_000, 6_000])

@@ -47,10 +47,12 @@ def fill(replay, steps, num_envs):
         replay.append(actions, rng.normal(size=num_envs), ended, following, ended, first)
 
 
-@pytest.mark.parametrize("steps", [3, 20, 200])  # the ring goes round
-def test_a_replay_on_a_device_gives_the_same_batches(steps):
-    host = FrameReplay(240, 3, seed=7, frame_shape=(6, 5))
-    device = DeviceFrameReplay(240, 3, seed=7, device=CPU, frame_shape=(6, 5))
+@pytest.mark.parametrize(("steps", "stack"), [(3, 4), (20, 4), (200, 4), (200, 2)])
+def test_a_replay_on_a_device_gives_the_same_batches(steps, stack):
+    host = FrameReplay(240, 3, seed=7, frame_shape=(6, 5), stack=stack)
+    device = DeviceFrameReplay(
+        240, 3, seed=7, device=CPU, frame_shape=(6, 5), stack=stack
+    )  # 200: the ring goes round
     fill(host, steps, 3)
     fill(device, steps, 3)
     assert torch.equal(torch.from_numpy(host.frames), device.frames)
@@ -81,6 +83,13 @@ def test_a_replay_on_a_device_is_saved_and_loaded_like_one_on_the_host(tmp_path)
     assert torch.equal(again.frames, device.frames)
     index = device.draw(32)
     assert torch.equal(again.gather(index).observations, device.gather(index).observations)
+
+
+def test_the_frames_are_where_they_were_asked_for(monkeypatch):
+    there = torch.device("meta")
+    monkeypatch.setattr("qdiverge.agents.replay.frames.device_memory", lambda _: 10**9)
+    replay = DeviceFrameReplay(240, 3, seed=7, device=there, frame_shape=(6, 5))
+    assert replay.frames.device == replay.device == there
 
 
 def batches(num, nan_at=None):

@@ -99,3 +99,11 @@ def test_names_are_those_of_the_wrapped_module() -> None:
         assert [e.name for e in plan_of(name).entries] == names
         layers = NTK(case.q_net).by_layer(case.observations, case.actions)
         assert set(layers) == {n.rpartition(".")[0] for n in names}
+
+
+def test_the_gradients_of_all_actions_take_the_bytes_of_each() -> None:
+    net, x = nn.Linear(3, 5), torch.randn(6, 3)
+    ntk = NTK(net, method="per_sample")
+    chosen, every = ntk.plan(x, torch.zeros(6, dtype=torch.long)), ntk.plan(x, "all")
+    assert [entry.num_bytes for entry in chosen.entries] == [4 * 15, 4 * 5]
+    assert every.num_bytes == 5 * chosen.num_bytes == 5 * 4 * 20

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from qdiverge.errors import InvalidValueError, UnsupportedNetworkError
 from qdiverge.kernel import NTK
+from qdiverge.kernel.network import has_compiled_parts
 from tests.asserts import assert_close, assert_untouched
 from tests.reference import reference_kernel
 
@@ -148,7 +149,33 @@ class TakesTurns(nn.Module):
 
 def test_layers_that_depend_on_the_batch_are_refused() -> None:
     net, x = TakesTurns(), torch.randn(6, 3)
-    with assert_untouched(net), pytest.raises(UnsupportedNetworkError, match="same layers"):
+    message = "same layers for every batch; got other layers than for its first samples"
+    with assert_untouched(net), pytest.raises(UnsupportedNetworkError, match=message):
+        NTK(net).kernel(x, torch.zeros(6, dtype=torch.long))
+
+
+class Mixes(nn.Module):
+    """Mixes the samples outside every module, and calls one more for a batch of three."""
+
+    class Pair(nn.Module):
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return x, x
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.pair = nn.Linear(3, 2), Mixes.Pair()
+
+    def forward(self, x: Tensor) -> Tensor:
+        q = self.layer(x)
+        if len(x) == 3:
+            self.pair(q)
+        return q - q.mean(0)
+
+
+def test_a_network_that_mixes_samples_by_itself_is_refused_whatever_else_it_calls() -> None:
+    message = "treat each sample by itself; got a row that depends on the rest .* in its own"
+    net, x = Mixes(), torch.randn(6, 3)
+    with assert_untouched(net), pytest.raises(UnsupportedNetworkError, match=message):
         NTK(net).kernel(x, torch.zeros(6, dtype=torch.long))
 
 
@@ -167,3 +194,12 @@ def test_networks_that_cannot_be_used_are_refused() -> None:
             NTK(net).kernel(x, a)
     with pytest.raises(UnsupportedNetworkError, match="tuple"):
         NTK(nn.GRU(3, 2)).kernel(x, a)
+
+
+def test_what_runs_through_torch_compile_is_known_however_it_came_there() -> None:
+    wrapped, in_place = torch.compile(nn.Linear(3, 2), backend="eager"), nn.Linear(3, 2)
+    in_place.compile(backend="eager")
+    for part in (wrapped, in_place):
+        assert has_compiled_parts(part)
+        assert has_compiled_parts(nn.Sequential(nn.ReLU(), part))
+    assert not has_compiled_parts(nn.Sequential(nn.ReLU(), nn.Linear(3, 2)))

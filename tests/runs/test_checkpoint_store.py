@@ -1,9 +1,15 @@
 """A process may die at any instant: what was complete stays complete."""
 
+import json
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import pytest
+
+from qdiverge.errors import CheckpointError
+from qdiverge.runs.checkpoints import CheckpointStore
 
 # A child process for every call that changes the file system: it dies just before that call.
 DIE_EVERYWHERE = """
@@ -84,3 +90,32 @@ def test_dying_while_a_checkpoint_replaces_one_of_its_step_leaves_either():
     number, found = deaths(replaces=True)
     assert number > 10
     assert found == "[(2, 'new'), (2, 'old')]"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"segmenT", r"replay\.npy must be as it was written; got another SHA-256"),
+        (b"segmen", "got 6 bytes for 7"),
+        (None, "got No such file or directory"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(content, message, tmp_path):
+    store = CheckpointStore(tmp_path)
+    with store.writing(1) as writer:
+        writer.write("replay.npy", b"segment")
+    path = store.path(1) / "replay.npy"
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=message):
+        store.verify(1)
+
+
+@pytest.mark.parametrize("digest", ["0" * 64, "f" * 64])
+def test_a_manifest_of_another_digest_is_refused(digest, tmp_path):
+    store = CheckpointStore(tmp_path)
+    with store.writing(1) as writer:
+        writer.write("replay.npy", b"segment")
+    path = store.path(1) / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"sha256": digest}))
+    with pytest.raises(CheckpointError, match=r"manifest\.json .* another SHA-256 or step"):
+        store.records(1)

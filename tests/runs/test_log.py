@@ -38,6 +38,14 @@ def test_a_folder_has_one_writer_and_a_dead_one_holds_nothing(tmp_path):
     assert load_run(out).info["status"] == "running"
 
 
+def test_a_log_that_could_not_begin_holds_nothing(tmp_path):
+    with pytest.raises(ValueError, match="JSON") as refused:
+        RunLog(tmp_path / "run", {"discount": float("nan")})
+    RunLog(tmp_path / "run", {"discount": 0.9}).close()
+    assert load_run(tmp_path / "run").info["config"] == {"discount": 0.9}
+    del refused  # it held the log that did not begin
+
+
 def test_going_on_cuts_the_log_back_and_says_since_when(tmp_path):
     with RunLog(tmp_path / "run", {"seed": 1}) as log:
         log.metrics(1, {"x": 1.0})

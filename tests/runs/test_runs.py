@@ -8,6 +8,7 @@ import torch
 
 from qdiverge.errors import RunFolderError
 from qdiverge.runs import RunLog, load_run, provenance
+from qdiverge.runs.info import write_info
 
 
 @pytest.fixture
@@ -94,6 +95,14 @@ def test_no_run_and_a_newer_schema_are_refused(tmp_path):
     (tmp_path / "run.json").write_text('{"schema": 99}')
     with pytest.raises(RunFolderError, match="schema 99"):
         load_run(tmp_path)
+
+
+def test_what_is_no_json_leaves_the_run_as_it_was(log):
+    before = load_run(log.folder).info
+    with pytest.raises(ValueError, match="JSON"):
+        write_info(log.folder, before | {"largest": float("nan")})
+    assert load_run(log.folder).info == before
+    assert not list(log.folder.glob("*.tmp"))
 
 
 def test_the_command_is_one_that_can_be_typed(monkeypatch):

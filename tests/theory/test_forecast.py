@@ -99,6 +99,18 @@ def test_no_growth_is_said_and_unbounded_where_the_slope_is_noise():
     assert math.isinf(flat.upper)
 
 
+def test_the_residual_is_the_share_of_the_scatter_that_the_law_leaves():
+    """RSS/TSS = 1 − R² of the straight line in ln Q; none is left of values that stand still."""
+    t = torch.arange(12, dtype=F)
+    logs = 0.1 * t + torch.randn(12, generator=torch.Generator().manual_seed(1), dtype=F)
+    forecast = forecast_blow_up(t, logs.exp(), "exponential", threshold=1e6)
+    correlation = float(torch.corrcoef(torch.stack([t, logs]))[0, 1])
+    assert forecast.residual == pytest.approx(math.sqrt(1 - correlation**2))
+    assert 0.3 < forecast.residual < 1
+    still = forecast_blow_up(t, torch.ones(12, dtype=F), "exponential", threshold=1e6)
+    assert (still.residual, still.time) == (0.0, math.inf)
+
+
 def test_time_to_threshold():
     assert time_to_threshold(2.0, 2.0, 16.0) == pytest.approx(3.0)
     assert time_to_threshold(2.0, 1.0, 16.0) == math.inf

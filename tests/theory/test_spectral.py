@@ -12,6 +12,7 @@ from qdiverge.theory.spectral import (
     largest_stable_step,
     modes,
     reachable_directions,
+    spectral_radius,
     transient_gain,
 )
 from tests.theory.problems import F, random_problem
@@ -115,3 +116,18 @@ def test_beyond_the_dense_limit_the_leading_modes_agree():
     assert float(sparse.conditions[j]) == pytest.approx(float(dense.conditions[i]), rel=1e-6)
     overlap = (dense.vectors[:, i].conj() @ sparse.vectors[:, j]).abs()
     assert float(overlap) == pytest.approx(1.0, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "increment",
+    [
+        torch.zeros(0, 0, dtype=F),
+        torch.zeros(3, 3, dtype=F),
+        torch.tensor([[-0.5, 3.0], [0.0, -0.2]], dtype=F),
+        torch.diag(torch.tensor([1e-18, -0.5], dtype=F)),
+        torch.full((2, 2), math.inf, dtype=F),
+    ],
+    ids=["empty", "still", "moving", "one still", "overflow"],
+)
+def test_the_cheap_radius_is_that_of_the_modes(increment):
+    assert spectral_radius(increment, EPS) == pytest.approx(modes(increment, EPS).radius)

@@ -362,6 +362,38 @@ def test_single_pair_closed_form():
     assert report.regression.max_learning_rate == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize(
+    ("k", "ahead", "learning_rate", "polyak"),
+    [(2.0, 0.5, 0.3, 0.1), (2.0, 1.5, 0.1, 0.5), (1.0, -0.5, 0.5, 0.2)],
+)
+def test_one_pair_with_an_averaged_target_has_the_modulus_of_its_two_by_two_map(
+    k, ahead, learning_rate, polyak
+):
+    """(ε, ℓ) ← [[1 − αk + ταk', ταk'], [1 − τ, 1 − τ]] (ε, ℓ): at best ρ of the absolute map."""
+    K, successors = torch.tensor([[k]], dtype=F), torch.tensor([[ahead]], dtype=F)
+    report = check_stability(K, successors, learning_rate=learning_rate, polyak=polyak)
+    moved = polyak * learning_rate * ahead
+    M = torch.tensor([[1 - learning_rate * k + moved, moved], [1 - polyak, 1 - polyak]], dtype=F)
+    expected = float(torch.linalg.eigvals(M.abs()).abs().max())
+    assert report.certificate.modulus == pytest.approx(expected, rel=1e-6)
+    assert report.spectral_radius == pytest.approx(float(torch.linalg.eigvals(M).abs().max()))
+
+
+def test_the_reason_says_whether_the_growing_mode_keeps_the_greedy_actions():
+    assert "keeps its greedy actions" in check(baird()).reason
+    switched = []
+    for seed in range(12):
+        problem = random_problem(seed, num_actions=2, scale=1.5)
+        weights = torch.randn(8, generator=torch.Generator().manual_seed(seed), dtype=F)
+        report = check(problem, weights, 0.1)
+        if report.verdict == "divergent":
+            num = int((report.divergent_actions != problem.greedy(weights)).sum())
+            said = f"switches {num} greedy actions" if num else "keeps its greedy actions"
+            assert said in report.reason
+            switched.append(num > 0)
+    assert any(switched)
+
+
 def test_zero_kernel_is_explained():
     report = check_stability(torch.zeros(3, 3), torch.zeros(3, 3))
     assert report.verdict == "undecided"

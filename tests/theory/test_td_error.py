@@ -112,3 +112,14 @@ def test_uncertainty_withholds_the_certificate():
     X = -1e-9 * torch.eye(3, dtype=F)[:, None, :]
     assert td_error_certificate(X).holds
     assert not td_error_certificate(X, torch.full((3,), 1e-9, dtype=F)).holds
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_how_slow_each_row_is_does_not_matter_to_the_certificate(seed):
+    """Row i of X times s_i ≤ 1: X_ii v_i + Σ|X_ij| v_j < 0 keeps its sign, whatever the actions."""
+    problem = random_problem(seed, size=4, num_actions=3, scale=0.5, num_features=20)
+    X = td_increments(problem.K, problem.successors, 1e-2 * problem.rho)
+    speeds = torch.logspace(0, -9, 4, dtype=F)
+    optimum = worst_selection(X)
+    if abs(optimum - 1) > 1e-9:
+        assert td_error_certificate(speeds[:, None, None] * X).holds == (optimum < 1)

@@ -88,6 +88,11 @@ def test_equals_them_while_the_ring_overwrites_itself_and_episodes_are_cut_short
     assert compared > 13 * 160
 
 
+def test_a_slot_keeps_the_newest_frame_of_a_stack():
+    stacks = np.arange(24, dtype=np.uint8).reshape(2, 4, 3, 1)
+    assert FrameReplay.part_to_keep(stacks)[:, :, 0].tolist() == [[9, 10, 11], [21, 22, 23]]
+
+
 def small(capacity=40, num_envs=1, seed=0):
     return FrameReplay(capacity, num_envs, seed, frame_shape=(1, 1))
 
@@ -121,6 +126,22 @@ def test_sampling_is_uniform_over_what_may_be_drawn_and_never_shows_an_episodes_
     # counts are multinomial: each within 6 standard deviations of its mean, sd ≤ sqrt(mean)
     mean = len(drawn) / len(found)
     assert (counts - mean).abs().max() <= 6 * mean**0.5
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "expected"), [(1, 1), (35, 35), (36, 36), (37, 36), (500, 36)]
+)
+def test_what_may_be_drawn_is_all_whose_four_frames_are_in_the_ring(num_steps, expected):
+    replay = small(capacity=40)
+    fill(replay, num_steps, episode=1_000)
+    # 40 slots hold the frames up to the newest, which has no action yet; 3 lead up to the oldest
+    assert len(replay) == expected
+    batch = replay.sample(1_000)
+    found = batch.rewards.unique().tolist()
+    assert found == list(range(num_steps - expected, num_steps))
+    oldest = batch.select(batch.rewards == found[0])
+    frames = [max(num_steps - expected - back, 0) % 251 for back in (3, 2, 1, 0)]
+    assert oldest.observations[0].flatten().tolist() == frames
 
 
 def test_rings_of_unequal_length_are_drawn_in_proportion():
