@@ -63,8 +63,8 @@ def make(table: Table) -> Figure:
     seeds = len(np.unique(columns["seed"]))
     foot(
         figure, table,
-        f"Means of {seeds} seeds with 95 % bootstrap intervals. Dotted: η = 0.97, the alignment with "
-        "the TD errors that undamped PreQN asks for.",
+        f"Means of {seeds} seeds with 95 % bootstrap intervals. Dotted: η = 0.97, the alignment "
+        "with the TD errors that undamped PreQN asks for.",
     )  # fmt: skip
     return figure
 

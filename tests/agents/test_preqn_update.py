@@ -16,6 +16,7 @@ from qdiverge.cli import main
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError
 from qdiverge.runs import load_run
+from tests.chance import assert_most
 
 CARTPOLE = DQNConfig(
     environment="CartPole-v1",
@@ -41,9 +42,13 @@ def test_every_update_is_an_aligned_step(use_target_network):
 
 
 def test_without_a_target_network_it_learns_cartpole():
-    config = dataclasses.replace(CARTPOLE, total_steps=2_000)
-    ends = [r for r in Trainer(config).run() if isinstance(r, EpisodeEnd)]
-    assert np.mean([end.score for end in ends[-10:]]) > 45  # random play: 22
+    """Measured on seeds 1 to 120: the least of the 120 means is above 40; random play: 22."""
+    successes = []
+    for seed in range(7):
+        config = dataclasses.replace(CARTPOLE, total_steps=2_000, seed=seed)
+        ends = [r for r in Trainer(config).run() if isinstance(r, EpisodeEnd)]
+        successes.append(np.mean([end.score for end in ends[-20:]]) > 40)
+    assert_most(successes, needed=3, measured=(120, 120))
 
 
 def test_the_command_logs_what_it_did(tmp_path):
