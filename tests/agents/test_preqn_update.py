@@ -42,13 +42,13 @@ def test_every_update_is_an_aligned_step(use_target_network):
 
 
 def test_without_a_target_network_it_learns_cartpole():
-    """Measured on seeds 1 to 120: the least of the 120 means is above 40; random play: 22."""
+    """Of seeds 1 to 120 three fail: their last episodes score 12 to 20. Random play: 22."""
     successes = []
-    for seed in range(7):
+    for seed in range(9):
         config = dataclasses.replace(CARTPOLE, total_steps=2_000, seed=seed)
         ends = [r for r in Trainer(config).run() if isinstance(r, EpisodeEnd)]
         successes.append(np.mean([end.score for end in ends[-20:]]) > 40)
-    assert_most(successes, needed=3, measured=(120, 120))
+    assert_most(successes, needed=3, measured=(117, 120))
 
 
 def test_the_command_logs_what_it_did(tmp_path):
