@@ -18,7 +18,7 @@ METHODS = {
     "target": ("DQN", BLUE),
     "no_target": ("DQN, no target network", ORANGE),
     "preqn": ("PreQN", INK),
-    "undamped": ("PreQN undamped, as in the paper", PURPLE),
+    "undamped": ("PreQN undamped", PURPLE),
 }
 LINES = ("-", "--", ":")  # a method's first, second and third step
 
@@ -48,7 +48,7 @@ def make(table: Table) -> Figure:
     columns = {name: np.array(values) for name, values in table.columns.items()}
     columns["value"] = np.array([np.nan if v is None else v for v in table.columns["value"]], float)
     tasks = list(dict.fromkeys(table.columns["environment"]))
-    figure, panels = plt.subplots(2, len(tasks), figsize=(7.0, 4.8), sharex="col", squeeze=False)
+    figure, panels = plt.subplots(2, len(tasks), figsize=(7.0, 5.2), sharex="col", squeeze=False)
     for (scores, alignments), task in zip(panels.T, tasks, strict=True):
         for axes, measure in ((scores, "score"), (alignments, "alignment")):
             own = (columns["environment"] == task) & (columns["measure"] == measure)
@@ -59,7 +59,8 @@ def make(table: Table) -> Figure:
         alignments.set(xlabel="agent steps", ylim=(None, 1.05))
     panels[0, 0].set_ylabel("return of training episodes")
     panels[1, 0].set_ylabel("alignment cos(ΔQ, δ)")
-    panels[0, 0].legend(fontsize=6.5, loc="upper left")
+    lines, names = panels[0, 0].get_legend_handles_labels()
+    figure.legend(lines, names, fontsize=6.5, loc="outside upper center", ncols=4)
     seeds = len(np.unique(columns["seed"]))
     foot(
         figure, table,
