@@ -91,6 +91,7 @@ def test_no_growth_is_said_and_unbounded_where_the_slope_is_noise():
     falling = forecast_blow_up(t, 10 - 0.5 * t)
     assert math.isinf(falling.time)
     assert "does not grow" in str(falling)
+    assert (falling.lower, falling.upper) == (-math.inf, math.inf)
     noise = torch.randn(10, generator=torch.Generator().manual_seed(3), dtype=F)
     flat = forecast_blow_up(t, torch.exp(noise + 1e-3 * t), "exponential", threshold=1e6)
     assert math.isinf(flat.upper)
