@@ -107,3 +107,11 @@ def test_what_did_not_converge_is_said_and_the_rest_is_used(monkeypatch):
     dense = bounds(problem, dense_limit=100)
     assert dense.is_converged
     assert result.self_excitation == pytest.approx(dense.self_excitation, rel=1e-6)
+
+
+@pytest.mark.parametrize("which", ["LM", "LR"])
+def test_modes_are_the_same_every_time(which):
+    M = torch.randn(40, 40, generator=torch.Generator().manual_seed(0), dtype=F).numpy()
+    (first, ours), (second, theirs) = (arnoldi._arpack(M, 6, which) for _ in range(2))
+    assert (first == second).all()
+    assert (ours == theirs).all()
