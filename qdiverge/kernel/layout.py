@@ -20,8 +20,8 @@ class Layout:
     """
 
     axis: int
-    num_folded: int = 1
-    is_time_major: bool = False
+    num_folded: int
+    is_time_major: bool
 
     def to_samples(self, tensor: Tensor, num_event: int) -> Tensor:
         """Return [n, T, *event]: samples first, every other leading axis folded into T."""

@@ -167,7 +167,7 @@ class RunLog:
             aside.replace(path)
         except OSError as error:
             with suppress(OSError):
-                aside.unlink(missing_ok=True)
+                aside.unlink()
             self._num_lost += 1
             self._warn(path, error, "training goes on without such arrays")
             return None

@@ -3,8 +3,10 @@
 import dataclasses
 import errno
 import os
+import pickle
 import resource
 import subprocess
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import torch
 
 from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.checkpoints.generators import dump_generators, load_generators
+from qdiverge.agents.checkpoints.segments import load_replay
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import Barrier, EpisodeEnd, UpdateRecord
@@ -230,6 +233,25 @@ def test_what_is_newer_than_where_a_run_goes_on_is_forgotten_and_nothing_else(tm
     checkpoints.forget_after(300)
     assert checkpoints.store.steps() == [200, 300]
     assert checkpoints.newest() == 300
+
+
+def test_where_a_run_goes_on_nothing_is_written_again(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    run(Trainer(CARTPOLE), checkpoints)
+    before = checkpoints.store.path(500).stat().st_ino
+    resumed, again = Trainer(CARTPOLE), Checkpoints(tmp_path)
+    again.restore(resumed, 500)
+    assert again.save(resumed)
+    assert checkpoints.store.path(500).stat().st_ino == before
+
+
+def test_a_replay_is_loaded_without_running_code_that_lies_in_it(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    run(Trainer(CARTPOLE), checkpoints)
+    folder, saved = checkpoints.store.path(500), checkpoints.state(500)["replay"]
+    (folder / saved["segments"][-1]["name"]).write_bytes(pickle.dumps(Fraction(1, 2)))
+    with pytest.raises(ValueError, match="pickled"):
+        load_replay(Trainer(CARTPOLE).replay, folder, saved, {})
 
 
 def test_without_a_period_there_is_no_barrier_and_no_replay(tmp_path):

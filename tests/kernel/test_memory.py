@@ -25,6 +25,7 @@ def test_memory_comes_back_when_the_last_view_is_gone() -> None:
     assert memory.empty((2, LARGE), torch.zeros(1)).data_ptr() != place  # the view still lives
     memory._spare.clear()
     del view
+    assert len(memory._spare) == 1  # the system may give the same place for new memory, too
     assert memory.empty((2, LARGE), torch.zeros(1)).data_ptr() == place
     assert memory.empty((8, LARGE), torch.zeros(1)).data_ptr() != place  # too large for it
 

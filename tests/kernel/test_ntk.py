@@ -131,6 +131,14 @@ def test_a_generator_of_the_networks_own_is_put_back() -> None:
     assert generator.bit_generator.state == before
 
 
+def test_a_vector_of_another_shape_is_refused_with_both_shapes() -> None:
+    x = torch.randn(4, 3).double()
+    for actions, expected in ((torch.zeros(4, dtype=torch.long), r"\[4\]"), ("all", r"\[4, 2\]")):
+        message = rf"vector must have shape {expected}; got \[5\]"
+        with pytest.raises(InvalidValueError, match=message):
+            NTK(mlp()).matvec(x, actions, torch.ones(5, dtype=torch.float64))
+
+
 def test_layers_of_a_cross_kernel_sum_to_it() -> None:
     net, x = mlp(), torch.randn(5, 3).double()
     a, ntk = torch.tensor([0, 1, 1, 0, 1]), NTK(net)

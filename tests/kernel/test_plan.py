@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from qdiverge.kernel import NTK
+from qdiverge.kernel import NTK, capture
 from qdiverge.kernel.plan import Plan
 from tests.cases import CASES
 
@@ -29,6 +29,7 @@ def test_a_wide_layer_is_a_product_and_carries_its_bias() -> None:
     assert plan.entries[0].operations == 64 * 65 // 2 * (8 + 256)  # A Aᵀ and G Gᵀ
     assert plan.entries[0].num_bytes == 4 * (8 + 256)
     assert plan.num_bytes == 4 * (8 + 256 + 256 + 4)
+    assert "layouts" not in repr(plan)
     text = str(plan)
     assert "0.weight" in text
     assert "explicit 4.39e+06" in text
@@ -107,3 +108,11 @@ def test_the_gradients_of_all_actions_take_the_bytes_of_each() -> None:
     chosen, every = ntk.plan(x, torch.zeros(6, dtype=torch.long)), ntk.plan(x, "all")
     assert [entry.num_bytes for entry in chosen.entries] == [4 * 15, 4 * 5]
     assert every.num_bytes == 5 * chosen.num_bytes == 5 * 4 * 20
+
+
+def test_a_graph_is_walked_once_however_often_its_parts_are_used() -> None:
+    weight = torch.ones(2, requires_grad=True)
+    doubled = weight
+    for _ in range(10):
+        doubled = doubled + doubled  # 2^10 ways to the one leaf
+    assert len(list(capture._leaves(doubled))) == 1

@@ -119,3 +119,14 @@ def test_a_manifest_of_another_digest_is_refused(digest, tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"sha256": digest}))
     with pytest.raises(CheckpointError, match=r"manifest\.json .* another SHA-256 or step"):
         store.records(1)
+
+
+def test_only_the_files_that_are_named_must_be_intact_and_there(tmp_path):
+    store = CheckpointStore(tmp_path)
+    with store.writing(1) as writer:
+        writer.write("weights", b"1")
+        writer.write("replay", b"2")
+    (store.path(1) / "replay").unlink()
+    assert set(store.verify(1, ["weights"])) == {"weights", "replay"}
+    with pytest.raises(CheckpointError, match=r"1/optimizer must .* got no such file in its man"):
+        store.verify(1, ["optimizer"])

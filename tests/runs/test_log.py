@@ -104,3 +104,40 @@ def test_what_a_full_disk_refuses_is_kept_until_there_is_room(tmp_path):
     log.metrics(4, {"x": 4.0})
     log.close()
     assert [json.loads(line)["x"] for line in path.read_text().splitlines()] == [1, 2, 3, 4]
+
+
+class Told:
+    """A sink that writes down what it is told."""
+
+    def __init__(self):
+        self.calls = []
+
+    def start(self, folder, info):
+        self.calls.append(("start", folder, info["config"]))
+
+    def metrics(self, step, values):
+        self.calls.append(("metrics", step, dict(values)))
+
+    def alarm(self, alarm):
+        self.calls.append(("alarm", alarm.step, alarm.update, alarm.rule, alarm.message))
+
+    def close(self, status):
+        self.calls.append(("close", status))
+
+
+def test_a_sink_is_told_everything_in_order_and_from_where_a_run_goes_on(tmp_path):
+    first, second = Told(), Told()
+    with RunLog(tmp_path / "run", {"seed": 1}, sinks=[first]) as log:
+        log.metrics(1, {"x": 1.0})
+        mark = log.sync()
+        log.alarm(2, 1, "rule", "message")
+    told = [("start", log.folder, {"seed": 1}), ("metrics", 1, {"x": 1.0})]
+    assert first.calls == [*told, ("alarm", 2, 1, "rule", "message"), ("close", "finished")]
+    log = RunLog.reopen(tmp_path / "run")
+    log.rewind(mark, 1, {"seed": 2}, [second])
+    log.metrics(3, {"x": 3.0})
+    log.close("interrupted")
+    log.close()
+    told = [("start", log.folder, {"seed": 2}), ("metrics", 3, {"x": 3.0})]
+    assert second.calls == [*told, ("close", "interrupted")]
+    assert len(first.calls) == 4

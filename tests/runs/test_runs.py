@@ -1,6 +1,7 @@
 """What is written can be read: also NaN, also after a crash in the middle of a line."""
 
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -62,6 +63,13 @@ def test_arrays_come_back_in_order_of_steps(log):
         log.arrays("kernel", step, {"kernel": np.eye(2) * step})
     assert [step for step, _ in load_run(log.folder).arrays("kernel")] == [3, 20]
     assert load_run(log.folder).arrays("kernel")[0][1]["kernel"][1, 1] == 3
+
+
+def test_reading_arrays_runs_no_code_that_lies_in_them(log):
+    log.arrays("kernel", 1, {"kernel": np.eye(2)})
+    np.savez(log.folder / "arrays" / "kernel-0000000002.npz", kernel=np.array([Fraction(1, 2)]))
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        load_run(log.folder).arrays("kernel")
 
 
 def test_the_status_tells_how_the_run_ended(tmp_path):

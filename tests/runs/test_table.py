@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from qdiverge.errors import RunFolderError
 from qdiverge.runs.table import append_row, begin_table, read_table
 
 
@@ -24,3 +25,14 @@ def test_of_a_file_that_lost_everything_the_first_row_is_the_first_line(tmp_path
     path.touch()
     append_row(path, {"key": "a"})
     assert [json.loads(line) for line in path.read_text().split("\n")[:-1]] == [{"key": "a"}]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [('{"schema": 99}\n', "got schema 99"), ("", "got no whole line"), ("{", "got no whole line")],
+)
+def test_a_file_that_is_no_table_of_ours_is_refused(content, said, tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_text(content)
+    with pytest.raises(RunFolderError, match=f"a table of schema 1 was expected; {said}"):
+        read_table(path)

@@ -1,9 +1,13 @@
 """Matrix-free leading eigenvalues against the dense solver."""
 
+import itertools
+
 import pytest
+import scipy.sparse.linalg
 import torch
 
 from qdiverge.errors import InvalidValueError
+from qdiverge.theory import arnoldi
 from qdiverge.theory.arnoldi import spectral_bounds
 from qdiverge.theory.stability import check_stability
 from tests.theory.problems import F, random_problem
@@ -64,3 +68,50 @@ def test_products_must_be_finite_and_of_the_right_size():
     rho = torch.tensor([0.5, 0.5], dtype=F)
     with pytest.raises(InvalidValueError, match=r"products must be finite and \[2\]"):
         spectral_bounds(lambda u: u * float("nan"), lambda u: u, rho, 0.1)
+
+
+@pytest.mark.parametrize("converges", ["nothing", "the right vectors"])
+def test_what_arpack_leaves_out_is_never_trusted(converges, monkeypatch):
+    """Without a left vector a mode's condition is beyond bounds; without any, all is dense."""
+    M = torch.randn(12, 12, generator=torch.Generator().manual_seed(0), dtype=F)
+    whole, is_left = arnoldi._arpack, itertools.cycle([False, True])
+
+    def partly(a, count, which):
+        num = 0 if next(is_left) or converges == "nothing" else count
+        values, vectors = whole(a, count, which)
+        return values[:num], vectors[:, :num]
+
+    monkeypatch.setattr(arnoldi, "_arpack", partly)
+    found, _, conditions = arnoldi.leading_eigenpairs(M)
+    expected = torch.linalg.eigvals(M)
+    assert found.abs().max() == pytest.approx(float(expected.abs().max()))
+    if converges == "nothing":
+        assert len(found) == 12
+        assert 1 <= float(conditions.min()) <= float(conditions.max()) < 1e3
+    else:
+        assert float(conditions.min()) > 1e100
+
+
+def test_what_did_not_converge_is_said_and_the_rest_is_used(monkeypatch):
+    problem = random_problem(0, size=80, num_actions=1, num_features=120)
+    whole = scipy.sparse.linalg.eigs
+
+    def impatient(*arguments, **options):
+        found = whole(*arguments, **options)
+        raise scipy.sparse.linalg.ArpackNoConvergence("too slow", found[:3], None)
+
+    monkeypatch.setattr(scipy.sparse.linalg, "eigs", impatient)
+    result = bounds(problem, dense_limit=10)
+    assert not result.is_converged
+    assert len(result.eigenvalues) == 6
+    dense = bounds(problem, dense_limit=100)
+    assert dense.is_converged
+    assert result.self_excitation == pytest.approx(dense.self_excitation, rel=1e-6)
+
+
+@pytest.mark.parametrize("which", ["LM", "LR"])
+def test_modes_are_the_same_every_time(which):
+    M = torch.randn(40, 40, generator=torch.Generator().manual_seed(0), dtype=F).numpy()
+    (first, ours), (second, theirs) = (arnoldi._arpack(M, 6, which) for _ in range(2))
+    assert (first == second).all()
+    assert (ours == theirs).all()

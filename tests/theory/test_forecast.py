@@ -91,6 +91,7 @@ def test_no_growth_is_said_and_unbounded_where_the_slope_is_noise():
     falling = forecast_blow_up(t, 10 - 0.5 * t)
     assert math.isinf(falling.time)
     assert "does not grow" in str(falling)
+    assert (falling.lower, falling.upper) == (-math.inf, math.inf)
     line = torch.stack([torch.ones(10, dtype=F), t], 1)
     noise = torch.randn(10, generator=torch.Generator().manual_seed(3), dtype=F)
     noise = noise - line @ torch.linalg.lstsq(line, noise[:, None]).solution.squeeze(1)

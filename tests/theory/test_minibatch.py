@@ -113,3 +113,7 @@ def test_unstable_mean_is_zero_and_says_so():
 def test_batch_larger_than_the_population():
     with pytest.raises(InvalidValueError, match=r"batch_size must lie in 1…2"):
         critical_learning_rate(-torch.eye(2, dtype=F), 3)
+
+
+def test_where_nothing_moves_no_step_is_stable():
+    assert critical_learning_rate(torch.zeros(3, 3, dtype=F), 2) == 0.0

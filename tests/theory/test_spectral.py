@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qdiverge.theory.spectral import (
+    Modes,
     is_contracting,
     largest_stable_step,
     modes,
@@ -15,6 +16,7 @@ from qdiverge.theory.spectral import (
     spectral_radius,
     transient_gain,
 )
+from qdiverge.theory.verdict import is_growing
 from tests.theory.problems import F, random_problem
 
 EPS = 2.3e-16
@@ -131,3 +133,16 @@ def test_beyond_the_dense_limit_the_leading_modes_agree():
 )
 def test_the_cheap_radius_is_that_of_the_modes(increment):
     assert spectral_radius(increment, EPS) == pytest.approx(modes(increment, EPS).radius)
+
+
+@pytest.mark.parametrize(
+    ("excess", "condition", "grows"),
+    [(1e-10, 1.0, True), (1e-10, 1e8, False), (1e-13, 1.0, False), (1e-3, 1e8, True)],
+)
+def test_a_mode_grows_only_by_more_than_rounding_moves_it(excess, condition, grows):
+    """Rounding moves an eigenvalue by its condition times the resolution, here 1e-12."""
+    ν = torch.tensor([excess, -0.5], dtype=torch.complex128)
+    conditions = torch.tensor([condition, 1.0], dtype=F)
+    still = torch.zeros(2, dtype=torch.bool)
+    found = Modes(ν, torch.eye(2, dtype=ν.dtype), conditions, still, 1e-12, torch.diag(ν.real))
+    assert is_growing(found) == grows

@@ -363,6 +363,18 @@ def test_single_pair_closed_form():
 
 
 @pytest.mark.parametrize(
+    ("learning_rate", "period", "radius"),
+    [(0.5, 1, 0.5), (0.5, 3, 0.125), (2.5, 1, 1.5), (2.5, 3, math.inf)],
+)
+def test_regression_over_a_period_is_that_many_steps_of_it(learning_rate, period, radius):
+    """K = 1: 1 − α a step; where that grows, a long period lets nothing through."""
+    one = torch.ones(1, 1, dtype=F)
+    report = check_stability(one, 0 * one, learning_rate=learning_rate, target_period=period)
+    assert report.regression.spectral_radius == pytest.approx(radius)
+    assert report.regression.max_learning_rate == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
     ("k", "ahead", "learning_rate", "polyak"),
     [(2.0, 0.5, 0.3, 0.1), (2.0, 1.5, 0.1, 0.5), (1.0, -0.5, 0.5, 0.2)],
 )
@@ -398,7 +410,8 @@ def test_zero_kernel_is_explained():
     report = check_stability(torch.zeros(3, 3), torch.zeros(3, 3))
     assert report.verdict == "undecided"
     assert "no parameter moves" in report.reason
-    assert report.max_learning_rate == 0.0
+    assert report.max_learning_rate == report.regression.max_learning_rate == 0.0
+    assert report.regression.spectral_radius == 1.0
     assert report.num_unreachable == 3
     assert "nothing moves" in str(report)
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.replay.arrays import ArrayReplay
 from qdiverge.agents.replay.ring import NO_ACTION
+from qdiverge.agents.replay.sampling import Sampler
 from qdiverge.errors import InvalidValueError
 
 
@@ -40,6 +42,17 @@ def test_every_transition_is_what_went_in_while_the_ring_overwrites_itself(shape
             compared += len(drawn)
     assert compared > 400
     assert (replay.actions.reshape(-1)[drawn] != NO_ACTION).all()
+
+
+def test_rewards_are_clipped_to_one_on_either_side_and_kept_whole():
+    replay = ArrayReplay(12, 1, seed=0, shape=(1,))
+    frame, no = np.zeros((1, 1), dtype=np.float32), np.array([False])
+    replay.begin(frame)
+    for reward in (-3.0, -0.5, 0.0, 2.0):
+        replay.append(np.array([0]), np.array([reward]), no, frame, no, frame)
+    for clips, expected in ((True, {-1.0, -0.5, 0.0, 1.0}), (False, {-3.0, -0.5, 0.0, 2.0})):
+        config = DQNConfig(clip_rewards=clips, batch_size=200)
+        assert set(Sampler(replay, config, seed=0).sample(step=1).rewards.tolist()) == expected
 
 
 def test_what_a_batch_shows_does_not_change_later():

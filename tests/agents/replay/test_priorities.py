@@ -18,6 +18,12 @@ from qdiverge.agents.replay.sampling import LearnerBatch, Sampler
 from qdiverge.errors import InvalidValueError
 
 
+@pytest.mark.parametrize(("capacity", "size"), [(1, 1), (2, 2), (3, 4), (64, 64), (65, 128)])
+def test_the_tree_is_no_larger_than_it_must_be(capacity, size):
+    assert SumTree(capacity).size == size
+    assert len(SumTree(capacity).nodes) == 2 * size
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(1, 40),
