@@ -15,7 +15,6 @@ from experiments.foresight.networks import QNetwork
 from experiments.foresight.problems import PROBLEMS
 from experiments.foresight.recorder import Recorder
 from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.dqn import DQN
 from qdiverge.agents.loop import Trainer
 from qdiverge.diagnostics import Transitions
 from qdiverge.monitor.options import Loss, MonitorOptions
@@ -130,25 +129,20 @@ def make_config(cell: Cell) -> DQNConfig:
 
 
 def make_trainer(cell: Cell) -> Trainer:
-    """The trainer, with the cell's network in the place of its own."""
-    trainer = Trainer(make_config(cell))
-    if cell.width:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(cell.seed)
-            network = QNetwork(
-                trainer.environments.shape,
-                trainer.environments.num_actions,
-                width=cell.width,
-                depth=cell.depth,
-                activation=cell.activation,
-                layer_norm=cell.layer_norm,
-            )
-        assert isinstance(trainer.config, DQNConfig)
-        trainer.agent = DQN(network, trainer.config)
-        trainer.q_network = trainer.agent.q_network
-        trainer.target_network = trainer.agent.target_network
-        trainer.optimizer = trainer.agent.optimizer
-    return trainer
+    """The trainer, with the cell's network."""
+
+    def make_q_network(shape: tuple[int, ...], num_actions: int) -> QNetwork:
+        torch.manual_seed(cell.seed)  # the trainer puts the global generator back
+        return QNetwork(
+            shape,
+            num_actions,
+            width=cell.width,
+            depth=cell.depth,
+            activation=cell.activation,
+            layer_norm=cell.layer_norm,
+        )
+
+    return Trainer(make_config(cell), make_q_network=make_q_network if cell.width else None)
 
 
 def attach(cell: Cell, trainer: Trainer, stop_at: int | None) -> Recorder:

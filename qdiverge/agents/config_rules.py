@@ -137,6 +137,12 @@ SCALED_NETWORK = Rule(
     "it scales the networks that read images, and the MLP's widths are hidden_sizes",
     "Set hidden_sizes",
 )
+GIVEN_NETWORK = Rule(
+    ("hidden_sizes", "width_factor", "dueling", "layer_norm", "optimistic_value"),
+    lambda c: True,
+    "make_q_network makes the network",
+    "Let it do so",
+)
 ATARI_ALONE = Rule(
     ("noop_max", "terminal_on_life_loss", "full_action_space"),
     lambda c: True,

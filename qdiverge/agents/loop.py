@@ -35,6 +35,7 @@ from qdiverge.agents.deferred import DeferredUpdates, why_not_deferred
 from qdiverge.agents.device import find_device
 from qdiverge.agents.dqn import DQN
 from qdiverge.agents.heap import keep_freed_memory
+from qdiverge.agents.networks.given import MakeNetwork
 from qdiverge.agents.parts import (
     Config,
     make_agent,
@@ -73,6 +74,8 @@ class Trainer:
 
     Args:
         config: The numbers, of a DQN or of an agent of :mod:`qdiverge.agents.continuous`.
+        make_q_network: Of a DQN, makes the network in place of the configuration's own, see
+            :mod:`qdiverge.agents.networks.given`.
         transform_batch: Called with every batch before its update, rewards clipped as the learner
             sees them; what it returns is learnt from.
         deadline_seconds: Wall-clock time after which ``run`` ends.
@@ -81,7 +84,8 @@ class Trainer:
             two more forward passes each.
 
     Raises:
-        InvalidValueError: the game is unknown, or the replay does not fit in memory.
+        InvalidValueError: the game is unknown, the replay does not fit in memory, or
+            ``make_q_network`` makes none that fits.
         MissingExtraError: ale-py is not installed.
     """
 
@@ -89,12 +93,14 @@ class Trainer:
         self,
         config: Config,
         *,
+        make_q_network: MakeNetwork | None = None,
         transform_batch: Callable[[Transitions], Transitions] | None = None,
         deadline_seconds: float | None = None,
         log_period: int = 100,
         has_alignment: bool = False,
     ) -> None:
         self.config: Config = config
+        self.make_q_network = make_q_network
         self.has_alignment = has_alignment
         self.transform_batch = transform_batch
         if deadline_seconds is not None:
@@ -108,7 +114,7 @@ class Trainer:
         try:
             self.replay = make_replay(config, self.environments, sampling)
             self.sampler = Sampler(self.replay, config, sampling, device)
-            self.agent: Agent = make_agent(config, self.environments, weights)
+            self.agent: Agent = make_agent(config, self.environments, weights, make_q_network)
             self.behaviour: Behaviour = make_behaviour(
                 self.agent, config, self.environments, exploration
             )

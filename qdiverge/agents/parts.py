@@ -13,6 +13,7 @@ from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.config_rules import (
     ENVIRONMENT_RULES,
     FIXED_NETWORK,
+    GIVEN_NETWORK,
     SCALED_NETWORK,
     EnvironmentKind,
     check_effect,
@@ -35,6 +36,7 @@ from qdiverge.agents.networks import (
     channels_last,
     start_at,
 )
+from qdiverge.agents.networks.given import MakeNetwork, given_network
 from qdiverge.agents.replay.arrays import ArrayReplay
 from qdiverge.agents.replay.device_frames import DeviceFrameReplay
 from qdiverge.agents.replay.frames import FrameReplay, check_fits
@@ -114,15 +116,26 @@ def settled(config: Config, environments: Environments) -> Config:
     return dataclasses.replace(config, clip_rewards=is_atari)
 
 
-def make_agent(config: Config, environments: Environments, seed: np.random.SeedSequence) -> Agent:
+def make_agent(
+    config: Config,
+    environments: Environments,
+    seed: np.random.SeedSequence,
+    make_q_network: MakeNetwork | None = None,
+) -> Agent:
     """The agent that ``config`` is of, for such environments; the global generator is left alone.
 
     Raises:
-        InvalidValueError: no network of the configuration reads such observations, or there is no
-            such device.
+        InvalidValueError: no network of the configuration reads such observations, there is no such
+            device, or the network of ``make_q_network`` does not fit.
     """
     if isinstance(config, DQNConfig):
-        return DQN(make_network(config, environments, seed), config)
+        return DQN(make_network(config, environments, seed, make_q_network), config)
+    if make_q_network is not None:
+        raise InvalidValueError(
+            "only a DQN takes another network than that of its configuration",
+            got=f"make_q_network for {config.algorithm}",
+            remedy="Leave it out.",
+        )
     assert isinstance(environments, TaskEnvironments)
     if len(environments.shape) != 1:
         raise InvalidValueError(
@@ -145,40 +158,62 @@ def make_behaviour(
 
 
 def make_network(
-    config: DQNConfig, environments: Environments, seed: np.random.SeedSequence
+    config: DQNConfig,
+    environments: Environments,
+    seed: np.random.SeedSequence,
+    make_q_network: MakeNetwork | None = None,
 ) -> nn.Module:
     """The network that reads such observations; the global generator is left alone.
 
-    The Nature network reads four frames, the one of MinAtar small grids, an MLP vectors. It is made
-    on the CPU, so that the first weights do not depend on the device.
+    It is made on the CPU, so that the first weights do not depend on the device.
 
     Raises:
-        InvalidValueError: hidden_sizes were given for another network than the MLP, a width_factor
-            for the MLP, or there is no such device.
+        InvalidValueError: a setting has no effect on this network, there is no such device, or the
+            network of ``make_q_network`` does not fit.
     """
     device = find_device(config.device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(seed.generate_state(1)[0]))
+        if make_q_network is None:
+            network = _own_network(config, environments, device)
+        else:
+            check_effect(config, (GIVEN_NETWORK,))
+            observations = np.zeros((2, *environments.shape), dtype=environments.dtype)
+            num_outputs = environments.num_actions * _atoms(config)
+            network = given_network(
+                make_q_network,
+                torch.from_numpy(observations).to(device),
+                num_outputs,
+                is_noisy=config.noisy,
+            )
+    return finished(network, config).to(device)
+
+
+def _own_network(config: DQNConfig, environments: Environments, device: torch.device) -> nn.Module:
+    """The Nature network reads four frames, the one of MinAtar small grids, an MLP vectors."""
     is_image = len(environments.shape) > 1
     check_effect(config, (FIXED_NETWORK if is_image else SCALED_NETWORK,))
     options: dict[str, Any] = {
         "dueling": config.dueling,
         "layer_norm": config.layer_norm,
         "noisy": config.noisy,
-        "num_atoms": config.num_atoms if config.distributional else 1,
+        "num_atoms": _atoms(config),
     }
     if is_image:
         options["width_factor"] = config.width_factor
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(seed.generate_state(1)[0]))
-        if environments.shape == STACKED_FRAMES:
-            network: nn.Module = NatureNetwork(environments.num_actions, **options)
-            if device.type == "cpu" or config.precision == "bfloat16":
-                network = channels_last(network)
-        elif len(environments.shape) == 3:
-            network = MinAtarNetwork(environments.shape, environments.num_actions, **options)
-        else:
-            sizes = [environments.shape[0], *config.hidden_sizes, environments.num_actions]
-            network = MLP(sizes, **options)
-    return finished(network, config).to(device)
+    if environments.shape == STACKED_FRAMES:
+        network = NatureNetwork(environments.num_actions, **options)
+        is_faster = device.type == "cpu" or config.precision == "bfloat16"
+        return channels_last(network) if is_faster else network
+    if len(environments.shape) == 3:
+        return MinAtarNetwork(environments.shape, environments.num_actions, **options)
+    sizes = [environments.shape[0], *config.hidden_sizes, environments.num_actions]
+    return MLP(sizes, **options)
+
+
+def _atoms(config: DQNConfig) -> int:
+    """Outputs for each action."""
+    return config.num_atoms if config.distributional else 1
 
 
 def finished(network: nn.Module, config: DQNConfig) -> nn.Module:

@@ -19,11 +19,13 @@ from qdiverge.agents.checkpoints.saving import (
     OPTIMIZER,
     STATE,
     WEIGHTS,
+    check_network,
     no_checkpoint,
 )
 from qdiverge.agents.checkpoints.tensors import load_optimizer, load_weights
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.continuous.config import CONFIGS
+from qdiverge.agents.networks.given import MakeNetwork
 from qdiverge.agents.parts import Config, make_agent, make_environments
 from qdiverge.errors import CheckpointError
 from qdiverge.runs.checkpoints import CheckpointStore
@@ -65,7 +67,12 @@ class SavedAgent:
         return self.agent.optimizer
 
 
-def load_agent(run: str | os.PathLike[str], step: int | None = None) -> SavedAgent:
+def load_agent(
+    run: str | os.PathLike[str],
+    step: int | None = None,
+    *,
+    make_q_network: MakeNetwork | None = None,
+) -> SavedAgent:
     """The agent of a run, from its newest checkpoint whose weights are intact.
 
     A damaged one is skipped with a warning that names the file. The run may be going on.
@@ -73,12 +80,13 @@ def load_agent(run: str | os.PathLike[str], step: int | None = None) -> SavedAge
     Args:
         run: The run's folder.
         step: Which checkpoint; None: the newest.
+        make_q_network: The trainer's, where it had one.
 
     Returns:
         The agent, in memory of its own.
 
     Raises:
-        CheckpointError: there is no such checkpoint, or it is damaged.
+        CheckpointError: there is no such checkpoint, it is damaged, or of another network.
     """
     store = CheckpointStore(Path(run) / "checkpoints")
     if step is None:
@@ -92,8 +100,9 @@ def load_agent(run: str | os.PathLike[str], step: int | None = None) -> SavedAge
     else:
         store.verify(step, AGENT_FILES)
     state = json.loads(store.read(step, STATE))
+    check_network(state, make_q_network)
     config = config_from_json(state["config"])
-    agent = fresh_agent(config)
+    agent = fresh_agent(config, make_q_network)
     load_weights(agent, store.read(step, WEIGHTS))
     load_optimizer(agent, store.read(step, OPTIMIZER), state["optimizer"])
     return SavedAgent(config, agent, step, state["updates"], state["ended"], store.path(step))
@@ -142,7 +151,7 @@ def config_from_json(values: Mapping[str, Any]) -> Config:
     return kind(**settings)
 
 
-def fresh_agent(config: Config) -> Agent:
+def fresh_agent(config: Config, make_q_network: MakeNetwork | None = None) -> Agent:
     """An agent of ``config`` that has learnt nothing; a small replay is all that need fit.
 
     What was trained on a GPU is made on the CPU where there is none.
@@ -153,6 +162,6 @@ def fresh_agent(config: Config) -> Agent:
     seed = np.random.SeedSequence(config.seed)
     environments = make_environments(one, seed)
     try:
-        return make_agent(one, environments, seed)
+        return make_agent(one, environments, seed, make_q_network)
     finally:
         environments.close()

@@ -65,7 +65,7 @@ class Epochs:
         self._scores: list[float] = []
         self._measured_at = 0
         if self._period:
-            self._held_out = HeldOut(config)
+            self._held_out = HeldOut(config, make_q_network=trainer.make_q_network)
             if trainer.agent_step == 0:
                 log.metrics(0, self._held_out_q())
             else:
@@ -109,11 +109,11 @@ class Epochs:
     def _evaluation(self) -> dict[str, float]:
         if self._protocol is None:
             return {}
-        config = self._trainer.config
+        config, make = self._trainer.config, self._trainer.make_q_network
         key = (EPOCHS, self._epoch)
         seed = int(np.random.SeedSequence(config.seed, spawn_key=key).generate_state(1)[0])
         weights = self._trainer.agent.playing_weights()
-        evaluation = evaluate(config, weights, self._protocol, seed=seed)
+        evaluation = evaluate(config, weights, self._protocol, make_q_network=make, seed=seed)
         scores = [played.episode.score for played in evaluation.episodes]
         metrics = {"charts/evaluation_return": sum(scores) / len(scores)}
         seen = evaluation.overestimation

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.evaluation.held_out import HeldOut
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, RunEnd, UpdateRecord
 from qdiverge.cli.epochs import Epochs
@@ -30,9 +31,9 @@ PONG = DQNConfig(
 )
 
 
-def run(config, folder=None, **options):
+def run(config, folder=None, make_q_network=None, **options):
     """Train, with the epochs where a folder is given; the records, the weights, the log."""
-    trainer = Trainer(config, log_period=1)
+    trainer = Trainer(config, log_period=1, make_q_network=make_q_network)
     if folder is None:
         return list(trainer.run()), trainer.q_network.state_dict(), None
     with RunLog(folder) as log:
@@ -93,6 +94,20 @@ def test_a_run_that_is_taken_up_again_keeps_the_scores_of_its_epoch(tmp_path):
     series = load_run(tmp_path).series
     assert series["charts/epoch_return"].values.tolist() == [4.0]  # of 2, 4 and 6
     assert series["charts/held_out_q"].steps.tolist() == [102, 202]
+
+
+def test_the_values_are_those_of_a_network_that_was_given(tmp_path):
+    def make(shape, num_outputs):
+        return torch.nn.Sequential(torch.nn.Linear(*shape, num_outputs), torch.nn.Tanh())
+
+    config = dataclasses.replace(CARTPOLE, noisy=False, hidden_sizes=DQNConfig.hidden_sizes)
+    _, weights, series = run(config, tmp_path, make, period=300, evaluation_episodes=1)
+    network, states = make((4,), 2), HeldOut(config).states
+    network.load_state_dict(weights)
+    with torch.no_grad():
+        last = float(network(torch.from_numpy(states)).amax(1).mean())
+    assert series["charts/held_out_q"].values[-1] == pytest.approx(last, rel=1e-5)
+    assert (np.abs(series["overestimation/predicted"].values) <= 1).all()  # as tanh has it
 
 
 def test_predicted_and_realised_are_logged_where_episodes_are_asked_for(tmp_path):

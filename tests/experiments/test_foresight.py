@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+import torch
 
 from experiments.foresight import corpus
 from experiments.foresight.alarms import report
@@ -13,6 +14,7 @@ from experiments.foresight.cell import Cell
 from experiments.foresight.corpus import as_run
 from experiments.foresight.draw import draw
 from experiments.foresight.moments import SCORES, moments
+from experiments.foresight.networks import QNetwork
 from experiments.foresight.outcomes import outcome
 from experiments.foresight.recorder import EVERY, FULL_EVERY
 from experiments.foresight.rules import constants, replay
@@ -213,6 +215,25 @@ def test_the_test_split_is_not_opened_before_thresholds_are_set(tmp_path):
     (tmp_path / "thresholds.json").write_text(json.dumps(stale))
     with pytest.raises(RunFolderError, match="this very training split"):
         read_thresholds(tmp_path)
+
+
+@pytest.mark.parametrize("action", [0, 1])
+@pytest.mark.parametrize("problem", ["maze", "cartpole", "freeway"])
+def test_in_an_online_cell_the_network_that_acts_is_the_one_that_learns(problem, action):
+    from experiments.foresight import training
+
+    trainer = training.make_trainer(replace(CELL, problem=problem))
+    trainer.close()
+    output = trainer.q_network.layers[-1]
+    with torch.no_grad():
+        for weight in output.parameters():
+            weight.zero_()
+        output.bias[action] = 1.0
+    shape = (200, *trainer.environments.shape)
+    observations = np.random.default_rng(0).integers(0, 2, shape).astype(trainer.environments.dtype)
+    actions = trainer.behaviour.actions(observations, 10_000)
+    assert (actions == action).mean() > 0.8  # ε is 0.05 then
+    assert isinstance(trainer.q_network, QNetwork)
 
 
 def test_a_tiny_run_is_measured_as_a_monitor_does_and_changed_by_nobody(tmp_path):

@@ -26,6 +26,7 @@ from qdiverge.agents.checkpoints.tensors import (
     optimizer_groups,
 )
 from qdiverge.agents.loop import Trainer
+from qdiverge.agents.networks.given import MakeNetwork
 from qdiverge.agents.parts import settings_of
 from qdiverge.errors import CheckpointError
 from qdiverge.runs.checkpoints import CheckpointStore
@@ -125,10 +126,11 @@ class Checkpoints:
             step: Which checkpoint.
 
         Raises:
-            CheckpointError: it holds no replay, or is of another version.
+            CheckpointError: it holds no replay, or is of another version or network.
         """
         folder, files = self.store.path(step), self.store.records(step)
         state = self.state(step)
+        check_network(state, trainer.make_q_network)
         if state["replay"] is None:
             raise CheckpointError(
                 "a checkpoint with its replay was expected",
@@ -178,6 +180,7 @@ class Checkpoints:
                 "restarts": trainer.num_restarts,
                 "ended": ended,
                 "config": settings_of(trainer.config),
+                "is_network_given": trainer.make_q_network is not None,
                 "generators": dump_generators(trainer),
                 "optimizer": optimizer_groups(trainer.agent),
                 "replay": replay,
@@ -200,6 +203,26 @@ class Checkpoints:
             return self.state(step)["ended"] is None
         except (CheckpointError, ValueError, KeyError):  # damaged
             return False
+
+
+def check_network(state: Mapping[str, Any], make_q_network: MakeNetwork | None) -> None:
+    """Refuse to put weights into a network of another make, which may fit and play otherwise.
+
+    Args:
+        state: Of a checkpoint.
+        make_q_network: What the network that is there was made by; None: its configuration.
+
+    Raises:
+        CheckpointError: the trainer that was saved had one, and here is none, or the reverse.
+    """
+    is_given = state.get("is_network_given", False)
+    if is_given != (make_q_network is not None):
+        raise CheckpointError(
+            "the network of a checkpoint was expected, which "
+            + ("make_q_network made" if is_given else "its configuration describes"),
+            got=f"{'a' if make_q_network else 'no'} make_q_network",
+            remedy="In Python, pass the one that the trainer had." if is_given else "Leave it out.",
+        )
 
 
 def no_checkpoint(store: CheckpointStore, errors: list[CheckpointError]) -> CheckpointError:

@@ -20,6 +20,7 @@ from qdiverge.agents.evaluation.playing import (
 )
 from qdiverge.agents.evaluation.protocols import Protocol
 from qdiverge.agents.evaluation.spectators import Spectator
+from qdiverge.agents.networks.given import MakeNetwork
 from qdiverge.agents.parts import Config, settled
 from qdiverge.diagnostics.overestimation import Overestimation, overestimation
 
@@ -57,6 +58,7 @@ def evaluate(
     weights: Mapping[str, Tensor],
     protocol: Protocol,
     *,
+    make_q_network: MakeNetwork | None = None,
     seed: int = 1,
     is_filmed: bool = False,
     on_episode: Callable[[Episode], None] | None = None,
@@ -68,6 +70,7 @@ def evaluate(
         weights: What its agent plays with: its ``state_dict``, of agents with continuous actions
             those of all their networks.
         protocol: The rules.
+        make_q_network: The trainer's, where it had one.
         seed: Fixes every episode, for a given number of them.
         is_filmed: Whether to keep pictures of the first episode; it plays the same.
         on_episode: Told of each episode as it ends.
@@ -87,7 +90,7 @@ def evaluate(
     try:
         if config.torch_threads is not None:
             torch.set_num_threads(config.torch_threads)
-        player = make_player(config, environments, weights)
+        player = make_player(config, environments, weights, make_q_network)
         policy = NetworkPolicy(player, explorer_of(environments, exploration), protocol.epsilon)
         if is_filmed:
             spectator = Spectator(environments, config, protocol, seed_number(games))

@@ -10,6 +10,7 @@ from torch import Tensor
 from qdiverge.agents.evaluation.environments import own_environments
 from qdiverge.agents.evaluation.network import make_player
 from qdiverge.agents.evaluation.playing import RandomPolicy, explorer_of
+from qdiverge.agents.networks.given import MakeNetwork
 from qdiverge.agents.parts import Config, Environments
 
 NUM_STATES = 500  # valid_size of the paper's published code; the paper itself gives no number
@@ -31,6 +32,7 @@ class HeldOut:
     Args:
         config: The run's; the states are a function of it.
         num_states: S; None: 500, and fewer where a run is shorter than 20,000 agent steps.
+        make_q_network: The trainer's, where it had one.
 
     Raises:
         InvalidValueError: the environment is unknown.
@@ -40,14 +42,19 @@ class HeldOut:
         states: [S, ...].
     """
 
-    def __init__(self, config: Config, num_states: int | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        num_states: int | None = None,
+        make_q_network: MakeNetwork | None = None,
+    ) -> None:
         games, actions = np.random.SeedSequence(config.seed, spawn_key=(HELD_OUT,)).spawn(2)
         if num_states is None:
             num_states = min(NUM_STATES, max(NUM_ENVS, config.total_steps // 40))
         environments = own_environments(config, NUM_ENVS, games)
         try:
             self.states = _states_of_random_play(environments, num_states, actions)
-            self._player = make_player(config, environments)
+            self._player = make_player(config, environments, None, make_q_network)
         finally:
             environments.close()
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from qdiverge.agents.arithmetic import Arithmetic
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.continuous.agent import ContinuousAgent
+from qdiverge.agents.networks.given import MakeNetwork
 from qdiverge.agents.networks.noisy import NoisyLinear
 from qdiverge.agents.parts import Config, Environments, make_agent, make_network
 
@@ -28,7 +29,10 @@ class Player(Protocol):
 
 
 def make_player(
-    config: Config, environments: Environments, weights: Mapping[str, Tensor] | None = None
+    config: Config,
+    environments: Environments,
+    weights: Mapping[str, Tensor] | None = None,
+    make_q_network: MakeNetwork | None = None,
 ) -> Player:
     """A player of the run's make.
 
@@ -36,9 +40,10 @@ def make_player(
         config: What it is made from.
         environments: They know its inputs and actions.
         weights: Of :meth:`Agent.playing_weights`; None: whatever they start as.
+        make_q_network: The trainer's, where it had one.
     """
     if isinstance(config, DQNConfig):
-        return QuietNetwork(config, environments, weights)
+        return QuietNetwork(config, environments, weights, make_q_network)
     return QuietAgent(config, environments, weights)
 
 
@@ -52,6 +57,7 @@ class QuietNetwork:
         config: What it is made from.
         environments: They know its inputs and actions.
         weights: A ``state_dict``; None: whatever they start as.
+        make_q_network: See :func:`make_player`.
     """
 
     def __init__(
@@ -59,8 +65,9 @@ class QuietNetwork:
         config: DQNConfig,
         environments: Environments,
         weights: Mapping[str, Tensor] | None = None,
+        make_q_network: MakeNetwork | None = None,
     ) -> None:
-        network = make_network(config, environments, np.random.SeedSequence(0))
+        network = make_network(config, environments, np.random.SeedSequence(0), make_q_network)
         self._network = network.eval().requires_grad_(False)
         self._device = next(network.parameters()).device
         self._evaluate = Arithmetic(config.precision, self._device, network).evaluate

@@ -1,0 +1,76 @@
+"""A Q-network that the caller makes, in place of the one that the configuration describes."""
+
+import copy
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from qdiverge.agents.networks.noisy import NoisyLinear
+from qdiverge.diagnostics.quiet import quiet_call
+from qdiverge.errors import InvalidTypeError, InvalidValueError
+
+MakeNetwork = Callable[[tuple[int, ...], int], nn.Module]
+"""Called with the shape of an observation and the number of outputs, returns a network from
+observations [N, *shape], of the environment's dtype, to [N, outputs]: a value per action, or
+``num_atoms`` logits of each where a distribution is learnt."""
+
+
+def given_network(
+    make: MakeNetwork, observations: Tensor, num_outputs: int, *, is_noisy: bool = False
+) -> nn.Module:
+    """The network that ``make`` makes; a copy, so that ``make`` may give the same one every time.
+
+    Args:
+        make: Its weights are drawn from the global generator.
+        observations: Any two, [2, *shape], on the run's device.
+        num_outputs: What the network is to return of each.
+        is_noisy: Whether weights are to explore.
+
+    Raises:
+        InvalidTypeError: it makes no module.
+        InvalidValueError: the network does not read such observations, returns something else, has
+            no weights to learn, or none that explore.
+
+    >>> import torch
+    >>> make = lambda shape, num_outputs: nn.Linear(*shape, num_outputs)
+    >>> given_network(make, torch.zeros(2, 4), 3)
+    Linear(in_features=4, out_features=3, bias=True)
+    """
+    shape = tuple(observations.shape[1:])
+    made = make(shape, num_outputs)
+    if not isinstance(made, nn.Module):
+        raise InvalidTypeError(
+            "make_q_network must return a torch.nn.Module", got=type(made).__name__
+        )
+    network = copy.deepcopy(made).to(observations.device)
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise InvalidValueError("the network of make_q_network must have weights to learn")
+    if is_noisy and not any(isinstance(module, NoisyLinear) for module in network.modules()):
+        raise InvalidValueError(
+            "with noisy the weights explore, and the network must have a NoisyLinear",
+            got=f"a {type(network).__name__} without",
+            remedy="Drop noisy, or build one in.",
+        )
+    _check_values(network, observations, num_outputs)
+    return network
+
+
+def _check_values(network: nn.Module, observations: Tensor, num_outputs: int) -> None:
+    right = [len(observations), num_outputs]
+    expected = (
+        f"the network of make_q_network must map observations {list(observations.shape)} of "
+        f"{observations.dtype} to {right}"
+    )
+    try:
+        values = quiet_call(network, observations)
+    except Exception as error:  # whatever a network of somebody else's raises
+        raise InvalidValueError(
+            expected, got=f"{type(error).__name__}: {' '.join(str(error).split())}"
+        ) from error
+    found = list(values.shape) if isinstance(values, Tensor) else type(values).__name__
+    if found != right or not values.is_floating_point():
+        raise InvalidValueError(
+            expected,
+            got=f"{found} of {values.dtype}" if isinstance(values, Tensor) else found,
+            remedy="Make it from the two arguments: the shape, and the number of outputs.",
+        )
