@@ -442,7 +442,7 @@ def conv2d_depthwise_dilated() -> Case:
 @case
 def conv2d_channels_last() -> Case:
     made = convolutional(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), shape=(3, 6, 6))
-    net = made.q_net.to(memory_format=torch.channels_last)
+    net = made.q_net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # it can
     frames = made.observations.to(memory_format=torch.channels_last)
     return Case(net, frames, made.actions)
 
@@ -660,12 +660,15 @@ def own_wrapper() -> nn.Module:
 @case
 def compiled() -> nn.Module:
     net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)).double()
-    return torch.compile(net, backend="eager")
+    made = torch.compile(net, backend="eager")
+    assert isinstance(made, nn.Module)
+    return made
 
 
 @case
 def compiled_part() -> nn.Module:
     body = torch.compile(nn.Sequential(nn.Linear(6, 8), nn.ReLU()).double(), backend="eager")
+    assert isinstance(body, nn.Module)
     return nn.Sequential(body, nn.Linear(8, 3))
 
 

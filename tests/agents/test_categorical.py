@@ -75,7 +75,7 @@ def test_the_projection_is_that_of_the_loop(num, reward, discount, end, seed, bo
     rewards = reward * torch.tensor([1.0, 0.5, 0.0], dtype=torch.float64)
     terminated = torch.tensor([False, True, end])
     discounts = torch.full((3,), discount, dtype=torch.float64)
-    support = torch.linspace(*bounds, num, dtype=torch.float64)
+    support = torch.linspace(bounds[0], bounds[1], num, dtype=torch.float64)
     m = projected(p, rewards, terminated, discounts, support)
     slow = reference_projection(p, rewards, terminated, discounts, support)
     torch.testing.assert_close(m, slow, rtol=0, atol=1e-9)
@@ -137,7 +137,7 @@ def test_an_update_is_the_gradient_of_the_loop(rule, dueling):
         "inverse_double_q": (online, target),
         "double_q": (target, online),
     }[rule]
-    total, divergences, errors = 0.0, [], []
+    total, divergences, errors = torch.zeros(()), [], []
     for i in range(len(batch)):
         with torch.no_grad():
             following = batch.next_observations[i : i + 1]

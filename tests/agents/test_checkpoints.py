@@ -128,11 +128,13 @@ def test_from_any_checkpoint_the_run_goes_on_as_if_never_stopped(config, tmp_pat
         assert_same(resumed, whole)
 
 
-def test_a_barrier_starts_other_episodes_and_drops_those_under_way():
+def test_a_barrier_starts_other_episodes_and_drops_those_under_way(monkeypatch):
     trainer = Trainer(dataclasses.replace(CARTPOLE, learning_starts=1_000, buffer_size=2_000))
     begun = []
     reset = trainer.environments.reset
-    trainer.environments.reset = lambda restart: begun.append(reset(restart)) or begun[-1]
+    monkeypatch.setattr(
+        trainer.environments, "reset", lambda r: begun.append(reset(r)) or begun[-1]
+    )
     ends = [record for record in trainer.run() if isinstance(record, EpisodeEnd)]
     assert len(begun) == 6
     assert len(np.unique(np.concatenate(begun), axis=0)) == 12  # no environment begins twice alike

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -28,7 +29,7 @@ TINY = DQNConfig(
     epsilon_end=0.05,
     exploration_steps=30,
 )
-SWITCHES = {
+SWITCHES: dict[str, dict[str, Any]] = {
     "double": {"double": True},
     "q": {"bootstrap": "q"},
     "inverse_double_q": {"bootstrap": "inverse_double_q"},

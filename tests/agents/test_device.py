@@ -136,7 +136,9 @@ def test_from_the_first_loss_that_is_not_finite_no_step_is_taken(bad):
         deferred(batch)
         if k < bad:
             plain.update(batch)
-    update, number = deferred.read()
+    found = deferred.read()
+    assert found is not None
+    update, number = found
     assert not update.is_finite
     assert number == bad + 1
     assert torch.equal(held(plain)[: held(agent).numel()], held(agent)[: held(plain).numel()])
@@ -242,7 +244,9 @@ def test_a_captured_update_is_the_update():
         batch = Transitions(frames[0], actions, torch.randn(32), frames[1], over).to(agent.device)
         expected = plain.update(batch)
         deferred(batch)
-    update, number = deferred.read()
+    found = deferred.read()
+    assert found is not None
+    update, number = found
     assert deferred._graph is not None
     assert (number, len(calls)) == (5, 5)
     assert update.loss == pytest.approx(expected.loss, rel=1e-3)
@@ -258,4 +262,7 @@ def test_a_run_on_a_gpu_learns_from_the_same_transitions():
     for run in runs:
         list(run.run())
     assert (runs[0].replay.actions == runs[1].replay.actions).all()
-    assert torch.equal(torch.from_numpy(runs[0].replay.frames), runs[1].replay.frames.cpu())
+    slow, fast = (run.replay for run in runs)
+    assert isinstance(slow, FrameReplay)
+    assert isinstance(fast, DeviceFrameReplay)
+    assert torch.equal(torch.from_numpy(slow.frames), fast.frames.cpu())

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.dqn import DQN, td_errors, td_loss, td_targets
+from qdiverge.agents.dqn import DQN
 from qdiverge.agents.networks import MLP, NatureNetwork, channels_last
+from qdiverge.agents.targets import td_errors, td_loss, td_targets
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 

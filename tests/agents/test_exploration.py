@@ -139,6 +139,7 @@ def test_an_optimistic_run_starts_there_with_its_target_and_else_as_any_other():
     config = TINY.adapted(optimistic_value=20.0)
     trainer = Trainer(config)
     s = torch.rand(6, 4)
+    assert trainer.target_network is not None
     for network in (trainer.q_network, trainer.target_network):
         assert float((network(s).detach() - 20.0).abs().max()) < 1.0
     plain = Trainer(TINY)

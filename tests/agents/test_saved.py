@@ -9,6 +9,7 @@ import torch
 from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.checkpoints.generators import find_generators
 from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.dqn import DQN
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.saved import config_from_json, load_agent
 from qdiverge.errors import CheckpointError
@@ -65,6 +66,8 @@ def test_a_loaded_agent_goes_on_bit_for_bit_like_the_one_that_was_saved(config, 
     assert saved.config == trainer.config
     assert (saved.step, saved.num_updates) == (trainer.agent_step, trainer.num_updates)
     assert saved.num_updates > 3
+    assert isinstance(saved.agent, DQN)
+    assert isinstance(trainer.agent, DQN)
     saved.agent._noise.set_state(trainer.agent._noise.get_state())  # it is the run's
     for _ in range(2):
         ours, theirs = states(saved.agent), states(trainer.agent)

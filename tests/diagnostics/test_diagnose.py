@@ -1,6 +1,7 @@
 """``qd.diagnose`` against training itself, against autograd, and on problems of known fate."""
 
 import copy
+import dataclasses
 import itertools
 import math
 import re
@@ -36,7 +37,7 @@ def mlp(seed=0, activation=nn.Tanh, width=3, num_actions=2, dtype=torch.float64)
     ).to(dtype)  # fmt: skip
 
 
-def w_to_2w():
+def w_to_2w() -> tuple[nn.Module, qd.Transitions]:
     network = nn.Linear(1, 1, bias=False).double()
     with torch.no_grad():
         network.weight.fill_(1.0)
@@ -127,7 +128,7 @@ def test_layer_shares_sum_to_the_eigenvalue():
 def test_terminated_transitions_do_not_bootstrap_but_truncated_ones_do():
     network, batch = w_to_2w()
     cut = qd.diagnose(network, batch, 0.99, 0.1)
-    ended = qd.Transitions(*[*vars(batch).values()][:4], terminated=torch.ones(1))
+    ended = dataclasses.replace(batch, terminated=torch.ones(1))
     assert cut.stability.verdict == "divergent"
     report = qd.diagnose(network, ended, 0.99, 0.1)
     assert report.stability.verdict == "certified"
@@ -223,7 +224,9 @@ def test_the_large_batch_spectrum_agrees_with_the_dense_one():
 def test_the_network_is_left_as_it_was():
     torch.manual_seed(0)
     network, target = Awkward(), Awkward()
-    network.body[1].momentum = 0.5
+    norm = network.body[1]
+    assert isinstance(norm, nn.BatchNorm1d)
+    norm.momentum = 0.5
     before = fingerprint(network), fingerprint(target)
     qd.diagnose(network, random_batch(width=2, dtype=torch.float32), 0.9, 1e-3, target=target)
     for was, module in zip(before, (network, target), strict=True):

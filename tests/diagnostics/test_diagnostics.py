@@ -127,6 +127,8 @@ def test_the_bound_needs_a_discount_and_a_reward():
 class Awkward(nn.Module):
     """Everything that notices a forward pass: BatchNorm, dropout, a counter, random numbers."""
 
+    calls: torch.Tensor
+
     def __init__(self):
         super().__init__()
         self.body = nn.Sequential(

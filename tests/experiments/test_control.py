@@ -29,6 +29,7 @@ def test_the_methods_differ_in_nothing_but_the_method():
     for name in ("hidden_sizes", "batch_size", "discount", "learning_starts", "total_steps"):
         assert len({getattr(config, name) for config in settings.values()}) == 1
     ddpg, preqn = settings["ddpg"], settings["preqn"]
+    assert isinstance(ddpg, DDPGConfig)
     assert isinstance(preqn, DDPGConfig)
     assert (preqn.update, ddpg.update) == ("preqn", "gradient")
     assert preqn.actor_learning_rate == ddpg.actor_learning_rate

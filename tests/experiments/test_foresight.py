@@ -145,6 +145,7 @@ def test_questions_beyond_the_end_of_a_sound_run_are_not_asked():
 def test_alarms_are_judged_by_whole_runs():
     runs = [as_run(line(grows(0.02))), as_run(line(np.ones(100))), as_run(line(grows(0.02)))]
     blow_up = runs[0].outcome.blow_up
+    assert blow_up is not None
     found = report(runs, {0: blow_up - 100, 1: 50, 2: blow_up})  # the last comes too late
     assert (found.caught.count, found.caught.total) == (1, 2)
     assert (found.false_alarms.count, found.false_alarms.total) == (1, 1)

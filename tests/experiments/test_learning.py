@@ -102,7 +102,7 @@ def killed_after(num_saves, config, folder):
         if len(saves) == num_saves:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    Checkpoints.save = save_and_die
+    Checkpoints.save = save_and_die  # type: ignore[method-assign]  # in this process alone
     sweep.run(config, folder)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from experiments.speed import endless, monitor, watched
 from experiments.speed.rounds import Times
+from qdiverge.integrations import sb3
 
 pytest.importorskip("stable_baselines3")
 
@@ -20,7 +21,7 @@ def test_a_row_is_what_a_loop_takes_beyond_the_unwatched_one():
 
 def test_a_paused_model_is_watched_and_its_calls_are_timed(tmp_path):
     loop = watched.SB3Loop(
-        watched.sb3_dqn(), watched.sb3.Callback(out=tmp_path / "run", cost="light", every=5)
+        watched.sb3_dqn(), sb3.Callback(out=tmp_path / "run", cost="light", every=5)
     )
     loop.advance(120)  # learning begins after 100
     inside = watched.Inside(loop.monitor)

@@ -19,7 +19,6 @@ from experiments.growth_law import laws
 from experiments.growth_law.blow_up import END, mean_abs_q
 from experiments.layer_norm import training
 from experiments.overestimation.estimators import noisy_estimates
-from experiments.overestimation.sweep import config_of
 from experiments.sweep.run import sweepable
 from experiments.sweep.work import study
 from experiments.target_period.problems import linear, make
@@ -158,7 +157,7 @@ def test_two_noisy_estimates_have_the_known_maximum():
 def test_what_an_agent_promises_is_held_against_what_it_earns(monkeypatch):
     monkeypatch.setattr(promises, "SHORT", TINY)
     monkeypatch.setattr(promises, "NUM_EPISODES", 2)
-    row = promises.follow(config_of("CartPole-v1", "double_q", 1), num_looks=2)
+    row = promises.follow(promises.config_of("CartPole-v1", "double_q", 1), num_looks=2)
     assert [len(row[name]) for name in ("step", "predicted", "realised", "score")] == [2] * 4
     assert 0 < row["realised"][0] < 100
     assert row["end"] == "total_steps"

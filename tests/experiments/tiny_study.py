@@ -25,7 +25,7 @@ def run(config, folder):
     if config["do"] == "diverge":
         raise DivergenceError("values stay bounded", got="max|Q| = 1e9")
     if config["do"] == "import":
-        import a_package_that_nobody_has  # noqa: F401
+        import a_package_that_nobody_has  # type: ignore[import-not-found]  # noqa: F401
     if config["do"] == "sleep":
         time.sleep(config["x"])
     if config["do"] == "hang once" and attempt == 1:

@@ -3,6 +3,7 @@
 import copy
 import functools
 import io
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -139,7 +140,7 @@ def test_model_and_buffer_are_saved_while_watched(tmp_path):
         def sample(self, batch_size, env=None):
             return super().sample(batch_size, env)
 
-    saved = {}
+    saved: dict[str, Any] = {}
 
     def save(model):
         saved["model"], saved["buffer"] = io.BytesIO(), io.BytesIO()

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor, nn
+from torch.multiprocessing.spawn import spawn
 
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
@@ -57,7 +57,7 @@ def test_ranks_make_the_same_kernel(world: int, tmp_path: Path) -> None:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    mp.spawn(run, args=(world, port, str(tmp_path)), nprocs=world)
+    spawn(run, args=(world, port, str(tmp_path)), nprocs=world)
     ntk, x, a = problem()
     kernel = ntk.kernel(x, a)
     for rank in range(world):

@@ -66,7 +66,9 @@ def test_symmetric_tiles_cover_the_upper_triangle_once(num: int, smallest: int) 
     seen = torch.zeros(10 + num, 10 + num)
     work = 0
     for left, right in symmetric_tiles(chunk, smallest):
-        assert len(left) == len(left.terms[0].features)
+        (term,) = left.terms
+        assert isinstance(term, Explicit)
+        assert len(left) == len(term.features)
         seen[left.rows, right.rows] += 1
         work += len(left) * len(right)
     assert torch.equal(seen[10:, 10:].triu(), torch.ones(num, num).triu())

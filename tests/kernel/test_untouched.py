@@ -61,6 +61,9 @@ def test_gradients_hooks_and_flags_stay(method: str) -> None:
 class Counts(nn.Module):
     """Changes its own buffers, attributes, weights and mode in every forward."""
 
+    count: Tensor
+    last: Tensor | None
+
     def __init__(self) -> None:
         super().__init__()
         self.layer = nn.Linear(3, 2)

@@ -72,10 +72,10 @@ def test_another_discount_in_the_settings_or_the_batch_is_said(tmp_path):
     log = RunLog(tmp_path / "b", {"discount": 0.9, "n_step": 3})
     attach(network, optimizer=optimizer, discount=0.729, out=log).close()  # 0.9³: no warning
     log.close()
-    fields = [*vars(random_batch()).values()]
+    fields = [*vars(random_batch()).values(), torch.full((16, 1), 0.729)]
     with attach(network, optimizer=optimizer, discount=0.9, out=tmp_path / "c") as monitor:
         with pytest.warns(UserWarning, match="the batch says 0.729"):
-            monitor.batch(NStep(*fields, torch.full((16, 1), 0.729)))
+            monitor.batch(NStep(*fields))
         assert monitor._probe.batch is not None  # it is measured all the same
 
 

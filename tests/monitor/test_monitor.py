@@ -101,7 +101,7 @@ def test_numbers_of_the_runs_own_are_logged_at_its_step(tmp_path):
         loss_of(network, batch).backward()
         optimizer.step()
         with pytest.warns(UserWarning, match="numbers of the run's own failed"):
-            monitor.log({"charts/episodic_return": "much"})
+            monitor.log({"charts/episodic_return": "much"})  # type: ignore[dict-item]  # wrong
     monitor.log({"charts/episodic_return": 22.0})  # after the end: nothing
     series = load_run(tmp_path / "run").series["charts/episodic_return"]
     assert (series.steps.tolist(), series.values.tolist()) == ([7], [21.0])

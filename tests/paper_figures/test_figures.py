@@ -2,6 +2,7 @@
 
 import json
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,8 +95,8 @@ def test_a_table_of_an_older_version_names_the_command(tmp_path, monkeypatch, ca
 
 
 def test_a_figure_says_where_its_data_were_measured_and_what_drew_it():
-    made = {"commit": "c0", "hardware": "h", "started": "2026-01-02T03", "command": "draw x"}
-    made |= {"versions": {"qdiverge": "0", "torch": "1", "numpy": "2"}}
+    made: dict[str, Any] = {"commit": "c0", "hardware": "h", "started": "2026-01-02T03"}
+    made |= {"command": "draw x", "versions": {"qdiverge": "0", "torch": "1", "numpy": "2"}}
     data = made | {"commit": "c1", "command": "sweep x " + 50 * "long "}
     lines = tables.Table({}, made | {"data": data}).source.splitlines()
     assert lines[0].startswith("sweep x long")

@@ -283,7 +283,8 @@ def test_a_singular_kernel_has_the_least_norm_solution(seed, size, rank):
 def test_a_step_that_overflows_is_never_taken():
     q_net = mlp(9)
     before = weights(q_net)
-    step = PreQN(q_net, max_backtracks=3).step(*batch(9)[:2], batch(9)[2] * 1e37)
+    s, a, delta = batch(9)
+    step = PreQN(q_net, max_backtracks=3).step(s, a, delta * 1e37)
     assert torch.isfinite(weights(q_net)).all()
     assert step.is_accepted or torch.equal(weights(q_net), before)
 

@@ -69,7 +69,7 @@ def test_loadings_are_shares(seed):
     assert min(shares.values()) >= 0
 
 
-def w_to_2w():
+def w_to_2w() -> tuple[nn.Module, qd.Transitions]:
     """w → 2w: s = 1 leads to s' = 2, Q = w s; beside it the self-transition 0.1 → 0.1."""
     q_net = nn.Linear(1, 1, bias=False)
     with torch.no_grad():

@@ -110,10 +110,10 @@ def read_until(terminal, text, deadline):
 def test_on_a_terminal_it_waits_follows_and_leaves_quietly_at_ctrl_c(tmp_path):
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "qdiverge", "watch", "--wait", str(tmp_path / "run")]
-    options = {"stdin": theirs, "stdout": theirs, "stderr": theirs, "start_new_session": True}
     environment = os.environ | {"COLUMNS": "80", "LINES": "24", "TERM": "xterm"}
     process = subprocess.Popen(
-        [*command, "--refresh", "0.1"], **options, env=environment,
+        [*command, "--refresh", "0.1"], stdin=theirs, stdout=theirs, stderr=theirs,
+        env=environment, start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     deadline = time.monotonic() + 60

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.continuous.agent import ContinuousAgent
 from qdiverge.agents.continuous.config import DDPGConfig, QLearningConfig, SACConfig, TD3Config
 from qdiverge.agents.continuous.presets import PRESETS
 from qdiverge.agents.loop import Trainer
@@ -43,6 +44,7 @@ def test_it_finds_the_best_arm_and_its_value(config):
     assert len(ends) == config.total_steps
     best = trainer.agent.act(np.ones((1, 1), np.float32))
     assert best.item() == pytest.approx(BEST / 2, abs=0.15)  # the box is [−2, 2]
+    assert isinstance(trainer.agent, ContinuousAgent)
     value = trainer.agent.values(torch.ones(1, 1), torch.from_numpy(best))
     assert float(value) == pytest.approx(0.0, abs=0.05)
     assert np.mean([end.score for end in ends[:100]]) < -0.3  # random play: −(1/3 + 0.09)

@@ -11,6 +11,7 @@ from qdiverge.agents.environments.tasks import TaskEnvironments, find_task
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.presets.cartpole import CARTPOLE as CARTPOLE_PRESET
 from qdiverge.agents.records import EpisodeEnd, RunEnd, UpdateRecord
+from qdiverge.agents.replay.arrays import ArrayReplay
 from qdiverge.errors import InvalidValueError, MissingExtraError
 
 CARTPOLE = DQNConfig(
@@ -104,13 +105,15 @@ def test_what_a_time_limit_cuts_short_is_bootstrapped_from_its_own_last_state():
     )
     ends = [record for record in trainer.run() if isinstance(record, EpisodeEnd)]
     assert [(end.step, end.terminated) for end in ends] == [(200, False), (400, False)]
-    last = trainer.replay.gather(np.array([199]))
+    replay = trainer.replay
+    assert isinstance(replay, ArrayReplay)
+    last = replay.gather(np.array([199]))
     assert last.terminated.tolist() == [False]
-    assert np.array_equal(last.next_observations[0], trainer.replay.arrays[0, 200])
-    following = trainer.replay.arrays[0, 201]  # the next episode's first: at rest in the valley
+    assert np.array_equal(last.next_observations[0], replay.arrays[0, 200])
+    following = replay.arrays[0, 201]  # the next episode's first: at rest in the valley
     assert following[1] == 0.0
     assert -0.6 <= following[0] <= -0.4
-    assert not np.array_equal(trainer.replay.arrays[0, 200], following)
+    assert not np.array_equal(replay.arrays[0, 200], following)
 
 
 @pytest.mark.parametrize("name", [*TASKS, "MinAtar/Seaquest-v0"])
@@ -188,6 +191,7 @@ def test_tasks_of_a_module_in_the_working_directory(kind, shape, dtype, tmp_path
         return
     trainer = Trainer(config)
     assert list(trainer.run())[-1].update == 3  # at steps 32, 36 and 40
+    assert isinstance(trainer.replay, ArrayReplay)
     assert trainer.replay.arrays.shape[2:] == shape
     assert trainer.replay.arrays.dtype == dtype
     assert set(trainer.replay.rewards[trainer.replay.actions == 0].tolist()) == {-1.0}

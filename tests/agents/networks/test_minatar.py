@@ -9,6 +9,7 @@ from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MinAtarNetwork
 from qdiverge.agents.networks.heads import Dueling
 from qdiverge.agents.networks.noisy import NoisyLinear
+from qdiverge.agents.replay.arrays import ArrayReplay
 
 
 @pytest.mark.parametrize("channels", [4, 6, 7, 10])  # of the five games
@@ -73,4 +74,5 @@ def test_all_parts_together_run_on_the_game():
     trainer = Trainer(config)
     assert isinstance(trainer.q_network, MinAtarNetwork)
     assert list(trainer.run())[-1].update == 10
+    assert isinstance(trainer.replay, ArrayReplay)
     assert trainer.replay.arrays.dtype == bool

@@ -74,8 +74,8 @@ def test_draws_follow_the_probabilities_and_the_weights_undo_them(exponent):
     priorities.update(index, errors)
     p = (np.abs(errors) + SMALLEST_PRIORITY) ** exponent
     P = p / p.sum()
-    draws, weights = zip(*(priorities.draw(64, beta=1.0) for _ in range(400)), strict=True)
-    drawn, weights = np.concatenate(draws), np.concatenate(weights)
+    draws, of_draws = zip(*(priorities.draw(64, beta=1.0) for _ in range(400)), strict=True)
+    drawn, weights = np.concatenate(draws), np.concatenate(of_draws)
     counts = np.array([(drawn == i).sum() for i in index])
     num = len(drawn)
     assert counts.sum() == num
@@ -148,7 +148,9 @@ def test_beta_rises_to_one_over_the_run():
     replay.priorities.update(np.array([0, 1]), np.array([1.0, 15.0]))
     ratio = (1 / 15) ** 0.6
     for step, beta in ((0, 0.4), (50, 0.7), (100, 1.0), (900, 1.0)):
-        assert sampler.sample(step).weights.min().item() == pytest.approx(ratio**beta, rel=1e-5)
+        batch = sampler.sample(step)
+        assert isinstance(batch, LearnerBatch)
+        assert batch.weights.min().item() == pytest.approx(ratio**beta, rel=1e-5)
 
 
 @pytest.mark.parametrize("n_step", [1, 3])
