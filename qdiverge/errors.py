@@ -28,6 +28,10 @@ class InvalidTypeError(QDivergeError, TypeError):
     """A value of a type or dtype that cannot be used."""
 
 
+class ReadOnlyError(QDivergeError, AttributeError):
+    """An attribute that was to be replaced, and that other objects hold on to."""
+
+
 class UnsupportedNetworkError(QDivergeError, ValueError):
     """A network without a per-sample gradient: it mixes samples or draws random numbers."""
 

@@ -47,12 +47,14 @@ class Agent(Protocol):
     """Learns from batches.
 
     Attributes:
-        optimizer: Of the Q-network, or of the critics.
         device: Where the networks are.
     """
 
-    optimizer: torch.optim.Optimizer
     device: torch.device
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Of the Q-network, or of the critics."""
 
     @property
     def q_network(self) -> nn.Module:

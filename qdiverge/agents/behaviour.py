@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.dqn import DQN
 from qdiverge.agents.exploration import Boltzmann, EpsilonGreedy, linear_schedule
+from qdiverge.agents.once import Once
 
 
 class DiscreteBehaviour:
@@ -19,6 +20,8 @@ class DiscreteBehaviour:
         num_actions: A.
         seed: Of all that is drawn.
     """
+
+    agent = Once[DQN]()
 
     def __init__(
         self, agent: DQN, config: DQNConfig, num_actions: int, seed: np.random.SeedSequence

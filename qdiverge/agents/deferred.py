@@ -15,6 +15,7 @@ import torch
 from qdiverge.agents.agent import Agent, Update
 from qdiverge.agents.cuda_graph import Graphed, call_step_hooks, without_step_hooks
 from qdiverge.agents.dqn import DQN, Seen
+from qdiverge.agents.once import Once
 from qdiverge.diagnostics.transitions import Transitions
 
 
@@ -30,6 +31,17 @@ def why_not_deferred(agent: Agent) -> str:
     return ""
 
 
+def deferred_updates(agent: Agent) -> "DeferredUpdates | None":
+    """Those of an agent on a GPU; None on a CPU, and with a warning where they cannot be."""
+    if agent.device.type != "cuda":
+        return None
+    if why_not := why_not_deferred(agent):
+        warnings.warn(f"every update waits for the GPU: {why_not}", stacklevel=3)
+        return None
+    assert isinstance(agent, DQN)
+    return DeferredUpdates(agent)
+
+
 class DeferredUpdates:
     """An agent's updates, made without reading anything back.
 
@@ -42,6 +54,8 @@ class DeferredUpdates:
     Args:
         agent: Its optimiser must be able to leave out a step, see why_not_deferred.
     """
+
+    agent = Once[DQN]()
 
     def __init__(self, agent: DQN) -> None:
         self.agent = agent

@@ -29,6 +29,7 @@ from qdiverge.agents.categorical import (
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.networks.categorical import CategoricalQ
 from qdiverge.agents.networks.noisy import resample_noise
+from qdiverge.agents.once import Once
 from qdiverge.agents.optimizers import make_optimizer
 from qdiverge.agents.replay.sampling import LearnerBatch
 from qdiverge.agents.targets import (
@@ -75,7 +76,7 @@ class Seen:
 
 
 class DQN:
-    """A Q-network, its target network and its optimiser; all three are public.
+    """A Q-network, its target network and its optimiser; all three are public, none replaced.
 
     Args:
         q_network: Takes the observations, gives Q-values [N, A]. Used in place. Where a
@@ -94,6 +95,10 @@ class DQN:
     (1.125, [1.15, 1.0])
     """
 
+    q_network = Once[nn.Module]()
+    target_network = Once[nn.Module | None]()
+    optimizer = Once[torch.optim.Optimizer]()
+
     def __init__(self, q_network: nn.Module, config: DQNConfig) -> None:
         if isinstance(q_network, CategoricalQ) != config.distributional:
             raise InvalidTypeError(
@@ -103,9 +108,8 @@ class DQN:
             )
         self.config = config
         self.q_network = q_network
-        self.target_network: nn.Module | None = None
-        if config.has_target_network:
-            self.target_network = copy.deepcopy(q_network).requires_grad_(False)
+        slow = copy.deepcopy(q_network).requires_grad_(False) if config.has_target_network else None
+        self.target_network = slow
         self.optimizer = make_optimizer(q_network, config)
         self.device = next(q_network.parameters()).device
         self.arithmetic = Arithmetic(config.precision, self.device, q_network)

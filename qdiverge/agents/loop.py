@@ -21,23 +21,24 @@ dropped: neither terminated nor counted, cut off in the replay as by a time limi
 """
 
 import time
-import warnings
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from qdiverge.agents.agent import Agent, Behaviour, Update
 from qdiverge.agents.config_checks import check_integer
-from qdiverge.agents.deferred import DeferredUpdates, why_not_deferred
+from qdiverge.agents.deferred import DeferredUpdates, deferred_updates
 from qdiverge.agents.device import find_device
-from qdiverge.agents.dqn import DQN
 from qdiverge.agents.heap import keep_freed_memory
 from qdiverge.agents.networks.given import MakeNetwork
+from qdiverge.agents.once import Once
 from qdiverge.agents.parts import (
     Config,
+    Environments,
     make_agent,
     make_behaviour,
     make_environments,
@@ -45,6 +46,7 @@ from qdiverge.agents.parts import (
     settled,
 )
 from qdiverge.agents.records import Barrier, EpisodeEnd, Progress, RunEnd, UpdateRecord
+from qdiverge.agents.replay.ring import ReplayRing
 from qdiverge.agents.replay.sampling import Sampler
 from qdiverge.checks import check_positive
 from qdiverge.diagnostics.transitions import Transitions
@@ -61,12 +63,12 @@ REASONS = {
 class Trainer:
     """A run on an Atari game or a Gymnasium task, carried out by iterating over ``run``.
 
+    What it is put together from holds on to each other and cannot be replaced: what learns is what
+    acts, is saved, and is evaluated.
+
     Attributes:
         agent: What learns; its class is that of the configuration.
-        behaviour: What acts meanwhile.
-        q_network: The network that learns, or the first critic.
-        target_network: Its delayed copy; None where the configuration has none.
-        optimizer: Of the Q-network, or of the critics.
+        behaviour: What acts meanwhile, by asking the agent.
         agent_step: Agent steps taken so far, all environments together.
         num_updates: Updates made so far.
         steps_learnt: Agent steps whose updates have been made.
@@ -89,6 +91,15 @@ class Trainer:
         MissingExtraError: ale-py is not installed.
     """
 
+    config = Once[Config]()
+    make_q_network = Once[MakeNetwork | None]()
+    environments = Once[Environments]()
+    replay = Once[ReplayRing]()
+    sampler = Once[Sampler]()
+    agent = Once[Agent]()
+    behaviour = Once[Behaviour]()
+    deferred = Once[DeferredUpdates | None]()
+
     def __init__(
         self,
         config: Config,
@@ -99,7 +110,6 @@ class Trainer:
         log_period: int = 100,
         has_alignment: bool = False,
     ) -> None:
-        self.config: Config = config
         self.make_q_network = make_q_network
         self.has_alignment = has_alignment
         self.transform_batch = transform_batch
@@ -114,22 +124,12 @@ class Trainer:
         try:
             self.replay = make_replay(config, self.environments, sampling)
             self.sampler = Sampler(self.replay, config, sampling, device)
-            self.agent: Agent = make_agent(config, self.environments, weights, make_q_network)
-            self.behaviour: Behaviour = make_behaviour(
-                self.agent, config, self.environments, exploration
-            )
+            self.agent = make_agent(config, self.environments, weights, make_q_network)
+            self.behaviour = make_behaviour(self.agent, config, self.environments, exploration)
         except BaseException:
             self.environments.close()
             raise
-        self.deferred: DeferredUpdates | None = None
-        why_not = why_not_deferred(self.agent) if device.type == "cuda" else ""
-        if device.type == "cuda" and not why_not and isinstance(self.agent, DQN):
-            self.deferred = DeferredUpdates(self.agent)
-        elif device.type == "cuda":
-            warnings.warn(f"every update waits for the GPU: {why_not}", stacklevel=2)
-        self.q_network = self.agent.q_network
-        self.target_network = self.agent.target_network
-        self.optimizer = self.agent.optimizer
+        self.deferred = deferred_updates(self.agent)
         self.agent_step = 0
         self.num_updates = 0
         self.steps_learnt = 0
@@ -137,6 +137,21 @@ class Trainer:
         self._has_run = False
         self._is_stopping = False
         self._alignment: float | None = None  # of the last update that was looked at
+
+    @property
+    def q_network(self) -> nn.Module:
+        """The network that learns, or the first critic."""
+        return self.agent.q_network
+
+    @property
+    def target_network(self) -> nn.Module | None:
+        """Its delayed copy; None where the configuration has none."""
+        return self.agent.target_network
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Of the Q-network, or of the critics."""
+        return self.agent.optimizer
 
     @property
     def epsilon(self) -> float | None:

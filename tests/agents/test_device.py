@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from qdiverge.agents import loop
 from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.checkpoints.segments import dump_replay, load_replay
 from qdiverge.agents.config import DQNConfig
@@ -144,9 +145,20 @@ def test_from_the_first_loss_that_is_not_finite_no_step_is_taken(bad):
     assert torch.equal(held(plain)[: held(agent).numel()], held(agent)[: held(plain).numel()])
 
 
-def test_a_deferred_run_is_the_run():
-    runs = Trainer(SHORT, log_period=10), Trainer(SHORT, log_period=10)
-    runs[1].deferred = DeferredUpdates(runs[1].agent)
+@pytest.fixture
+def deferring(monkeypatch):
+    """Makes a trainer whose updates are deferred, also on a CPU."""
+
+    def make(*args, **options):
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "deferred_updates", DeferredUpdates)
+            return Trainer(*args, **options)
+
+    return make
+
+
+def test_a_deferred_run_is_the_run(deferring):
+    runs = Trainer(SHORT, log_period=10), deferring(SHORT, log_period=10)
     plain, deferred = (
         [
             dataclasses.replace(r, steps_per_second=0.0) if isinstance(r, UpdateRecord) else r
@@ -159,7 +171,7 @@ def test_a_deferred_run_is_the_run():
 
 
 @pytest.mark.parametrize("log_period", [5, 1_000])  # 1000: noticed at the end of the run only
-def test_a_deferred_run_ends_as_divergence_and_names_the_update(log_period):
+def test_a_deferred_run_ends_as_divergence_and_names_the_update(log_period, deferring):
     weights = []
 
     def explode(batch):
@@ -167,8 +179,7 @@ def test_a_deferred_run_ends_as_divergence_and_names_the_update(log_period):
         rewards = torch.full_like(batch.rewards, math.nan if trainer.num_updates == 7 else 1.0)
         return dataclasses.replace(batch, rewards=rewards)
 
-    trainer = Trainer(SHORT, transform_batch=explode, log_period=log_period)
-    trainer.deferred = DeferredUpdates(trainer.agent)
+    trainer = deferring(SHORT, transform_batch=explode, log_period=log_period)
     end = list(trainer.run())[-1]
     assert (end.reason, end.update) == ("divergence", 8)
     assert "nan" in end.detail
@@ -176,12 +187,11 @@ def test_a_deferred_run_ends_as_divergence_and_names_the_update(log_period):
     assert not torch.equal(weights[7], weights[6])
 
 
-def test_a_deferred_run_goes_on_from_a_checkpoint_with_its_count_of_updates(tmp_path):
+def test_a_deferred_run_goes_on_from_a_checkpoint_with_its_count_of_updates(tmp_path, deferring):
     config = dataclasses.replace(SHORT, checkpoint_period=200)
     checkpoints, runs = Checkpoints(tmp_path), []
     for step in (None, 200):
-        run = Trainer(config, log_period=7)
-        run.deferred = DeferredUpdates(run.agent)
+        run = deferring(config, log_period=7)
         if step is not None:
             checkpoints.restore(run, step)
         for record in run.run():

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from qdiverge.agents.agent import Update
 from qdiverge.agents.continuous.networks import Critic
+from qdiverge.agents.once import Once
 from qdiverge.agents.targets import td_loss
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.preqn import PreQNStep
@@ -26,7 +27,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class ContinuousAgent(ABC):
-    """Critics, their slow copies and their optimiser; all public.
+    """Critics, their slow copies and their optimiser; all public, none replaced.
 
     Attributes:
         critics: Q_j.
@@ -45,6 +46,9 @@ class ContinuousAgent(ABC):
     """
 
     policy_period = 1
+    critics = Once[tuple[Critic, ...]]()
+    target_critics = Once[tuple[Critic, ...]]()
+    optimizer = Once[torch.optim.Optimizer]()
 
     def __init__(
         self,
@@ -59,9 +63,8 @@ class ContinuousAgent(ABC):
         self.optimizer = optimizer
         self.discount, self.polyak = discount, polyak
         self.device = next(self.critics[0].parameters()).device
-        self.target_critics: tuple[Critic, ...] = ()
-        if polyak is not None:
-            self.target_critics = tuple(slow_copy(critic) for critic in self.critics)
+        copied = self.critics if polyak is not None else ()
+        self.target_critics = tuple(slow_copy(critic) for critic in copied)
         self._noise = torch.Generator(self.device).manual_seed(seed)
 
     @property

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from qdiverge.agents.continuous.agent import ContinuousAgent, adam, descend
 from qdiverge.agents.continuous.exploration import noisy
 from qdiverge.agents.continuous.networks import Actor, Critic
+from qdiverge.agents.once import Once
 from qdiverge.diagnostics.transitions import Transitions
 
 
@@ -33,6 +34,9 @@ class DeterministicAgent(ContinuousAgent):
         polyak: τ; None: no target networks.
         seed: Of the agent's own draws.
     """
+
+    actor = Once[Actor]()
+    actor_optimizer = Once[torch.optim.Optimizer]()
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from qdiverge.agents.continuous.agent import ContinuousAgent
 from qdiverge.agents.continuous.config import ContinuousConfig
+from qdiverge.agents.once import Once
 
 
 def noisy(
@@ -63,6 +64,8 @@ class ContinuousBehaviour:
         action_size: k.
         seed: Of all that is drawn.
     """
+
+    agent = Once[ContinuousAgent]()
 
     def __init__(
         self,

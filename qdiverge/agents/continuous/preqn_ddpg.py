@@ -12,6 +12,7 @@ from qdiverge.agents.continuous.agent import backup
 from qdiverge.agents.continuous.config import DDPGConfig
 from qdiverge.agents.continuous.deterministic import DeterministicAgent
 from qdiverge.agents.continuous.networks import Actor, Critic
+from qdiverge.agents.once import Once
 from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError
 from qdiverge.preqn import PreQN, PreQNStep
@@ -25,6 +26,8 @@ class PreQNDDPG(DeterministicAgent):
         actor: μ.
         config: The numbers, with the update preqn.
     """
+
+    preqn = Once[PreQN]()
 
     def __init__(self, critic: Critic, actor: Actor, config: DDPGConfig) -> None:
         self.preqn = PreQN(

@@ -25,6 +25,7 @@ from qdiverge.agents.continuous.agent import (
 )
 from qdiverge.agents.continuous.config import SACConfig
 from qdiverge.agents.continuous.networks import Critic, GaussianActor, LogTemperature
+from qdiverge.agents.once import Once
 from qdiverge.diagnostics.transitions import Transitions
 
 
@@ -37,6 +38,11 @@ class SAC(ContinuousAgent):
         action_size: k.
         config: The numbers.
     """
+
+    actor = Once[GaussianActor]()
+    actor_optimizer = Once[torch.optim.Optimizer]()
+    temperature = Once[LogTemperature]()
+    temperature_optimizer = Once[torch.optim.Optimizer]()
 
     def __init__(
         self,

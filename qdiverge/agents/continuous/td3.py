@@ -14,6 +14,7 @@ from qdiverge.agents.continuous.agent import adam, backup, least, slow_copy
 from qdiverge.agents.continuous.config import TD3Config
 from qdiverge.agents.continuous.deterministic import DeterministicAgent
 from qdiverge.agents.continuous.networks import Actor, Critic
+from qdiverge.agents.once import Once
 from qdiverge.diagnostics.transitions import Transitions
 
 
@@ -25,6 +26,8 @@ class TD3(DeterministicAgent):
         actor: μ.
         config: The numbers.
     """
+
+    target_actor = Once[Actor]()
 
     def __init__(self, critics: Sequence[Critic], actor: Actor, config: TD3Config) -> None:
         super().__init__(

@@ -10,6 +10,7 @@ from torch import Tensor
 from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.continuous.config import ContinuousConfig
 from qdiverge.agents.exploration import linear_schedule
+from qdiverge.agents.once import Once
 from qdiverge.agents.replay.frames import CPU
 from qdiverge.agents.replay.n_step import n_step_returns
 from qdiverge.agents.replay.priorities import Priorities
@@ -42,6 +43,8 @@ class Sampler:
         seed: Of the prioritised sampling; the uniform one is the replay's own.
         device: Where the batches are wanted.
     """
+
+    replay = Once[ReplayRing]()
 
     def __init__(
         self,

@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from qdiverge.agents import loop
 from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.deferred import DeferredUpdates
 from qdiverge.agents.evaluation.environments import own_environments
 from qdiverge.agents.evaluation.evaluation import evaluate
 from qdiverge.agents.evaluation.held_out import HeldOut
@@ -19,7 +21,7 @@ from qdiverge.agents.networks import MLP, MinAtarNetwork, NatureNetwork, channel
 from qdiverge.agents.networks.noisy import NoisyLinear
 from qdiverge.agents.records import Barrier, UpdateRecord
 from qdiverge.agents.saved import load_agent
-from qdiverge.errors import CheckpointError, InvalidTypeError, InvalidValueError
+from qdiverge.errors import CheckpointError, InvalidTypeError, InvalidValueError, QDivergeError
 from tests.agents.continuous.tasks import AGENTS
 
 CARTPOLE = DQNConfig(
@@ -107,8 +109,11 @@ def test_given_the_network_of_the_configuration_the_run_is_the_run(config, make)
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.parametrize("is_deferred", [False, True])
 @pytest.mark.parametrize("action", [0, 1])
-def test_what_learns_is_what_acts(action):
+def test_what_learns_is_what_acts(action, is_deferred, monkeypatch):
+    if is_deferred:
+        monkeypatch.setattr(loop, "deferred_updates", DeferredUpdates)
     trainer = Trainer(CARTPOLE.adapted(noisy=True), make_q_network=mlp(noisy=True))
     trainer.close()
     layer = trainer.q_network.layers[0]
@@ -121,6 +126,8 @@ def test_what_learns_is_what_acts(action):
     assert greedy.tolist() == [action] * 50
     assert trainer.behaviour.agent is trainer.agent
     assert trainer.optimizer.param_groups[0]["params"] == list(trainer.q_network.parameters())
+    if is_deferred:
+        assert trainer.deferred.agent is trainer.agent
 
 
 def test_from_a_checkpoint_a_given_network_goes_on_as_if_never_stopped(tmp_path):
@@ -211,6 +218,36 @@ def test_a_network_that_does_not_fit_is_refused_with_the_reason(make, options, m
 def test_agents_of_continuous_control_take_none(config):
     with pytest.raises(InvalidValueError, match="only a DQN takes another network"):
         Trainer(config, make_q_network=mlp())
+
+
+PARTS = {
+    "trainer": ("config", "environments", "replay", "sampler", "agent", "behaviour", "deferred",
+                "make_q_network", "q_network", "target_network", "optimizer"),
+    "trainer.agent": ("q_network", "target_network", "optimizer"),
+    "trainer.behaviour": ("agent",),
+    "trainer.sampler": ("replay",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("config", [CARTPOLE, *AGENTS.values()], ids=["DQN", *AGENTS])
+def test_no_part_of_a_run_can_be_exchanged_under_the_others(config):
+    trainer, other = Trainer(config), Trainer(config)
+    trainer.close()
+    other.close()
+    for path, names in PARTS.items():
+        ours, theirs = (
+            each if path == "trainer" else getattr(each, path.removeprefix("trainer."))
+            for each in (trainer, other)
+        )
+        for name in names:
+            held = getattr(ours, name)
+            with pytest.raises(AttributeError, match=name):
+                setattr(ours, name, getattr(theirs, name))
+            with pytest.raises(AttributeError):
+                delattr(ours, name)
+            assert getattr(ours, name) is held
+    with pytest.raises(QDivergeError, match=r"Trainer.agent is given once.* Make a new Trainer"):
+        trainer.agent = other.agent
 
 
 def test_weights_of_a_given_network_are_drawn_by_the_seed_of_the_run():
