@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 FRAMEWORKS := .venv-frameworks
 
-.PHONY: help demo test test-slow test-frameworks sanity figures bench lint clean
+.PHONY: help demo test test-slow test-processors test-frameworks sanity figures bench lint clean
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
@@ -23,6 +23,9 @@ test: lint ## every check and test
 
 test-slow: $(READY) ## the tests that take minutes
 	@$(BIN)/python -m pytest -m slow
+
+test-processors: $(READY) ## the numerical tests under every instruction set and thread count here
+	@$(BIN)/python -m tests.processors
 
 $(FRAMEWORKS)/.ready: $(READY) tests/integrations/requirements.txt
 	@echo "qdiverge: creating $(FRAMEWORKS) on top of .venv (some minutes, once)"
