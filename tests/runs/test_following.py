@@ -60,7 +60,10 @@ def test_a_process_that_ended_is_gone_and_a_number_used_again_is_another():
     if own_process()["began"] is not None:
         assert is_alive(own_process() | {"began": -1}) is False
     assert is_alive(own_process() | {"host": "another"}) is None
-    assert is_alive(None) is None
+    for unknown in (None, {"pid": 1}, {"host": own_process()["host"]}):
+        assert is_alive(unknown) is None
+    for pid in ("one", None, 10**30):
+        assert is_alive(own_process() | {"pid": pid}) is None
 
 
 def test_a_run_that_was_killed_is_called_crashed(tmp_path):

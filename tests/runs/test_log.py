@@ -1,5 +1,6 @@
 """The log of a run: one writer, whole lines, nothing lost while the disk is full."""
 
+import errno
 import json
 import resource
 import subprocess
@@ -38,12 +39,53 @@ def test_a_folder_has_one_writer_and_a_dead_one_holds_nothing(tmp_path):
     assert load_run(out).info["status"] == "running"
 
 
+def test_a_note_is_there_at_once(tmp_path):
+    with RunLog(tmp_path / "run", {"seed": 1}) as log:
+        log.note({"best": 7})
+        info = load_run(log.folder).info
+        assert (info["best"], info["config"], info["status"]) == (7, {"seed": 1}, "running")
+
+
+@pytest.mark.parametrize("has_room", [True, False])
+def test_closing_writes_what_a_full_disk_refused_or_counts_it(has_room, tmp_path):
+    log = RunLog(tmp_path / "run")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+        with pytest.warns(UserWarning, match="cannot be written"):
+            log.metrics(1, {"x": 1.0})
+        log.metrics(2, {"x": 2.0})
+        if has_room:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        log._events.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    series = load_run(tmp_path / "run").series
+    assert (series["x"].steps.tolist() if has_room else series) == ([1, 2] if has_room else {})
+    log.leave()
+
+
 def test_a_log_that_could_not_begin_holds_nothing(tmp_path):
     with pytest.raises(ValueError, match="JSON") as refused:
         RunLog(tmp_path / "run", {"discount": float("nan")})
     RunLog(tmp_path / "run", {"discount": 0.9}).close()
     assert load_run(tmp_path / "run").info["config"] == {"discount": 0.9}
     del refused  # it held the log that did not begin
+
+
+def no_locks(*_):
+    raise OSError(errno.ENOLCK, "No locks available")
+
+
+@pytest.mark.parametrize("missing", ["the system's", "the file system's"])
+def test_where_there_are_no_locks_a_run_is_written_without(missing, tmp_path, monkeypatch):
+    if missing == "the system's":
+        monkeypatch.setitem(sys.modules, "fcntl", None)
+    else:
+        monkeypatch.setattr("fcntl.flock", no_locks)
+    with RunLog(tmp_path / "run") as log:
+        log.metrics(1, {"x": 1.0})
+    assert load_run(tmp_path / "run").series["x"].values.tolist() == [1.0]
 
 
 def test_going_on_cuts_the_log_back_and_says_since_when(tmp_path):

@@ -18,6 +18,8 @@ def test_a_row_begins_a_line_of_its_own(torn, tmp_path):
     append_row(path, {"key": "c", "config": {}, "row": {"y": 2}})
     assert read_table(path).records() == [{"y": 1}, {"y": 2}]
     assert path.read_text().endswith("}\n")
+    if torn == "":
+        assert "\n\n" not in path.read_text()
 
 
 def test_of_a_file_that_lost_everything_the_first_row_is_the_first_line(tmp_path):

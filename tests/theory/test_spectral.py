@@ -146,3 +146,4 @@ def test_a_mode_grows_only_by_more_than_rounding_moves_it(excess, condition, gro
     still = torch.zeros(2, dtype=torch.bool)
     found = Modes(ν, torch.eye(2, dtype=ν.dtype), conditions, still, 1e-12, torch.diag(ν.real))
     assert is_growing(found) == grows
+    assert not is_growing(modes(torch.zeros(0, 0, dtype=F), EPS))

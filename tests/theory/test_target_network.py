@@ -41,6 +41,19 @@ def test_period_step_is_c_updates_on_a_frozen_target(seed, period, learning_rate
     torch.testing.assert_close(B @ before, after, rtol=1e-8, atol=1e-10 * scale)
 
 
+@pytest.mark.parametrize("period", [1, 5, math.inf])
+def test_what_cancels_in_an_increment_is_no_smaller_than_it(period):
+    """‖Λ'g − Λg‖ ≤ ‖Λ'g‖ + ‖Λg‖, which rounding is measured against."""
+    for seed in range(5):
+        problem = random_problem(seed, num_actions=1, num_features=20, scale=1.0)
+        reach = reachable_directions(problem.K, problem.successors[:, 0], problem.rho, EPS)
+        increment, scale = period_increment(reach, 0.1, period)
+        assert float(torch.linalg.matrix_norm(increment)) <= scale
+        if period == 1:
+            own = 0.1 * float(reach.rates.square().sum().sqrt())
+            assert scale == pytest.approx(own + 0.1 * float(reach.ahead.square().sum().sqrt()))
+
+
 @pytest.mark.parametrize("period", [1, 2, 7, 1000])
 def test_period_gain_is_the_geometric_sum(period):
     rates = torch.tensor([0.0, 1e-12, 0.3, 1.0, 9.9, 10.0, 12.0], dtype=F)
@@ -143,6 +156,8 @@ def test_table_stable_at_both_ends():
     assert target.td_radius < 1
     assert target.fitted_radius == pytest.approx(0.5)
     assert "stable at both ends" in target.advice
+    ends = f"ρ(B_1) = {target.td_radius:.6g} without a target network, "
+    assert target.advice.startswith(f"{ends}ρ(K'K⁻¹) = {target.fitted_radius:.6g} for ever longer")
 
 
 def test_table_step_too_large_for_regression():
