@@ -13,13 +13,13 @@ import torch
 import torch._dynamo  # a first optimiser does so, which costs seconds: once before cells are forked
 from torch import Tensor
 
-from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.dqn import DQN
+from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, RunEnd, UpdateRecord
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.agents.targets import td_errors
-from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.preqn.step import cosine
+from qdiverge.transitions import Transitions
 
 
 @dataclass(frozen=True)

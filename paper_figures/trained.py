@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiverge.agents.dqn import DQN
-from qdiverge.agents.exploration import EpsilonGreedy
+from qdiverge.agents.discrete.dqn import DQN
+from qdiverge.agents.discrete.exploration import EpsilonGreedy
 from qdiverge.agents.parts import make_environments
 from qdiverge.agents.saved import SavedAgent, load_agent
 from qdiverge.cli import main

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from experiments.control.settings import REPORTS
-from qdiverge.agents.continuous.config import ContinuousConfig
 from qdiverge.agents.evaluation.evaluation import evaluate
 from qdiverge.agents.evaluation.protocols import TASK
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, RunEnd, UpdateRecord
+from qdiverge.agents.settings.continuous import ContinuousConfig
 
 
 def train(config: ContinuousConfig, episodes: int) -> dict[str, Any]:

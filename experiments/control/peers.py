@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from qdiverge.agents.continuous.config import ContinuousConfig, SACConfig, TD3Config
+from qdiverge.agents.settings.continuous import ContinuousConfig, SACConfig, TD3Config
 from qdiverge.errors import InvalidTypeError
 
 

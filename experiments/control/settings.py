@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from qdiverge.agents.continuous.config import ContinuousConfig
-from qdiverge.agents.continuous.presets import PRESETS
+from qdiverge.agents.settings.continuous import ContinuousConfig
+from qdiverge.agents.settings.presets.continuous import PRESETS
 
 PAPER = {"preqn_learning_rate": 1.0, "preqn_damping": 0.0, "preqn_align_with": "td_errors"}
 METHODS = {

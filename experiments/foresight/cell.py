@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qdiverge.agents.config import Loss, UpdateRule
+from qdiverge.agents.settings.dqn import Loss, UpdateRule
 from qdiverge.agents.targets import Bootstrap
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qdiverge.monitor.capacity import COLLAPSED, DEAD_SHARE, FALLEN, NUM_IN_A_ROW
+from qdiverge.monitor.rules.capacity import COLLAPSED, DEAD_SHARE, FALLEN, NUM_IN_A_ROW
 
 BEYOND = 100.0  # bounds
 NUM_LAST = 5  # measurements

@@ -24,7 +24,7 @@ from experiments.foresight.cell import Cell
 from experiments.foresight.steps import set_step
 from qdiverge.diagnostics import Moment, Transitions, diagnostics_up_to
 from qdiverge.diagnostics.diagnose import all_successors
-from qdiverge.diagnostics.stability import Stability
+from qdiverge.diagnostics.metrics.stability import Stability
 from qdiverge.monitor.probe import Probe
 from qdiverge.monitor.subject import Subject
 from qdiverge.theory.spectral import reachable_directions, spectral_radius

@@ -11,8 +11,8 @@ import numpy as np
 
 from experiments.foresight.corpus import Run
 from qdiverge.monitor import growth, linearised
-from qdiverge.monitor.alarms import RULES
-from qdiverge.monitor.past import Past, Track
+from qdiverge.monitor.rules.alarms import RULES
+from qdiverge.monitor.rules.past import Past, Track
 
 FORESIGHT = ("runaway_growth", "blow_up_forecast", "self_excitation")  # before the bound is passed
 NEEDS = {name for rule in RULES if rule.name in FORESIGHT for name in rule.needs}

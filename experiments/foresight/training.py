@@ -14,8 +14,8 @@ from experiments.foresight.cell import Cell
 from experiments.foresight.networks import QNetwork
 from experiments.foresight.problems import PROBLEMS
 from experiments.foresight.recorder import Recorder
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.diagnostics import Transitions
 from qdiverge.monitor.options import Loss, MonitorOptions
 from qdiverge.monitor.subject import Subject

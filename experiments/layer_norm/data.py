@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.transitions import Transitions
 
 TASKS = ("CartPole-v1", "Acrobot-v1", "Pendulum-v1")
 TORQUES = (-2.0, 0.0, 2.0)  # Pendulum's actions here

@@ -13,7 +13,7 @@ from experiments.tracing import rounded
 from qdiverge.agents.networks import MLP
 from qdiverge.agents.targets import td_errors, td_loss, td_targets
 from qdiverge.diagnostics.moment import Moment
-from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.transitions import Transitions
 
 DISCOUNT, BOUND = 0.99, 100.0  # rewards are within ±1
 HIDDEN = (64, 64)

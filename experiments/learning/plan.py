@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from experiments.learning import rows
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.environments.minatar import GAMES
-from qdiverge.agents.presets import PRESETS
+from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.presets import PRESETS
 
 SEEDS = (1, 2, 3)
 

@@ -14,9 +14,9 @@ from typing import Protocol
 import numpy as np
 
 import qdiverge as qd
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import UpdateRecord
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.diagnostics import Cost
 from qdiverge.monitor.schedule import Budget
 

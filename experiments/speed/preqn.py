@@ -16,10 +16,10 @@ from torch import nn
 import qdiverge as qd
 from experiments.speed.peers.torch_func_flat import jacobian
 from experiments.speed.rounds import CLOCKS, interleaved
-from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.dqn import DQN
+from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.environments.atari import make_atari
 from qdiverge.agents.networks import NatureNetwork, channels_last
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.preqn import solve
 from qdiverge.preqn.step import chosen, cosine
 from qdiverge.runs import provenance

@@ -15,7 +15,7 @@ import torch
 
 from experiments.speed.loops import Ours, contenders
 from experiments.speed.rounds import synchronise
-from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.settings.dqn import DQNConfig
 
 
 class LoopError(Exception):

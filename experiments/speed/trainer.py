@@ -19,7 +19,7 @@ from experiments.speed.remote import LoopError, Remote
 from experiments.speed.resident import resident_bytes
 from experiments.speed.rounds import Times
 from experiments.speed.trainer_table import aims, markdown, row
-from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.runs import provenance
 
 RESULTS = Path(__file__).parent / "results"

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.preqn import PreQNStep
+from qdiverge.transitions import Transitions
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from qdiverge.agents.agent import Agent, Behaviour, Update
-from qdiverge.agents.config_checks import check_integer
-from qdiverge.agents.deferred import DeferredUpdates, deferred_updates
-from qdiverge.agents.device import find_device
-from qdiverge.agents.heap import keep_freed_memory
+from qdiverge.agents.discrete.deferred import DeferredUpdates, deferred_updates
+from qdiverge.agents.machine.device import find_device
+from qdiverge.agents.machine.heap import keep_freed_memory
 from qdiverge.agents.networks.given import MakeNetwork
 from qdiverge.agents.once import Once
 from qdiverge.agents.parts import (
@@ -48,10 +47,11 @@ from qdiverge.agents.parts import (
 from qdiverge.agents.records import Barrier, EpisodeEnd, Progress, RunEnd, UpdateRecord
 from qdiverge.agents.replay.ring import ReplayRing
 from qdiverge.agents.replay.sampling import Sampler
+from qdiverge.agents.settings.checks import check_integer
 from qdiverge.checks import check_positive
-from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError
 from qdiverge.preqn import cosine
+from qdiverge.transitions import Transitions
 
 REASONS = {
     "total_steps": "the number of steps asked for was reached at",

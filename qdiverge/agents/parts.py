@@ -8,26 +8,16 @@ import torch
 from torch import nn
 
 from qdiverge.agents.agent import Agent, Behaviour
-from qdiverge.agents.behaviour import DiscreteBehaviour
-from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.config_rules import (
-    ENVIRONMENT_RULES,
-    FIXED_NETWORK,
-    GIVEN_NETWORK,
-    SCALED_NETWORK,
-    EnvironmentKind,
-    check_effect,
-)
 from qdiverge.agents.continuous.agent import ContinuousAgent
-from qdiverge.agents.continuous.config import ContinuousConfig
 from qdiverge.agents.continuous.exploration import ContinuousBehaviour
 from qdiverge.agents.continuous.make import make_continuous
-from qdiverge.agents.device import find_device
-from qdiverge.agents.dqn import DQN
+from qdiverge.agents.discrete.behaviour import DiscreteBehaviour
+from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.environments.atari import AtariEnvironments, make_atari
 from qdiverge.agents.environments.gymnasium_task import STACKED_FRAMES
 from qdiverge.agents.environments.minatar import resolve_minatar
 from qdiverge.agents.environments.tasks import TaskEnvironments, find_task
+from qdiverge.agents.machine.device import find_device
 from qdiverge.agents.networks import (
     MLP,
     CategoricalQ,
@@ -41,6 +31,16 @@ from qdiverge.agents.replay.arrays import ArrayReplay
 from qdiverge.agents.replay.device_frames import DeviceFrameReplay
 from qdiverge.agents.replay.frames import FrameReplay, check_fits
 from qdiverge.agents.replay.ring import ReplayRing
+from qdiverge.agents.settings.continuous import ContinuousConfig
+from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.rules import (
+    ENVIRONMENT_RULES,
+    FIXED_NETWORK,
+    GIVEN_NETWORK,
+    SCALED_NETWORK,
+    EnvironmentKind,
+    check_effect,
+)
 from qdiverge.errors import InvalidValueError
 
 Environments = AtariEnvironments | TaskEnvironments

@@ -23,10 +23,10 @@ from qdiverge.agents.checkpoints.saving import (
     no_checkpoint,
 )
 from qdiverge.agents.checkpoints.tensors import load_optimizer, load_weights
-from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.continuous.config import CONFIGS
 from qdiverge.agents.networks.given import MakeNetwork
 from qdiverge.agents.parts import Config, make_agent, make_environments
+from qdiverge.agents.settings.continuous import CONFIGS
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import CheckpointError
 from qdiverge.runs.checkpoints import CheckpointStore
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.checks import check_positive
 from qdiverge.cli.watched import train_watched
 from qdiverge.errors import RunFolderError

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.config_checks import check_integer
 from qdiverge.agents.evaluation.environments import game_of
 from qdiverge.agents.evaluation.evaluation import evaluate
 from qdiverge.agents.evaluation.held_out import HeldOut
@@ -16,6 +14,8 @@ from qdiverge.agents.evaluation.protocols import TASK, Protocol
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.parts import Config
 from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd
+from qdiverge.agents.settings.checks import check_integer
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.runs import RunLog, load_run
 
 NATURE_PERIOD = 250_000  # agent steps: 200 epochs of them are the study's 50 million

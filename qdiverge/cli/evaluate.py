@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import tyro
 
-from qdiverge.agents.config_checks import check_integer
 from qdiverge.agents.evaluation.environments import game_of
 from qdiverge.agents.evaluation.evaluation import Evaluation, evaluate, play_randomly
 from qdiverge.agents.evaluation.pictures import check_pictures, write_gif, write_strip
@@ -16,6 +15,7 @@ from qdiverge.agents.evaluation.protocols import Protocol, find_protocol
 from qdiverge.agents.evaluation.result import result_of, write_result
 from qdiverge.agents.evaluation.summary import summary_of
 from qdiverge.agents.saved import SavedAgent, load_agent
+from qdiverge.agents.settings.checks import check_integer
 from qdiverge.cli.counting import Counting
 from qdiverge.errors import InvalidValueError
 from qdiverge.runs import load_run

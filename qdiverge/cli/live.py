@@ -12,7 +12,7 @@ from rich.text import Text
 
 from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd, UpdateRecord
 from qdiverge.monitor import AlarmEvent, Monitor
-from qdiverge.report.sparkline import sparkline
+from qdiverge.report.drawing.sparkline import sparkline
 
 PLAIN_PERIOD = 15.0  # seconds between plain lines
 

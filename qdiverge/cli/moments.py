@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.continuous import ContinuousAgent
 from qdiverge.agents.parts import Config, make_behaviour, make_environments, make_replay
 from qdiverge.agents.replay.sampling import Sampler
 from qdiverge.agents.saved import SavedAgent, config_from_json, fresh_agent
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.cli.subjects import subject
 from qdiverge.diagnostics import Diagnosis, Transitions, diagnose
 from qdiverge.errors import InvalidValueError

@@ -3,9 +3,9 @@
 from typing import Any
 
 from qdiverge.agents.agent import Agent
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.continuous import ContinuousAgent
 from qdiverge.agents.parts import Config
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.monitor import Loss
 
 LOSSES: dict[str, Loss] = {

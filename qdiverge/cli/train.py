@@ -7,7 +7,8 @@ from typing import Any, Literal
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Suppress
 
-from qdiverge.agents.config import (
+from qdiverge.agents.parts import environment_kind
+from qdiverge.agents.settings.dqn import (
     GROUPS,
     DQNConfig,
     ExplorationSettings,
@@ -18,8 +19,7 @@ from qdiverge.agents.config import (
     TargetSettings,
     TaskSettings,
 )
-from qdiverge.agents.parts import environment_kind
-from qdiverge.agents.presets import PRESETS
+from qdiverge.agents.settings.presets import PRESETS
 from qdiverge.cli.flags import given_fields, translate_flags, value_of
 from qdiverge.cli.train_continuous import parse_continuous
 from qdiverge.cli.watch_options import WatchOptions

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import tyro
 from tyro.conf import OmitArgPrefixes, Suppress
 
-from qdiverge.agents.continuous.config import DDPGConfig, QLearningConfig, SACConfig, TD3Config
-from qdiverge.agents.continuous.presets import PRESETS
+from qdiverge.agents.settings.continuous import DDPGConfig, QLearningConfig, SACConfig, TD3Config
+from qdiverge.agents.settings.presets.continuous import PRESETS
 from qdiverge.cli.flags import given_fields, translate_flags, value_of
 from qdiverge.cli.watch_options import WatchOptions
 

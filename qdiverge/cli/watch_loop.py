@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import torch
 
 from qdiverge.agents.checkpoints import Checkpoints
-from qdiverge.agents.dqn import DQN
+from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import Barrier, RunEnd
 from qdiverge.cli.epochs import Epochs

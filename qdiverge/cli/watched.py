@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from qdiverge.agents.checkpoints import Checkpoints
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.parts import Config, settings_of
 from qdiverge.agents.saved import config_from_json
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.cli.epochs import check_epochs
 from qdiverge.cli.subjects import watched_loss
 from qdiverge.cli.watch_loop import Watched, Watching, load_mark, load_monitor, watch

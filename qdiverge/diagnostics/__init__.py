@@ -3,11 +3,11 @@
 from qdiverge.diagnostics.diagnose import diagnose
 from qdiverge.diagnostics.diagnosis import Diagnosis
 from qdiverge.diagnostics.diagnostic import COSTS, Cost, Diagnostic, check_cost
+from qdiverge.diagnostics.metrics.q_values import growth_rate, soft_divergence_bound
 from qdiverge.diagnostics.moment import Moment
-from qdiverge.diagnostics.q_values import growth_rate, soft_divergence_bound
 from qdiverge.diagnostics.registry import REGISTRY, diagnostics_up_to
 from qdiverge.diagnostics.spectrum import batch_spectrum
-from qdiverge.diagnostics.transitions import SarsaTransitions, Transitions, as_transitions
+from qdiverge.transitions import SarsaTransitions, Transitions, as_transitions
 
 __all__ = [
     "COSTS",

@@ -12,11 +12,10 @@ from qdiverge.checks import check_discount, check_positive
 from qdiverge.diagnostics.advice import advice
 from qdiverge.diagnostics.critics import Policy, critic_views
 from qdiverge.diagnostics.diagnosis import Diagnosis
-from qdiverge.diagnostics.linearisation import predicted_change, step_change
+from qdiverge.diagnostics.metrics.linearisation import predicted_change, step_change
+from qdiverge.diagnostics.metrics.q_values import QValues, soft_divergence_bound
 from qdiverge.diagnostics.moment import BOOTSTRAPS, Bootstrap, Moment
-from qdiverge.diagnostics.q_values import QValues, soft_divergence_bound
 from qdiverge.diagnostics.quiet import quiet
-from qdiverge.diagnostics.transitions import Transitions, as_transitions
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
 from qdiverge.kernel.network import unwrap
@@ -28,6 +27,7 @@ from qdiverge.theory import (
     time_to_threshold,
 )
 from qdiverge.theory.arnoldi import DENSE_LIMIT
+from qdiverge.transitions import Transitions, as_transitions
 
 Networks = nn.Module | Sequence[nn.Module]  # a Q-network; or one critic or several
 

@@ -11,10 +11,10 @@ from qdiverge.diagnostics.activations import layer_inputs
 from qdiverge.diagnostics.critics import NextActions, Policy, next_actions, quiet_critics
 from qdiverge.diagnostics.preconditioner import step_scales
 from qdiverge.diagnostics.quiet import quiet, quiet_values
-from qdiverge.diagnostics.transitions import SarsaTransitions, Transitions
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
 from qdiverge.theory import ContractionReport, check_contraction
+from qdiverge.transitions import SarsaTransitions, Transitions
 
 # Who selects a' and who evaluates it, of the online network and its target (van Hasselt et al.
 # 2018, section 3): both the online one, both the target, or one each.

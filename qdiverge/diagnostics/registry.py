@@ -1,19 +1,19 @@
 """Every diagnostic that a monitor runs; one line each."""
 
-from qdiverge.diagnostics.churn import EffectiveStep, GreedyChurn, ValueChurn
-from qdiverge.diagnostics.coadaptation import Coadaptation
-from qdiverge.diagnostics.contraction import Contraction
-from qdiverge.diagnostics.data import Data
-from qdiverge.diagnostics.definiteness import Definiteness
 from qdiverge.diagnostics.diagnostic import COSTS, Cost, Diagnostic, check_cost
-from qdiverge.diagnostics.dormant_units import DormantUnits
-from qdiverge.diagnostics.feature_rank import FeatureRank
-from qdiverge.diagnostics.interference import Interference
-from qdiverge.diagnostics.linearisation import Linearisation
-from qdiverge.diagnostics.q_values import QValues
-from qdiverge.diagnostics.self_excitation import SelfExcitation
-from qdiverge.diagnostics.stability import Stability
-from qdiverge.diagnostics.td_errors import TargetLag, TDErrors
+from qdiverge.diagnostics.metrics.churn import EffectiveStep, GreedyChurn, ValueChurn
+from qdiverge.diagnostics.metrics.coadaptation import Coadaptation
+from qdiverge.diagnostics.metrics.contraction import Contraction
+from qdiverge.diagnostics.metrics.data import Data
+from qdiverge.diagnostics.metrics.definiteness import Definiteness
+from qdiverge.diagnostics.metrics.dormant_units import DormantUnits
+from qdiverge.diagnostics.metrics.feature_rank import FeatureRank
+from qdiverge.diagnostics.metrics.interference import Interference
+from qdiverge.diagnostics.metrics.linearisation import Linearisation
+from qdiverge.diagnostics.metrics.q_values import QValues
+from qdiverge.diagnostics.metrics.self_excitation import SelfExcitation
+from qdiverge.diagnostics.metrics.stability import Stability
+from qdiverge.diagnostics.metrics.td_errors import TargetLag, TDErrors
 
 REGISTRY: tuple[type[Diagnostic], ...] = (
     QValues,

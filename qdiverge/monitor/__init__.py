@@ -1,9 +1,9 @@
 """Watch a training run without changing it."""
 
-from qdiverge.monitor.alarms import AlarmEvent
 from qdiverge.monitor.attach import attach
 from qdiverge.monitor.monitor import Monitor
 from qdiverge.monitor.options import Loss, MonitorOptions
+from qdiverge.monitor.rules.alarms import AlarmEvent
 from qdiverge.monitor.snapshots import Snapshot, load_snapshot
 from qdiverge.monitor.state import TENSORS, VALUES, dump_state, load_state
 

@@ -11,13 +11,12 @@ from typing import Any, Self, TypeVar
 import torch
 
 from qdiverge.diagnostics import COSTS, Cost, Moment, Transitions, diagnostics_up_to
-from qdiverge.diagnostics.transitions import rewards_of
 from qdiverge.errors import DivergenceError
-from qdiverge.monitor.alarms import RULES, AlarmEvent
 from qdiverge.monitor.checks import mark_watched, unmark_watched
 from qdiverge.monitor.guard import Guard
-from qdiverge.monitor.past import History, Past
 from qdiverge.monitor.probe import Probe
+from qdiverge.monitor.rules.alarms import RULES, AlarmEvent
+from qdiverge.monitor.rules.past import History, Past
 from qdiverge.monitor.schedule import LIGHT_ALONE, LIGHT_BESIDE, Budget
 from qdiverge.monitor.snapshots import Recorder
 from qdiverge.monitor.subject import Subject
@@ -25,6 +24,7 @@ from qdiverge.monitor.sync import TargetWatch
 from qdiverge.monitor.untraced import untraced
 from qdiverge.monitor.verdict import verdict
 from qdiverge.runs import RunLog
+from qdiverge.transitions import rewards_of
 
 Data = TypeVar("Data")
 PATIENCE = 10  # measurements that fall due without a batch or an update before it is said

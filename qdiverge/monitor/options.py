@@ -8,7 +8,7 @@ from qdiverge.checks import check_discount, check_positive
 from qdiverge.diagnostics import Cost, check_cost
 from qdiverge.diagnostics.moment import BOOTSTRAPS, Bootstrap
 from qdiverge.errors import InvalidValueError
-from qdiverge.monitor.alarms import AlarmEvent
+from qdiverge.monitor.rules.alarms import AlarmEvent
 from qdiverge.monitor.schedule import check_share
 
 Loss = Literal["huber", "half_squared", "squared"]

@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from qdiverge.checks import check_positive
-from qdiverge.diagnostics.transitions import SarsaTransitions, Transitions
+from qdiverge.transitions import SarsaTransitions, Transitions
 
 
 class Probe:

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qdiverge.report.axes import Axis, fit_axis
-from qdiverge.report.chart import Chart, Line
+from qdiverge.report.drawing.axes import Axis, fit_axis
+from qdiverge.report.drawing.chart import Chart, Line
+from qdiverge.report.drawing.heatmap import heatmap
+from qdiverge.report.drawing.lines import line_chart
+from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.facts import step_unit
-from qdiverge.report.heatmap import heatmap
-from qdiverge.report.lines import line_chart
 from qdiverge.report.numbers import human, whole
 from qdiverge.report.panels import missing
 from qdiverge.report.prose import formula
 from qdiverge.report.questions import KERNEL_REMEDY
-from qdiverge.report.svg import Markup, element
 from qdiverge.runs import Run, Series
 
 HEATMAP = (

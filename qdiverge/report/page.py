@@ -6,9 +6,10 @@ from pathlib import Path
 
 from qdiverge.errors import InvalidValueError, RunFolderError
 from qdiverge.report.comparison import compare
+from qdiverge.report.drawing.marks import MOST_SYNCS
+from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.facts import step_unit
 from qdiverge.report.kernel import HEATMAP, SPECTRUM, draw_heatmaps, draw_spectra, moments
-from qdiverge.report.marks import MOST_SYNCS
 from qdiverge.report.panels import draw_panel, step_axes
 from qdiverge.report.prose import date, formula, unbroken
 from qdiverge.report.questions import (
@@ -23,7 +24,6 @@ from qdiverge.report.questions import (
     Panel,
 )
 from qdiverge.report.settings import alarm_lists, settings_table
-from qdiverge.report.svg import Markup, element
 from qdiverge.report.verdict import Verdict, judge
 from qdiverge.runs import Run, load_run
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qdiverge.report.axes import Axis, Kind, fit_axis, is_wide
-from qdiverge.report.chart import Chart, Line
-from qdiverge.report.decimate import trailing_mean
+from qdiverge.report.drawing.axes import Axis, Kind, fit_axis, is_wide
+from qdiverge.report.drawing.chart import Chart, Line
+from qdiverge.report.drawing.decimate import trailing_mean
+from qdiverge.report.drawing.lines import line_chart
+from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.facts import bounds_of, crossing_of, step_unit
-from qdiverge.report.lines import line_chart
 from qdiverge.report.questions import RETURN_WINDOW, Panel
-from qdiverge.report.svg import Markup, element
 from qdiverge.runs import Run, Series
 
 

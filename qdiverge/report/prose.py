@@ -4,7 +4,7 @@ import datetime
 import re
 from html import escape
 
-from qdiverge.report.svg import Markup
+from qdiverge.report.drawing.svg import Markup
 
 _SUBSCRIPT = re.compile(r"_(?:\{([^}]*)\}|(\w))")
 _SUPERSCRIPT = re.compile(r"\^\{([^}]*)\}")

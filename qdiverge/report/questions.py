@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from qdiverge.report.axes import Kind
+from qdiverge.report.drawing.axes import Kind
 from qdiverge.report.facts import discount_of
 from qdiverge.report.numbers import human
 from qdiverge.runs import Run

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.numbers import whole
-from qdiverge.report.svg import Markup, element
 from qdiverge.runs import Run, status_of
 
 _GENERAL = ("command", "seed", "device", "hardware", "started", "seconds", "status", "commit")

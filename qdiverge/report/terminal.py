@@ -8,9 +8,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from qdiverge.monitor.verdict import verdict
+from qdiverge.report.drawing.sparkline import profile
 from qdiverge.report.follow import Follower, Raised
 from qdiverge.report.numbers import brief, human, percent, whole
-from qdiverge.report.sparkline import profile
 from qdiverge.runs import MEANING
 
 MARKS = {

@@ -7,14 +7,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from qdiverge.agents import fast_linear
-from qdiverge.agents.arithmetic import Arithmetic
-from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.dqn import DQN
-from qdiverge.agents.fast_linear import FastLinear
+from qdiverge.agents.discrete.dqn import DQN
+from qdiverge.agents.machine import fast_linear
+from qdiverge.agents.machine.arithmetic import Arithmetic
+from qdiverge.agents.machine.fast_linear import FastLinear
 from qdiverge.agents.networks import NatureNetwork, channels_last
-from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import InvalidValueError
+from qdiverge.transitions import Transitions
 
 CPU = torch.device("cpu")
 
@@ -140,7 +140,7 @@ def test_other_precisions_are_refused():
 
 def test_small_networks_are_spared_the_detour(monkeypatch):
     """Intercepting every call costs an MLP a sixth of its update."""
-    monkeypatch.setattr("qdiverge.agents.arithmetic.is_faster", lambda: True)
+    monkeypatch.setattr("qdiverge.agents.machine.arithmetic.is_faster", lambda: True)
     small = Arithmetic("float32", CPU, nn.Sequential(nn.Linear(1_024, 128), nn.Linear(128, 3)))
     assert isinstance(Arithmetic("float32", CPU, nature())._context(), FastLinear)
     assert not isinstance(small._context(), FastLinear)

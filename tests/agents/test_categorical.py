@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qdiverge as qd
-from qdiverge.agents.categorical import categorical_loss, projected
-from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.dqn import DQN
+from qdiverge.agents.discrete.categorical import categorical_loss, projected
+from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.networks import MLP, CategoricalQ, NatureNetwork
 from qdiverge.agents.networks.noisy import resample_noise
 from qdiverge.agents.replay.sampling import LearnerBatch
-from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import InvalidTypeError
+from qdiverge.transitions import Transitions
 from tests.reference import reference_projection
 
 RULES = ("q", "target_q", "inverse_double_q", "double_q")

@@ -15,10 +15,10 @@ import torch
 from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.checkpoints.generators import dump_generators, load_generators
 from qdiverge.agents.checkpoints.segments import load_replay
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import Barrier, EpisodeEnd, UpdateRecord
 from qdiverge.agents.saved import load_agent
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import CheckpointError
 from tests.agents.continuous.tasks import AGENTS
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.config_rules import ENVIRONMENT_RULES, SETTING_RULES
 from qdiverge.agents.loop import Trainer
-from qdiverge.agents.presets import PRESETS
 from qdiverge.agents.records import UpdateRecord
+from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.presets import PRESETS
+from qdiverge.agents.settings.rules import ENVIRONMENT_RULES, SETTING_RULES
 from qdiverge.errors import InvalidValueError
 
 TINY = DQNConfig(

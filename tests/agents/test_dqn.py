@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.dqn import DQN
+from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.networks import MLP, NatureNetwork, channels_last
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.agents.targets import td_errors, td_loss, td_targets
-from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.transitions import Transitions
 
 
 def test_targets_by_hand():

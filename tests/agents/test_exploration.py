@@ -9,12 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.exploration import Boltzmann, boltzmann
+from qdiverge.agents.discrete.exploration import Boltzmann, boltzmann
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MLP, CategoricalQ, MinAtarNetwork, NatureNetwork, start_at
 from qdiverge.agents.networks.optimism import tilted_logits
 from qdiverge.agents.records import UpdateRecord
+from qdiverge.agents.settings.dqn import DQNConfig
 
 TINY = DQNConfig(
     environment="CartPole-v1",

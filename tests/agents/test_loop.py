@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from qdiverge.agents import parts as parts_module
-from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.exploration import EpsilonGreedy, linear_schedule
+from qdiverge.agents.discrete.exploration import EpsilonGreedy, linear_schedule
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, RunEnd, UpdateRecord
 from qdiverge.agents.replay import frames as replay_module
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import InvalidValueError
 
 SHORT = DQNConfig(

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
+from qdiverge.agents.settings.dqn import DQNConfig
 
 CONFIG = DQNConfig(
     environment="CartPole-v1",

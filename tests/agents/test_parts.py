@@ -7,17 +7,17 @@ import pytest
 import torch
 
 import qdiverge as qd
-from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.dqn import DQN
+from qdiverge.agents.discrete.dqn import DQN
+from qdiverge.agents.discrete.optimizers import NatureRMSprop
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MLP, NatureNetwork, channels_last
 from qdiverge.agents.networks.heads import Dueling
-from qdiverge.agents.optimizers import NatureRMSprop
 from qdiverge.agents.records import UpdateRecord
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.agents.targets import td_loss
-from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel.precondition import from_optimizer
+from qdiverge.transitions import Transitions
 
 RULES = ("q", "target_q", "inverse_double_q", "double_q")
 

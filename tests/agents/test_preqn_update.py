@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.dqn import DQN
+from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MLP
 from qdiverge.agents.records import EpisodeEnd, UpdateRecord
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.cli import main
-from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError
 from qdiverge.runs import load_run
+from qdiverge.transitions import Transitions
 from tests.chance import assert_most
 
 CARTPOLE = DQNConfig(

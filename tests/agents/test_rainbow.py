@@ -3,8 +3,8 @@
 import pytest
 
 from qdiverge.agents.loop import Trainer
-from qdiverge.agents.presets import PRESETS
 from qdiverge.agents.records import EpisodeEnd
+from qdiverge.agents.settings.presets import PRESETS
 
 
 @pytest.mark.slow

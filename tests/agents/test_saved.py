@@ -8,10 +8,10 @@ import torch
 
 from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.checkpoints.generators import find_generators
-from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.dqn import DQN
+from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.saved import config_from_json, load_agent
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import CheckpointError
 
 CARTPOLE = DQNConfig(

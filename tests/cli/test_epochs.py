@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.evaluation.held_out import HeldOut
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, RunEnd, UpdateRecord
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.cli.epochs import Epochs
 from qdiverge.errors import InvalidValueError
 from qdiverge.runs import RunLog, load_run

@@ -5,10 +5,10 @@ from typing import get_args
 import pytest
 import torch
 
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
-from qdiverge.agents.presets import PRESETS
 from qdiverge.agents.saved import load_agent
+from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.presets import PRESETS
 from qdiverge.cli import main
 from qdiverge.cli.flags import translate_flags
 from qdiverge.cli.train import PresetName, parse

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from qdiverge.diagnostics import REGISTRY, Moment, Transitions, growth_rate, soft_divergence_bound
-from qdiverge.diagnostics.data import Data
-from qdiverge.diagnostics.q_values import QValues
+from qdiverge.diagnostics.metrics.data import Data
+from qdiverge.diagnostics.metrics.q_values import QValues
+from qdiverge.diagnostics.metrics.td_errors import TargetLag, TDErrors
 from qdiverge.diagnostics.quiet import quiet_values
-from qdiverge.diagnostics.td_errors import TargetLag, TDErrors
 
 
 def linear_network(weights):

@@ -10,13 +10,13 @@ from torch import nn
 
 from qdiverge.diagnostics import Transitions
 from qdiverge.diagnostics.activations import layer_inputs
-from qdiverge.diagnostics.churn import EffectiveStep, GreedyChurn, ValueChurn
-from qdiverge.diagnostics.coadaptation import Coadaptation
-from qdiverge.diagnostics.definiteness import distribution_shift, td_definiteness
-from qdiverge.diagnostics.dormant_units import DormantUnits, dormancy_scores
-from qdiverge.diagnostics.feature_rank import effective_rank, srank, stable_rank
-from qdiverge.diagnostics.interference import Interference, gradient_products
-from qdiverge.diagnostics.self_excitation import SelfExcitation
+from qdiverge.diagnostics.metrics.churn import EffectiveStep, GreedyChurn, ValueChurn
+from qdiverge.diagnostics.metrics.coadaptation import Coadaptation
+from qdiverge.diagnostics.metrics.definiteness import distribution_shift, td_definiteness
+from qdiverge.diagnostics.metrics.dormant_units import DormantUnits, dormancy_scores
+from qdiverge.diagnostics.metrics.feature_rank import effective_rank, srank, stable_rank
+from qdiverge.diagnostics.metrics.interference import Interference, gradient_products
+from qdiverge.diagnostics.metrics.self_excitation import SelfExcitation
 from qdiverge.errors import UnsupportedNetworkError
 from tests.diagnostics.test_diagnostics import linear_network, moment
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qdiverge.diagnostics.overestimation import discounted_returns, overestimation
+from qdiverge.agents.evaluation.overestimation import discounted_returns, overestimation
 from qdiverge.errors import InvalidValueError
 
 

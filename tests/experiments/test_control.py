@@ -6,7 +6,7 @@ import pytest
 from experiments.control import run as study
 from experiments.control.settings import METHODS, PEERS, config_of
 from experiments.control.sweep import cells, run
-from qdiverge.agents.continuous.config import DDPGConfig
+from qdiverge.agents.settings.continuous import DDPGConfig
 from qdiverge.runs.table import read_table
 
 

@@ -11,8 +11,8 @@ import pytest
 from experiments.learning import rows, run, sweep
 from experiments.learning.training import play
 from qdiverge.agents.checkpoints import Checkpoints
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.cli import main as command
 from qdiverge.runs import RunLog, load_run
 

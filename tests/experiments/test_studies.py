@@ -24,11 +24,11 @@ from experiments.sweep.work import study
 from experiments.target_period.problems import linear, make
 from experiments.target_period.sweep import growth_rate, outcome
 from experiments.tracing import trace
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.loop import Trainer
-from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.mdp.problems import baird
 from qdiverge.runs.table import read_table
+from qdiverge.transitions import Transitions
 
 NEW = [
     "atari", "deadly_triad", "growth_law", "layer_norm", "overestimation", "preqn", "target_period",

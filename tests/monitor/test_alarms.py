@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from qdiverge.monitor import attach
-from qdiverge.monitor.capacity import dead_units, rank_collapse
-from qdiverge.monitor.linearised import blow_up_forecast, self_excitation
-from qdiverge.monitor.past import History, Past, Track
+from qdiverge.monitor.rules.capacity import dead_units, rank_collapse
+from qdiverge.monitor.rules.linearised import blow_up_forecast, self_excitation
+from qdiverge.monitor.rules.past import History, Past, Track
 from tests.monitor.test_monitor import diverge, loss_of, make_network, random_batch, w_to_2w
 
 T = np.arange(40) * 5.0

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdiverge.diagnostics import Transitions
-from qdiverge.monitor.growth import not_finite, runaway_growth, soft_divergence
-from qdiverge.monitor.past import Past, Track
 from qdiverge.monitor.probe import Probe
+from qdiverge.monitor.rules.growth import not_finite, runaway_growth, soft_divergence
+from qdiverge.monitor.rules.past import Past, Track
 from qdiverge.monitor.schedule import Budget
 
 T = np.arange(12) * 10

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qdiverge.report.decimate import MOST_POINTS, decimate, trailing_mean
+from qdiverge.report.drawing.decimate import MOST_POINTS, decimate, trailing_mean
 from qdiverge.runs import Series
 
 

@@ -6,14 +6,14 @@ import zlib
 import numpy as np
 import pytest
 
-from qdiverge.report.axes import Axis, fit_axis
-from qdiverge.report.chart import Chart, Line
-from qdiverge.report.heatmap import heatmap, order_by_action, similarity
-from qdiverge.report.lines import line_chart
-from qdiverge.report.marks import MOST_SYNCS
+from qdiverge.report.drawing.axes import Axis, fit_axis
+from qdiverge.report.drawing.chart import Chart, Line
+from qdiverge.report.drawing.heatmap import heatmap, order_by_action, similarity
+from qdiverge.report.drawing.lines import line_chart
+from qdiverge.report.drawing.marks import MOST_SYNCS
+from qdiverge.report.drawing.png import png
+from qdiverge.report.drawing.svg import Markup, element, join, polyline
 from qdiverge.report.numbers import spread
-from qdiverge.report.png import png
-from qdiverge.report.svg import Markup, element, join, polyline
 from qdiverge.runs import Series
 from tests.report.synthetic import kernel_arrays
 

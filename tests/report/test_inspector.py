@@ -14,7 +14,7 @@ from torch import nn
 import qdiverge as qd
 from qdiverge.agents.networks import NatureNetwork
 from qdiverge.errors import InvalidValueError, RunFolderError
-from qdiverge.report.heatmap import similarity
+from qdiverge.report.drawing.heatmap import similarity
 from qdiverge.report.inspector import look
 from qdiverge.report.inspector.loadings import leading_eigenvector, loadings
 from qdiverge.report.inspector.ordering import order_by_similarity

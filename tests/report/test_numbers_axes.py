@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qdiverge.report.axes import Axis, fit_axis, is_wide
+from qdiverge.report.drawing.axes import Axis, fit_axis, is_wide
 from qdiverge.report.numbers import compact, human
 
 KINDS = ("linear", "log", "symlog")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.settings.dqn import DQNConfig
 
 NEEDS = ("stable_baselines3", "ale_py", "cv2")
 

@@ -22,7 +22,7 @@ def find_generators(owner: object) -> dict[str, Generator]:
     Returns:
         Path → generator, such as ``replay.priorities._rng``; each once.
 
-    >>> from qdiverge.agents.exploration import EpsilonGreedy
+    >>> from qdiverge.agents.discrete.exploration import EpsilonGreedy
     >>> list(find_generators(EpsilonGreedy(num_actions=2, seed=0)))
     ['_rng']
     """

@@ -20,8 +20,8 @@ from qdiverge.agents.agent import Update
 from qdiverge.agents.continuous.networks import Critic
 from qdiverge.agents.once import Once
 from qdiverge.agents.targets import td_loss
-from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.preqn import PreQNStep
+from qdiverge.transitions import Transitions
 
 Network = TypeVar("Network", bound=nn.Module)
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from qdiverge.agents.continuous.agent import adam, backup, slow_copy
-from qdiverge.agents.continuous.config import DDPGConfig
 from qdiverge.agents.continuous.deterministic import DeterministicAgent
 from qdiverge.agents.continuous.networks import Actor, Critic
 from qdiverge.agents.once import Once
-from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.agents.settings.continuous import DDPGConfig
+from qdiverge.transitions import Transitions
 
 
 class DDPG(DeterministicAgent):

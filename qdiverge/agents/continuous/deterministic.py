@@ -14,7 +14,7 @@ from qdiverge.agents.continuous.agent import ContinuousAgent, adam, descend
 from qdiverge.agents.continuous.exploration import noisy
 from qdiverge.agents.continuous.networks import Actor, Critic
 from qdiverge.agents.once import Once
-from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.transitions import Transitions
 
 
 class DeterministicAgent(ContinuousAgent):

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdiverge.agents.continuous.agent import ContinuousAgent
-from qdiverge.agents.continuous.config import ContinuousConfig
 from qdiverge.agents.once import Once
+from qdiverge.agents.settings.continuous import ContinuousConfig
 
 
 def noisy(

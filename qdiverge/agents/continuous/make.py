@@ -6,20 +6,20 @@ import numpy as np
 import torch
 
 from qdiverge.agents.continuous.agent import ContinuousAgent
-from qdiverge.agents.continuous.config import (
-    ContinuousConfig,
-    DDPGConfig,
-    QLearningConfig,
-    SACConfig,
-    TD3Config,
-)
 from qdiverge.agents.continuous.ddpg import DDPG
 from qdiverge.agents.continuous.networks import Actor, Critic, GaussianActor
 from qdiverge.agents.continuous.preqn_ddpg import PreQNDDPG
 from qdiverge.agents.continuous.q_learning import QLearning
 from qdiverge.agents.continuous.sac import SAC
 from qdiverge.agents.continuous.td3 import TD3
-from qdiverge.agents.device import find_device
+from qdiverge.agents.machine.device import find_device
+from qdiverge.agents.settings.continuous import (
+    ContinuousConfig,
+    DDPGConfig,
+    QLearningConfig,
+    SACConfig,
+    TD3Config,
+)
 from qdiverge.errors import InvalidTypeError
 
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from qdiverge.agents.continuous.agent import backup
-from qdiverge.agents.continuous.config import DDPGConfig
 from qdiverge.agents.continuous.deterministic import DeterministicAgent
 from qdiverge.agents.continuous.networks import Actor, Critic
 from qdiverge.agents.once import Once
-from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.agents.settings.continuous import DDPGConfig
 from qdiverge.errors import InvalidValueError
 from qdiverge.preqn import PreQN, PreQNStep
+from qdiverge.transitions import Transitions
 
 
 class PreQNDDPG(DeterministicAgent):

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qdiverge.agents.continuous.agent import ContinuousAgent, adam, backup
-from qdiverge.agents.continuous.config import QLearningConfig
 from qdiverge.agents.continuous.exploration import noisy
 from qdiverge.agents.continuous.maximisers import CrossEntropy, GradientAscent, Maximiser
 from qdiverge.agents.continuous.networks import Critic
-from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.agents.settings.continuous import QLearningConfig
+from qdiverge.transitions import Transitions
 
 
 class QLearning(ContinuousAgent):

@@ -23,10 +23,10 @@ from qdiverge.agents.continuous.agent import (
     descend,
     least,
 )
-from qdiverge.agents.continuous.config import SACConfig
 from qdiverge.agents.continuous.networks import Critic, GaussianActor, LogTemperature
 from qdiverge.agents.once import Once
-from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.agents.settings.continuous import SACConfig
+from qdiverge.transitions import Transitions
 
 
 class SAC(ContinuousAgent):

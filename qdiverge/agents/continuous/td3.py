@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from qdiverge.agents.continuous.agent import adam, backup, least, slow_copy
-from qdiverge.agents.continuous.config import TD3Config
 from qdiverge.agents.continuous.deterministic import DeterministicAgent
 from qdiverge.agents.continuous.networks import Actor, Critic
 from qdiverge.agents.once import Once
-from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.agents.settings.continuous import TD3Config
+from qdiverge.transitions import Transitions
 
 
 class TD3(DeterministicAgent):

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.environments.atari import FRAME_SKIP, make_atari
 from qdiverge.agents.environments.games import resolve_game
 from qdiverge.agents.environments.tasks import find_task
 from qdiverge.agents.evaluation.protocols import RANDOM_AGENT_SKIP, Protocol
 from qdiverge.agents.parts import Config, Environments, make_environments
+from qdiverge.agents.settings.dqn import DQNConfig
 
 
 def game_of(config: Config) -> str | None:

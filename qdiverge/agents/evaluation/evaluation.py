@@ -11,6 +11,7 @@ from torch import Tensor
 from qdiverge.agents.environments.experience import Episode
 from qdiverge.agents.evaluation.environments import environments_under, seed_number
 from qdiverge.agents.evaluation.network import make_player
+from qdiverge.agents.evaluation.overestimation import Overestimation, overestimation
 from qdiverge.agents.evaluation.playing import (
     NetworkPolicy,
     PlayedEpisode,
@@ -22,7 +23,6 @@ from qdiverge.agents.evaluation.protocols import Protocol
 from qdiverge.agents.evaluation.spectators import Spectator
 from qdiverge.agents.networks.given import MakeNetwork
 from qdiverge.agents.parts import Config, settled
-from qdiverge.diagnostics.overestimation import Overestimation, overestimation
 
 MOST_ENVS = 10  # environments that play together
 EVALUATION, RANDOM_PLAY = 101, 102  # keep their seeds apart from those of training
@@ -160,7 +160,7 @@ def value_check(episodes: Sequence[PlayedEpisode], config: Config) -> Overestima
 
     Returns:
         The means over all steps whose return is known; see
-        :func:`qdiverge.diagnostics.overestimation.discounted_returns` for those cut short.
+        :func:`qdiverge.agents.evaluation.overestimation.discounted_returns` for those cut short.
     """
     rewards = np.concatenate([played.rewards for played in episodes])
     life_lost = np.concatenate([played.life_lost for played in episodes])

@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qdiverge.agents.arithmetic import Arithmetic
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.continuous.agent import ContinuousAgent
+from qdiverge.agents.machine.arithmetic import Arithmetic
 from qdiverge.agents.networks.given import MakeNetwork
 from qdiverge.agents.networks.noisy import NoisyLinear
 from qdiverge.agents.parts import Config, Environments, make_agent, make_network
+from qdiverge.agents.settings.dqn import DQNConfig
 
 PART = 100  # states asked for at once
 

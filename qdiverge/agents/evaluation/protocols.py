@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from qdiverge.agents.config_checks import check_integer
+from qdiverge.agents.settings.checks import check_integer
 from qdiverge.errors import InvalidValueError
 
 FRAMES_A_MINUTE = 3_600  # of the emulator, at 60 Hz

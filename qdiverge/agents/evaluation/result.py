@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from qdiverge.agents.evaluation.evaluation import Evaluation
+from qdiverge.agents.evaluation.overestimation import TOLERANCE, Overestimation
 from qdiverge.agents.evaluation.playing import PlayedEpisode
 from qdiverge.agents.evaluation.references import SOURCE, human_normalised, references
 from qdiverge.agents.evaluation.statistics import CONFIDENCE, NUM_RESAMPLES, Scores, summarise
 from qdiverge.agents.parts import Config, settings_of
-from qdiverge.diagnostics.overestimation import TOLERANCE, Overestimation
 from qdiverge.errors import RunFolderError
 from qdiverge.runs import provenance
 

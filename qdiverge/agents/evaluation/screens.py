@@ -5,12 +5,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.environments.actions import box_actions, discrete_actions
 from qdiverge.agents.environments.atari import FRAME_SKIP, NO_FRAME_LIMIT, AtariEnvironments
 from qdiverge.agents.environments.minatar import MinAtarGame, resolve_minatar
 from qdiverge.agents.evaluation import protocols
 from qdiverge.agents.parts import Config, Environments
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import MissingExtraError
 
 SCREEN = (210, 160)  # pixels of an Atari screen: height, width

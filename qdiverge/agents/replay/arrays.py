@@ -10,7 +10,7 @@ from torch import Tensor
 
 from qdiverge.agents.replay.frames import check_fits
 from qdiverge.agents.replay.ring import ReplayRing
-from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.transitions import Transitions
 
 
 class ArrayReplay(ReplayRing):

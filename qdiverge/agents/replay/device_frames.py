@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qdiverge.agents.replay.frames import FrameReplay
-from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.transitions import Transitions
 
 
 class DeviceFrameReplay(FrameReplay):

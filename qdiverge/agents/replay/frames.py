@@ -18,8 +18,8 @@ from torch import Tensor
 from qdiverge.agents.replay.memory import available_memory, device_memory
 from qdiverge.agents.replay.ring import NO_ACTION as NO_ACTION
 from qdiverge.agents.replay.ring import ReplayRing
-from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError
+from qdiverge.transitions import Transitions
 
 CPU = torch.device("cpu")
 HEADROOM = 0.9  # of the available memory; the rest is for the learner

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qdiverge.agents.replay.priorities import Priorities
-from qdiverge.diagnostics.transitions import Transitions
 from qdiverge.errors import InvalidValueError
+from qdiverge.transitions import Transitions
 
 NO_ACTION = 255  # marks the slot of an episode's last observation
 

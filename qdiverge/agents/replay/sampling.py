@@ -7,16 +7,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.continuous.config import ContinuousConfig
-from qdiverge.agents.exploration import linear_schedule
+from qdiverge.agents.discrete.exploration import linear_schedule
 from qdiverge.agents.once import Once
 from qdiverge.agents.replay.frames import CPU
 from qdiverge.agents.replay.n_step import n_step_returns
 from qdiverge.agents.replay.priorities import Priorities
 from qdiverge.agents.replay.ring import ReplayRing
-from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.agents.settings.continuous import ContinuousConfig
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import InvalidValueError
+from qdiverge.transitions import Transitions
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from qdiverge.diagnostics.critics import Policy
 from qdiverge.diagnostics.diagnose import Networks
 from qdiverge.errors import CheckpointError
 from qdiverge.kernel.network import unwrap
-from qdiverge.monitor.alarms import AlarmEvent
+from qdiverge.monitor.rules.alarms import AlarmEvent
 from qdiverge.monitor.snapshots.random_states import restore_random_states
 from qdiverge.monitor.snapshots.recorder import STATE
 from qdiverge.monitor.snapshots.state import (

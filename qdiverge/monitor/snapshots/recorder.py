@@ -16,7 +16,7 @@ import safetensors.torch
 from torch.utils.hooks import RemovableHandle
 
 from qdiverge.diagnostics.critics import next_actions
-from qdiverge.monitor.alarms import AlarmEvent
+from qdiverge.monitor.rules.alarms import AlarmEvent
 from qdiverge.monitor.snapshots.random_states import random_states
 from qdiverge.monitor.snapshots.state import (
     Tensors,

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from qdiverge.report.heatmap import similarity
+from qdiverge.report.drawing.heatmap import similarity
+from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.inspector.moment import Inspection
 from qdiverge.report.inspector.pictures import Scale, picture
 from qdiverge.report.numbers import brief, human, percent
 from qdiverge.report.prose import unbroken
-from qdiverge.report.svg import Markup, element
 
 
 def row_card(inspection: Inspection, row: int, scale: Scale) -> Markup:

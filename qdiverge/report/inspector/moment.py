@@ -9,7 +9,7 @@ from torch import Tensor
 
 from qdiverge.diagnostics import Diagnosis, as_transitions, diagnose
 from qdiverge.diagnostics.diagnose import kernels_by_layer, make_moment
-from qdiverge.report.heatmap import similarity
+from qdiverge.report.drawing.heatmap import similarity
 from qdiverge.report.inspector.loadings import by_layer, leading_eigenvector, loadings
 from qdiverge.report.inspector.ordering import order_by_similarity
 

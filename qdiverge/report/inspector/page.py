@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from qdiverge.errors import RunFolderError
-from qdiverge.report.heatmap import heatmap, similarity
+from qdiverge.report.drawing.heatmap import heatmap, similarity
+from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.inspector.cards import pair_card, row_card
 from qdiverge.report.inspector.moment import Inspection, look
 from qdiverge.report.inspector.pictures import scale_of
 from qdiverge.report.numbers import human, percent, whole
 from qdiverge.report.prose import formula, unbroken
-from qdiverge.report.svg import Markup, element
 
 _FOLDER = Path(__file__).parent
 _HEALTH = {

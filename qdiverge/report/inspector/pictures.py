@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qdiverge.report.drawing.png import Colour, data_uri, png
+from qdiverge.report.drawing.svg import Markup, drawing, element
 from qdiverge.report.numbers import human
-from qdiverge.report.png import Colour, data_uri, png
-from qdiverge.report.svg import Markup, drawing, element
 
 _GREYS: list[Colour] = [(k, k, k, 255) for k in range(256)]
 _SMALLEST_FRAME = 20  # pixels a side; below it an observation is a grid of channels

@@ -4,7 +4,7 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 
-from qdiverge.agents.continuous.config import DDPGConfig, QLearningConfig, SACConfig, TD3Config
+from qdiverge.agents.settings.continuous import DDPGConfig, QLearningConfig, SACConfig, TD3Config
 
 BEST = 0.6  # of the bandit, in its own units; 0.3 in the agent's
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from qdiverge.agents.continuous.config import SACConfig, TD3Config
 from qdiverge.agents.continuous.make import make_continuous
-from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.agents.settings.continuous import SACConfig, TD3Config
+from qdiverge.transitions import Transitions
 
 SHARED = {"hidden_sizes": (16, 16), "batch_size": 32, "learning_rate": 1e-3}
 KINDS = {

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.continuous.agent import ContinuousAgent
-from qdiverge.agents.continuous.config import DDPGConfig, QLearningConfig, SACConfig, TD3Config
-from qdiverge.agents.continuous.presets import PRESETS
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.parts import settings_of
 from qdiverge.agents.records import EpisodeEnd, UpdateRecord
 from qdiverge.agents.saved import config_from_json
+from qdiverge.agents.settings.continuous import DDPGConfig, QLearningConfig, SACConfig, TD3Config
+from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.presets.continuous import PRESETS
 from qdiverge.cli.watched import train_watched
 from qdiverge.errors import CheckpointError, InvalidValueError
 from tests.agents.continuous.tasks import AGENTS, BEST

@@ -10,8 +10,8 @@ import pytest
 from qdiverge.agents.environments.minatar import GAMES, MinAtarGame, resolve_minatar
 from qdiverge.agents.environments.tasks import TaskEnvironments
 from qdiverge.agents.loop import Trainer
-from qdiverge.agents.presets.minatar_fast import MINATAR_FAST
 from qdiverge.agents.records import EpisodeEnd
+from qdiverge.agents.settings.presets.minatar_fast import MINATAR_FAST
 from qdiverge.errors import InvalidValueError
 
 IDS = [f"MinAtar/{game}-v{version}" for game in GAMES for version in (0, 1)]

@@ -6,12 +6,12 @@ import gymnasium
 import numpy as np
 import pytest
 
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.environments.tasks import TaskEnvironments, find_task
 from qdiverge.agents.loop import Trainer
-from qdiverge.agents.presets.cartpole import CARTPOLE as CARTPOLE_PRESET
 from qdiverge.agents.records import EpisodeEnd, RunEnd, UpdateRecord
 from qdiverge.agents.replay.arrays import ArrayReplay
+from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.presets.cartpole import CARTPOLE as CARTPOLE_PRESET
 from qdiverge.errors import InvalidValueError, MissingExtraError
 
 CARTPOLE = DQNConfig(

@@ -8,7 +8,6 @@ import pytest
 import torch
 from PIL import Image
 
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.evaluation.environments import environments_under, own_environments
 from qdiverge.agents.evaluation.evaluation import evaluate, play_randomly, value_check
 from qdiverge.agents.evaluation.held_out import HeldOut
@@ -18,6 +17,7 @@ from qdiverge.agents.evaluation.protocols import MACHADO, NATURE, TASK
 from qdiverge.agents.evaluation.result import result_of, write_result
 from qdiverge.agents.evaluation.statistics import summarise
 from qdiverge.agents.parts import make_network
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import InvalidValueError, MissingExtraError
 
 CARTPOLE = DQNConfig(environment="CartPole-v1", clip_rewards=False, hidden_sizes=(16,))

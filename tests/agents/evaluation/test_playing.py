@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from qdiverge.agents.config import DQNConfig
+from qdiverge.agents.discrete.exploration import EpsilonGreedy
 from qdiverge.agents.environments.experience import Episode, VectorStep
 from qdiverge.agents.environments.tasks import TaskEnvironments
 from qdiverge.agents.evaluation.environments import environments_under
 from qdiverge.agents.evaluation.playing import RandomPolicy, explorer_of, play, quotas
 from qdiverge.agents.evaluation.protocols import NATURE
-from qdiverge.agents.exploration import EpsilonGreedy
+from qdiverge.agents.settings.dqn import DQNConfig
 
 SEED = np.random.SeedSequence(4)
 

@@ -9,8 +9,7 @@ from torch import nn
 
 from qdiverge.agents import loop
 from qdiverge.agents.checkpoints import Checkpoints
-from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.deferred import DeferredUpdates
+from qdiverge.agents.discrete.deferred import DeferredUpdates
 from qdiverge.agents.evaluation.environments import own_environments
 from qdiverge.agents.evaluation.evaluation import evaluate
 from qdiverge.agents.evaluation.held_out import HeldOut
@@ -21,6 +20,7 @@ from qdiverge.agents.networks import MLP, MinAtarNetwork, NatureNetwork, channel
 from qdiverge.agents.networks.noisy import NoisyLinear
 from qdiverge.agents.records import Barrier, UpdateRecord
 from qdiverge.agents.saved import load_agent
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import CheckpointError, InvalidTypeError, InvalidValueError, QDivergeError
 from tests.agents.continuous.tasks import AGENTS
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 import qdiverge as qd
-from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.dqn import DQN
+from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MLP
 from qdiverge.agents.networks.noisy import NoisyLinear, resample_noise
 from qdiverge.agents.records import UpdateRecord
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.diagnostics.activations import layer_inputs
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from qdiverge.agents.config import DQNConfig
 from qdiverge.agents.replay.arrays import ArrayReplay
 from qdiverge.agents.replay.ring import NO_ACTION
 from qdiverge.agents.replay.sampling import Sampler
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import InvalidValueError
 
 

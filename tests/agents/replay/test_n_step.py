@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from qdiverge.agents.config import DQNConfig
-from qdiverge.agents.dqn import DQN
+from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.environments.atari import make_atari
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MLP
@@ -16,8 +15,9 @@ from qdiverge.agents.replay.frames import FrameReplay
 from qdiverge.agents.replay.n_step import n_step_returns
 from qdiverge.agents.replay.ring import NO_ACTION
 from qdiverge.agents.replay.sampling import LearnerBatch, Sampler
-from qdiverge.diagnostics.transitions import Transitions
+from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import InvalidValueError
+from qdiverge.transitions import Transitions
 
 
 @dataclasses.dataclass

@@ -1,0 +1,1 @@
+"""The settings of every agent: names, ranges, what goes together, and the published numbers."""

@@ -1,0 +1,1 @@
+"""One rule of alarm a file: pure functions of what was measured."""

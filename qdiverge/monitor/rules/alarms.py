@@ -1,0 +1,59 @@
+"""Every alarm rule: what it reads, and whether it is about divergence itself.
+
+A rule is a pure function of the past of the metrics that it names; it returns what it has to say to
+a person (what, since when, how sure, what to do), or None.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from qdiverge.monitor.rules.capacity import dead_units, rank_collapse
+from qdiverge.monitor.rules.growth import not_finite, runaway_growth, soft_divergence
+from qdiverge.monitor.rules.linearised import blow_up_forecast, self_excitation
+from qdiverge.monitor.rules.past import Past
+
+
+@dataclass(frozen=True)
+class AlarmEvent:
+    """An alarm as it is handed to a callable: when, by which rule, and what it says."""
+
+    step: int
+    update: int
+    rule: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule with its settings.
+
+    Attributes:
+        check: The rule itself.
+        needs: The metrics that it reads, without ``diverge/``.
+        stops: Whether ``on_alarm="stop"`` ends the run by it: only where values diverge or are
+            about to; a network that loses capacity goes on.
+    """
+
+    check: Callable[[Past], str | None]
+    needs: frozenset[str]
+    stops: bool
+
+    @property
+    def name(self) -> str:
+        """The name under which an alarm is logged."""
+        return self.check.__name__
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(not_finite, frozenset({"q_abs_max"}), stops=True),
+    Rule(soft_divergence, frozenset({"q_abs_max"}), stops=True),
+    Rule(runaway_growth, frozenset({"q_abs_max", "td_error_abs_mean"}), stops=True),
+    Rule(
+        blow_up_forecast,
+        frozenset({"q_abs_max", "spectral_radius", "linearisation_error", "td_error_abs_mean"}),
+        stops=True,
+    ),
+    Rule(self_excitation, frozenset({"self_excitation", "td_error_abs_mean"}), stops=False),
+    Rule(dead_units, frozenset({"dead_units"}), stops=False),
+    Rule(rank_collapse, frozenset({"srank"}), stops=False),
+)

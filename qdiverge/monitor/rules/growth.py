@@ -1,0 +1,159 @@
+"""Alarm rules on the size of the values themselves: NaN, beyond the bound, on the way to it."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from qdiverge.monitor.rules.past import Past, Track
+
+
+def not_finite(past: Past) -> str | None:
+    """Fire when a Q-value is NaN or infinite.
+
+    >>> track = Track(np.array([5]), np.array([math.nan]))
+    >>> print(not_finite(Past({"diverge/q_abs_max": track})))
+    A Q-value is not finite at update 5. Certain: no later update can repair it. Go back to a
+    checkpoint from before, with a smaller step.
+    """
+    size = past["q_abs_max"]
+    if not len(size) or math.isfinite(size.values[-1]):
+        return None
+    return (
+        f"A Q-value is not finite at update {int(size.updates[-1])}. Certain: no later update can "
+        "repair it. Go back to a checkpoint from before, with a smaller step."
+    )
+
+
+def soft_divergence(past: Past) -> str | None:
+    """Fire when max|Q| > r_max/(1−γ), more than any policy can earn (van Hasselt et al. 2018).
+
+    >>> track = Track(np.array([5]), np.array([120.0]))
+    >>> print(soft_divergence(Past({"diverge/q_abs_max": track}, bound=100.0)))
+    max|Q| = 120 at update 5 is beyond 100, the most that any policy can earn. Certain, if no reward
+    is larger than those seen. Go back to a checkpoint from before; then a smaller step, or a target
+    network that is copied less often.
+    """
+    size = past["q_abs_max"]
+    if not len(size) or not size.values[-1] > past.bound:
+        return None
+    return (
+        f"max|Q| = {size.values[-1]:.3g} at update {int(size.updates[-1])} is beyond "
+        f"{past.bound:.3g}, the most that any policy can earn. Certain, if no reward is larger "
+        "than those seen. Go back to a checkpoint from before; then a smaller step, or a target "
+        "network that is copied less often."
+    )
+
+
+NUM_POINTS = 4  # the fewest measurements that a growth fit takes; set by experiments/foresight
+QUARTER = 4.0  # a window reaches back to where max|Q| was this many times smaller: two doublings
+MIN_R_SQUARED = 0.9  # how much of the variance in the window the fitted growth explains
+CLEARLY = 0.5  # an exponential leaves at most this share of what a straight line leaves unexplained
+LEVELLING = 0.8  # the second half of the window rises at least this fast, against the first
+ERRORS_GROWN = 1.5  # by how much TD errors must have grown with them: those of a run that learns
+# stay level or fall while its values rise
+HORIZON = 2.0  # how far an exponential may be extrapolated, in lengths of its own window
+LINEAR_HORIZON = 0.5  # and a straight line, which values that rise to where they belong follow, too
+
+
+def runaway_growth(past: Past) -> str | None:
+    """Fire when max|Q| has doubled twice and will pass the bound if it goes on like that.
+
+    The window reaches back to where max|Q| was last at a quarter of its present size, so that the
+    rule has no time scale of its own. Two laws are fitted in it: max|Q| = a + bt, what clipped TD
+    errors allow, and max|Q| = exp(a + bt), an unstable linear mode, where it is clearly better. The
+    law must explain 0.9 of the variance and not be levelling off, TD errors must have grown too, by
+    1.5, and the bound must be near: four doublings ahead for an exponential, at 0.73 of the bound
+    for a straight line, two lengths of the window and a half. A run whose values rise to where they
+    belong looks the same for a while; these conditions are those under which ordinary runs on Pong
+    and CartPole were silent and diverging ones were not.
+
+    Measured on 172 short runs drawn at random (experiments/foresight), measured every 5 updates:
+    it fired in time in 4 of 16 divergent runs of problems and networks that were held out (4 of the
+    5 that took 41 to 150 updates, half of that time ahead; none of the 10 that took at most 40),
+    and in 2 of 60 sound ones. In training, where NUM_POINTS was set: 13 of 29, and 3 of 67.
+
+    >>> t = np.arange(30) * 10
+    >>> track = Track(t, 0.1 * np.exp(0.02 * t))
+    >>> print(runaway_growth(Past({"diverge/q_abs_max": track}, bound=100.0)))
+    max|Q| = 33 grows exponentially since update 220, doubling every 34.7 updates; it passes 100 in
+    about 55 updates. The fit explains 100 % of the variance in that window. Lower the step, or copy
+    the target network less often; qd.diagnose says to what value.
+    """
+    size, bound = past["q_abs_max"], past.bound
+    if len(size) < NUM_POINTS:
+        return None
+    now, is_below = float(size.values[-1]), size.values <= size.values[-1] / QUARTER
+    if not (is_below.any() and now < bound < math.inf):
+        return None
+    window = size.last(max(len(size) - int(np.flatnonzero(is_below)[-1]), NUM_POINTS))
+    if not (np.isfinite(window.values).all() and (window.values > 0).all()) or _levels_off(window):
+        return None
+    straight, exponential = line(window), log_line(window)
+    is_exponential = 1 - exponential.r_squared <= CLEARLY * (1 - straight.r_squared)
+    law = exponential if is_exponential else straight
+    td_errors = past["td_error_abs_mean"].since(window.updates[0])
+    if law.r_squared < MIN_R_SQUARED or (len(td_errors) and not grown(td_errors) >= ERRORS_GROWN):
+        return None
+    since = f"since update {int(window.updates[0])}"
+    if is_exponential:
+        ahead = math.log(bound / now) / law.slope
+        how = f"exponentially {since}, doubling every {math.log(2) / law.slope:.3g} updates"
+    else:
+        ahead = (bound - now) / law.slope
+        how = f"by {law.slope:.3g} an update {since}"
+    horizon = HORIZON if is_exponential else LINEAR_HORIZON
+    if not 0 < ahead <= horizon * (window.updates[-1] - window.updates[0]):
+        return None
+    return (
+        f"max|Q| = {now:.3g} grows {how}; it passes {bound:.3g} in about {ahead:.0f} updates. The "
+        f"fit explains {100 * law.r_squared:.0f} % of the variance in that window. Lower the step, "
+        "or copy the target network less often; qd.diagnose says to what value."
+    )
+
+
+def _levels_off(window: Track) -> bool:
+    """Whether the second half of a window, in time, rises more slowly than the first."""
+    updates, values = window.updates, window.values
+    middle = float(np.interp((updates[0] + updates[-1]) / 2, updates, values))
+    return bool(values[-1] - middle < LEVELLING * (middle - values[0]))
+
+
+def grown(track: Track) -> float:
+    """Return the median of the last third over that of the first; NaN with too few points.
+
+    >>> grown(Track(np.arange(6), np.array([1.0, 1.0, 9.0, 9.0, 3.0, 3.0])))
+    3.0
+    """
+    third = len(track) // 3
+    if third == 0:
+        return math.nan
+    before = float(np.median(track.values[:third]))
+    return float(np.median(track.values[-third:])) / before if before > 0 else math.nan
+
+
+@dataclass(frozen=True)
+class Line:
+    """The least-squares line y = a + bt: b, and the explained share of the variance."""
+
+    slope: float
+    r_squared: float
+
+
+def line(track: Track) -> Line:
+    """Fit a straight line through a track.
+
+    >>> line(Track(np.arange(3), np.array([1.0, 3.0, 5.0])))
+    Line(slope=2.0, r_squared=1.0)
+    """
+    t, y = track.updates - track.updates.mean(), track.values - track.values.mean()
+    spread, total = float(t @ t), float(y @ y)
+    if not (spread > 0 and total > 0):
+        return Line(0.0, 0.0)
+    slope = float(t @ y) / spread
+    return Line(slope, slope**2 * spread / total)
+
+
+def log_line(track: Track) -> Line:
+    """Fit log y = a + bt through a track of positive values."""
+    return line(Track(track.updates, np.log(track.values)))

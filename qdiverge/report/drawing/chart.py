@@ -1,0 +1,65 @@
+"""What a line chart shows, and where on the drawing it shows it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from qdiverge.report.drawing.axes import Axis
+from qdiverge.runs import Series
+
+WIDTH, HEIGHT = 520.0, 220.0
+LEFT, RIGHT, TOP, BOTTOM = 50.0, 96.0, 26.0, 30.0
+
+
+@dataclass(frozen=True)
+class Line:
+    """A series and how it is drawn: the subject, beside it, a reference, or single events.
+
+    The label may hold ``{}``, which becomes the last finite value.
+    """
+
+    label: str
+    series: Series
+    style: Literal["main", "quiet", "bound", "dots"] = "main"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What one chart shows.
+
+    Attributes:
+        title: For a reader who does not see it.
+        x: Axis of the steps.
+        y: Axis of the values.
+        unit: Of the steps.
+        lines: Drawn in this order, labelled at their last finite point.
+        band: A lower and an upper series with the space between them filled.
+        levels: Horizontal references: value and label.
+        alarms: Steps of the alarms.
+        syncs: Steps at which the target network was synchronised.
+        crossing: Where the subject passed its bound, if it did.
+        is_percent: Whether values are fractions to be read as percentages.
+        is_named: Whether alarm and crossing are labelled in words.
+    """
+
+    title: str
+    x: Axis
+    y: Axis
+    unit: str
+    lines: tuple[Line, ...]
+    band: tuple[Series, Series] | None = None
+    levels: tuple[tuple[float, str], ...] = ()
+    alarms: tuple[int, ...] = ()
+    syncs: tuple[int, ...] = ()
+    crossing: tuple[int, float] | None = None
+    is_percent: bool = False
+    is_named: bool = False
+
+    def x_at(self, steps: np.ndarray | float) -> np.ndarray:
+        """Horizontal places of steps, in pixels of the drawing."""
+        return LEFT + self.x(steps) * (WIDTH - LEFT - RIGHT)
+
+    def y_at(self, values: np.ndarray | float) -> np.ndarray:
+        """Vertical places of values, in pixels of the drawing."""
+        return HEIGHT - BOTTOM - self.y(values) * (HEIGHT - TOP - BOTTOM)
