@@ -17,8 +17,8 @@ from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, RunEnd, UpdateRecord
 from qdiverge.agents.settings.dqn import DQNConfig
-from qdiverge.agents.targets import td_errors
 from qdiverge.preqn.step import cosine
+from qdiverge.td import td_errors, values_of
 from qdiverge.transitions import Transitions
 
 
@@ -109,7 +109,7 @@ def trace(
             with torch.no_grad():
                 q_all = trainer.q_network(batch.observations)
                 δ = td_errors(q_all, batch.actions, agent.targets(batch))
-            q = q_all.gather(1, batch.actions[:, None]).squeeze(1)
+            q = values_of(q_all, batch.actions)
             seen[:] = [(batch, q, δ, float(q_all.abs().max()))]
         return batch
 
@@ -122,7 +122,7 @@ def trace(
             batch, q, δ, largest = seen.pop()
             with torch.no_grad():
                 after = trainer.q_network(batch.observations)
-            moved = after.gather(1, batch.actions[:, None]).squeeze(1) - q
+            moved = values_of(after, batch.actions) - q
             sample = Sample(
                 record.step, record.update, largest, float(q.mean()), float(δ.abs().mean()),
                 cosine(moved, δ),

@@ -1,6 +1,7 @@
 """Checks of scalars and tensors that the whole package shares; each returns what it checked."""
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -28,6 +29,39 @@ def check_positive(name: str, value: float) -> float:
     if not (math.isfinite(value) and value > 0):
         raise InvalidValueError(f"{name} must be a finite number above 0", got=value)
     return float(value)
+
+
+def check_share(name: str, value: float) -> float:
+    """Return ``value`` as a float in [0, 1].
+
+    Raises:
+        InvalidValueError: it is NaN or outside [0, 1].
+    """
+    if not 0.0 <= value <= 1.0:
+        raise InvalidValueError(f"{name} must lie in [0, 1]", got=value)
+    return float(value)
+
+
+def check_integer(name: str, value: int, least: int) -> int:
+    """Return ``value`` if it is an integer of at least ``least``.
+
+    Raises:
+        InvalidValueError: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InvalidValueError(f"{name} must be an integer of at least {least}", got=value)
+    return value
+
+
+def check_choice(name: str, value: str, choices: Iterable[str]) -> str:
+    """Return ``value`` if it is one of ``choices``.
+
+    Raises:
+        InvalidValueError: it is not.
+    """
+    if value not in choices:
+        raise InvalidValueError(f"{name} must be one of {', '.join(choices)}", got=repr(value))
+    return value
 
 
 def check_finite(name: str, tensor: Tensor) -> Tensor:

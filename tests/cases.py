@@ -442,7 +442,7 @@ def conv2d_depthwise_dilated() -> Case:
 @case
 def conv2d_channels_last() -> Case:
     made = convolutional(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), shape=(3, 6, 6))
-    net = made.q_net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # it can
+    net = made.q_net.to(memory_format=torch.channels_last)
     frames = made.observations.to(memory_format=torch.channels_last)
     return Case(net, frames, made.actions)
 

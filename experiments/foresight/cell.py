@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qdiverge.agents.settings.dqn import Loss, UpdateRule
-from qdiverge.agents.targets import Bootstrap
+from qdiverge.td import Bootstrap
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from experiments.foresight.networks import QNetwork
 from experiments.foresight.problems import PROBLEMS
 from experiments.foresight.recorder import Recorder
 from experiments.foresight.training import LOSSES, narrowed
-from qdiverge.agents.targets import td_loss
+from qdiverge.agents.losses import td_loss
 from qdiverge.diagnostics import Transitions
 from qdiverge.monitor.options import MonitorOptions
 from qdiverge.monitor.subject import Subject

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from experiments.foresight.corpus import Run
-from qdiverge.monitor import growth, linearised
+from qdiverge.monitor.rules import growth, linearised
 from qdiverge.monitor.rules.alarms import RULES
 from qdiverge.monitor.rules.past import Past, Track
 

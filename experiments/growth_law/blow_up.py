@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qdiverge.agents.targets import td_errors, td_loss, td_targets
+from qdiverge.agents.losses import td_loss
+from qdiverge.td import td_errors, td_targets
 
 NUM_PAIRS, NUM_FEATURES, NUM_ACTIONS = 64, 8, 2
 DISCOUNT = 0.99

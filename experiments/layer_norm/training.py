@@ -10,9 +10,10 @@ from torch import nn
 
 from experiments.layer_norm.data import num_actions, outward_batch
 from experiments.tracing import rounded
+from qdiverge.agents.losses import td_loss
 from qdiverge.agents.networks import MLP
-from qdiverge.agents.targets import td_errors, td_loss, td_targets
 from qdiverge.diagnostics.moment import Moment
+from qdiverge.td import td_errors, td_targets
 from qdiverge.transitions import Transitions
 
 DISCOUNT, BOUND = 0.99, 100.0  # rewards are within ±1

@@ -12,7 +12,7 @@ from qdiverge.agents.loop import Trainer
 from qdiverge.agents.parts import environment_kind
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.agents.settings.presets import PRESETS
-from qdiverge.agents.targets import Bootstrap
+from qdiverge.td import Bootstrap
 
 SHORT = DQNConfig(
     environment="CartPole-v1",

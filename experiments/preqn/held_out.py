@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from experiments.preqn.sweep import CARTPOLE, METHODS
 from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.loop import Trainer
-from qdiverge.agents.targets import td_errors
 from qdiverge.preqn import PreQN, cosine
 from qdiverge.preqn.step import chosen
+from qdiverge.td import td_errors
 from qdiverge.transitions import Transitions
 
 DAMPINGS = (0.0, 1e-3, 3e-3, 1e-2, 1e-1)

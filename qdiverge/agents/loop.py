@@ -47,8 +47,7 @@ from qdiverge.agents.parts import (
 from qdiverge.agents.records import Barrier, EpisodeEnd, Progress, RunEnd, UpdateRecord
 from qdiverge.agents.replay.ring import ReplayRing
 from qdiverge.agents.replay.sampling import Sampler
-from qdiverge.agents.settings.checks import check_integer
-from qdiverge.checks import check_positive
+from qdiverge.checks import check_integer, check_positive
 from qdiverge.errors import InvalidValueError
 from qdiverge.preqn import cosine
 from qdiverge.transitions import Transitions

@@ -14,8 +14,8 @@ from qdiverge.agents.evaluation.protocols import TASK, Protocol
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.parts import Config
 from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd
-from qdiverge.agents.settings.checks import check_integer
 from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.checks import check_integer
 from qdiverge.runs import RunLog, load_run
 
 NATURE_PERIOD = 250_000  # agent steps: 200 epochs of them are the study's 50 million

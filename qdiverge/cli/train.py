@@ -20,6 +20,7 @@ from qdiverge.agents.settings.dqn import (
     TaskSettings,
 )
 from qdiverge.agents.settings.presets import PRESETS
+from qdiverge.checks import check_share
 from qdiverge.cli.flags import given_fields, translate_flags, value_of
 from qdiverge.cli.train_continuous import parse_continuous
 from qdiverge.cli.watch_options import WatchOptions
@@ -104,9 +105,7 @@ def _exploration_steps(fraction: float, total_steps: int, given: Mapping[str, An
             got="both",
             remedy="Drop one of the two.",
         )
-    if not 0.0 <= fraction <= 1.0:
-        raise InvalidValueError("exploration_fraction must lie in [0, 1]", got=fraction)
-    return round(fraction * total_steps)
+    return round(check_share("exploration_fraction", fraction) * total_steps)
 
 
 def _preset_name(arguments: Sequence[str]) -> str | None:

@@ -2,7 +2,7 @@
 
 from qdiverge.diagnostics.diagnose import diagnose
 from qdiverge.diagnostics.diagnosis import Diagnosis
-from qdiverge.diagnostics.diagnostic import COSTS, Cost, Diagnostic, check_cost
+from qdiverge.diagnostics.diagnostic import COSTS, Cost, Diagnostic
 from qdiverge.diagnostics.metrics.q_values import growth_rate, soft_divergence_bound
 from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.registry import REGISTRY, diagnostics_up_to
@@ -20,7 +20,6 @@ __all__ = [
     "Transitions",
     "as_transitions",
     "batch_spectrum",
-    "check_cost",
     "diagnose",
     "diagnostics_up_to",
     "growth_rate",

@@ -8,17 +8,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qdiverge.checks import check_discount, check_positive
+from qdiverge.checks import check_choice, check_discount, check_positive
 from qdiverge.diagnostics.advice import advice
 from qdiverge.diagnostics.critics import Policy, critic_views
 from qdiverge.diagnostics.diagnosis import Diagnosis
 from qdiverge.diagnostics.metrics.linearisation import predicted_change, step_change
 from qdiverge.diagnostics.metrics.q_values import QValues, soft_divergence_bound
-from qdiverge.diagnostics.moment import BOOTSTRAPS, Bootstrap, Moment
+from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.quiet import quiet
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
 from qdiverge.kernel.network import unwrap
+from qdiverge.td import BOOTSTRAPS, Bootstrap, bootstrap_weights
 from qdiverge.theory import (
     attribute,
     check_contraction,
@@ -150,9 +151,8 @@ def make_moment(
     transitions = as_transitions(batch)
     if reward_bound is None:
         reward_bound = float(transitions.rewards.abs().max()) or 1.0
-    if bootstrap is not None and bootstrap not in BOOTSTRAPS:
-        names = ", ".join(BOOTSTRAPS)
-        raise InvalidValueError(f"bootstrap must be one of {names}", got=repr(bootstrap))
+    if bootstrap is not None:
+        check_choice("bootstrap", bootstrap, BOOTSTRAPS)
     online = split_networks(q_net, transitions)
     targets = split_networks(target, transitions) if target not in (None, q_net) else ()
     return Moment(
@@ -196,7 +196,7 @@ def kernels_by_layer(moment: Moment) -> tuple[dict[str, Tensor], dict[str, Tenso
     with quiet(moment.q_network):
         ntk = NTK(moment.q_network, preconditioner=moment.preconditioner)
         blocks = ntk.by_layer(both.observations, both.actions)
-    weight = _bootstrap_weight(moment)[:, None]
+    weight = bootstrap_weights(moment.discount, moment.batch.terminated, torch.float64)[:, None]
     return (
         {name: block[:N, :N] for name, block in blocks.items()},
         {name: weight.to(block) * block[N:, :N] for name, block in blocks.items()},
@@ -211,7 +211,8 @@ def all_successors(moment: Moment) -> Tensor:
     with quiet(moment.q_network):
         ntk = NTK(moment.q_network, preconditioner=moment.preconditioner)
         K = ntk.kernel(batch.next_observations, "all", batch.observations, batch.actions)
-    return _bootstrap_weight(moment)[:, None, None].to(K) * K
+    weights = bootstrap_weights(moment.discount, batch.terminated, torch.float64)
+    return weights[:, None, None].to(K) * K
 
 
 def pairs_and_successors(moment: Moment) -> Transitions:
@@ -219,8 +220,3 @@ def pairs_and_successors(moment: Moment) -> Transitions:
     batch = moment.batch.plain()
     following = moment.next_actions.to(batch.actions.dtype)
     return batch.join(replace(batch, observations=batch.next_observations, actions=following))
-
-
-def _bootstrap_weight(moment: Moment) -> Tensor:
-    """Return γ(1 − d_i), [N]."""
-    return moment.discount * (1 - moment.batch.terminated.to(torch.float64))

@@ -6,16 +6,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from qdiverge.diagnostics.moment import NEED_NEXT_ACTIONS, Moment
-from qdiverge.errors import InvalidValueError
 
 Cost = Literal["light", "standard", "full"]  # forward passes; one kernel; several kernels
 COSTS: tuple[Cost, ...] = ("light", "standard", "full")
-
-
-def check_cost(cost: str) -> None:
-    """Raise an InvalidValueError unless ``cost`` is a tier."""
-    if cost not in COSTS:
-        raise InvalidValueError(f"cost must be one of {', '.join(COSTS)}", got=repr(cost))
 
 
 class Diagnostic(ABC):

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,13 +12,17 @@ from qdiverge.diagnostics.preconditioner import step_scales
 from qdiverge.diagnostics.quiet import quiet, quiet_values
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
+from qdiverge.td import (
+    Bootstrap,
+    backup,
+    bootstrap_weights,
+    is_evaluated_online,
+    is_selected_online,
+    values_of,
+)
 from qdiverge.theory import ContractionReport, check_contraction
 from qdiverge.transitions import SarsaTransitions, Transitions
 
-# Who selects a' and who evaluates it, of the online network and its target (van Hasselt et al.
-# 2018, section 3): both the online one, both the target, or one each.
-Bootstrap = Literal["q", "target_q", "double_q", "inverse_double_q"]
-BOOTSTRAPS: tuple[Bootstrap, ...] = ("q", "target_q", "double_q", "inverse_double_q")
 NEED_NEXT_ACTIONS = frozenset(  # what a critic has no answer to unless somebody says a'
     {"next_actions", "target_next_q", "online_next_q", "td_errors", "successor_kernel",
      "next_features"}
@@ -81,7 +84,7 @@ class Moment:
     @cached_property
     def q(self) -> Tensor:
         """Q(s_i, a_i), [N]; of the first critic."""
-        return self.q_all[:, 0] if self.is_critic else _at(self.q_all, self.batch.actions)
+        return self.q_all[:, 0] if self.is_critic else values_of(self.q_all, self.batch.actions)
 
     @cached_property
     def online_next_q(self) -> Tensor:
@@ -104,8 +107,8 @@ class Moment:
         """a'_i, where the target bootstraps: greedy, integers [N]; or the policy's, [N, k]."""
         if self.is_critic:
             return self._policy_step.actions
-        selects = self.online_next_q if self.bootstrap in ("q", "double_q") else self.target_next_q
-        return selects.argmax(dim=1)
+        is_online = is_selected_online(self.bootstrap)
+        return (self.online_next_q if is_online else self.target_next_q).argmax(dim=1)
 
     @cached_property
     def td_errors(self) -> Tensor:
@@ -115,11 +118,11 @@ class Moment:
             if (log_probs := self._policy_step.log_probs) is not None:
                 value = value - self.entropy_coefficient * log_probs.to(value)
         else:
-            is_online = self.bootstrap in ("q", "inverse_double_q")
+            is_online = is_evaluated_online(self.bootstrap)
             evaluates = self.online_next_q if is_online else self.target_next_q
-            value = _at(evaluates, self.next_actions)
-        continues = 1.0 - self.batch.terminated.to(self.q.dtype)
-        return self.batch.rewards.to(self.q.dtype) + self.discount * continues * value - self.q
+            value = values_of(evaluates, self.next_actions)
+        rewards, d = self.batch.rewards.to(self.q.dtype), self.batch.terminated.bool()
+        return backup(rewards, d, self.discount, value) - self.q
 
     @cached_property
     def preconditioner(self) -> dict[str, Tensor] | None:
@@ -142,7 +145,7 @@ class Moment:
         with quiet(self.q_network):
             ntk = NTK(self.q_network, preconditioner=self.preconditioner)
             K = ntk.kernel(*self.next_pairs, *self.pairs)
-        return self.discount * (1 - self.batch.terminated.to(K.dtype)).unsqueeze(1) * K
+        return bootstrap_weights(self.discount, self.batch.terminated, K.dtype)[:, None] * K
 
     @cached_property
     def inputs(self) -> dict[str, Tensor]:
@@ -188,8 +191,3 @@ class Moment:
             got="neither policy=… nor next_actions in the batch",
             remedy="Pass policy=target_policy, a callable s' → a'.",
         )
-
-
-def _at(values: Tensor, actions: Tensor) -> Tensor:
-    """Return values[i, actions[i]], [N]."""
-    return values.gather(1, actions.long().unsqueeze(1)).squeeze(1)

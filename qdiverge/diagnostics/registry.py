@@ -1,6 +1,7 @@
 """Every diagnostic that a monitor runs; one line each."""
 
-from qdiverge.diagnostics.diagnostic import COSTS, Cost, Diagnostic, check_cost
+from qdiverge.checks import check_choice
+from qdiverge.diagnostics.diagnostic import COSTS, Cost, Diagnostic
 from qdiverge.diagnostics.metrics.churn import EffectiveStep, GreedyChurn, ValueChurn
 from qdiverge.diagnostics.metrics.coadaptation import Coadaptation
 from qdiverge.diagnostics.metrics.contraction import Contraction
@@ -37,6 +38,6 @@ REGISTRY: tuple[type[Diagnostic], ...] = (
 
 def diagnostics_up_to(cost: Cost) -> list[Diagnostic]:
     """Return a fresh instance of each diagnostic whose tier is at most ``cost``."""
-    check_cost(cost)
+    check_choice("cost", cost, COSTS)
     affordable = COSTS[: COSTS.index(cost) + 1]
     return [kind() for kind in REGISTRY if kind.cost in affordable]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from qdiverge.diagnostics.diagnose import make_moment, pairs_and_successors
 from qdiverge.diagnostics.quiet import quiet
 from qdiverge.kernel import NTK
+from qdiverge.td import bootstrap_weights
 from qdiverge.theory import SpectralBounds, spectral_bounds
 
 
@@ -46,7 +47,7 @@ def batch_spectrum(
     """
     moment = make_moment(q_net, batch, discount, learning_rate, target=target, optimizer=optimizer)
     N, both = len(moment.batch), pairs_and_successors(moment)
-    weight = discount * (1 - moment.batch.terminated.to(moment.q.dtype))
+    weight = bootstrap_weights(discount, moment.batch.terminated, moment.q.dtype)
     ntk = NTK(moment.q_network, preconditioner=moment.preconditioner)
     last: dict[str, Tensor] = {}
 

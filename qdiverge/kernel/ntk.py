@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qdiverge.checks import check_distribution, check_finite
+from qdiverge.checks import check_choice, check_distribution, check_finite, check_integer
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.kernel import assemble
 from qdiverge.kernel.gram import PRECISIONS, Gram
@@ -66,18 +66,13 @@ class NTK:
     ) -> None:
         if not isinstance(q_net, nn.Module):
             raise InvalidTypeError("q_net must be a torch.nn.Module", got=type(q_net).__name__)
-        if method not in METHODS:
-            raise InvalidValueError(f"method must be one of {', '.join(METHODS)}", got=repr(method))
-        if block_size is not None and (not isinstance(block_size, int) or block_size < 1):
-            raise InvalidValueError("block_size must be an integer of at least 1", got=block_size)
-        if gram_precision not in PRECISIONS:
-            raise InvalidValueError(
-                f"gram_precision must be one of {', '.join(PRECISIONS)}", got=repr(gram_precision)
-            )
+        check_choice("method", method, METHODS)
+        if block_size is not None:
+            check_integer("block_size", block_size, 1)
+        check_choice("gram_precision", gram_precision, PRECISIONS)
         if dtype is not None and not dtype.is_floating_point:
             raise InvalidTypeError("dtype must be a floating-point dtype", got=dtype)
-        if probe not in ("always", "once"):
-            raise InvalidValueError("probe must be always or once", got=repr(probe))
+        check_choice("probe", probe, ("always", "once"))
         self._known: Known | None = {} if probe == "once" else None
         self.q_net, self.dtype, self.preconditioner = q_net, dtype, preconditioner
         self.setting = Setting(method, block_size, Gram(gram_precision))

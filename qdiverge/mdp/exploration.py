@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from qdiverge.checks import check_share
 from qdiverge.errors import InvalidValueError
 from qdiverge.mdp.bellman import check_temperature, soft_policy
 
@@ -16,8 +17,7 @@ def epsilon_greedy(epsilon: float) -> Exploration:
     Raises:
         InvalidValueError: ε is outside [0, 1].
     """
-    if not 0.0 <= epsilon <= 1.0:
-        raise InvalidValueError("epsilon must lie in [0, 1]", got=epsilon)
+    check_share("epsilon", epsilon)
 
     def choose(q: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         score = rng.random(q.shape)

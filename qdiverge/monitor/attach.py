@@ -9,7 +9,6 @@ from torch import nn
 
 from qdiverge.diagnostics import Cost
 from qdiverge.diagnostics.critics import Policy
-from qdiverge.diagnostics.moment import Bootstrap
 from qdiverge.errors import InvalidValueError
 from qdiverge.monitor.checks import check_networks, warn_of_other_discount
 from qdiverge.monitor.monitor import Monitor
@@ -17,6 +16,7 @@ from qdiverge.monitor.options import Loss, MonitorOptions, OnAlarm
 from qdiverge.monitor.subject import Subject
 from qdiverge.runs import RunLog, Sink
 from qdiverge.sinks import as_sink
+from qdiverge.td import Bootstrap
 
 Networks = nn.Module | Sequence[nn.Module]
 

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from qdiverge.checks import check_discount, check_positive
-from qdiverge.diagnostics import Cost, check_cost
-from qdiverge.diagnostics.moment import BOOTSTRAPS, Bootstrap
+from qdiverge.checks import check_choice, check_discount, check_positive
+from qdiverge.diagnostics import COSTS, Cost
 from qdiverge.errors import InvalidValueError
 from qdiverge.monitor.rules.alarms import AlarmEvent
 from qdiverge.monitor.schedule import check_share
+from qdiverge.td import BOOTSTRAPS, Bootstrap
 
 Loss = Literal["huber", "half_squared", "squared"]
 Reaction = Literal["log", "snapshot", "stop"] | Callable[[AlarmEvent], object]
@@ -41,16 +41,14 @@ class MonitorOptions:
         check_positive("probe_refresh_period", self.probe_refresh_period)
         if self.reward_bound is not None:
             check_positive("reward_bound", self.reward_bound)
-        check_cost(self.cost)
+        check_choice("cost", self.cost, COSTS)
         check_share(self.max_overhead)
         if isinstance(self.loss, int | float):
             check_positive("loss, as a factor of the step,", self.loss)
-        elif self.loss not in STEP_FACTORS:
-            names = ", ".join(STEP_FACTORS)
-            raise InvalidValueError(f"loss must be one of {names}", got=repr(self.loss))
-        if self.bootstrap is not None and self.bootstrap not in BOOTSTRAPS:
-            names = ", ".join(BOOTSTRAPS)
-            raise InvalidValueError(f"bootstrap must be one of {names}", got=repr(self.bootstrap))
+        else:
+            check_choice("loss", self.loss, STEP_FACTORS)
+        if self.bootstrap is not None:
+            check_choice("bootstrap", self.bootstrap, BOOTSTRAPS)
         for reaction in self.reactions:
             if not (callable(reaction) or reaction in REACTIONS):
                 raise InvalidValueError(

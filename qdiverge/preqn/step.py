@@ -17,10 +17,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from qdiverge.checks import check_finite, check_positive
+from qdiverge.checks import check_choice, check_finite, check_integer, check_positive, check_share
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
 from qdiverge.preqn.least_squares import solve
+from qdiverge.td import values_of
 
 # A step of finite length may be a little better aligned than an infinitely small one.
 TOLERANCE = 1e-3
@@ -101,24 +102,11 @@ class PreQN(torch.optim.Optimizer):
     ) -> None:
         self._ntk = NTK(q_net, method=method, probe="once")
         check_positive("learning_rate", learning_rate)
-        if not 0.0 <= alignment <= 1.0:
-            raise InvalidValueError(
-                "alignment, η, must lie in [0, 1]", got=alignment, remedy="Usual: 0.97."
-            )
-        if align_with not in ALIGN_WITH:
-            raise InvalidValueError(
-                f"align_with must be one of {', '.join(ALIGN_WITH)}", got=repr(align_with)
-            )
+        check_share("alignment, η,", alignment)
+        check_choice("align_with", align_with, ALIGN_WITH)
         if not 0.0 < shrink < 1.0:
             raise InvalidValueError("shrink must lie strictly between 0 and 1", got=shrink)
-        if (
-            isinstance(max_backtracks, bool)
-            or not isinstance(max_backtracks, int)
-            or max_backtracks < 0
-        ):
-            raise InvalidValueError(
-                "max_backtracks must be an integer of at least 0", got=max_backtracks
-            )
+        check_integer("max_backtracks", max_backtracks, 0)
         if not 0.0 <= damping < math.inf:
             raise InvalidValueError("damping must be a finite number of at least 0", got=damping)
         parameters = [p for p in q_net.parameters() if p.requires_grad]
@@ -228,7 +216,7 @@ def chosen(q_net: nn.Module, observations: Tensor, actions: Tensor) -> Tensor:
         values: Tensor = q_net(observations, actions)
         return values.reshape(len(observations))
     table: Tensor = q_net(observations)
-    return table.gather(1, actions[:, None].long()).squeeze(1)
+    return values_of(table, actions)
 
 
 def cosine(x: Tensor, y: Tensor) -> float:

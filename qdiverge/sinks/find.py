@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Literal
 
-from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.checks import check_choice
+from qdiverge.errors import InvalidTypeError
 from qdiverge.runs import Sink
 from qdiverge.sinks.mlflow import MLflow
 from qdiverge.sinks.tensorboard import TensorBoard
@@ -26,9 +27,7 @@ def as_sink(sink: Sink | str) -> Sink:
         MissingExtraError: what it writes to is not installed.
     """
     if isinstance(sink, str):
-        if sink not in SINKS:
-            raise InvalidValueError(f"a sink must be one of {', '.join(SINKS)}", got=repr(sink))
-        return SINKS[sink]()
+        return SINKS[check_choice("a sink", sink, SINKS)]()
     lacking = [
         name
         for name in ("start", "metrics", "alarm", "close")

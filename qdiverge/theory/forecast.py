@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from qdiverge.checks import check_finite, check_positive
+from qdiverge.checks import check_choice, check_finite, check_positive
 from qdiverge.errors import InvalidValueError
 
 LAWS = ("finite_time", "exponential", "power")
@@ -145,8 +145,7 @@ def _series(times: Tensor, values: Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 def _check_law(law: str, depth: int, threshold: float) -> None:
     """Raise where the law cannot be used as asked."""
-    if law not in LAWS:
-        raise InvalidValueError(f"law must be one of {', '.join(LAWS)}", got=law)
+    check_choice("law", law, LAWS)
     least = 2 if law == "finite_time" else 1
     if depth < least:
         raise InvalidValueError(f"depth must be at least {least} for the {law} law", got=depth)

@@ -131,8 +131,11 @@ def test_without_a_checkpoint_the_error_says_where_they_come_from(tmp_path):
 
 
 def test_settings_from_before_preqn_was_damped_mean_what_they_meant():
-    of_preqn = {"preqn_learning_rate": 1.0, "preqn_alignment": 0.97}
-    of_preqn["preqn_align_with"] = "td_errors"
+    of_preqn = {
+        "preqn_learning_rate": 1.0,
+        "preqn_alignment": 0.97,
+        "preqn_align_with": "td_errors",
+    }
     plain = config_from_json({"environment": "CartPole-v1", "update": "gradient", **of_preqn})
     assert plain == DQNConfig(environment="CartPole-v1")  # nothing that it does not read
     for algorithm in ("dqn", "ddpg"):

@@ -21,7 +21,7 @@ from experiments.foresight.rules import constants, replay
 from experiments.foresight.scoring import auroc, by_runs, threshold_at
 from experiments.foresight.sweep import DEAR, LIGHT
 from qdiverge.errors import RunFolderError
-from qdiverge.monitor import growth, linearised
+from qdiverge.monitor.rules import growth, linearised
 
 CELL = Cell(
     split="train", problem="maze", seed=3, width=16, depth=1, activation="tanh", layer_norm=False,

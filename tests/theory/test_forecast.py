@@ -121,7 +121,10 @@ def test_time_to_threshold():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"law": "quadratic"}, "law must be one of finite_time, exponential, power; got quadratic"),
+        (
+            {"law": "quadratic"},
+            "law must be one of finite_time, exponential, power; got 'quadratic'",
+        ),
         ({"depth": 1}, "depth must be at least 2"),
         ({"law": "exponential"}, "threshold must be a finite number"),
         ({"values": torch.tensor([1.0, -1, 1, 1])}, "values must be above 0; got -1"),

@@ -455,7 +455,7 @@ def test_coarse_kernels_agree_with_float64_within_what_their_rounding_can_do(
     greedy = problem.greedy(torch.ones(num_features, dtype=F))
     exact = problem.K, problem.successors
     coarse = [kernel.to(dtype) for kernel in exact]
-    full, rough = (check_stability(*both, greedy, learning_rate=1e-3) for both in (exact, coarse))
+    full, rough = (check_stability(K, S, greedy, learning_rate=1e-3) for K, S in (exact, coarse))
     M, rounded = (
         torch.eye(5, dtype=F) + 1e-3 / 5 * (S[torch.arange(5), greedy] - K).to(F)
         for K, S in (exact, [kernel.to(F) for kernel in coarse])

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from qdiverge.agents.agent import Update
 from qdiverge.agents.continuous.networks import Critic
+from qdiverge.agents.losses import td_loss
 from qdiverge.agents.once import Once
-from qdiverge.agents.targets import td_loss
 from qdiverge.preqn import PreQNStep
 from qdiverge.transitions import Transitions
 
@@ -259,16 +259,6 @@ class ContinuousAgent(ABC):
 def least(critics: Sequence[nn.Module], observations: Tensor, actions: Tensor) -> Tensor:
     """min_j Q_j(s, a), [N]."""
     return torch.stack([critic(observations, actions) for critic in critics]).amin(dim=0)
-
-
-def backup(rewards: Tensor, terminated: Tensor, discount: float, following: Tensor) -> Tensor:
-    """y_i = r_i + γ (1 − d_i) V(s'_i).
-
-    >>> d = torch.tensor([False, True])
-    >>> backup(torch.tensor([1.0, 1.0]), d, 0.5, torch.tensor([4.0, 4.0]))
-    tensor([3., 1.])
-    """
-    return rewards + discount * following.masked_fill(terminated, 0.0)
 
 
 def slow_copy(network: Network) -> Network:

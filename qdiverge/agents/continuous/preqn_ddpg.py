@@ -8,13 +8,13 @@ The critic's step is :class:`qdiverge.PreQN`: no Adam, α shrunk until ΔQ is al
 import torch
 from torch import Tensor
 
-from qdiverge.agents.continuous.agent import backup
 from qdiverge.agents.continuous.deterministic import DeterministicAgent
 from qdiverge.agents.continuous.networks import Actor, Critic
 from qdiverge.agents.once import Once
 from qdiverge.agents.settings.continuous import DDPGConfig
 from qdiverge.errors import InvalidValueError
 from qdiverge.preqn import PreQN, PreQNStep
+from qdiverge.td import backup
 from qdiverge.transitions import Transitions
 
 

@@ -19,13 +19,13 @@ from qdiverge.agents.continuous.agent import (
     ContinuousAgent,
     adam,
     as_array,
-    backup,
     descend,
     least,
 )
 from qdiverge.agents.continuous.networks import Critic, GaussianActor, LogTemperature
 from qdiverge.agents.once import Once
 from qdiverge.agents.settings.continuous import SACConfig
+from qdiverge.td import backup
 from qdiverge.transitions import Transitions
 
 

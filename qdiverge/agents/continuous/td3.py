@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from qdiverge.agents.continuous.agent import adam, backup, least, slow_copy
+from qdiverge.agents.continuous.agent import adam, least, slow_copy
 from qdiverge.agents.continuous.deterministic import DeterministicAgent
 from qdiverge.agents.continuous.networks import Actor, Critic
 from qdiverge.agents.once import Once
 from qdiverge.agents.settings.continuous import TD3Config
+from qdiverge.td import backup
 from qdiverge.transitions import Transitions
 
 

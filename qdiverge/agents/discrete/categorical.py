@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdiverge.agents.targets import Bootstrap
+from qdiverge.td import Bootstrap
 
 LogitFunction = Callable[[Tensor], Tensor]
 

@@ -26,21 +26,16 @@ from qdiverge.agents.discrete.categorical import (
     projected,
 )
 from qdiverge.agents.discrete.optimizers import make_optimizer
+from qdiverge.agents.losses import td_loss, weighted_mean
 from qdiverge.agents.machine.arithmetic import Arithmetic
 from qdiverge.agents.networks.categorical import CategoricalQ
 from qdiverge.agents.networks.noisy import resample_noise
 from qdiverge.agents.once import Once
 from qdiverge.agents.replay.sampling import LearnerBatch
 from qdiverge.agents.settings.dqn import DQNConfig
-from qdiverge.agents.targets import (
-    bootstrap_values,
-    td_errors,
-    td_loss,
-    td_targets,
-    weighted_mean,
-)
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.preqn import PreQN
+from qdiverge.td import bootstrap_values, td_errors, td_targets
 from qdiverge.transitions import Transitions
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from qdiverge.agents.environments.experience import Episode, VectorStep
 from qdiverge.agents.environments.games import missing_atari_extra, resolve_game, rom_path
+from qdiverge.checks import check_integer
 from qdiverge.errors import InvalidValueError
 
 FRAME_SIZE = 84  # pixels, each side (Mnih et al. 2015, Methods: Preprocessing)
@@ -246,8 +247,7 @@ def make_atari(
         ("num_threads", num_threads, 1),
         ("frame_skip", frame_skip, 1),
     ):
-        if not isinstance(value, int) or value < least:
-            raise InvalidValueError(f"{name} must be an integer of at least {least}", got=value)
+        check_integer(name, value, least)
     if not 0.0 <= repeat_action_probability < 1.0:
         raise InvalidValueError(
             "repeat_action_probability must lie in [0, 1)", got=repeat_action_probability

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from qdiverge.agents.settings.checks import check_integer
+from qdiverge.checks import check_choice, check_integer, check_share
 from qdiverge.errors import InvalidValueError
 
 FRAMES_A_MINUTE = 3_600  # of the emulator, at 60 Hz
@@ -40,8 +40,7 @@ class Protocol:
 
     def __post_init__(self) -> None:
         check_integer("episodes", self.episodes, 1)
-        if not 0.0 <= self.epsilon <= 1.0:
-            raise InvalidValueError("epsilon must lie in [0, 1]", got=self.epsilon)
+        check_share("epsilon", self.epsilon)
 
     @property
     def is_atari(self) -> bool:
@@ -136,11 +135,7 @@ def find_protocol(name: str | None, *, is_atari: bool, environment: str) -> Prot
     """
     if name is None:
         return NATURE if is_atari else TASK
-    if name not in PROTOCOLS:
-        raise InvalidValueError(
-            f"protocol must be one of {', '.join(PROTOCOLS)}", got=repr(name), remedy=""
-        )
-    protocol = PROTOCOLS[name]
+    protocol = PROTOCOLS[check_choice("protocol", name, PROTOCOLS)]
     if protocol.is_atari and not is_atari:
         raise InvalidValueError(
             f"the protocol {name} is for Atari games",

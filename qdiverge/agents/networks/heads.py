@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from qdiverge.agents.networks.activations import ACTIVATIONS, Activation
 from qdiverge.agents.networks.noisy import NoisyLinear
-from qdiverge.errors import InvalidValueError
 
 
 class Dueling(nn.Module):
@@ -93,12 +92,6 @@ def _stream(
             *hidden(next_width, layer_norm, activation=activation),
         ]
     return [*layers, linear(sizes[-2], sizes[-1])]
-
-
-def check_width(name: str, width: int) -> None:
-    """Refuse a width that is not an integer of at least 1."""
-    if not isinstance(width, int) or width < 1:
-        raise InvalidValueError(f"{name} must be an integer of at least 1", got=width)
 
 
 def scaled(width: int, factor: float) -> int:

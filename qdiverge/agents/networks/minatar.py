@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from qdiverge.agents.networks.heads import check_width, head, hidden, scaled
+from qdiverge.agents.networks.heads import head, hidden, scaled
+from qdiverge.checks import check_integer
 
 KERNEL = 3  # cells, each side
 
@@ -43,7 +44,7 @@ class MinAtarNetwork(nn.Module):
         width_factor: float = 1.0,
     ) -> None:
         super().__init__()
-        check_width("num_actions", num_actions)
+        check_integer("num_actions", num_actions, 1)
         channels, height, width = shape
         filters, units = scaled(16, width_factor), scaled(128, width_factor)
         features = filters * (height - KERNEL + 1) * (width - KERNEL + 1)

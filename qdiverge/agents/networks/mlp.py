@@ -6,7 +6,8 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from qdiverge.agents.networks.activations import Activation
-from qdiverge.agents.networks.heads import check_width, head, hidden
+from qdiverge.agents.networks.heads import head, hidden
+from qdiverge.checks import check_integer
 from qdiverge.errors import InvalidValueError
 
 
@@ -46,7 +47,7 @@ class MLP(nn.Module):
                 got=list(sizes),
             )
         for width in sizes:
-            check_width("every size", width)
+            check_integer("every size", width, 1)
         layers: list[nn.Module] = []
         for width, next_width in pairwise(sizes[:-2]):
             between = hidden(next_width, layer_norm, activation=activation)

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from qdiverge.agents.networks.heads import check_width, head, hidden, scaled
+from qdiverge.agents.networks.heads import head, hidden, scaled
+from qdiverge.checks import check_integer
 
 
 class NatureNetwork(nn.Module):
@@ -39,7 +40,7 @@ class NatureNetwork(nn.Module):
         width_factor: float = 1.0,
     ) -> None:
         super().__init__()
-        check_width("num_actions", num_actions)
+        check_integer("num_actions", num_actions, 1)
         self.is_channels_last = False  # see channels_last
         first, later, units = (scaled(width, width_factor) for width in (32, 64, 512))
         self.layers = nn.Sequential(

@@ -4,33 +4,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from qdiverge.checks import check_discount, check_positive
+from qdiverge.checks import check_discount, check_integer, check_positive, check_share
 from qdiverge.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from qdiverge.agents.settings.dqn import DQNConfig
-
-
-def check_integer(name: str, value: int, least: int) -> int:
-    """Return ``value`` if it is an integer of at least ``least``.
-
-    Raises:
-        InvalidValueError: it is not.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InvalidValueError(f"{name} must be an integer of at least {least}", got=value)
-    return value
-
-
-def check_choices(name: str, value: str, choices: Sequence[str]) -> str:
-    """Return ``value`` if it is one of ``choices``.
-
-    Raises:
-        InvalidValueError: it is not.
-    """
-    if value not in choices:
-        raise InvalidValueError(f"{name} must be one of {', '.join(choices)}", got=repr(value))
-    return value
 
 
 def check_positives(config: object, names: Sequence[str]) -> None:
@@ -83,8 +61,7 @@ def check_ranges(config: "DQNConfig") -> None:
     shares = ("repeat_action_probability", "epsilon_start", "epsilon_end")
     preqn = ("preqn_alignment", "preqn_damping")
     for name in (*shares, "priority_exponent", "priority_beta", *preqn):
-        if not 0.0 <= getattr(config, name) <= 1.0:
-            raise InvalidValueError(f"{name} must lie in [0, 1]", got=getattr(config, name))
+        check_share(name, getattr(config, name))
     if config.polyak is not None and not 0.0 < config.polyak <= 1.0:
         raise InvalidValueError("polyak must lie in (0, 1]", got=config.polyak)
     for width in config.hidden_sizes:

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Literal, Self, get_args
 
 from qdiverge.agents.machine.device import check_device_name
 from qdiverge.agents.networks.activations import Activation
-from qdiverge.agents.settings.checks import check_choices, check_integer, check_positives
+from qdiverge.agents.settings.checks import check_positives
 from qdiverge.agents.settings.dqn import AlignWith, DeviceSettings, UpdateRule
 from qdiverge.agents.settings.rules import Rule, adapted, check_effect
-from qdiverge.checks import check_discount
+from qdiverge.checks import check_choice, check_discount, check_integer, check_share
 from qdiverge.errors import InvalidValueError
 
 MaximiserName = Literal["cem", "gradient"]
@@ -69,7 +69,7 @@ class ContinuousConfig(DeviceSettings):
     def __post_init__(self) -> None:
         check_discount(self.discount)
         check_device_name(self.device)
-        check_choices("activation", self.activation, get_args(Activation))
+        check_choice("activation", self.activation, get_args(Activation))
         check_positives(self, self.positive)
         for name, least in self.counts.items():
             check_integer(name, getattr(self, name), least)
@@ -163,13 +163,12 @@ class DDPGConfig(ActorCriticConfig):
     )
 
     def __post_init__(self) -> None:
-        check_choices("update", self.update, get_args(UpdateRule))
-        check_choices("preqn_align_with", self.preqn_align_with, get_args(AlignWith))
+        check_choice("update", self.update, get_args(UpdateRule))
+        check_choice("preqn_align_with", self.preqn_align_with, get_args(AlignWith))
         super().__post_init__()
         check_deviation("exploration_noise", self.exploration_noise)
         for name in ("preqn_alignment", "preqn_damping"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise InvalidValueError(f"{name} must lie in [0, 1]", got=getattr(self, name))
+            check_share(name, getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -262,7 +261,7 @@ class QLearningConfig(ContinuousConfig):
     }
 
     def __post_init__(self) -> None:
-        check_choices("maximiser", self.maximiser, get_args(MaximiserName))
+        check_choice("maximiser", self.maximiser, get_args(MaximiserName))
         super().__post_init__()
         check_deviation("exploration_noise", self.exploration_noise)
         if self.cem_elites > self.cem_samples:

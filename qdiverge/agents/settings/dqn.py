@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal, Self, get_args
 
 from qdiverge.agents.machine.arithmetic import Precision
 from qdiverge.agents.machine.device import check_device_name
-from qdiverge.agents.settings.checks import check_choices, check_ranges, check_together
+from qdiverge.agents.settings.checks import check_ranges, check_together
 from qdiverge.agents.settings.rules import (
     ENVIRONMENT_RULES,
     SETTING_RULES,
@@ -13,7 +13,8 @@ from qdiverge.agents.settings.rules import (
     adapted,
     check_effect,
 )
-from qdiverge.agents.targets import Bootstrap
+from qdiverge.checks import check_choice
+from qdiverge.td import Bootstrap
 
 Loss = Literal["huber", "mse"]
 Exploration = Literal["epsilon_greedy", "boltzmann"]
@@ -174,15 +175,15 @@ class DQNConfig(
 
     def __post_init__(self) -> None:
         check_ranges(self)
-        check_choices("loss", self.loss, LOSSES)
+        check_choice("loss", self.loss, LOSSES)
         check_device_name(self.device)
-        check_choices("precision", self.precision, get_args(Precision))
-        check_choices("update", self.update, get_args(UpdateRule))
-        check_choices("preqn_align_with", self.preqn_align_with, get_args(AlignWith))
-        check_choices("optimizer", self.optimizer, OPTIMIZERS)
-        check_choices("exploration", self.exploration, EXPLORATIONS)
+        check_choice("precision", self.precision, get_args(Precision))
+        check_choice("update", self.update, get_args(UpdateRule))
+        check_choice("preqn_align_with", self.preqn_align_with, get_args(AlignWith))
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_choice("exploration", self.exploration, EXPLORATIONS)
         if self.bootstrap is not None:
-            check_choices("bootstrap", self.bootstrap, get_args(Bootstrap))
+            check_choice("bootstrap", self.bootstrap, get_args(Bootstrap))
         check_together(self)
         check_effect(self, SETTING_RULES)
 

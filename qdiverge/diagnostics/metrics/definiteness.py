@@ -7,6 +7,7 @@ from torch import Tensor
 
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
 from qdiverge.diagnostics.moment import Moment
+from qdiverge.td import bootstrap_weights
 
 
 def td_definiteness(features: Tensor, discounted_next: Tensor) -> float:
@@ -68,8 +69,8 @@ class Definiteness(Diagnostic):
 
     def measure(self, moment: Moment) -> dict[str, float]:
         """Return ``diverge/td_definiteness`` and ``diverge/distribution_shift``."""
-        continues = (1 - moment.batch.terminated.to(moment.features.dtype)).unsqueeze(1)
-        discounted = moment.discount * continues * moment.next_features
+        φ, d = moment.next_features, moment.batch.terminated
+        discounted = bootstrap_weights(moment.discount, d, moment.features.dtype)[:, None] * φ
         return {
             "diverge/td_definiteness": td_definiteness(moment.features, discounted),
             "diverge/distribution_shift": distribution_shift(moment.features, discounted),

@@ -9,6 +9,7 @@ from torch.func import functional_call
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
 from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.quiet import quiet
+from qdiverge.td import values_of
 from qdiverge.theory import linearisation_error
 
 
@@ -33,7 +34,7 @@ def step_change(moment: Moment, td_errors: Tensor) -> Tensor:
         if moment.is_critic:
             return functional_call(network, parameters, moment.pairs).reshape(-1)
         values: Tensor = functional_call(network, parameters, (batch.observations,))
-        return values.gather(1, batch.actions.long().unsqueeze(1)).squeeze(1)
+        return values_of(values, batch.actions)
 
     M = moment.preconditioner or {}
     with quiet(network), torch.enable_grad():

@@ -124,7 +124,7 @@ def test_what_learns_is_what_acts(action, is_deferred, monkeypatch):
     observations = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     greedy = trainer.behaviour.actions(observations, CARTPOLE.learning_starts)
     assert greedy.tolist() == [action] * 50
-    assert trainer.behaviour.agent is trainer.agent
+    assert trainer.behaviour.agent is trainer.agent  # type: ignore[attr-defined]  # ε-greedy
     assert trainer.optimizer.param_groups[0]["params"] == list(trainer.q_network.parameters())
     if is_deferred:
         assert trainer.deferred.agent is trainer.agent

@@ -1,7 +1,8 @@
 """How much memory there is, as files of the system say it."""
 
-from pathlib import Path
+from pathlib import os
 
+import Path
 import pytest
 
 from qdiverge.agents.replay import memory
@@ -35,5 +36,5 @@ def test_what_the_machine_or_its_container_has_left(files, expected, tmp_path, m
 
 def test_without_those_files_it_is_the_whole_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "Path", lambda path: tmp_path / Path(path).relative_to("/"))
-    monkeypatch.setattr(memory.os, "sysconf", {"SC_PAGE_SIZE": 4_096, "SC_PHYS_PAGES": 10}.get)
+    monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4_096, "SC_PHYS_PAGES": 10}.get)
     assert memory.available_memory() == 40_960

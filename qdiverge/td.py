@@ -1,10 +1,10 @@
-"""What Q(s, a) should be, how far off it is, and what that costs: the equations of the learner.
+"""The TD equation: what Q(s, a) should be, and how far off it is.
 
-y_i = R_i + γ^k (1 − d_i) Q_e(s'_i, a*_i),  δ_i = y_i − Q(s_i, a_i),  minimise mean_i w_i ℓ(δ_i)
+y_i = R_i + γ^k (1 − d_i) Q_e(s'_i, a*_i),  δ_i = y_i − Q(s_i, a_i)
 
-with a*_i = argmax_a Q_s(s'_i, a). One step (k = 1) and equal weights are the ordinary case. Which
-network selects (s) and which evaluates (e) is the bootstrap rule (van Hasselt et al. 2018,
-arXiv:1812.02648, section 3):
+with a*_i = argmax_a Q_s(s'_i, a). One step (k = 1) is the ordinary case. Which network selects (s)
+and which evaluates (e) is the bootstrap rule (van Hasselt et al. 2018, arXiv:1812.02648, section
+3):
 
     "q"                 the online network does both
     "target_q"          the target network does both (Mnih et al. 2015)
@@ -13,14 +13,24 @@ arXiv:1812.02648, section 3):
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 Bootstrap = Literal["q", "target_q", "inverse_double_q", "double_q"]
+BOOTSTRAPS: tuple[Bootstrap, ...] = get_args(Bootstrap)
 QFunction = Callable[[Tensor], Tensor]
+
+
+def is_selected_online(rule: Bootstrap | None) -> bool:
+    """Whether the online network selects a*; None: the target network does both."""
+    return rule in ("q", "double_q")
+
+
+def is_evaluated_online(rule: Bootstrap | None) -> bool:
+    """Whether the online network evaluates a*; None: the target network does both."""
+    return rule in ("q", "inverse_double_q")
 
 
 def bootstrap_values(
@@ -38,7 +48,7 @@ def bootstrap_values(
         Q_e(s', ·) [N, A], and argmax_a Q_s(s', a) [N]; None where both are one network's.
 
     >>> online, target = torch.tensor([[1.0, 3.0]]), torch.tensor([[5.0, 4.0]])
-    >>> for rule in ("q", "target_q", "inverse_double_q", "double_q"):
+    >>> for rule in BOOTSTRAPS:
     ...     values, actions = bootstrap_values(rule, lambda _: online, lambda _: target, None)
     ...     print(rule, values.max().item() if actions is None else values[0, actions[0]].item())
     q 3.0
@@ -46,13 +56,49 @@ def bootstrap_values(
     inverse_double_q 1.0
     double_q 4.0
     """
-    if rule == "q":
-        return online(next_observations), None
-    if rule == "target_q":
-        return target(next_observations), None
-    if rule == "double_q":
-        return target(next_observations), online(next_observations).argmax(dim=1)
-    return online(next_observations), target(next_observations).argmax(dim=1)
+    selects = online if is_selected_online(rule) else target
+    evaluates = online if is_evaluated_online(rule) else target
+    values = evaluates(next_observations)
+    return values, None if selects is evaluates else selects(next_observations).argmax(dim=1)
+
+
+def values_of(q_values: Tensor, actions: Tensor) -> Tensor:
+    """Q(s_i, a_i), [N], of Q-values [N, A] and integer actions [N].
+
+    >>> values_of(torch.tensor([[2.0, 4.0], [2.0, 4.0]]), torch.tensor([0, 1]))
+    tensor([2., 4.])
+    """
+    return q_values.gather(1, actions.long()[:, None]).squeeze(1)
+
+
+def bootstrap_weights(discount: float | Tensor, terminated: Tensor, dtype: torch.dtype) -> Tensor:
+    """γ (1 − d_i), [N]: what the value of the successor counts.
+
+    >>> bootstrap_weights(0.5, torch.tensor([False, True]), torch.float64)
+    tensor([0.5000, 0.0000], dtype=torch.float64)
+    """
+    return discount * (1 - terminated.to(dtype))
+
+
+def backup(
+    rewards: Tensor, terminated: Tensor, discount: float | Tensor, following: Tensor
+) -> Tensor:
+    """y_i = r_i + γ (1 − d_i) V(s'_i); what V is of a terminal successor does not matter.
+
+    Args:
+        rewards: [N], of one step or summed over k.
+        terminated: bool [N], d.
+        discount: γ, or γ^k for each transition, [N].
+        following: [N], V(s').
+
+    Returns:
+        [N].
+
+    >>> d = torch.tensor([False, True])
+    >>> backup(torch.tensor([1.0, 1.0]), d, 0.5, torch.tensor([4.0, torch.nan]))
+    tensor([3., 1.])
+    """
+    return rewards + discount * following.masked_fill(terminated, 0.0)
 
 
 def td_targets(
@@ -82,10 +128,8 @@ def td_targets(
     tensor([3., 1.])
     """
     if next_actions is None:
-        following = next_q_values.amax(dim=1)
-    else:
-        following = next_q_values.gather(1, next_actions[:, None]).squeeze(1)
-    return rewards + discount * following.masked_fill(terminated, 0.0)
+        return backup(rewards, terminated, discount, next_q_values.amax(dim=1))
+    return backup(rewards, terminated, discount, values_of(next_q_values, next_actions))
 
 
 def td_errors(q_values: Tensor, actions: Tensor, targets: Tensor) -> Tensor:
@@ -103,39 +147,4 @@ def td_errors(q_values: Tensor, actions: Tensor, targets: Tensor) -> Tensor:
     >>> td_errors(values, torch.tensor([0, 1]), torch.tensor([3.0, 1.0]))
     tensor([ 1., -3.])
     """
-    return targets - q_values.gather(1, actions[:, None]).squeeze(1)
-
-
-def td_loss(errors: Tensor, loss: str, weights: Tensor | None = None) -> Tensor:
-    """The mean of w ℓ(δ).
-
-        "mse": ℓ(δ) = δ²/2.    "huber": the same for |δ| ≤ 1, then |δ| − 1/2.
-
-    Both have the gradient δ near 0, so the same learning rate means the same step; Huber's is
-    clipped to [−1, 1], the error clipping of Mnih et al. (2015).
-
-    Args:
-        errors: [N], δ.
-        loss: ``"huber"`` or ``"mse"``.
-        weights: [N], w, of importance sampling; None: 1 for all.
-
-    Returns:
-        [].
-
-    >>> errors = torch.tensor([1.0, -3.0])
-    >>> td_loss(errors, "mse"), td_loss(errors, "huber")  # (1/2 + 9/2)/2, (1/2 + 5/2)/2
-    (tensor(2.5000), tensor(1.5000))
-    """
-    if loss == "mse":
-        return weighted_mean(errors.square() / 2, weights)
-    losses = functional.huber_loss(errors, torch.zeros_like(errors), reduction="none")
-    return weighted_mean(losses, weights)
-
-
-def weighted_mean(losses: Tensor, weights: Tensor | None = None) -> Tensor:
-    """mean_i w_i ℓ_i over N samples, not divided by the sum of the weights.
-
-    >>> weighted_mean(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 0.5]))  # (1 + 1.5)/2
-    tensor(1.2500)
-    """
-    return losses.mean() if weights is None else (weights * losses).mean()
+    return targets - values_of(q_values, actions)
