@@ -1,8 +1,8 @@
 """How much memory there is, as files of the system say it."""
 
-from pathlib import os
+import os
+from pathlib import Path
 
-import Path
 import pytest
 
 from qdiverge.agents.replay import memory
