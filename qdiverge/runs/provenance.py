@@ -6,6 +6,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,11 @@ def _command() -> str:
 
 
 def _versions() -> dict[str, str]:
-    installed = {dist.metadata["Name"].lower() for dist in metadata.distributions()}
-    return {name: metadata.version(name) for name in PACKAGES if name in installed}
+    versions = {}
+    for name in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
 
 
 def _hardware() -> str:

@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from qdiverge.agents.saved import load_agent
-from qdiverge.cli import main
+from qdiverge.cli import demo, main
 from qdiverge.cli.flags import translate_flags
 from qdiverge.runs import load_run
 
@@ -174,9 +175,12 @@ def test_cleanrl_names_are_translated_and_values_left_alone():
     assert ours == ["--total-steps", "5", "--discount=.9", "--out", "runs/gamma--x"]
 
 
-def test_the_demo_shows_both_runs_on_one_page(tmp_path, capsys):
+def test_the_demo_shows_both_runs_on_one_page(tmp_path, monkeypatch, capsys):
+    for name, part in demo.PARTS.items():  # a moment is enough, if learning starts within it
+        sooner = replace(part, config=replace(part.config, learning_starts=100))
+        monkeypatch.setitem(demo.PARTS, name, sooner)
     out = tmp_path / "demo"
-    assert main(["demo", "--seconds", "20", "--out", str(out)]) == 0
+    assert main(["demo", "--seconds", "6", "--out", str(out)]) == 0
     last = capsys.readouterr().out.strip().splitlines()[-1]
     assert last.endswith(str(out / "report.html"))
     page = (out / "report.html").read_text()

@@ -39,19 +39,8 @@ def test_a_filled_replay_takes_the_memory_that_is_promised():
 def test_a_run_from_end_to_end(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(loops, "SETTINGS", SMALL)
     monkeypatch.setattr(loops.Contender, "missing", property(lambda row: list(row.needs)))
-    flags = [
-        "--rounds",
-        "1",
-        "--turn",
-        "8",
-        "--no-memory",
-        "--loops",
-        "monitor",
-        "sb3",
-        "--out",
-        str(tmp_path),
-    ]
-    assert trainer.main(flags) == 0
+    flags = ["--rounds", "1", "--turn", "8", "--no-memory", "--loops", "monitor", "sb3"]
+    assert trainer.main([*flags, "--out", str(tmp_path)]) == 0
     table = json.loads((tmp_path / "trainer.json").read_text())
     assert table["rows"]["SB3's DQN"]["status"].startswith("not installed: stable_baselines3")
     ours = table["rows"][loops.OURS]

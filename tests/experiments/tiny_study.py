@@ -27,7 +27,7 @@ def run(config, folder):
     if config["do"] == "import":
         import a_package_that_nobody_has  # type: ignore[import-not-found]  # noqa: F401
     if config["do"] == "sleep":
-        time.sleep(config["x"])
+        time.sleep(config["x"] / 2)
     if config["do"] == "hang once" and attempt == 1:
         os.kill(os.getpid(), signal.SIGSTOP)
     return {"square": config["x"] ** 2, "attempt": attempt, "pid": os.getpid()}

@@ -1,5 +1,6 @@
 """A process may die at any instant: what was complete stays complete."""
 
+import functools
 import json
 import subprocess
 import sys
@@ -18,7 +19,6 @@ from pathlib import Path
 from qdiverge.runs.checkpoints import CheckpointStore
 
 store = CheckpointStore(Path(sys.argv[1]))
-replaces = sys.argv[2] == "True"
 CHANGES = {"open", "os.mkdir", "os.rename", "os.link", "os.remove", "os.rmdir", "shutil.rmtree"}
 
 def write(step, content, shared=None):
@@ -45,50 +45,52 @@ def die_before(number):
     change()
     os._exit(0)
 
-number, found = 0, set()
-while True:
-    for step in (1, 2, 3):
-        store.remove(step)
-    store.sweep()
-    write(1, b"oldest")
-    write(2, b"old")
-    number += 1
-    child = os.fork()
-    if child == 0:
-        die_before(number)
-    _, status = os.waitpid(child, 0)
-    store.sweep()  # as whoever goes on does first
-    for step in store.steps():
-        store.verify(step)  # nothing that has a name is anything but whole
-    newest = store.newest()[0]
-    found.add((newest, store.read(newest, "state.json").decode()))
-    assert newest >= 2, (number, store.steps())
-    assert not list(store.folder.glob(".*"))
-    if status == 0:
-        break
-print(number, sorted(found))
+for replaces in (False, True):
+    number, found = 0, set()
+    while True:
+        for step in (1, 2, 3):
+            store.remove(step)
+        store.sweep()
+        write(1, b"oldest")
+        write(2, b"old")
+        number += 1
+        child = os.fork()
+        if child == 0:
+            die_before(number)
+        _, status = os.waitpid(child, 0)
+        store.sweep()  # as whoever goes on does first
+        for step in store.steps():
+            store.verify(step)  # nothing that has a name is anything but whole
+        newest = store.newest()[0]
+        found.add((newest, store.read(newest, "state.json").decode()))
+        assert newest >= 2, (number, store.steps())
+        assert not list(store.folder.glob(".*"))
+        if status == 0:
+            break
+    print(number, sorted(found))
 """
 
 
-def deaths(replaces):
+@functools.cache
+def deaths():
+    """How many there were and what was found after them: writing a new step, and replacing one."""
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # for speed
     with tempfile.TemporaryDirectory(dir=memory) as folder:
-        arguments = [sys.executable, "-c", DIE_EVERYWHERE, f"{folder}/checkpoints", str(replaces)]
+        arguments = [sys.executable, "-c", DIE_EVERYWHERE, f"{folder}/checkpoints"]
         done = subprocess.run(arguments, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    number, _, found = done.stdout.strip().partition(" ")
-    return int(number), found
+    return [line.split(maxsplit=1) for line in done.stdout.splitlines()]
 
 
 def test_dying_before_any_change_of_the_file_system_loses_no_complete_checkpoint():
-    number, found = deaths(replaces=False)
-    assert number > 10
+    (number, found), _ = deaths()
+    assert int(number) > 10
     assert found == "[(2, 'old'), (3, 'new')]"
 
 
 def test_dying_while_a_checkpoint_replaces_one_of_its_step_leaves_either():
-    number, found = deaths(replaces=True)
-    assert number > 10
+    _, (number, found) = deaths()
+    assert int(number) > 10
     assert found == "[(2, 'new'), (2, 'old')]"
 
 
