@@ -71,7 +71,8 @@ def runaway_growth(past: Past) -> str | None:
     Measured on 172 short runs drawn at random (experiments/foresight), measured every 5 updates:
     it fired in time in 4 of 16 divergent runs of problems and networks that were held out (4 of the
     5 that took 41 to 150 updates, half of that time ahead; none of the 10 that took at most 40),
-    and in 2 of 60 sound ones. In training, where NUM_POINTS was set: 13 of 29, and 3 of 67.
+    and in 2 of 60 sound ones. In training, where NUM_POINTS was set: 13 of 29, and 3 of 67. To be
+    measured again: in 30 of the 172 a network acted that never learnt, see there.
 
     >>> t = np.arange(30) * 10
     >>> track = Track(t, 0.1 * np.exp(0.02 * t))
