@@ -3,8 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 FRAMEWORKS := .venv-frameworks
+MUTANTS := .venv-mutants
 
-.PHONY: help demo test test-slow test-frameworks sanity figures bench lint clean
+.PHONY: help demo test test-slow test-frameworks mutants sanity figures bench lint clean
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
@@ -24,15 +25,25 @@ test: lint ## every check and test
 test-slow: $(READY) ## the tests that take minutes
 	@$(BIN)/python -m pytest -m slow
 
-$(FRAMEWORKS)/.ready: $(READY) tests/integrations/requirements.txt
-	@echo "qdiverge: creating $(FRAMEWORKS) on top of .venv (some minutes, once)"
-	@$(BIN)/python -m venv $(FRAMEWORKS)
-	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$($(FRAMEWORKS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth
-	@$(FRAMEWORKS)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/integrations/requirements.txt
+define ON_TOP
+	@echo "qdiverge: creating $(@D) on top of .venv (some minutes, once)"
+	@$(BIN)/python -m venv $(@D)
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $(word 2,$^)
 	@touch $@
+endef
+
+$(FRAMEWORKS)/.ready: $(READY) tests/integrations/requirements.txt
+	$(ON_TOP)
+
+$(MUTANTS)/.ready: $(READY) tests/mutants-requirements.txt
+	$(ON_TOP)
 
 test-frameworks: $(FRAMEWORKS)/.ready ## the adapters, sinks and engines whose frameworks are not light
 	@$(FRAMEWORKS)/bin/python -m pytest -m frameworks
+
+mutants: $(MUTANTS)/.ready ## do the tests bite? see tests/MUTANTS.md (an hour)
+	@$(MUTANTS)/bin/python tests/mutants.py build/mutants.jsonl
 
 sanity: $(READY) ## every ground truth of the theory: expected, measured, passed or failed
 	@$(BIN)/python -m experiments sanity
@@ -50,4 +61,4 @@ lint: $(READY) ## style, types, docstrings and import directions
 	@$(BIN)/lint-imports --no-logo
 
 clean: ## forget the virtual environment and caches
-	rm -rf .venv $(FRAMEWORKS) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv $(FRAMEWORKS) $(MUTANTS) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
