@@ -3,8 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 FRAMEWORKS := .venv-frameworks
+MUTANTS := .venv-mutants
+LOWEST := .venv-lowest
 
-.PHONY: help demo test test-slow test-processors test-frameworks sanity figures bench lint clean
+.PHONY: help demo test test-slow test-processors test-frameworks test-lowest mutants sanity figures bench lint clean
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
@@ -27,15 +29,35 @@ test-slow: $(READY) ## the tests that take minutes
 test-processors: $(READY) ## the numerical tests under every instruction set and thread count here
 	@$(BIN)/python -m tests.processors
 
-$(FRAMEWORKS)/.ready: $(READY) tests/integrations/requirements.txt
-	@echo "qdiverge: creating $(FRAMEWORKS) on top of .venv (some minutes, once)"
-	@$(BIN)/python -m venv $(FRAMEWORKS)
-	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$($(FRAMEWORKS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth
-	@$(FRAMEWORKS)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/integrations/requirements.txt
+define ON_TOP
+	@echo "qdiverge: creating $(@D) on top of .venv (some minutes, once)"
+	@$(BIN)/python -m venv $(@D)
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $(word 2,$^)
 	@touch $@
+endef
+
+$(FRAMEWORKS)/.ready: $(READY) tests/integrations/requirements.txt
+	$(ON_TOP)
+
+$(MUTANTS)/.ready: $(READY) tests/mutants-requirements.txt
+	$(ON_TOP)
 
 test-frameworks: $(FRAMEWORKS)/.ready ## the adapters, sinks and engines whose frameworks are not light
 	@$(FRAMEWORKS)/bin/python -m pytest -m frameworks
+
+mutants: $(MUTANTS)/.ready ## do the tests bite? see tests/MUTANTS.md (an hour)
+	@$(MUTANTS)/bin/python tests/mutants.py build/mutants.jsonl
+
+$(LOWEST)/.ready: pyproject.toml tests/lowest.py
+	@echo "qdiverge: creating $(LOWEST) with the least versions of the dependencies (some minutes, once)"
+	@$(PYTHON) -m venv $(LOWEST)
+	@$(LOWEST)/bin/python tests/lowest.py $(EXCEPT) > $(LOWEST)/constraints.txt
+	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c $(LOWEST)/constraints.txt -e '.[dev]'
+	@touch $@
+
+test-lowest: $(LOWEST)/.ready ## every test with the least versions; EXCEPT="torch" leaves PyTorch's free
+	@$(LOWEST)/bin/python -m pytest -W default
 
 sanity: $(READY) ## every ground truth of the theory: expected, measured, passed or failed
 	@$(BIN)/python -m experiments sanity
@@ -53,4 +75,4 @@ lint: $(READY) ## style, types, docstrings and import directions
 	@$(BIN)/lint-imports --no-logo
 
 clean: ## forget the virtual environment and caches
-	rm -rf .venv $(FRAMEWORKS) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv $(FRAMEWORKS) $(MUTANTS) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -21,6 +21,14 @@ from tests.reference import reference_projection
 RULES = ("q", "target_q", "inverse_double_q", "double_q")
 
 
+def test_the_projection_stays_on_the_device_of_its_support():
+    """The device "meta" holds no numbers, and takes part with no tensor of another device."""
+    there = {"device": "meta"}
+    ends, support = torch.zeros(4, dtype=torch.bool, **there), torch.zeros(5, **there)
+    found = projected(torch.zeros(4, 5, **there), torch.zeros(4, **there), ends, 0.9, support)
+    assert (found.device.type, found.shape) == ("meta", (4, 5))
+
+
 def random_batch(num=6, num_actions=3, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return LearnerBatch(

@@ -131,6 +131,14 @@ def test_a_generator_of_the_networks_own_is_put_back() -> None:
     assert generator.bit_generator.state == before
 
 
+def test_all_actions_are_answered_as_pairs_by_actions() -> None:
+    net, x = mlp(), torch.randn(4, 3).double()
+    ntk, rho = NTK(net), torch.full((4, 2), 1 / 8).double()
+    matrix = ntk.kernel(x, "all").reshape(8, 8)
+    assert_close(ntk.diagonal(x, "all"), matrix.diagonal().reshape(4, 2))
+    assert_close(ntk.abs_row_sums(x, "all", rho), matrix.abs().mean(1).reshape(4, 2))
+
+
 def test_a_vector_of_another_shape_is_refused_with_both_shapes() -> None:
     x = torch.randn(4, 3).double()
     for actions, expected in ((torch.zeros(4, dtype=torch.long), r"\[4\]"), ("all", r"\[4, 2\]")):

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -132,3 +133,26 @@ def test_only_the_files_that_are_named_must_be_intact_and_there(tmp_path):
     assert set(store.verify(1, ["weights"])) == {"weights", "replay"}
     with pytest.raises(CheckpointError, match=r"1/optimizer must .* got no such file in its man"):
         store.verify(1, ["optimizer"])
+
+
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_sweeping_keeps_the_one_of_which_the_successor_never_came(is_replaced, tmp_path):
+    store = CheckpointStore(tmp_path)
+    with store.writing(8) as writer:
+        writer.write("state", b"old")
+    store.path(8).rename(tmp_path / ".8.old")
+    if is_replaced:
+        with store.writing(9) as writer:  # it sweeps, too
+            writer.write("state", b"other")
+        shutil.copytree(store.path(8), tmp_path / ".8.old")
+    (tmp_path / ".7.tmp").mkdir()
+    (tmp_path / ".6.gone").mkdir()
+    store.sweep()
+    assert store.read(8, "state") == b"old"
+    assert {path.name for path in tmp_path.iterdir()} == ({"8", "9"} if is_replaced else {"8"})
+
+
+def test_reading_what_is_gone_names_it(tmp_path):
+    store = CheckpointStore(tmp_path)
+    with pytest.raises(CheckpointError, match=r"3/state must .* got No such file or directory"):
+        store.read(3, "state")

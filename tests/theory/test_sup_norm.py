@@ -109,6 +109,7 @@ def test_tabular_one_hot(discount):
     ("P", "message"),
     [
         (torch.ones(4, 3) / 3, r"S·A = 4"),
+        (torch.ones(4, 0), r"S·A = 4, the pairs of K; got \[4, 0\]"),
         (torch.tensor([[1.5, 0.0]] * 4), r"largest row sum 1.5"),
         (torch.tensor([[1.1, -0.1]] * 4), r"least -0.1"),
         (torch.full((4, 2), float("nan")), r"transitions must be finite"),

@@ -148,6 +148,10 @@ def test_table_long_periods_destabilise():
     assert target.td_radius < 1
     assert target.fitted_radius == pytest.approx(1.5)
     assert "long periods destabilise" in target.advice
+    assert f"(now stable, {report.spectral_radius:.6g})" in target.advice
+    longer = two_pairs([[0.0, 1.5], [-1.5, 0.0]], target_period=30)
+    assert 1 < longer.spectral_radius < 1.5
+    assert f"(now unstable, {longer.spectral_radius:.6g})" in longer.target_network.advice
     assert two_pairs([[0.0, 1.5], [-1.5, 0.0]], target_period=1000).verdict == "divergent"
 
 
