@@ -12,6 +12,7 @@ from typing import Any
 
 from qdiverge.errors import RunFolderError
 from qdiverge.runs.table import StudyTable, read_table
+from qdiverge.runs.whole import write_whole
 
 DATA = Path(__file__).parent / "data"
 STUDIES = Path(__file__).parents[1] / "experiments"
@@ -84,16 +85,13 @@ def joint(provenances: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def save(name: str, table: Table, folder: Path = DATA) -> Path:
     """Write ``NAME.json``, a line for each column; whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    path, aside = folder / f"{name}.json", folder / f"{name}.json.tmp"
     columns = ",\n".join(
         f"  {json.dumps(key)}: {json.dumps(column, separators=(',', ':'))}"
         for key, column in table.columns.items()
     )
     origin = json.dumps(table.provenance, indent=1)
     content = f'{{"provenance": {origin},\n "columns": {{\n{columns}\n }}\n}}\n'
-    aside.write_text(content, encoding="utf-8")
-    aside.replace(path)
-    return path
+    return write_whole(folder / f"{name}.json", content)
 
 
 def rerun(name: str) -> str:

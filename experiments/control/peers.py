@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from experiments.threads import one_thread
 from qdiverge.agents.settings.continuous import ContinuousConfig, SACConfig, TD3Config
 from qdiverge.errors import InvalidTypeError
 
 
+@one_thread()
 def train(config: ContinuousConfig, episodes: int) -> dict[str, Any]:
     """Train, then play ``episodes`` without noise; what there is of the row of :mod:`.ours`."""
     import gymnasium
@@ -19,7 +21,6 @@ def train(config: ContinuousConfig, episodes: int) -> dict[str, Any]:
     from stable_baselines3.common.monitor import Monitor
     from stable_baselines3.common.noise import NormalActionNoise
 
-    torch.set_num_threads(1)
     task = Monitor(gymnasium.make(config.environment))
     common: dict[str, Any] = {
         "learning_rate": config.learning_rate,

@@ -22,6 +22,7 @@ from experiments.foresight.networks import QNetwork
 from experiments.foresight.problems import PROBLEMS
 from experiments.foresight.recorder import Recorder
 from experiments.foresight.training import LOSSES, narrowed
+from experiments.threads import one_thread
 from qdiverge.agents.losses import td_loss
 from qdiverge.diagnostics import Transitions
 from qdiverge.monitor.options import MonitorOptions
@@ -64,13 +65,13 @@ def random_play(environment: str, size: int, seed: int) -> Transitions:
     return Transitions(*columns)
 
 
+@one_thread()
 def train_critic(cell: Cell, stop_at: int | None = None) -> tuple[Recorder, float]:
     """Train to the end, or until the values are beyond all measure; the recorder and CPU time.
 
     Raises:
         StoppedError: at the measurement ``stop_at``.
     """
-    torch.set_num_threads(1)
     began = time.process_time()
     data = random_play(PROBLEMS[cell.problem].environment, cell.buffer_size, cell.seed)
     data = narrowed(data, cell.coverage) if cell.coverage < 1 else data

@@ -20,6 +20,7 @@ from experiments.foresight.rules import constants, replay
 from experiments.foresight.scoring import auroc, by_runs, first_alarms
 from qdiverge.errors import RunFolderError
 from qdiverge.runs import provenance
+from qdiverge.runs.whole import write_whole
 
 HORIZONS = (25, 60, 150)  # updates
 SHARES = (0.5, 1.0)  # of the time so far
@@ -67,11 +68,8 @@ def evaluate(folder: Path = RESULTS) -> dict[str, Any]:
         "forecasts": forecasts(test),
         "where": where(said, limits, seen, test, thresholds["rules"]["constants"]),
     }
-    path = folder / "evaluation.json"
-    aside = path.with_suffix(".tmp")
     text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
-    aside.write_text(text + "\n", encoding="utf-8")
-    aside.replace(path)
+    write_whole(folder / "evaluation.json", text + "\n")
     return found
 
 

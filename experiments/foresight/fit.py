@@ -20,6 +20,7 @@ from experiments.foresight.moments import moments
 from experiments.foresight.rules import FORESIGHT, constants, replay
 from experiments.foresight.scoring import auroc, first_alarms, threshold_at
 from qdiverge.runs import provenance
+from qdiverge.runs.whole import write_whole
 
 FALSE_ALARMS = 0.05  # of the safe runs of training; what a threshold allows
 MONITOR = "monitor"  # all rules together
@@ -64,10 +65,8 @@ def fit(folder: Path = RESULTS) -> dict[str, Any]:
         "corpus": {"sha256": digest("train", folder), "commit": header["commit"]},
         **found,
     }
-    path = folder / "thresholds.json"
-    aside = path.with_suffix(".tmp")
-    aside.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    aside.replace(path)
+    text = json.dumps(found, indent=1, ensure_ascii=False)
+    write_whole(folder / "thresholds.json", text + "\n")
     return found
 
 

@@ -14,6 +14,7 @@ from experiments.foresight.cell import Cell
 from experiments.foresight.networks import QNetwork
 from experiments.foresight.problems import PROBLEMS
 from experiments.foresight.recorder import Recorder
+from experiments.threads import one_thread
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.diagnostics import Transitions
@@ -34,13 +35,13 @@ class Trained:
     seconds: float
 
 
+@one_thread()
 def train(cell: Cell, stop_at: int | None = None) -> Trained:
     """Train to the end, or until the values are beyond all measure.
 
     Raises:
         StoppedError: at the measurement ``stop_at``.
     """
-    torch.set_num_threads(1)
     began = time.process_time()
     trainer = make_trainer(cell)
     with closing(trainer):

@@ -13,6 +13,7 @@ from qdiverge.agents.environments.games import environment_id, resolve_game
 from qdiverge.agents.environments.tasks import find_task
 from qdiverge.errors import QDivergeError, RunFolderError
 from qdiverge.runs import Run, Series, load_run
+from qdiverge.runs.whole import write_whole
 
 RESULTS = Path(__file__).parent / "results"
 WINDOW = 100  # training episodes that a score is the mean of
@@ -144,10 +145,7 @@ def save(found: dict[str, Any], folder: Path = RESULTS) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     row = found["row"]
     path = folder / f"{name_of(row['environment'], row['preset'], row['seed'])}.json"
-    aside = path.with_suffix(".tmp")
-    aside.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    aside.replace(path)
-    return path
+    return write_whole(path, json.dumps(found, indent=1) + "\n")
 
 
 def load_all(folder: Path = RESULTS) -> list[dict[str, Any]]:

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from experiments.sanity import certificates, counterexamples, laboratory, random_control, rates
 from experiments.sanity.check import Check
 from experiments.sanity.table import show, show_summary
+from experiments.threads import one_thread
 
 SECTIONS: tuple[Callable[[], Iterator[Check]], ...] = (
     counterexamples.baird,
@@ -58,18 +57,16 @@ def main(arguments: list[str]) -> int:
     if unknown:
         print(f"expected sections out of {', '.join(names)}; got {unknown}.", file=sys.stderr)
         return 2
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # small matrices: more threads only wait for one another
     began = time.perf_counter()
     table: list[dict[str, Any]] = []
     for section in SECTIONS:
         if options.only is None or section.__name__ in options.only:
             title = (section.__doc__ or "").strip().split("\n")[0]
             start = time.perf_counter()
-            checks = list(run_section(section))
+            with one_thread():
+                checks = list(run_section(section))
             show(title, checks, time.perf_counter() - start)
             table.append({"section": section.__name__, "checks": [vars(c) for c in checks]})
-    torch.set_num_threads(threads)
     results = [check["passed"] for part in table for check in part["checks"]]
     show_summary(results.count(True), results.count(False), time.perf_counter() - began)
     if options.json is not None:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qdiverge.runs.whole import write_whole
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -58,7 +60,7 @@ class Cell:
     def prepare(self) -> None:
         """Make the folder, and forget the last attempt; its checkpoints stay."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(self.folder / "config.json", self.config)
+        write_json(self.folder / "config.json", self.config)
         for name in ("failure.json", "heartbeat"):
             (self.folder / name).unlink(missing_ok=True)
 
@@ -78,8 +80,6 @@ def _read(path: Path) -> dict[str, Any] | None:
     return content
 
 
-def write_whole(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Any) -> None:
     """Write JSON, whole or not at all."""
-    aside = path.with_suffix(f".{os.getpid()}.tmp")
-    aside.write_text(json.dumps(content, indent=1) + "\n")
-    aside.replace(path)
+    write_whole(path, json.dumps(content, indent=1) + "\n", mark=f".{os.getpid()}")

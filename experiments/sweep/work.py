@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from experiments.sweep.cells import Cell, write_whole
+from experiments.sweep.cells import Cell, write_json
 from qdiverge.errors import DivergenceError, QDivergeError
 from qdiverge.runs import provenance
 
@@ -39,13 +39,13 @@ def work(cell: Cell) -> int:
                 row = study(cell.study).run(cell.config, cell.folder)
             except DivergenceError as alarm:
                 row = {"diverged": True, "reason": str(alarm)}
-            write_whole(cell.folder / "result.json", entry(cell, row, time.monotonic() - began))
+            write_json(cell.folder / "result.json", entry(cell, row, time.monotonic() - began))
         except Exception as error:
             traceback.print_exc()
             lines = "".join(traceback.format_exception_only(error)).strip()
             if isinstance(error, ModuleNotFoundError):
                 lines += f". Install it on {platform.node()}: pip install {error.name}"
-            write_whole(cell.folder / "failure.json", {"error": lines})
+            write_json(cell.folder / "failure.json", {"error": lines})
             return REFUSED if isinstance(error, (QDivergeError, ImportError)) else FAILED
     return DONE
 

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qdiverge.diagnostics.quiet import quiet, quiet_call, quiet_random
+from qdiverge.diagnostics.quiet import quiet, quiet_call
 from qdiverge.errors import InvalidValueError
+from qdiverge.generators import same_generators
 from qdiverge.kernel.network import unwrap
 
 # s' → a', or (a', log π(a'|s')); further entries, such as CleanRL's mean action, are passed over
@@ -117,7 +118,7 @@ def next_actions(policy: Policy, next_observations: Tensor) -> NextActions:
     """
     module = policy if isinstance(policy, nn.Module) else getattr(policy, "__self__", None)
     with ExitStack() as stack:
-        stack.enter_context(quiet_random(next_observations.device))
+        stack.enter_context(same_generators(next_observations.device))
         if isinstance(module, nn.Module):
             stack.enter_context(quiet(module))
         _seed(next_observations.device)

@@ -1,14 +1,13 @@
 """Call a network as if nobody had: no gradient, no random draw, no buffer or flag is changed."""
 
-import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from qdiverge.generators import same_generators
 from qdiverge.kernel.network import has_compiled_parts
 
 
@@ -27,7 +26,7 @@ def quiet(module: nn.Module) -> Iterator[None]:
     versions = [buffer._version for buffer, _ in buffers]
     device = _device(modules)
     with ExitStack() as stack:
-        stack.enter_context(quiet_random(device))
+        stack.enter_context(same_generators(device))
         stack.enter_context(torch.autocast(device.type, enabled=False))
         if has_compiled_parts(module):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
@@ -41,22 +40,6 @@ def quiet(module: nn.Module) -> Iterator[None]:
                 for (buffer, value), version in zip(buffers, versions, strict=True):
                     if buffer._version != version:
                         buffer.copy_(value)
-
-
-@contextmanager
-def quiet_random(device: torch.device) -> Iterator[None]:
-    """Restore the global random states of Python, NumPy and PyTorch, that of ``device`` too."""
-    states = random.getstate(), np.random.get_state()  # noqa: NPY002
-    cpu_state = torch.get_rng_state()
-    cuda_state = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
-        torch.set_rng_state(cpu_state)
-        if cuda_state is not None:
-            torch.cuda.set_rng_state(cuda_state, device)
 
 
 def _device(modules: list[nn.Module]) -> torch.device:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 from qdiverge.errors import InvalidTypeError, InvalidValueError, UnsupportedNetworkError
+from qdiverge.generators import same_generators
 from qdiverge.kernel.pairs import Pairs, all_finite
 
 WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
@@ -120,11 +119,9 @@ def untouched(module: nn.Module, dtype: torch.dtype | None = None) -> Iterator[N
     """
     saved = [(m, dict(m.__dict__)) for m in module.modules()]
     hooks = [(d, dict(d)) for _, attributes in saved for d in _registries(attributes)]
-    states = random.getstate(), np.random.get_state()  # noqa: NPY002
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    devices = [device] if device.type == "cuda" else []
     with contextlib.ExitStack() as stack:
-        stack.enter_context(torch.random.fork_rng(devices=devices))
+        stack.enter_context(same_generators(device))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(torch.autocast(device.type, enabled=False))
@@ -135,8 +132,6 @@ def untouched(module: nn.Module, dtype: torch.dtype | None = None) -> Iterator[N
         try:
             yield
         finally:
-            random.setstate(states[0])
-            np.random.set_state(states[1])  # noqa: NPY002
             for registry, content in hooks:
                 if list(map(id, registry.values())) != list(map(id, content.values())):
                     registry.clear()

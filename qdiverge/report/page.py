@@ -26,6 +26,7 @@ from qdiverge.report.questions import (
 from qdiverge.report.settings import alarm_lists, settings_table
 from qdiverge.report.verdict import Verdict, judge
 from qdiverge.runs import Run, load_run
+from qdiverge.runs.whole import write_whole
 
 _MARK = {"healthy": "●", "warned": "▲", "diverged": "✕", "unknown": "○"}
 _CSS = Path(__file__).with_name("report.css")
@@ -50,11 +51,9 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     target = Path(out if out is not None else folders[0])
     if target.is_dir():
         target = target / "report.html"
-    aside = target.with_name(target.name + ".tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(render(runs), encoding="utf-8")
-        aside.replace(target)
+        write_whole(target, render(runs))
     except OSError as error:
         raise RunFolderError(
             f"a place that can be written was expected at {target}",

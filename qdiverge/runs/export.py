@@ -3,7 +3,6 @@
 import csv
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +10,7 @@ from qdiverge.errors import InvalidValueError, MissingExtraError, RunFolderError
 from qdiverge.runs.columns import Columns, alarms, check_patterns, long, wide
 from qdiverge.runs.info import read_info
 from qdiverge.runs.reading import read_events
+from qdiverge.runs.whole import written_whole
 
 Format = Literal["csv", "parquet"]
 Layout = Literal["wide", "long"]
@@ -55,23 +55,17 @@ def export_run(
     table = (wide if layout == "wide" else long)(entries, metrics)
     target = Path(out) if out is not None else Path(folder) / f"metrics.{format}"
     beside = target.with_name(f"{target.stem}-alarms{target.suffix}")
-    pairs = [(path, path.with_name(path.name + ".tmp")) for path in (target, beside)]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        for columns, (_, aside) in zip((table, alarms(entries)), pairs, strict=True):
-            writers[format](columns, aside)
-        for path, aside in pairs:
-            aside.replace(path)
+        with written_whole(target) as first, written_whole(beside) as second:
+            writers[format](table, first)
+            writers[format](alarms(entries), second)
     except OSError as error:
         raise RunFolderError(
             f"a place that can be written was expected at {target}",
             got=error.strerror,
             remedy="Choose another --out.",
         ) from error
-    finally:
-        for _, aside in pairs:
-            with suppress(OSError):
-                aside.unlink()
     return target, beside
 
 

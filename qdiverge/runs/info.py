@@ -1,12 +1,12 @@
 """``run.json``: what a run is. Read by anybody, replaced as a whole by the process that runs it."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from qdiverge.errors import RunFolderError
+from qdiverge.runs.whole import write_whole
 
 NAME = "run.json"
 SCHEMA = 1  # of run.json and events.jsonl; raised when an old reader would misread a new file
@@ -43,16 +43,7 @@ def write_info(folder: Path, info: Mapping[str, Any]) -> None:
         ValueError: it is no JSON, NaN for one; likewise.
     """
     content = json.dumps(info, indent=2, allow_nan=False) + "\n"
-    aside = folder / f"{NAME}.tmp"
-    try:
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(folder / NAME)
-    except OSError:
-        aside.unlink(missing_ok=True)
-        raise
+    write_whole(folder / NAME, content, is_flushed=True)
 
 
 def check_is_free(folder: Path) -> None:

@@ -6,7 +6,6 @@ import os
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +21,7 @@ from qdiverge.runs.lock import FolderLock
 from qdiverge.runs.process import own_process
 from qdiverge.runs.provenance import provenance
 from qdiverge.runs.sink import Fan, Sink
+from qdiverge.runs.whole import written_whole
 
 
 @dataclass(frozen=True)
@@ -159,15 +159,11 @@ class RunLog:
     def arrays(self, name: str, step: int, arrays: Mapping[str, np.ndarray]) -> Path | None:
         """Save arrays as ``arrays/NAME-STEP.npz``, whole or not at all; None where that failed."""
         path = self.folder / "arrays" / f"{name}-{step:010d}.npz"
-        aside = path.with_suffix(".tmp")
         try:
             path.parent.mkdir(exist_ok=True)
-            with aside.open("wb") as file:
+            with written_whole(path) as aside, aside.open("wb") as file:
                 np.savez_compressed(file, allow_pickle=False, **arrays)
-            aside.replace(path)
         except OSError as error:
-            with suppress(OSError):
-                aside.unlink()
             self._num_lost += 1
             self._warn(path, error, "training goes on without such arrays")
             return None

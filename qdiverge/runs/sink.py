@@ -1,15 +1,11 @@
 """Pass what a run logs on to other places, none of which can end the run."""
 
-import random
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-import torch
-
+from qdiverge.generators import same_generators
 from qdiverge.runs.alarm import Alarm
 
 
@@ -59,7 +55,7 @@ class Fan:
     def _tell(self, tell: Callable[[Sink], None]) -> None:
         for sink in self._sinks.copy():
             try:
-                with _same_generators():
+                with same_generators():
                     tell(sink)
             except Exception as error:  # whatever it is, it must not end somebody's training run
                 self._sinks.remove(sink)
@@ -69,14 +65,3 @@ class Fan:
                     f"{type(error).__name__}: {error}",
                     stacklevel=4,
                 )
-
-
-@contextmanager
-def _same_generators() -> Iterator[None]:
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
-        torch.set_rng_state(states[2])

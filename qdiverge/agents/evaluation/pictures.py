@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdiverge.errors import InvalidValueError, MissingExtraError, RunFolderError
+from qdiverge.runs.whole import written_whole
 
 MOST_COLOURS = 256  # of a GIF's palette; the Atari has 128
 STRIP_FRAMES = 8
@@ -98,11 +99,10 @@ def _checked(frames: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.uint8]]
 
 
 def _save(picture: Any, path: Path, kind: str, options: dict[str, Any]) -> Path:
-    aside = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(aside, format=kind, **options)
-        aside.replace(path)
+        with written_whole(path) as aside:
+            picture.save(aside, format=kind, **options)
     except OSError as error:
         raise RunFolderError(
             f"a place that can be written was expected at {path}", got=error.strerror

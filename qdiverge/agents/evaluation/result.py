@@ -15,6 +15,7 @@ from qdiverge.agents.evaluation.statistics import CONFIDENCE, NUM_RESAMPLES, Sco
 from qdiverge.agents.parts import Config, settings_of
 from qdiverge.errors import RunFolderError
 from qdiverge.runs import provenance
+from qdiverge.runs.whole import write_whole
 
 SCHEMA = 1  # of these files; raised when an old reader would misread a new file
 FOLDER = "evaluations"
@@ -108,10 +109,8 @@ def write_result(run_folder: Path, result: dict[str, Any]) -> Path:
         while path.exists():
             number += 1
             path = folder / f"{name}-{number}.json"
-        aside = path.with_suffix(".tmp")
         text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
-        aside.write_text(text + "\n", encoding="utf-8")
-        aside.replace(path)
+        write_whole(path, text + "\n")
     except OSError as error:
         raise RunFolderError(
             f"a folder that can be written was expected at {folder}", got=error.strerror

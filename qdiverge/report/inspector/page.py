@@ -15,6 +15,7 @@ from qdiverge.report.inspector.moment import Inspection, look
 from qdiverge.report.inspector.pictures import scale_of
 from qdiverge.report.numbers import human, percent, whole
 from qdiverge.report.prose import formula, unbroken
+from qdiverge.runs.whole import write_whole
 
 _FOLDER = Path(__file__).parent
 _HEALTH = {
@@ -71,11 +72,9 @@ def write_inspection(
         RunFolderError: it cannot be written.
     """
     target = Path(out)
-    aside = target.with_name(target.name + ".tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(render(inspection, title), encoding="utf-8")
-        aside.replace(target)
+        write_whole(target, render(inspection, title))
     except OSError as error:
         raise RunFolderError(
             f"a place that can be written was expected at {target}",

@@ -1,0 +1,32 @@
+"""The global random generators, which a measurement must leave as they were."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+CPU = torch.device("cpu")
+
+
+@contextmanager
+def same_generators(device: torch.device = CPU) -> Iterator[None]:
+    """Restore the states of Python, NumPy and PyTorch afterwards, that of ``device`` too.
+
+    >>> with same_generators():
+    ...     first = torch.rand(1)
+    >>> torch.equal(first, torch.rand(1))
+    True
+    """
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    cpu_state = torch.get_rng_state()
+    cuda_state = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+        torch.set_rng_state(cpu_state)
+        if cuda_state is not None:
+            torch.cuda.set_rng_state(cuda_state, device)
