@@ -5,8 +5,11 @@ READY := .venv/.ready
 FRAMEWORKS := .venv-frameworks
 MUTANTS := .venv-mutants
 LOWEST := .venv-lowest
+# A worker for each core, at most eight; `make test WORKERS=0` runs in one process.
+WORKERS ?= auto
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8
 
-.PHONY: help demo test test-slow test-processors test-frameworks test-lowest mutants sanity figures bench lint clean
+.PHONY: help demo test test-quick test-slow test-processors test-frameworks test-lowest mutants sanity figures bench lint clean
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
@@ -21,7 +24,10 @@ demo: $(READY) ## train on Pong for a few minutes with the diagnostics attached;
 	@$(BIN)/qdiverge demo
 
 test: lint ## every check and test
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
+
+test-quick: $(READY) ## the tests that fit in 45 s: those that failed last, new ones, then the shortest
+	@$(PYTEST) --within 45
 
 test-slow: $(READY) ## the tests that take minutes
 	@$(BIN)/python -m pytest -m slow

@@ -5,7 +5,6 @@ import errno
 import os
 import pickle
 import resource
-import subprocess
 from fractions import Fraction
 
 import numpy as np
@@ -21,6 +20,7 @@ from qdiverge.agents.saved import load_agent
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import CheckpointError
 from tests.agents.continuous.tasks import AGENTS
+from tests.disks import small_disk
 
 CARTPOLE = DQNConfig(
     environment="CartPole-v1",
@@ -356,13 +356,8 @@ def trainer_rest(trainer, progress):
     return records[at + 1 :]
 
 
-def test_a_full_disk_leaves_everything_as_it_was(tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)]
-    if subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("only root can mount a small disk")
-    try:
+def test_a_full_disk_leaves_everything_as_it_was():
+    with small_disk("1m") as disk:
         trainer, checkpoints, progress = saved_twice(disk)
         before = content(disk)
         filler = disk / "filler"
@@ -377,5 +372,3 @@ def test_a_full_disk_leaves_everything_as_it_was(tmp_path):
         checkpoints.store.verify(300)
         progress.close()
         trainer.close()
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)

@@ -14,6 +14,7 @@ from qdiverge.agents.saved import load_agent
 from qdiverge.cli import main
 from qdiverge.runs import RunLog, load_run
 from qdiverge.runs.checkpoints import CheckpointStore
+from tests.disks import small_disk
 
 PATIENCE = 600  # seconds, for a machine that is busy with other things
 DETERMINISTIC = ["--max-overhead", "None"]  # what is measured does not depend on the clock
@@ -214,12 +215,8 @@ def test_ctrl_c_saves_and_resume_redoes_what_came_after_the_barrier(tmp_path):
 @pytest.mark.slow
 def test_a_run_whose_disk_filled_up_goes_on_when_there_is_room(tmp_path, capsys):
     flags = [*CARTPOLE, "--buffer-size", "2000", "--cost", "light"]
-    whole, disk = tmp_path / "whole", tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=192k", "none", str(disk)]
-    if subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("only root can mount a small disk")
-    try:
+    whole = tmp_path / "whole"
+    with small_disk("192k") as disk:
         with pytest.warns(UserWarning, match="No space left on device") as seen:
             main(["train", "dqn", "--out", str(disk / "run"), *flags])
         assert any("checkpoint of step" in str(each.message) for each in seen)
@@ -231,5 +228,3 @@ def test_a_run_whose_disk_filled_up_goes_on_when_there_is_room(tmp_path, capsys)
         assert f"goes on at step {steps[-1]} of" in capsys.readouterr().out
         assert main(["train", "dqn", "--out", str(whole), *flags]) == 0
         assert_same_run(disk / "run", whole)
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
