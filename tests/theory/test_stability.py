@@ -389,6 +389,7 @@ def test_one_pair_with_an_averaged_target_has_the_modulus_of_its_two_by_two_map(
     expected = float(torch.linalg.eigvals(M.abs()).abs().max())
     assert report.certificate.modulus == pytest.approx(expected, rel=1e-6)
     assert report.spectral_radius == pytest.approx(float(torch.linalg.eigvals(M).abs().max()))
+    assert report.regression.certified_modulus == pytest.approx(abs(1 - learning_rate * k))
 
 
 def test_the_reason_says_whether_the_growing_mode_keeps_the_greedy_actions():

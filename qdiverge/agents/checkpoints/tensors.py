@@ -68,6 +68,8 @@ def load_optimizer(agent: Agent, data: bytes, groups: list[dict[str, Any]]) -> N
         CheckpointError: it is that of another network.
     """
     own = [group for optimizer in agent.optimizers for group in optimizer.param_groups]
+    if len(own) != len(groups):
+        raise _other_network(f"{len(groups)} groups of parameters for {len(own)}")
     for group, saved in zip(own, groups, strict=True):
         for key, value in saved.items():
             if isinstance(group[key], Tensor):
