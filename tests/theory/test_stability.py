@@ -407,6 +407,12 @@ def test_the_reason_says_whether_the_growing_mode_keeps_the_greedy_actions():
     assert any(switched)
 
 
+def test_how_soon_the_errors_double_is_said():
+    """λ = 1 + 0.1 (2 − 1): ln 2 / ln 1.1 = 7.27 updates."""
+    one = torch.ones(1, 1, dtype=F)
+    assert "double every 7.27 updates" in str(check_stability(one, 2 * one, learning_rate=0.1))
+
+
 def test_zero_kernel_is_explained():
     report = check_stability(torch.zeros(3, 3), torch.zeros(3, 3))
     assert report.verdict == "undecided"

@@ -89,7 +89,7 @@ def load_optimizer(agent: Agent, data: bytes, groups: list[dict[str, Any]]) -> N
         parameter = agent.parameters[name]
         optimizer, group = movers[id(parameter)]
         if key != "step" and tensor.shape == parameter.shape:
-            like = torch.empty_like(parameter, dtype=tensor.dtype, requires_grad=False)
+            like = torch.empty_like(parameter, dtype=tensor.dtype)
             tensor = like.copy_(tensor)
         elif group.get("fused") or group.get("capturable"):
             tensor = tensor.to(parameter.device)  # the count of steps
