@@ -306,7 +306,7 @@ def layer_norm() -> nn.Module:
 
 @case
 def layer_norm_without_bias() -> nn.Module:
-    return nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8, bias=False), nn.Linear(8, 3))
+    return nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8, eps=0.1, bias=False), nn.Linear(8, 3))
 
 
 @case

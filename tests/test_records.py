@@ -8,6 +8,7 @@ import pkgutil
 import pytest
 
 ROOMS = ["theory", "kernel", "mdp", "runs", "agents", "diagnostics"]
+COMPARABLE = ("qdiverge.theory.", "qdiverge.agents.discrete.categorical")
 COLLECTING = {"Recorder", "Probe"}  # filled while a network runs; nobody is given them
 
 
@@ -29,7 +30,7 @@ def test_a_record_cannot_be_changed(kind):
 
 
 @pytest.mark.parametrize(
-    "kind", [kind for kind in records() if kind.__module__.startswith("qdiverge.theory.")]
+    "kind", [kind for kind in records() if kind.__module__.startswith(COMPARABLE)]
 )
 def test_reports_can_be_compared_and_kept_in_a_set(kind):
     """Tensors have no truth value: equality by fields would raise where two reports differ."""

@@ -135,8 +135,6 @@ def spectral_radius(increment: Tensor, eps: float, scale: float = 0.0) -> float:
     >>> round(spectral_radius(torch.tensor([[-0.5, 3.0], [0.0, -0.2]]), eps=1.2e-7), 6)
     0.8
     """
-    if len(increment) == 0:
-        return 1.0
     if not bool(torch.isfinite(increment).all()):
         return float("inf")
     if len(increment) > DENSE_LIMIT:

@@ -14,6 +14,7 @@ import torch
 from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.checkpoints.generators import dump_generators, load_generators
 from qdiverge.agents.checkpoints.segments import load_replay
+from qdiverge.agents.checkpoints.tensors import dump_optimizer, load_optimizer, optimizer_groups
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import Barrier, EpisodeEnd, UpdateRecord
 from qdiverge.agents.saved import load_agent
@@ -280,6 +281,15 @@ def test_states_of_other_generators_are_refused_and_named():
     for states, said in ({"behaviour": {}}, "got behaviour"), ({}, "got none"):
         with pytest.raises(CheckpointError, match=said):
             load_generators(trainer, states)
+
+
+def test_the_optimiser_of_another_network_is_refused():
+    agent = Trainer(CARTPOLE).agent
+    data, groups = dump_optimizer(agent), optimizer_groups(agent)
+    load_optimizer(agent, data, groups)
+    for other in ([], [*groups, *groups]):
+        with pytest.raises(CheckpointError, match=f"got {len(other)} groups of parameters for 1"):
+            load_optimizer(agent, data, other)
 
 
 def saved_twice(folder):

@@ -28,6 +28,9 @@ def test_memory_comes_back_when_the_last_view_is_gone() -> None:
     assert len(memory._spare) == 1  # the system may give the same place for new memory, too
     assert memory.empty((2, LARGE), torch.zeros(1)).data_ptr() == place
     assert memory.empty((8, LARGE), torch.zeros(1)).data_ptr() != place  # too large for it
+    memory._spare.clear()
+    memory.empty((4,), torch.zeros(1))
+    assert not memory._spare  # small ones are the allocator's
 
 
 def test_what_is_kept_is_bounded() -> None:

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from qdiverge.kernel import NTK, capture
+from qdiverge.kernel.layout import find_layout
 from qdiverge.kernel.plan import Plan
 from tests.cases import CASES
 
@@ -116,3 +117,8 @@ def test_a_graph_is_walked_once_however_often_its_parts_are_used() -> None:
     for _ in range(10):
         doubled = doubled + doubled  # 2^10 ways to the one leaf
     assert len(list(capture._leaves(doubled))) == 1
+
+
+def test_tensors_of_other_axes_have_no_layout() -> None:
+    assert find_layout(torch.ones(2, 5), torch.ones(3, 5), 1) is not None
+    assert find_layout(torch.ones(2, 5), torch.ones(3, 1, 5), 1) is None

@@ -111,3 +111,19 @@ def test_the_gram_precisions_have_the_stated_errors() -> None:
     assert errors["bf16x3"] < 2e-5
     assert 1e-6 < errors["tf32"] < 1e-3  # 2^-11 an input
     assert 1e-5 < errors["bf16"] < 8e-3  # 2^-8 an input
+
+
+def test_a_small_batch_of_a_small_network_is_one_pass() -> None:
+    net, sizes = network(), []
+    net.register_forward_hook(lambda _module, inputs, _output: sizes.append(len(inputs[0])))
+    NTK(net).kernel(torch.randn(64, 1, 4, 4), torch.zeros(64, dtype=torch.long))
+    assert sizes.count(64) == 1
+    assert sum(sizes) < 2 * 64  # the others only look at a few samples
+
+
+@pytest.mark.parametrize("precision", ["bf16x3", "tf32", "bf16"])
+def test_layers_of_few_parameters_are_rounded_and_no_more(precision: str) -> None:
+    net, x, a = network(), torch.randn(16, 1, 4, 4), torch.arange(16) % 3
+    exact, rounded = NTK(net).kernel(x, a), NTK(net, gram_precision=precision).kernel(x, a)
+    assert not torch.equal(rounded, exact)
+    assert float((rounded - exact).abs().max()) < 8e-3 * float(exact.abs().max())

@@ -72,6 +72,20 @@ def test_reading_arrays_runs_no_code_that_lies_in_them(log):
         load_run(log.folder).arrays("kernel")
 
 
+def test_arrays_are_written_without_code(log):
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        log.arrays("kernel", 1, {"kernel": np.array([Fraction(1, 2)])})
+    assert load_run(log.folder).arrays("kernel") == []
+
+
+def test_arrays_that_cannot_be_written_are_a_warning_and_counted(tmp_path):
+    with RunLog(tmp_path / "run") as log:
+        (log.folder / "arrays").write_text("in the way")
+        with pytest.warns(UserWarning, match=r"arrays/.* cannot be written .*without such arrays"):
+            assert log.arrays("kernel", 1, {"kernel": np.eye(2)}) is None
+    assert load_run(log.folder).info["lost_writes"] == 1
+
+
 def test_the_status_tells_how_the_run_ended(tmp_path):
     with RunLog(tmp_path / "whole") as log:
         assert load_run(log.folder).info["status"] == "running"

@@ -246,3 +246,10 @@ def test_float32_rounding_is_no_asymmetry():
     noisy = K.float() * (1 + 1e-6 * torch.randn(30, 30, generator=torch.Generator().manual_seed(0)))
     check_contraction(noisy)
     check_contraction(noisy.double())  # cast up from float32: still only rounding
+
+
+def test_a_kernel_of_zeros_has_no_mean_ratio_and_a_large_one_is_taken():
+    assert check_contraction(torch.zeros(3, 3)).mean_row_ratio == 0.0
+    large = check_contraction(torch.eye(300), learning_rate=0.1)
+    assert large.holds
+    assert "regression=" not in repr(large)

@@ -389,6 +389,7 @@ def test_one_pair_with_an_averaged_target_has_the_modulus_of_its_two_by_two_map(
     expected = float(torch.linalg.eigvals(M.abs()).abs().max())
     assert report.certificate.modulus == pytest.approx(expected, rel=1e-6)
     assert report.spectral_radius == pytest.approx(float(torch.linalg.eigvals(M).abs().max()))
+    assert report.regression.certified_modulus == pytest.approx(abs(1 - learning_rate * k))
 
 
 def test_the_reason_says_whether_the_growing_mode_keeps_the_greedy_actions():
@@ -404,6 +405,12 @@ def test_the_reason_says_whether_the_growing_mode_keeps_the_greedy_actions():
             assert said in report.reason
             switched.append(num > 0)
     assert any(switched)
+
+
+def test_how_soon_the_errors_double_is_said():
+    """λ = 1 + 0.1 (2 − 1): ln 2 / ln 1.1 = 7.27 updates."""
+    one = torch.ones(1, 1, dtype=F)
+    assert "double every 7.27 updates" in str(check_stability(one, 2 * one, learning_rate=0.1))
 
 
 def test_zero_kernel_is_explained():

@@ -68,6 +68,8 @@ def load_optimizer(agent: Agent, data: bytes, groups: list[dict[str, Any]]) -> N
         CheckpointError: it is that of another network.
     """
     own = [group for optimizer in agent.optimizers for group in optimizer.param_groups]
+    if len(own) != len(groups):
+        raise _other_network(f"{len(groups)} groups of parameters for {len(own)}")
     for group, saved in zip(own, groups, strict=True):
         for key, value in saved.items():
             if key not in group:
@@ -89,7 +91,7 @@ def load_optimizer(agent: Agent, data: bytes, groups: list[dict[str, Any]]) -> N
         parameter = agent.parameters[name]
         optimizer, group = movers[id(parameter)]
         if key != "step" and tensor.shape == parameter.shape:
-            like = torch.empty_like(parameter, dtype=tensor.dtype, requires_grad=False)
+            like = torch.empty_like(parameter, dtype=tensor.dtype)
             tensor = like.copy_(tensor)
         elif group.get("fused") or group.get("capturable"):
             tensor = tensor.to(parameter.device)  # the count of steps

@@ -188,6 +188,8 @@ def test_beginning_anew_in_mid_episode_joins_no_two_episodes():
     replay.append(np.zeros(1), np.array([50.0]), no, frame, no, frame)
     batch = replay.sample(200)
     assert set(batch.rewards.tolist()) == {0.0, 1.0, 2.0, 50.0}
+    last = batch.select(batch.rewards == 2.0)  # of the episode that was cut off, which it ends
+    assert last.next_observations[0].flatten().tolist() == [0, 1, 2, 3]
     after = batch.select(batch.rewards == 50.0)
     assert after.observations[0].flatten().tolist() == [0, 0, 0, 201]
     assert after.next_observations[0].flatten().tolist() == [0, 0, 201, 202]
