@@ -98,7 +98,7 @@ def test_a_run_that_is_taken_up_again_keeps_the_scores_of_its_epoch(tmp_path):
 
 def test_the_values_are_those_of_a_network_that_was_given(tmp_path):
     def make(shape, num_outputs):
-        return torch.nn.Sequential(torch.nn.Linear(*shape, num_outputs), torch.nn.Tanh())
+        return torch.nn.Sequential(torch.nn.Linear(shape[0], num_outputs), torch.nn.Tanh())
 
     config = dataclasses.replace(CARTPOLE, noisy=False, hidden_sizes=DQNConfig.hidden_sizes)
     _, weights, series = run(config, tmp_path, make, period=300, evaluation_episodes=1)

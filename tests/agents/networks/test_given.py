@@ -42,7 +42,7 @@ class Tanh(nn.Module):
 
     def __init__(self, shape, num_outputs):
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(*shape, 64), nn.Tanh(), nn.Linear(64, num_outputs))
+        self.layers = nn.Sequential(nn.Linear(shape[0], 64), nn.Tanh(), nn.Linear(64, num_outputs))
 
     def forward(self, observations):
         return self.layers(observations)
@@ -192,7 +192,7 @@ def test_an_evaluation_plays_a_given_network_and_leaves_it_as_it_is():
 
 
 WRONG = {
-    "actions": (lambda shape, n: nn.Linear(*shape, n + 1), {}, r"\[2, 2\]; got \[2, 3\] of"),
+    "actions": (lambda shape, n: nn.Linear(shape[0], n + 1), {}, r"\[2, 2\]; got \[2, 3\] of"),
     "samples": (lambda shape, n: nn.Flatten(0), {}, "weights to learn"),
     "shape": (
         lambda shape, n: nn.Linear(5, n),
