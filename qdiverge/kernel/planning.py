@@ -135,7 +135,7 @@ def _structured(
 
 def _fused_weight(entry: Entry, entries: dict[str, Entry], scaled: bool) -> Entry | None:
     """Return the weight whose product form takes this bias along."""
-    if scaled or entry.rule != "linear" or any(local != "bias" for _, local in entry.uses):
+    if scaled or any(local != "bias" for _, local in entry.uses):
         return None
     calls = [index for index, _ in entry.uses]
     for weight in entries.values():

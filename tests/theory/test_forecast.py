@@ -98,6 +98,9 @@ def test_no_growth_is_said_and_unbounded_where_the_slope_is_noise():
     slope = 0.2 * noise.norm() / t.std() / 10  # a fifth of what the noise hides at 95 %, or less
     flat = forecast_blow_up(t, torch.exp(noise + slope * t), "exponential", threshold=1e6)
     assert math.isinf(flat.upper)
+    noise = torch.randn(10, generator=torch.Generator().manual_seed(4), dtype=F)
+    slow = forecast_blow_up(t, torch.exp(noise + 0.1 * t), "exponential", threshold=1e6)
+    assert float(t[-1]) < slow.lower < slow.time < slow.upper == math.inf
 
 
 def test_the_residual_is_the_share_of_the_scatter_that_the_law_leaves():
