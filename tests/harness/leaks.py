@@ -39,7 +39,8 @@ def set_environment(values: dict[str, str]) -> None:
 def drawing_settings() -> dict[str, Any]:
     matplotlib = sys.modules.get("matplotlib")
     settings = dict.items(matplotlib.rcParams) if matplotlib else ()  # dict's own read chooses none
-    return {name: value for name, value in settings if name != "backend"}
+    chosen = ("backend", "backend_fallback")  # once, by whoever draws first
+    return {name: value for name, value in settings if name not in chosen}
 
 
 def set_drawing_settings(values: dict[str, Any]) -> None:

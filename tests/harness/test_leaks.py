@@ -29,7 +29,7 @@ LEAKS = {
     "the working directory": "os.chdir(tempfile.gettempdir())",
     "the environment": "os.environ['A_SECRET'] = 'its value'",
     "sys.path": "sys.path.append('x')",
-    "what Ctrl-C does": "signal.signal(signal.SIGINT, signal.SIG_IGN)",
+    "what Ctrl-C does": "signal.signal(signal.SIGINT, lambda *_: None)",
     "matplotlib's settings": "matplotlib.rcParams['font.size'] = 30",
     "matplotlib's open figures": "plt.figure()",
 }
