@@ -16,6 +16,7 @@ from qdiverge.agents.replay.priorities import SMALLEST_PRIORITY, Priorities, Sum
 from qdiverge.agents.replay.ring import NO_ACTION
 from qdiverge.agents.replay.sampling import LearnerBatch, Sampler
 from qdiverge.errors import InvalidValueError
+from tests.chance import assert_drawn
 
 
 @settings(max_examples=60, deadline=None)
@@ -71,10 +72,8 @@ def test_draws_follow_the_probabilities_and_the_weights_undo_them(exponent):
     draws, weights = zip(*(priorities.draw(64, beta=1.0) for _ in range(400)), strict=True)
     drawn, weights = np.concatenate(draws), np.concatenate(weights)
     counts = np.array([(drawn == i).sum() for i in index])
-    num = len(drawn)
-    assert counts.sum() == num
-    # stratified draws vary less than independent ones, whose standard deviation this is
-    assert (np.abs(counts - num * P) <= 6 * np.sqrt(num * P) + 1).all()
+    assert counts.sum() == len(drawn)
+    assert_drawn(counts, P)  # stratified draws vary less than independent ones
     if exponent == 0:
         assert set(weights.tolist()) == {1.0}
     # w ∝ 1/P: with β = 1, w_i P_i is the same for all that one batch holds
