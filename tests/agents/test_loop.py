@@ -14,6 +14,7 @@ from qdiverge.agents.records import EpisodeEnd, RunEnd, UpdateRecord
 from qdiverge.agents.replay import frames as replay_module
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import InvalidValueError
+from tests.chance import assert_drawn
 
 SHORT = DQNConfig(
     total_steps=160,
@@ -249,8 +250,4 @@ def test_epsilon_falls_linearly_and_is_one_before_learning_starts():
 @pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
 def test_epsilon_is_the_share_of_uniform_actions(epsilon):
     actions = EpsilonGreedy(num_actions=5, seed=0).explore(20_000, epsilon)
-    random = actions[actions >= 0]
-    assert abs(len(random) / 20_000 - epsilon) <= 6 * (epsilon * (1 - epsilon) / 20_000) ** 0.5
-    if epsilon:
-        shares = np.bincount(random, minlength=5) / len(random)
-        assert np.abs(shares - 0.2).max() <= 6 * (0.2 * 0.8 / len(random)) ** 0.5
+    assert_drawn(np.bincount(actions + 1, minlength=6), [1 - epsilon, *[epsilon / 5] * 5])

@@ -16,39 +16,43 @@ from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.agents.settings.presets.continuous import PRESETS
 from qdiverge.cli.watched import train_watched
 from qdiverge.errors import CheckpointError, InvalidValueError
-from tests.agents.continuous.tasks import AGENTS, BEST
+from tests.agents.continuous.tasks import AGENTS
 
 BANDIT = {
     "environment": "Bandit-v0",
-    "total_steps": 450,
+    "total_steps": 350,
     "learning_starts": 100,
     "buffer_size": 500,
     "batch_size": 32,
-    "hidden_sizes": (32,),
+    "hidden_sizes": (),
 }
-SHORTER = {**BANDIT, "total_steps": 250}
-CRITIC, ACTOR = {"learning_rate": 1e-2}, {"actor_learning_rate": 3e-3}
+CRITIC, ACTOR = {"learning_rate": 3e-2}, {"actor_learning_rate": 3e-2}
 BANDITS = {
     "DDPG": DDPGConfig(**BANDIT, **CRITIC, **ACTOR),
-    "PreQN-DDPG": DDPGConfig(**SHORTER, **ACTOR, update="preqn", preqn_align_with="reachable"),
+    "PreQN-DDPG": DDPGConfig(**BANDIT, **ACTOR, update="preqn", preqn_align_with="reachable"),
     "TD3": TD3Config(**BANDIT, **CRITIC, **ACTOR),
     "SAC": SACConfig(**BANDIT, **CRITIC, **ACTOR, temperature=0.003, tune_temperature=False),
-    "Q-learning": QLearningConfig(**SHORTER, **CRITIC, cem_samples=32, cem_rounds=3),
+    "Q-learning": QLearningConfig(**BANDIT, **CRITIC, maximiser="gradient"),
 }
 
 
 @pytest.mark.parametrize("config", BANDITS.values(), ids=BANDITS)
 def test_it_finds_the_best_arm_and_its_value(config):
+    """Whatever the seed: a linear critic comes to Q = a/2 exactly, a the agent's half of the arm.
+
+    Nothing bootstraps and no reward is noisy, so the loss is convex with minimum 0. From where its
+    slope is positive for good, an actor climbs to the end of the box and stays.
+    """
     trainer = Trainer(config)
     ends = [record for record in trainer.run() if isinstance(record, EpisodeEnd)]
     assert len(ends) == config.total_steps
     best = trainer.agent.act(np.ones((1, 1), np.float32))
-    assert best.item() == pytest.approx(BEST / 2, abs=0.15)  # the box is [−2, 2]
+    assert best.item() == pytest.approx(1.0, abs=0.05)  # the box is [−2, 2]
     assert isinstance(trainer.agent, ContinuousAgent)
     value = trainer.agent.values(torch.ones(1, 1), torch.from_numpy(best))
-    assert float(value) == pytest.approx(0.0, abs=0.05)
-    assert np.mean([end.score for end in ends[:100]]) < -0.3  # random play: −(1/3 + 0.09)
-    assert np.mean([end.score for end in ends[-50:]]) > -0.04  # noise of 0.1 costs 0.01
+    assert float(value) == pytest.approx(0.5, abs=0.05)
+    assert abs(np.mean([end.score for end in ends[:100]])) < 0.25  # uniform: 0 ± 0.03
+    assert np.mean([end.score for end in ends[-50:]]) > 0.4  # noise of 0.1 costs 0.02
 
 
 def weights(trainer):

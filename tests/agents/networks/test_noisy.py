@@ -13,6 +13,7 @@ from qdiverge.agents.networks.noisy import NoisyLinear, resample_noise
 from qdiverge.agents.records import UpdateRecord
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.diagnostics.activations import layer_inputs
+from tests.chance import SIGMAS
 
 
 def test_the_noise_has_mean_zero_and_the_variance_of_a_root_of_a_normal():
@@ -21,8 +22,8 @@ def test_the_noise_has_mean_zero_and_the_variance_of_a_root_of_a_normal():
     resample_noise(layer, generator)
     ε, num = layer.noise_in.double(), 40_000
     second = math.sqrt(2 / math.pi)
-    assert abs(float(ε.mean())) <= 6 * math.sqrt(second / num)
-    assert abs(float(ε.square().mean()) - second) <= 6 * math.sqrt((1 - second**2) / num)
+    assert abs(float(ε.mean())) <= SIGMAS * math.sqrt(second / num)
+    assert abs(float(ε.square().mean()) - second) <= SIGMAS * math.sqrt((1 - second**2) / num)
 
 
 def test_without_noise_it_is_a_linear_layer_and_its_scale_starts_as_in_the_paper():

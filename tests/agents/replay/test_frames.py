@@ -9,6 +9,7 @@ from qdiverge.agents.replay import frames as replay_module
 from qdiverge.agents.replay.frames import NO_ACTION, FrameReplay, bytes_needed
 from qdiverge.agents.replay.memory import available_memory
 from qdiverge.errors import InvalidValueError
+from tests.chance import assert_drawn
 
 
 def play(num_steps, num_envs, capacity, *, max_episode_frames=108_000, check_every=400):
@@ -123,9 +124,7 @@ def test_sampling_is_uniform_over_what_may_be_drawn_and_never_shows_an_episodes_
     assert found.tolist() == list(range(int(found[0]), num_steps))  # no hole, no end of an episode
     if num_steps <= 31:
         assert found[0] == 0
-    # counts are multinomial: each within 6 standard deviations of its mean, sd ≤ sqrt(mean)
-    mean = len(drawn) / len(found)
-    assert (counts - mean).abs().max() <= 6 * mean**0.5
+    assert_drawn(counts.numpy(), np.full(len(found), 1 / len(found)))
 
 
 @pytest.mark.parametrize(
@@ -153,9 +152,8 @@ def test_rings_of_unequal_length_are_drawn_in_proportion():
     assert replay.filled.tolist() == [7, 6]
     rewards = replay.sample(20_000).rewards
     # ten transitions in all, one of them with reward 5 and one with reward 9
-    for value in (5.0, 9.0):
-        share = float((rewards == value).float().mean())
-        assert abs(share - 0.1) <= 6 * (0.1 * 0.9 / 20_000) ** 0.5
+    counts = [int((rewards == value).sum()) for value in (5.0, 9.0)]
+    assert_drawn([*counts, len(rewards) - sum(counts)], [0.1, 0.1, 0.8])
 
 
 def test_the_same_seed_draws_the_same_and_leaves_other_generators_alone():

@@ -16,6 +16,7 @@ from qdiverge.agents.replay.ring import NO_ACTION
 from qdiverge.agents.replay.sampling import LearnerBatch, Sampler
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import InvalidValueError
+from tests.chance import assert_drawn
 
 
 @pytest.mark.parametrize(("capacity", "size"), [(1, 1), (2, 2), (3, 4), (64, 64), (65, 128)])
@@ -77,10 +78,8 @@ def test_draws_follow_the_probabilities_and_the_weights_undo_them(exponent):
     draws, of_draws = zip(*(priorities.draw(64, beta=1.0) for _ in range(400)), strict=True)
     drawn, weights = np.concatenate(draws), np.concatenate(of_draws)
     counts = np.array([(drawn == i).sum() for i in index])
-    num = len(drawn)
-    assert counts.sum() == num
-    # stratified draws vary less than independent ones, whose standard deviation this is
-    assert (np.abs(counts - num * P) <= 6 * np.sqrt(num * P) + 1).all()
+    assert counts.sum() == len(drawn)
+    assert_drawn(counts, P)  # stratified draws vary less than independent ones
     if exponent == 0:
         assert set(weights.tolist()) == {1.0}
     # w ∝ 1/P: with β = 1, w_i P_i is the same for all that one batch holds
