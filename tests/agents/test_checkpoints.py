@@ -6,13 +6,18 @@ import os
 import pickle
 import resource
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from qdiverge.agents.checkpoints import Checkpoints
-from qdiverge.agents.checkpoints.generators import dump_generators, load_generators
+from qdiverge.agents.checkpoints.generators import (
+    dump_generators,
+    find_generators,
+    load_generators,
+)
 from qdiverge.agents.checkpoints.segments import load_replay
 from qdiverge.agents.checkpoints.tensors import dump_optimizer, load_optimizer, optimizer_groups
 from qdiverge.agents.loop import Trainer
@@ -281,6 +286,12 @@ def test_states_of_other_generators_are_refused_and_named():
     for states, said in ({"behaviour": {}}, "got behaviour"), ({}, "got none"):
         with pytest.raises(CheckpointError, match=said):
             load_generators(trainer, states)
+
+
+def test_generators_of_other_packages_are_not_looked_for():
+    foreign = SimpleNamespace(rng=np.random.default_rng(0))
+    assert find_generators(SimpleNamespace(inner=foreign)) == {}
+    assert list(find_generators(foreign)) == ["rng"]
 
 
 def test_the_optimiser_of_another_network_is_refused():

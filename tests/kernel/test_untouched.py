@@ -97,6 +97,8 @@ def test_modes_of_the_caller_do_not_matter() -> None:
         assert torch.equal(NTK(net).kernel(x, a), kernel)
     with torch.inference_mode():
         assert torch.equal(NTK(net).kernel(x.clone(), a.clone()), kernel)
+        for method in METHODS:
+            assert_close(NTK(net, method=method).kernel(x.clone(), a.clone()), kernel, 1e-6)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(NTK(net).kernel(x, a), kernel)
     assert torch.equal(NTK(net).kernel(x.numpy(), a.numpy()), kernel)

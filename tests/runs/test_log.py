@@ -9,7 +9,9 @@ import sys
 import pytest
 
 from qdiverge.errors import RunFolderError
-from qdiverge.runs import LogMark, RunLog, load_run
+from qdiverge.runs import LogMark, RunLog, load_run, read_info
+from qdiverge.runs.info import write_info
+from qdiverge.runs.lock import FolderLock
 
 HOLD = """
 import sys, time
@@ -86,6 +88,22 @@ def test_where_there_are_no_locks_a_run_is_written_without(missing, tmp_path, mo
     with RunLog(tmp_path / "run") as log:
         log.metrics(1, {"x": 1.0})
     assert load_run(tmp_path / "run").series["x"].values.tolist() == [1.0]
+
+
+def test_the_folders_above_a_run_are_made(tmp_path):
+    RunLog(tmp_path / "a" / "b").close()
+    assert load_run(tmp_path / "a" / "b").info["status"] == "finished"
+
+
+def test_whoever_comes_between_keeps_the_folder(tmp_path, monkeypatch):
+    def lock(folder):
+        write_info(folder, {"schema": 1, "seed": "theirs"})
+        return FolderLock(folder)
+
+    monkeypatch.setattr("qdiverge.runs.log.FolderLock", lock)
+    with pytest.raises(RunFolderError, match="holds one"):
+        RunLog(tmp_path / "run", {"seed": "ours"})
+    assert read_info(tmp_path / "run")["seed"] == "theirs"
 
 
 def test_going_on_cuts_the_log_back_and_says_since_when(tmp_path):

@@ -117,3 +117,9 @@ def test_batch_larger_than_the_population():
 
 def test_where_nothing_moves_no_step_is_stable():
     assert critical_learning_rate(torch.zeros(3, 3, dtype=F), 2) == 0.0
+
+
+def test_a_direction_that_does_not_move_takes_no_part():
+    """A = −2 on two of three pairs: with all in the batch 2/3 of a step of (I + αA/3)²."""
+    A = torch.diag(torch.tensor([-2.0, -2.0, 0.0], dtype=F))
+    assert critical_learning_rate(A, 3) == pytest.approx(3.0)
