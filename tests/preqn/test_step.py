@@ -177,6 +177,7 @@ def test_frozen_parameters_flags_gradients_and_generators_stay():
 
 
 def test_a_warm_start_spares_backtracks():
+    """Over 12 seeds 11 to 17 of them in place of 161 to 190."""
     counts = {}
     for warm_start in (True, False):
         q_net, counts[warm_start] = mlp(6, (3, 64, 64, 4)), 0
