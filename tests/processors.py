@@ -80,7 +80,8 @@ def environment(setting: Setting) -> dict[str, str]:
     """Return the variables of a process under ``setting``, and none of another setting's."""
     others = {name for each in SETTINGS for name in each.variables}
     kept = {name: value for name, value in os.environ.items() if name not in others}
-    return kept | {"OMP_NUM_THREADS": "1"} | setting.variables
+    waiting = {"OMP_WAIT_POLICY": "PASSIVE"}  # threads that wait on a busy machine would spin
+    return kept | waiting | {"OMP_NUM_THREADS": "1"} | setting.variables
 
 
 def facts(setting: Setting) -> dict[str, object]:

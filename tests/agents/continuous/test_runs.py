@@ -32,7 +32,9 @@ BANDITS = {
     "PreQN-DDPG": DDPGConfig(**BANDIT, **ACTOR, update="preqn", preqn_align_with="reachable"),
     "TD3": TD3Config(**BANDIT, **CRITIC, **ACTOR),
     "SAC": SACConfig(**BANDIT, **CRITIC, **ACTOR, temperature=0.003, tune_temperature=False),
-    "Q-learning": QLearningConfig(**BANDIT, **CRITIC, maximiser="gradient"),
+    "Q-learning": QLearningConfig(  # steps of 2.25 in all: across the box from wherever they start
+        **BANDIT, **CRITIC, train_period=2, maximiser="gradient", ascent_rounds=14
+    ),
 }
 
 
