@@ -202,15 +202,18 @@ class Tracer:
 
 
 class FirstFailure:
-    """A plugin of pytest: writes down which test failed."""
+    """A plugin of pytest: writes down which test failed, wherever that has changed to."""
+
+    def __init__(self):
+        self.path = Path("killer").resolve()
 
     def pytest_runtest_logreport(self, report):
         if report.failed:
-            Path("killer").write_text(report.nodeid)
+            self.path.write_text(report.nodeid)
 
     def pytest_collectreport(self, report):
         if report.failed:
-            Path("killer").write_text(report.nodeid)
+            self.path.write_text(report.nodeid)
 
 
 def run_tests(tests, plugin, expression="not slow and not frameworks"):

@@ -13,6 +13,7 @@ from torch.multiprocessing.spawn import spawn
 
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
+from qdiverge.kernel import problem as portions
 from qdiverge.kernel.distributed import abs_row_sums, gathered, kernel_rows, row_shares
 
 NUM = 11
@@ -45,6 +46,8 @@ def run(rank: int, world: int, port: int, folder: str) -> None:
             abs_row_sums(ntk, x, a, torch.ones(NUM))
         assert abs_row_sums(ntk, x, "all").shape == (NUM, 3)
         assert len(abs_row_sums(ntk, x[:1], a[:1])) == 1  # the other ranks have no block
+        portions.LARGEST_CHUNK = 1  # eleven blocks, dealt there and back again
+        torch.save(abs_row_sums(problem()[0], x, a), f"{folder}/blocks{rank}.pt")
     except BaseException:
         Path(f"{folder}/error{rank}").write_text(traceback.format_exc())
         raise
@@ -65,8 +68,9 @@ def test_ranks_make_the_same_kernel(world: int, tmp_path: Path) -> None:
             found = torch.load(tmp_path / f"{exchange}{rank}.pt")
             torch.testing.assert_close(found, kernel, rtol=0, atol=1e-12 * float(kernel.max()))
             assert torch.equal(found, found.T)
-        sums = torch.load(tmp_path / f"sums{rank}.pt")
-        torch.testing.assert_close(sums.double(), kernel.abs().mean(1), rtol=1e-6, atol=0)
+        for name in ("sums", "blocks"):
+            sums = torch.load(tmp_path / f"{name}{rank}.pt")
+            torch.testing.assert_close(sums.double(), kernel.abs().mean(1), rtol=1e-6, atol=0)
 
 
 def test_bad_input_is_refused() -> None:

@@ -143,6 +143,8 @@ def test_a_log_that_lost_its_end_is_cut_to_whole_lines_with_a_warning(tmp_path):
         log.rewind(mark, 2, {})
     log.close()
     assert load_run(tmp_path / "run").series["x"].steps.tolist() == [1]
+    assert path.read_text().count("\n") == 1
+    assert path.read_text().endswith("}\n")
 
 
 def test_what_a_full_disk_refuses_is_kept_until_there_is_room(tmp_path):

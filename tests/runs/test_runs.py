@@ -127,6 +127,11 @@ def test_what_is_no_json_leaves_the_run_as_it_was(log):
     assert not list(log.folder.glob("*.tmp"))
 
 
+def test_without_git_the_commit_is_unknown(monkeypatch):
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    assert provenance()["commit"] is None
+
+
 def test_the_command_is_one_that_can_be_typed(monkeypatch):
     monkeypatch.setattr("sys.argv", ["/some/where/experiments/__main__.py", "run", "a b"])
     assert provenance()["command"] == "python -m experiments run 'a b'"

@@ -410,7 +410,9 @@ def test_the_reason_says_whether_the_growing_mode_keeps_the_greedy_actions():
 def test_how_soon_the_errors_double_is_said():
     """λ = 1 + 0.1 (2 − 1): ln 2 / ln 1.1 = 7.27 updates."""
     one = torch.ones(1, 1, dtype=F)
-    assert "double every 7.27 updates" in str(check_stability(one, 2 * one, learning_rate=0.1))
+    said = str(check_stability(one, 2 * one, learning_rate=0.1))
+    assert "spectral radius 1.1 per update: the TD errors double every 7.27 updates" in said
+    assert " per period" in str(check_stability(one, 2 * one, learning_rate=0.1, target_period=2))
 
 
 def test_zero_kernel_is_explained():
