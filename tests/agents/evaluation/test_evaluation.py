@@ -73,11 +73,12 @@ def test_the_returns_are_counted_as_the_learner_counts_them():
     (played,) = play_randomly(config, NATURE.changed(episodes=1))
     assert played.rewards.max() > 1  # raw
     assert played.life_lost.any()
-    values = dataclasses.replace(played, values=np.zeros_like(played.rewards))
+    twos = 2 * np.ones_like(played.rewards)  # at every step, so also after a life was lost
+    values = dataclasses.replace(played, rewards=twos, values=0 * twos)
     clipped = value_check([values], config).realised
     raw = value_check([values], dataclasses.replace(config, clip_rewards=False)).realised
     lives = value_check([values], dataclasses.replace(config, terminal_on_life_loss=True))
-    assert raw > clipped > 0
+    assert raw == pytest.approx(2 * clipped)
     assert 0 < lives.realised < clipped
 
 
@@ -94,14 +95,15 @@ def test_noisy_networks_play_without_noise_and_are_left_alone():
 
 
 def test_random_play_of_pong_scores_what_the_paper_says():
-    """-20.7 in Extended Data Table 2; 4 episodes have a standard error of about .4."""
+    """-20.7 in Extended Data Table 2: 0.3 points of its own a game. Here 40 games had 0.475 ± 0.12.
+
+    They come one by one (variance 0.55): more than 14 in four games have a chance below 3e-7.
+    """
     config = DQNConfig(environment="ALE/Pong-v5")
-    episodes = play_randomly(config, NATURE.changed(episodes=4))
-    scores = [played.episode.score for played in episodes]
-    assert abs(summarise(scores).mean - -20.7) < 1.2
-    steps = sum(played.episode.length for played in episodes)
-    frames = sum(played.episode.frames for played in episodes)
-    assert 5.9 * steps < frames < 6.3 * steps  # 10 Hz, and the opening
+    episodes = [played.episode for played in play_randomly(config, NATURE.changed(episodes=4))]
+    assert -21 <= summarise([episode.score for episode in episodes]).mean <= -21 + 14 / 4
+    # 10 Hz: six frames an action, but for the last; up to 30 no-ops come before the first
+    assert all(-6 < episode.frames - 6 * episode.length <= 30 for episode in episodes)
 
 
 def test_held_out_states_are_fixed_and_their_value_is_the_networks():
