@@ -475,6 +475,11 @@ def transposed_conv() -> Case:
 
 
 @case
+def conv1d_with_group_norm() -> Case:
+    return convolutional(nn.Conv1d(3, 4, 3), nn.GroupNorm(2, 4), nn.Tanh(), shape=(3, 9))
+
+
+@case
 def conv2d_with_group_norm() -> Case:
     return convolutional(
         nn.Conv2d(2, 4, 3), nn.GroupNorm(2, 4), nn.ReLU(), nn.MaxPool2d(2), shape=(2, 8, 8)

@@ -119,7 +119,10 @@ def test_where_nothing_moves_no_step_is_stable():
     assert critical_learning_rate(torch.zeros(3, 3, dtype=F), 2) == 0.0
 
 
-def test_a_direction_that_does_not_move_takes_no_part():
-    """A = −2 on two of three pairs: with all in the batch 2/3 of a step of (I + αA/3)²."""
-    A = torch.diag(torch.tensor([-2.0, -2.0, 0.0], dtype=F))
-    assert critical_learning_rate(A, 3) == pytest.approx(3.0)
+@pytest.mark.parametrize("seed", range(8))
+def test_directions_that_do_not_move_take_no_part(seed):
+    """Regression with fewer features than pairs; the whole population: α < 2N/λ_max(ΦΦᵀ)."""
+    features = torch.randn(6, 3, generator=torch.Generator().manual_seed(seed), dtype=F)
+    K = features @ features.T
+    expected = 2 * 6 / float(torch.linalg.eigvalsh(K).max())
+    assert critical_learning_rate(-K, 6) == pytest.approx(expected)

@@ -117,6 +117,15 @@ def two_pairs(successors, learning_rate=0.1, kernel=((1.0, 0.0), (0.0, 1.0)), **
     return check_stability(K, K_next, learning_rate=learning_rate, **options)
 
 
+@pytest.mark.parametrize("options", [{"target_period": 7}, {"polyak": 0.1}])
+def test_what_happens_without_a_target_network_does_not_depend_on_it(options):
+    successors = [[0.5, 0.6], [-0.6, 0.5]]
+    plain, used = two_pairs(successors), two_pairs(successors, **options)
+    assert used.target_network.td_radius == pytest.approx(plain.spectral_radius, rel=1e-12)
+    assert used.self_excitation == pytest.approx(plain.self_excitation, rel=1e-12)
+    assert used.certified_learning_rate == pytest.approx(plain.certified_learning_rate, rel=1e-12)
+
+
 def test_table_a_long_period_cures_self_excitation():
     """K' = ΓK with ρ(Γ) < 1 and AD unstable: cured from the first stable period on."""
     K = torch.tensor([[1.0, 0.9], [0.9, 1.0]], dtype=F)
