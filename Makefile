@@ -7,7 +7,7 @@ MUTANTS := .venv-mutants
 LOWEST := .venv-lowest
 # A worker for each core, at most eight; `make test WORKERS=0` runs in one process.
 WORKERS ?= auto
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 
 .PHONY: help demo test test-quick test-slow test-processors test-frameworks test-lowest mutants sanity figures bench lint clean
 help: ## list the targets
@@ -27,7 +27,7 @@ test: lint ## every check and test
 	@$(PYTEST)
 
 test-quick: $(READY) ## the tests that fit in 45 s: those that failed last, new ones, then the shortest
-	@$(PYTEST) --within 45
+	@$(PYTEST) --within 45 --ff
 
 test-slow: $(READY) ## the tests that take minutes
 	@$(BIN)/python -m pytest -m slow
