@@ -5,7 +5,7 @@ READY := .venv/.ready
 FRAMEWORKS := .venv-frameworks
 # A worker for each core, at most eight; `make test WORKERS=0` runs in one process.
 WORKERS ?= auto
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 
 .PHONY: help demo test test-quick test-slow test-frameworks sanity figures bench lint clean
 help: ## list the targets
@@ -25,7 +25,7 @@ test: lint ## every check and test
 	@$(PYTEST)
 
 test-quick: $(READY) ## the tests that fit in 45 s: those that failed last, new ones, then the shortest
-	@$(PYTEST) --within 45
+	@$(PYTEST) --within 45 --ff
 
 test-slow: $(READY) ## the tests that take minutes
 	@$(BIN)/python -m pytest -m slow

@@ -6,5 +6,5 @@ NEEDS = {"lightning": "lightning", "sb3": "stable_baselines3"}
 collect_ignore = [
     f"qdiverge/integrations/{module}.py" for module, needs in NEEDS.items() if not find_spec(needs)
 ]
-PARTS = ("hangs", "leaks", "within", "workers")
+PARTS = ("examples", "hangs", "leaks", "within", "workers")
 pytest_plugins = [f"tests.harness.{part}" for part in PARTS]

@@ -1,7 +1,5 @@
 """The kernel over several gloo processes equals the kernel of one."""
 
-import os
-import socket
 import traceback
 from pathlib import Path
 
@@ -27,10 +25,9 @@ def problem() -> tuple[NTK, Tensor, Tensor]:
     return NTK(net.double(), block_size=1), x, torch.arange(NUM) % 3
 
 
-def run(rank: int, world: int, port: int, folder: str) -> None:
+def run(rank: int, world: int, folder: str) -> None:
     torch.set_num_threads(1)
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    dist.init_process_group("gloo", rank=rank, world_size=world)
+    dist.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=world)
     try:
         ntk, x, a = problem()
         for exchange in ("features", "recompute"):
@@ -54,10 +51,7 @@ def run(rank: int, world: int, port: int, folder: str) -> None:
 
 @pytest.mark.parametrize("world", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_ranks_make_the_same_kernel(world: int, tmp_path: Path) -> None:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    mp.spawn(run, args=(world, port, str(tmp_path)), nprocs=world)
+    mp.spawn(run, args=(world, str(tmp_path)), nprocs=world)
     ntk, x, a = problem()
     kernel = ntk.kernel(x, a)
     for rank in range(world):
