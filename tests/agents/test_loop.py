@@ -126,7 +126,7 @@ def test_the_learner_is_given_what_transform_batch_returns():
 
 
 @pytest.mark.parametrize("clip", [True, False])
-def test_rewards_are_clipped_for_the_learner_and_raw_in_the_replay(clip):
+def test_rewards_are_clipped_for_the_learner_and_raw_in_the_replay(clip, monkeypatch):
     seen = set()
 
     def watch(batch):
@@ -135,14 +135,16 @@ def test_rewards_are_clipped_for_the_learner_and_raw_in_the_replay(clip):
 
     trainer = Trainer(short(clip_rewards=clip), transform_batch=watch)
     receive, sevens = trainer.environments.recv, np.full(2, 7.0, np.float32)
-    trainer.environments.recv = lambda: dataclasses.replace(receive(), rewards=sevens)
+    monkeypatch.setattr(
+        trainer.environments, "recv", lambda: dataclasses.replace(receive(), rewards=sevens)
+    )
     list(trainer.run())
     assert seen == {1.0 if clip else 7.0}
     assert trainer.replay.rewards.max() == 7.0
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_a_lost_life_bootstraps_nothing_only_where_that_is_asked_for(terminal):
+def test_a_lost_life_bootstraps_nothing_only_where_that_is_asked_for(terminal, monkeypatch):
     config = short(
         environment="Breakout",
         num_envs=4,
@@ -153,7 +155,7 @@ def test_a_lost_life_bootstraps_nothing_only_where_that_is_asked_for(terminal):
     )
     trainer, steps = Trainer(config), []
     receive = trainer.environments.recv
-    trainer.environments.recv = lambda: steps.append(receive()) or steps[-1]
+    monkeypatch.setattr(trainer.environments, "recv", lambda: steps.append(receive()) or steps[-1])
     list(trainer.run())
     games, lives = (sum(int(getattr(s, name).sum()) for s in steps) for name in ENDS)
     assert lives > 0  # of 48 random games, 2.5 ± 1.1 lives were lost in 100 steps
