@@ -69,7 +69,8 @@ def updates_of(config):
     ]
 
 
-LONGER = TINY.adapted(total_steps=300, target_period=20)
+# so that updates change what is greedy: of 24 seeds the last to differ by a switch did at update 20
+LONGER = TINY.adapted(total_steps=300, target_period=20, learning_rate=0.2)
 
 
 @pytest.fixture(scope="module")
