@@ -26,6 +26,7 @@ from qdiverge.agents.saved import load_agent
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import CheckpointError
 from tests.agents.continuous.tasks import AGENTS
+from tests.agents.running import records_of
 from tests.disks import small_disk
 
 CARTPOLE = DQNConfig(
@@ -71,18 +72,6 @@ VARIANTS = {
 }
 
 
-def run(trainer, checkpoints=None):
-    """The records of the rest of the run, those of its clock set aside."""
-    records = []
-    for record in trainer.run():
-        if isinstance(record, Barrier) and checkpoints is not None:
-            assert checkpoints.save(trainer)
-        if isinstance(record, UpdateRecord):
-            record = dataclasses.replace(record, steps_per_second=0.0)
-        records.append(record)
-    return records
-
-
 def everything(trainer):
     """All that a run consists of, as comparable values."""
     agent, replay = trainer.agent, trainer.replay
@@ -117,9 +106,9 @@ def assert_same(ours, theirs):
 def test_from_any_checkpoint_the_run_goes_on_as_if_never_stopped(config, tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=100)
     whole = Trainer(config, log_period=1)
-    records = run(whole, checkpoints)
+    records = records_of(whole, checkpoints)
     untouched = Trainer(config, log_period=1)
-    assert run(untouched) == records  # saving changes nothing
+    assert records_of(untouched) == records  # saving changes nothing
     assert_same(untouched, whole)
     steps = checkpoints.store.steps()
     assert len(steps) >= 2
@@ -130,7 +119,7 @@ def test_from_any_checkpoint_the_run_goes_on_as_if_never_stopped(config, tmp_pat
         again.store.verify(step)
         again.restore(resumed, step)
         after = next(i for i, r in enumerate(records) if isinstance(r, Barrier) and r.step == step)
-        assert run(resumed, again) == records[after + 1 :]
+        assert records_of(resumed, again) == records[after + 1 :]
         assert_same(resumed, whole)
 
 
@@ -163,14 +152,16 @@ def test_a_checkpoint_costs_what_is_new_and_shares_the_rest(tmp_path):
         checkpoint_period=48,
     )
     checkpoints = Checkpoints(tmp_path)
-    run(Trainer(config), checkpoints)
+    records_of(Trainer(config), checkpoints)
     newest = checkpoints.store.path(432)
     segments = sorted(newest.glob("replay-*.npy"))
     slots = [np.load(path, mmap_mode="r").shape[0] for path in segments]
     # 24 steps and a restart in each of 2 rings, beginning with the last one's newest slot
     assert slots == [50] + [52] * 8
     assert [path.stat().st_nlink for path in segments] == [2] * 8 + [1]  # of the two that are kept
-    run(Trainer(dataclasses.replace(config, buffer_size=150)), Checkpoints(tmp_path / "small"))
+    records_of(
+        Trainer(dataclasses.replace(config, buffer_size=150)), Checkpoints(tmp_path / "small")
+    )
     small = sorted((tmp_path / "small").glob("checkpoints/432/replay-*.npy"))
     assert len(small) == 3  # of 75 slots a ring, each 3 periods of 25
 
@@ -178,7 +169,7 @@ def test_a_checkpoint_costs_what_is_new_and_shares_the_rest(tmp_path):
 def test_a_flipped_bit_anywhere_is_found_and_the_checkpoint_before_is_taken(tmp_path):
     config = VARIANTS["everything"]
     checkpoints = Checkpoints(tmp_path)
-    run(Trainer(config), checkpoints)
+    records_of(Trainer(config), checkpoints)
     assert checkpoints.newest() == 500
     rng = np.random.default_rng(0)
     own = [path for path in checkpoints.store.path(500).iterdir() if path.stat().st_nlink == 1]
@@ -220,13 +211,13 @@ def test_where_it_was_interrupted_comes_second_to_a_barrier(tmp_path):
     assert checkpoints.newest() == trainer.agent_step
     on = Trainer(CARTPOLE)
     Checkpoints(tmp_path).restore(on, trainer.agent_step)
-    assert run(on)[-1].step == 600
+    assert records_of(on)[-1].step == 600
 
 
 def test_what_ended_a_run_does_not_push_its_barriers_out(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     trainer = Trainer(CARTPOLE)
-    run(trainer, checkpoints)
+    records_of(trainer, checkpoints)
     assert checkpoints.store.steps() == [400, 500]
     for step in (610, 620, 630):
         trainer.agent_step = step
@@ -236,7 +227,7 @@ def test_what_ended_a_run_does_not_push_its_barriers_out(tmp_path):
 
 def test_what_is_newer_than_where_a_run_goes_on_is_forgotten_and_nothing_else(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=4)
-    run(Trainer(CARTPOLE), checkpoints)
+    records_of(Trainer(CARTPOLE), checkpoints)
     assert checkpoints.store.steps() == [200, 300, 400, 500]
     checkpoints.forget_after(300)
     assert checkpoints.store.steps() == [200, 300]
@@ -245,7 +236,7 @@ def test_what_is_newer_than_where_a_run_goes_on_is_forgotten_and_nothing_else(tm
 
 def test_where_a_run_goes_on_nothing_is_written_again(tmp_path):
     checkpoints = Checkpoints(tmp_path)
-    run(Trainer(CARTPOLE), checkpoints)
+    records_of(Trainer(CARTPOLE), checkpoints)
     before = checkpoints.store.path(500).stat().st_ino
     resumed, again = Trainer(CARTPOLE), Checkpoints(tmp_path)
     again.restore(resumed, 500)
@@ -255,7 +246,7 @@ def test_where_a_run_goes_on_nothing_is_written_again(tmp_path):
 
 def test_a_replay_is_loaded_without_running_code_that_lies_in_it(tmp_path):
     checkpoints = Checkpoints(tmp_path)
-    run(Trainer(CARTPOLE), checkpoints)
+    records_of(Trainer(CARTPOLE), checkpoints)
     folder, saved = checkpoints.store.path(500), checkpoints.state(500)["replay"]
     (folder / saved["segments"][-1]["name"]).write_bytes(pickle.dumps(Fraction(1, 2)))
     with pytest.raises(ValueError, match="pickled"):
@@ -275,7 +266,7 @@ def test_without_a_period_there_is_no_barrier_and_no_replay(tmp_path):
 
 def test_the_replay_of_another_kind_is_refused(tmp_path):
     checkpoints = Checkpoints(tmp_path)
-    run(Trainer(CARTPOLE), checkpoints)
+    records_of(Trainer(CARTPOLE), checkpoints)
     other = Trainer(dataclasses.replace(CARTPOLE, num_envs=3))
     with pytest.raises(CheckpointError, match="for 3 rings"):
         checkpoints.restore(other, 500)
@@ -363,7 +354,7 @@ def test_a_file_that_cannot_be_written_leaves_everything_as_it_was(limit, tmp_pa
     resumed = Trainer(trainer.config)
     assert checkpoints.newest() == 400
     Checkpoints(tmp_path).restore(resumed, 400)
-    assert run(resumed) == [
+    assert records_of(resumed) == [
         dataclasses.replace(r, steps_per_second=0.0) if isinstance(r, UpdateRecord) else r
         for r in trainer_rest(trainer, progress)
     ]

@@ -10,7 +10,7 @@ from qdiverge.agents.machine.device import check_device_name
 from qdiverge.agents.networks.activations import Activation
 from qdiverge.agents.settings.checks import check_positives
 from qdiverge.agents.settings.dqn import AlignWith, DeviceSettings, UpdateRule
-from qdiverge.agents.settings.rules import Rule, adapted, check_effect
+from qdiverge.agents.settings.rules import OF_PREQN, Rule, adapted, check_effect
 from qdiverge.checks import check_choice, check_discount, check_integer, check_share
 from qdiverge.errors import InvalidValueError
 
@@ -150,12 +150,7 @@ class DDPGConfig(ActorCriticConfig):
             "PreQN takes the place of the critic's optimiser",
             "Take the update gradient",
         ),
-        Rule(
-            ("preqn_learning_rate", "preqn_alignment", "preqn_align_with", "preqn_damping"),
-            lambda c: c.update != "preqn",
-            "only PreQN has it",
-            "Take the update preqn",
-        ),
+        OF_PREQN,
     )
     positive: ClassVar[tuple[str, ...]] = (
         *ActorCriticConfig.positive,

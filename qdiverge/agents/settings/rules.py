@@ -30,6 +30,12 @@ class Rule:
     remedy: str
 
 
+OF_PREQN = Rule(
+    ("preqn_learning_rate", "preqn_alignment", "preqn_align_with", "preqn_damping"),
+    lambda c: c.update != "preqn",
+    "only PreQN has it",
+    "Take the update preqn",
+)
 # Who decides stands above what depends on it: a rule sees what the rules above it have settled.
 SETTING_RULES = (
     Rule(
@@ -92,12 +98,7 @@ SETTING_RULES = (
         "PreQN takes the place of loss and optimiser",
         "Take the update gradient",
     ),
-    Rule(
-        ("preqn_learning_rate", "preqn_alignment", "preqn_align_with", "preqn_damping"),
-        lambda c: c.update != "preqn",
-        "only PreQN has it",
-        "Take the update preqn",
-    ),
+    OF_PREQN,
     Rule(
         ("adam_epsilon",),
         lambda c: c.optimizer != "adam",

@@ -18,11 +18,12 @@ from qdiverge.agents.evaluation.protocols import TASK
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MLP, MinAtarNetwork, NatureNetwork, channels_last
 from qdiverge.agents.networks.noisy import NoisyLinear
-from qdiverge.agents.records import Barrier, UpdateRecord
+from qdiverge.agents.records import Barrier
 from qdiverge.agents.saved import load_agent
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import CheckpointError, InvalidTypeError, InvalidValueError, QDivergeError
 from tests.agents.continuous.tasks import AGENTS
+from tests.agents.running import records_of
 
 CARTPOLE = DQNConfig(
     environment="CartPole-v1",
@@ -50,17 +51,6 @@ class Tanh(nn.Module):
 
 def mlp(*hidden, **options):
     return lambda shape, num_outputs: MLP([*shape, *hidden, num_outputs], **options)
-
-
-def records_of(trainer, checkpoints=None):
-    records = []
-    for record in trainer.run():
-        if isinstance(record, Barrier) and checkpoints is not None:
-            assert checkpoints.save(trainer)
-        if isinstance(record, UpdateRecord):
-            record = dataclasses.replace(record, steps_per_second=0.0)
-        records.append(record)
-    return records
 
 
 def assert_same(ours, theirs):
