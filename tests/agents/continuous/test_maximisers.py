@@ -7,7 +7,7 @@ import torch
 
 from qdiverge.agents.continuous.maximisers import CrossEntropy, GradientAscent
 
-CEM = CrossEntropy(num_samples=64, num_elites=6, num_rounds=6)
+CEM = CrossEntropy(num_samples=512, num_elites=64, num_rounds=8)  # 64 and 6 stall for 1 in 15
 ASCENT = GradientAscent(num_starts=4, num_rounds=30)
 
 

@@ -124,7 +124,10 @@ def test_the_log_density_of_a_squashed_gaussian():
 @pytest.mark.parametrize("maximiser", ["cem", "gradient"])
 @pytest.mark.parametrize("polyak", [0.005, None])
 def test_q_learning_takes_the_best_action_of_the_box(maximiser, polyak):
-    options = {"cem_rounds": 6} if maximiser == "cem" else {}
+    options = {  # enough draws, and steps across the whole box, to find its end for sure
+        "cem": {"cem_samples": 512, "cem_elites": 64, "cem_rounds": 8},
+        "gradient": {"ascent_rounds": 14},
+    }[maximiser]
     agent = QLearning(
         critic(1.0, 2.0, 0.5),
         1,
