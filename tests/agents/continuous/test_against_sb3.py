@@ -51,6 +51,12 @@ def weights_of_sb3(model, name):
     }
 
 
+def optimizers_of_sb3(model, name):
+    """In the order of ours."""
+    both = [model.critic.optimizer, model.actor.optimizer]
+    return both if name == "TD3" else [*both, model.ent_coef_optimizer]
+
+
 def some_batch(seed):
     generator = torch.Generator().manual_seed(seed)
     s, following = (torch.randn(32, 3, generator=generator) for _ in range(2))
@@ -73,6 +79,13 @@ def test_updates_are_those_of_stable_baselines3(name, monkeypatch):
         for role, network in agent.networks.items():
             for own, other in zip(network.parameters(), start[role], strict=True):
                 own.copy_(other)
+    # An ε above float32's noise: Adam would make whole steps of gradients that are nothing else.
+    # The loss of TD3's critics is twice ours there, and so is what ε is compared with.
+    for number, pair in enumerate(
+        zip(agent.optimizers, optimizers_of_sb3(model, name), strict=True)
+    ):
+        ours, other = (optimizer.param_groups[0] for optimizer in pair)
+        ours["eps"], other["eps"] = 1e-4, 2e-4 if (name, number) == ("TD3", 0) else 1e-4
     before = {name: p.detach().clone() for name, p in agent.parameters.items()}
     for number in range(1, NUM_UPDATES + 1):
         batch = some_batch(number)
@@ -89,10 +102,10 @@ def test_updates_are_those_of_stable_baselines3(name, monkeypatch):
     for role, expected in weights_of_sb3(model, name).items():
         found = list(agent.networks[role].parameters())
         for own, other in zip(found, expected, strict=True):
-            torch.testing.assert_close(own.detach(), other.detach(), atol=2e-5, rtol=1e-4)
+            torch.testing.assert_close(own.detach(), other.detach(), atol=5e-6, rtol=1e-5)
     for path in (
         "critic_1.net.layers.0.weight",
         "critic_2.net.layers.0.bias",
         "actor.net.layers.0.bias",
     ):
-        assert (agent.parameters[path] - before[path]).abs().max() > 1e-3
+        assert (agent.parameters[path] - before[path]).abs().max() > 2e-4
