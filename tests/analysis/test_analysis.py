@@ -23,6 +23,7 @@ from analysis import (
 from qdiverge.errors import InvalidValueError, RunFolderError
 from qdiverge.runs import RunLog
 from qdiverge.runs.table import append_row, begin_table
+from tests.chance import assert_drawn
 
 
 @given(seed=st.integers(0, 1000), size=st.integers(4, 40))
@@ -36,14 +37,14 @@ def test_the_interquartile_mean_ignores_the_outer_quarters(seed, size):
 
 
 def test_bootstrap_intervals_cover_the_truth_as_often_as_they_say():
-    """200 experiments: 95 % of the intervals hold the mean; 4 standard deviations allowed."""
+    """200 experiments of 60 normal scores: of the intervals some 94.5 % hold the mean."""
     rng = np.random.default_rng(0)
     covered = 0
     for seed in range(200):
         scores = rng.normal(size=(30, 2))
         low, high = bootstrap_interval(scores, np.mean, num_resamples=300, seed=seed)
         covered += low <= 0 <= high
-    assert 200 * 0.95 - 4 * np.sqrt(200 * 0.95 * 0.05) <= covered
+    assert_drawn(np.array([covered, 200 - covered]), np.array([0.945, 0.055]))
 
 
 def test_a_profile_is_the_survival_function_and_its_band_holds_it():
@@ -91,7 +92,8 @@ def test_log_rank_finds_no_difference_where_there_is_none():
                  rng.random(25) < 0.8)
         for _ in range(200)
     ]  # fmt: skip
-    assert np.mean(np.array(values) < 0.05) < 0.05 + 4 * np.sqrt(0.05 * 0.95 / 200)
+    found = int(np.sum(np.array(values) < 0.05))
+    assert_drawn(np.array([found, 200 - found]), np.array([0.05, 0.95]))
 
 
 def test_bad_input_is_named():
@@ -140,7 +142,7 @@ def test_cells_become_rows_of_a_sweep_under_way_and_of_its_table(tmp_path):
         sweep_table(tmp_path / "none")
 
 
-def test_a_table_of_a_thousand_cells_loads_in_two_seconds(tmp_path):
+def test_a_table_of_a_thousand_cells_loads_as_fast_as_its_lines_are_parsed(tmp_path):
     begin_table(tmp_path / "t.jsonl", {"study": "x"})
     curve = list(np.linspace(0, 1, 200))
     with (tmp_path / "t.jsonl").open("a") as file:
@@ -149,4 +151,7 @@ def test_a_table_of_a_thousand_cells_loads_in_two_seconds(tmp_path):
             file.write(json.dumps(row) + "\n")
     start = time.process_time()
     assert len(sweep_table(tmp_path / "t.jsonl")) == 1_000
-    assert time.process_time() - start < 2
+    spent, start = time.process_time() - start, time.process_time()
+    with (tmp_path / "t.jsonl").open() as file:
+        assert sum(1 for line in file if json.loads(line)) == 1_001
+    assert spent < 10 * (time.process_time() - start)

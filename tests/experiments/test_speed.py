@@ -182,7 +182,7 @@ def test_the_engines_share_and_a_tables_reading_are_timed(tmp_path, capsys):
     assert speed_run.main(["sweep", *arguments, "--out", str(tmp_path)]) == 0
     found = json.loads((tmp_path / "sweep.json").read_text())
     engine = found["engine"]
-    assert engine["own_s"] == pytest.approx(0.3, rel=0.2)
+    assert 0.299 <= engine["own_s"] <= engine["wall_s"]  # a busy machine wakes its sleepers late
     assert engine["wall_s"] >= engine["start_s"] + 0.4  # two rounds of two workers
     assert found["table"]["cells"] == 300
     assert "over the cells' own time" in capsys.readouterr().out

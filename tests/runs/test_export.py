@@ -1,4 +1,5 @@
 import csv
+import json
 import math
 import time
 
@@ -118,11 +119,14 @@ def test_what_cannot_be_done_is_said(run, tmp_path, monkeypatch):
     assert main(["export", str(run), "--wide", "--long"]) == 2
 
 
-def test_a_long_run_is_exported_within_seconds(tmp_path):
+def test_a_long_run_is_exported_in_a_few_times_what_reading_it_takes(tmp_path):
     with RunLog(tmp_path / "run") as log:
         values = {f"diverge/metric_{k}": 0.1 + k for k in range(40)}
         for step in range(20_000):
             log.metrics(step, values)
     start = time.process_time()
     export_run(tmp_path / "run")
-    assert time.process_time() - start < 30  # 3 to 4 s on one core of 2026
+    spent, start = time.process_time() - start, time.process_time()
+    with (tmp_path / "run" / "events.jsonl").open() as events:
+        assert sum(1 for line in events if json.loads(line)) == 20_000
+    assert spent < 40 * (time.process_time() - start)  # 4 times as long as reading alone
