@@ -38,7 +38,7 @@ def test_every_update_is_an_aligned_step(use_target_network):
     steps = [r.preqn for r in trainer.run() if isinstance(r, UpdateRecord)]
     assert len(steps) == 100
     accepted = [step for step in steps if step.is_accepted]
-    assert accepted
+    assert len(accepted) > 80  # measured 100 in each of 40 seeds, with a target network and without
     assert all(step.alignment >= 0.97 for step in accepted)
 
 

@@ -47,6 +47,7 @@ def test_a_cell_runs_and_says_what_the_table_needs(method, tmp_path):
         moved = [value for value in row["alignments"] if not np.isnan(value)]
         assert min(moved) >= 0.97 - 1e-3  # asked of float32, seen through it, to four digits
         assert row["accepted"] == pytest.approx(len(moved) / 60)
+        assert row["accepted"] > 0.9  # measured 1.0 in each of 30 seeds
 
 
 def test_the_table_names_what_was_not_run(capsys, tmp_path):

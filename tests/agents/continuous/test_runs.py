@@ -92,7 +92,7 @@ def test_the_alignment_is_that_of_the_step(name):
     assert all(-1.0 <= r.alignment <= 1.0 for r in records)
     if name == "PreQN-DDPG":
         accepted = [r for r in records if r.preqn.is_accepted]
-        assert accepted
+        assert len(accepted) > 30  # measured 46 to 70 of 70 in 40 seeds
         for r in accepted:
             assert r.alignment == pytest.approx(r.preqn.alignment, abs=1e-4)
             assert r.alignment >= 0.97 - 1e-4
