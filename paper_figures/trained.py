@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.discrete.exploration import EpsilonGreedy
-from qdiverge.agents.parts import make_environments
+from qdiverge.agents.parts import parts_of
 from qdiverge.agents.saved import SavedAgent, load_agent
 from qdiverge.cli import main
 from qdiverge.errors import RunFolderError, UnsupportedNetworkError
@@ -73,7 +73,7 @@ def states_of_play(saved: SavedAgent, num_states: int, period: int) -> NDArray[A
     """Return every ``period``-th state of ε-greedy play, [S, C, H, W]."""
     config = dataclasses.replace(saved.config, num_envs=1, buffer_size=1_000)
     games, choices = np.random.SeedSequence(SEED).spawn(2)
-    environments = make_environments(config, games)
+    environments = parts_of(config).environments(games)
     try:
         explorer = EpsilonGreedy(environments.num_actions, choices)
         observations, states = environments.reset(), []

@@ -37,6 +37,7 @@ def train(config: ContinuousConfig, episodes: int) -> dict[str, Any]:
         "device": "cpu",
     }
     model: Any
+    assert config.polyak is not None
     if isinstance(config, TD3Config):
         assert isinstance(task.action_space, gymnasium.spaces.Box)
         k = task.action_space.shape[0]

@@ -6,9 +6,9 @@ from dataclasses import replace
 from itertools import product
 from typing import Any, get_args
 
-from qdiverge.agents.parts import environment_kind
+from qdiverge.agents.environments.kinds import environment_kind
 from qdiverge.agents.settings.dqn import DQNConfig
-from qdiverge.agents.settings.presets import PRESETS
+from qdiverge.agents.settings.presets.discrete import PRESETS
 from qdiverge.td import Bootstrap
 
 SIZES = {"S": 0.125, "M": 0.25, "L": 0.5, "XL": 1.0}  # times the widths of the game's network

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from qdiverge.agents.settings.dqn import Loss, UpdateRule
+from qdiverge.agents.settings.dqn import Loss
 from qdiverge.td import Bootstrap
 
 
@@ -33,7 +34,7 @@ class Cell:
     offline: bool  # from a fixed data set of random play
     coverage: float  # share of it that is kept, the transitions of the least ‖s‖; 1: all
     num_updates: int
-    update: UpdateRule = "gradient"  # or preqn: a remedy alone
+    update: Literal["gradient", "preqn"] = "gradient"  # preqn: a remedy alone
 
     @property
     def network(self) -> str:

@@ -15,6 +15,7 @@ from experiments.foresight.networks import QNetwork
 from experiments.foresight.problems import PROBLEMS
 from experiments.foresight.recorder import Recorder
 from experiments.threads import one_thread
+from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.diagnostics import Transitions
@@ -59,6 +60,8 @@ def train(cell: Cell, stop_at: int | None = None) -> Trained:
 def _train_offline(cell: Cell, trainer: Trainer, recorder: Recorder) -> None:
     for _ in trainer.run():  # random play alone
         pass
+    agent = trainer.agent
+    assert isinstance(agent, DQN)
     data, rng = None, np.random.default_rng(cell.seed)
     if cell.coverage < 1:
         index = np.unique(trainer.replay.draw(DRAWS * cell.buffer_size))  # all, but for a few
@@ -69,12 +72,12 @@ def _train_offline(cell: Cell, trainer: Trainer, recorder: Recorder) -> None:
         else:
             batch = data.select(torch.from_numpy(rng.integers(len(data), size=cell.batch_size)))
         recorder.batch(batch)
-        done = trainer.agent.update(batch)
+        done = agent.update(batch)
         if not done.is_finite or recorder.is_beyond:
             return
         trainer.sampler.learnt(batch, done.surprises)
         if cell.target_period is not None and update % cell.target_period == 0:
-            trainer.agent.sync_target()
+            agent.sync_target()
 
 
 def narrowed(data: Transitions, coverage: float) -> Transitions:

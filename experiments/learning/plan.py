@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from experiments.learning import rows
 from qdiverge.agents.environments.minatar import GAMES
 from qdiverge.agents.settings.dqn import DQNConfig
-from qdiverge.agents.settings.presets import PRESETS
+from qdiverge.agents.settings.presets.discrete import PRESETS
 
 SEEDS = (1, 2, 3)
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from experiments.learning import rows
 from experiments.learning.plan import SEEDS, Cell, plan
 from experiments.learning.training import train
-from qdiverge.agents.settings.presets import PRESETS
+from qdiverge.agents.settings.presets.discrete import PRESETS
 from qdiverge.errors import QDivergeError
 
 

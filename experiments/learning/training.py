@@ -12,7 +12,7 @@ import numpy as np
 
 from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.loop import Trainer
-from qdiverge.agents.parts import make_environments
+from qdiverge.agents.parts import parts_of
 from qdiverge.agents.records import Barrier, EpisodeEnd, RunEnd
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.cli.epochs import Epochs
@@ -117,7 +117,7 @@ def play(trainer: Trainer, num_episodes: int) -> list[float]:
         num_episodes: How many.
     """
     seed = np.random.SeedSequence([trainer.config.seed, EVALUATION_KEY])
-    environments = make_environments(replace(trainer.config, num_envs=1), seed)
+    environments = parts_of(replace(trainer.config, num_envs=1)).environments(seed)
     try:
         observations, scores = environments.reset(), list[float]()
         while len(scores) < num_episodes:

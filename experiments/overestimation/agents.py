@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from experiments.tracing import Sample, rounded, trace
+from qdiverge.agents.environments.kinds import environment_kind
 from qdiverge.agents.evaluation.evaluation import evaluate
 from qdiverge.agents.evaluation.protocols import Protocol
 from qdiverge.agents.loop import Trainer
-from qdiverge.agents.parts import environment_kind
 from qdiverge.agents.settings.dqn import DQNConfig
-from qdiverge.agents.settings.presets import PRESETS
+from qdiverge.agents.settings.presets.discrete import PRESETS
 from qdiverge.td import Bootstrap
 
 SHORT = DQNConfig(

@@ -10,9 +10,9 @@ import numpy as np
 
 from experiments.learning.training import play
 from experiments.tracing import episode_curve, rounded, trace
-from qdiverge.agents.parts import environment_kind
+from qdiverge.agents.environments.kinds import environment_kind
 from qdiverge.agents.settings.dqn import DQNConfig
-from qdiverge.agents.settings.presets import PRESETS
+from qdiverge.agents.settings.presets.discrete import PRESETS
 
 METHODS: dict[str, dict[str, Any]] = {
     "target": {"bootstrap": "target_q"},

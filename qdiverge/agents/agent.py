@@ -77,29 +77,41 @@ class Agent(Protocol):
         """Every parameter that an optimiser may move, by its name."""
 
     def act(self, observations: NDArray[Any]) -> NDArray[Any]:
-        """The actions that it is evaluated by: integers [E], or floats [E, k]."""
+        """Return the actions that it is evaluated by: integers [E], or floats [E, k]."""
 
     def update(self, batch: Transitions, number: int = 1) -> Update:
-        """Update number ``number``, from 1, on ``batch``; none where its loss is not finite."""
+        """Make update number ``number``, from 1; none where the loss of ``batch`` is not finite."""
 
     def values_of(self, batch: Transitions) -> Tensor:
-        """Q(s_i, a_i), [N], drawing nothing."""
+        """Return Q(s_i, a_i), [N], drawing nothing."""
 
-    def sync_target(self) -> None:
-        """Copy the network into its target, where that is how the target moves."""
+    def after_step(self, step: int) -> None:
+        """Do what is due once ``step`` agent steps have been learnt from: copy into the target."""
 
     def playing_weights(self) -> dict[str, Tensor]:
-        """What an evaluation needs to play as the agent would."""
+        """Return what an evaluation needs to play as the agent would."""
+
+    def load_playing_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the weights of another agent of this make; copied, and all noise stilled."""
+
+    def best(self, observations: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the value of each state under the policy evaluated, [N], and its action."""
 
 
 class Behaviour(Protocol):
-    """Acts while the agent learns."""
+    """Acts while the agent learns.
+
+    Attributes:
+        is_ahead: Whether it acts before the updates that the last turn made due; see ``loop``.
+    """
+
+    is_ahead: bool
 
     def actions(self, observations: NDArray[Any], step: int) -> NDArray[Any]:
-        """What E environments are to do: integers [E], or floats [E, k]."""
+        """Return what E environments are to do: integers [E], or floats [E, k]."""
 
     def epsilon(self, step: int) -> float | None:
-        """ε after ``step`` agent steps; None where there is none."""
+        """Return ε after ``step`` agent steps; None where there is none."""
 
     def temperature(self, step: int) -> float | None:
-        """τ of Boltzmann exploration, likewise."""
+        """Return τ of Boltzmann exploration, likewise."""

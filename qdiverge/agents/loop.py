@@ -31,22 +31,17 @@ from torch import nn
 
 from qdiverge.agents.agent import Agent, Behaviour, Update
 from qdiverge.agents.discrete.deferred import DeferredUpdates, deferred_updates
+from qdiverge.agents.environments.atari import AtariEnvironments
+from qdiverge.agents.environments.kinds import Environments
 from qdiverge.agents.machine.device import find_device
 from qdiverge.agents.machine.heap import keep_freed_memory
 from qdiverge.agents.networks.given import MakeNetwork
 from qdiverge.agents.once import Once
-from qdiverge.agents.parts import (
-    Config,
-    Environments,
-    make_agent,
-    make_behaviour,
-    make_environments,
-    make_replay,
-    settled,
-)
+from qdiverge.agents.parts import make_replay, parts_of
 from qdiverge.agents.records import Barrier, EpisodeEnd, Progress, RunEnd, UpdateRecord
 from qdiverge.agents.replay.ring import ReplayRing
 from qdiverge.agents.replay.sampling import Sampler
+from qdiverge.agents.settings.base import AgentConfig
 from qdiverge.checks import check_integer, check_positive
 from qdiverge.errors import InvalidValueError
 from qdiverge.preqn import cosine
@@ -90,7 +85,7 @@ class Trainer:
         MissingExtraError: ale-py is not installed.
     """
 
-    config = Once[Config]()
+    config = Once[AgentConfig]()
     make_q_network = Once[MakeNetwork | None]()
     environments = Once[Environments]()
     replay = Once[ReplayRing]()
@@ -101,7 +96,7 @@ class Trainer:
 
     def __init__(
         self,
-        config: Config,
+        config: AgentConfig,
         *,
         make_q_network: MakeNetwork | None = None,
         transform_batch: Callable[[Transitions], Transitions] | None = None,
@@ -118,13 +113,14 @@ class Trainer:
         self.log_period = check_integer("log_period", log_period, 1)
         device = find_device(config.device)
         games, weights, exploration, sampling = np.random.SeedSequence(config.seed).spawn(4)
-        self.environments = make_environments(config, games)
-        self.config = config = settled(config, self.environments)
+        parts = parts_of(config)
+        self.environments = environments = parts.environments(games)
+        self.config = config = config.settled(isinstance(environments, AtariEnvironments))
         try:
-            self.replay = make_replay(config, self.environments, sampling)
-            self.sampler = Sampler(self.replay, config, sampling, device)
-            self.agent = make_agent(config, self.environments, weights, make_q_network)
-            self.behaviour = make_behaviour(self.agent, config, self.environments, exploration)
+            self.replay = make_replay(config, environments, sampling)
+            self.sampler = Sampler(self.replay, config.sampling, sampling, device)
+            self.agent = parts.agent(environments, weights, make_q_network)
+            self.behaviour = parts.behaviour(self.agent, environments, exploration)
         except BaseException:
             self.environments.close()
             raise
@@ -204,7 +200,7 @@ class Trainer:
         start = time.monotonic()
         self._logged_at, self._logged_step = start, self.agent_step
         observations = self._restart()
-        overlap, reason = self.config.overlap, ""
+        overlap, reason = self.behaviour.is_ahead, ""
         while True:
             if not overlap and (yield from self._updates_due()):
                 return
@@ -279,8 +275,7 @@ class Trainer:
                 update = self._update(batch)
                 if update.is_finite:
                     self.sampler.learnt(batch, update.surprises)
-        if step % config.target_period == 0 and config.polyak is None:
-            self.agent.sync_target()
+        self.agent.after_step(step)
         return update
 
     def _update(self, batch: Transitions) -> Update:
@@ -305,17 +300,8 @@ class Trainer:
     def _experience(self, actions: NDArray[Any]) -> Generator[EpisodeEnd, None, NDArray[Any]]:
         """Wait for the emulators, store the step, report the episodes; the next observations."""
         step = self.environments.recv()
-        no_bootstrap = step.terminated
-        if self.config.terminal_on_life_loss:
-            no_bootstrap = no_bootstrap | step.life_lost
-        self.replay.append(
-            actions=actions,
-            rewards=step.rewards,
-            terminated=no_bootstrap,
-            next_frames=self.replay.part_to_keep(step.next_observations),
-            ended=step.ended,
-            first_frames=self.replay.part_to_keep(step.observations),
-        )
+        at_life_loss = self.config.terminal_on_life_loss
+        self.replay.store(actions, step, terminal_on_life_loss=at_life_loss)
         self.agent_step += len(actions)
         for episode in step.episodes:
             yield EpisodeEnd(

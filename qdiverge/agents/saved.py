@@ -24,9 +24,9 @@ from qdiverge.agents.checkpoints.saving import (
 )
 from qdiverge.agents.checkpoints.tensors import load_optimizer, load_weights
 from qdiverge.agents.networks.given import MakeNetwork
-from qdiverge.agents.parts import Config, make_agent, make_environments
-from qdiverge.agents.settings.continuous import CONFIGS
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.parts import parts_of
+from qdiverge.agents.settings.algorithms import CONFIGS
+from qdiverge.agents.settings.base import AgentConfig
 from qdiverge.errors import CheckpointError
 from qdiverge.runs.checkpoints import CheckpointStore
 
@@ -44,7 +44,7 @@ class SavedAgent:
         folder: The checkpoint.
     """
 
-    config: Config
+    config: AgentConfig
     agent: Agent
     step: int
     num_updates: int
@@ -122,7 +122,7 @@ def newest_intact(store: CheckpointStore, names: tuple[str, ...] | None = None) 
     return step
 
 
-def config_from_json(values: Mapping[str, Any]) -> Config:
+def config_from_json(values: Mapping[str, Any]) -> AgentConfig:
     """The settings that JSON holds; what older versions did not know keeps its default.
 
     PreQN's are read only where it makes the updates, and without a damping there was none.
@@ -130,8 +130,7 @@ def config_from_json(values: Mapping[str, Any]) -> Config:
     Raises:
         CheckpointError: there is a setting, or an algorithm, that this version does not know.
     """
-    kinds: dict[str, type[Config]] = {"dqn": DQNConfig, **CONFIGS}
-    kind = kinds.get(values.get("algorithm", "dqn"))
+    kind = CONFIGS.get(values.get("algorithm", "dqn"))
     known = set() if kind is None else {field.name for field in dataclasses.fields(kind)}
     unknown = values.keys() - known - {"algorithm"}
     if kind is None or unknown:
@@ -151,17 +150,16 @@ def config_from_json(values: Mapping[str, Any]) -> Config:
     return kind(**settings)
 
 
-def fresh_agent(config: Config, make_q_network: MakeNetwork | None = None) -> Agent:
+def fresh_agent(config: AgentConfig, make_q_network: MakeNetwork | None = None) -> Agent:
     """An agent of ``config`` that has learnt nothing; a small replay is all that need fit.
 
     What was trained on a GPU is made on the CPU where there is none.
     """
     device = config.device if torch.cuda.is_available() else "cpu"
-    small = min(config.buffer_size, max(1_000, 4 * config.n_step))
-    one = dataclasses.replace(config, num_envs=1, buffer_size=small, device=device)
+    parts = parts_of(config.small(device=device))
     seed = np.random.SeedSequence(config.seed)
-    environments = make_environments(one, seed)
+    environments = parts.environments(seed)
     try:
-        return make_agent(one, environments, seed, make_q_network)
+        return parts.agent(environments, seed, make_q_network)
     finally:
         environments.close()

@@ -11,11 +11,9 @@ import tyro
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.checks import check_positive
 from qdiverge.cli.watched import train_watched
+from qdiverge.cli.watching import Watching
 from qdiverge.errors import RunFolderError
 from qdiverge.report import write_report
-
-EPOCH = 2_500  # agent steps
-BEYOND = 10.0  # a run ends when max|Q| is this many times the bound
 
 
 @dataclass(frozen=True)
@@ -24,8 +22,7 @@ class Part:
 
     config: DQNConfig
     share: float  # of the time
-    every: int  # updates between measurements
-    max_overhead: float  # share of the run's own time
+    watching: Watching
 
 
 ORDINARY = Part(
@@ -38,16 +35,20 @@ ORDINARY = Part(
         checkpoint_period=None,  # a demo is not resumed, and need not leave its replay behind
     ),
     share=0.75,
-    every=10,
-    max_overhead=0.2,
+    watching=Watching(
+        every=10,  # updates
+        cost="full",
+        max_overhead=0.2,  # share of the run's own time
+        stop_beyond_bound=10.0,
+        epoch_period=2_500,  # agent steps
+    ),
 )
 # No target network, and a step too large for that: the values rise within some fifty updates, so
 # it is measured at every other one.
 DIVERGING = Part(
     replace(ORDINARY.config, use_target_network=False, learning_rate=2.5e-4),
     share=0.25,
-    every=2,
-    max_overhead=3.0,
+    watching=replace(ORDINARY.watching, every=2, max_overhead=3.0),
 )
 PARTS = {"ordinary": ORDINARY, "diverging": DIVERGING}
 
@@ -85,12 +86,8 @@ def main(arguments: Sequence[str]) -> int:
             result = train_watched(
                 replace(part.config, seed=options.seed),
                 folder / name,
+                part.watching,
                 seconds=part.share * options.seconds,
-                stop_beyond_bound=BEYOND,
-                every=part.every,
-                cost="full",
-                max_overhead=part.max_overhead,
-                epoch_period=EPOCH,
             )
             print(f"{name}: {result.verdict}")
     finally:

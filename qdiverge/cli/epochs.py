@@ -12,10 +12,9 @@ from qdiverge.agents.evaluation.evaluation import evaluate
 from qdiverge.agents.evaluation.held_out import HeldOut
 from qdiverge.agents.evaluation.protocols import TASK, Protocol
 from qdiverge.agents.loop import Trainer
-from qdiverge.agents.parts import Config
 from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd
+from qdiverge.agents.settings.base import AgentConfig
 from qdiverge.agents.settings.dqn import DQNConfig
-from qdiverge.checks import check_integer
 from qdiverge.runs import RunLog, load_run
 
 NATURE_PERIOD = 250_000  # agent steps: 200 epochs of them are the study's 50 million
@@ -49,16 +48,12 @@ class Epochs:
         period: Agent steps of an epoch; None: :func:`default_period`; 0: log nothing.
         evaluation_episodes: Whole episodes played with ε = .05 at the end of each epoch, in the
             run's own environments; they cost their time.
-
-    Raises:
-        InvalidValueError: a number is out of range.
     """
 
     def __init__(
         self, trainer: Trainer, log: RunLog, period: int | None = None, evaluation_episodes: int = 0
     ) -> None:
         config = trainer.config
-        check_epochs(period, evaluation_episodes)
         self._trainer, self._log = trainer, log
         self._period = default_period(config.total_steps) if period is None else period
         self._protocol = _as_trained(config, evaluation_episodes) if evaluation_episodes else None
@@ -124,17 +119,6 @@ class Epochs:
         return metrics
 
 
-def check_epochs(period: int | None, evaluation_episodes: int) -> None:
-    """Refuse numbers that make no sense.
-
-    Raises:
-        InvalidValueError: a number is out of range.
-    """
-    if period is not None:
-        check_integer("epoch_period", period, 0)
-    check_integer("evaluation_episodes", evaluation_episodes, 0)
-
-
 def _last_measured(run: Path) -> int:
     """The step of the last measurement, where a run is taken up again."""
     measured = load_run(run).series.get("charts/held_out_q")
@@ -147,7 +131,7 @@ def _scores_since(run: Path, step: int) -> list[float]:
     return [] if returns is None else returns.values[returns.steps > step].tolist()
 
 
-def _as_trained(config: Config, episodes: int) -> Protocol:
+def _as_trained(config: AgentConfig, episodes: int) -> Protocol:
     """The run's own environments, with an ε for evaluation; without one, actions continuous."""
     if not isinstance(config, DQNConfig):
         return TASK.changed(episodes=episodes)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from types import MappingProxyType
 
 from qdiverge.errors import InvalidValueError
 
@@ -24,6 +23,15 @@ CLEANRL_FLAGS = {
     "--no-cuda": "--device=cpu",
     "--track": "--sink=wandb",
 }
+CLEANRL_CONTINUOUS = {
+    "--tau": "--polyak",
+    "--policy-frequency": "--policy-period",
+    "--policy-lr": "--actor-learning-rate",
+    "--q-lr": "--learning-rate",
+    "--alpha": "--temperature",
+    "--autotune": "--tune-temperature",
+    "--no-autotune": "--no-tune-temperature",
+}  # of its scripts for continuous actions
 CLEANRL_OTHERS = {
     "--exp-name": "A run is called after its folder: --out runs/NAME.",
     "--torch-deterministic": "On a CPU every run is; leave it out.",
@@ -35,14 +43,12 @@ CLEANRL_OTHERS = {
 SWITCHES = ("clip-rewards",)  # with a third state, where nothing is said
 
 
-def translate_flags(
-    arguments: Sequence[str], others: Mapping[str, str] = MappingProxyType({})
-) -> list[str]:
+def translate_flags(arguments: Sequence[str], *, is_continuous: bool = False) -> list[str]:
     """Return the arguments with CleanRL's flags in our names, and switches with their value.
 
     Args:
         arguments: The flags.
-        others: Further names that CleanRL has for them.
+        is_continuous: Whether they are of an agent with continuous actions.
 
     >>> translate_flags(["--env-id", "ALE/Pong-v5", "--gamma=0.9", "--start_e", "1"])
     ['--environment', 'ALE/Pong-v5', '--discount=0.9', '--epsilon-start', '1']
@@ -54,7 +60,7 @@ def translate_flags(
     Raises:
         InvalidValueError: a flag of CleanRL's has no counterpart.
     """
-    names = CLEANRL_FLAGS | dict(others)
+    names = CLEANRL_FLAGS | (CLEANRL_CONTINUOUS if is_continuous else {})
     translated = _target_share([_translate(argument, names) for argument in arguments])
     for i, (flag, following) in enumerate(pairwise([*translated, "--"])):
         for switch in SWITCHES:
@@ -96,7 +102,7 @@ def _translate(argument: str, names: Mapping[str, str]) -> str:
     flag = flag.replace("_", "-")
     if flag in CLEANRL_OTHERS:
         raise InvalidValueError(
-            "a setting that there is here was expected", got=flag, remedy=CLEANRL_OTHERS[flag]
+            "qdiverge train has no such setting", got=flag, remedy=CLEANRL_OTHERS[flag]
         )
     return names.get(flag, flag) + equals + value
 

@@ -11,10 +11,10 @@ import numpy as np
 from torch import nn
 
 from qdiverge.agents.continuous import ContinuousAgent
-from qdiverge.agents.parts import Config, make_behaviour, make_environments, make_replay
+from qdiverge.agents.parts import make_replay, parts_of
 from qdiverge.agents.replay.sampling import Sampler
 from qdiverge.agents.saved import SavedAgent, config_from_json, fresh_agent
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.base import AgentConfig
 from qdiverge.cli.subjects import subject
 from qdiverge.diagnostics import Diagnosis, Transitions, diagnose
 from qdiverge.errors import InvalidValueError
@@ -33,18 +33,15 @@ def diagnose_agent(saved: SavedAgent, num_transitions: int) -> Diagnosis:
 def agent_arguments(saved: SavedAgent, num_transitions: int) -> dict[str, Any]:
     """Return the arguments of :func:`qdiverge.diagnose` for an agent, on what it collects now."""
     config, agent = saved.config, saved.agent
-    target_period = 1
-    if isinstance(config, DQNConfig) and config.has_target_network and config.polyak is None:
-        target_period = max(1, config.target_period // config.train_period)
     seen = subject(agent, config)
     if "entropy_coefficient" in seen:
         seen["entropy_coefficient"] = seen["entropy_coefficient"]()
     return {
         "q_net": seen.pop("q_network"),
         "batch": collect(saved, num_transitions),
-        "learning_rate": config.learning_rate,
+        "learning_rate": agent.optimizer.param_groups[0]["lr"],
         "optimizer": agent.optimizer if agent.optimizer.state else None,
-        "target_period": target_period,
+        "target_period": config.updates_per_copy,
         **seen,
     }
 
@@ -53,35 +50,26 @@ def collect(saved: SavedAgent, num_transitions: int) -> Transitions:
     """Play as the agent does at its step, and draw from that, rewards as the learner sees them."""
     num_steps = STEPS_PER_TRANSITION * num_transitions
     size = max(2 * num_steps, 1_000)
-    config = dataclasses.replace(saved.config, buffer_size=size, batch_size=num_transitions)
-    if isinstance(config, DQNConfig):
-        config = config.adapted(prioritized=False)
+    config = dataclasses.replace(saved.config, buffer_size=size)
+    drawn = dataclasses.replace(config.sampling, batch_size=num_transitions, priority_exponent=None)
+    parts = parts_of(config)
     games, exploration, sampling = np.random.SeedSequence(SEED).spawn(3)
-    environments = make_environments(config, games)
+    environments = parts.environments(games)
     try:
         replay = make_replay(config, environments, sampling)
-        behaviour = make_behaviour(saved.agent, config, environments, exploration)
+        behaviour = parts.behaviour(saved.agent, environments, exploration)
         observations = environments.reset()
         replay.begin(replay.part_to_keep(observations))
         for _ in range(0, num_steps, config.num_envs):
             actions = behaviour.actions(observations, saved.step)
             environments.send(actions)
             step = environments.recv()
-            no_bootstrap = step.terminated
-            if config.terminal_on_life_loss:
-                no_bootstrap = no_bootstrap | step.life_lost
-            replay.append(
-                actions=actions,
-                rewards=step.rewards,
-                terminated=no_bootstrap,
-                next_frames=replay.part_to_keep(step.next_observations),
-                ended=step.ended,
-                first_frames=replay.part_to_keep(step.observations),
-            )
+            at_life_loss = config.terminal_on_life_loss
+            replay.store(actions, step, terminal_on_life_loss=at_life_loss)
             observations = step.observations
     finally:
         environments.close()
-    return Sampler(replay, config, sampling).sample(saved.step).plain()
+    return Sampler(replay, drawn, sampling).sample(saved.step).plain()
 
 
 def diagnose_snapshot(snapshot: Snapshot, run: Run, builder: str | None) -> Diagnosis:
@@ -113,17 +101,17 @@ def action_names(run: Run) -> tuple[str, ...]:
     config = _config_of(run)
     if config is None:
         return ()
-    environments = make_environments(config, np.random.SeedSequence(config.seed))
+    environments = parts_of(config).environments(np.random.SeedSequence(config.seed))
     environments.close()
     return getattr(environments, "action_names", ())
 
 
-def _config_of(run: Run) -> Config | None:
+def _config_of(run: Run) -> AgentConfig | None:
     """The settings of a run of our own trainer, with a single environment; else None."""
     settings = run.info.get("config", {})
     if "environment" not in settings:
         return None
-    return dataclasses.replace(config_from_json(settings), num_envs=1, buffer_size=1_000)
+    return config_from_json(settings).small()
 
 
 def build(builder: str) -> nn.Module | Sequence[nn.Module]:

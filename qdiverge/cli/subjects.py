@@ -4,7 +4,7 @@ from typing import Any
 
 from qdiverge.agents.agent import Agent
 from qdiverge.agents.continuous import ContinuousAgent
-from qdiverge.agents.parts import Config
+from qdiverge.agents.settings.base import AgentConfig
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.monitor import Loss
 
@@ -14,7 +14,7 @@ LOSSES: dict[str, Loss] = {
 }  # the agent's loss → the monitor's, see td_loss
 
 
-def watched_loss(config: Config) -> Loss:
+def watched_loss(config: AgentConfig) -> Loss:
     """The loss whose step the monitor supposes.
 
     A distribution is watched by its mean, Q = Σ z p, with its exact kernel and TD errors. What it
@@ -29,7 +29,7 @@ def watched_loss(config: Config) -> Loss:
     return LOSSES[config.loss]
 
 
-def subject(agent: Agent, config: Config) -> dict[str, Any]:
+def subject(agent: Agent, config: AgentConfig) -> dict[str, Any]:
     """The networks that learn, their targets, how these bootstrap, γⁿ and the loss.
 
     Args:
@@ -39,7 +39,7 @@ def subject(agent: Agent, config: Config) -> dict[str, Any]:
     Returns:
         ``q_network``, ``target``, ``discount``, ``loss``, and what else these networks need.
     """
-    about = {"discount": config.discount**config.n_step, "loss": watched_loss(config)}
+    about = {"discount": config.discount**config.sampling.n_step, "loss": watched_loss(config)}
     if isinstance(config, DQNConfig):
         networks = {"q_network": agent.q_network, "target": agent.target_network}
         return networks | about | {"bootstrap": config.bootstrap_rule}
@@ -50,8 +50,3 @@ def subject(agent: Agent, config: Config) -> dict[str, Any]:
         "policy": agent.next_actions,
         "entropy_coefficient": lambda: agent.entropy_coefficient,
     }
-
-
-def has_preqn(config: Config) -> bool:
-    """Whether PreQN moves the Q-network, so that K is not what its step goes by."""
-    return getattr(config, "update", "gradient") == "preqn"

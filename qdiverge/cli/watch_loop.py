@@ -1,12 +1,10 @@
 """Run an agent with a monitor attached: here the two meet, and nowhere else."""
 
-import dataclasses
 import json
-from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
 import torch
 
@@ -18,35 +16,14 @@ from qdiverge.cli.epochs import Epochs
 from qdiverge.cli.interrupt import calling_at_ctrl_c
 from qdiverge.cli.live import Live
 from qdiverge.cli.metrics import write_record
-from qdiverge.cli.subjects import has_preqn, subject
-from qdiverge.diagnostics import Cost
+from qdiverge.cli.subjects import subject
+from qdiverge.cli.watching import Watching
 from qdiverge.errors import DivergenceError
 from qdiverge.monitor import TENSORS, VALUES, Monitor, attach, dump_state, load_state
 from qdiverge.runs import LogMark, RunLog
 from qdiverge.runs.checkpoints import CheckpointStore
 
 LOG_MARK = "log.json"  # of a checkpoint: where the log was
-
-
-@dataclass(frozen=True)
-class Watching:
-    """How a run is watched, see :func:`train_watched`; kept in its run.json."""
-
-    log_period: int = 25
-    every: int = 25
-    cost: Cost = "standard"
-    max_overhead: float | None = 0.05
-    on_alarm: Literal["log", "snapshot", "stop"] = "log"
-    stop_beyond_bound: float | None = None
-    epoch_period: int | None = None
-    evaluation_episodes: int = 0
-    sinks: tuple[str, ...] = ()  # by name
-
-    @classmethod
-    def from_info(cls, info: Mapping[str, Any]) -> Self:
-        """From the entry ``monitor`` of a run.json."""
-        names = [field.name for field in dataclasses.fields(cls)]
-        return cls(**{name: info[name] for name in names if name in info})
 
 
 @dataclass(frozen=True)
@@ -100,7 +77,7 @@ def watch(
             clock=lambda: trainer.agent_step,
             on_alarm="stop" if watching.on_alarm == "stop" else (watching.on_alarm, live.alarm),
             every=watching.every,
-            cost="light" if has_preqn(config) else watching.cost,  # its α is not K's
+            cost="light" if config.is_preqn else watching.cost,  # its α is not K's
             max_overhead=watching.max_overhead,
         )
         if state is not None:
@@ -143,7 +120,7 @@ def _save(
         trainer,
         ended=ended,
         others=lambda: {
-            LOG_MARK: json.dumps(dataclasses.asdict(log.sync())).encode(),
+            LOG_MARK: json.dumps(asdict(log.sync())).encode(),
             **dump_state(monitor.state()),
         },
     )

@@ -1,78 +1,46 @@
 """Train an agent with a monitor attached, from the beginning or from a checkpoint."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal
 
 from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.loop import Trainer
-from qdiverge.agents.parts import Config, settings_of
 from qdiverge.agents.saved import config_from_json
-from qdiverge.agents.settings.dqn import DQNConfig
-from qdiverge.cli.epochs import check_epochs
+from qdiverge.agents.settings.base import AgentConfig
 from qdiverge.cli.subjects import watched_loss
-from qdiverge.cli.watch_loop import Watched, Watching, load_mark, load_monitor, watch
-from qdiverge.diagnostics import Cost
+from qdiverge.cli.watch_loop import Watched, load_mark, load_monitor, watch
+from qdiverge.cli.watching import Watching
 from qdiverge.errors import RunFolderError
-from qdiverge.monitor import MonitorOptions
 from qdiverge.runs import RunLog
 from qdiverge.sinks import as_sink
 
 
 def train_watched(
-    config: Config,
+    config: AgentConfig,
     out: Path,
+    watching: Watching,
     *,
     seconds: float | None = None,
-    stop_beyond_bound: float | None = None,
-    on_alarm: Literal["log", "snapshot", "stop"] = "log",
-    log_period: int = 25,
-    every: int = 25,
-    cost: Cost = "standard",
-    max_overhead: float | None = 0.05,
-    epoch_period: int | None = None,
-    evaluation_episodes: int = 0,
-    sinks: Sequence[str] = (),
 ) -> Watched:
     """Train, logged and watched, with progress on the terminal; a checkpoint marks the end.
 
     Args:
         config: The agent's numbers.
         out: A new run folder.
+        watching: How to watch.
         seconds: Wall-clock limit; None: until ``config.total_steps``.
-        stop_beyond_bound: End once max|Q| exceeds the soft-divergence bound this many times over.
-        on_alarm: "snapshot": keep the update after an alarm; "stop": raise at the first alarm that
-            says values diverge or are about to.
-        log_period: Updates between log lines of the learner.
-        every: Updates between measurements.
-        cost: The dearest diagnostics to run.
-        max_overhead: Share of the run's own time that costly ones may take.
-        epoch_period: Agent steps of an epoch, see :class:`qdiverge.cli.epochs.Epochs`.
-        evaluation_episodes: Episodes played at the end of each.
-        sinks: Names of further places for what is logged, see :mod:`qdiverge.sinks`.
 
     Raises:
+        InvalidValueError: a number is out of range.
         DivergenceError: an alarm fired and ``on_alarm`` is "stop".
         MissingExtraError: what a sink writes to is not installed.
         KeyboardInterrupt: Ctrl-C, after the turn then under way; a second one does not wait.
     """
-    check_epochs(epoch_period, evaluation_episodes)
-    MonitorOptions(every=every, cost=cost, max_overhead=max_overhead)  # refuses before it is late
-    watching = Watching(
-        log_period=log_period,
-        every=every,
-        cost=cost,
-        max_overhead=max_overhead,
-        on_alarm=on_alarm,
-        stop_beyond_bound=stop_beyond_bound,
-        epoch_period=epoch_period,
-        evaluation_episodes=evaluation_episodes,
-        sinks=tuple(sinks),
-    )
-    places = [as_sink(name) for name in sinks]
-    trainer = make_trainer(config, seconds, log_period)
+    watching.check()
+    places = [as_sink(name) for name in watching.sinks]
+    trainer = make_trainer(config, seconds, watching.log_period)
     try:
         info = {
             "seed": config.seed,
@@ -80,7 +48,7 @@ def train_watched(
             "monitor": dataclasses.asdict(watching) | {"loss": watched_loss(config)},
         }
         info |= {"deadline_seconds": seconds} if seconds is not None else {}
-        settings = settings_of(trainer.config)
+        settings = trainer.config.as_json()
         log = RunLog(out, settings, step_unit="agent steps", info=info, sinks=places)
     except BaseException:
         trainer.close()
@@ -141,19 +109,19 @@ def resume_watched(
         log.info.pop("deadline_seconds", None)
         if seconds is not None:
             log.info["deadline_seconds"] = mark.seconds + seconds
-        log.rewind(mark, step, settings_of(config), places)
+        log.rewind(mark, step, config.as_json(), places)
         undo.pop_all()
     on_start(step, config.total_steps, checkpoints.store.path(step))
     return watch(trainer, log, checkpoints, watching, state)
 
 
-def make_trainer(config: Config, seconds: float | None, log_period: int) -> Trainer:
+def make_trainer(config: AgentConfig, seconds: float | None, log_period: int) -> Trainer:
     """The trainer of a watched run; with continuous actions it logs the alignment, too."""
     return Trainer(
         config,
         deadline_seconds=seconds,
         log_period=log_period,
-        has_alignment=not isinstance(config, DQNConfig),
+        has_alignment=config.is_continuous,
     )
 
 

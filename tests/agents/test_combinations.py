@@ -11,8 +11,8 @@ import torch
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import UpdateRecord
 from qdiverge.agents.settings.dqn import DQNConfig
-from qdiverge.agents.settings.presets import PRESETS
-from qdiverge.agents.settings.rules import ENVIRONMENT_RULES, SETTING_RULES
+from qdiverge.agents.settings.dqn_rules import SWITCHED_OFF, UNREAD_IN
+from qdiverge.agents.settings.presets.discrete import PRESETS
 from qdiverge.errors import InvalidValueError
 
 TINY = DQNConfig(
@@ -178,7 +178,7 @@ def test_the_widths_of_an_mlp_are_not_scaled():
 
 def test_every_rule_names_settings_that_there_are():
     names = {field.name for field in dataclasses.fields(DQNConfig)}
-    for rule in (*SETTING_RULES, *itertools.chain(*ENVIRONMENT_RULES.values())):
+    for rule in (*SWITCHED_OFF, *itertools.chain(*UNREAD_IN.values())):
         assert set(rule.settings) <= names
 
 
@@ -201,5 +201,5 @@ def test_rewards_are_clipped_on_atari_alone_where_nobody_says(environment, is_cl
     config = DQNConfig(environment=environment, num_envs=1, buffer_size=100, clip_rewards=given)
     trainer = Trainer(config)
     trainer.close()
-    assert trainer.config.clip_rewards is (is_clipped if given is None else given)
-    assert trainer.sampler.config.clip_rewards is trainer.config.clip_rewards
+    assert trainer.config.sampling.clip_rewards is (is_clipped if given is None else given)
+    assert trainer.sampler.settings == trainer.config.sampling

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from qdiverge.agents import parts as parts_module
-from qdiverge.agents.discrete.exploration import EpsilonGreedy, linear_schedule
+from qdiverge.agents.discrete import parts as parts_module
+from qdiverge.agents.discrete.exploration import EpsilonGreedy
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, RunEnd, UpdateRecord
 from qdiverge.agents.replay import frames as replay_module
+from qdiverge.agents.schedule import linear_schedule
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import InvalidValueError
 from tests.chance import assert_drawn

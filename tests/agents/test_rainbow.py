@@ -5,9 +5,9 @@ import numpy as np
 import torch
 
 from qdiverge.agents.evaluation.environments import own_environments
-from qdiverge.agents.evaluation.network import QuietNetwork
+from qdiverge.agents.evaluation.network import Player
 from qdiverge.agents.loop import Trainer
-from qdiverge.agents.settings.presets import PRESETS
+from qdiverge.agents.settings.presets.discrete import PRESETS
 from qdiverge.mdp import MDP, as_environment
 
 ON = [[[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]], [[0.0, 0.0, 1.0]] * 2, [[0.0, 0.0, 1.0]] * 2]
@@ -43,7 +43,7 @@ def test_rainbow_reaches_the_optimal_values_of_a_chain():
     trainer = Trainer(config)
     list(trainer.run())
     tasks = own_environments(config, 1, np.random.SeedSequence(0))
-    quiet = QuietNetwork(config, tasks, trainer.q_network.state_dict())
+    quiet = Player(config, tasks, trainer.q_network.state_dict())
     values, actions = quiet.best(np.eye(3, dtype=np.float32)[:2])
     tasks.close()
     torch.testing.assert_close(values, torch.tensor([0.5, 1.0]), atol=0.05, rtol=0)

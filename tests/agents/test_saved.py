@@ -12,6 +12,7 @@ from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.saved import config_from_json, load_agent
 from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.preqn import PreQNSettings
 from qdiverge.errors import CheckpointError
 
 CARTPOLE = DQNConfig(
@@ -143,6 +144,7 @@ def test_settings_from_before_preqn_was_damped_mean_what_they_meant():
         if algorithm == "dqn":
             settings |= {"bootstrap": "q"}
         preqn = config_from_json(settings)
+        assert isinstance(preqn, PreQNSettings)
         assert (preqn.preqn_learning_rate, preqn.preqn_damping) == (1.0, 0.0)
         assert preqn.preqn_align_with == "td_errors"
 

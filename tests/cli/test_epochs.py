@@ -11,6 +11,7 @@ from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, RunEnd, UpdateRecord
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.cli.epochs import Epochs
+from qdiverge.cli.watching import Watching
 from qdiverge.errors import InvalidValueError
 from qdiverge.runs import RunLog, load_run
 
@@ -124,6 +125,6 @@ def test_none_are_watched_at_period_0_and_numbers_out_of_range_are_refused(tmp_p
     _, _, series = run(CARTPOLE, tmp_path / "none", period=0)
     assert not series
     with pytest.raises(InvalidValueError, match="epoch_period"):
-        run(CARTPOLE, tmp_path / "bad", period=-1)
+        Watching(epoch_period=-1).check()
     with pytest.raises(InvalidValueError, match="evaluation_episodes"):
-        run(CARTPOLE, tmp_path / "worse", evaluation_episodes=-1)
+        Watching(evaluation_episodes=-1).check()

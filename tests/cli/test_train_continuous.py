@@ -6,7 +6,7 @@ import pytest
 
 from qdiverge.agents.saved import load_agent
 from qdiverge.cli import main
-from qdiverge.cli.train_continuous import parse_continuous
+from qdiverge.cli.training import parse
 from qdiverge.runs import load_run
 
 SHORT = [
@@ -56,12 +56,12 @@ def test_the_other_agents_train_and_are_diagnosed(agent, flags, tmp_path):
 
 def test_flags_override_presets_and_cleanrls_names_are_known():
     flags = ["--out", "x", "--preset", "paper", "--tau", "0.01", "--env-id", "Hopper-v5"]
-    config = parse_continuous("td3", [*flags, "--policy-frequency=3", "--gamma", "0.9"]).config
+    config = parse("td3", [*flags, "--policy-frequency=3", "--gamma", "0.9"]).config
     assert (config.polyak, config.environment, config.policy_period) == (0.01, "Hopper-v5", 3)
     assert (config.discount, config.hidden_sizes) == (0.9, (400, 300))
-    config = parse_continuous("sac", ["--out", "x", "--q-lr", "0.1", "--policy-lr", "0.2"]).config
+    config = parse("sac", ["--out", "x", "--q-lr", "0.1", "--policy-lr", "0.2"]).config
     assert (config.learning_rate, config.actor_learning_rate) == (0.1, 0.2)
-    config = parse_continuous("sac", ["--out=x", "--no-autotune", "--alpha", "0.2"]).config
+    config = parse("sac", ["--out=x", "--no-autotune", "--alpha", "0.2"]).config
     assert (config.tune_temperature, config.temperature) == (False, 0.2)
 
 

@@ -1,18 +1,16 @@
 """Every part of the learner from the command line, and the presets."""
 
-from typing import get_args
-
 import pytest
 import torch
 
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.saved import load_agent
 from qdiverge.agents.settings.dqn import DQNConfig
-from qdiverge.agents.settings.presets import PRESETS
+from qdiverge.agents.settings.presets.discrete import PRESETS
 from qdiverge.cli import main
-from qdiverge.cli.flags import translate_flags
-from qdiverge.cli.train import PresetName, parse
+from qdiverge.cli.training import parse
 from qdiverge.cli.watched import train_watched
+from qdiverge.cli.watching import Watching
 from qdiverge.runs import load_run
 
 FLAGS = {
@@ -49,7 +47,7 @@ FLAGS = {
 
 @pytest.mark.parametrize(("flags", "options"), FLAGS.items())
 def test_every_part_has_its_flag(flags, options):
-    config = parse(translate_flags(["--out", "x", *flags])).config
+    config = parse("dqn", ["--out", "x", *flags]).config
     assert config == DQNConfig(**options)
 
 
@@ -58,7 +56,7 @@ def test_flags_override_a_preset_wherever_they_stand():
         ["--preset", "nature", "--epsilon-end", "0.05", "--out", "x"],
         ["--epsilon-end", "0.05", "--out", "x", "--preset=nature"],
     ):
-        config = parse(arguments).config
+        config = parse("dqn", arguments).config
         assert config.epsilon_end == 0.05
         assert config.buffer_size == 1_000_000
         assert config.optimizer == "nature_rmsprop"
@@ -66,26 +64,25 @@ def test_flags_override_a_preset_wherever_they_stand():
 
 def test_settings_of_a_preset_fall_away_where_the_flags_leave_them_without_effect():
     flags = ["--preset", "nature", "--noisy", "--environment=CartPole-v1", "--out", "x"]
-    config = parse(flags).config
+    config = parse("dqn", flags).config
     assert (config.epsilon_end, config.exploration_steps) == (0.02, 100_000)  # the defaults
     assert (config.noop_max, config.terminal_on_life_loss) == (30, False)
     assert (config.buffer_size, config.clip_rewards) == (1_000_000, True)
 
 
 def test_rainbow_is_its_preset_and_can_be_taken_apart():
-    config = parse(["--out", "x", "--rainbow"]).config
-    assert config == PRESETS["rainbow"] == parse(["--preset=rainbow", "--out", "x"]).config
+    config = parse("dqn", ["--out", "x", "--rainbow"]).config
+    assert config == PRESETS["rainbow"] == parse("dqn", ["--preset=rainbow", "--out", "x"]).config
     parts = ("double", "dueling", "noisy", "prioritized", "distributional")
     assert all(getattr(config, part) for part in parts)
     for part in parts:
-        without = parse(["--rainbow", f"--no-{part}", "--out", "x"]).config
+        without = parse("dqn", ["--rainbow", f"--no-{part}", "--out", "x"]).config
         assert [getattr(without, other) for other in parts] == [other != part for other in parts]
     assert without.num_atoms == 51
     assert without.learning_rate == 6.25e-5
 
 
-def test_the_presets_are_those_that_the_command_names():
-    assert set(get_args(PresetName)) == set(PRESETS)
+def test_presets_are_what_their_sources_say():
     assert PRESETS["fast"] == DQNConfig()
     assert {name for name, config in PRESETS.items() if config.repeat_action_probability} == {
         *("machado", "dopamine", "fast", "cartpole", "minatar", "minatar_fast")
@@ -97,14 +94,14 @@ def test_the_presets_are_those_that_the_command_names():
 
 def test_cleanrls_share_of_exploration_becomes_steps_of_this_run():
     flags = ["--out", "x", "--exploration-fraction", "0.1"]
-    assert parse([*flags, "--total-steps", "5000"]).config.exploration_steps == 500
-    assert parse([*flags, "--preset", "cleanrl"]).config == PRESETS["cleanrl"]
-    assert parse(["--preset", "nature", *flags]).config.exploration_steps == 5_000_000
+    assert parse("dqn", [*flags, "--total-steps", "5000"]).config.exploration_steps == 500
+    assert parse("dqn", [*flags, "--preset", "cleanrl"]).config == PRESETS["cleanrl"]
+    assert parse("dqn", ["--preset", "nature", *flags]).config.exploration_steps == 5_000_000
 
 
 def test_cleanrls_tau_is_polyak_and_its_default_a_copy():
-    assert parse(translate_flags(["--out", "x", "--tau", "1.0"])).config == DQNConfig()
-    assert parse(translate_flags(["--out", "x", "--tau=.1"])).config == DQNConfig(polyak=0.1)
+    assert parse("dqn", ["--out", "x", "--tau", "1.0"]).config == DQNConfig()
+    assert parse("dqn", ["--out", "x", "--tau=.1"]).config == DQNConfig(polyak=0.1)
 
 
 def test_what_a_user_should_know_is_said_before_the_run(tmp_path, capsys, monkeypatch):
@@ -207,7 +204,7 @@ def test_watching_a_distribution_changes_no_bit_and_reads_its_mean(tmp_path):
     settings = {"environment": "CartPole-v1", "total_steps": 400, "learning_starts": 100}
     settings |= {"value_min": 0.0, "value_max": 50.0, "hidden_sizes": (32,), "num_envs": 2}
     config = PRESETS["rainbow"].adapted("task", **settings, buffer_size=400)
-    train_watched(config, tmp_path / "run", every=5, cost="full", max_overhead=None)
+    train_watched(config, tmp_path / "run", Watching(every=5, cost="full", max_overhead=None))
     watched = load_agent(tmp_path / "run").agent.q_network
     alone = Trainer(config)
     assert len(list(alone.run())) > 1

@@ -27,7 +27,6 @@ from qdiverge.agents.checkpoints.tensors import (
 )
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks.given import MakeNetwork
-from qdiverge.agents.parts import settings_of
 from qdiverge.errors import CheckpointError
 from qdiverge.runs.checkpoints import CheckpointStore
 
@@ -179,7 +178,7 @@ class Checkpoints:
                 "steps_learnt": trainer.steps_learnt,
                 "restarts": trainer.num_restarts,
                 "ended": ended,
-                "config": settings_of(trainer.config),
+                "config": trainer.config.as_json(),
                 "is_network_given": trainer.make_q_network is not None,
                 "generators": dump_generators(trainer),
                 "optimizer": optimizer_groups(trainer.agent),

@@ -223,10 +223,17 @@ class ContinuousAgent(ABC):
             numbers=numbers,
         )
 
-    def sync_target(self) -> None:
-        """Copy every network into its slow copy at once."""
-        for slow, fast in self._slow_and_fast():
-            slow.load_state_dict(fast.state_dict())
+    def after_step(self, step: int) -> None:  # noqa: B027
+        """Do nothing: targets move a little after each update, see ``update``."""
+
+    @torch.no_grad()
+    def best(self, observations: Tensor) -> tuple[Tensor, Tensor]:
+        """Return min_j Q_j(s, μ(s)), [N], and μ(s), [N, k], without noise.
+
+        Of SAC's soft critics the value is that with the entropies to come.
+        """
+        actions = self.best_actions(observations)
+        return self.values(observations, actions), actions.nan_to_num(nan=0.0)
 
     def _step(
         self, batch: Transitions, errors: Tensor, loss: Tensor

@@ -13,7 +13,7 @@ from qdiverge.agents.settings.continuous import ContinuousConfig
 def noisy(
     actions: NDArray[np.float32], noise: NDArray[np.float32], deviation: float
 ) -> NDArray[np.float32]:
-    """clip(a + σ ε, −1, 1).
+    """Return clip(a + σ ε, −1, 1).
 
     >>> noisy(np.array([[0.5]]), np.array([[2.0]]), 0.1).round(6).tolist()
     [[0.7]]
@@ -51,7 +51,7 @@ class EpsilonUniform:
         return np.where(is_random[:, None], actions, np.nan).astype(np.float32)
 
     def undecided(self, actions: NDArray[Any]) -> NDArray[np.bool_]:
-        """Where the best action is to be taken, [E]."""
+        """Return where the best action is to be taken, [E]."""
         return np.isnan(actions[:, 0])
 
 
@@ -66,6 +66,7 @@ class ContinuousBehaviour:
     """
 
     agent = Once[ContinuousAgent]()
+    is_ahead = False
 
     def __init__(
         self,
@@ -79,7 +80,7 @@ class ContinuousBehaviour:
         self._rng = np.random.default_rng(seed)
 
     def actions(self, observations: NDArray[Any], step: int) -> NDArray[np.float32]:
-        """What the environments are to do, [E, k].
+        """Return what the environments are to do, [E, k].
 
         Args:
             observations: [E, d].
@@ -92,7 +93,7 @@ class ContinuousBehaviour:
         return self.agent.explore(observations, noise)
 
     def epsilon(self, step: int) -> float | None:
-        """None: noise on every action takes its place."""
+        """Return None: noise on every action takes its place."""
 
     def temperature(self, step: int) -> float | None:
-        """None, likewise."""
+        """Return None, likewise."""

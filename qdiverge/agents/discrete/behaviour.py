@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdiverge.agents.discrete.dqn import DQN
-from qdiverge.agents.discrete.exploration import Boltzmann, EpsilonGreedy, linear_schedule
+from qdiverge.agents.discrete.exploration import Boltzmann, EpsilonGreedy
 from qdiverge.agents.once import Once
+from qdiverge.agents.schedule import linear_schedule
 from qdiverge.agents.settings.dqn import DQNConfig
 
 
@@ -27,11 +28,12 @@ class DiscreteBehaviour:
         self, agent: DQN, config: DQNConfig, num_actions: int, seed: np.random.SeedSequence
     ) -> None:
         self.agent, self.config = agent, config
+        self.is_ahead = config.overlap
         self.policy = EpsilonGreedy(num_actions, seed)
         self.softmax = Boltzmann(seed.spawn(1)[0])
 
     def actions(self, observations: NDArray[Any], step: int) -> NDArray[np.int64]:
-        """What the environments are to do, integers [E].
+        """Return what the environments are to do, integers [E].
 
         Args:
             observations: [E, ...].
@@ -47,7 +49,7 @@ class DiscreteBehaviour:
         return actions
 
     def epsilon(self, step: int) -> float:
-        """1 until ``learning_starts``, from there on 0 where weights or softmax explore."""
+        """Return 1 until ``learning_starts``, from there on 0 where weights or softmax explore."""
         config = self.config
         if step < config.learning_starts:
             return 1.0
@@ -58,7 +60,7 @@ class DiscreteBehaviour:
         )
 
     def temperature(self, step: int) -> float | None:
-        """τ of Boltzmann exploration; None without it."""
+        """Return τ of Boltzmann exploration; None without it."""
         config = self.config
         if config.exploration != "boltzmann":
             return None

@@ -29,7 +29,7 @@ from qdiverge.agents.discrete.optimizers import make_optimizer
 from qdiverge.agents.losses import td_loss, weighted_mean
 from qdiverge.agents.machine.arithmetic import Arithmetic
 from qdiverge.agents.networks.categorical import CategoricalQ
-from qdiverge.agents.networks.noisy import resample_noise
+from qdiverge.agents.networks.noisy import resample_noise, still_noise
 from qdiverge.agents.once import Once
 from qdiverge.agents.replay.sampling import LearnerBatch
 from qdiverge.agents.settings.dqn import DQNConfig
@@ -128,8 +128,24 @@ class DQN:
         return dict(self.q_network.named_parameters())
 
     def playing_weights(self) -> dict[str, Tensor]:
-        """The weights of the network that learns."""
+        """Return the weights of the network that learns."""
         return self.q_network.state_dict()
+
+    def load_playing_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the weights of another network, noisy layers at their mean.
+
+        Args:
+            weights: A ``state_dict``; copied.
+        """
+        self.q_network.load_state_dict(weights)
+        still_noise(self.q_network)
+
+    @torch.no_grad()
+    def best(self, observations: Tensor) -> tuple[Tensor, Tensor]:
+        """Return max_a Q(s, a), [N], and argmax_a Q(s, a), [N], under the noise that there is."""
+        q_values = self.evaluate(self.q_network, observations)
+        values, actions = q_values.max(dim=1)
+        return values, actions
 
     @torch.no_grad()
     def values_of(self, batch: Transitions) -> Tensor:
@@ -267,6 +283,11 @@ class DQN:
         )
         discount = batch.discounts if isinstance(batch, LearnerBatch) else self.config.discount
         return projected(probabilities, batch.rewards, batch.terminated, discount, online.support)
+
+    def after_step(self, step: int) -> None:
+        """Copy the network into its target at every ``target_period`` agent steps."""
+        if self.config.polyak is None and step % self.config.target_period == 0:
+            self.sync_target()
 
     def sync_target(self) -> None:
         """Copy the network into its target network; nothing to do without one."""

@@ -1,18 +1,18 @@
 """The environments of an evaluation: a run's own, few, and under the rules of a protocol."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from qdiverge.agents.environments.atari import FRAME_SKIP, make_atari
 from qdiverge.agents.environments.games import resolve_game
+from qdiverge.agents.environments.kinds import Environments
 from qdiverge.agents.environments.tasks import find_task
 from qdiverge.agents.evaluation.protocols import RANDOM_AGENT_SKIP, Protocol
-from qdiverge.agents.parts import Config, Environments, make_environments
+from qdiverge.agents.parts import parts_of
+from qdiverge.agents.settings.base import AgentConfig
 from qdiverge.agents.settings.dqn import DQNConfig
 
 
-def game_of(config: Config) -> str | None:
+def game_of(config: AgentConfig) -> str | None:
     """The ROM that the configuration's environment means; None where it is no Atari game.
 
     Raises:
@@ -25,20 +25,21 @@ def game_of(config: Config) -> str | None:
     return None if find_task(config.environment) else resolve_game(config.environment)
 
 
-def own_environments(config: Config, num_envs: int, seed: np.random.SeedSequence) -> Environments:
-    """Environments as ``config`` has them, so many, apart from those of the run; no replay.
+def own_environments(
+    config: AgentConfig, num_envs: int, seed: np.random.SeedSequence
+) -> Environments:
+    """Make environments as ``config`` has them, so many, apart from those of the run; no replay.
 
     Raises:
         InvalidValueError: there are no such environments.
         MissingExtraError: gymnasium or ale-py is not installed.
     """
-    size = num_envs * max(1_000, 4 * config.n_step)  # the smallest that a configuration may have
-    return make_environments(replace(config, num_envs=num_envs, buffer_size=size), seed)
+    return parts_of(config.small(num_envs)).environments(seed)
 
 
 def environments_under(
     protocol: Protocol,
-    config: Config,
+    config: AgentConfig,
     num_envs: int,
     seed: np.random.SeedSequence,
     *,

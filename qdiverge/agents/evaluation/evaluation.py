@@ -8,9 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from qdiverge.agents.environments.atari import AtariEnvironments
 from qdiverge.agents.environments.experience import Episode
 from qdiverge.agents.evaluation.environments import environments_under, seed_number
-from qdiverge.agents.evaluation.network import make_player
+from qdiverge.agents.evaluation.network import Player
 from qdiverge.agents.evaluation.overestimation import Overestimation, overestimation
 from qdiverge.agents.evaluation.playing import (
     NetworkPolicy,
@@ -22,7 +23,7 @@ from qdiverge.agents.evaluation.playing import (
 from qdiverge.agents.evaluation.protocols import Protocol
 from qdiverge.agents.evaluation.spectators import Spectator
 from qdiverge.agents.networks.given import MakeNetwork
-from qdiverge.agents.parts import Config, settled
+from qdiverge.agents.settings.base import AgentConfig
 
 MOST_ENVS = 10  # environments that play together
 EVALUATION, RANDOM_PLAY = 101, 102  # keep their seeds apart from those of training
@@ -54,7 +55,7 @@ class Evaluation:
 
 
 def evaluate(
-    config: Config,
+    config: AgentConfig,
     weights: Mapping[str, Tensor],
     protocol: Protocol,
     *,
@@ -85,12 +86,12 @@ def evaluate(
     num_envs = min(protocol.episodes, MOST_ENVS)
     games, exploration = np.random.SeedSequence(seed, spawn_key=(EVALUATION,)).spawn(2)
     environments = environments_under(protocol, config, num_envs, games)
-    config = settled(config, environments)
+    config = config.settled(isinstance(environments, AtariEnvironments))
     threads, spectator = torch.get_num_threads(), None
     try:
         if config.torch_threads is not None:
             torch.set_num_threads(config.torch_threads)
-        player = make_player(config, environments, weights, make_q_network)
+        player = Player(config, environments, weights, make_q_network)
         policy = NetworkPolicy(player, explorer_of(environments, exploration), protocol.epsilon)
         if is_filmed:
             spectator = Spectator(environments, config, protocol, seed_number(games))
@@ -114,7 +115,7 @@ def evaluate(
 
 
 def play_randomly(
-    config: Config,
+    config: AgentConfig,
     protocol: Protocol,
     *,
     seed: int = 1,
@@ -148,7 +149,7 @@ def play_randomly(
         environments.close()
 
 
-def value_check(episodes: Sequence[PlayedEpisode], config: Config) -> Overestimation:
+def value_check(episodes: Sequence[PlayedEpisode], config: AgentConfig) -> Overestimation:
     """What was predicted in these episodes, max_a Q(s_t, a), against the returns realised.
 
     Both as the learner counts: rewards clipped where it clips, returns ended by a lost life where
@@ -171,7 +172,7 @@ def value_check(episodes: Sequence[PlayedEpisode], config: Config) -> Overestima
     truncated[last] = ~ended[last]
     return overestimation(
         torch.from_numpy(np.concatenate([played.values for played in episodes])),
-        torch.from_numpy(rewards.clip(-1.0, 1.0) if config.clip_rewards else rewards),
+        torch.from_numpy(rewards.clip(-1.0, 1.0) if config.sampling.clip_rewards else rewards),
         torch.from_numpy(ended),
         config.discount,
         truncated=torch.from_numpy(truncated),

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from qdiverge.agents.environments.kinds import Environments
 from qdiverge.agents.evaluation.environments import own_environments
-from qdiverge.agents.evaluation.network import make_player
+from qdiverge.agents.evaluation.network import Player
 from qdiverge.agents.evaluation.playing import RandomPolicy, explorer_of
 from qdiverge.agents.networks.given import MakeNetwork
-from qdiverge.agents.parts import Config, Environments
+from qdiverge.agents.settings.base import AgentConfig
 
 NUM_STATES = 500  # valid_size of the paper's published code; the paper itself gives no number
 STATE_PERIOD = 5  # agent steps between two of them, so that they differ
@@ -44,7 +45,7 @@ class HeldOut:
 
     def __init__(
         self,
-        config: Config,
+        config: AgentConfig,
         num_states: int | None = None,
         make_q_network: MakeNetwork | None = None,
     ) -> None:
@@ -54,7 +55,7 @@ class HeldOut:
         environments = own_environments(config, NUM_ENVS, games)
         try:
             self.states = _states_of_random_play(environments, num_states, actions)
-            self._player = make_player(config, environments, None, make_q_network)
+            self._player = Player(config, environments, None, make_q_network)
         finally:
             environments.close()
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from qdiverge.agents.continuous.exploration import EpsilonUniform
 from qdiverge.agents.discrete.exploration import EpsilonGreedy
 from qdiverge.agents.environments.experience import Episode, VectorStep
+from qdiverge.agents.environments.kinds import Environments
 from qdiverge.agents.environments.tasks import TaskEnvironments
 from qdiverge.agents.evaluation.network import Player
-from qdiverge.agents.parts import Environments
 
 Explorer = EpsilonGreedy | EpsilonUniform
 

@@ -12,7 +12,7 @@ from qdiverge.agents.evaluation.overestimation import TOLERANCE, Overestimation
 from qdiverge.agents.evaluation.playing import PlayedEpisode
 from qdiverge.agents.evaluation.references import SOURCE, human_normalised, references
 from qdiverge.agents.evaluation.statistics import CONFIDENCE, NUM_RESAMPLES, Scores, summarise
-from qdiverge.agents.parts import Config, settings_of
+from qdiverge.agents.settings.base import AgentConfig
 from qdiverge.errors import RunFolderError
 from qdiverge.runs import provenance
 from qdiverge.runs.whole import write_whole
@@ -24,7 +24,7 @@ FOLDER = "evaluations"
 def result_of(
     evaluation: Evaluation,
     *,
-    config: Config,
+    config: AgentConfig,
     game: str | None,
     step: int,
     random_play: Sequence[PlayedEpisode] = (),
@@ -85,7 +85,7 @@ def result_of(
             "score": dataclasses.asdict(by_chance),
             "episodes": [_episode(played) for played in random_play],
         }
-    return result | {"config": settings_of(config), "provenance": provenance()}
+    return result | {"config": config.as_json(), "provenance": provenance()}
 
 
 def write_result(run_folder: Path, result: dict[str, Any]) -> Path:

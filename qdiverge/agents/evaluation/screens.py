@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from qdiverge.agents.environments.actions import box_actions, discrete_actions
 from qdiverge.agents.environments.atari import FRAME_SKIP, NO_FRAME_LIMIT, AtariEnvironments
+from qdiverge.agents.environments.kinds import Environments
 from qdiverge.agents.environments.minatar import MinAtarGame, resolve_minatar
 from qdiverge.agents.evaluation import protocols
-from qdiverge.agents.parts import Config, Environments
+from qdiverge.agents.settings.base import AgentConfig
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import MissingExtraError
 
@@ -40,8 +41,10 @@ class Screen(Protocol):
         """Free it."""
 
 
-def screen_of(environments: Environments, config: Config, protocol: protocols.Protocol) -> Screen:
-    """A screen for the game that these environments play.
+def screen_of(
+    environments: Environments, config: AgentConfig, protocol: protocols.Protocol
+) -> Screen:
+    """Make a screen for the game that these environments play.
 
     Args:
         environments: Under the rules that ``protocol`` gives.

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from qdiverge.agents.environments.atari import emulator_seeds
 from qdiverge.agents.environments.experience import VectorStep
+from qdiverge.agents.environments.kinds import Environments
 from qdiverge.agents.evaluation.protocols import Protocol
 from qdiverge.agents.evaluation.screens import screen_of
-from qdiverge.agents.parts import Config, Environments
+from qdiverge.agents.settings.base import AgentConfig
 
 MOST_FRAMES = 4_500  # 5 minutes of Atari; 450 MB
 
@@ -37,7 +38,7 @@ class Spectator:
     """
 
     def __init__(
-        self, environments: Environments, config: Config, protocol: Protocol, seed: int
+        self, environments: Environments, config: AgentConfig, protocol: Protocol, seed: int
     ) -> None:
         self._is_over = False
         self._screen = screen_of(environments, config, protocol)

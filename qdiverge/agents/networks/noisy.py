@@ -69,3 +69,16 @@ def resample_noise(network: nn.Module, generator: torch.Generator) -> None:
             for noise in (module.noise_in, module.noise_out):
                 z = torch.randn(noise.shape, generator=generator, dtype=noise.dtype)
                 noise.copy_(z.sign() * z.abs().sqrt())
+
+
+@torch.no_grad()
+def still_noise(network: nn.Module) -> None:
+    """Take the noise out of every noisy layer of ``network``, so that it is its mean, μ.
+
+    Args:
+        network: Changed in its buffers only.
+    """
+    for module in network.modules():
+        if isinstance(module, NoisyLinear):
+            module.noise_in.zero_()
+            module.noise_out.zero_()

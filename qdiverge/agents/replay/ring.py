@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from qdiverge.agents.environments.experience import VectorStep
 from qdiverge.agents.replay.priorities import Priorities
 from qdiverge.errors import InvalidValueError
 from qdiverge.transitions import Transitions
@@ -89,6 +90,26 @@ class ReplayRing(ABC):
         self.begun = np.maximum(self.begun, 1)
         self._put(everywhere, kept, depth=np.zeros(self.num_envs, dtype=np.uint8))
 
+    def store(
+        self, actions: NDArray[Any], step: VectorStep, *, terminal_on_life_loss: bool = False
+    ) -> None:
+        """Note one step of every environment.
+
+        Args:
+            actions: What was done: integers [E], below 255; or floats [E, k].
+            step: What came of it.
+            terminal_on_life_loss: Whether nothing is bootstrapped where a life was lost, either.
+        """
+        lost = step.life_lost if terminal_on_life_loss else False
+        self.append(
+            actions=actions,
+            rewards=step.rewards,
+            terminated=step.terminated | lost,
+            next_frames=self.part_to_keep(step.next_observations),
+            ended=step.ended,
+            first_frames=self.part_to_keep(step.observations),
+        )
+
     def append(
         self,
         actions: NDArray[Any],
@@ -98,7 +119,7 @@ class ReplayRing(ABC):
         ended: NDArray[np.bool_],
         first_frames: NDArray[Any],
     ) -> None:
-        """Note one step of every environment.
+        """Note one step of every environment, part by part.
 
         Args:
             actions: integers [E], below 255; or floats [E, k].

@@ -7,14 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdiverge.agents.discrete.exploration import linear_schedule
 from qdiverge.agents.once import Once
 from qdiverge.agents.replay.frames import CPU
 from qdiverge.agents.replay.n_step import n_step_returns
 from qdiverge.agents.replay.priorities import Priorities
 from qdiverge.agents.replay.ring import ReplayRing
-from qdiverge.agents.settings.continuous import ContinuousConfig
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.schedule import linear_schedule
+from qdiverge.agents.settings.base import Sampling
 from qdiverge.errors import InvalidValueError
 from qdiverge.transitions import Transitions
 
@@ -35,11 +34,11 @@ class LearnerBatch(Transitions):
 
 
 class Sampler:
-    """Draws from a replay as the configuration says, and keeps its priorities.
+    """Draws from a replay as the settings say, and keeps its priorities.
 
     Args:
         replay: Where the transitions are.
-        config: The numbers.
+        settings: The numbers.
         seed: Of the prioritised sampling; the uniform one is the replay's own.
         device: Where the batches are wanted.
     """
@@ -49,20 +48,20 @@ class Sampler:
     def __init__(
         self,
         replay: ReplayRing,
-        config: DQNConfig | ContinuousConfig,
+        settings: Sampling,
         seed: int | np.random.SeedSequence,
         device: torch.device = CPU,
     ) -> None:
         self.replay = replay
-        self.config = config
+        self.settings = settings
         self.device = device
-        if config.prioritized:
+        if settings.priority_exponent is not None:
             replay.priorities = Priorities(
-                replay.num_envs * replay.slots, exponent=config.priority_exponent, seed=seed
+                replay.num_envs * replay.slots, exponent=settings.priority_exponent, seed=seed
             )
 
     def sample(self, step: int) -> Transitions:
-        """A batch, rewards clipped where the configuration clips.
+        """Draw a batch, rewards clipped where the settings say so.
 
         Args:
             step: Agent steps taken; β rises to 1 at the end of the run.
@@ -70,20 +69,20 @@ class Sampler:
         Returns:
             Plain transitions for uniform sampling of single steps, else a LearnerBatch.
         """
-        config, priorities = self.config, self.replay.priorities
+        settings, priorities = self.settings, self.replay.priorities
         if priorities is None:
-            index = self.replay.draw(config.batch_size)
-            weights = np.ones(config.batch_size, dtype=np.float32)
+            index = self.replay.draw(settings.batch_size)
+            weights = np.ones(settings.batch_size, dtype=np.float32)
         else:
-            beta = linear_schedule(step, config.priority_beta, 1.0, config.total_steps)
-            index, weights = priorities.draw(config.batch_size, beta=beta)
-        batch = self.replay.gather(index) if config.n_step == 1 else None
-        if batch is not None and config.clip_rewards:
+            beta = linear_schedule(step, settings.priority_beta, 1.0, settings.total_steps)
+            index, weights = priorities.draw(settings.batch_size, beta=beta)
+        batch = self.replay.gather(index) if settings.n_step == 1 else None
+        if batch is not None and settings.clip_rewards:
             batch = dataclasses.replace(batch, rewards=batch.rewards.clamp(-1.0, 1.0))
         if batch is not None and priorities is None:
             return batch.to(self.device)
         if batch is not None:
-            discounts = torch.full((config.batch_size,), config.discount)
+            discounts = torch.full((settings.batch_size,), settings.discount)
         else:
             batch, discounts = self._several_steps(index)
         return LearnerBatch(
@@ -110,7 +109,7 @@ class Sampler:
         Raises:
             InvalidValueError: somebody put plain transitions in its place.
         """
-        needs = self.config.prioritized or self.config.n_step > 1
+        needs = self.settings.priority_exponent is not None or self.settings.n_step > 1
         if needs and not isinstance(batch, LearnerBatch):
             raise InvalidValueError(
                 "transform_batch must keep the discounts and weights of n-step or prioritised "
@@ -121,15 +120,15 @@ class Sampler:
         return batch
 
     def _several_steps(self, index: np.ndarray) -> tuple[Transitions, Tensor]:
-        """Transitions from the slots to the states up to n steps later, and their γ^k."""
-        replay, config = self.replay, self.config
-        window = replay.following(index[:, None], np.arange(config.n_step))  # [N, n]
+        """Return the transitions from slots to the states up to n steps later, and their γ^k."""
+        replay, settings = self.replay, self.settings
+        window = replay.following(index[:, None], np.arange(settings.n_step))  # [N, n]
         rewards = replay.rewards.reshape(-1)[window]
         found = n_step_returns(
-            rewards.clip(-1.0, 1.0) if config.clip_rewards else rewards,
+            rewards.clip(-1.0, 1.0) if settings.clip_rewards else rewards,
             replay.has_action(window),
             replay.terminated.reshape(-1)[window],
-            config.discount,
+            settings.discount,
         )
         batch = Transitions(
             observations=replay.states(index),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from qdiverge.agents.continuous.make import make_continuous
+from qdiverge.agents.continuous.parts import make_continuous
 from qdiverge.agents.settings.continuous import SACConfig, TD3Config
 from qdiverge.transitions import Transitions
 

@@ -8,13 +8,13 @@ import torch
 
 from qdiverge.agents.continuous.agent import ContinuousAgent
 from qdiverge.agents.loop import Trainer
-from qdiverge.agents.parts import settings_of
 from qdiverge.agents.records import EpisodeEnd, UpdateRecord
 from qdiverge.agents.saved import config_from_json
 from qdiverge.agents.settings.continuous import DDPGConfig, QLearningConfig, SACConfig, TD3Config
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.agents.settings.presets.continuous import PRESETS
 from qdiverge.cli.watched import train_watched
+from qdiverge.cli.watching import Watching
 from qdiverge.errors import CheckpointError, InvalidValueError
 from tests.agents.continuous.tasks import AGENTS
 
@@ -74,9 +74,10 @@ def test_neither_monitor_nor_alignment_changes_a_bit(config, tmp_path, monkeypat
 
     monkeypatch.setattr(Trainer, "__init__", remember)
     train_watched(
-        config, tmp_path / "run", every=5, cost="full", max_overhead=None, log_period=7,
-        evaluation_episodes=0, epoch_period=45,
-    )  # fmt: skip
+        config,
+        tmp_path / "run",
+        Watching(every=5, cost="full", max_overhead=None, log_period=7, epoch_period=45),
+    )
     ours, theirs = weights(watched[0]), weights(alone)
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
@@ -114,13 +115,13 @@ def test_actions_and_observations_of_the_replay_are_those_of_the_task():
 
 def test_settings_go_through_json_and_back():
     for config in AGENTS.values():
-        assert config_from_json(settings_of(config)) == config
+        assert config_from_json(config.as_json()) == config
     old = dataclasses.asdict(DQNConfig())
     assert config_from_json(old) == DQNConfig()  # of a run that did not say whose it was
     with pytest.raises(CheckpointError, match="algorithm a3c"):
         config_from_json({"algorithm": "a3c"})
     with pytest.raises(CheckpointError, match="epsilon_end"):
-        config_from_json(settings_of(AGENTS["TD3"]) | {"epsilon_end": 0.1})
+        config_from_json(AGENTS["TD3"].as_json() | {"epsilon_end": 0.1})
 
 
 def test_every_preset_is_a_configuration_of_its_algorithm():

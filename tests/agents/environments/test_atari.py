@@ -9,7 +9,7 @@ from ale_py.vector_env import AtariVectorEnv
 from qdiverge.agents.environments.atari import emulator_seeds, make_atari
 from qdiverge.agents.evaluation.environments import environments_under
 from qdiverge.agents.evaluation.protocols import MACHADO
-from qdiverge.agents.settings.presets import PRESETS
+from qdiverge.agents.settings.presets.discrete import PRESETS
 from qdiverge.errors import InvalidValueError, MissingExtraError
 
 

@@ -8,15 +8,15 @@ import pytest
 import torch
 from PIL import Image
 
+from qdiverge.agents.discrete.network import make_network
 from qdiverge.agents.evaluation.environments import environments_under, own_environments
 from qdiverge.agents.evaluation.evaluation import evaluate, play_randomly, value_check
 from qdiverge.agents.evaluation.held_out import HeldOut
-from qdiverge.agents.evaluation.network import QuietNetwork
+from qdiverge.agents.evaluation.network import Player
 from qdiverge.agents.evaluation.pictures import write_gif, write_strip
 from qdiverge.agents.evaluation.protocols import MACHADO, NATURE, TASK
 from qdiverge.agents.evaluation.result import result_of, write_result
 from qdiverge.agents.evaluation.statistics import summarise
-from qdiverge.agents.parts import make_network
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import InvalidValueError, MissingExtraError
 
@@ -236,7 +236,7 @@ def test_a_quiet_network_is_the_one_that_acts():
     config = dataclasses.replace(CARTPOLE, dueling=True, layer_norm=True)
     tasks = own_environments(config, 2, np.random.SeedSequence(0))
     network = make_network(config, tasks, np.random.SeedSequence(3))
-    values, actions = QuietNetwork(config, tasks, network.state_dict()).best(tasks.reset())
+    values, actions = Player(config, tasks, network.state_dict()).best(tasks.reset())
     with torch.no_grad():
         q_values = network(torch.from_numpy(tasks.reset()))
     assert torch.equal(values, q_values.amax(dim=1))

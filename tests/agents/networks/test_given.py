@@ -13,7 +13,7 @@ from qdiverge.agents.discrete.deferred import DeferredUpdates
 from qdiverge.agents.evaluation.environments import own_environments
 from qdiverge.agents.evaluation.evaluation import evaluate
 from qdiverge.agents.evaluation.held_out import HeldOut
-from qdiverge.agents.evaluation.network import make_player
+from qdiverge.agents.evaluation.network import Player
 from qdiverge.agents.evaluation.protocols import TASK
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MLP, MinAtarNetwork, NatureNetwork, channels_last
@@ -161,7 +161,7 @@ def test_an_evaluation_plays_a_given_network_and_leaves_it_as_it_is():
     network, weights = trainer.q_network, trainer.agent.playing_weights()
     before = {name: value.clone() for name, value in weights.items()}
     environments = own_environments(CARTPOLE, 1, np.random.SeedSequence(0))
-    player = make_player(CARTPOLE, environments, weights, trainer.make_q_network)
+    player = Player(CARTPOLE, environments, weights, trainer.make_q_network)
     environments.close()
     observations = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     values, actions = player.best(observations)

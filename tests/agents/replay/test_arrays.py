@@ -52,7 +52,10 @@ def test_rewards_are_clipped_to_one_on_either_side_and_kept_whole():
         replay.append(np.array([0]), np.array([reward]), no, frame, no, frame)
     for clips, expected in ((True, {-1.0, -0.5, 0.0, 1.0}), (False, {-3.0, -0.5, 0.0, 2.0})):
         config = DQNConfig(clip_rewards=clips, batch_size=200)
-        assert set(Sampler(replay, config, seed=0).sample(step=1).rewards.tolist()) == expected
+        assert (
+            set(Sampler(replay, config.sampling, seed=0).sample(step=1).rewards.tolist())
+            == expected
+        )
 
 
 def test_what_a_batch_shows_does_not_change_later():

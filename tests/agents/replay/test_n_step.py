@@ -46,7 +46,7 @@ def slow_n_step(steps, t, n, discount, clip):
 
 def compare(replay, streams, slots, config):
     """Every drawable transition, bit for bit; returns how many there were, by k."""
-    sampler = Sampler(replay, config, seed=0)
+    sampler = Sampler(replay, config.sampling, seed=0)
     where = {at: (e, t) for e, own in enumerate(slots) for t, at in enumerate(own)}
     index = np.array(
         [

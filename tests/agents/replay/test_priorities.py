@@ -116,7 +116,7 @@ def test_an_empty_replay_is_refused():
 def test_exactly_the_drawable_transitions_have_a_priority(num_steps):
     config = DQNConfig(prioritized=True, num_envs=2, buffer_size=60)
     replay = ArrayReplay(60, 2, seed=0, shape=(1,))
-    sampler = Sampler(replay, config, seed=0)
+    sampler = Sampler(replay, config.sampling, seed=0)
     rng = np.random.default_rng(0)
     s = np.zeros((2, 1), np.float32)
     replay.begin(s)
@@ -139,7 +139,7 @@ def test_exactly_the_drawable_transitions_have_a_priority(num_steps):
 def test_beta_rises_to_one_over_the_run():
     config = DQNConfig(prioritized=True, num_envs=1, buffer_size=60, total_steps=100, batch_size=64)
     replay = ArrayReplay(60, 1, seed=0, shape=(1,))
-    sampler = Sampler(replay, config, seed=0)
+    sampler = Sampler(replay, config.sampling, seed=0)
     s, no = np.zeros((1, 1), np.float32), np.zeros(1, bool)
     replay.begin(s)
     for _ in range(2):

@@ -6,6 +6,8 @@
 "fast"     ours: classic tasks in a few thousand agent steps on one core; no paper's
 """
 
+from typing import Any
+
 from qdiverge.agents.settings.continuous import (
     ContinuousConfig,
     DDPGConfig,
@@ -14,6 +16,22 @@ from qdiverge.agents.settings.continuous import (
     TD3Config,
 )
 
+FAST: dict[str, Any] = {
+    "total_steps": 10_000,  # agent steps
+    "buffer_size": 10_000,  # transitions: all of them
+    "learning_starts": 500,  # agent steps
+    "batch_size": 64,
+    "hidden_sizes": (64, 64),
+    "learning_rate": 1e-3,
+    "checkpoint_period": 2_500,  # agent steps
+}
+SB3: dict[str, Any] = {
+    "learning_starts": 100,  # agent steps
+    "hidden_sizes": (400, 300),
+    "learning_rate": 1e-3,
+    "actor_learning_rate": 1e-3,
+    "exploration_noise": 0.0,
+}
 DDPG: dict[str, ContinuousConfig] = {
     # Lillicrap et al. (2016), Experiment details; without the decay of the critic's weights, the
     # batch normalisation and the Ornstein–Uhlenbeck noise (its deviation there: 0.2)
@@ -27,23 +45,8 @@ DDPG: dict[str, ContinuousConfig] = {
         learning_starts=64,  # agent steps: a batch; the paper does not say
     ),
     "cleanrl": DDPGConfig(),  # ddpg_continuous_action.py, but for its actor at every 2nd update
-    "sb3": DDPGConfig(
-        learning_starts=100,  # agent steps
-        hidden_sizes=(400, 300),
-        learning_rate=1e-3,
-        actor_learning_rate=1e-3,
-        exploration_noise=0.0,
-    ),
-    "fast": DDPGConfig(
-        total_steps=10_000,  # agent steps
-        buffer_size=10_000,  # transitions: all of them
-        learning_starts=500,  # agent steps
-        batch_size=64,
-        hidden_sizes=(64, 64),
-        learning_rate=1e-3,
-        actor_learning_rate=1e-3,
-        checkpoint_period=2_500,  # agent steps
-    ),
+    "sb3": DDPGConfig(**SB3),
+    "fast": DDPGConfig(**FAST, actor_learning_rate=1e-3),
 }
 
 TD3: dict[str, ContinuousConfig] = {
@@ -56,23 +59,8 @@ TD3: dict[str, ContinuousConfig] = {
         actor_learning_rate=1e-3,
     ),
     "cleanrl": TD3Config(),  # td3_continuous_action.py
-    "sb3": TD3Config(
-        learning_starts=100,  # agent steps
-        hidden_sizes=(400, 300),
-        learning_rate=1e-3,
-        actor_learning_rate=1e-3,
-        exploration_noise=0.0,
-    ),
-    "fast": TD3Config(
-        total_steps=10_000,  # agent steps
-        buffer_size=10_000,  # transitions: all of them
-        learning_starts=500,  # agent steps
-        batch_size=64,
-        hidden_sizes=(64, 64),
-        learning_rate=1e-3,
-        actor_learning_rate=1e-3,
-        checkpoint_period=2_500,  # agent steps
-    ),
+    "sb3": TD3Config(**SB3),
+    "fast": TD3Config(**FAST, actor_learning_rate=1e-3),
 }
 
 SAC: dict[str, ContinuousConfig] = {
@@ -81,29 +69,11 @@ SAC: dict[str, ContinuousConfig] = {
     # sac_continuous_action.py, but for its two actor steps at every 2nd update
     "cleanrl": SACConfig(learning_rate=1e-3, temperature_learning_rate=1e-3),
     "sb3": SACConfig(learning_starts=100),  # agent steps
-    "fast": SACConfig(
-        total_steps=10_000,  # agent steps
-        buffer_size=10_000,  # transitions: all of them
-        learning_starts=500,  # agent steps
-        batch_size=64,
-        hidden_sizes=(64, 64),
-        learning_rate=1e-3,
-        actor_learning_rate=1e-3,
-        temperature_learning_rate=1e-3,
-        checkpoint_period=2_500,  # agent steps
-    ),
+    "fast": SACConfig(**FAST, actor_learning_rate=1e-3, temperature_learning_rate=1e-3),
 }
 
 Q_LEARNING: dict[str, ContinuousConfig] = {
-    "fast": QLearningConfig(
-        total_steps=10_000,  # agent steps
-        buffer_size=10_000,  # transitions: all of them
-        learning_starts=500,  # agent steps
-        batch_size=64,
-        hidden_sizes=(64, 64),
-        learning_rate=1e-3,
-        checkpoint_period=2_500,  # agent steps
-    ),
+    "fast": QLearningConfig(**FAST),
 }
 
 PRESETS: dict[str, dict[str, ContinuousConfig]] = {
