@@ -31,9 +31,9 @@ from torch import Tensor
 
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import assemble
-from qdiverge.kernel.assemble import Problem
 from qdiverge.kernel.ntk import NTK, Observations, flat_rho, per_pair
 from qdiverge.kernel.pairs import Actions
+from qdiverge.kernel.problem import Problem
 from qdiverge.kernel.stream import Chunk, add_tile, blocks
 
 

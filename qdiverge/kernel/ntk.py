@@ -17,8 +17,9 @@ from qdiverge.kernel.matvec import matvec
 from qdiverge.kernel.network import Network, read_network, untouched, unwrap
 from qdiverge.kernel.pairs import Actions, Pairs, check_pairs
 from qdiverge.kernel.plan import Plan
+from qdiverge.kernel.posing import Options, Plans, make_problem
 from qdiverge.kernel.precondition import Preconditioner, read_preconditioner
-from qdiverge.kernel.problem import Known, Setting, make_problem
+from qdiverge.kernel.problem import Problem
 
 METHODS = ("auto", "structured", "per_sample", "reference")
 Observations = Tensor | np.ndarray
@@ -73,9 +74,9 @@ class NTK:
         if dtype is not None and not dtype.is_floating_point:
             raise InvalidTypeError("dtype must be a floating-point dtype", got=dtype)
         check_choice("probe", probe, ("always", "once"))
-        self._known: Known | None = {} if probe == "once" else None
+        self._plans: Plans | None = {} if probe == "once" else None
         self.q_net, self.dtype, self.preconditioner = q_net, dtype, preconditioner
-        self.setting = Setting(method, block_size, Gram(gram_precision))
+        self.options = Options(method, block_size, Gram(gram_precision))
 
     def kernel(
         self,
@@ -165,7 +166,7 @@ class NTK:
         actions: Actions,
         other_observations: Observations | None = None,
         other_actions: Actions | None = None,
-    ) -> Iterator[tuple[assemble.Problem, Network, dict[str, Tensor]]]:
+    ) -> Iterator[tuple[Problem, Network, dict[str, Tensor]]]:
         """Check everything, and give what the answers are made from while the module is guarded."""
         if (other_observations is None) != (other_actions is None):
             raise InvalidValueError("a cross kernel needs the other observations and actions both")
@@ -177,8 +178,8 @@ class NTK:
             if other_observations is not None and other_actions is not None:
                 y = check_pairs(other_observations, other_actions, device=device, dtype=self.dtype)
             scales = read_preconditioner(self.preconditioner, network, network.dtype)
-            with self.setting.gram.mode(device):
-                problem = make_problem(network, x, y, scales, self.setting, self._known)
+            with self.options.gram.mode(device):
+                problem = make_problem(network, x, y, scales, self.options, self._plans)
                 yield problem, network, scales
 
 
@@ -212,7 +213,7 @@ def empirical_ntk(
     return ntk.kernel(observations, actions, other_observations, other_actions)
 
 
-def flat_rho(problem: assemble.Problem, rho: Tensor | None) -> Tensor:
+def flat_rho(problem: Problem, rho: Tensor | None) -> Tensor:
     """Return ρ [R] over the rows, uniform where it is None, when it is a distribution."""
     size = len(problem.x) * problem.rows[0]
     if rho is None:
@@ -221,6 +222,6 @@ def flat_rho(problem: assemble.Problem, rho: Tensor | None) -> Tensor:
     return check_distribution("rho", flat, size).to(problem.dtype)
 
 
-def per_pair(problem: assemble.Problem, values: Tensor) -> Tensor:
+def per_pair(problem: Problem, values: Tensor) -> Tensor:
     """Return [R] as [N], or as [N, A] for all actions."""
     return values if problem.x.actions is not None else values.reshape(len(problem.x), -1)

@@ -1,151 +1,83 @@
-"""From checked inputs to a problem: the method's extraction, and portions that fit in memory."""
+"""A kernel to be made: its sides, how their terms are extracted, and in what portions."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from qdiverge.kernel.assemble import Problem
 from qdiverge.kernel.gram import Gram
-from qdiverge.kernel.network import Network
 from qdiverge.kernel.pairs import Pairs
-from qdiverge.kernel.per_sample import jacobian_by_vmap
-from qdiverge.kernel.plan import Entry, Plan, Size, block_of
-from qdiverge.kernel.probe import check_network, check_range
-from qdiverge.kernel.reference import jacobian_by_loop
-from qdiverge.kernel.stream import Extract
-from qdiverge.kernel.structured import Probe, Structured, scaled
-from qdiverge.kernel.terms import Explicit, Term
-
-CHUNK_BYTES = 160 << 20  # of one chunk's features
-PASS_BYTES = 32 << 20  # of one pass's activations
-BLOCK_BYTES = 512 << 20  # of the features held at a time
-LARGEST_CHUNK = 1024  # samples
-SMALL_TILE, LARGE_TILE = 32, 64  # samples: smallest tiles of wide features, and of narrow ones
-WIDE_BYTES = 64 << 10  # a sample's features, from which half of a tile's work pays its overhead
+from qdiverge.kernel.plan import Plan
+from qdiverge.kernel.stream import Chunk, Extract, chunks, tiles
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What the user chose."""
+class Problem:
+    """A kernel to be made, and in what portions.
 
-    method: str
-    block_size: int | None
-    gram: Gram
-
-
-Known = dict[tuple, tuple[int, int, Plan]]
-
-
-@dataclass(frozen=True)
-class Jacobian:
-    """Makes the terms of a chunk from whole per-sample gradients, by a loop or vectorised."""
-
-    network: Network
-    scales: dict[str, Tensor]
-    is_loop: bool
-
-    def __call__(self, pairs: Pairs) -> list[Term]:
-        """Return one explicit term for each parameter."""
-        method = jacobian_by_loop if self.is_loop else jacobian_by_vmap
-        rows = method(self.network, pairs, list(self.network.params))
-        return [
-            Explicit(block_of(name), scaled(j, self.scales.get(name))) for name, j in rows.items()
-        ]
-
-
-def make_problem(
-    network: Network,
-    x: Pairs,
-    y: Pairs | None,
-    scales: dict[str, Tensor],
-    setting: Setting,
-    known: Known | None = None,
-) -> Problem:
-    """Return the problem of K(X, Y), after a probe of the network.
-
-    Args:
-        network: The network.
+    Attributes:
+        extract: Pairs → terms.
         x: The rows.
         y: The columns; None for the rows themselves.
-        scales: M by parameter.
-        setting: What the user chose.
-        known: What earlier probes found, used for pairs of the same shapes, and added to; None:
-            probe.
+        rows: Rows (samples times actions) for each sample of x and of y.
+        chunk_size: Samples extracted at a time.
+        pass_size: Samples in one forward pass.
+        block_size: Samples whose terms are held at a time, a multiple of ``chunk_size``.
+        tile_size: Samples of the smallest symmetric tile.
+        dtype: Of the kernel.
+        plan: What is done for each parameter.
+        gram: How Gram products are made.
     """
-    is_structured = setting.method in ("auto", "structured")
-    key = (_shape(x), None if y is None else _shape(y), bool(scales), tuple(network.params))
-    if known is not None and key in known:
-        num_x, num_y, plan = known[key]
-        check_range(x, num_x)
-        check_range(y or x, num_y)
-    else:
-        num_x, num_y, plan = _probed(network, x, y, scales, setting.method)
-        if known is not None:
-            known[key] = num_x, num_y, plan
-    rows = _rows(x, y, num_x, num_y)
-    chunk = min(_fitting(CHUNK_BYTES, plan.num_bytes), _largest(max(rows)))
-    a_pass = min(_fitting(PASS_BYTES, plan.activation_bytes), chunk)
-    if is_structured:
-        extract: Extract = Structured(network, plan, scales, a_pass)
-    else:
-        extract = Jacobian(network, scales, setting.method == "reference")
-    held = setting.block_size or BLOCK_BYTES // max(1, plan.num_bytes)
-    block = max(1, held // chunk) * chunk
-    tile = SMALL_TILE if plan.num_bytes >= WIDE_BYTES else LARGE_TILE
-    sizes = a_pass, chunk, block, tile
-    return Problem(extract, x, y, rows, *sizes, network.dtype, plan, setting.gram)
+
+    extract: Extract
+    x: Pairs
+    y: Pairs | None
+    rows: tuple[int, int]
+    pass_size: int
+    chunk_size: int
+    block_size: int
+    tile_size: int
+    dtype: torch.dtype
+    plan: Plan
+    gram: Gram
+
+    def tiles(
+        self, is_mine: Callable[[int], bool] = lambda block: True
+    ) -> Iterator[tuple[Chunk, Chunk]]:
+        """Yield the pairs of chunks that K is made of, those of some blocks of rows."""
+        return self.tiles_of(self.x, self.y, is_mine)
+
+    def tiles_of(
+        self, x: Pairs, y: Pairs | None, is_mine: Callable[[int], bool] = lambda block: True
+    ) -> Iterator[tuple[Chunk, Chunk]]:
+        """Yield the same of other sides."""
+        sizes = self.chunk_size, self.block_size, self.tile_size
+        return tiles(self.extract, x, y, *sizes, is_mine)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the rows' chunks."""
+        return chunks(self.extract, self.x, self.chunk_size, slice(0, len(self.x)))
+
+    def zeros(self) -> Tensor:
+        """Return an empty kernel [R, S]."""
+        y = self.x if self.y is None else self.y
+        shape = len(self.x) * self.rows[0], len(y) * self.rows[1]
+        return self.x.observations.new_zeros(shape, dtype=self.dtype)
+
+    def place(self, left: Chunk, right: Chunk) -> tuple[slice, slice]:
+        """Return the tile's rows and columns in K."""
+        return _times(left.rows, self.rows[0]), _times(right.rows, self.rows[1])
+
+    def shaped(self, kernel: Tensor) -> Tensor:
+        """Return [R, S] with an axis of actions wherever a side has all of them."""
+        y = self.x if self.y is None else self.y
+        left = (len(self.x), self.rows[0]) if self.x.actions is None else (len(self.x),)
+        right = (len(y), self.rows[1]) if y.actions is None else (len(y),)
+        return kernel.reshape(*left, *right)
 
 
-def _probed(
-    network: Network, x: Pairs, y: Pairs | None, scales: dict[str, Tensor], method: str
-) -> tuple[int, int, Plan]:
-    """Return the number of actions on either side, and the plan."""
-    probe = Probe.of(network) if method in ("auto", "structured") else None
-    num_x = num_y = check_network(network, x, probe)
-    if y is not None:
-        num_y = check_network(network, y)
-    rows, samples = _rows(x, y, num_x, num_y), (len(x), len(y or x))
-    size = Size(samples, (samples[0] * rows[0], samples[1] * rows[1]), y is None)
-    if probe is None:
-        return num_x, num_y, _plan_of_jacobian(network, size, method)
-    return num_x, num_y, probe.plan(size, scales)
-
-
-def _rows(x: Pairs, y: Pairs | None, num_x: int, num_y: int) -> tuple[int, int]:
-    """Rows for each sample of x and of y: all actions, or the chosen one."""
-    return (num_x if x.actions is None else 1, num_y if (y or x).actions is None else 1)
-
-
-def _shape(pairs: Pairs) -> tuple:
-    """What of some pairs a plan depends on."""
-    actions = None if pairs.actions is None else (pairs.actions.shape, pairs.is_critic)
-    return pairs.observations.shape, pairs.observations.dtype, actions
-
-
-def _fitting(budget: int, num_bytes: int) -> int:
-    """Return the largest power of two of samples that fits: a function of the network alone."""
-    return 1 << (max(1, budget // max(1, num_bytes)).bit_length() - 1)
-
-
-def _largest(rows: int) -> int:
-    return LARGEST_CHUNK // max(1, rows) or 1
-
-
-def _plan_of_jacobian(network: Network, size: Size, method: str) -> Plan:
-    per_sample = max(1, size.rows[0] // size.samples[0])
-    return Plan(
-        tuple(
-            Entry(
-                name=name,
-                block=block_of(name),
-                rule="loop" if method == "reference" else "per sample",
-                form="explicit",
-                operations=size.pairs(value.numel()),
-                num_bytes=value.numel() * value.element_size() * per_sample,
-                reason=f'method="{method}"',
-            )
-            for name, value in network.params.items()
-        )
-    )
+def _times(rows: slice, num: int) -> slice:
+    return slice(rows.start * num, rows.stop * num)

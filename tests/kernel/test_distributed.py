@@ -11,7 +11,7 @@ from torch.multiprocessing.spawn import spawn
 
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
-from qdiverge.kernel import problem as portions
+from qdiverge.kernel import posing as portions
 from qdiverge.kernel.distributed import abs_row_sums, gathered, kernel_rows, row_shares
 
 NUM = 11

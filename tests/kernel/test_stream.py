@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from qdiverge.kernel import NTK, problem
+from qdiverge.kernel import NTK, posing
 from qdiverge.kernel.pairs import Pairs
 from qdiverge.kernel.stream import Chunk, symmetric_tiles, tiles
 from qdiverge.kernel.terms import Explicit
@@ -20,7 +20,7 @@ def network(dtype: torch.dtype = torch.float32) -> nn.Module:
 
 @pytest.mark.parametrize("block_size", [1, 40])
 def test_blocks_do_not_change_a_bit(block_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(problem, "LARGEST_CHUNK", 16)
+    monkeypatch.setattr(posing, "LARGEST_CHUNK", 16)
     net, x, a = network(), torch.randn(70, 1, 4, 4), torch.arange(70) % 3
     whole, parts = NTK(net), NTK(net, block_size=block_size)
     assert torch.equal(whole.kernel(x, a), parts.kernel(x, a))
@@ -53,7 +53,7 @@ def test_passes_of_one_sample_fill_a_chunk(name: str, monkeypatch: pytest.Monkey
     ntk, scaled = NTK(case.q_net), NTK(case.q_net, preconditioner=scales)
     actions = [a] if a.is_floating_point() else [a, "all"]
     whole = [n.kernel(x, some) for n in (ntk, scaled) for some in actions]
-    monkeypatch.setattr(problem, "PASS_BYTES", 0)  # a sample in each pass, five in a chunk
+    monkeypatch.setattr(posing, "PASS_BYTES", 0)  # a sample in each pass, five in a chunk
     passes = [n.kernel(x, some) for n in (ntk, scaled) for some in actions]
     for one, other in zip(whole, passes, strict=True):
         assert_close(other, one)
