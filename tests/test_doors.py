@@ -1,0 +1,42 @@
+"""The watching toolkit stands on its own: neither the laboratory nor what it needs is imported."""
+
+import subprocess
+import sys
+
+WATCH = """
+import sys
+for laboratory in ("qdiverge.agents", "qdiverge.mdp", "gymnasium", "ale_py", "matplotlib"):
+    sys.modules[laboratory] = None  # an import of it raises ImportError
+import torch
+import qdiverge as qd
+from qdiverge.cli import main
+
+q_net = torch.nn.Linear(3, 2)
+optimizer = torch.optim.SGD(q_net.parameters(), lr=0.1)
+with qd.attach(q_net, optimizer=optimizer, discount=0.9, out="run", every=2, cost="full") as monitor:
+    for _ in range(4):
+        data = monitor.batch(
+            qd.Transitions(
+                observations=torch.randn(8, 3),
+                actions=torch.randint(2, (8,)),
+                rewards=torch.ones(8),
+                next_observations=torch.randn(8, 3),
+                terminated=torch.zeros(8),
+            )
+        )
+        optimizer.zero_grad()
+        q_net(data.observations).square().mean().backward()
+        optimizer.step()
+for command in (["report", "run"], ["export", "run"], ["watch", "run", "--once"]):
+    assert main(command) == 0, command
+print(sorted(name for name in sys.modules if name.startswith(("qdiverge.agents", "qdiverge.mdp"))))
+"""
+
+
+def test_a_run_is_watched_and_shown_without_the_laboratory(tmp_path):
+    told = subprocess.run(
+        [sys.executable, "-c", WATCH], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.splitlines()[-1] == "['qdiverge.agents', 'qdiverge.mdp']"  # the two None
+    assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
