@@ -24,19 +24,19 @@ QFunction = Callable[[Tensor], Tensor]
 
 
 def is_selected_online(rule: Bootstrap | None) -> bool:
-    """Whether the online network selects a*; None: the target network does both."""
+    """Return whether the online network selects a*; None: the target network does both."""
     return rule in ("q", "double_q")
 
 
 def is_evaluated_online(rule: Bootstrap | None) -> bool:
-    """Whether the online network evaluates a*; None: the target network does both."""
+    """Return whether the online network evaluates a*; None: the target network does both."""
     return rule in ("q", "inverse_double_q")
 
 
 def bootstrap_values(
     rule: Bootstrap, online: QFunction, target: QFunction, next_observations: Tensor
 ) -> tuple[Tensor, Tensor | None]:
-    """The values that a target bootstraps from, and the actions at which it reads them.
+    """Return the values that a target bootstraps from, and the actions at which it reads them.
 
     Args:
         rule: Who selects and who evaluates.
@@ -63,7 +63,7 @@ def bootstrap_values(
 
 
 def values_of(q_values: Tensor, actions: Tensor) -> Tensor:
-    """Q(s_i, a_i), [N], of Q-values [N, A] and integer actions [N].
+    """Return Q(s_i, a_i), [N], of Q-values [N, A] and integer actions [N].
 
     >>> values_of(torch.tensor([[2.0, 4.0], [2.0, 4.0]]), torch.tensor([0, 1]))
     tensor([2., 4.])
@@ -72,7 +72,7 @@ def values_of(q_values: Tensor, actions: Tensor) -> Tensor:
 
 
 def bootstrap_weights(discount: float | Tensor, terminated: Tensor, dtype: torch.dtype) -> Tensor:
-    """γ (1 − d_i), [N]: what the value of the successor counts.
+    """Return γ (1 − d_i), [N]: what the value of the successor counts.
 
     >>> bootstrap_weights(0.5, torch.tensor([False, True]), torch.float64)
     tensor([0.5000, 0.0000], dtype=torch.float64)
@@ -83,7 +83,7 @@ def bootstrap_weights(discount: float | Tensor, terminated: Tensor, dtype: torch
 def backup(
     rewards: Tensor, terminated: Tensor, discount: float | Tensor, following: Tensor
 ) -> Tensor:
-    """y_i = r_i + γ (1 − d_i) V(s'_i); what V is of a terminal successor does not matter.
+    """Return y_i = r_i + γ (1 − d_i) V(s'_i); what V is of a terminal successor does not matter.
 
     Args:
         rewards: [N], of one step or summed over k.
@@ -108,7 +108,7 @@ def td_targets(
     discount: float | Tensor,
     next_actions: Tensor | None = None,
 ) -> Tensor:
-    """What Q(s, a) should be: y_i = r_i + γ (1 − d_i) Q(s'_i, a'_i).
+    """Return what Q(s, a) should be: y_i = r_i + γ (1 − d_i) Q(s'_i, a'_i).
 
     Source: Mnih et al. (2015), Algorithm 1, a' the best action; van Hasselt et al. (2016),
     equation 4, a' chosen by another network.
@@ -133,7 +133,7 @@ def td_targets(
 
 
 def td_errors(q_values: Tensor, actions: Tensor, targets: Tensor) -> Tensor:
-    """How far Q is below its target: δ_i = y_i − Q(s_i, a_i).
+    """Return how far Q is below its target: δ_i = y_i − Q(s_i, a_i).
 
     Args:
         q_values: [N, A].

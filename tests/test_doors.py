@@ -13,7 +13,8 @@ from qdiverge.cli import main
 
 q_net = torch.nn.Linear(3, 2)
 optimizer = torch.optim.SGD(q_net.parameters(), lr=0.1)
-with qd.attach(q_net, optimizer=optimizer, discount=0.9, out="run", every=2, cost="full") as monitor:
+options = {"optimizer": optimizer, "discount": 0.9, "every": 2, "cost": "full"}
+with qd.attach(q_net, out="run", **options) as monitor:
     for _ in range(4):
         data = monitor.batch(
             qd.Transitions(

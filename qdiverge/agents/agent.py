@@ -54,27 +54,27 @@ class Agent(Protocol):
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
-        """Of the Q-network, or of the critics."""
+        """Return the optimiser of the Q-network, or of the critics."""
 
     @property
     def q_network(self) -> nn.Module:
-        """The network that learns, or the first critic."""
+        """Return the network that learns, or the first critic."""
 
     @property
     def target_network(self) -> nn.Module | None:
-        """Its delayed copy, where there is one."""
+        """Return its delayed copy, where there is one."""
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
-        """All that has weights, by its role."""
+        """Return all that has weights, by its role."""
 
     @property
     def optimizers(self) -> Sequence[torch.optim.Optimizer]:
-        """All of them."""
+        """Return all of them."""
 
     @property
     def parameters(self) -> Mapping[str, nn.Parameter]:
-        """Every parameter that an optimiser may move, by its name."""
+        """Return every parameter that an optimiser may move, by its name."""
 
     def act(self, observations: NDArray[Any]) -> NDArray[Any]:
         """Return the actions that it is evaluated by: integers [E], or floats [E, k]."""

@@ -135,27 +135,27 @@ class Trainer:
 
     @property
     def q_network(self) -> nn.Module:
-        """The network that learns, or the first critic."""
+        """Return the network that learns, or the first critic."""
         return self.agent.q_network
 
     @property
     def target_network(self) -> nn.Module | None:
-        """Its delayed copy; None where the configuration has none."""
+        """Return its delayed copy; None where the configuration has none."""
         return self.agent.target_network
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
-        """Of the Q-network, or of the critics."""
+        """Return the optimiser of the Q-network, or of the critics."""
         return self.agent.optimizer
 
     @property
     def epsilon(self) -> float | None:
-        """ε now; None where actions are continuous."""
+        """Return ε now; None where actions are continuous."""
         return self.behaviour.epsilon(self.agent_step)
 
     @property
     def temperature(self) -> float | None:
-        """τ of Boltzmann exploration now; None without it."""
+        """Return τ of Boltzmann exploration now; None without it."""
         return self.behaviour.temperature(self.agent_step)
 
     def run(self) -> Generator[Progress, None, None]:
@@ -231,7 +231,7 @@ class Trainer:
                 observations = yield from self._experience(actions)
 
     def _is_barrier(self) -> bool:
-        """Whether a multiple of the checkpoint period was passed since the last restart."""
+        """Return whether a multiple of the checkpoint period was passed since the last restart."""
         period = self.config.checkpoint_period
         return (
             period is not None
@@ -260,7 +260,7 @@ class Trainer:
         return False
 
     def _learn(self, step: int) -> Update | None:
-        """What is due once ``step`` agent steps have been taken: an update, a copy, or nothing."""
+        """Do what is due after ``step`` agent steps: an update, a copy, or nothing."""
         config = self.config
         update = None
         if step > config.learning_starts and step % config.train_period == 0:
@@ -289,7 +289,7 @@ class Trainer:
         return update
 
     def _read(self) -> Update | None:
-        """The newest deferred update, or the first that diverged, to which the count goes back."""
+        """Read the newest deferred update, or go back to the first that diverged."""
         found = None if self.deferred is None else self.deferred.read()
         if self.deferred is None or found is None:
             return None

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 def td_loss(errors: Tensor, loss: str, weights: Tensor | None = None) -> Tensor:
-    """The mean of w ℓ(δ).
+    """Return the mean of w ℓ(δ).
 
         "mse": ℓ(δ) = δ²/2.    "huber": the same for |δ| ≤ 1, then |δ| − 1/2.
 
@@ -32,7 +32,7 @@ def td_loss(errors: Tensor, loss: str, weights: Tensor | None = None) -> Tensor:
 
 
 def weighted_mean(losses: Tensor, weights: Tensor | None = None) -> Tensor:
-    """mean_i w_i ℓ_i over N samples, not divided by the sum of the weights.
+    """Return mean_i w_i ℓ_i over N samples, not divided by the sum of the weights.
 
     >>> weighted_mean(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 0.5]))  # (1 + 1.5)/2
     tensor(1.2500)

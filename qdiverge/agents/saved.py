@@ -53,17 +53,17 @@ class SavedAgent:
 
     @property
     def q_network(self) -> nn.Module:
-        """The network that learns, or the first critic."""
+        """Return the network that learns, or the first critic."""
         return self.agent.q_network
 
     @property
     def target_network(self) -> nn.Module | None:
-        """Its delayed copy, where the configuration has one."""
+        """Return its delayed copy, where the configuration has one."""
         return self.agent.target_network
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
-        """Of the Q-network, or of the critics, moments included."""
+        """Return the optimiser of the Q-network, or of the critics, moments included."""
         return self.agent.optimizer
 
 
@@ -73,7 +73,7 @@ def load_agent(
     *,
     make_q_network: MakeNetwork | None = None,
 ) -> SavedAgent:
-    """The agent of a run, from its newest checkpoint whose weights are intact.
+    """Return the agent of a run, from its newest checkpoint whose weights are intact.
 
     A damaged one is skipped with a warning that names the file. The run may be going on.
 
@@ -109,7 +109,7 @@ def load_agent(
 
 
 def newest_intact(store: CheckpointStore, names: tuple[str, ...] | None = None) -> int:
-    """The step of the newest checkpoint that verifies; a warning for each that does not.
+    """Return the step of the newest checkpoint that verifies; a warning for each that does not.
 
     Raises:
         CheckpointError: there is none.
@@ -123,7 +123,7 @@ def newest_intact(store: CheckpointStore, names: tuple[str, ...] | None = None) 
 
 
 def config_from_json(values: Mapping[str, Any]) -> AgentConfig:
-    """The settings that JSON holds; what older versions did not know keeps its default.
+    """Return the settings that JSON holds; what older versions did not know keeps its default.
 
     PreQN's are read only where it makes the updates, and without a damping there was none.
 
@@ -151,7 +151,7 @@ def config_from_json(values: Mapping[str, Any]) -> AgentConfig:
 
 
 def fresh_agent(config: AgentConfig, make_q_network: MakeNetwork | None = None) -> Agent:
-    """An agent of ``config`` that has learnt nothing; a small replay is all that need fit.
+    """Return an agent of ``config`` that has learnt nothing; a small replay is all that need fit.
 
     What was trained on a GPU is made on the CPU where there is none.
     """

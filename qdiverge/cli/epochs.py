@@ -24,7 +24,7 @@ EPOCHS = 103  # keeps the seeds of evaluation episodes apart
 
 
 def default_period(total_steps: int) -> int:
-    """Agent steps of an epoch: a fortieth of the run, at most the study's.
+    """Return the agent steps of an epoch: a fortieth of the run, at most the study's.
 
     >>> default_period(50_000_000), default_period(25_000)
     (250000, 625)
@@ -85,7 +85,7 @@ class Epochs:
             self._measure(record.step)
 
     def _epoch_of(self, step: int) -> int:
-        """0 for the steps 1 … period, and so on."""
+        """Return 0 for the steps 1 … period, and so on."""
         return max(0, step - 1) // self._period
 
     def _measure(self, step: int) -> None:
@@ -120,19 +120,19 @@ class Epochs:
 
 
 def _last_measured(run: Path) -> int:
-    """The step of the last measurement, where a run is taken up again."""
+    """Return the step of the last measurement, where a run is taken up again."""
     measured = load_run(run).series.get("charts/held_out_q")
     return 0 if measured is None else int(measured.steps[-1])
 
 
 def _scores_since(run: Path, step: int) -> list[float]:
-    """The scores of the epoch under way, where a run is taken up again."""
+    """Return the scores of the epoch under way, where a run is taken up again."""
     returns = load_run(run).series.get("charts/episodic_return")
     return [] if returns is None else returns.values[returns.steps > step].tolist()
 
 
 def _as_trained(config: AgentConfig, episodes: int) -> Protocol:
-    """The run's own environments, with an ε for evaluation; without one, actions continuous."""
+    """Return a protocol of the run's own environments, with an ε where actions are discrete."""
     if not isinstance(config, DQNConfig):
         return TASK.changed(episodes=episodes)
     is_atari = game_of(config) is not None

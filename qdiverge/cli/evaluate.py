@@ -108,7 +108,7 @@ def _evaluate(options: Evaluate, saved: SavedAgent) -> None:
 
 
 def _training_scores(run: Path, protocol: Protocol, step: int) -> list[float]:
-    """The last training episodes up to this step, as many as the protocol asks for."""
+    """Return the last training episodes up to this step, as many as the protocol asks for."""
     returns = load_run(run).series.get("charts/episodic_return")
     if protocol.training_window is None or returns is None:
         return []

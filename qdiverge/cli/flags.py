@@ -72,7 +72,7 @@ def translate_flags(arguments: Sequence[str], *, is_continuous: bool = False) ->
 
 
 def value_of(flag: str, arguments: Sequence[str]) -> str | None:
-    """What follows ``flag``, as ``--flag value`` or ``--flag=value``; None where it is absent.
+    """Return what follows ``flag``, as ``--flag value`` or ``--flag=value``; None without it.
 
     >>> value_of("--preset", ["--out", "x", "--preset=nature"])
     'nature'
@@ -85,7 +85,7 @@ def value_of(flag: str, arguments: Sequence[str]) -> str | None:
 
 
 def given_fields(names: Iterable[str], arguments: Sequence[str]) -> set[str]:
-    """Which of the settings have a flag among the arguments.
+    """Return which of the settings have a flag among the arguments.
 
     >>> sorted(given_fields(["noisy", "n_step", "seed"], ["--no-noisy", "--n-step=3"]))
     ['n_step', 'noisy']
@@ -108,7 +108,7 @@ def _translate(argument: str, names: Mapping[str, str]) -> str:
 
 
 def _target_share(arguments: list[str]) -> list[str]:
-    """CleanRL's ``--tau`` as ours: 1, its default, is a copy at every ``--target-period``."""
+    """Write CleanRL's ``--tau`` as ours: 1, its default, is a copy at ``--target-period``."""
     share = value_of("--tau", arguments)
     if share is None:
         return arguments

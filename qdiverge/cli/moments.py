@@ -107,7 +107,7 @@ def action_names(run: Run) -> tuple[str, ...]:
 
 
 def _config_of(run: Run) -> AgentConfig | None:
-    """The settings of a run of our own trainer, with a single environment; else None."""
+    """Return the settings of a run of our own trainer, with a single environment; else None."""
     settings = run.info.get("config", {})
     if "environment" not in settings:
         return None

@@ -15,7 +15,7 @@ LOSSES: dict[str, Loss] = {
 
 
 def watched_loss(config: AgentConfig) -> Loss:
-    """The loss whose step the monitor supposes.
+    """Return the loss whose step the monitor supposes.
 
     A distribution is watched by its mean, Q = Σ z p, with its exact kernel and TD errors. What it
     is learnt by, the cross-entropy of its logits, is no loss in Q and has no α: there the monitor's
@@ -30,7 +30,7 @@ def watched_loss(config: AgentConfig) -> Loss:
 
 
 def subject(agent: Agent, config: AgentConfig) -> dict[str, Any]:
-    """The networks that learn, their targets, how these bootstrap, γⁿ and the loss.
+    """Return the networks that learn, their targets, how these bootstrap, γⁿ and the loss.
 
     Args:
         agent: Whose they are.

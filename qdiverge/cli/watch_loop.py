@@ -127,7 +127,7 @@ def _save(
 
 
 def load_mark(store: CheckpointStore, step: int) -> LogMark:
-    """Where the log was at a checkpoint.
+    """Return where the log was at a checkpoint.
 
     Raises:
         CheckpointError: it does not say.
@@ -136,7 +136,7 @@ def load_mark(store: CheckpointStore, step: int) -> LogMark:
 
 
 def load_monitor(store: CheckpointStore, step: int, device: torch.device) -> dict[str, Any]:
-    """The state of the monitor at a checkpoint.
+    """Return the state of the monitor at a checkpoint.
 
     Raises:
         CheckpointError: it does not say.
@@ -145,7 +145,7 @@ def load_monitor(store: CheckpointStore, step: int, device: torch.device) -> dic
 
 
 def remarks(trainer: Trainer) -> list[str]:
-    """What a user should know before a run begins, in sentences; usually nothing."""
+    """Return what a user should know before a run begins, in sentences; usually nothing."""
     config, agent = trainer.config, trainer.agent
     slowness = agent.arithmetic.slowness if isinstance(agent, DQN) else None
     found = [] if slowness is None else [slowness]

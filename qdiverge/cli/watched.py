@@ -116,7 +116,7 @@ def resume_watched(
 
 
 def make_trainer(config: AgentConfig, seconds: float | None, log_period: int) -> Trainer:
-    """The trainer of a watched run; with continuous actions it logs the alignment, too."""
+    """Return the trainer of a watched run; with continuous actions it logs the alignment, too."""
     return Trainer(
         config,
         deadline_seconds=seconds,

@@ -47,7 +47,7 @@ class Gram:
         return product
 
     def _is_full(self, x: Tensor) -> bool:
-        """Whether the plain product is meant; on CUDA TF32 is a mode of it."""
+        """Return whether the plain product is meant; on CUDA TF32 is a mode of it."""
         on_cores = self.precision == "tf32" and x.is_cuda
         return self.precision == "full" or x.dtype != torch.float32 or on_cores
 

@@ -188,7 +188,7 @@ def _restore(module: nn.Module, attributes: dict) -> None:
 
 
 def has_compiled_parts(module: nn.Module) -> bool:
-    """Whether some part of ``module`` runs through torch.compile."""
+    """Return whether some part of ``module`` runs through torch.compile."""
     if "torch._dynamo" not in sys.modules:
         return False
     return any(

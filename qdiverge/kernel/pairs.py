@@ -35,7 +35,7 @@ class Pairs:
 
     @property
     def is_critic(self) -> bool:
-        """Whether the actions are an input of the network."""
+        """Return whether the actions are an input of the network."""
         return self.actions is not None and self.actions.is_floating_point()
 
     def select(self, values: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ def check_pairs(
 
 
 def all_finite(tensors: Sequence[Tensor]) -> bool:
-    """Whether every entry is finite; a finite sum, cheaper than a look at each, settles it."""
+    """Return whether every entry is finite; a finite sum, cheaper than each, settles it."""
     if bool(torch.stack([tensor.sum() for tensor in tensors]).isfinite().all()):
         return True
     return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)

@@ -30,7 +30,7 @@ class Size:
 
     @property
     def num_rows(self) -> int:
-        """Rows whose features are made."""
+        """Return rows whose features are made."""
         return self.rows[0] if self.is_symmetric else sum(self.rows)
 
 
@@ -70,16 +70,16 @@ class Plan:
 
     @property
     def operations(self) -> int:
-        """Multiply-adds in all, besides the passes forward and back to the layers' outputs."""
+        """Return the multiply-adds in all, but for the passes to the layers' outputs and back."""
         return sum(entry.operations for entry in self.entries)
 
     @property
     def num_bytes(self) -> int:
-        """Bytes held for one sample."""
+        """Return bytes held for one sample."""
         return sum(entry.num_bytes for entry in self.entries)
 
     def has_bias(self, weight: Entry) -> bool:
-        """Whether the weight's product takes its layer's bias along."""
+        """Return whether the weight's product takes its layer's bias along."""
         calls = [index for index, _ in weight.uses]
         return any(
             e.form == "with the weight" and [index for index, _ in e.uses] == calls

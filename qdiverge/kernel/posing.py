@@ -114,12 +114,12 @@ def _probed(
 
 
 def _rows(x: Pairs, y: Pairs | None, num_x: int, num_y: int) -> tuple[int, int]:
-    """Rows for each sample of x and of y: all actions, or the chosen one."""
+    """Return rows for each sample of x and of y: all actions, or the chosen one."""
     return (num_x if x.actions is None else 1, num_y if (y or x).actions is None else 1)
 
 
 def _shape(pairs: Pairs) -> tuple:
-    """What of some pairs a plan depends on."""
+    """Return what of some pairs a plan depends on."""
     actions = None if pairs.actions is None else (pairs.actions.shape, pairs.is_critic)
     return pairs.observations.shape, pairs.observations.dtype, actions
 

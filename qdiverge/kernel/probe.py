@@ -115,7 +115,7 @@ def take(pairs: Pairs, num: int) -> Pairs:
 
 
 def same_rows(two: Tensor, three: Tensor) -> bool:
-    """Whether the rows that both hold agree to what rounding allows."""
+    """Return whether the rows that both hold agree to what rounding allows."""
     if not two.is_floating_point():
         return torch.equal(two, three[:2])
     scale = float(three.abs().max()) if three.numel() else 0.0

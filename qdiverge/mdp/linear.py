@@ -61,7 +61,7 @@ class LinearProblem:
 
     @property
     def kernel(self) -> np.ndarray:
-        """K = ΦΦᵀ, the neural tangent kernel of a linear network, ``[N, N]``."""
+        """Return K = ΦΦᵀ, the neural tangent kernel of a linear network, ``[N, N]``."""
         return self.features @ self.features.T
 
     def q(self, weights: np.ndarray) -> np.ndarray:

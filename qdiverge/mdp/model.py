@@ -91,17 +91,17 @@ class MDP:
 
     @property
     def num_states(self) -> int:
-        """S, terminal states included."""
+        """Return S, terminal states included."""
         return self.rewards.shape[0]
 
     @property
     def num_actions(self) -> int:
-        """A."""
+        """Return A."""
         return self.rewards.shape[1]
 
     @cached_property
     def continuing(self) -> sparse.csr_array:
-        """P with the columns of terminal states set to 0, ``[S·A, S]``: the (1 − d) P of DQN."""
+        """Return (1 − d) P, ``[S·A, S]``: P with the columns of terminal states set to 0."""
         P = self.transitions.copy()
         P.data = np.where(self.terminal[P.indices], 0.0, P.data)
         P.eliminate_zeros()
@@ -109,17 +109,17 @@ class MDP:
 
     @cached_property
     def dense(self) -> np.ndarray:
-        """P as a dense array ``[S, A, S]``."""
+        """Return P as a dense array ``[S, A, S]``."""
         return self.transitions.toarray().reshape(self.num_states, self.num_actions, -1)
 
     @property
     def features(self) -> np.ndarray:
-        """The observations ``[S, k]``; one-hot ``[S, S]`` where none were given."""
+        """Return the observations ``[S, k]``; one-hot ``[S, S]`` where none were given."""
         return np.eye(self.num_states) if self.observations is None else self.observations
 
     @property
     def reachable(self) -> np.ndarray:
-        """Which states an episode can visit under some policy, bool ``[S]``."""
+        """Return which states an episode can visit under some policy, bool ``[S]``."""
         return can_reach(successors(self.transitions).T, self.start > 0)
 
     def _check_episodes(self) -> None:

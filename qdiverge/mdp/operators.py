@@ -29,7 +29,7 @@ class UpdateOperator:
 
     @property
     def modulus(self) -> float:
-        """β = max_i β_i; below 1 the operator is a contraction, and Q* its only fixed point."""
+        """Return β = max_i β_i; below 1 the operator contracts, and Q* is its only fixed point."""
         return float(self.row_modulus.max())
 
     def __call__(self, q: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ PROBLEMS = {
 
 
 def make_environment(problem: str) -> gymnasium.Env:
-    """The Gymnasium view of a problem with its default numbers.
+    """Return the Gymnasium view of a problem with its default numbers.
 
     Args:
         problem: Name of a function of :mod:`qdiverge.mdp.problems`.

@@ -30,7 +30,7 @@ class Solution:
 
     @property
     def actions(self) -> np.ndarray:
-        """The most probable action of each state, int ``[S]``."""
+        """Return the most probable action of each state, int ``[S]``."""
         return self.policy.argmax(1)
 
 

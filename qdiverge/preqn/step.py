@@ -117,7 +117,7 @@ class PreQN(torch.optim.Optimizer):
 
     @property
     def learning_rate(self) -> float:
-        """The largest α that is tried; a scheduler may change it."""
+        """Return the largest α that is tried; a scheduler may change it."""
         return float(self.param_groups[0]["lr"])
 
     def step(  # type: ignore[override]  # an optimiser that sees the batch
@@ -189,7 +189,7 @@ class PreQN(torch.optim.Optimizer):
 
 
 def _one_of(td_errors: Tensor | None, targets: Tensor | None, size: int) -> Tensor:
-    """The one that was given, checked."""
+    """Return the one that was given, checked."""
     if (td_errors is None) == (targets is None):
         raise InvalidValueError("give either td_errors or targets, one of the two")
     name, given = ("td_errors", td_errors) if targets is None else ("targets", targets)
@@ -203,7 +203,7 @@ def _one_of(td_errors: Tensor | None, targets: Tensor | None, size: int) -> Tens
 
 
 def pulled_back(q_values: Tensor, Z: Tensor, parameters: list[nn.Parameter]) -> list[Tensor]:
-    """Jᵀ Z by one backward pass of Σ_k Z_k Q(s_k, a_k)."""
+    """Return Jᵀ Z by one backward pass of Σ_k Z_k Q(s_k, a_k)."""
     total = (q_values * Z.to(q_values.dtype)).sum()
     gradients = torch.autograd.grad(total, parameters, allow_unused=True)
     pairs = zip(gradients, parameters, strict=True)
@@ -211,7 +211,7 @@ def pulled_back(q_values: Tensor, Z: Tensor, parameters: list[nn.Parameter]) -> 
 
 
 def chosen(q_net: nn.Module, observations: Tensor, actions: Tensor) -> Tensor:
-    """Q(s_i, a_i), [N], of a Q-network or of a critic."""
+    """Return Q(s_i, a_i), [N], of a Q-network or of a critic."""
     if actions.is_floating_point():
         values: Tensor = q_net(observations, actions)
         return values.reshape(len(observations))
@@ -220,7 +220,7 @@ def chosen(q_net: nn.Module, observations: Tensor, actions: Tensor) -> Tensor:
 
 
 def cosine(x: Tensor, y: Tensor) -> float:
-    """x·y / (|x| |y|) in double precision; NaN where one of them is zero or not finite."""
+    """Return x·y / (|x| |y|) in double precision; NaN where one of them is zero or not finite."""
     x, y = x.double(), y.double()
     size = x.norm() * y.norm()
     return float(x @ y / size) if bool(size > 0) and bool(torch.isfinite(size)) else math.nan

@@ -27,7 +27,7 @@ class CheckpointWriter:
 
     @contextmanager
     def open(self, name: str) -> Iterator[HashedFile]:
-        """A new file, on the disk when the context is left."""
+        """Return a new file, on the disk when the context is left."""
         with (self.folder / name).open("xb") as file:
             hashed = HashedFile(file)
             yield hashed
@@ -36,12 +36,12 @@ class CheckpointWriter:
         self.files[name] = hashed.record
 
     def write(self, name: str, data: bytes) -> None:
-        """A new file that holds ``data``."""
+        """Write a new file that holds ``data``."""
         with self.open(name) as file:
             file.write(data)
 
     def link(self, path: Path, record: FileRecord) -> None:
-        """The same file as at ``path``, of the same name; a copy where there are no hard links."""
+        """Link to the file at ``path``, of the same name; copy where there are no hard links."""
         try:
             os.link(path, self.folder / path.name)
         except OSError:
@@ -70,13 +70,13 @@ class CheckpointStore:
         self.folder = Path(folder)
 
     def steps(self) -> list[int]:
-        """The steps of the checkpoints there are, the oldest first, damaged ones included."""
+        """Return the steps of the checkpoints, the oldest first, damaged ones included."""
         if not self.folder.is_dir():
             return []
         return sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdecimal())
 
     def path(self, step: int) -> Path:
-        """Where the checkpoint of ``step`` is, or would be."""
+        """Return where the checkpoint of ``step`` is, or would be."""
         return self.folder / str(step)
 
     @contextmanager
@@ -123,11 +123,11 @@ class CheckpointStore:
         return files
 
     def records(self, step: int) -> dict[str, FileRecord]:
-        """What its manifest says of each file; nothing else is read."""
+        """Return what its manifest says of each file; nothing else is read."""
         return manifest.load(self.path(step))
 
     def read(self, step: int, name: str) -> bytes:
-        """The content of one file.
+        """Return the content of one file.
 
         Raises:
             CheckpointError: it is gone.
@@ -141,7 +141,7 @@ class CheckpointStore:
     def newest(
         self, names: Collection[str] | None = None
     ) -> tuple[int | None, list[CheckpointError]]:
-        """The newest step that verifies, and what was wrong with those after it.
+        """Return the newest step that verifies, and what was wrong with those after it.
 
         Args:
             names: The files that must be intact; None: all.

@@ -70,7 +70,7 @@ def export_run(
 
 
 def _csv(columns: Columns, path: Path) -> None:
-    """Floats are written with the digits that read back to the same number."""
+    """Write floats with the digits that read back to the same number."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)

@@ -13,7 +13,7 @@ SCHEMA = 1  # of run.json and events.jsonl; raised when an old reader would misr
 
 
 def read_info(folder: Path) -> dict[str, Any]:
-    """The content of ``run.json``.
+    """Return the content of ``run.json``.
 
     Raises:
         RunFolderError: there is none, it is damaged or of a newer schema.

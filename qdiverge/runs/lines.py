@@ -27,7 +27,7 @@ class LineFile:
 
     @property
     def is_closed(self) -> bool:
-        """Whether it takes no more lines."""
+        """Return whether it takes no more lines."""
         return self._file.closed
 
     def append(self, line: str) -> None:

@@ -97,7 +97,7 @@ class RunLog:
 
     @classmethod
     def reopen(cls, folder: str | os.PathLike[str]) -> Self:
-        """The log of a run that is to go on; nothing is changed before ``rewind``.
+        """Return the log of a run that is to go on; nothing is changed before ``rewind``.
 
         Raises:
             RunFolderError: there is no run, or a process is writing it.
@@ -244,12 +244,12 @@ class RunLog:
             )
 
     def _seconds(self) -> float:
-        """Since the start of the run."""
+        """Return the seconds since the start of the run."""
         return round(time.monotonic() - self._start, 3)
 
 
 def _number(value: float) -> float | int | str:
-    """JSON has no NaN; "nan", "inf" and "-inf" read back with ``float``."""
+    """Write what JSON lacks as text; "nan", "inf" and "-inf" read back with ``float``."""
     if isinstance(value, int):
         return value
     value = float(value)

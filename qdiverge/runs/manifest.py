@@ -40,12 +40,12 @@ class HashedFile:
 
     @property
     def record(self) -> FileRecord:
-        """The size and the hash of what has been written so far."""
+        """Return the size and the hash of what has been written so far."""
         return FileRecord(self._bytes, self._hash.hexdigest())
 
 
 def dump(step: int, files: Mapping[str, FileRecord]) -> bytes:
-    """The manifest of ``files`` as JSON.
+    """Return the manifest of ``files`` as JSON.
 
     >>> sorted(json.loads(dump(8, {"a": FileRecord(1, "f00d")})))
     ['files', 'schema', 'sha256', 'step']
@@ -59,7 +59,7 @@ def dump(step: int, files: Mapping[str, FileRecord]) -> bytes:
 
 
 def load(folder: Path) -> dict[str, FileRecord]:
-    """The files that the checkpoint in ``folder``/STEP must hold, by name.
+    """Return the files that the checkpoint in ``folder``/STEP must hold, by name.
 
     Raises:
         CheckpointError: there is no manifest, it is damaged, or of a newer schema.
@@ -105,7 +105,7 @@ def check(path: Path, expected: FileRecord) -> None:
 
 
 def damaged(path: Path, got: str | None) -> CheckpointError:
-    """The error for a file that is not what the manifest says."""
+    """Return the error for a file that is not what the manifest says."""
     return CheckpointError(f"{path} must be as it was written", got=got or "an error")
 
 

@@ -40,7 +40,7 @@ def is_alive(process: object) -> bool | None:
 
 
 def _began(pid: int) -> int | None:
-    """Clock ticks since the machine's start at which a process began; None where not known."""
+    """Return the machine's clock tick at which a process began; None where not known."""
     fields = _fields(pid)
     return int(fields[19]) if fields else None
 
@@ -51,7 +51,7 @@ def _is_zombie(pid: int) -> bool:
 
 
 def _fields(pid: int) -> list[str]:
-    """What Linux says of a process after its name, from its state on; nothing elsewhere."""
+    """Return what Linux says of a process after its name, from its state on; nothing elsewhere."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

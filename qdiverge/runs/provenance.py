@@ -30,7 +30,7 @@ def provenance() -> dict[str, Any]:
 
 
 def _command() -> str:
-    """The command line, with ``python -m package`` for what was started so."""
+    """Return the command line, with ``python -m package`` for what was started so."""
     script = Path(sys.argv[0])
     is_package = script.name == "__main__.py"
     start = ["python", "-m", script.parent.name] if is_package else [script.name]
@@ -65,7 +65,7 @@ def _processor() -> str:
 
 
 def _commit() -> str | None:
-    """The commit of the checkout that this package runs from; None for an installed wheel."""
+    """Return the commit of the checkout that this runs from; None for an installed wheel."""
     root = Path(__file__).parents[2]
     if not (root / "pyproject.toml").exists():
         return None

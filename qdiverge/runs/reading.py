@@ -49,7 +49,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The run's name, by default that of its folder."""
+        """Return the run's name, by default that of its folder."""
         return str(self.info.get("name", self.folder.name))
 
     def arrays(self, name: str) -> list[tuple[int, dict[str, np.ndarray]]]:
@@ -62,7 +62,7 @@ class Run:
 
 
 def is_run(folder: str | os.PathLike[str]) -> bool:
-    """Whether the folder holds a run."""
+    """Return whether the folder holds a run."""
     return (Path(folder) / "run.json").is_file()
 
 
@@ -105,7 +105,7 @@ def read_events(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 
 def _events(path: Path) -> tuple[list[dict[str, Any]], bool]:
-    """The whole lines, and whether something stands after the last of them."""
+    """Return the whole lines, and whether something stands after the last of them."""
     lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
     entries = []
     for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is torn

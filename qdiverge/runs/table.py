@@ -33,7 +33,7 @@ class StudyTable:
     rows: dict[str, dict[str, Any]]
 
     def records(self) -> list[dict[str, Any]]:
-        """Each cell's settings and results side by side, flat: what most analyses want."""
+        """Return each cell's settings and results side by side, flat: what most analyses want."""
         return [{**row["config"], **row["row"]} for row in self.rows.values()]
 
 

@@ -52,7 +52,7 @@ class Tail:
         return entries, is_anew
 
     def _is_same(self, descriptor: int) -> bool:
-        """Whether the bytes before the place reached are those that were read."""
+        """Return whether the bytes before the place reached are those that were read."""
         start = self._place - len(self._before)
         return os.pread(descriptor, len(self._before), start) == self._before
 

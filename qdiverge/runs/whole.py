@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextmanager
 def written_whole(path: Path, mark: str = "") -> Iterator[Path]:
-    """A path beside ``path``, whose content takes its place when the context is left.
+    """Give a path beside ``path``, whose content takes its place when the context is left.
 
     Where the context fails, what was at ``path`` stays, and nothing is left beside it.
 

@@ -63,5 +63,5 @@ class WandB:
 
 
 def _plain(info: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``run.json`` says, but for what changes at the end of the run."""
+    """Return what ``run.json`` says, but for what changes at the end of the run."""
     return {key: value for key, value in info.items() if key not in ("status", "seconds")}

@@ -35,7 +35,7 @@ class LinearSystem:
 
     @property
     def is_switching(self) -> bool:
-        """Whether the greedy actions matter at all."""
+        """Return whether the greedy actions matter at all."""
         return bool((self.successors != self.successors[:, :1]).any())
 
     def chosen(self, greedy: Tensor) -> Tensor:

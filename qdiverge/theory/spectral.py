@@ -41,13 +41,13 @@ class Modes:
 
     @property
     def radius(self) -> float:
-        """Largest |1 + ν|, neutral modes left out; 1.0 where nothing moves."""
+        """Return the largest |1 + ν|, neutral modes left out; 1.0 where nothing moves."""
         moving = self.eigenvalues[~self.is_neutral]
         return float((1 + moving).abs().max()) if len(moving) else 1.0
 
     @property
     def dominant(self) -> int:
-        """Index of the largest |1 + ν|."""
+        """Return the index of the largest |1 + ν|."""
         return int((1 + self.eigenvalues).abs().argmax())
 
 

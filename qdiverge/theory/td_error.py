@@ -19,7 +19,7 @@ class TDErrorCertificate:
 
     @property
     def modulus(self) -> float:
-        """The modulus in the best weighted norm found."""
+        """Return the modulus in the best weighted norm found."""
         return self.bound.weighted_modulus
 
 

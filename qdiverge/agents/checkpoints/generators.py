@@ -17,7 +17,7 @@ RENAMED = {
 
 
 def find_generators(owner: object) -> dict[str, Generator]:
-    """Every generator in the attributes of ``owner``, and of qdiverge's objects among them.
+    """Return every generator in the attributes of ``owner``, and of qdiverge's objects among them.
 
     Returns:
         Path → generator, such as ``replay.priorities._rng``; each once.
@@ -32,7 +32,7 @@ def find_generators(owner: object) -> dict[str, Generator]:
 
 
 def dump_generators(owner: object) -> dict[str, Any]:
-    """The states of all generators of ``owner``, ready for JSON."""
+    """Return the states of all generators of ``owner``, ready for JSON."""
     return {path: _dump(generator) for path, generator in find_generators(owner).items()}
 
 

@@ -93,7 +93,7 @@ class Checkpoints:
         return now == self._last
 
     def newest(self, *, from_end: bool = False) -> int:
-        """The step of the newest checkpoint that verifies and that the run can go on from.
+        """Return the step of the newest checkpoint that verifies and that the run can go on from.
 
         One that was written when the run was interrupted is no barrier, and going on from there
         gives another run than one that was never interrupted: it is taken where there is no other.
@@ -151,7 +151,7 @@ class Checkpoints:
                 self.store.remove(newer)
 
     def state(self, step: int) -> dict[str, Any]:
-        """The counters, settings and generators of a checkpoint."""
+        """Return the counters, settings and generators of a checkpoint."""
         return dict(json.loads(self.store.read(step, STATE)))
 
     def _chosen(self, step: int | None, errors: list[CheckpointError]) -> int:
@@ -225,7 +225,7 @@ def check_network(state: Mapping[str, Any], make_q_network: MakeNetwork | None) 
 
 
 def no_checkpoint(store: CheckpointStore, errors: list[CheckpointError]) -> CheckpointError:
-    """The error where there is none, or none intact."""
+    """Return the error where there is none, or none intact."""
     return CheckpointError(
         f"an intact checkpoint was expected in {store.folder}",
         got=" ".join(map(str, errors)) or "none",

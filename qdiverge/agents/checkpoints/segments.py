@@ -63,7 +63,7 @@ class SavedReplay:
 
     @classmethod
     def from_json(cls, folder: Path, saved: dict[str, Any], files: dict[str, FileRecord]) -> Self:
-        """From what :func:`dump_replay` returned."""
+        """Read what :func:`dump_replay` returned."""
         segments = tuple(
             Segment(each["name"], tuple(each["first"]), tuple(each["count"]))
             for each in saved["segments"]
@@ -138,7 +138,7 @@ def load_replay(
 
 
 def _reaches(segment: Segment, oldest: NDArray[np.int64]) -> bool:
-    """Whether a slot of ``segment`` has not been overwritten."""
+    """Return whether a slot of ``segment`` has not been overwritten."""
     return bool((np.add(segment.first, segment.count) > oldest).any())
 
 
@@ -189,7 +189,7 @@ def _read_rows(rows: NDArray[Any], replay: ReplayRing, segment: Segment) -> None
 
 
 def _pieces(replay: ReplayRing, segment: Segment) -> Iterator[tuple[int, NDArray[np.int64], int]]:
-    """Ring, slots of the ring, and their first row in the file, a few hundred at a time."""
+    """Yield a ring, slots of it, and their first row in the file, a few hundred at a time."""
     row = 0
     for ring, (first, count) in enumerate(zip(segment.first, segment.count, strict=True)):
         for start in range(0, count, ROWS):

@@ -12,7 +12,7 @@ from qdiverge.errors import CheckpointError
 
 
 def dump_weights(agent: Agent) -> bytes:
-    """Every network, buffers included: ``ROLE.NAME``, of a DQN ``online.`` and ``target.NAME``."""
+    """Return all weights and buffers: ``ROLE.NAME``, of a DQN ``online.`` and ``target.NAME``."""
     return _dump(
         {
             f"{role}.{name}": tensor
@@ -42,7 +42,7 @@ def load_weights(agent: Agent, data: bytes) -> None:
 
 
 def dump_optimizer(agent: Agent) -> bytes:
-    """Their tensors: ``KEY/NAME OF THE PARAMETER``, such as ``exp_avg/layers.0.weight``."""
+    """Return their tensors: ``KEY/NAME OF THE PARAMETER``, such as ``exp_avg/layers.0.weight``."""
     names = {id(parameter): name for name, parameter in agent.parameters.items()}
     return _dump(
         {
@@ -99,7 +99,7 @@ def load_optimizer(agent: Agent, data: bytes, groups: list[dict[str, Any]]) -> N
 
 
 def optimizer_groups(agent: Agent) -> list[dict[str, Any]]:
-    """The settings of each parameter group of each optimiser, ready for JSON."""
+    """Return the settings of each parameter group of each optimiser, ready for JSON."""
     return [
         {
             key: value.item() if isinstance(value, Tensor) else value

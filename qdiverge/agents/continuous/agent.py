@@ -69,29 +69,29 @@ class ContinuousAgent(ABC):
 
     @property
     def q_network(self) -> nn.Module:
-        """The first critic."""
+        """Return the first critic."""
         return self.critics[0]
 
     @property
     def target_network(self) -> nn.Module | None:
-        """Its slow copy, where there is one."""
+        """Return its slow copy, where there is one."""
         return self.target_critics[0] if self.target_critics else None
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
-        """All that has weights, by its role."""
+        """Return all that has weights, by its role."""
         found = {f"critic_{j}": critic for j, critic in enumerate(self.critics, 1)}
         slow = {f"target_critic_{j}": critic for j, critic in enumerate(self.target_critics, 1)}
         return found | slow | dict(self._others())
 
     @property
     def optimizers(self) -> Sequence[torch.optim.Optimizer]:
-        """All of them, that of the critics first."""
+        """Return all of them, that of the critics first."""
         return [self.optimizer]
 
     @property
     def parameters(self) -> Mapping[str, nn.Parameter]:
-        """Every parameter that an optimiser may move, by its name."""
+        """Return every parameter that an optimiser may move, by its name."""
         return {
             f"{role}.{name}": parameter
             for role, network in self.networks.items()
@@ -100,7 +100,7 @@ class ContinuousAgent(ABC):
         }
 
     def playing_weights(self) -> dict[str, Tensor]:
-        """What an evaluation plays with: every weight, named by role."""
+        """Return what an evaluation plays with: every weight, named by role."""
         return {
             f"{role}.{name}": tensor
             for role, network in self.networks.items()
@@ -123,7 +123,7 @@ class ContinuousAgent(ABC):
 
     @torch.no_grad()
     def act(self, observations: NDArray[np.generic]) -> NDArray[np.float32]:
-        """The actions that the agent is evaluated by.
+        """Return the actions that the agent is evaluated by.
 
         Args:
             observations: [E, d].
@@ -137,7 +137,7 @@ class ContinuousAgent(ABC):
     def explore(
         self, observations: NDArray[np.generic], noise: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """The actions of the behaviour policy.
+        """Return the actions of the behaviour policy.
 
         Args:
             observations: [E, d].
@@ -149,15 +149,15 @@ class ContinuousAgent(ABC):
 
     @abstractmethod
     def best_actions(self, observations: Tensor) -> Tensor:
-        """μ(s), [N, k]: of the policy that is evaluated."""
+        """Return μ(s), [N, k]: of the policy that is evaluated."""
 
     @abstractmethod
     def next_actions(self, observations: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """A' [N, k] of the targets, or (a', log π); its draws are PyTorch's, for who looks on."""
+        """Return a' [N, k] of the targets, or (a', log π), by PyTorch's draws; for who looks on."""
 
     @abstractmethod
     def targets(self, batch: Transitions) -> Tensor:
-        """y, [N]: what every Q_j(s_i, a_i) should be; no gradient goes through."""
+        """Return y, [N]: what every Q_j(s_i, a_i) should be; no gradient goes through."""
 
     @abstractmethod
     def improve(self, batch: Transitions) -> Mapping[str, float]:
@@ -169,22 +169,22 @@ class ContinuousAgent(ABC):
 
     @property
     def entropy_coefficient(self) -> float:
-        """α of a soft critic."""
+        """Return α of a soft critic."""
         return 0.0
 
     @torch.no_grad()
     def values(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """min_j Q_j(s, a), [N]."""
+        """Return min_j Q_j(s, a), [N]."""
         return least(self.critics, observations, actions)
 
     def values_of(self, batch: Transitions) -> Tensor:
-        """Q_1(s_i, a_i) of a batch, [N]."""
+        """Return Q_1(s_i, a_i) of a batch, [N]."""
         with torch.no_grad():
             values: Tensor = self.critics[0](batch.observations, batch.actions)
         return values
 
     def update(self, batch: Transitions, number: int = 1) -> Update:
-        """One step of the critics, and at its time of the rest; none where a loss is not finite.
+        """Take one step of the critics, and in time of the rest; none where a loss is not finite.
 
         Args:
             batch: N transitions.
@@ -252,7 +252,7 @@ class ContinuousAgent(ABC):
         return list(zip(self.target_critics, self.critics, strict=False))
 
     def _others(self) -> Mapping[str, nn.Module]:
-        """Networks beside the critics, by their role."""
+        """Return networks beside the critics, by their role."""
         return {}
 
     def _seen(self, observations: NDArray[np.generic]) -> Tensor:
@@ -264,24 +264,24 @@ class ContinuousAgent(ABC):
 
 
 def least(critics: Sequence[nn.Module], observations: Tensor, actions: Tensor) -> Tensor:
-    """min_j Q_j(s, a), [N]."""
+    """Return min_j Q_j(s, a), [N]."""
     return torch.stack([critic(observations, actions) for critic in critics]).amin(dim=0)
 
 
 def slow_copy(network: Network) -> Network:
-    """A copy that no optimiser moves."""
+    """Return a copy that no optimiser moves."""
     return copy.deepcopy(network).requires_grad_(False)
 
 
 @torch.no_grad()
 def follow(slow: nn.Module, fast: nn.Module, share: float) -> None:
-    """θ⁻ ← θ⁻ + τ (θ − θ⁻)."""
+    """Move the slow network, θ⁻ ← θ⁻ + τ (θ − θ⁻)."""
     for own, other in zip(slow.parameters(), fast.parameters(), strict=True):
         own.lerp_(other, share)
 
 
 def descend(network: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> float:
-    """One step of ``optimizer`` on ``loss``, of this network's parameters alone.
+    """Take one step of ``optimizer`` on ``loss``, of this network's parameters alone.
 
     Returns:
         The loss; where it is not finite, there was no step.
@@ -296,12 +296,12 @@ def descend(network: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) 
 
 
 def adam(networks: Sequence[nn.Module], rate: float) -> torch.optim.Adam:
-    """Adam over the parameters of all of them."""
+    """Make Adam over the parameters of all of them."""
     parameters = [p for network in networks for p in network.parameters()]
     return torch.optim.Adam(parameters, lr=rate, fused=True)
 
 
 def as_array(actions: Tensor) -> NDArray[np.float32]:
-    """Actions for the task; one that is no number stands still until an update ends the run."""
+    """Return actions for the task; one that is no number is 0 until an update ends the run."""
     found: NDArray[np.float32] = actions.float().nan_to_num(nan=0.0).cpu().numpy()
     return found

@@ -44,12 +44,12 @@ class DDPG(DeterministicAgent):
         self.target_actor = slow_copy(actor)
 
     def next_actions(self, observations: Tensor) -> Tensor:
-        """μ⁻(s')."""
+        """Return μ⁻(s')."""
         return self.target_actor(observations)
 
     @torch.no_grad()
     def targets(self, batch: Transitions) -> Tensor:
-        """R + γ (1 − d) Q⁻(s', μ⁻(s'))."""
+        """Return R + γ (1 − d) Q⁻(s', μ⁻(s'))."""
         s = batch.next_observations
         following = self.target_critics[0](s, self.target_actor(s))
         return backup(batch.rewards, batch.terminated, self.discount, following)

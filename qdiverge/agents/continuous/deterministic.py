@@ -56,17 +56,17 @@ class DeterministicAgent(ContinuousAgent):
 
     @property
     def optimizers(self) -> Sequence[torch.optim.Optimizer]:
-        """The critics' and the actor's."""
+        """Return the critics' and the actor's."""
         return [self.optimizer, self.actor_optimizer]
 
     def explore(
         self, observations: NDArray[np.generic], noise: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """clip(μ(s) + σ ε, ±1)."""
+        """Return clip(μ(s) + σ ε, ±1)."""
         return noisy(self.act(observations), noise, self.exploration_noise)
 
     def best_actions(self, observations: Tensor) -> Tensor:
-        """μ(s)."""
+        """Return μ(s)."""
         actions: Tensor = self.actor(observations)
         return actions
 

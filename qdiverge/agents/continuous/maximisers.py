@@ -26,7 +26,7 @@ class Maximiser(Protocol):
         action_size: int,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """The actions [N, k] and their values [N]; no gradient goes through.
+        """Return the actions [N, k] and their values [N]; no gradient goes through.
 
         Args:
             critic: Q, gives [M] for [M, d] and [M, k].
@@ -134,14 +134,14 @@ def _uniform(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | 
 
 
 def _values(critic: CriticFunction, observations: Tensor, actions: Tensor) -> Tensor:
-    """Q of each of M actions in each state, [N, M]."""
+    """Return Q of each of M actions in each state, [N, M]."""
     N, M, _ = actions.shape
     repeated = observations.repeat_interleave(M, dim=0)
     return critic(repeated, actions.flatten(0, 1)).view(N, M)
 
 
 def _better(best: _Best | None, actions: Tensor, values: Tensor) -> _Best:
-    """The best action of each state, of this draw and those before."""
+    """Return the best action of each state, of this draw and those before."""
     top, index = values.max(dim=1)
     chosen = actions[torch.arange(len(actions), device=actions.device), index]
     if best is not None:

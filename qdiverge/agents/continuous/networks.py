@@ -41,7 +41,7 @@ class Critic(nn.Module):
         self.net = MLP(sizes, activation=activation, layer_norm=layer_norm)
 
     def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """Q(s_i, a_i).
+        """Return Q(s_i, a_i).
 
         Args:
             observations: [N, d].
@@ -79,7 +79,7 @@ class Actor(nn.Module):
         self.net = MLP(sizes, activation=activation, layer_norm=layer_norm)
 
     def forward(self, observations: Tensor) -> Tensor:
-        """μ(s), [N, k]."""
+        """Return μ(s), [N, k]."""
         return torch.tanh(self.net(observations))
 
 
@@ -110,16 +110,16 @@ class GaussianActor(nn.Module):
         self.net = MLP(sizes, activation=activation, layer_norm=layer_norm)
 
     def forward(self, observations: Tensor) -> Tensor:
-        """tanh(m(s)), [N, k]: what the policy is evaluated by."""
+        """Return tanh(m(s)), [N, k]: what the policy is evaluated by."""
         return torch.tanh(self.moments(observations)[0])
 
     def moments(self, observations: Tensor) -> tuple[Tensor, Tensor]:
-        """m(s) and log σ(s), [N, k] each."""
+        """Return m(s) and log σ(s), [N, k] each."""
         mean, log_std = self.net(observations).chunk(2, dim=1)
         return mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
 
     def at(self, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """The actions that standard normal noise leads to, differentiable, and log π of them.
+        """Return the actions that standard normal noise leads to, and log π; differentiable.
 
         Args:
             observations: [N, d].
@@ -134,7 +134,7 @@ class GaussianActor(nn.Module):
 
 
 def squashed_log_prob(u: Tensor, log_std: Tensor, noise: Tensor) -> Tensor:
-    """The log density of a = tanh(u), u = m + σ ε.
+    """Return the log density of a = tanh(u), u = m + σ ε.
 
         log π(a) = Σ_j [ log N(ε_j; 0, 1) − log σ_j − log(1 − tanh² u_j) ]
 
@@ -170,5 +170,5 @@ class LogTemperature(nn.Module):
         self.log_alpha = nn.Parameter(torch.tensor(math.log(temperature)))
 
     def forward(self) -> Tensor:
-        """α, []."""
+        """Return α, []."""
         return self.log_alpha.exp()

@@ -49,12 +49,12 @@ class PreQNDDPG(DeterministicAgent):
         )
 
     def next_actions(self, observations: Tensor) -> Tensor:
-        """μ(s')."""
+        """Return μ(s')."""
         return self.best_actions(observations)
 
     @torch.no_grad()
     def targets(self, batch: Transitions) -> Tensor:
-        """R + γ (1 − d) Q(s', μ(s'))."""
+        """Return R + γ (1 − d) Q(s', μ(s'))."""
         s = batch.next_observations
         following = self.critics[0](s, self.actor(s))
         return backup(batch.rewards, batch.terminated, self.discount, following)

@@ -44,25 +44,25 @@ class QLearning(ContinuousAgent):
     def explore(
         self, observations: NDArray[np.generic], noise: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """clip(argmax_a Q(s, a) + σ ε, ±1)."""
+        """Return clip(argmax_a Q(s, a) + σ ε, ±1)."""
         return noisy(self.act(observations), noise, self.exploration_noise)
 
     def best_actions(self, observations: Tensor) -> Tensor:
-        """argmax_a Q(s, a)."""
+        """Return argmax_a Q(s, a)."""
         return self._best(self.critics[0], observations, self._noise)[0]
 
     def next_actions(self, observations: Tensor) -> Tensor:
-        """argmax_a' Q⁻(s', a')."""
+        """Return argmax_a' Q⁻(s', a')."""
         return self._best(self._bootstrap, observations, None)[0]
 
     @torch.no_grad()
     def targets(self, batch: Transitions) -> Tensor:
-        """R + γ (1 − d) max_a' Q⁻(s', a')."""
+        """Return R + γ (1 − d) max_a' Q⁻(s', a')."""
         _, following = self._best(self._bootstrap, batch.next_observations, self._noise)
         return backup(batch.rewards, batch.terminated, self.discount, following)
 
     def improve(self, batch: Transitions) -> Mapping[str, float]:
-        """Nothing: the critic is all there is."""
+        """Return nothing: the critic is all there is."""
         return {}
 
     @property
@@ -76,7 +76,7 @@ class QLearning(ContinuousAgent):
 
 
 def make_maximiser(config: QLearningConfig) -> Maximiser:
-    """The search that ``config`` names."""
+    """Return the search that ``config`` names."""
     if config.maximiser == "cem":
         return CrossEntropy(config.cem_samples, config.cem_elites, config.cem_rounds)
     return GradientAscent(config.ascent_starts, config.ascent_rounds, config.ascent_step)

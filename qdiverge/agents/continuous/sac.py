@@ -69,12 +69,12 @@ class SAC(ContinuousAgent):
 
     @property
     def optimizers(self) -> Sequence[torch.optim.Optimizer]:
-        """The critics', the actor's and the temperature's."""
+        """Return the critics', the actor's and the temperature's."""
         return [self.optimizer, self.actor_optimizer, self.temperature_optimizer]
 
     @property
     def entropy_coefficient(self) -> float:
-        """α."""
+        """Return α."""
         return math.exp(float(self.temperature.log_alpha.detach()))
 
     @torch.no_grad()
@@ -86,7 +86,7 @@ class SAC(ContinuousAgent):
         return as_array(actions)
 
     def best_actions(self, observations: Tensor) -> Tensor:
-        """tanh(m(s))."""
+        """Return tanh(m(s))."""
         return self.actor(observations)
 
     def next_actions(self, observations: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,7 +96,7 @@ class SAC(ContinuousAgent):
 
     @torch.no_grad()
     def targets(self, batch: Transitions) -> Tensor:
-        """The lesser critic at a drawn action, with its entropy."""
+        """Return the lesser critic at a drawn action, with its entropy."""
         s = batch.next_observations
         actions, log_probs = self.actor.at(s, self._standard_normal(batch.actions))
         values = least(self.target_critics, s, actions) - self.entropy_coefficient * log_probs

@@ -46,12 +46,12 @@ class TD3(DeterministicAgent):
         self.target_actor = slow_copy(actor)
 
     def next_actions(self, observations: Tensor) -> Tensor:
-        """μ⁻(s'), without the noise of the targets."""
+        """Return μ⁻(s'), without the noise of the targets."""
         return self.target_actor(observations)
 
     @torch.no_grad()
     def targets(self, batch: Transitions) -> Tensor:
-        """The lesser critic at a smoothed action."""
+        """Return the lesser critic at a smoothed action."""
         s = batch.next_observations
         actions = self.target_actor(s)
         noise = self.policy_noise * self._standard_normal(actions)

@@ -32,7 +32,7 @@ def projected(
     discount: float | Tensor,
     support: Tensor,
 ) -> Tensor:
-    """The distribution of R + γ^k Z' on the support: m = Φ T p'.
+    """Return the distribution of R + γ^k Z' on the support: m = Φ T p'.
 
     Source: Bellemare et al. (2017), equation 7 and Algorithm 1. The mean is kept wherever no atom
     is cut off.
@@ -70,7 +70,7 @@ def bootstrap_distribution(
     next_observations: Tensor,
     support: Tensor,
 ) -> Tensor:
-    """The distribution that a target bootstraps from: p_e(s', argmax_a Q_s(s', a)).
+    """Return the distribution that a target bootstraps from: p_e(s', argmax_a Q_s(s', a)).
 
     Args:
         rule: Who selects (s) and who evaluates (e), see ``targets``.
@@ -101,7 +101,7 @@ def bootstrap_distribution(
 
 
 def expectation(probabilities: Tensor, support: Tensor) -> Tensor:
-    """Q = Σ_j z_j p_j over the last dimension.
+    """Return Q = Σ_j z_j p_j over the last dimension.
 
     >>> expectation(torch.tensor([[0.25, 0.75]]), torch.tensor([-1.0, 1.0]))
     tensor([0.5000])
@@ -110,7 +110,7 @@ def expectation(probabilities: Tensor, support: Tensor) -> Tensor:
 
 
 def of_actions(values: Tensor, actions: Tensor) -> Tensor:
-    """The rows [B, N] of values [B, A, N] that belong to actions [B]."""
+    """Return the rows [B, N] of values [B, A, N] that belong to actions [B]."""
     return values[torch.arange(len(actions), device=actions.device), actions]
 
 
@@ -134,7 +134,7 @@ class CategoricalLoss:
 def categorical_loss(
     logits: Tensor, actions: Tensor, targets: Tensor, support: Tensor
 ) -> CategoricalLoss:
-    """The cross-entropy of each transition.
+    """Return the cross-entropy of each transition.
 
     Source: Bellemare et al. (2017), Algorithm 1; the divergence: Hessel et al. (2018),
     arXiv:1710.02298, section "The Integrated Agent".

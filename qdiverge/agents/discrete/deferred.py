@@ -20,7 +20,7 @@ from qdiverge.transitions import Transitions
 
 
 def why_not_deferred(agent: Agent) -> str:
-    """Why ``agent`` must read its loss at every update; empty where it need not."""
+    """Return why ``agent`` must read its loss at every update; empty where it need not."""
     if not isinstance(agent, DQN):
         return f"{type(agent).__name__} reads its losses before the next step"
     if not getattr(agent.optimizer, "_step_supports_amp_scaling", False):
@@ -32,7 +32,7 @@ def why_not_deferred(agent: Agent) -> str:
 
 
 def deferred_updates(agent: Agent) -> "DeferredUpdates | None":
-    """Those of an agent on a GPU; None on a CPU, and with a warning where they cannot be."""
+    """Return those of an agent on a GPU; None on a CPU, and with a warning where they cannot be."""
     if agent.device.type != "cuda":
         return None
     if why_not := why_not_deferred(agent):

@@ -113,18 +113,18 @@ class DQN:
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
-        """All that has weights, by its role."""
+        """Return all that has weights, by its role."""
         target = self.target_network
         return {"online": self.q_network} | ({} if target is None else {"target": target})
 
     @property
     def optimizers(self) -> Sequence[torch.optim.Optimizer]:
-        """The one there is."""
+        """Return the one there is."""
         return [self.optimizer]
 
     @property
     def parameters(self) -> Mapping[str, nn.Parameter]:
-        """Every parameter of the network that learns, by its name."""
+        """Return every parameter of the network that learns, by its name."""
         return dict(self.q_network.named_parameters())
 
     def playing_weights(self) -> dict[str, Tensor]:
@@ -149,11 +149,11 @@ class DQN:
 
     @torch.no_grad()
     def values_of(self, batch: Transitions) -> Tensor:
-        """Q(s_i, a_i), [N], under the noise that there is."""
+        """Return Q(s_i, a_i), [N], under the noise that there is."""
         return of_actions(self.evaluate(self.q_network, batch.observations), batch.actions)
 
     def act(self, observations: NDArray[np.generic]) -> NDArray[np.int64]:
-        """The greedy actions, argmax_a Q(s, a).
+        """Return the greedy actions, argmax_a Q(s, a).
 
         Args:
             observations: [E, ...].
@@ -166,7 +166,7 @@ class DQN:
 
     @torch.no_grad()
     def q_values(self, observations: NDArray[np.generic]) -> NDArray[np.floating]:
-        """Q(s, ·), under new noise where the network is noisy.
+        """Return Q(s, ·), under new noise where the network is noisy.
 
         Args:
             observations: [E, ...].
@@ -181,7 +181,7 @@ class DQN:
         return values
 
     def update(self, batch: Transitions, number: int = 1) -> Update:
-        """One gradient step on ``batch``; where the loss is not finite, none.
+        """Take one gradient step on ``batch``; where the loss is not finite, none.
 
         Args:
             batch: N transitions.
@@ -203,7 +203,7 @@ class DQN:
         return update
 
     def _preconditioned(self, batch: Transitions, preqn: PreQN) -> Update:
-        """One PreQN step on the TD errors of ``batch``; none where they or K are not finite."""
+        """Take one PreQN step on the TD errors of ``batch``; none where something is not finite."""
         with torch.no_grad():
             update = self.see(batch).read()
         if not update.is_finite:
@@ -216,7 +216,7 @@ class DQN:
         return replace(update, preqn=step)
 
     def see(self, batch: Transitions) -> Seen:
-        """The loss of ``batch`` and what goes with it; nothing changes, nothing is waited for.
+        """Return the loss of ``batch`` and what goes with it; waits for nothing, changes nothing.
 
         Args:
             batch: N transitions, on the network's device.
@@ -241,7 +241,7 @@ class DQN:
 
     @torch.no_grad()
     def targets(self, batch: Transitions) -> Tensor:
-        """What Q(s_i, a_i) should be, by the bootstrap that the configuration names.
+        """Return what Q(s_i, a_i) should be, by the bootstrap that the configuration names.
 
         Args:
             batch: N transitions.
@@ -263,7 +263,7 @@ class DQN:
 
     @torch.no_grad()
     def target_distributions(self, batch: Transitions) -> Tensor:
-        """How the return of (s_i, a_i) should be distributed, where a distribution is learnt.
+        """Return how R of (s_i, a_i) should be distributed, where a distribution is learnt.
 
         Args:
             batch: B transitions.

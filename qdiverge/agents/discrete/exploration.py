@@ -42,12 +42,12 @@ class EpsilonGreedy:
         return np.where(is_random, actions, -1)
 
     def undecided(self, actions: NDArray[Any]) -> NDArray[np.bool_]:
-        """Where the best action is to be taken, [E]."""
+        """Return where the best action is to be taken, [E]."""
         return actions < 0
 
 
 def boltzmann(q_values: NDArray[Any], temperature: float) -> NDArray[np.float64]:
-    """The probabilities of a softmax: π(a) = exp(Q_a / τ) / Σ_b exp(Q_b / τ).
+    """Return the probabilities of a softmax: π(a) = exp(Q_a / τ) / Σ_b exp(Q_b / τ).
 
     Source: Sutton & Barto (2018), equation 13.2 with preferences Q/τ; Watkins (1989).
 
@@ -81,7 +81,7 @@ class Boltzmann:
         self._rng = np.random.default_rng(seed)
 
     def draw(self, q_values: NDArray[Any], temperature: float) -> NDArray[np.int64]:
-        """An action for each row.
+        """Return an action for each row.
 
         Args:
             q_values: [E, A].

@@ -81,7 +81,7 @@ class NatureRMSprop(torch.optim.RMSprop):
 
 
 def make_optimizer(q_network: nn.Module, config: DQNConfig) -> torch.optim.Optimizer:
-    """The optimiser that ``config`` names, over every parameter.
+    """Return the optimiser that ``config`` names, over every parameter.
 
     Returns:
         PreQN, which sees the batch; fused Adam; the centred RMSProp of Mnih et al. (2015), Extended

@@ -25,7 +25,7 @@ class DiscreteActions:
     least: int = 0
 
     def of_task(self, action: Any) -> int:
-        """The task's own action."""
+        """Return the task's own action."""
         return int(action) + self.least
 
 
@@ -46,11 +46,11 @@ class BoxActions:
 
     @property
     def size(self) -> int:
-        """Numbers in an action, k."""
+        """Return k, the numbers in an action."""
         return prod(self.low.shape)
 
     def of_task(self, action: Any) -> NDArray[Any]:
-        """The task's own action."""
+        """Return the task's own action."""
         share = (np.asarray(action, dtype=np.float64).reshape(self.low.shape) + 1.0) / 2.0
         return (self.low + share * (self.high - self.low)).astype(self.low.dtype)
 
@@ -59,7 +59,7 @@ Actions = DiscreteActions | BoxActions
 
 
 def discrete_actions(name: str, space: Any) -> DiscreteActions:
-    """The actions of a task that has a list of them.
+    """Return the actions of a task that has a list of them.
 
     Raises:
         InvalidValueError: it has none, or too many.
@@ -78,7 +78,7 @@ def discrete_actions(name: str, space: Any) -> DiscreteActions:
 
 
 def box_actions(name: str, space: Any) -> BoxActions:
-    """The actions of a task that has a box of them, bounded on every side.
+    """Return the actions of a task that has a box of them, bounded on every side.
 
     Raises:
         InvalidValueError: it has none, or one without bounds.

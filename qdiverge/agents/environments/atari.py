@@ -150,7 +150,7 @@ class AtariEnvironments:
         )
 
     def step(self, actions: NDArray[np.int64]) -> VectorStep:
-        """``send`` and ``recv`` in one.
+        """Send and receive in one.
 
         Args:
             actions: integers [E].
@@ -188,7 +188,7 @@ class AtariEnvironments:
 
 
 def emulator_seeds(seed: int, num_envs: int, restart: int = 0) -> NDArray[np.int64]:
-    """One seed for each emulator, such that other runs, and other restarts, have other seeds.
+    """Return a seed for each emulator; other runs, and other restarts, have other seeds.
 
     Returns:
         integers [E] of 31 bits.
@@ -212,7 +212,7 @@ def make_atari(
     num_threads: int = 1,
     frame_skip: int = FRAME_SKIP,
 ) -> AtariEnvironments:
-    """E copies of one Atari game.
+    """Make E copies of one Atari game.
 
     Args:
         game_id: ``"ALE/Pong-v5"`` or ``"Pong"``.

@@ -52,5 +52,5 @@ class VectorStep:
 
     @property
     def ended(self) -> NDArray[np.bool_]:
-        """Bool [E]: an episode ended, either way."""
+        """Return bool [E]: an episode ended, either way."""
         return self.terminated | self.truncated

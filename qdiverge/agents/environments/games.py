@@ -11,7 +11,7 @@ TWO_PLAYER_GAMES = frozenset({"combat", "joust", "maze_craze", "warlords"})
 
 
 def atari_games() -> tuple[str, ...]:
-    """The ROM names that one agent can play, such as ``"ms_pacman"``.
+    """Return the ROM names that one agent can play, such as ``"ms_pacman"``.
 
     Returns:
         Sorted snake_case names: the 108 ROMs of ale-py less the four for two players.
@@ -30,7 +30,7 @@ def atari_games() -> tuple[str, ...]:
 
 
 def environment_id(game: str) -> str:
-    """The Gymnasium id of a ROM name.
+    """Return the Gymnasium id of a ROM name.
 
     Returns:
         The id of version 5.
@@ -42,7 +42,7 @@ def environment_id(game: str) -> str:
 
 
 def resolve_game(name: str) -> str:
-    """The ROM that ``name`` means; case, underscores, ``ALE/`` and ``-v5`` do not matter.
+    """Return the ROM that ``name`` means; case, underscores, ``ALE/`` and ``-v5`` do not matter.
 
     Args:
         name: ``"ALE/MsPacman-v5"``, ``"MsPacman"`` or ``"ms_pacman"``.
@@ -81,7 +81,7 @@ def resolve_game(name: str) -> str:
 
 
 def rom_path(game: str) -> Path:
-    """The ROM file of ``game``, found and verified.
+    """Return the ROM file of ``game``, found and verified.
 
     Raises:
         InvalidValueError: the file is missing or damaged.
@@ -102,7 +102,7 @@ def rom_path(game: str) -> Path:
 
 
 def missing_atari_extra() -> MissingExtraError:
-    """The error for a machine without the Atari extra."""
+    """Return the error for a machine without the Atari extra."""
     return MissingExtraError(
         "Atari environments need ale-py and gymnasium, which are not installed",
         remedy="Install them: pip install 'qdiverge[atari]'.",

@@ -113,7 +113,7 @@ def _make(name: str) -> Any:
 
 
 def _read_as(name: str, space: Any) -> tuple[tuple[int, ...], DTypeLike]:
-    """The shape and dtype in which observations of ``space`` are kept."""
+    """Return the shape and dtype in which observations of ``space`` are kept."""
     from gymnasium import spaces
 
     if isinstance(space, spaces.Box) and space.dtype == np.uint8:

@@ -119,7 +119,7 @@ class MinAtarGame:
         return self._state(), float(reward), terminated, bool(truncated and not terminated)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: nothing is held."""
 
     def _state(self) -> NDArray[np.bool_]:
         state: NDArray[np.bool_] = self._game.state()
@@ -127,7 +127,7 @@ class MinAtarGame:
 
 
 def resolve_minatar(name: str) -> str | None:
-    """The MinAtar id that ``name`` means; case, underscores and a missing version do not matter.
+    """Return the MinAtar id that ``name`` means, whatever its case, underscores and version.
 
     Args:
         name: ``"MinAtar/Breakout-v1"``, ``"MinAtar/Breakout"`` or ``"Breakout-MinAtar"``.
@@ -165,7 +165,7 @@ def _unknown(name: str) -> InvalidValueError:
 
 @cache
 def _module(game: str) -> Any:
-    """The file of one game, executed without the package around it."""
+    """Return the file of one game, executed without the package around it."""
     package = importlib.util.find_spec("minatar")
     if package is None or package.origin is None:
         raise MissingExtraError(

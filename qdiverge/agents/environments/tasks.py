@@ -111,7 +111,7 @@ class TaskEnvironments:
         self._actions = np.array(actions)
 
     def recv(self) -> VectorStep:
-        """One step of every task.
+        """Take one step of every task.
 
         Returns:
             What happened in it.
@@ -129,7 +129,7 @@ class TaskEnvironments:
         )
 
     def step(self, actions: NDArray[Any]) -> VectorStep:
-        """``send`` and ``recv`` in one.
+        """Send and receive in one.
 
         Args:
             actions: integers [E], or floats [E, k].
@@ -162,7 +162,7 @@ class TaskEnvironments:
 
 
 def find_task(name: str) -> str | None:
-    """The task called ``name``, where it is one outside Atari.
+    """Return the task called ``name``, where it is one outside Atari.
 
     Args:
         name: A registered Gymnasium id, ``"module:id"`` where importing the module registers it,

@@ -13,7 +13,7 @@ from qdiverge.agents.settings.dqn import DQNConfig
 
 
 def game_of(config: AgentConfig) -> str | None:
-    """The ROM that the configuration's environment means; None where it is no Atari game.
+    """Return the ROM that the configuration's environment means; None where it is no Atari game.
 
     Raises:
         InvalidValueError: there is no such environment.
@@ -45,7 +45,7 @@ def environments_under(
     *,
     is_random_agent: bool = False,
 ) -> Environments:
-    """Environments under the rules of ``protocol``.
+    """Return environments under the rules of ``protocol``.
 
     Args:
         protocol: The rules.
@@ -74,5 +74,5 @@ def environments_under(
 
 
 def seed_number(seed: np.random.SeedSequence) -> int:
-    """The number that environments are seeded with, as :mod:`qdiverge.agents.parts` has it."""
+    """Return the number that environments are seeded with."""
     return int(seed.generate_state(1)[0])

@@ -121,7 +121,7 @@ def play_randomly(
     seed: int = 1,
     on_episode: Callable[[Episode], None] | None = None,
 ) -> tuple[PlayedEpisode, ...]:
-    """As many episodes of uniformly random play; on Atari at 10 Hz, every sixth frame.
+    """Play as many episodes uniformly at random; on Atari at 10 Hz, every sixth frame.
 
     Source: Mnih et al. (2015), Methods: Evaluation procedure: 10 Hz is about the fastest that a
     human presses a button; in between the last action is repeated.
@@ -150,7 +150,7 @@ def play_randomly(
 
 
 def value_check(episodes: Sequence[PlayedEpisode], config: AgentConfig) -> Overestimation:
-    """What was predicted in these episodes, max_a Q(s_t, a), against the returns realised.
+    """Return what was predicted in these episodes, max_a Q(s_t, a), against the returns realised.
 
     Both as the learner counts: rewards clipped where it clips, returns ended by a lost life where
     it lets that end them, and both of the policy that played, its random actions included.

@@ -60,7 +60,7 @@ class HeldOut:
             environments.close()
 
     def mean_value(self, weights: Mapping[str, Tensor]) -> float:
-        """The mean of max_a Q over the states; with an actor, of Q(s, μ(s)).
+        """Return the mean of max_a Q over the states; with an actor, of Q(s, μ(s)).
 
         Args:
             weights: What the run's agent plays with.
@@ -76,7 +76,7 @@ class HeldOut:
 def _states_of_random_play(
     environments: Environments, num_states: int, seed: np.random.SeedSequence
 ) -> NDArray[Any]:
-    """Every fifth state of every environment, the first ones left out."""
+    """Return every fifth state of every environment, the first ones left out."""
     policy = RandomPolicy(explorer_of(environments, seed))
     everybody = np.ones(environments.num_envs, dtype=np.bool_)
     states: list[NDArray[Any]] = []

@@ -27,7 +27,7 @@ class Overestimation:
 
     @property
     def bias(self) -> float:
-        """Mean of Q − G: above zero the network promises more than it earns."""
+        """Return the mean of Q − G: above zero the network promises more than it earns."""
         return self.predicted - self.realised
 
 

@@ -78,7 +78,7 @@ def check_pictures() -> None:
 
 
 def _with_palette(image: Any, frames: Sequence[NDArray[np.uint8]]) -> list[Any]:
-    """The frames with one palette for all, where they have few enough colours."""
+    """Return the frames with one palette for all, where they have few enough colours."""
     codes = [frame.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32) for frame in frames]
     colours = np.unique(np.concatenate([np.unique(code) for code in codes]))
     if len(colours) > MOST_COLOURS:

@@ -45,7 +45,7 @@ class Policy(Protocol):
     def act(
         self, observations: NDArray[Any], playing: NDArray[np.bool_]
     ) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """Actions [E, ...] and predicted values [E]; those of who is done do not count.
+        """Return actions [E, ...] and predicted values [E]; those of who is done do not count.
 
         Args:
             observations: [E, ...].
@@ -100,14 +100,14 @@ class RandomPolicy:
 
 
 def explorer_of(environments: Environments, seed: np.random.SeedSequence) -> Explorer:
-    """What draws uniform actions for such environments."""
+    """Return what draws uniform actions for such environments."""
     if isinstance(environments, TaskEnvironments) and environments.action_size:
         return EpsilonUniform(environments.action_size, seed)
     return EpsilonGreedy(environments.num_actions, seed)
 
 
 def quotas(num_episodes: int, num_envs: int) -> list[int]:
-    """How many episodes each environment plays: as equal as can be.
+    """Return how many episodes each environment plays: as equal as can be.
 
     >>> quotas(num_episodes=7, num_envs=3)
     [3, 2, 2]

@@ -44,11 +44,11 @@ class Protocol:
 
     @property
     def is_atari(self) -> bool:
-        """Whether it is about Atari games."""
+        """Return whether it is about Atari games."""
         return self.max_episode_frames is not None
 
     def changed(self, *, episodes: int | None = None, epsilon: float | None = None) -> "Protocol":
-        """The same with other numbers, which it names as departures.
+        """Return the same with other numbers, which it names as departures.
 
         Args:
             episodes: None: as they are.
@@ -120,7 +120,7 @@ PROTOCOLS: dict[str, Protocol] = {one.name: one for one in (NATURE, MACHADO, TAS
 
 
 def find_protocol(name: str | None, *, is_atari: bool, environment: str) -> Protocol:
-    """The protocol called ``name``; by default Nature's for an Atari game, else the task's.
+    """Return the protocol called ``name``; by default Nature's for an Atari game, else the task's.
 
     Args:
         name: One of ``PROTOCOLS``, or None.

@@ -28,7 +28,7 @@ class Reference:
 
 @cache
 def references() -> dict[str, Reference]:
-    """The 49 games of the Nature paper, by ROM name.
+    """Return the 49 games of the Nature paper, by ROM name.
 
     Returns:
         ROM name → published scores.
@@ -41,7 +41,7 @@ def references() -> dict[str, Reference]:
 
 
 def human_normalised(score: float, reference: Reference) -> float:
-    """Where a score stands between random play and a human, in per cent.
+    """Return where a score stands between random play and a human, in per cent.
 
         100 (score − random) / (human − random)
 

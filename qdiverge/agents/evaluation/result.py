@@ -30,7 +30,7 @@ def result_of(
     random_play: Sequence[PlayedEpisode] = (),
     training_scores: Sequence[float] = (),
 ) -> dict[str, Any]:
-    """Everything that an evaluation has to say, ready for JSON.
+    """Return everything that an evaluation has to say, ready for JSON.
 
     Args:
         evaluation: What was seen.

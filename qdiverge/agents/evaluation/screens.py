@@ -35,7 +35,7 @@ class Screen(Protocol):
         """Start the game from a seed; its first picture."""
 
     def step(self, action: Any) -> tuple[float, NDArray[np.uint8]]:
-        """One agent step: the reward, and what it looks like then."""
+        """Take one agent step: the reward, and what it looks like then."""
 
     def close(self) -> None:
         """Free it."""

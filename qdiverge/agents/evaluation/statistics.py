@@ -38,7 +38,7 @@ class Scores:
 
 
 def summarise(scores: Sequence[float], seed: int = 0) -> Scores:
-    """Mean, median, spread and the bootstrap interval of the mean.
+    """Return mean, median, spread and the bootstrap interval of the mean.
 
     The interval speaks of the episodes of this one network: another training run differs by more.
 

@@ -7,7 +7,7 @@ from qdiverge.agents.evaluation.protocols import FRAMES_A_MINUTE
 
 
 def summary_of(result: Mapping[str, Any]) -> str:
-    """The lines that ``qdiverge evaluate`` prints.
+    """Return the lines that ``qdiverge evaluate`` prints.
 
     Args:
         result: From :func:`qdiverge.agents.evaluation.result.result_of`.

@@ -43,7 +43,7 @@ class Arithmetic:
         self._has_fast_linear = device.type == "cpu" and is_large and is_faster()
 
     def evaluate(self, network: Callable[[Tensor], Tensor], observations: Tensor) -> Tensor:
-        """The network's outputs for ``observations`` [N, ...].
+        """Return the network's outputs for ``observations`` [N, ...].
 
         Returns:
             [N, ...], fp32 or whatever wider type the network is in.
@@ -54,7 +54,7 @@ class Arithmetic:
 
     @property
     def slowness(self) -> str | None:
-        """What makes this precision slower than fp32 here, in a sentence; None where nothing does.
+        """Say in a sentence what makes this precision slower than fp32 here; None: nothing does.
 
         An x86 processor without AVX-512 has no bfloat16 in oneDNN: PyTorch then emulates it, and
         an update of the Nature network takes some 8 times as long.

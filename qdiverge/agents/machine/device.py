@@ -19,7 +19,7 @@ def check_device_name(name: str) -> str:
 
 
 def find_device(name: str) -> torch.device:
-    """The device called ``name``, with its number.
+    """Return the device called ``name``, with its number.
 
     Raises:
         InvalidValueError: this machine, or this build of PyTorch, does not have it.

@@ -43,12 +43,12 @@ class FastLinear(TorchFunctionMode):
 
 
 def is_available() -> bool:
-    """Whether this build of PyTorch has oneDNN's linear layer."""
+    """Return whether this build of PyTorch has oneDNN's linear layer."""
     return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 def is_faster() -> bool:
-    """Whether it is there, and this processor has what makes it faster."""
+    """Return whether it is there, and this processor has what makes it faster."""
     return is_available() and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
 
 
@@ -58,7 +58,7 @@ def _is_worth_it(x: Tensor, weight: Tensor, *_: Any) -> bool:
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """X Wᵀ + b."""
+    """Return X Wᵀ + b."""
     y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
     return y
 

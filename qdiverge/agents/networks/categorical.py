@@ -36,7 +36,7 @@ class CategoricalQ(nn.Module):
         self.register_buffer("support", torch.linspace(value_min, value_max, num_atoms))
 
     def logits(self, observations: Tensor) -> Tensor:
-        """The unnormalised log-probabilities of each return.
+        """Return the unnormalised log-probabilities of each return.
 
         Args:
             observations: [B, ...].
@@ -48,7 +48,7 @@ class CategoricalQ(nn.Module):
         return flat.unflatten(1, (-1, len(self.support)))
 
     def forward(self, observations: Tensor) -> Tensor:
-        """The expected return of each action.
+        """Return the expected return of each action.
 
         Args:
             observations: [B, ...].

@@ -18,7 +18,7 @@ observations [N, *shape], of the environment's dtype, to [N, outputs]: a value p
 def given_network(
     make: MakeNetwork, observations: Tensor, num_outputs: int, *, is_noisy: bool = False
 ) -> nn.Module:
-    """The network that ``make`` makes; a copy, so that ``make`` may give the same one every time.
+    """Return the network that ``make`` makes; a copy: ``make`` may give the same one every time.
 
     Args:
         make: Its weights are drawn from the global generator.

@@ -38,7 +38,7 @@ class Dueling(nn.Module):
         self.num_atoms = num_atoms
 
     def forward(self, features: Tensor) -> Tensor:
-        """Q of the features.
+        """Return Q of the features.
 
         Args:
             features: [N, F].
@@ -57,7 +57,7 @@ class Dueling(nn.Module):
 def hidden(
     width: int, layer_norm: bool, *, is_image: bool = False, activation: Activation = "relu"
 ) -> list[nn.Module]:
-    """What follows a hidden layer; for images channels and places are normalised together."""
+    """Return what follows a hidden layer; of images, channels and places are normalised as one."""
     if not layer_norm:
         return [ACTIVATIONS[activation]()]
     norm = nn.GroupNorm(1, width) if is_image else nn.LayerNorm(width)
@@ -72,7 +72,7 @@ def head(
     num_atoms: int = 1,
     activation: Activation = "relu",
 ) -> list[nn.Module]:
-    """At most one hidden layer and the output; as two streams where ``dueling``."""
+    """Make at most one hidden layer and the output; as two streams where ``dueling``."""
     sizes = [*sizes[:-1], sizes[-1] * num_atoms]
     if not dueling:
         return _stream(sizes, layer_norm, noisy, activation)

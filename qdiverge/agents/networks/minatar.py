@@ -56,7 +56,7 @@ class MinAtarNetwork(nn.Module):
         )
 
     def forward(self, observations: Tensor) -> Tensor:
-        """Q(s, ·) of each grid.
+        """Return Q(s, ·) of each grid.
 
         Args:
             observations: [N, C, 10, 10], of any real dtype.

@@ -57,7 +57,7 @@ class MLP(nn.Module):
         )
 
     def forward(self, observations: Tensor) -> Tensor:
-        """Q(s, ·) of each observation.
+        """Return Q(s, ·) of each observation.
 
         Args:
             observations: [N, width] of any real dtype.

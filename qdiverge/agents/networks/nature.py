@@ -55,7 +55,7 @@ class NatureNetwork(nn.Module):
         )
 
     def forward(self, observations: Tensor) -> Tensor:
-        """Q(s, ·) of each stack of frames.
+        """Return Q(s, ·) of each stack of frames.
 
         Args:
             observations: [N, 4, 84, 84], pixels 0 to 255 of any dtype.
@@ -73,7 +73,7 @@ class NatureNetwork(nn.Module):
 
 
 def _channels_last_pixels(frames: Tensor, dtype: torch.dtype) -> Tensor:
-    """Pixels 0 to 1 of uint8 [N, 4, H, W], moved channels last while each is still one byte.
+    """Return pixels 0 to 1 of uint8 [N, 4, H, W], moved channels last while each is still one byte.
 
     Where autocast would round them to bfloat16 next, they are bfloat16 at once, the same numbers.
     """

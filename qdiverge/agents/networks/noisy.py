@@ -43,7 +43,7 @@ class NoisyLinear(nn.Linear):
         self.register_buffer("noise_out", torch.zeros(out_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The layer under the present noise.
+        """Return the layer under the present noise.
 
         Args:
             x: [N, in_features].

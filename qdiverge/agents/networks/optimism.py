@@ -39,7 +39,7 @@ def start_at(network: nn.Module, value: float) -> None:
 
 
 def tilted_logits(support: Tensor, mean: float) -> Tensor:
-    """The logits λ z_j of the distribution of largest entropy with a given mean.
+    """Return the logits λ z_j of the distribution of largest entropy with a given mean.
 
     Args:
         support: [N], z, rising.
@@ -65,7 +65,7 @@ def tilted_logits(support: Tensor, mean: float) -> Tensor:
 
 
 def _output_layer(network: nn.Module) -> nn.Linear:
-    """The layer that Q is read from: the last one, of the value stream where there are two."""
+    """Return the layer that Q is read from: the last, of the value stream where there are two."""
     for module in network.modules():
         if isinstance(module, Dueling):
             network = module.value

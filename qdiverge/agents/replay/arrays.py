@@ -58,16 +58,16 @@ class ArrayReplay(ReplayRing):
 
     @property
     def kept(self) -> NDArray[Any]:
-        """The observations, [E, slots, ...]."""
+        """Return the observations, [E, slots, ...]."""
         return self.arrays
 
     @staticmethod
     def part_to_keep(observations: NDArray[Any]) -> NDArray[Any]:
-        """All of it: [E, *shape]."""
+        """Return all of it: [E, *shape]."""
         return observations
 
     def gather(self, index: NDArray[np.int64]) -> Transitions:
-        """The transitions in the slots ``index``, each environment * slots + position.
+        """Return the transitions in the slots ``index``, each environment * slots + position.
 
         Args:
             index: integers [N] of slots that hold a transition.
@@ -84,7 +84,7 @@ class ArrayReplay(ReplayRing):
         )
 
     def states(self, index: NDArray[np.int64]) -> Tensor:
-        """The observations in the slots ``index``, those of an episode's end included.
+        """Return the observations in the slots ``index``, those of an episode's end included.
 
         Args:
             index: integers [N].

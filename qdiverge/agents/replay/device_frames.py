@@ -45,11 +45,11 @@ class DeviceFrameReplay(FrameReplay):
 
     @property
     def kept(self) -> Any:
-        """The frames, [E, slots, ...]: read and written in pieces, as arrays of the host."""
+        """Return the frames, [E, slots, ...]: read and written in pieces, as arrays of the host."""
         return _HostView(self.frames)
 
     def gather(self, index: NDArray[np.int64]) -> Transitions:
-        """The transitions in the slots ``index``, all of them on the device.
+        """Return the transitions in the slots ``index``, all of them on the device.
 
         Args:
             index: integers [N] of slots that hold a transition.

@@ -68,17 +68,17 @@ class FrameReplay(ReplayRing):
 
     @property
     def kept(self) -> NDArray[Any]:
-        """The frames, [E, slots, ...]."""
+        """Return the frames, [E, slots, ...]."""
         return self.frames
 
     @staticmethod
     def part_to_keep(observations: NDArray[Any]) -> NDArray[Any]:
-        """The newest frame of each stack: uint8 [E, H, W] of [E, 4, H, W]."""
+        """Return the newest frame of each stack: uint8 [E, H, W] of [E, 4, H, W]."""
         newest: NDArray[Any] = observations[:, -1]
         return newest
 
     def gather(self, index: NDArray[np.int64]) -> Transitions:
-        """The transitions in the slots ``index``, each environment * slots + position.
+        """Return the transitions in the slots ``index``, each environment * slots + position.
 
         Args:
             index: integers [N] of slots that hold a transition.
@@ -96,7 +96,7 @@ class FrameReplay(ReplayRing):
         )
 
     def states(self, index: NDArray[np.int64]) -> Tensor:
-        """The stacks that end in the slots ``index``, those of an episode's end included.
+        """Return the stacks that end in the slots ``index``, those of an episode's end included.
 
         Args:
             index: integers [N].
@@ -107,11 +107,11 @@ class FrameReplay(ReplayRing):
         return self._pixels(index, self._window[:-1])
 
     def _allocate(self, shape: tuple[int, ...]) -> Any:
-        """Room for the frames, [E, slots, H, W]."""
+        """Return room for the frames, [E, slots, H, W]."""
         return np.zeros(shape, dtype=np.uint8)
 
     def _pixels(self, index: NDArray[np.int64], window: NDArray[np.int64]) -> Tensor:
-        """Frames around the slots, [N, len(window), H, W]; zeros before an episode's first."""
+        """Return the frames around slots, [N, len(window), H, W]; 0 before an episode's first."""
         slots = self.following(index[:, None], window)
         height, width = self.frames.shape[2:]
         flat = self.frames.reshape(-1, height * width)
@@ -126,7 +126,7 @@ class FrameReplay(ReplayRing):
 
 
 def bytes_needed(capacity: int, frame_shape: tuple[int, int] = (84, 84)) -> int:
-    """Bytes that a replay of ``capacity`` transitions takes: the frame, and 7 beside it.
+    """Return bytes that a replay of ``capacity`` transitions takes: the frame, and 7 beside it.
 
     Returns:
         Bytes.
@@ -159,6 +159,6 @@ def check_fits(
 
 
 def _round_down(number: int) -> int:
-    """Two significant digits, towards zero."""
+    """Return two significant digits, towards zero."""
     unit = 10 ** max(len(str(number)) - 2, 0)
     return number // unit * unit

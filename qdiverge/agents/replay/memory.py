@@ -7,7 +7,7 @@ import torch
 
 
 def available_memory() -> int | None:
-    """Bytes that can still be allocated: the machine's, or the container's where that is less.
+    """Return the bytes that can still be allocated, by the machine or, where less, its container.
 
     Linux: MemAvailable of /proc/meminfo and the limit of the control group (version 2, then 1).
     Elsewhere: the machine's physical memory, an upper bound.
@@ -24,7 +24,7 @@ def available_memory() -> int | None:
 
 
 def device_memory(device: torch.device) -> int:
-    """Bytes that are free on a GPU."""
+    """Return bytes that are free on a GPU."""
     free, _ = torch.cuda.mem_get_info(device)
     return int(free)
 

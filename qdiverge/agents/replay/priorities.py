@@ -38,11 +38,11 @@ class SumTree:
 
     @property
     def total(self) -> float:
-        """The sum of all weights."""
+        """Return the sum of all weights."""
         return float(self.nodes[1])
 
     def get(self, index: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The weights at ``index``, [N]."""
+        """Return the weights at ``index``, [N]."""
         return self.nodes[self.size + index]
 
     def set(self, index: NDArray[np.int64], weights: NDArray[np.float64] | float) -> None:
@@ -54,7 +54,7 @@ class SumTree:
             self.nodes[node] = self.nodes[2 * node] + self.nodes[2 * node + 1]
 
     def find(self, masses: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Where the running sum of the weights first exceeds each mass, [N] in [0, total).
+        """Return where the running sum of the weights first exceeds each mass, [N] in [0, total).
 
         Returns:
             integers [N]; never one whose weight is 0.
@@ -96,21 +96,21 @@ class Priorities:
         self._rng = np.random.default_rng(seed)
 
     def add(self, index: NDArray[np.int64]) -> None:
-        """Slots [N] now hold a new transition."""
+        """Take note that slots [N] now hold a new transition."""
         self.tree.set(index, self.largest**self.exponent)
 
     def remove(self, index: NDArray[np.int64]) -> None:
-        """Slots [N] can no longer be drawn."""
+        """Take note that slots [N] can no longer be drawn."""
         self.tree.set(index, 0.0)
 
     def update(self, index: NDArray[np.int64], surprises: NDArray[np.floating]) -> None:
-        """The transitions in slots [N] had these δ or KL [N] when they were last learnt from."""
+        """Take note of δ or KL [N] of the transitions in slots [N] when last learnt from."""
         p = np.abs(surprises).astype(np.float64) + SMALLEST_PRIORITY
         self.largest = max(self.largest, float(p.max()))
         self.tree.set(index, p**self.exponent)
 
     def leaves(self) -> NDArray[np.float64]:
-        """The weights of all slots, p^ω or 0; the sums over them follow."""
+        """Return the weights of all slots, p^ω or 0; the sums over them follow."""
         return self.tree.get(np.arange(self.capacity))
 
     def draw(

@@ -71,7 +71,7 @@ class ReplayRing(ABC):
         self._rng = np.random.default_rng(seed)
 
     def __len__(self) -> int:
-        """How many slots can be drawn from, the ends of episodes included."""
+        """Return how many slots can be drawn from, the ends of episodes included."""
         return int(self._drawable().sum())
 
     def begin(self, kept: NDArray[Any]) -> None:
@@ -186,18 +186,18 @@ class ReplayRing(ABC):
         return chosen
 
     def taken(self, index: NDArray[np.int64]) -> NDArray[Any]:
-        """The actions in the slots ``index`` of any shape: integers [...], or floats [..., k]."""
+        """Return the actions in slots ``index``, of any shape: integers [...] or floats [..., k]."""
         found: NDArray[Any] = self.actions.reshape(-1, *self.actions.shape[2:]).take(index, axis=0)
         return found if found.dtype.kind == "f" else found.astype(np.int64)
 
     def has_action(self, index: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether the slots ``index`` hold one, [...]: False at the end of an episode."""
+        """Return whether the slots ``index`` hold one, [...]: False at the end of an episode."""
         actions = self.taken(index)
         is_one = ~np.isnan(actions[..., 0]) if actions.dtype.kind == "f" else actions != NO_ACTION
         return np.asarray(is_one)
 
     def following(self, index: NDArray[np.int64], steps: NDArray[Any] | int) -> NDArray[np.int64]:
-        """The slots that come ``steps`` after ``index``, each in its own ring.
+        """Return the slots that come ``steps`` after ``index``, each in its own ring.
 
         Returns:
             integers, of the shape that the two broadcast to.
@@ -208,26 +208,26 @@ class ReplayRing(ABC):
     @property
     @abstractmethod
     def kept(self) -> NDArray[Any]:
-        """What the slots keep of their observations, [E, slots, ...]."""
+        """Return what the slots keep of their observations, [E, slots, ...]."""
 
     @staticmethod
     @abstractmethod
     def part_to_keep(observations: NDArray[Any]) -> NDArray[Any]:
-        """What a slot keeps of observations [E, ...]."""
+        """Return what a slot keeps of observations [E, ...]."""
 
     @abstractmethod
     def gather(self, index: NDArray[np.int64]) -> Transitions:
-        """The transitions in the slots ``index``, [N]."""
+        """Return the transitions in the slots ``index``, [N]."""
 
     @abstractmethod
     def states(self, index: NDArray[np.int64]) -> Tensor:
-        """The observations in the slots ``index``, [N, ...]; slots without action may be asked."""
+        """Return the observations in slots ``index``, [N, ...]; those without action, too."""
 
     @abstractmethod
     def _store(self, at: tuple[Any, Any], kept: NDArray[Any]) -> None: ...
 
     def _drawable(self) -> NDArray[np.int64]:
-        """Slots of each ring that have a successor and whose whole stack is still there."""
+        """Return slots of each ring that have a successor and whose whole stack is still there."""
         return np.minimum(self.filled - 1, self.slots - self.stack).clip(min=0)
 
     def _advance(self, rings: NDArray[np.int64]) -> None:

@@ -146,17 +146,17 @@ class AgentConfig(DeviceSettings, LearningSettings, TaskSettings):
 
     @property
     def sampling(self) -> Sampling:
-        """How batches are drawn: uniformly, a step at a time."""
+        """Return how batches are drawn: uniformly, a step at a time."""
         return Sampling(self.batch_size, self.discount)
 
     @property
     def updates_per_copy(self) -> int:
-        """Updates from one copy into the target network to the next; 1 where none is copied."""
+        """Return the updates between two copies into the target network; 1 where none is copied."""
         return 1
 
     @property
     def is_preqn(self) -> bool:
-        """Whether PreQN moves the Q-network, in place of an optimiser."""
+        """Return whether PreQN moves the Q-network, in place of an optimiser."""
         return False
 
 

@@ -165,7 +165,7 @@ class DQNConfig(
 
     @property
     def sampling(self) -> Sampling:
-        """How batches are drawn from the replay."""
+        """Return how batches are drawn from the replay."""
         return Sampling(
             batch_size=self.batch_size,
             discount=self.discount,
@@ -178,14 +178,14 @@ class DQNConfig(
 
     @property
     def updates_per_copy(self) -> int:
-        """Updates from one copy into the target network to the next; 1 where none is copied."""
+        """Return the updates between two copies into the target network; 1 where none is copied."""
         if not self.has_target_network or self.polyak is not None:
             return 1
         return max(1, self.target_period // self.train_period)
 
     @property
     def bootstrap_rule(self) -> Bootstrap:
-        """Which bootstrap ``bootstrap``, ``double`` and ``use_target_network`` ask for."""
+        """Return which bootstrap ``bootstrap``, ``double`` and ``use_target_network`` ask for."""
         if self.bootstrap is not None:
             return self.bootstrap
         if not self.use_target_network:
@@ -194,5 +194,5 @@ class DQNConfig(
 
     @property
     def has_target_network(self) -> bool:
-        """Whether the bootstrap asks a target network at all."""
+        """Return whether the bootstrap asks a target network at all."""
         return self.bootstrap_rule != "q"

@@ -23,7 +23,7 @@ class PreQNSettings:
 
     @property
     def is_preqn(self) -> bool:
-        """Whether PreQN moves the Q-network, in place of an optimiser."""
+        """Return whether PreQN moves the Q-network, in place of an optimiser."""
         return self.update == "preqn"
 
 

@@ -32,19 +32,19 @@ class UnreadRule:
 
 
 def unread(config: Any, rule: UnreadRule) -> list[str]:
-    """The settings of ``rule`` that ``config`` gives, and that nothing reads."""
+    """Return the settings of ``rule`` that ``config`` gives, and that nothing reads."""
     if not rule.is_unread(config):
         return []
     return [name for name in rule.settings if getattr(config, name) != default(config, name)]
 
 
 def default(config: Any, name: str) -> Any:
-    """What a setting is where nobody says."""
+    """Return what a setting is where nobody says."""
     return getattr(type(config), name)  # a dataclass keeps it as the attribute of the class
 
 
 def adapted(config: Config, rules: Sequence[UnreadRule], given: Mapping[str, Any]) -> Config:
-    """``config`` with other settings; what they leave without effect is the default.
+    """Return ``config`` with other settings; what they leave without effect is the default.
 
     Args:
         config: Left as it is.

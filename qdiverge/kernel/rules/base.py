@@ -16,7 +16,7 @@ class Rule(ABC):
 
     @abstractmethod
     def matches(self, module: nn.Module) -> bool:
-        """Whether the module's forward is the one this rule is for."""
+        """Return whether the module's forward is the one this rule is for."""
 
     @abstractmethod
     def num_event(self, module: nn.Module, output: Tensor) -> int:
@@ -57,7 +57,7 @@ class Rule(ABC):
 
 
 def has_own_forward(module: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether ``module`` runs ``kind``'s forward, not an override."""
+    """Return whether ``module`` runs ``kind``'s forward, not an override."""
     return (
         isinstance(module, kind)
         and type(module).forward is kind.forward

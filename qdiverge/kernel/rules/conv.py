@@ -19,11 +19,11 @@ class ConvRule(Rule):
     params = ("weight", "bias")
 
     def matches(self, module: nn.Module) -> bool:
-        """Whether it is a convolution, not a transposed one."""
+        """Return whether it is a convolution, not a transposed one."""
         return any(has_own_forward(module, k) for k in (nn.Conv1d, nn.Conv2d, nn.Conv3d))
 
     def num_event(self, module: nn.Module, output: Tensor) -> int:
-        """Channels and places."""
+        """Return channels and places."""
         assert isinstance(module, nn.modules.conv._ConvNd)
         return len(module.kernel_size) + 1
 
@@ -70,7 +70,7 @@ class ConvRule(Rule):
         return tensor.movedim(1, -1).flatten() if param == "weight" else tensor
 
     def operations(self, module: nn.Module, param: str, kept: Tensor, output: torch.Size) -> int:
-        """L·O·K·C for the weight."""
+        """Return L·O·K·C for the weight."""
         assert isinstance(module, nn.modules.conv._ConvNd)
         return output.numel() * (module.weight[0].numel() if param == "weight" else 1)
 

@@ -14,7 +14,7 @@ class EmbeddingRule(Rule):
     params = ("weight",)
 
     def matches(self, module: nn.Module) -> bool:
-        """Whether it is a plain lookup."""
+        """Return whether it is a plain lookup."""
         return (
             has_own_forward(module, nn.Embedding)
             and isinstance(module, nn.Embedding)
@@ -24,11 +24,11 @@ class EmbeddingRule(Rule):
         )
 
     def num_event(self, module: nn.Module, output: Tensor) -> int:
-        """The embedding is the last axis."""
+        """Return the last axis, where the embedding is."""
         return 1
 
     def num_kept_event(self, module: nn.Module, output: Tensor) -> int:
-        """The ids have no axis of their own."""
+        """Return no axis: ids have none of their own."""
         return 0
 
     def gradient(self, module: nn.Module, param: str, kept: Tensor, grads: Tensor) -> Tensor:

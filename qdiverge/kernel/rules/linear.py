@@ -15,11 +15,11 @@ class LinearRule(Rule):
     params = ("weight", "bias")
 
     def matches(self, module: nn.Module) -> bool:
-        """Whether it is a Linear."""
+        """Return whether it is a Linear."""
         return has_own_forward(module, nn.Linear)
 
     def num_event(self, module: nn.Module, output: Tensor) -> int:
-        """The features are the last axis."""
+        """Return the last axis, where the features are."""
         return 1
 
     def gradient(self, module: nn.Module, param: str, kept: Tensor, grads: Tensor) -> Tensor:
@@ -31,5 +31,5 @@ class LinearRule(Rule):
         return by_output.bmm(kept).view(num, num_actions, -1)  # [n, A', O·I]
 
     def operations(self, module: nn.Module, param: str, kept: Tensor, output: torch.Size) -> int:
-        """T·O·I for the weight."""
+        """Return T·O·I for the weight."""
         return output.numel() * (kept.shape[-1] if param == "weight" else 1)

@@ -17,11 +17,11 @@ class LastAxesNormRule(Rule):
     params = ("weight", "bias")
 
     def matches(self, module: nn.Module) -> bool:
-        """Whether it normalises over its last axes."""
+        """Return whether it normalises over its last axes."""
         return has_own_forward(module, nn.LayerNorm) or has_own_forward(module, nn.RMSNorm)
 
     def num_event(self, module: nn.Module, output: Tensor) -> int:
-        """The normalised axes."""
+        """Return the normalised axes."""
         assert isinstance(module, nn.LayerNorm | nn.RMSNorm)
         return len(module.normalized_shape)
 
@@ -45,7 +45,7 @@ class ChannelNormRule(Rule):
     params = ("weight", "bias")
 
     def matches(self, module: nn.Module) -> bool:
-        """Whether it scales channels."""
+        """Return whether it scales channels."""
         kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
         instance = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
         if has_own_forward(module, nn.GroupNorm):
@@ -55,7 +55,7 @@ class ChannelNormRule(Rule):
         return isinstance(module, instance) and type(module).forward is _InstanceNorm.forward
 
     def num_event(self, module: nn.Module, output: Tensor) -> int:
-        """Channels and places."""
+        """Return channels and places."""
         return output.dim() - 1
 
     def keep(self, module: nn.Module, inputs: Tensor) -> Tensor:

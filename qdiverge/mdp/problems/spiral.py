@@ -39,7 +39,7 @@ class Spiral:
 
     @property
     def mdp(self) -> MDP:
-        """The chain; nothing is terminal."""
+        """Return the chain; nothing is terminal."""
         third = np.full(3, 1 / 3)
         return MDP(WALK[:, None, :], np.zeros((3, 1)), self.discount, third, name="spiral")
 
@@ -61,7 +61,7 @@ class Spiral:
 
     @property
     def blow_up_time(self) -> float:
-        """When w is infinite on the mean path from w = 0; inf where it never is."""
+        """Return when w is infinite on the mean path from w = 0; inf where it never is."""
         rate = 2 * self.epsilon * self.drift(0.0)
         return 1 / rate if rate > 0 else float("inf")
 
