@@ -186,7 +186,7 @@ class ReplayRing(ABC):
         return chosen
 
     def taken(self, index: NDArray[np.int64]) -> NDArray[Any]:
-        """Return the actions in slots ``index``, of any shape: integers [...] or floats [..., k]."""
+        """Return the actions in slots ``index``, of any shape: integers, or floats [..., k]."""
         found: NDArray[Any] = self.actions.reshape(-1, *self.actions.shape[2:]).take(index, axis=0)
         return found if found.dtype.kind == "f" else found.astype(np.int64)
 
