@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdiverge.agents.discrete.dqn import DQN
-from qdiverge.agents.discrete.exploration import EpsilonGreedy
+from qdiverge.agents.discrete.policies import EpsilonGreedy
 from qdiverge.agents.parts import parts_of
 from qdiverge.agents.saved import SavedAgent, load_agent
 from qdiverge.cli import main

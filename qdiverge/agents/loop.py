@@ -290,10 +290,10 @@ class Trainer:
 
     def _read(self) -> Update | None:
         """Read the newest deferred update, or go back to the first that diverged."""
-        found = None if self.deferred is None else self.deferred.read()
-        if self.deferred is None or found is None:
+        newest = None if self.deferred is None else self.deferred.read()
+        if self.deferred is None or newest is None:
             return None
-        update, number = found
+        update, number = newest
         self.num_updates += number - self.deferred.num_updates
         return update
 

@@ -111,11 +111,11 @@ class Epochs:
         evaluation = evaluate(config, weights, self._protocol, make_q_network=make, seed=seed)
         scores = [played.episode.score for played in evaluation.episodes]
         metrics = {"charts/evaluation_return": sum(scores) / len(scores)}
-        seen = evaluation.overestimation
-        if seen.num_steps:
-            metrics["overestimation/predicted"] = seen.predicted
-            metrics["overestimation/realised"] = seen.realised
-            metrics["overestimation/bias"] = seen.bias
+        values = evaluation.overestimation
+        if values.num_steps:
+            metrics["overestimation/predicted"] = values.predicted
+            metrics["overestimation/realised"] = values.realised
+            metrics["overestimation/bias"] = values.bias
         return metrics
 
 

@@ -33,16 +33,16 @@ def diagnose_agent(saved: SavedAgent, num_transitions: int) -> Diagnosis:
 def agent_arguments(saved: SavedAgent, num_transitions: int) -> dict[str, Any]:
     """Return the arguments of :func:`qdiverge.diagnose` for an agent, on what it collects now."""
     config, agent = saved.config, saved.agent
-    seen = subject(agent, config)
-    if "entropy_coefficient" in seen:
-        seen["entropy_coefficient"] = seen["entropy_coefficient"]()
+    watched = subject(agent, config)
+    if "entropy_coefficient" in watched:
+        watched["entropy_coefficient"] = watched["entropy_coefficient"]()
     return {
-        "q_net": seen.pop("q_network"),
+        "q_net": watched.pop("q_network"),
         "batch": collect(saved, num_transitions),
         "learning_rate": agent.optimizer.param_groups[0]["lr"],
         "optimizer": agent.optimizer if agent.optimizer.state else None,
         "target_period": config.updates_per_copy,
-        **seen,
+        **watched,
     }
 
 

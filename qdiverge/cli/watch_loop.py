@@ -148,14 +148,14 @@ def remarks(trainer: Trainer) -> list[str]:
     """Return what a user should know before a run begins, in sentences; usually nothing."""
     config, agent = trainer.config, trainer.agent
     slowness = agent.arithmetic.slowness if isinstance(agent, DQN) else None
-    found = [] if slowness is None else [slowness]
+    sentences = [] if slowness is None else [slowness]
     if config.total_steps <= config.learning_starts:
-        found.append(
+        sentences.append(
             f"nothing will be learnt: the first update comes after {config.learning_starts:,} "
             f"agent steps, and the run ends at {config.total_steps:,}. Give fewer "
             "--learning-starts, or more --total-steps."
         )
-    return found
+    return sentences
 
 
 def _is_beyond(monitor: Monitor, times: float | None) -> bool:

@@ -143,11 +143,11 @@ def output_gradients(values: Tensor, calls: list[Call]) -> list[Tensor]:
     for action in range(num_actions):
         total = values[:, action].sum()
         last = action + 1 == num_actions
-        found = torch.autograd.grad(total, edges, retain_graph=not last, allow_unused=True)
+        gradients = torch.autograd.grad(total, edges, retain_graph=not last, allow_unused=True)
         columns.append(
             [
                 values.new_zeros(call.output_shape) if g is None else g
-                for g, call in zip(found, calls, strict=True)
+                for g, call in zip(gradients, calls, strict=True)
             ]
         )
     if num_actions == 1:

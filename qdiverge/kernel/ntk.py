@@ -151,8 +151,8 @@ class NTK:
         """
         arguments = observations, actions, other_observations, other_actions
         with self._problem(*arguments) as (problem, network, _):
-            found = assemble.by_block(problem)
-            return {network.prefix + k: problem.shaped(v) for k, v in found.items()}
+            blocks = assemble.by_block(problem)
+            return {network.prefix + k: problem.shaped(v) for k, v in blocks.items()}
 
     def plan(self, observations: Observations, actions: Actions) -> Plan:
         """Return what is done for each parameter, and why; print it."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from qdiverge.agents.discrete import parts as parts_module
-from qdiverge.agents.discrete.exploration import EpsilonGreedy
+from qdiverge.agents.discrete.policies import EpsilonGreedy
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, RunEnd, UpdateRecord
 from qdiverge.agents.replay import frames as replay_module

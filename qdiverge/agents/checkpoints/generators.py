@@ -22,13 +22,13 @@ def find_generators(owner: object) -> dict[str, Generator]:
     Returns:
         Path → generator, such as ``replay.priorities._rng``; each once.
 
-    >>> from qdiverge.agents.discrete.exploration import EpsilonGreedy
+    >>> from qdiverge.agents.discrete.policies import EpsilonGreedy
     >>> list(find_generators(EpsilonGreedy(num_actions=2, seed=0)))
     ['_rng']
     """
-    found: dict[str, Generator] = {}
-    _collect(owner, "", found, seen=set())
-    return found
+    generators: dict[str, Generator] = {}
+    _collect(owner, "", generators, seen=set())
+    return generators
 
 
 def dump_generators(owner: object) -> dict[str, Any]:
@@ -58,16 +58,16 @@ def load_generators(owner: object, states: dict[str, Any]) -> None:
             generator.bit_generator.state = states[path]
 
 
-def _collect(owner: object, path: str, found: dict[str, Generator], seen: set[int]) -> None:
+def _collect(owner: object, path: str, generators: dict[str, Generator], seen: set[int]) -> None:
     for name, value in vars(owner).items():
         if id(value) in seen:
             continue
         if isinstance(value, Generator):
             seen.add(id(value))
-            found[path + name] = value
+            generators[path + name] = value
         elif type(value).__module__.startswith(OURS) and hasattr(value, "__dict__"):
             seen.add(id(value))
-            _collect(value, f"{path}{name}.", found, seen)
+            _collect(value, f"{path}{name}.", generators, seen)
 
 
 def _dump(generator: Generator) -> Any:

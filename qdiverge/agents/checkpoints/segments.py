@@ -118,8 +118,8 @@ def load_replay(
     Raises:
         CheckpointError: it is that of another kind of replay.
     """
-    found = SavedReplay.from_json(folder, saved, files)
-    for segment in found.segments:
+    saved_replay = SavedReplay.from_json(folder, saved, files)
+    for segment in saved_replay.segments:
         rows = np.load(folder / segment.name, mmap_mode="r", allow_pickle=False)
         if rows.dtype != _row_dtype(replay) or len(segment.first) != replay.num_envs:
             raise CheckpointError(
@@ -134,7 +134,7 @@ def load_replay(
         leaves = np.load(folder / PRIORITIES, allow_pickle=False)
         replay.priorities.tree.set(np.arange(len(leaves)), leaves)
         replay.priorities.largest = saved["largest_priority"]
-    return found
+    return saved_replay
 
 
 def _reaches(segment: Segment, oldest: NDArray[np.int64]) -> bool:

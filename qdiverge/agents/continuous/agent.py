@@ -80,9 +80,9 @@ class ContinuousAgent(ABC):
     @property
     def networks(self) -> Mapping[str, nn.Module]:
         """Return all that has weights, by its role."""
-        found = {f"critic_{j}": critic for j, critic in enumerate(self.critics, 1)}
+        fast = {f"critic_{j}": critic for j, critic in enumerate(self.critics, 1)}
         slow = {f"target_critic_{j}": critic for j, critic in enumerate(self.target_critics, 1)}
-        return found | slow | dict(self._others())
+        return fast | slow | dict(self._others())
 
     @property
     def optimizers(self) -> Sequence[torch.optim.Optimizer]:
@@ -131,7 +131,7 @@ class ContinuousAgent(ABC):
         Returns:
             [E, k], in [−1, 1].
         """
-        return as_array(self.best_actions(self._seen(observations)))
+        return as_array(self.best_actions(self._as_tensor(observations)))
 
     @abstractmethod
     def explore(
@@ -198,10 +198,10 @@ class ContinuousAgent(ABC):
         losses = [td_loss(y - q, "mse") for q in q_values]
         loss = torch.stack(losses).sum()
         q, errors = q_values[0].detach(), (y - q_values[0]).detach()
-        seen = torch.stack(
+        numbers_of_step = torch.stack(
             (loss.detach(), errors.abs().mean(), errors.abs().max(), q.mean(), q.max())
         )
-        total, td_abs_mean, td_abs_max, q_mean, q_max = seen.tolist()
+        total, td_abs_mean, td_abs_max, q_mean, q_max = numbers_of_step.tolist()
         numbers, preqn = dict[str, float](), None
         if math.isfinite(total):
             has_stepped, preqn = self._step(batch, errors, loss)
@@ -255,7 +255,7 @@ class ContinuousAgent(ABC):
         """Return networks beside the critics, by their role."""
         return {}
 
-    def _seen(self, observations: NDArray[np.generic]) -> Tensor:
+    def _as_tensor(self, observations: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(observations).to(self.device)
 
     def _standard_normal(self, like: Tensor) -> Tensor:
@@ -303,5 +303,5 @@ def adam(networks: Sequence[nn.Module], rate: float) -> torch.optim.Adam:
 
 def as_array(actions: Tensor) -> NDArray[np.float32]:
     """Return actions for the task; one that is no number is 0 until an update ends the run."""
-    found: NDArray[np.float32] = actions.float().nan_to_num(nan=0.0).cpu().numpy()
-    return found
+    array: NDArray[np.float32] = actions.float().nan_to_num(nan=0.0).cpu().numpy()
+    return array

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from qdiverge.agents.continuous.agent import ContinuousAgent, adam, descend
-from qdiverge.agents.continuous.exploration import noisy
 from qdiverge.agents.continuous.networks import Actor, Critic
+from qdiverge.agents.continuous.noise import noisy
 from qdiverge.agents.once import Once
 from qdiverge.transitions import Transitions
 

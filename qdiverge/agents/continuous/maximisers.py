@@ -81,7 +81,7 @@ class CrossEntropy:
 
 @dataclass(frozen=True)
 class GradientAscent:
-    """Projected ascent: a ← clip(a + η_t g / ‖g‖_∞, −1, 1), g = ∇_a Q, η_t = η (1 − t/T).
+    """Projected ascent: a ← clip(a + h_t g / ‖g‖_∞, −1, 1), g = ∇_a Q, h_t = h (1 − t/T).
 
     Source: CAQL (Ryu et al. 2020, arXiv:1909.12397, section 4.1) compares gradient ascent with the
     cross-entropy method; the normalised, shrinking step is ours and needs no scale of Q.
@@ -89,7 +89,7 @@ class GradientAscent:
     Args:
         num_starts: Uniform in the box; the best end counts.
         num_rounds: T.
-        step: η, as a share of half the box.
+        step: h, as a share of half the box.
     """
 
     num_starts: int = 8

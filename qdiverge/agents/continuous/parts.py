@@ -8,8 +8,8 @@ import torch
 from qdiverge.agents.agent import Agent
 from qdiverge.agents.continuous.agent import ContinuousAgent
 from qdiverge.agents.continuous.ddpg import DDPG
-from qdiverge.agents.continuous.exploration import ContinuousBehaviour
 from qdiverge.agents.continuous.networks import Actor, Critic, GaussianActor
+from qdiverge.agents.continuous.noise import ContinuousBehaviour
 from qdiverge.agents.continuous.preqn_ddpg import PreQNDDPG
 from qdiverge.agents.continuous.q_learning import QLearning
 from qdiverge.agents.continuous.sac import SAC

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qdiverge.agents.continuous.agent import ContinuousAgent, adam
-from qdiverge.agents.continuous.exploration import noisy
 from qdiverge.agents.continuous.maximisers import CrossEntropy, GradientAscent, Maximiser
 from qdiverge.agents.continuous.networks import Critic
+from qdiverge.agents.continuous.noise import noisy
 from qdiverge.agents.settings.continuous import QLearningConfig
 from qdiverge.td import backup
 from qdiverge.transitions import Transitions

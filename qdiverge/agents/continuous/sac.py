@@ -81,8 +81,8 @@ class SAC(ContinuousAgent):
     def explore(
         self, observations: NDArray[np.generic], noise: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Draws a ~ π(·|s)."""
-        actions, _ = self.actor.at(self._seen(observations), self._seen(noise))
+        """Draw a ~ π(·|s)."""
+        actions, _ = self.actor.at(self._as_tensor(observations), self._as_tensor(noise))
         return as_array(actions)
 
     def best_actions(self, observations: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ class SAC(ContinuousAgent):
         return self.actor(observations)
 
     def next_actions(self, observations: Tensor) -> tuple[Tensor, Tensor]:
-        """Draws a' ~ π(·|s'), and log π."""
+        """Draw a' ~ π(·|s'), and log π."""
         shape = (len(observations), self.action_size)
         return self.actor.at(observations, torch.randn(shape, device=self.device))
 

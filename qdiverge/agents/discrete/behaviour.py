@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdiverge.agents.discrete.dqn import DQN
-from qdiverge.agents.discrete.exploration import Boltzmann, EpsilonGreedy
+from qdiverge.agents.discrete.policies import Boltzmann, EpsilonGreedy
 from qdiverge.agents.once import Once
 from qdiverge.agents.schedule import linear_schedule
 from qdiverge.agents.settings.dqn import DQNConfig

@@ -13,7 +13,7 @@ import warnings
 import torch
 
 from qdiverge.agents.agent import Agent, Update
-from qdiverge.agents.discrete.dqn import DQN, Seen
+from qdiverge.agents.discrete.dqn import DQN, BatchLoss
 from qdiverge.agents.machine.cuda_graph import Graphed, call_step_hooks, without_step_hooks
 from qdiverge.agents.once import Once
 from qdiverge.transitions import Transitions
@@ -88,22 +88,22 @@ class DeferredUpdates:
         """
         if self._errors is None:
             return None
-        update = Seen(self._lost, self._numbers, *self._errors).read()
+        update = BatchLoss(self._lost, self._numbers, *self._errors).read()
         return update, int(self._made) + (not update.is_finite)
 
     def _update(self, batch: Transitions) -> torch.Tensor:
         agent, before = self.agent, self._lost.clone()
-        seen = agent.see(batch)
-        self._lost.copy_(torch.maximum(before, (~seen.loss.isfinite()).float()))
-        self._numbers.copy_(torch.where(before > 0, self._numbers, seen.numbers))
+        loss = agent.loss_of(batch)
+        self._lost.copy_(torch.maximum(before, (~loss.loss.isfinite()).float()))
+        self._numbers.copy_(torch.where(before > 0, self._numbers, loss.numbers))
         self._made += self._lost == 0
         agent.optimizer.zero_grad(set_to_none=True)
-        seen.loss.backward()
+        loss.loss.backward()
         agent.optimizer.found_inf = self._lost  # type: ignore[attr-defined]  # skips the step
         agent.optimizer.step()
         del agent.optimizer.found_inf  # type: ignore[attr-defined]
         agent.follow(1 - self._lost)
-        return torch.stack((seen.td_errors, seen.surprises))
+        return torch.stack((loss.td_errors, loss.surprises))
 
     def _capture(self, batch: Transitions) -> None:
         """Capture the update; the trial runs before it are lost ones, so they change nothing."""

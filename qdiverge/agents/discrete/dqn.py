@@ -40,8 +40,8 @@ from qdiverge.transitions import Transitions
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """What an update sees, before its step and without waiting for the device.
+class BatchLoss:
+    """The loss of a batch and what goes with it, read without waiting for the device.
 
     Args:
         loss: [], the end of the graph.
@@ -175,8 +175,8 @@ class DQN:
             [E, A].
         """
         self.resample_noise()
-        seen = torch.from_numpy(observations).to(self.device)
-        q_values = self.evaluate(self.q_network, seen)
+        inputs = torch.from_numpy(observations).to(self.device)
+        q_values = self.evaluate(self.q_network, inputs)
         values: NDArray[np.floating] = q_values.cpu().numpy()
         return values
 
@@ -193,11 +193,11 @@ class DQN:
         self.resample_noise()
         if isinstance(self.optimizer, PreQN):
             return self._preconditioned(batch, self.optimizer)
-        seen = self.see(batch)
-        update = seen.read()
+        loss = self.loss_of(batch)
+        update = loss.read()
         if update.is_finite:
             self.optimizer.zero_grad(set_to_none=True)
-            seen.loss.backward()
+            loss.loss.backward()
             self.optimizer.step()
             self.follow()
         return update
@@ -205,7 +205,7 @@ class DQN:
     def _preconditioned(self, batch: Transitions, preqn: PreQN) -> Update:
         """Take one PreQN step on the TD errors of ``batch``; none where something is not finite."""
         with torch.no_grad():
-            update = self.see(batch).read()
+            update = self.loss_of(batch).read()
         if not update.is_finite:
             return update
         try:
@@ -215,7 +215,7 @@ class DQN:
         self.follow()
         return replace(update, preqn=step)
 
-    def see(self, batch: Transitions) -> Seen:
+    def loss_of(self, batch: Transitions) -> BatchLoss:
         """Return the loss of ``batch`` and what goes with it; waits for nothing, changes nothing.
 
         Args:
@@ -226,9 +226,9 @@ class DQN:
         """
         weights = batch.weights if isinstance(batch, LearnerBatch) else None
         if self.config.distributional:
-            found = self._categorical_loss(batch)
-            q_values, errors, surprises = found.q_values, found.td_errors, found.divergences
-            loss = weighted_mean(found.cross_entropies, weights)
+            terms = self._categorical_loss(batch)
+            q_values, errors, surprises = terms.q_values, terms.td_errors, terms.divergences
+            loss = weighted_mean(terms.cross_entropies, weights)
         else:
             targets = self.targets(batch)  # [N]
             q_values = self.evaluate(self.q_network, batch.observations)  # [N, A]
@@ -237,7 +237,7 @@ class DQN:
         d, q = errors.detach(), q_values.detach()
         size, of_taken = d.abs(), of_actions(q, batch.actions)
         numbers = (loss.detach(), size.mean(), size.max(), of_taken.mean(), q.max())
-        return Seen(loss, torch.stack(numbers), d, surprises.detach())
+        return BatchLoss(loss, torch.stack(numbers), d, surprises.detach())
 
     @torch.no_grad()
     def targets(self, batch: Transitions) -> Tensor:

@@ -11,8 +11,8 @@ from torch import Tensor
 from qdiverge.agents.environments.atari import AtariEnvironments
 from qdiverge.agents.environments.experience import Episode
 from qdiverge.agents.evaluation.environments import environments_under, seed_number
-from qdiverge.agents.evaluation.network import Player
 from qdiverge.agents.evaluation.overestimation import Overestimation, overestimation
+from qdiverge.agents.evaluation.player import Player
 from qdiverge.agents.evaluation.playing import (
     NetworkPolicy,
     PlayedEpisode,

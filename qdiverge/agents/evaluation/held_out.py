@@ -9,7 +9,7 @@ from torch import Tensor
 
 from qdiverge.agents.environments.kinds import Environments
 from qdiverge.agents.evaluation.environments import own_environments
-from qdiverge.agents.evaluation.network import Player
+from qdiverge.agents.evaluation.player import Player
 from qdiverge.agents.evaluation.playing import RandomPolicy, explorer_of
 from qdiverge.agents.networks.given import MakeNetwork
 from qdiverge.agents.settings.base import AgentConfig

@@ -12,12 +12,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiverge.agents.continuous.exploration import EpsilonUniform
-from qdiverge.agents.discrete.exploration import EpsilonGreedy
+from qdiverge.agents.continuous.noise import EpsilonUniform
+from qdiverge.agents.discrete.policies import EpsilonGreedy
 from qdiverge.agents.environments.experience import Episode, VectorStep
 from qdiverge.agents.environments.kinds import Environments
 from qdiverge.agents.environments.tasks import TaskEnvironments
-from qdiverge.agents.evaluation.network import Player
+from qdiverge.agents.evaluation.player import Player
 
 Explorer = EpsilonGreedy | EpsilonUniform
 

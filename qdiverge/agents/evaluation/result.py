@@ -33,7 +33,7 @@ def result_of(
     """Return everything that an evaluation has to say, ready for JSON.
 
     Args:
-        evaluation: What was seen.
+        evaluation: What was values.
         config: The run's.
         game: Its environment's ROM; None outside Atari.
         step: Agent steps of training behind the network.
@@ -143,7 +143,7 @@ def _episode(played: PlayedEpisode) -> dict[str, Any]:
     return episode
 
 
-def _values(seen: Overestimation) -> dict[str, Any]:
-    numbers = {"predicted": seen.predicted, "realised": seen.realised, "bias": seen.bias}
+def _values(values: Overestimation) -> dict[str, Any]:
+    numbers = {"predicted": values.predicted, "realised": values.realised, "bias": values.bias}
     finite = {key: value if math.isfinite(value) else None for key, value in numbers.items()}
-    return finite | {"num_steps": seen.num_steps}
+    return finite | {"num_steps": values.num_steps}

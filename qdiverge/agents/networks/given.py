@@ -67,10 +67,10 @@ def _check_values(network: nn.Module, observations: Tensor, num_outputs: int) ->
         raise InvalidValueError(
             expected, got=f"{type(error).__name__}: {' '.join(str(error).split())}"
         ) from error
-    found = list(values.shape) if isinstance(values, Tensor) else type(values).__name__
-    if found != right or not values.is_floating_point():
+    given = list(values.shape) if isinstance(values, Tensor) else type(values).__name__
+    if given != right or not values.is_floating_point():
         raise InvalidValueError(
             expected,
-            got=f"{found} of {values.dtype}" if isinstance(values, Tensor) else found,
+            got=f"{given} of {values.dtype}" if isinstance(values, Tensor) else given,
             remedy="Make it from the two arguments: the shape, and the number of outputs.",
         )

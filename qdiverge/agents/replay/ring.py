@@ -187,8 +187,9 @@ class ReplayRing(ABC):
 
     def taken(self, index: NDArray[np.int64]) -> NDArray[Any]:
         """Return the actions in slots ``index``, of any shape: integers, or floats [..., k]."""
-        found: NDArray[Any] = self.actions.reshape(-1, *self.actions.shape[2:]).take(index, axis=0)
-        return found if found.dtype.kind == "f" else found.astype(np.int64)
+        rows = self.actions.reshape(-1, *self.actions.shape[2:])
+        actions: NDArray[Any] = rows.take(index, axis=0)
+        return actions if actions.dtype.kind == "f" else actions.astype(np.int64)
 
     def has_action(self, index: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return whether the slots ``index`` hold one, [...]: False at the end of an episode."""

@@ -124,7 +124,7 @@ class Sampler:
         replay, settings = self.replay, self.settings
         window = replay.following(index[:, None], np.arange(settings.n_step))  # [N, n]
         rewards = replay.rewards.reshape(-1)[window]
-        found = n_step_returns(
+        returns = n_step_returns(
             rewards.clip(-1.0, 1.0) if settings.clip_rewards else rewards,
             replay.has_action(window),
             replay.terminated.reshape(-1)[window],
@@ -133,8 +133,8 @@ class Sampler:
         batch = Transitions(
             observations=replay.states(index),
             actions=torch.from_numpy(replay.taken(index)),
-            rewards=torch.from_numpy(found.returns),
-            next_observations=replay.states(replay.following(index, found.steps)),
-            terminated=torch.from_numpy(found.terminated),
+            rewards=torch.from_numpy(returns.returns),
+            next_observations=replay.states(replay.following(index, returns.steps)),
+            terminated=torch.from_numpy(returns.terminated),
         )
-        return batch, torch.from_numpy(found.discounts)
+        return batch, torch.from_numpy(returns.discounts)

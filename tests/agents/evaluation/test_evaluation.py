@@ -12,8 +12,8 @@ from qdiverge.agents.discrete.network import make_network
 from qdiverge.agents.evaluation.environments import environments_under, own_environments
 from qdiverge.agents.evaluation.evaluation import evaluate, play_randomly, value_check
 from qdiverge.agents.evaluation.held_out import HeldOut
-from qdiverge.agents.evaluation.network import Player
 from qdiverge.agents.evaluation.pictures import write_gif, write_strip
+from qdiverge.agents.evaluation.player import Player
 from qdiverge.agents.evaluation.protocols import MACHADO, NATURE, TASK
 from qdiverge.agents.evaluation.result import result_of, write_result
 from qdiverge.agents.evaluation.statistics import summarise

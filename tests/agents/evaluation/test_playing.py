@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qdiverge.agents.discrete.exploration import EpsilonGreedy
+from qdiverge.agents.discrete.policies import EpsilonGreedy
 from qdiverge.agents.environments.experience import Episode, VectorStep
 from qdiverge.agents.environments.tasks import TaskEnvironments
 from qdiverge.agents.evaluation.environments import environments_under

@@ -13,7 +13,7 @@ from qdiverge.agents.discrete.deferred import DeferredUpdates
 from qdiverge.agents.evaluation.environments import own_environments
 from qdiverge.agents.evaluation.evaluation import evaluate
 from qdiverge.agents.evaluation.held_out import HeldOut
-from qdiverge.agents.evaluation.network import Player
+from qdiverge.agents.evaluation.player import Player
 from qdiverge.agents.evaluation.protocols import TASK
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MLP, MinAtarNetwork, NatureNetwork, channels_last

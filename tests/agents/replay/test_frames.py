@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from qdiverge.agents.environments.atari import make_atari
+from qdiverge.agents.machine.memory import available_memory
 from qdiverge.agents.replay import frames as replay_module
 from qdiverge.agents.replay.frames import NO_ACTION, FrameReplay, bytes_needed
-from qdiverge.agents.replay.memory import available_memory
 from qdiverge.errors import InvalidValueError
 from tests.chance import assert_drawn
 

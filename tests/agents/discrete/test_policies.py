@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qdiverge.agents.discrete.exploration import Boltzmann, boltzmann
+from qdiverge.agents.discrete.policies import Boltzmann, boltzmann
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MLP, CategoricalQ, MinAtarNetwork, NatureNetwork, start_at
 from qdiverge.agents.networks.optimism import tilted_logits

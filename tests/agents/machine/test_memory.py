@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from qdiverge.agents.replay import memory
+from qdiverge.agents.machine import memory
 
 MEMINFO = "MemTotal: 900 kB\nMemFree: 1 kB\nMemAvailable: 100 kB\n"
 GROUP_2 = ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory.current")

@@ -15,12 +15,12 @@ def available_memory() -> int | None:
     Returns:
         Bytes, or None where the system does not say.
 
-    >>> found = available_memory()
-    >>> found is None or found > 0
+    >>> amounts = available_memory()
+    >>> amounts is None or amounts > 0
     True
     """
-    found = [amount for amount in (_machine_memory(), _container_memory()) if amount is not None]
-    return min(found) if found else None
+    amounts = [amount for amount in (_machine_memory(), _container_memory()) if amount is not None]
+    return min(amounts) if amounts else None
 
 
 def device_memory(device: torch.device) -> int:
