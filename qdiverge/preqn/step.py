@@ -5,10 +5,16 @@
 Source: Achiam, Knight & Abbeel (2019), arXiv:1903.08894, section 5. Jᵀ Z is the gradient of
 Σ_k Z_k Q(s_k, a_k) with Z held fixed: one backward pass, no Jacobian.
 
-Differs from the paper in the damping λ (Levenberg 1944). Without it, λ = 0 and K Z = Δ, a kernel
-that is close to singular is inverted down to its last bits: the step then needs many times the
-movement of the parameters, leaves the range of the linearisation at once, and is shrunk or
-refused (experiments/preqn, "Why it is damped").
+Differs from the paper, whose step is ``PreQN(q_net, damping=0, align_with="td_errors",
+learning_rate=1)``, in:
+
+1. The damping λ (Levenberg 1944). Without it K Z = Δ, and a kernel that is close to singular is
+   inverted down to its last bits: the step then needs many times the movement of the parameters,
+   leaves the range of the linearisation at once, and is shrunk or refused (experiments/preqn,
+   "Why it is damped").
+2. ΔQ is aligned with K Z, what the damped solve asks for, not with Δ.
+3. The largest α is 0.1, not 1.
+4. Where no α is aligned enough, nothing moves.
 """
 
 import math

@@ -259,7 +259,7 @@ class ContinuousAgent(ABC):
         return torch.from_numpy(observations).to(self.device)
 
     def _standard_normal(self, like: Tensor) -> Tensor:
-        """Draws of the agent's own, of the shape of ``like``."""
+        """Draw normal noise of the agent's own, of the shape of ``like``."""
         return torch.randn(like.shape, generator=self._noise, device=self.device)
 
 

@@ -2,7 +2,12 @@
 
     y = r + γ (1 − d) Q⁻(s', μ⁻(s'))
 
-Departure: Gaussian noise explores, as in Fujimoto et al. (2018), for an Ornstein–Uhlenbeck process.
+Differs from the paper in:
+
+1. Gaussian noise explores, as in Fujimoto et al. (2018), for an Ornstein–Uhlenbeck process.
+2. The critic reads the action in its first layer, not in its second.
+3. No batch normalisation, no weight decay.
+4. Uniformly random actions come first, for ``learning_starts`` agent steps.
 """
 
 from collections.abc import Mapping

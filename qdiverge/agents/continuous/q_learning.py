@@ -3,6 +3,12 @@
     y = r + γ (1 − d) max_a' Q⁻(s', a')
 
 Q⁻ is a slow copy, or Q itself. How the maximum is found: :mod:`.maximisers`.
+
+Differs from QT-Opt (Kalashnikov et al. 2018, arXiv:1806.10293) in:
+
+1. The loss is δ², where theirs is a cross-entropy of values in [0, 1].
+2. There is one slow copy, where theirs is the lesser of two, one of them lagged.
+3. Batches come from one replay, while one environment or several act; theirs are distributed.
 """
 
 from collections.abc import Mapping

@@ -4,7 +4,10 @@
     actor: descend mean_i (α log π(a|s_i) − min_j Q_j(s_i, a)),  a ~ π(·|s_i)      equation 9
     temperature: descend −log α · mean_i (log π(a|s_i) + H̄)                        equation 18
 
-Departure: the last one is taken in log α, as the published code does.
+Differs from the paper in:
+
+1. The last step is taken in log α, as the published code does.
+2. Uniformly random actions come first, for ``learning_starts`` agent steps.
 """
 
 import math

@@ -3,6 +3,9 @@
     y = r + γ (1 − d) min_j Q⁻_j(s', clip(μ⁻(s') + clip(σ ε, ±c), ±1))
 
 The actor and all targets move at every second update.
+
+Differs from the paper in its numbers alone, which are those of the published code as it is today;
+the preset "paper" has the paper's.
 """
 
 from collections.abc import Mapping, Sequence

@@ -11,7 +11,12 @@ with T z_l cut to [v_min, v_max]. Then
     minimise mean_i w_i H(m_i, p(s_i, a_i)),  H(m, p) = −Σ_j m_j log p_j = KL(m ‖ p) + H(m)
 
 Which network selects a*_i by its Q, and which one's p' is moved, is the bootstrap rule of
-``targets``. The expected values have an ordinary TD error, δ_i = Σ_j z_j m_ij − Q(s_i, a_i).
+:mod:`qdiverge.td`. The expected values have an ordinary TD error, δ_i = Σ_j z_j m_ij − Q(s_i, a_i).
+
+Differs from the paper in:
+
+1. Any of the four bootstraps may select and evaluate a*_i; the paper's is the target network's.
+2. R_i and γ^k may be of several steps, and w_i of prioritised replay (Hessel et al. 2018).
 """
 
 from collections.abc import Callable

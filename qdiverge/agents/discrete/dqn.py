@@ -1,8 +1,16 @@
-"""Deep Q-learning (Mnih et al. 2015): one gradient step on the equations of ``targets``.
+"""Deep Q-learning (Mnih et al. 2015): one gradient step on the equations of :mod:`qdiverge.td`.
 
 Where a distribution is learnt (``distributional``) the equations are those of ``categorical``.
 
 No gradient goes through the target y, also where it bootstraps from the network that learns.
+
+Differs from the paper, whatever the settings, in (those of the presets say how they differ):
+
+1. The losses of a batch are averaged; the published code sums their gradients.
+2. Weights start as PyTorch starts them.
+3. Several environments may be stepped together, ahead of the updates (``loop``).
+4. All environments restart at each checkpoint.
+5. A loss that is not finite takes no step, and ends the run.
 """
 
 import copy

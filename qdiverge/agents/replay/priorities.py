@@ -3,8 +3,12 @@
 P(i) = p_i^ω / Σ_k p_k^ω,  p_i = |δ_i| + ε,  w_i = (N P(i))^−β / max_j (N P(j))^−β
 
 Where a distribution is learnt, its KL(m ‖ p) stands for |δ_i| (Hessel et al. 2018). A new
-transition has the largest p so far, so that it is drawn soon. The maximum of the weights is the
-batch's, so N cancels. (The paper writes α for ω; α is the learning rate here.)
+transition has the largest p so far, so that it is drawn soon. N cancels. (The paper writes α for ω;
+α is the learning rate here.)
+
+Differs from the paper in:
+
+1. The weights are divided by the largest of the batch, not of the whole replay.
 """
 
 import numpy as np
