@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
+from qdiverge.theory.stability import check_stability
+
 F = torch.float64
 
 
@@ -116,4 +118,12 @@ def random_problem(seed, *, size=5, num_actions=2, num_features=8, scale=1.0, di
         rho=rho / rho.sum(),
         discounts=discount * (~terminated).to(F),
         rewards=normal(size),
+    )
+
+
+def check(problem, weights=None, learning_rate=0.01, **options):
+    """The verdict on a problem, at the greedy actions of some weights."""
+    greedy = None if weights is None else problem.greedy(weights)
+    return check_stability(
+        problem.K, problem.successors, greedy, problem.rho, learning_rate, **options
     )

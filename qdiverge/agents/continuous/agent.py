@@ -5,11 +5,9 @@
 What y is, what acts and how that learns is the algorithm, and the whole of its file.
 """
 
-import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,12 +16,11 @@ from torch import Tensor, nn
 
 from qdiverge.agents.agent import Update
 from qdiverge.agents.continuous.networks import Critic
+from qdiverge.agents.continuous.steps import as_array, follow, least, slow_copy
 from qdiverge.agents.losses import td_loss
 from qdiverge.agents.once import Once
 from qdiverge.preqn import PreQNStep
 from qdiverge.transitions import Transitions
-
-Network = TypeVar("Network", bound=nn.Module)
 
 
 class ContinuousAgent(ABC):
@@ -261,47 +258,3 @@ class ContinuousAgent(ABC):
     def _standard_normal(self, like: Tensor) -> Tensor:
         """Draw normal noise of the agent's own, of the shape of ``like``."""
         return torch.randn(like.shape, generator=self._noise, device=self.device)
-
-
-def least(critics: Sequence[nn.Module], observations: Tensor, actions: Tensor) -> Tensor:
-    """Return min_j Q_j(s, a), [N]."""
-    return torch.stack([critic(observations, actions) for critic in critics]).amin(dim=0)
-
-
-def slow_copy(network: Network) -> Network:
-    """Return a copy that no optimiser moves."""
-    return copy.deepcopy(network).requires_grad_(False)
-
-
-@torch.no_grad()
-def follow(slow: nn.Module, fast: nn.Module, share: float) -> None:
-    """Move the slow network, θ⁻ ← θ⁻ + τ (θ − θ⁻)."""
-    for own, other in zip(slow.parameters(), fast.parameters(), strict=True):
-        own.lerp_(other, share)
-
-
-def descend(network: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> float:
-    """Take one step of ``optimizer`` on ``loss``, of this network's parameters alone.
-
-    Returns:
-        The loss; where it is not finite, there was no step.
-    """
-    size = float(loss.detach())
-    if math.isfinite(size):
-        parameters = list(network.parameters())
-        for parameter, g in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-            parameter.grad = g
-        optimizer.step()
-    return size
-
-
-def adam(networks: Sequence[nn.Module], rate: float) -> torch.optim.Adam:
-    """Make Adam over the parameters of all of them."""
-    parameters = [p for network in networks for p in network.parameters()]
-    return torch.optim.Adam(parameters, lr=rate, fused=True)
-
-
-def as_array(actions: Tensor) -> NDArray[np.float32]:
-    """Return actions for the task; one that is no number is 0 until an update ends the run."""
-    array: NDArray[np.float32] = actions.float().nan_to_num(nan=0.0).cpu().numpy()
-    return array

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from qdiverge.agents.continuous.agent import adam, slow_copy
 from qdiverge.agents.continuous.deterministic import DeterministicAgent
 from qdiverge.agents.continuous.networks import Actor, Critic
+from qdiverge.agents.continuous.steps import adam, slow_copy
 from qdiverge.agents.once import Once
 from qdiverge.agents.settings.continuous import DDPGConfig
 from qdiverge.td import backup

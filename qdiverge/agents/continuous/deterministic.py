@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from qdiverge.agents.continuous.agent import ContinuousAgent, adam, descend
+from qdiverge.agents.continuous.agent import ContinuousAgent
 from qdiverge.agents.continuous.networks import Actor, Critic
 from qdiverge.agents.continuous.noise import noisy
+from qdiverge.agents.continuous.steps import adam, descend
 from qdiverge.agents.once import Once
 from qdiverge.transitions import Transitions
 

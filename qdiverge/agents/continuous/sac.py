@@ -18,14 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from qdiverge.agents.continuous.agent import (
-    ContinuousAgent,
-    adam,
-    as_array,
-    descend,
-    least,
-)
+from qdiverge.agents.continuous.agent import ContinuousAgent
 from qdiverge.agents.continuous.networks import Critic, GaussianActor, LogTemperature
+from qdiverge.agents.continuous.steps import adam, as_array, descend, least
 from qdiverge.agents.once import Once
 from qdiverge.agents.settings.continuous import SACConfig
 from qdiverge.td import backup

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from qdiverge.agents.continuous.agent import adam, least, slow_copy
 from qdiverge.agents.continuous.deterministic import DeterministicAgent
 from qdiverge.agents.continuous.networks import Actor, Critic
+from qdiverge.agents.continuous.steps import adam, least, slow_copy
 from qdiverge.agents.once import Once
 from qdiverge.agents.settings.continuous import TD3Config
 from qdiverge.td import backup
