@@ -135,7 +135,7 @@ def config_from_json(values: Mapping[str, Any]) -> AgentConfig:
     unknown = values.keys() - known - {"algorithm"}
     if kind is None or unknown:
         raise CheckpointError(
-            "settings that this version knows were expected",
+            "the run must have settings that this version knows",
             got=f"algorithm {values['algorithm']}" if kind is None else ", ".join(sorted(unknown)),
             remedy="Upgrade: pip install -U qdiverge.",
         )

@@ -76,7 +76,7 @@ def main(arguments: Sequence[str]) -> int:
     for name in PARTS:
         if (folder / name / "run.json").exists():
             raise RunFolderError(
-                "a folder without a run was expected",
+                "the folder must not hold a run yet",
                 got=f"{folder / name}, which holds one",
                 remedy="Choose another --out, or delete that folder.",
             )

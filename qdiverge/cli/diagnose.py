@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     options = tyro.cli(Diagnose, prog="qdiverge diagnose", args=list(arguments))
     check_positive("transitions", options.transitions)
     if options.step is not None and options.snapshot is not None:
-        raise InvalidValueError("one of --step and --snapshot was expected", got="both")
+        raise InvalidValueError("--step and --snapshot cannot be given together", got="both")
     run = load_run(options.run)
     update, step = options.snapshot, options.step
     if update is None and step is None:

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     pictures = [path for path in (options.video, options.strip) if path is not None]
     if options.all_checkpoints and (pictures or options.step is not None):
         raise InvalidValueError(
-            "--all-checkpoints goes with neither --step nor --video nor --strip",
+            "--all-checkpoints cannot be given with --step, --video or --strip",
             got="it with one of them",
             remedy="Film one checkpoint: --step.",
         )

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command; see :func:`qdiverge.cli.main`."""
     options = tyro.cli(Export, prog="qdiverge export", args=list(arguments))
     if options.wide and options.long:
-        raise InvalidValueError("one of --wide and --long was expected", got="both")
+        raise InvalidValueError("--wide and --long cannot be given together", got="both")
     for path in export_run(
         options.run,
         options.out,

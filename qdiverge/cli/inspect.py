@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     if folder.parent.name == "snapshots" and folder.name.isdecimal():
         folder, update = folder.parent.parent, int(folder.name)
     if step is not None and update is not None:
-        raise InvalidValueError("a checkpoint or a snapshot was expected", got="both")
+        raise InvalidValueError("--step and --snapshot cannot be given together", got="both")
     run = load_run(folder)
     if step is None and update is None and not CheckpointStore(folder / "checkpoints").steps():
         snapshots = CheckpointStore(folder / "snapshots").steps()

@@ -93,8 +93,8 @@ def resume_watched(
         config = dataclasses.replace(config, total_steps=total_steps or config.total_steps)
         if step >= config.total_steps and log.info["status"] == "finished":
             raise RunFolderError(
-                f"a run that has steps to go was expected: {out} is at step {step:,}",
-                got=f"{config.total_steps:,} in all",
+                f"{out} has taken all its steps, and needs more to go on",
+                got=f"step {step:,} of {config.total_steps:,}",
                 remedy=f"Give more: --total-steps {2 * step}, say.",
             )
         watching = Watching.from_info(log.info["monitor"])
@@ -127,8 +127,8 @@ def make_trainer(config: AgentConfig, seconds: float | None, log_period: int) ->
 
 def _diverged(out: Path) -> RunFolderError:
     return RunFolderError(
-        "a run that can go on was expected",
-        got=f"{out}, whose loss is not finite any more",
+        "the run cannot go on: its loss is not finite any more",
+        got=out,
         remedy="That is its result: from any checkpoint it would come to the same end. "
         "Train anew with other settings.",
     )

@@ -62,7 +62,7 @@ def export_run(
             writers[format](alarms(entries), second)
     except OSError as error:
         raise RunFolderError(
-            f"a place that can be written was expected at {target}",
+            f"{target} must be a file that can be written",
             got=error.strerror,
             remedy="Choose another --out.",
         ) from error

@@ -54,7 +54,7 @@ def check_is_free(folder: Path) -> None:
     """
     if (folder / NAME).exists():
         raise RunFolderError(
-            "a folder without a run was expected",
+            "the folder must not hold a run yet",
             got=f"{folder}, which holds one",
             remedy="Choose another folder (out=…, --out), or delete that folder.",
         )

@@ -29,7 +29,7 @@ class FolderLock:
                 self._file.seek(0)
                 holder = self._file.read() or "?"
                 raise RunFolderError(
-                    "a run that nobody else writes was expected",
+                    "a run folder can be written by one process at a time",
                     got=f"{folder}, which process {holder} is writing",
                     remedy="Wait for it to end, or stop it: Ctrl-C there loses nothing.",
                 )

@@ -88,7 +88,7 @@ class RunLog:
                 raise
         except OSError as error:
             raise RunFolderError(
-                f"a folder that can be written was expected at {self.folder}",
+                f"{self.folder} must be a folder that can be written",
                 got=error.strerror,
                 remedy="Choose another folder (out=…, --out).",
             ) from error

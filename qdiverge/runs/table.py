@@ -47,7 +47,7 @@ def begin_table(path: str | os.PathLike[str], header: Mapping[str, Any]) -> None
         with Path(path).open("x", encoding="utf-8") as file:
             file.write(json.dumps({"schema": SCHEMA, **header}) + "\n")
     except FileExistsError as error:
-        raise RunFolderError("no table was expected yet", got=path) from error
+        raise RunFolderError("a new table must not exist yet", got=path) from error
 
 
 def append_row(path: str | os.PathLike[str], row: Mapping[str, Any]) -> None:

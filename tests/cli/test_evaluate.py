@@ -70,7 +70,7 @@ def test_a_task_is_played_greedily_from_every_checkpoint(cartpole, capsys):
         (["--epsilon", "2"], "epsilon must lie in [0, 1]"),
         (["--seed", "-1"], "seed must be an integer of at least 0"),
         (["--step", "123"], "of step 400; got 123"),
-        (["--all-checkpoints", "--step", "400"], "goes with neither --step"),
+        (["--all-checkpoints", "--step", "400"], "cannot be given with --step"),
     ],
 )
 def test_bad_usage_is_one_line_with_status_2_and_writes_nothing(

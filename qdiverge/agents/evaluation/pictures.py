@@ -105,7 +105,7 @@ def _save(picture: Any, path: Path, kind: str, options: dict[str, Any]) -> Path:
             picture.save(aside, format=kind, **options)
     except OSError as error:
         raise RunFolderError(
-            f"a place that can be written was expected at {path}", got=error.strerror
+            f"{path} must be a file that can be written", got=error.strerror
         ) from error
     return path
 

@@ -113,7 +113,7 @@ def write_result(run_folder: Path, result: dict[str, Any]) -> Path:
         write_whole(path, text + "\n")
     except OSError as error:
         raise RunFolderError(
-            f"a folder that can be written was expected at {folder}", got=error.strerror
+            f"{folder} must be a folder that can be written", got=error.strerror
         ) from error
     return path
 
