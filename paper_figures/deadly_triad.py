@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.statistics import wilson_interval
 from experiments.deadly_triad.run import fractions
-from experiments.deadly_triad.settings import BASE, FACTORS
+from experiments.deadly_triad.sweep import BASE, FACTORS
 from paper_figures.style import BLUE, GREY, INK, foot
 from paper_figures.tables import Table, columns_of, of_study
 
@@ -66,7 +67,8 @@ def _draw(axes: Axes, factor: str, rows: list[dict[str, Any]]) -> None:
     label: str | None = "here"
     for row in rows:
         place, share = levels.index(row["level"]), row["count"] / row["total"]
-        axes.plot([place, place], row["interval"], color=BLUE, linewidth=1.5)
+        interval = wilson_interval(row["count"], row["total"])
+        axes.plot([place, place], interval, color=BLUE, linewidth=1.5)
         axes.plot(place, share, "o", color=BLUE, markersize=6, label=label)
         axes.text(place + 0.12, share, f"{row['count']}/{row['total']}", fontsize=6, color=INK)
         label = None

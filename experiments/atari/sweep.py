@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.learning import rows
-from experiments.learning.plan import Cell
+from experiments.learning.cell import Cell
 from experiments.learning.training import clear, train
 from experiments.tracing import rounded
 from qdiverge.runs import load_run

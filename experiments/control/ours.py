@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.control.settings import REPORTS
+from experiments.control.agents import REPORTS
 from qdiverge.agents.evaluation.evaluation import evaluate
 from qdiverge.agents.evaluation.protocols import TASK
 from qdiverge.agents.loop import Trainer

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.control import ours, peers
-from experiments.control.settings import METHODS, PEERS, config_of
+from experiments.control.agents import METHODS, PEERS, config_of
 
 EPISODES = 10  # without noise, at the end of a run
 REDUCED = {  # agent steps, seeds

@@ -29,6 +29,7 @@ DEAR = (
 )  # fmt: skip
 LESS_ONE = {"modulus", "modulus_regression", "spectral_radius", "spectral_radius_regression",
             "certified_modulus"}  # fmt: skip  # kept as x − 1, which rounding would hide
+RESULTS_COMMAND = "python -m experiments foresight corpus"
 LARGEST = 1e30  # what is larger, or infinite, is kept as this
 
 

@@ -16,15 +16,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from experiments.speed import methods, table
+from experiments.speed import kernel_table, methods
 from experiments.speed.cases import Case, cases
 from experiments.speed.error import Reference
+from experiments.speed.kernel_table import MEASURED, NOT_INSTALLED, Row
 from experiments.speed.memory import Request, available_gigabytes, peak_megabytes
 from experiments.speed.methods import OURS, Kernel, Method
 from experiments.speed.operations import Operations, floor_operations, layers, num_parameters
 from experiments.speed.options import parse, settings
 from experiments.speed.rounds import MatrixProduct, Times, interleaved
-from experiments.speed.table import MEASURED, NOT_INSTALLED, Row
 from qdiverge.runs.provenance import provenance
 
 MATRIX = "matrix product"
@@ -55,10 +55,10 @@ def main(arguments: list[str]) -> int:
         print(f"{case.label} …", flush=True)
         found, rate = measure(Task.of(case, options.device), chosen, options, rate)
         rows += found
-        print(table.markdown(finished(found, rate)) + "\n", flush=True)
+        print(kernel_table.markdown(finished(found, rate)) + "\n", flush=True)
         load.append(os.getloadavg())
         record |= {"matrix_rate_gflops": round(rate, 1), "versions": versions(chosen)}
-        paths = table.write(options.out, f"kernel-{kind}", finished(rows, rate), record)
+        paths = kernel_table.write(options.out, f"kernel-{kind}", finished(rows, rate), record)
     print(*paths, sep="\n")
     return 0
 

@@ -11,7 +11,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
-from experiments.bottlenecks.run import RESULTS as REAL_TABLE
+from experiments import tables
 from experiments.speed.waiting import waits
 from experiments.sweep.engines import make_engine
 from experiments.sweep.sweep import Sweep, cells_of
@@ -97,7 +97,7 @@ def _cpu_of_forked_cells() -> float:
 
 def time_table(path: Path, count: int) -> dict[str, Any]:
     """Write a table of as many cells, copies of the bottleneck study's, and read it as rows."""
-    entries = list(read_table(REAL_TABLE).rows.values())
+    entries = list(tables.read("bottlenecks").rows.values())
     begin_table(path, {"study": "copies"})
     with path.open("ab") as file:
         for number in range(count):
