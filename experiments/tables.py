@@ -48,21 +48,6 @@ def parser(study: str, description: str | None) -> argparse.ArgumentParser:
     return made
 
 
-def main(
-    study: str, description: str | None, arguments: list[str], show: Callable[[list[Record]], None]
-) -> int:
-    """Print a study's table and where it is from; return the exit status.
-
-    Args:
-        study: Its name.
-        description: For the help.
-        arguments: Of the command line.
-        show: Prints the records.
-    """
-    print_study(study, parser(study, description).parse_args(arguments).table, show)
-    return 0
-
-
 def print_study(study: str, path: Path | None, show: Callable[[list[Record]], None]) -> None:
     """Print the records of a table, then the command, commit and date that it is from."""
     table = read(study, path)

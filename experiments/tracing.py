@@ -62,7 +62,7 @@ class Trace:
     finish: Any = None
 
     def columns(self, num_points: int) -> dict[str, list[float]]:
-        """The samples as series of at most ``num_points``: maxima of q_abs_max, means of the rest.
+        """Return the samples as at most ``num_points``: maxima of q_abs_max, means of the rest.
 
         >>> trace = Trace([Sample(i, i, float(i), 0.0, 0.0, 1.0) for i in range(1, 5)])
         >>> trace.columns(2)["q_abs_max"], trace.columns(2)["step"]
@@ -140,7 +140,7 @@ def trace(
 
 
 def episode_curve(episodes: list[tuple[int, float]], steps: int, num_points: int) -> dict[str, Any]:
-    """Mean score of the episodes that ended in each of equal stretches; None where none did.
+    """Return the mean score of the episodes that ended in equal stretches; None where none did.
 
     >>> episode_curve([(1, 2.0), (2, 4.0), (9, 1.0)], steps=10, num_points=2)
     {'step': [5, 10], 'score': [3.0, 1.0]}
@@ -156,7 +156,7 @@ def episode_curve(episodes: list[tuple[int, float]], steps: int, num_points: int
 
 
 def rounded(value: float) -> float:
-    """Five significant digits, for tables."""
+    """Round to five significant digits, for tables."""
     return float(f"{value:.5g}")
 
 

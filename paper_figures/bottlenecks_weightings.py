@@ -34,7 +34,7 @@ def make(table: Table) -> Figure:
     """Draw returns by weighting from best to worst, and both scatter plots."""
     import matplotlib.pyplot as plt
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     levels = list(dict.fromkeys(table.columns["level"]))
     means = {level: columns["returns"][columns["level"] == level].mean() for level in levels}
     order = sorted(levels, key=means.__getitem__)

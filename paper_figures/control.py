@@ -59,7 +59,7 @@ def make(table: Table) -> Figure:
     """Draw two panels for each task: returns above, alignment below; seeds thin, mean thick."""
     import matplotlib.pyplot as plt
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     tasks = list(dict.fromkeys(table.columns["environment"]))
     width = min(len(tasks), PER_ROW)
     num_rows = -(-len(tasks) // width)

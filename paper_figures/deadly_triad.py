@@ -30,10 +30,10 @@ DIRECTIONS = {"n_step": "falls", "priority": "rises", "size": "rises"}
 
 def compute() -> Table:
     """Return the cells of experiments/deadly_triad; runs nothing."""
-    found, made = of_study("deadly_triad")
+    study, made = of_study("deadly_triad")
     names = (*FACTORS, "environment", "learning_rate", "seed", "soft_divergent", "passed_at",
              "max_abs_q", "bound", "mean_score")  # fmt: skip
-    rows = [{name: record[name] for name in names} for record in found.records()]
+    rows = [{name: record[name] for name in names} for record in study.records()]
     return Table(columns_of(rows), made)
 
 
@@ -62,7 +62,7 @@ def make(table: Table) -> Figure:
 
 
 def _draw(axes: Axes, factor: str, rows: list[dict[str, Any]]) -> None:
-    """The share at each level with its interval, and what was published."""
+    """Draw the share at each level with its interval, and what was published."""
     levels = FACTORS[factor]
     label: str | None = "here"
     for row in rows:

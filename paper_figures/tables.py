@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from experiments.tables import read, sweep_command
 from qdiverge.errors import RunFolderError
 from qdiverge.runs.table import StudyTable
@@ -33,8 +35,13 @@ class Table:
     provenance: dict[str, Any]
 
     @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the columns as arrays."""
+        return {name: np.array(values) for name, values in self.columns.items()}
+
+    @property
     def source(self) -> str:
-        """Small lines for the foot of a figure: what measured the numbers, where and when."""
+        """Return small lines for a figure's foot: what measured the numbers, where and when."""
         p = self.provenance
         made = p.get("data", p)
         versions = ", ".join(f"{k} {made['versions'][k]}" for k in ("qdiverge", "torch", "numpy"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from experiments import tables
 from experiments.tables import Column, Record, print_table
 
 COLUMNS = (
@@ -16,11 +15,6 @@ COLUMNS = (
     Column("score", lambda r: (r["epoch_return"]["value"] or [None])[-1]),
     Column("CPU s", "cpu_seconds"),
 )
-
-
-def main(arguments: list[str]) -> int:
-    """Print a line for each run; return the exit status."""
-    return tables.main("atari", __doc__, arguments, show)
 
 
 def show(records: list[Record]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from experiments import tables
 from experiments.bottlenecks.summary import by_seed, correlations, divergences, mean_with_error
 from experiments.tables import Column, Record, grouped, print_table, share
 
@@ -16,11 +15,6 @@ PARTS = {  # of the study: the setting that each varies, and what it is read by
     "smoothing": ("smoothing", ("fit_error", "fqi_error", "returns")),
     "stopping": ("stopping", ("fqi_error", "returns", "best_returns")),
 }
-
-
-def main(arguments: list[str]) -> int:
-    """Print the tables; return the exit status."""
-    return tables.main("bottlenecks", __doc__, arguments, show)
 
 
 def show(records: list[Record]) -> None:

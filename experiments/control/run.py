@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments import tables
 from experiments.control.sweep import FULL, cells
 from experiments.learning.rows import mean_with_interval
 from experiments.tables import Column, Record, grouped, print_table, with_interval
-
-
-def main(arguments: list[str]) -> int:
-    """Print the table; return the exit status."""
-    return tables.main("control", __doc__, arguments, show)
 
 
 def show(records: list[Record]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments import tables
 from experiments.deadly_triad.sweep import BASE, FACTORS
 from experiments.tables import Column, Record, print_table, share
 
@@ -14,11 +13,6 @@ COLUMNS = (
     Column("share", lambda row: row["count"] / row["total"], ".0%"),
     Column("runs, interval", lambda row: share(row["count"], row["total"]), "<"),
 )
-
-
-def main(arguments: list[str]) -> int:
-    """Print the fractions; return the exit status."""
-    return tables.main("deadly_triad", __doc__, arguments, show)
 
 
 def show(records: list[Record]) -> None:

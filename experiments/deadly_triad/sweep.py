@@ -57,23 +57,23 @@ def factorial() -> list[dict[str, Any]]:
 
 
 def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """How large |Q| became, against the bound, and when it passed it."""
+    """Train, and return how large |Q| became, against the bound, and when it passed it."""
     settings = config_of(config)
     bound = 1 / (1 - settings.discount)
-    found = trace(settings, NUM_SAMPLES, stop=lambda sample: not sample.q_abs_max < BEYOND)
-    sizes = [sample.q_abs_max for sample in found.samples]
-    passed = [s.update for s in found.samples if not s.q_abs_max <= bound]
-    is_divergent = bool(passed) or found.end == "divergence"
-    scores = [score for _, score in found.episodes]
-    curve = found.columns(NUM_POINTS)
+    followed = trace(settings, NUM_SAMPLES, stop=lambda sample: not sample.q_abs_max < BEYOND)
+    sizes = [sample.q_abs_max for sample in followed.samples]
+    passed = [s.update for s in followed.samples if not s.q_abs_max <= bound]
+    is_divergent = bool(passed) or followed.end == "divergence"
+    scores = [score for _, score in followed.episodes]
+    curve = followed.columns(NUM_POINTS)
     return {
         "soft_divergent": is_divergent,
         "passed_at": passed[0] if passed else None,  # update
         "max_abs_q": rounded(max(sizes)) if sizes else None,
         "bound": rounded(bound),
-        "end": found.end,
+        "end": followed.end,
         "mean_score": rounded(sum(scores) / len(scores)) if scores else None,
         "step": curve["step"],
         "q_abs_max": curve["q_abs_max"],
-        "cpu_seconds": found.cpu_seconds,
+        "cpu_seconds": followed.cpu_seconds,
     }

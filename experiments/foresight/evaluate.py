@@ -29,7 +29,7 @@ NUM_BINS = 5  # of the calibration
 
 
 def read_thresholds(folder: Path = RESULTS) -> dict[str, Any]:
-    """What ``fit`` has set.
+    """Read what ``fit`` has set.
 
     Raises:
         RunFolderError: it has not been set, or from another training split.
@@ -79,7 +79,7 @@ def _with(values: dict[str, Any], runs: list[Run]) -> dict[str, AlarmReport]:
 
 
 def describe(runs: list[Run]) -> dict[str, Any]:
-    """Outcomes, times to blow-up, cost."""
+    """Return outcomes, times to blow-up and cost."""
     outcomes = Counter(run.outcome.name for run in runs)
     times = [run.outcome.blow_up for run in runs if run.outcome.blow_up is not None]
     problems: dict[str, Counter[str]] = {}
@@ -103,7 +103,7 @@ def describe(runs: list[Run]) -> dict[str, Any]:
 def judge(
     name: str, scores: np.ndarray, threshold: float, seen: Moments, runs: list[Run]
 ) -> dict[str, Any]:
-    """One predictor: AUROC for every question, and its alarm at the threshold of training."""
+    """Return a predictor's AUROC for every question, and its alarm at the threshold of training."""
     horizons: dict[str, Any] = {str(h): float(h) for h in HORIZONS}
     horizons |= {f"{share:.0%} of the time so far": share * seen.update for share in SHARES}
     horizons["ever"] = seen.end - seen.update
@@ -131,7 +131,7 @@ def _area(scores: np.ndarray, happens: np.ndarray, run: np.ndarray) -> dict[str,
 
 
 def calibration(probability: np.ndarray, seen: Moments) -> dict[str, Any]:
-    """Predicted against observed shares at HORIZON, in bins of equal numbers; Brier's score."""
+    """Return predicted and observed shares at HORIZON, in bins of equal numbers; Brier's score."""
     has_answer, happens = seen.within(HORIZON)
     p, y = probability[has_answer], happens[has_answer].astype(float)
     order = np.array_split(np.argsort(p, kind="stable"), NUM_BINS)
@@ -156,7 +156,7 @@ FORECASTS: dict[str, Callable[[View], float]] = {
 
 
 def forecasts(runs: list[Run]) -> dict[str, Any]:
-    """Forecasts of the crash at moments of divergent runs: (t̂ − t)/(T − t), by the time left.
+    """Return how far forecasts of the crash were off, (t̂ − t)/(T − t), by the time left.
 
     "early" are the moments in the first half of a run's time to blow-up, "late" those after.
     """
@@ -191,7 +191,7 @@ def where(
     runs: list[Run],
     rules: dict[str, Any],
 ) -> dict[str, Any]:
-    """What is caught and what raises false alarms, by problem, optimiser, network, speed."""
+    """Return what is caught and what is a false alarm, by problem, optimiser, network, speed."""
     groups: dict[str, Callable[[Run], str | None]] = {
         "family": lambda run: PROBLEMS[run.cell.problem].family,
         "optimiser": lambda run: run.cell.optimizer,
@@ -221,7 +221,7 @@ def where(
 
 
 def _speed(run: Run) -> str | None:
-    """By the number of updates until the blow-up."""
+    """Return a class by the number of updates until the blow-up."""
     blow_up = run.outcome.blow_up
     if blow_up is None:
         return None

@@ -6,15 +6,9 @@ from functools import partial
 
 import numpy as np
 
-from experiments import tables
 from experiments.tables import Column, Record, grouped, print_table
 
 LEADS = ((0.75, 1.0), (0.5, 0.75), (0.25, 0.5), (0.0, 0.25))  # shares of the run still ahead
-
-
-def main(arguments: list[str]) -> int:
-    """Print the tables; return the exit status."""
-    return tables.main("growth_law", __doc__, arguments, show)
 
 
 def show(records: list[Record]) -> None:

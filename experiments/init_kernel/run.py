@@ -5,16 +5,10 @@ from __future__ import annotations
 from functools import partial
 from statistics import mean
 
-from experiments import tables
 from experiments.init_kernel.sweep import DEPTHS
 from experiments.tables import Column, Record, grouped, print_table
 
 NETWORK = ("start", "activation", "width")
-
-
-def main(arguments: list[str]) -> int:
-    """Print the tables; return the exit status."""
-    return tables.main("init_kernel", __doc__, arguments, show)
 
 
 def show(records: list[Record]) -> None:

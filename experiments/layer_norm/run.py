@@ -6,15 +6,9 @@ from collections.abc import Callable
 from operator import itemgetter
 from statistics import median
 
-from experiments import tables
 from experiments.tables import Column, Record, grouped, print_table, share
 
 NAMES = {False: "without", True: "LayerNorm"}
-
-
-def main(arguments: list[str]) -> int:
-    """Print the table; return the exit status."""
-    return tables.main("layer_norm", __doc__, arguments, show)
 
 
 def excitation(pick: Callable[[list[float]], float]) -> Callable[[list[Record]], float]:

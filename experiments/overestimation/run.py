@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from experiments import tables
 from experiments.tables import Column, Record, grouped, mean, print_table
-
-
-def main(arguments: list[str]) -> int:
-    """Print the tables; return the exit status."""
-    return tables.main("overestimation", __doc__, arguments, show)
 
 
 def show(records: list[Record]) -> None:

@@ -31,7 +31,7 @@ NUM_SEEDS, NUM_SAMPLES, NUM_POINTS, NUM_EPISODES = 10, 150, 30, 5
 
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
-    """Method × step × seeds on CartPole, Acrobot, Breakout; in full longer, and more games."""
+    """Return method × step × seeds on three tasks; in full longer, and on more games."""
     tasks = FULL_TASKS if is_full else ("CartPole-v1", "Acrobot-v1", "MinAtar/Breakout-v1")
     return [
         {"environment": task, "method": method, "step": rate, "seed": seed, "long": is_full}
@@ -43,22 +43,22 @@ def cells(is_full: bool) -> list[dict[str, Any]]:
 
 
 def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Returns, alignment, errors and size of Q along the run, and what the greedy policy earns."""
+    """Train; return scores, alignment, errors and size of Q, and what the greedy policy earns."""
     settings = config_of(config)
-    found = trace(settings, NUM_SAMPLES, finish=lambda trainer: play(trainer, NUM_EPISODES))
-    aligned = np.array([sample.alignment for sample in found.samples])
+    followed = trace(settings, NUM_SAMPLES, finish=lambda trainer: play(trainer, NUM_EPISODES))
+    aligned = np.array([sample.alignment for sample in followed.samples])
     is_moving = np.isfinite(aligned)
-    last = [score for _, score in found.episodes[-20:]]
+    last = [score for _, score in followed.episodes[-20:]]
     return {
         "last_20": rounded(float(np.mean(last))) if last else None,
-        "greedy": None if found.finish is None else rounded(float(np.mean(found.finish))),
+        "greedy": None if followed.finish is None else rounded(float(np.mean(followed.finish))),
         "mean_alignment": rounded(float(np.nanmean(aligned))) if is_moving.any() else None,
         "share_aligned": rounded(float((aligned >= settings.preqn_alignment).mean())),
         "share_moved": rounded(float(is_moving.mean())),
-        "max_abs_q": rounded(max(sample.q_abs_max for sample in found.samples)),
-        "end": found.end,
-        "updates": found.samples[-1].update,
-        "cpu_seconds": found.cpu_seconds,
-        "curve": episode_curve(found.episodes, settings.total_steps, NUM_POINTS),
-        "series": found.columns(NUM_POINTS),
+        "max_abs_q": rounded(max(sample.q_abs_max for sample in followed.samples)),
+        "end": followed.end,
+        "updates": followed.samples[-1].update,
+        "cpu_seconds": followed.cpu_seconds,
+        "curve": episode_curve(followed.episodes, settings.total_steps, NUM_POINTS),
+        "series": followed.columns(NUM_POINTS),
     }

@@ -39,7 +39,7 @@ def verdict(
 
 
 def baird() -> Iterator[Check]:
-    """Baird's star."""
+    """Check Baird's star."""
     star, α = baird_star(0.99), 0.01
     eigenvalues = np.sort(np.linalg.eigvalsh(star.kernel))
     yield at_most(
@@ -72,7 +72,7 @@ def baird() -> Iterator[Check]:
 
 
 def baird_target_network() -> Iterator[Check]:
-    """A hard target cures Baird's star."""
+    """Check that a hard target cures Baird's star."""
     star, α = baird_star(0.99), 0.01
     found = verdict(star, α).target_network.first_stable_period
     yield same("first period with a spectral radius below 1", found, 77)
@@ -94,7 +94,7 @@ def baird_target_network() -> Iterator[Check]:
 
 
 def w_doubles() -> Iterator[Check]:
-    """The chain w → 2w, and its fitted two-state form (Tsitsiklis & Van Roy)."""
+    """Check the chain w → 2w, and its fitted two-state form (Tsitsiklis & Van Roy)."""
     for γ in (0.4, 0.5, 0.99):
         step = linear_q_learning(w_to_2w(γ), 1, 1.0)[1, 0] - 1
         yield close(f"TD coefficient 2γ − 1 at γ = {γ}", step, 2 * γ - 1, 1e-14)
@@ -108,7 +108,7 @@ def w_doubles() -> Iterator[Check]:
 
 
 def spiral() -> Iterator[Check]:
-    """The nonlinear spiral of Tsitsiklis & Van Roy, on-policy."""
+    """Check the nonlinear spiral of Tsitsiklis & Van Roy, on-policy."""
     problem = Spiral()
     worst = 0.0
     for w in np.linspace(-5, 50, 23):
@@ -125,7 +125,7 @@ def spiral() -> Iterator[Check]:
 
 
 def kolter_states() -> Iterator[Check]:
-    """Kolter's two states."""
+    """Check Kolter's two states."""
     for ε, p in ((0.0, 0.715045), (0.001, 0.711397)):
 
         def is_positive(x: float, ε: float = ε) -> bool:
@@ -144,7 +144,7 @@ def kolter_states() -> Iterator[Check]:
 
 
 def boyan() -> Iterator[Check]:
-    """Boyan's chain, on-policy."""
+    """Check Boyan's chain, on-policy."""
     problem = boyan_chain()
     θ, truth = np.array([-24.0, -16, -8, 0]), -2.0 * np.arange(12, -1, -1)
     yield at_most(
@@ -161,7 +161,7 @@ def boyan() -> Iterator[Check]:
 
 
 def averagers() -> Iterator[Check]:
-    """Gordon's averagers against least squares, on w → 2w with γ = .95."""
+    """Check Gordon's averagers against least squares, on w → 2w with γ = .95."""
     problem, start = w_to_2w(0.95, first_only=False), np.array([1.0, 2.0, 0.0])
     fits = {
         "least squares": problem.features @ least_squares_fit(problem),

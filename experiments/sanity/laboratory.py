@@ -52,7 +52,7 @@ SUITE = (
 
 
 def solvers() -> Iterator[Check]:
-    """Value, Q-value and policy iteration and the linear program agree."""
+    """Check that value, Q-value and policy iteration and the linear program agree."""
     for make in SUITE:
         mdp = make()
         found = value_iteration(mdp, 1e-9)
@@ -70,7 +70,7 @@ def solvers() -> Iterator[Check]:
 
 
 def soft_solvers() -> Iterator[Check]:
-    """Maximum-entropy values on a gridworld."""
+    """Check maximum-entropy values on a gridworld."""
     mdp = random_gridworld(16)
     hard = value_iteration(mdp, 1e-11).values
     for τ in (0.1, 0.01):
@@ -87,7 +87,7 @@ def soft_solvers() -> Iterator[Check]:
 
 
 def tabular_learning() -> Iterator[Check]:
-    """Q-learning with decaying steps reaches Q*; optimism explores."""
+    """Check that Q-learning with decaying steps reaches Q*, and that optimism explores."""
     mdp = garnet(4, 2, 2, 0.6, seed=2)
     run = q_learning(
         mdp, 8_000, learning_rate=visit_rate(0.7), explore=epsilon_greedy(1.0), num_seeds=20
@@ -107,7 +107,7 @@ def tabular_learning() -> Iterator[Check]:
 
 
 def overestimation() -> Iterator[Check]:
-    """Van Hasselt, Guez & Silver 2016."""
+    """Check the bias of maxima of van Hasselt, Guez & Silver 2016."""
     rng = np.random.default_rng(0)
     for m in (2, 5, 20):
         errors = rng.normal(size=(10_000, m))
@@ -144,7 +144,7 @@ def overestimation() -> Iterator[Check]:
 
 
 def linearised_networks() -> Iterator[Check]:
-    """A network and its linearisation, trained exactly side by side."""
+    """Check a network against its linearisation, trained exactly side by side."""
     base = garnet(6, 3, 2, 0.9)
     seen = np.random.default_rng(0).normal(size=(6, 4))
     mdp = MDP(base.transitions, base.rewards, 0.9, base.start, seen, base.terminal)

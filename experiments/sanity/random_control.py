@@ -10,7 +10,7 @@ from qdiverge.theory import StabilityReport, check_stability
 
 
 def td_errors() -> Iterator[Check]:
-    """Random control problems: what is certified shrinks, what is called divergent grows."""
+    """Check random control problems: what is certified shrinks, what is called divergent grows."""
     count = {"certified": 0, "divergent": 0, "undecided": 0}
     excess, least_growth, α = 0.0, np.inf, 0.3
     for seed in range(80):

@@ -14,7 +14,7 @@ from qdiverge.theory import attribute, check_stability, critical_learning_rate, 
 
 
 def step_sizes() -> Iterator[Check]:
-    """The largest stable step, and the critical step under sampling noise."""
+    """Check the largest stable step, and the critical step under sampling noise."""
     rng = np.random.default_rng(3)
     J = rng.normal(size=(4, 6))
     K = J @ J.T
@@ -41,7 +41,7 @@ def step_sizes() -> Iterator[Check]:
 
 
 def averaged_target() -> Iterator[Check]:
-    """A smoothed target on Baird's star: predicted and simulated growth."""
+    """Check a smoothed target on Baird's star: predicted and simulated growth."""
     star = baird(0.99)
     for τ, α in ((0.5, 0.01), (0.1, 0.01), (0.01, 0.01)):
         report = check_stability(
@@ -57,7 +57,7 @@ def averaged_target() -> Iterator[Check]:
 
 
 def forecasts() -> Iterator[Check]:
-    """Blow-up time of a two-layer network, and the shares of an eigenvalue."""
+    """Check the blow-up time of a two-layer network, and the shares of an eigenvalue."""
     u = v = 1.0
     α, γ, times, values = 1e-4, 0.99, [], []
     t = 0

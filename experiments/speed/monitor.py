@@ -52,21 +52,14 @@ class Setup:
     turn: int
 
 
+def _sb3(title: str, make: Callable[[], Any], warm_up: int, turn: int) -> Setup:
+    loops = partial(watched.sb3_loops, make)
+    return Setup(title, loops, ("stable_baselines3",), warm_up=warm_up, turn=turn)
+
+
 SETUPS = {
-    "dqn": Setup(
-        "SB3 DQN, CartPole-v1",
-        partial(watched.sb3_loops, watched.sb3_dqn),
-        ("stable_baselines3",),
-        warm_up=600,
-        turn=200,
-    ),
-    "td3": Setup(
-        "SB3 TD3, Pendulum-v1",
-        partial(watched.sb3_loops, watched.sb3_td3),
-        ("stable_baselines3",),
-        warm_up=180,
-        turn=40,
-    ),
+    "dqn": _sb3("SB3 DQN, CartPole-v1", watched.sb3_dqn, warm_up=600, turn=200),
+    "td3": _sb3("SB3 TD3, Pendulum-v1", watched.sb3_td3, warm_up=180, turn=40),
     "atari": Setup(
         "qdiverge's trainer, Pong", watched.atari_loops, ("ale_py",), warm_up=1_100, turn=96
     ),

@@ -42,10 +42,10 @@ def main(arguments: list[str]) -> int:
         f"{table['cells']:,} cells, {table['megabytes']:.1f} MB: {table['wall_s']:.2f} s, "
         f"{table['cpu_s']:.2f} CPU s"
     )
-    found = {"engine": engine, "table": table, **provenance()}
-    found["command"] = " ".join(["python -m experiments speed sweep", *arguments])
+    result = {"engine": engine, "table": table, **provenance()}
+    result["command"] = " ".join(["python -m experiments speed sweep", *arguments])
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "sweep.json").write_text(json.dumps(found, indent=2) + "\n")
+    (options.out / "sweep.json").write_text(json.dumps(result, indent=2) + "\n")
     return 0
 
 
@@ -89,7 +89,7 @@ def time_engine(root: Path, count: int, seconds: float, workers: int) -> dict[st
 
 
 def _cpu_of_forked_cells() -> float:
-    """Processor time of the processes that the fork server has forked and seen end, in seconds."""
+    """Return CPU seconds of the processes that the fork server has forked and seen end."""
     pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]  # private
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")  # cutime, cstime

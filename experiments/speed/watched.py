@@ -30,7 +30,7 @@ class Loop(Protocol):
 
     @property
     def step(self) -> int:
-        """Agent steps taken."""
+        """Return the agent steps taken."""
 
     def advance(self, steps: int) -> None:
         """Take agent steps, with the updates due."""
@@ -82,7 +82,7 @@ class SB3Loop:
 
     @property
     def step(self) -> int:
-        """Agent steps taken."""
+        """Return the agent steps taken."""
         return int(self.model.num_timesteps)
 
     def advance(self, steps: int) -> None:
@@ -109,14 +109,14 @@ class SB3Loop:
 
 
 def sb3_dqn() -> Any:
-    """DQN with its defaults on CartPole-v1: 64 × 64 units, batch 32, an update every 4 steps."""
+    """Make DQN with its defaults on CartPole-v1: 64 × 64 units, batch 32, every 4 steps."""
     from stable_baselines3 import DQN
 
     return DQN("MlpPolicy", "CartPole-v1", seed=0, device="cpu", buffer_size=50_000)
 
 
 def sb3_td3() -> Any:
-    """TD3 with its defaults on Pendulum-v1: 400 × 300 units, batch 256, an update every step."""
+    """Make TD3 with its defaults on Pendulum-v1: 400 × 300 units, batch 256, every step."""
     from stable_baselines3 import TD3
 
     return TD3("MlpPolicy", "Pendulum-v1", seed=0, device="cpu", buffer_size=50_000)

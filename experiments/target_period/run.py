@@ -6,13 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 
-from experiments import tables
 from experiments.tables import Column, Record, grouped, print_table, share
-
-
-def main(arguments: list[str]) -> int:
-    """Print the advice and the confusion table; return the exit status."""
-    return tables.main("target_period", __doc__, arguments, show)
 
 
 def show(records: list[Record]) -> None:

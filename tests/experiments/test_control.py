@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.control import run as study
+from experiments.__main__ import main
 from experiments.control.agents import METHODS, PEERS, config_of
 from experiments.control.sweep import cells, run
 from experiments.tables import read, results_of
@@ -54,12 +54,12 @@ def test_the_table_names_what_was_not_run(capsys, tmp_path):
     header, *lines = results_of("control").read_text().splitlines()
     short = tmp_path / "short.jsonl"
     short.write_text("\n".join([header, *[line for line in lines if "Ant-v5" not in line]]) + "\n")
-    assert study.main(["--table", str(short)]) == 0
+    assert main(["control", "--table", str(short)]) == 0
     shown = capsys.readouterr().out
     assert "Ant-v5: not run" in shown
     assert "72 of the 80 cells" in shown
 
 
 def test_refused_steps_are_left_out_of_the_alignment(capsys):
-    assert study.main([]) == 0
+    assert main(["control"]) == 0
     assert "nan" not in capsys.readouterr().out

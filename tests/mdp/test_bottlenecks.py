@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from experiments.bottlenecks import run, summary, sweep
+from experiments.__main__ import main
+from experiments.bottlenecks import summary, sweep
 from experiments.bottlenecks.afm import matched_adversary
 from experiments.bottlenecks.cell import DOMAINS, NETWORKS, WEIGHTINGS, Cell
 from experiments.bottlenecks.fqi import projection_error, run_cell
@@ -140,7 +141,7 @@ def test_a_cell_gives_a_row_and_rows_give_the_tables(tmp_path, capsys):
     for study in ("architectures", "weightings"):
         config = asdict(Cell(study, "cliffwalk", "4x4", **QUICK))
         append_row(table, {"key": study, "config": config, "row": sweep.run(config, tmp_path)})
-    assert run.main(["--table", str(table)]) == 0
+    assert main(["bottlenecks", "--table", str(table)]) == 0
     printed = capsys.readouterr().out
     assert "projection_error" in printed
     assert "diverged (max|Q| > 10 max|Q*|): 0 of 4 [" in printed

@@ -16,7 +16,7 @@ ENGINES = {
 
 
 def make_engine(name: str, workers: int, study: str, **options: str) -> Engine:
-    """An engine by name; its module is imported only now.
+    """Make an engine by name; its module is imported only now.
 
     Raises:
         InvalidValueError: there is no such option.
