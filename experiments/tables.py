@@ -106,6 +106,23 @@ def print_table(title: str, columns: Sequence[Column], rows: Iterable[Any]) -> N
     print()
 
 
+def markdown(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown, its first column to the left; what a row lacks stays empty.
+
+    >>> print(markdown(["loop", "ms"], [["ours", "2.0"], ["not run"]]))
+    | loop | ms |
+    |---|--:|
+    | ours | 2.0 |
+    | not run | |
+    """
+    lines = [
+        "|" + "".join(f" {cell} |" if cell else " |" for cell in cells)
+        for cells in (titles, *([*row, *[""] * (len(titles) - len(row))] for row in rows))
+    ]
+    lines.insert(1, "|---|" + "--:|" * (len(titles) - 1))
+    return "\n".join(lines)
+
+
 def grouped(records: Iterable[Record], *names: str) -> dict[tuple[Any, ...], list[Record]]:
     """Return the records of each combination of settings, in the order in which these come.
 

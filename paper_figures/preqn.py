@@ -78,14 +78,14 @@ def _draw(axes: Axes, columns: dict[str, np.ndarray]) -> None:
         for rate, line in zip(rates, LINES, strict=False):
             own = of_method & (columns["learning_rate"] == rate)
             steps = np.unique(columns["step"][own])
-            known = [
+            points = [
                 (step, values)
                 for step in steps
                 if len(values := _known(columns["value"][own & (columns["step"] == step)]))
             ]
-            x = [step for step, _ in known]
-            mean = [values.mean() for _, values in known]
-            low, high = np.array([_interval(values) for _, values in known]).T
+            x = [step for step, _ in points]
+            mean = [values.mean() for _, values in points]
+            low, high = np.array([_interval(values) for _, values in points]).T
             axes.plot(
                 x, mean, color=colour, linestyle=line, linewidth=1.2, label=f"{name}, α = {rate:g}"
             )

@@ -37,9 +37,9 @@ def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     series = load_run(path).series
     epochs = {}
     for name in ("held_out_q", "epoch_return"):
-        found = series.get(f"charts/{name}")
+        curve = series.get(f"charts/{name}")
         epochs[name] = {
-            "step": [] if found is None else found.steps.tolist(),
-            "value": [] if found is None else [rounded(float(v)) for v in found.values],
+            "step": [] if curve is None else curve.steps.tolist(),
+            "value": [] if curve is None else [rounded(float(v)) for v in curve.values],
         }
     return rows.result(path, cell.preset)["row"] | epochs

@@ -45,13 +45,13 @@ class AlarmReport:
     def as_json(self) -> dict[str, Any]:
         """Return every number, ready for JSON."""
         rates = {name: getattr(self, name) for name in ("caught", "false_alarms", "precision")}
-        found: dict[str, Any] = {
+        numbers: dict[str, Any] = {
             name: {"count": r.count, "total": r.total, "interval": _round(r.interval)}
             for name, r in rates.items()
         }
-        found["median_lead"] = _round((self.median_lead,))[0]
-        found["median_lead_interval"] = _round(self.lead_interval())
-        return found
+        numbers["median_lead"] = _round((self.median_lead,))[0]
+        numbers["median_lead_interval"] = _round(self.lead_interval())
+        return numbers
 
 
 def report(runs: Sequence[Run], alarms: Mapping[int, int]) -> AlarmReport:

@@ -40,8 +40,8 @@ class Combination:
 
     def __call__(self, moments: Moments) -> np.ndarray:
         """Return the probability at each moment, [M]."""
-        found: np.ndarray = self.model.predict_proba(table(moments, self.names))[:, 1]
-        return found
+        probability: np.ndarray = self.model.predict_proba(table(moments, self.names))[:, 1]
+        return probability
 
 
 def table(moments: Moments, names: tuple[str, ...]) -> np.ndarray:

@@ -84,8 +84,8 @@ def pack(table: StudyTable, keys: set[str], folder: Path) -> None:
             key=lambda row: row["key"],
         )
         header = table.header | {"split": split}
-        kept = ("key", "config", "row", "commit")
-        lines = [header, *({name: row[name] for name in kept} for row in rows)]
+        columns = ("key", "config", "row", "commit")
+        lines = [header, *({name: row[name] for name in columns} for row in rows)]
         text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
         aside = file(split, folder).with_suffix(".tmp")
         aside.write_bytes(gzip.compress(text.encode(), 9, mtime=0))

@@ -137,8 +137,8 @@ def _log(x: float) -> float:
 
 
 def _share_of_most(past: np.ndarray) -> float:
-    known = past[np.isfinite(past)]
-    return float(past[-1] / known.max()) if len(known) and known.max() > 0 else float("nan")
+    finite = past[np.isfinite(past)]
+    return float(past[-1] / finite.max()) if len(finite) and finite.max() > 0 else float("nan")
 
 
 SCORES: dict[str, Callable[[View], float]] = {

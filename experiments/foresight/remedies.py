@@ -58,16 +58,16 @@ def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Diagnose a run where it is warned of, and run it anew with each remedy."""
     cell, warned = Cell(**config["cell"]), config["warned"]
     diagnosis = diagnose(cell, warned)
-    found: dict[str, Any] = {"diagnosis": diagnosis}
+    results: dict[str, Any] = {"diagnosis": diagnosis}
     for name, changed in remedies(cell, diagnosis).items():
         line = {"key": name, "config": asdict(changed), "row": run_cell(asdict(changed), folder)}
-        found[name] = verdict(as_run(line))
-        found[name] |= {
+        results[name] = verdict(as_run(line))
+        results[name] |= {
             field: getattr(changed, field)
             for field in ("relative_step", "target_period")
             if getattr(changed, field) != getattr(cell, field)
         }
-    return found
+    return results
 
 
 def remedies(cell: Cell, diagnosis: dict[str, Any]) -> dict[str, Cell]:
@@ -75,7 +75,7 @@ def remedies(cell: Cell, diagnosis: dict[str, Any]) -> dict[str, Cell]:
     largest, period = diagnosis["max_learning_rate"], diagnosis["first_stable_period"]
     α = diagnosis["learning_rate"]
     smaller = min(largest / 2, α / 2) if largest > 0 else α / 10
-    found = {
+    changed = {
         "step": replace(cell, relative_step=float(f"{cell.relative_step * smaller / α:.3g}")),
         "period": replace(
             cell, bootstrap="target_q", polyak=None,
@@ -83,10 +83,10 @@ def remedies(cell: Cell, diagnosis: dict[str, Any]) -> dict[str, Cell]:
         ),
     }  # fmt: skip
     if cell.width and not cell.layer_norm:
-        found["layer_norm"] = replace(cell, layer_norm=True)
+        changed["layer_norm"] = replace(cell, layer_norm=True)
     if PROBLEMS[cell.problem].family != "mujoco":
-        found["preqn"] = replace(cell, update="preqn", target_period=None, polyak=None)
-    return found
+        changed["preqn"] = replace(cell, update="preqn", target_period=None, polyak=None)
+    return changed
 
 
 def verdict(run: Run) -> dict[str, Any]:

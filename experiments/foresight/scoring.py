@@ -52,11 +52,11 @@ def by_runs(
     for _ in range(num_resamples):
         chosen = rng.integers(len(groups), size=len(groups))
         values.append(statistic(np.concatenate([groups[i] for i in chosen])))
-    found = np.array(values)
-    found = found[np.isfinite(found)]
-    if not len(found):
+    finite = np.array(values)
+    finite = finite[np.isfinite(finite)]
+    if not len(finite):
         return float("nan"), float("nan")
-    low, high = np.quantile(found, [0.025, 0.975])
+    low, high = np.quantile(finite, [0.025, 0.975])
     return float(low), float(high)
 
 
@@ -114,5 +114,5 @@ def threshold_at(
         for index in np.flatnonzero(is_safe)
     ]
     allowed = int(np.floor(false_alarms * len(most) + 1e-9))
-    found = sorted(most, reverse=True)[allowed] if allowed < len(most) else -np.inf
-    return float(np.clip(found, -LARGEST, LARGEST))
+    threshold = sorted(most, reverse=True)[allowed] if allowed < len(most) else -np.inf
+    return float(np.clip(threshold, -LARGEST, LARGEST))

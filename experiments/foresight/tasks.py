@@ -34,10 +34,10 @@ UNIT = 4.0  # cells: a position is (row, column) in these units
 def by_position(mdp: MDP, map_rows: list[str]) -> MDP:
     """Return a gridworld observed by place, counted from the upper left; its end as (0, 0)."""
     free = np.array([[tile != "#" for tile in row] for row in map_rows])
-    seen = np.append(np.argwhere(free) / UNIT, np.zeros((1, 2)), axis=0)
+    observations = np.append(np.argwhere(free) / UNIT, np.zeros((1, 2)), axis=0)
     return MDP(
-        mdp.transitions, mdp.rewards, mdp.discount, mdp.start, seen, mdp.terminal, mdp.horizon,
-        mdp.name,
+        mdp.transitions, mdp.rewards, mdp.discount, mdp.start, observations, mdp.terminal,
+        mdp.horizon, mdp.name,
     )  # fmt: skip
 
 

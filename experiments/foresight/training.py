@@ -84,13 +84,13 @@ def narrowed(data: Transitions, coverage: float) -> Transitions:
     data; what lies beyond the data is then large.
     """
     size = data.observations.float().flatten(1).norm(dim=1)
-    kept = data.select(size.argsort(stable=True)[: max(1, round(coverage * len(data)))])
-    unit = kept.observations.float().square().mean().sqrt().clamp(min=1e-6)
+    data = data.select(size.argsort(stable=True)[: max(1, round(coverage * len(data)))])
+    unit = data.observations.float().square().mean().sqrt().clamp(min=1e-6)
     return replace(
-        kept,
-        rewards=kept.rewards.clamp(-1, 1),
-        observations=kept.observations / unit,
-        next_observations=kept.next_observations / unit,
+        data,
+        rewards=data.rewards.clamp(-1, 1),
+        observations=data.observations / unit,
+        next_observations=data.next_observations / unit,
     )
 
 

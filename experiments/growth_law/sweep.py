@@ -34,12 +34,12 @@ def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     q = mean_abs_q(**{"num_updates": NUM_UPDATES[optimizer]} | config)
     end = end_of(q, optimizer, END)
     shown = np.unique(np.linspace(0, len(q) - 1, NUM_POINTS).astype(int))
-    seen = {} if end is None else forecasts(q, depth, optimizer, end, NUM_FORECASTS)
+    made = {} if end is None else forecasts(q, depth, optimizer, end, NUM_FORECASTS)
     return {
         "exponent": rounded(growth_exponent(q)),
         "expected_exponent": expected_exponent(depth, optimizer),
         "end": end,
-        "forecasts": seen,
+        "forecasts": made,
         "updates": shown.tolist(),
         "mean_abs_q": [rounded(value) for value in q[shown]],
     }

@@ -73,10 +73,10 @@ def _evaluation(run: Run) -> dict[str, Any] | None:
     if greedy is not None:
         return mean_with_interval(greedy.values) | {"protocol": "greedy"}
     files = (run.folder / "evaluations").glob("*.json")
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(files)]
-    if not found:
+    evaluations = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(files)]
+    if not evaluations:
         return None
-    latest = max(found, key=lambda one: one["step"])
+    latest = max(evaluations, key=lambda one: one["step"])
     scores = np.array([episode["score"] for episode in latest["episodes"]])
     return mean_with_interval(scores) | {"protocol": latest["protocol"]["name"]}
 
@@ -103,8 +103,8 @@ def mean_with_interval(scores: np.ndarray) -> dict[str, Any]:
     low = high = mean
     if scores.min() < scores.max():
         rng = np.random.default_rng(0)
-        found = stats.bootstrap((scores,), np.mean, method="percentile", rng=rng)
-        low, high = (float(bound) for bound in found.confidence_interval)
+        bootstrapped = stats.bootstrap((scores,), np.mean, method="percentile", rng=rng)
+        low, high = (float(bound) for bound in bootstrapped.confidence_interval)
     interval = [round(low, 3), round(high, 3)]
     return {"mean": round(mean, 3), "interval": interval, "episodes": len(scores)}
 
@@ -140,19 +140,19 @@ def curve(training: Series, num_points: int) -> dict[str, list[Any]]:
     }
 
 
-def save(found: dict[str, Any], folder: Path = RESULTS) -> Path:
+def save(result: dict[str, Any], folder: Path = RESULTS) -> Path:
     """Write a result under the name of its row, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    row = found["row"]
+    row = result["row"]
     path = folder / f"{name_of(row['environment'], row['preset'], row['seed'])}.json"
-    return write_whole(path, json.dumps(found, indent=1) + "\n")
+    return write_whole(path, json.dumps(result, indent=1) + "\n")
 
 
 def load_all(folder: Path = RESULTS) -> list[dict[str, Any]]:
     """Read every result, sorted by environment, preset and seed."""
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
     return sorted(
-        found, key=lambda one: tuple(one["row"][key] for key in ("environment", "preset", "seed"))
+        results, key=lambda one: tuple(one["row"][key] for key in ("environment", "preset", "seed"))
     )
 
 

@@ -44,8 +44,8 @@ def row_condition() -> Iterator[Check]:
         K = J @ J.T
         G = α * K * rho
         brute = (np.abs(np.eye(5) - G) + γ * np.abs(G)).sum(1)
-        found = check_contraction(torch.tensor(K), torch.tensor(rho), γ, α).row_modulus
-        worst = max(worst, np.abs(found.numpy() - brute).max())
+        moduli = check_contraction(torch.tensor(K), torch.tensor(rho), γ, α).row_modulus
+        worst = max(worst, np.abs(moduli.numpy() - brute).max())
     yield at_most("|1−x| + γx + (1+γ)o is Σ_j |δ_ij − αK_ijρ_j| + αγ|K_ij|ρ_j: error", worst, 1e-13)
 
 
@@ -121,8 +121,8 @@ def equicorrelated() -> Iterator[Check]:
     yield relative("TD-error certificate: d < 1/(N−4)", d, 1 / (N - 4), 1e-6)
     for d in (0.1, 10.0, 1000.0):
         K = torch.eye(N, dtype=F) + d
-        found = check_stability(K, γ * K.roll(-1, 0), learning_rate=1e-4).self_excitation
-        yield at_most(f"in truth stable at d = {d:g}: max Re eig(AD)", found, 0.0)
+        excitation = check_stability(K, γ * K.roll(-1, 0), learning_rate=1e-4).self_excitation
+        yield at_most(f"in truth stable at d = {d:g}: max Re eig(AD)", excitation, 0.0)
 
 
 def _over_policies(mdp: MDP, step: np.ndarray) -> float:

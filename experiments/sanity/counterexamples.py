@@ -74,8 +74,8 @@ def baird() -> Iterator[Check]:
 def baird_target_network() -> Iterator[Check]:
     """Check that a hard target cures Baird's star."""
     star, α = baird_star(0.99), 0.01
-    found = verdict(star, α).target_network.first_stable_period
-    yield same("first period with a spectral radius below 1", found, 77)
+    period = verdict(star, α).target_network.first_stable_period
+    yield same("first period with a spectral radius below 1", period, 77)
     for period, grows in ((76, True), (77, False)):
         report = verdict(star, α, target_period=period)
         rate = _simulated_radius(star, α, period)
@@ -131,9 +131,9 @@ def kolter_states() -> Iterator[Check]:
         def is_positive(x: float, ε: float = ε) -> bool:
             return bool(td_matrix(kolter(x, ε))[0, 0] > 0)
 
-        found = crossing(is_positive, 0.5, 0.9)
-        yield close(f"singular sampling probability, ε = {ε}", found, p, 5e-7)
-        for x, grows in ((found - 0.02, False), (found + 0.02, True)):
+        singular = crossing(is_positive, 0.5, 0.9)
+        yield close(f"singular sampling probability, ε = {ε}", singular, p, 5e-7)
+        for x, grows in ((singular - 0.02, False), (singular + 0.02, True)):
             path = linear_q_learning(kolter(x, ε), 2_000, 1.0)[:, 0]
             steps = np.abs(np.diff(path))
             yield same(f"p = {x:.4f}, ε = {ε}: updates grow", bool(steps[-1] > steps[0]), grows)
@@ -176,8 +176,8 @@ def averagers() -> Iterator[Check]:
         )
 
 
-def _gap(found: object, expected: object) -> float:
-    return float(np.abs(np.asarray(found) - np.asarray(expected)).max())
+def _gap(measured: object, expected: object) -> float:
+    return float(np.abs(np.asarray(measured) - np.asarray(expected)).max())
 
 
 def _simulated_radius(problem: LinearProblem, learning_rate: float, period: int) -> float:

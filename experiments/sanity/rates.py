@@ -29,14 +29,14 @@ def step_sizes() -> Iterator[Check]:
     spectral = crossing(lambda α: _radius(np.eye(4) + α / 4 * A) < 1, 1e-4, 10.0)
     yield relative("and there ρ(I + αAD) is 1", report.max_learning_rate, spectral, 1e-9)
     for batch in (1, 2, 4):
-        found = critical_learning_rate(torch.tensor(A), batch)
+        critical = critical_learning_rate(torch.tensor(A), batch)
 
         def shrinks(α: float, batch: int = batch) -> bool:
             return _radius(_second_moment(A, α, batch)) < 1
 
         brute = crossing(shrinks, 1e-4, 10.0)
         yield relative(
-            f"batch size {batch}: critical step, all batches enumerated", found, brute, 1e-6
+            f"batch size {batch}: critical step, all batches enumerated", critical, brute, 1e-6
         )
 
 
@@ -69,9 +69,9 @@ def forecasts() -> Iterator[Check]:
         u, v, t = u + α * δ * v, v + α * δ * u, t + 1
     predicted = 1 / (2 * (2 * γ - 1))
     early = len(times) // 2
-    found = forecast_blow_up(torch.tensor(times[:early]), torch.tensor(values[:early]), depth=2)
+    forecast = forecast_blow_up(torch.tensor(times[:early]), torch.tensor(values[:early]), depth=2)
     yield relative("two layers: crash time 1/(2(2γ−1)Q₀)", t * α, predicted, 5e-3)
-    yield relative("forecast from its first half", found.time, predicted, 5e-3)
+    yield relative("forecast from its first half", forecast.time, predicted, 5e-3)
     star = baird(0.99)
     halves = [star.features[:, :6], star.features[:, 6:]]
     P = star.greedy_transitions(star.weights).toarray()

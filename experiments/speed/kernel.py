@@ -53,9 +53,9 @@ def main(arguments: list[str]) -> int:
     paths: list[Path] = []
     for case in cases(options.sizes, options.networks):
         print(f"{case.label} …", flush=True)
-        found, rate = measure(Task.of(case, options.device), chosen, options, rate)
-        rows += found
-        print(kernel_table.markdown(finished(found, rate)) + "\n", flush=True)
+        measured, rate = measure(Task.of(case, options.device), chosen, options, rate)
+        rows += measured
+        print(kernel_table.text(finished(measured, rate)) + "\n", flush=True)
         load.append(os.getloadavg())
         record |= {"matrix_rate_gflops": round(rate, 1), "versions": versions(chosen)}
         paths = kernel_table.write(options.out, f"kernel-{kind}", finished(rows, rate), record)

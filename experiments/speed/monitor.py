@@ -27,6 +27,7 @@ from experiments.speed import endless, watched
 from experiments.speed.loops import pay_from
 from experiments.speed.rounds import Times, interleaved
 from experiments.speed.watched import UNWATCHED
+from experiments.tables import markdown
 from qdiverge.monitor import Monitor
 from qdiverge.runs import provenance
 
@@ -174,21 +175,16 @@ def extra_cost(mine: list[float], base: list[float]) -> tuple[float, float]:
 
 def text(rows: dict[str, dict[str, Any]]) -> str:
     """Return the rows as a Markdown table."""
-    lines = [
-        "| | extra CPU | ± | inside | measurements: light, standard, full |",
-        "|---|--:|--:|--:|---|",
-    ]
-    for name, found in rows.items():
-        if found["status"] != "measured":
-            lines.append(f"| {name} | {found['status']} | | | |")
-        elif name != UNWATCHED:
-            own = f"{found['inside']:.1%}" if "inside" in found else ""
-            counts = ", ".join(map(str, found.get("measurements", {}).values()))
-            lines.append(
-                f"| {name} | {found['extra']:+.1%} | {found['standard_error']:.1%} | {own} "
-                f"| {counts} |"
-            )
-    return "\n".join(lines)
+    titles = ("", "extra CPU", "±", "inside", "measurements: light, standard, full")
+    return markdown(titles, (_line(*row) for row in rows.items() if row[0] != UNWATCHED))
+
+
+def _line(name: str, row: dict[str, Any]) -> tuple[str, ...]:
+    if row["status"] != "measured":
+        return name, row["status"]
+    own = f"{row['inside']:.1%}" if "inside" in row else ""
+    counts = ", ".join(map(str, row.get("measurements", {}).values()))
+    return name, f"{row['extra']:+.1%}", f"{row['standard_error']:.1%}", own, counts
 
 
 def _has(name: str) -> bool:

@@ -101,16 +101,18 @@ def case(size: int) -> tuple[DQN, qd.Transitions]:
         q_net = channels_last(NatureNetwork(6))
     rng, games = np.random.default_rng(0), make_atari("Pong", num_envs=8, seed=0)
     s = games.reset().copy()
-    kept: list[tuple[np.ndarray, ...]] = []
-    while len(kept) * 8 < size:
-        for _ in range(10):  # agent steps between the transitions that are kept
+    transitions: list[tuple[np.ndarray, ...]] = []
+    while len(transitions) * 8 < size:
+        for _ in range(10):  # agent steps between two transitions
             a = rng.integers(6, size=8)
             before, step = s, games.step(a)
             s = step.observations.copy()
-        kept.append((before, a, step.rewards, step.next_observations.copy(), step.terminated))
+        transitions.append(
+            (before, a, step.rewards, step.next_observations.copy(), step.terminated)
+        )
     games.close()
     columns = [
-        torch.from_numpy(np.concatenate(column))[:size] for column in zip(*kept, strict=True)
+        torch.from_numpy(np.concatenate(column))[:size] for column in zip(*transitions, strict=True)
     ]
     return DQN(q_net, DQNConfig()), qd.Transitions(*columns)
 

@@ -18,7 +18,7 @@ from experiments.speed import loops
 from experiments.speed.remote import LoopError, Remote
 from experiments.speed.resident import resident_bytes
 from experiments.speed.rounds import Times
-from experiments.speed.trainer_table import aims, markdown, row
+from experiments.speed.trainer_table import aims, row, text
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.runs import provenance
 
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
     }
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / f"{options.name}.json").write_text(json.dumps(table, indent=1) + "\n")
-    print(markdown(rows))
+    print(text(rows))
     for aim in table["aims"]:
         print(f"{'met   ' if aim['met'] else 'MISSED'} {aim['aim']}: {aim['measured']}")
     return 0
@@ -80,10 +80,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def _command(arguments: list[str]) -> str:
     """Return the command line; where its table goes does not matter."""
-    kept = list(arguments)
-    if "--out" in kept:
-        del kept[kept.index("--out") : kept.index("--out") + 2]
-    return " ".join(["python -m experiments speed trainer", *kept])
+    words = list(arguments)
+    if "--out" in words:
+        del words[words.index("--out") : words.index("--out") + 2]
+    return " ".join(["python -m experiments speed trainer", *words])
 
 
 def _is_wanted(contender: loops.Contender, words: list[str]) -> bool:
@@ -134,8 +134,8 @@ def advance(loop: Remote, steps: int, times: Times, failed: Times) -> None:
 
 def versions() -> dict[str, str]:
     """Return the versions of what the peers are made of."""
-    found = {}
+    by_package = {}
     for name in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
+            by_package[name] = metadata.version(name)
+    return by_package

@@ -124,22 +124,22 @@ def sb3_td3() -> Any:
 
 def sb3_loops(make: Callable[[], Any], folder: Path) -> dict[str, Loop]:
     """Return the rows of a Stable-Baselines3 model, by name."""
-    found: dict[str, Loop] = {UNWATCHED: SB3Loop(make())}
+    loops_by_name: dict[str, Loop] = {UNWATCHED: SB3Loop(make())}
     for cost in COSTS:
-        found[cost] = SB3Loop(make(), sb3.Callback(out=folder / cost, cost=cost))
+        loops_by_name[cost] = SB3Loop(make(), sb3.Callback(out=folder / cost, cost=cost))
     if find_spec("wandb") is not None:
-        found[WATCH_DEFAULT] = with_wandb(SB3Loop(make()), folder)
-        found[WATCH_ALL] = with_wandb(SB3Loop(make()), folder, log="all", log_freq=PERIOD)
-    return found
+        loops_by_name[WATCH_DEFAULT] = with_wandb(SB3Loop(make()), folder)
+        loops_by_name[WATCH_ALL] = with_wandb(SB3Loop(make()), folder, log="all", log_freq=PERIOD)
+    return loops_by_name
 
 
 def atari_loops(folder: Path) -> dict[str, Loop]:
     """Return the rows of our trainer on Pong, by name."""
     clock = time.process_time
-    found: dict[str, Loop] = {UNWATCHED: loops.Ours(loops.SETTINGS, clock=clock)}
+    loops_by_name: dict[str, Loop] = {UNWATCHED: loops.Ours(loops.SETTINGS, clock=clock)}
     for cost in COSTS:
-        found[cost] = loops.Ours(loops.SETTINGS, folder / cost, cost, clock)
-    return found
+        loops_by_name[cost] = loops.Ours(loops.SETTINGS, folder / cost, cost, clock)
+    return loops_by_name
 
 
 def with_wandb(loop: SB3Loop, folder: Path, **options: Any) -> SB3Loop:

@@ -121,7 +121,7 @@ def _logging(path: Path) -> Iterator[None]:
     """Send standard output and error, also of child processes, to the end of a file."""
     sys.stdout.flush()
     sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
+    originals = os.dup(1), os.dup(2)
     with path.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -130,6 +130,6 @@ def _logging(path: Path) -> Iterator[None]:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        for number, saved in zip((1, 2), kept, strict=True):
+        for number, saved in zip((1, 2), originals, strict=True):
             os.dup2(saved, number)
             os.close(saved)
