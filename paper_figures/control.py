@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.tables import sweep_command
-from paper_figures.style import BLUE, GREY, INK, ORANGE
+from paper_figures.style import BLUE, GREY, INK, ORANGE, foot
 from paper_figures.tables import Table, columns_of, of_study
 
 if TYPE_CHECKING:
@@ -91,10 +90,6 @@ def make(table: Table) -> Figure:
                 axes.set_ylabel(name)
     handles = panels[0, 0].get_legend_handles_labels()
     figure.legend(*handles, fontsize=7, loc="outside upper center", ncols=len(METHODS))
-    figure.supxlabel(
-        "Thick: the mean over seeds. Dashed: the least alignment that PreQN accepts, 0.97.\n"
-        f"Runs: {sweep_command('control')}. Curves: {table.source}",
-        fontsize=5.5,
-        color=GREY,
-    )
+    note = "Thick: the mean over seeds. Dashed: the least alignment that PreQN accepts, 0.97."
+    foot(figure, table, note)
     return figure

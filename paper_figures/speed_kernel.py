@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from experiments.speed.preqn import RESULTS
+from experiments.speed.record import RESULTS
 from paper_figures.style import BLUE, GREY, INK, ORANGE, foot
 from paper_figures.tables import Table, columns_of
 

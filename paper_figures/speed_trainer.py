@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.learning.rows import MADE_BY
-from experiments.speed.preqn import RESULTS
+from experiments.speed.record import RESULTS
 from paper_figures.style import BLUE, INK, ORANGE, foot
 from paper_figures.tables import Table, columns_of
 

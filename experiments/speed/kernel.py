@@ -6,7 +6,6 @@ import argparse
 import dataclasses
 import functools
 import os
-import shlex
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,8 +23,8 @@ from experiments.speed.memory import Request, available_gigabytes, peak_megabyte
 from experiments.speed.methods import OURS, Kernel, Method
 from experiments.speed.operations import Operations, floor_operations, layers, num_parameters
 from experiments.speed.options import parse, settings
+from experiments.speed.record import made_by
 from experiments.speed.rounds import MatrixProduct, Times, interleaved
-from qdiverge.runs.provenance import provenance
 
 MATRIX = "matrix product"
 MEMORY_SHARE = 0.6  # of what is free: others may use the machine too
@@ -42,12 +41,9 @@ def main(arguments: list[str]) -> int:
     )
     rate = matrix.rate(min(seconds[MATRIX].seconds(options.clock)))
     kind = "cuda" if options.device.startswith("cuda") else "cpu"
-    command = {
-        "command": shlex.join(["python", "-m", "experiments", "speed", "kernel", *arguments])
-    }
     load = [os.getloadavg()]
     record: dict[str, Any] = {
-        "provenance": provenance() | command, "settings": settings(options), "load": load,
+        "provenance": made_by("kernel", arguments), "settings": settings(options), "load": load,
     }  # fmt: skip
     rows: list[Row] = []
     paths: list[Path] = []

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from experiments.speed.methods import OURS
+from experiments.speed.record import save
 from experiments.tables import markdown
 
 MEASURED, NOT_INSTALLED = "measured", "not installed"
@@ -59,14 +59,12 @@ class Row:
 
 def write(folder: Path, name: str, rows: list[Row], record: dict[str, Any]) -> list[Path]:
     """Write NAME.csv, NAME.json (with ``record``: where the numbers come from) and NAME.md."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.{ending}" for ending in ("csv", "json", "md")]
+    content = record | {"rows": [{k: _rounded(v) for k, v in asdict(r).items()} for r in rows]}
+    paths = [folder / f"{name}.csv", save(content, folder, name), folder / f"{name}.md"]
     with paths[0].open("w", newline="") as file:
         writer = csv.DictWriter(file, [f.name for f in fields(Row)], lineterminator="\n")
         writer.writeheader()
-        writer.writerows({k: _rounded(v) for k, v in asdict(row).items()} for row in rows)
-    content = record | {"rows": [{k: _rounded(v) for k, v in asdict(r).items()} for r in rows]}
-    paths[1].write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        writer.writerows(content["rows"])
     paths[2].write_text(text(rows) + "\n")
     return paths
 

@@ -10,7 +10,6 @@ without the noise of two loops' difference, and without what the monitor does to
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import tempfile
 from collections.abc import Callable
@@ -25,13 +24,11 @@ import torch
 
 from experiments.speed import endless, watched
 from experiments.speed.loops import pay_from
+from experiments.speed.record import RESULTS, made_by, save
 from experiments.speed.rounds import Times, interleaved
 from experiments.speed.watched import UNWATCHED
 from experiments.tables import markdown
 from qdiverge.monitor import Monitor
-from qdiverge.runs import provenance
-
-RESULTS = Path(__file__).parent / "results"
 
 
 @dataclass(frozen=True)
@@ -73,9 +70,8 @@ def main(arguments: list[str]) -> int:
     torch.set_num_threads(1)
     table: dict[str, Any] = {
         "rounds": options.rounds,
-        **provenance(),
+        **made_by("monitor", arguments),
         "peers": {n: metadata.version(n) for n in ("stable-baselines3", "wandb") if _has(n)},
-        "command": " ".join(["python -m experiments speed monitor", *arguments]),
         "loops": {},
     }
     for name in options.loops:
@@ -90,8 +86,7 @@ def main(arguments: list[str]) -> int:
         table["growth"] = endless.growth(options.updates)
         for row in table["growth"]:
             print({k: f"{v:,}" if isinstance(v, int) else v for k, v in row.items()})
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / f"{options.name}.json").write_text(json.dumps(table, indent=1) + "\n")
+    save(table, options.out, options.name)
     return 0
 
 

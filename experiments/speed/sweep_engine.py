@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from experiments import tables
+from experiments.speed.record import RESULTS, made_by, save
 from experiments.speed.waiting import waits
 from experiments.sweep.engines import make_engine
 from experiments.sweep.sweep import Sweep, cells_of
-from qdiverge.runs import provenance
 from qdiverge.runs.table import begin_table, read_table
 
-RESULTS = Path(__file__).parent / "results"
 STUDY = "experiments.speed.waiting"
 
 
@@ -42,10 +41,7 @@ def main(arguments: list[str]) -> int:
         f"{table['cells']:,} cells, {table['megabytes']:.1f} MB: {table['wall_s']:.2f} s, "
         f"{table['cpu_s']:.2f} CPU s"
     )
-    result = {"engine": engine, "table": table, **provenance()}
-    result["command"] = " ".join(["python -m experiments speed sweep", *arguments])
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "sweep.json").write_text(json.dumps(result, indent=2) + "\n")
+    save({"engine": engine, "table": table, **made_by("sweep", arguments)}, options.out, "sweep")
     return 0
 
 

@@ -15,7 +15,6 @@ from experiments.bottlenecks.fqi import projection_error, run_cell
 from experiments.bottlenecks.networks import StackedNetwork, build
 from experiments.bottlenecks.oracle import Oracle
 from experiments.bottlenecks.weightings import Weighting, entropy, shift
-from experiments.tables import read
 from qdiverge.mdp import optimal_backup
 from qdiverge.mdp.problems import cliffwalk
 from qdiverge.runs import provenance
@@ -145,11 +144,6 @@ def test_a_cell_gives_a_row_and_rows_give_the_tables(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "projection_error" in printed
     assert "diverged (max|Q| > 10 max|Q*|): 0 of 4 [" in printed
-
-
-def test_the_committed_table_is_the_whole_grid():
-    rows = read("bottlenecks").rows.values()
-    assert sorted(str(row["config"]) for row in rows) == sorted(map(str, sweep.cells(False)))
 
 
 def test_correlations_take_the_domain_out():
