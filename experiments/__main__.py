@@ -1,7 +1,8 @@
-"""The command ``python -m experiments``: list the studies, or run one.
+"""The command ``python -m experiments``: list the studies, run one, sweep over its grid.
 
-A study is a folder here with a ``run.py`` whose ``main(arguments)`` returns an exit status; the
-first line of its docstring is what ``list`` prints.
+A study is a folder here with a ``run.py``; the first line of its docstring is what ``list`` prints.
+Its ``show(records)`` prints the records of the study's table; where there are other arguments than
+the table, its ``main(arguments)`` returns an exit status instead.
 """
 
 from __future__ import annotations
@@ -11,12 +12,19 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-USAGE = """usage: python -m experiments list
-       python -m experiments run NAME [ARGUMENTS …]
-       python -m experiments NAME [ARGUMENTS …]
+from experiments import tables
+from qdiverge.errors import QDivergeError
 
-`list` prints the studies; `NAME -h` prints the arguments of one."""
+USAGE = """usage: python -m experiments list
+       python -m experiments [run] NAME [ARGUMENTS …]
+       python -m experiments sweep NAME [ARGUMENTS …]
+       python -m experiments results NAME [ARGUMENTS …]
+
+`list` prints the studies; `run` runs one, which prints its committed table; `sweep` runs a study's
+grid; `results` makes the table of a sweep the study's committed one. `NAME -h` and `sweep -h` print
+the arguments."""
 FOLDER = Path(__file__).parent
+COMMANDS = {"sweep": "experiments.sweep.command", "results": "experiments.sweep.results"}
 
 
 def studies() -> dict[str, str]:
@@ -41,11 +49,28 @@ def main(arguments: list[str]) -> int:
             print(f"{name:15} {line}")
         return 0
     name, *rest = (arguments[1:] or [""]) if arguments[0] == "run" else arguments
-    if name not in studies():
-        known = ", ".join(studies())
-        print(f"expected the name of a study: {known}; got {name!r}.\n\n{USAGE}", file=sys.stderr)
+    if name not in (*COMMANDS, *studies()):
+        names = ", ".join(studies())
+        print(f"expected the name of a study: {names}; got {name!r}.\n\n{USAGE}", file=sys.stderr)
         return 2
-    return import_module(f"experiments.{name}.run").main(rest)
+    try:
+        return run(COMMANDS.get(name, f"experiments.{name}.run"), name, rest)
+    except SystemExit as stop:  # help, or arguments that the study does not have
+        return int(stop.code or 0)
+    except QDivergeError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
+
+
+def run(module: str, name: str, arguments: list[str]) -> int:
+    """Run a study or a command by its module; return the exit status."""
+    entry = import_module(module)
+    if hasattr(entry, "main"):
+        status: int = entry.main(arguments)
+        return status
+    options = tables.parser(name, entry.__doc__).parse_args(arguments)
+    tables.print_study(name, options.table, entry.show)
+    return 0
 
 
 if __name__ == "__main__":

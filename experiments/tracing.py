@@ -62,7 +62,7 @@ class Trace:
     finish: Any = None
 
     def columns(self, num_points: int) -> dict[str, list[float]]:
-        """The samples as series of at most ``num_points``: maxima of q_abs_max, means of the rest.
+        """Return the samples as at most ``num_points``: maxima of q_abs_max, means of the rest.
 
         >>> trace = Trace([Sample(i, i, float(i), 0.0, 0.0, 1.0) for i in range(1, 5)])
         >>> trace.columns(2)["q_abs_max"], trace.columns(2)["step"]
@@ -70,12 +70,12 @@ class Trace:
         """
         groups = np.array_split(np.array(self.samples, dtype=object), num_points)
         rows = [[asdict(sample) for sample in group] for group in groups if len(group)]
-        found: dict[str, list[float]] = {
+        series: dict[str, list[float]] = {
             name: [rounded(_nan_mean([row[name] for row in part])) for part in rows]
             for name in ("q_mean", "td_abs_mean", "alignment")
         }
-        found["q_abs_max"] = [rounded(max(row["q_abs_max"] for row in part)) for part in rows]
-        return {"step": [part[-1]["step"] for part in rows], **found}
+        series["q_abs_max"] = [rounded(max(row["q_abs_max"] for row in part)) for part in rows]
+        return {"step": [part[-1]["step"] for part in rows], **series}
 
 
 def trace(
@@ -100,7 +100,7 @@ def trace(
     """
     num_updates = (config.total_steps - config.learning_starts) // config.train_period
     period = max(1, num_updates // num_samples)
-    seen: list[tuple[Transitions, Tensor, Tensor, float]] = []
+    before: list[tuple[Transitions, Tensor, Tensor, float]] = []
 
     def look(batch: Transitions) -> Transitions:
         if (trainer.num_updates + 1) % period == 0:
@@ -110,16 +110,16 @@ def trace(
                 q_all = trainer.q_network(batch.observations)
                 δ = td_errors(q_all, batch.actions, agent.targets(batch))
             q = values_of(q_all, batch.actions)
-            seen[:] = [(batch, q, δ, float(q_all.abs().max()))]
+            before[:] = [(batch, q, δ, float(q_all.abs().max()))]
         return batch
 
     trainer = Trainer(config, transform_batch=look, log_period=period)
-    found, began = Trace(), time.process_time()
+    followed, began = Trace(), time.process_time()
     for record in trainer.run():
         if isinstance(record, EpisodeEnd):
-            found.episodes.append((record.step, record.score))
+            followed.episodes.append((record.step, record.score))
         elif isinstance(record, UpdateRecord):
-            batch, q, δ, largest = seen.pop()
+            batch, q, δ, largest = before.pop()
             with torch.no_grad():
                 after = trainer.q_network(batch.observations)
             moved = values_of(after, batch.actions) - q
@@ -127,20 +127,20 @@ def trace(
                 record.step, record.update, largest, float(q.mean()), float(δ.abs().mean()),
                 cosine(moved, δ),
             )  # fmt: skip
-            found.samples.append(sample)
+            followed.samples.append(sample)
             if every is not None:
                 every(trainer, sample)
             if stop is not None and stop(sample):
                 trainer.stop()
         elif isinstance(record, RunEnd):
-            found.end = record.reason
-    found.cpu_seconds = round(time.process_time() - began, 2)
-    found.finish = None if finish is None else finish(trainer)
-    return found
+            followed.end = record.reason
+    followed.cpu_seconds = round(time.process_time() - began, 2)
+    followed.finish = None if finish is None else finish(trainer)
+    return followed
 
 
 def episode_curve(episodes: list[tuple[int, float]], steps: int, num_points: int) -> dict[str, Any]:
-    """Mean score of the episodes that ended in each of equal stretches; None where none did.
+    """Return the mean score of the episodes that ended in equal stretches; None where none did.
 
     >>> episode_curve([(1, 2.0), (2, 4.0), (9, 1.0)], steps=10, num_points=2)
     {'step': [5, 10], 'score': [3.0, 1.0]}
@@ -156,10 +156,10 @@ def episode_curve(episodes: list[tuple[int, float]], steps: int, num_points: int
 
 
 def rounded(value: float) -> float:
-    """Five significant digits, for tables."""
+    """Round to five significant digits, for tables."""
     return float(f"{value:.5g}")
 
 
 def _nan_mean(values: list[float]) -> float:
-    known = [value for value in values if np.isfinite(value)]
-    return float(np.mean(known)) if known else float("nan")
+    finite = [value for value in values if np.isfinite(value)]
+    return float(np.mean(finite)) if finite else float("nan")

@@ -47,14 +47,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, default=Path("figures"), help="folder of PDF, PNG, CSV")
     parser.add_argument("--gallery", action="store_true", help="renew the pictures of README.md")
     options = parser.parse_args(arguments)
-    known = figures()
+    described = figures()
     if options.list:
-        print("\n".join(f"{name:22} {line}" for name, line in known.items()))
+        print("\n".join(f"{name:22} {line}" for name, line in described.items()))
         return 0
-    names = list(known) if options.all else options.names
-    unknown = [name for name in names if name not in known]
+    names = list(described) if options.all else options.names
+    unknown = [name for name in names if name not in described]
     if unknown or not names:
-        print(f"expected figures out of {', '.join(known)}; got {unknown or 'none'}. "
+        print(f"expected figures out of {', '.join(described)}; got {unknown or 'none'}. "
               "Try: python -m paper_figures --list", file=sys.stderr)  # fmt: skip
         return 2
     made = provenance()  # before any table changes the checkout
@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     if options.gallery:
-        gallery.write_origins(known)
+        gallery.write_origins(described)
     return 0
 
 
@@ -87,19 +87,19 @@ def compute(name: str, made: dict[str, Any], run: Path | None = None) -> None:
     module = import_module(f"paper_figures.{name}")
     command, start = tables.rerun(name), time.process_time()
     if run is None:
-        found = module.compute()
+        table = module.compute()
     elif "run" in signature(module.compute).parameters:
-        found = module.compute(run=run)
+        table = module.compute(run=run)
         command += f" --run {'/'.join(run.parts[-2:])}"  # not whose machine it is on
     else:
         raise InvalidValueError(
             "a figure that is made from a run was expected", got=name, remedy="Leave out --run."
         )
-    if not isinstance(found, tables.Table):
-        found = tables.Table(found, {})
+    if not isinstance(table, tables.Table):
+        table = tables.Table(table, {})
     own = made | {"command": command, "seconds": round(time.process_time() - start, 1)}
-    data = {"data": found.provenance} if found.provenance else {}
-    tables.save(name, tables.Table(found.columns, own | data))
+    data = {"data": table.provenance} if table.provenance else {}
+    tables.save(name, tables.Table(table.columns, own | data))
 
 
 def draw(name: str, out: Path) -> Path:

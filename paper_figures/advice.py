@@ -26,11 +26,11 @@ LIMIT = 1e-6  # rates within ± this are drawn on a linear scale
 
 def compute() -> Table:
     """Return a row for each problem and period of experiments/target_period; runs nothing."""
-    found, made = of_study("target_period")
+    study, made = of_study("target_period")
     rows = [
         {name: record[name] for name in ("kind", "name", "seed", "td_radius", "fitted_radius")}
         | dict(zip(record["periods"], values, strict=True))
-        for record in found.records()
+        for record in study.records()
         for values in zip(*record["periods"].values(), strict=True)
     ]
     return Table(columns_of(rows), made)
@@ -40,7 +40,7 @@ def make(table: Table) -> Figure:
     """Draw the quadrants of the advice with what training did at either end, and all rates."""
     import matplotlib.pyplot as plt
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     figure, (shortest, longest, rates) = plt.subplots(1, 3, figsize=(7.6, 3.3))
     for axes, pick, title in (
         (shortest, np.min, "Trained with C = 1"),
@@ -81,13 +81,13 @@ def make(table: Table) -> Figure:
 
 
 def _draw_quadrants(axes: Axes, columns: dict[str, np.ndarray], pick: Any) -> None:
-    """The two radii of each problem, marked by what training did at one end of its periods."""
+    """Draw the two radii of each problem, marked by what training did at one end of its periods."""
     for kind, (_, marker, size) in KINDS.items():
         of_kind = columns["kind"] == kind
         end = of_kind & (columns["period"] == pick(columns["period"][of_kind]))
-        known = end & np.array([radius is not None for radius in columns["fitted_radius"]])
+        has_radius = end & np.array([radius is not None for radius in columns["fitted_radius"]])
         for is_stable, colour, face in ((True, BLUE, BLUE), (False, ORANGE, "none")):
-            own = known & (columns["trained_stable"] == is_stable)
+            own = has_radius & (columns["trained_stable"] == is_stable)
             axes.plot(
                 columns["td_radius"][own].astype(float) - 1,
                 columns["fitted_radius"][own].astype(float) - 1, marker, color=colour,

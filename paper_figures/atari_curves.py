@@ -35,8 +35,8 @@ def compute(run: Path | None = None) -> Table:
             got=f"no {folder}",
             remedy=f"Run: {COMMAND}, or name another with --run.",
         )
-    found = load_run(folder)
-    scores = found.series.get("charts/episodic_return")
+    loaded = load_run(folder)
+    scores = loaded.series.get("charts/episodic_return")
     if scores is None:
         raise RunFolderError(
             "a run in which an episode has ended was expected", got=folder, remedy="Wait for one."
@@ -47,7 +47,7 @@ def compute(run: Path | None = None) -> Table:
         for step, value, count in zip(*short.values(), strict=True)
     ]
     for measure, name in (("held_out_q", "charts/held_out_q"), ("largest_q", "diverge/q_abs_max")):
-        series = found.series.get(name)
+        series = loaded.series.get(name)
         if series is not None:
             every = max(1, len(series.steps) // NUM_POINTS)
             rows += [
@@ -56,15 +56,15 @@ def compute(run: Path | None = None) -> Table:
                 for step, value in zip(series.steps[::every], series.values[::every], strict=True)
             ]
     columns = columns_of(rows)
-    columns["environment"] = [found.info["config"]["environment"]] * len(rows)
-    return Table(columns, provenance_of(found))
+    columns["environment"] = [loaded.info["config"]["environment"]] * len(rows)
+    return Table(columns, provenance_of(loaded))
 
 
 def make(table: Table) -> Figure:
     """Draw the score on the left, the values on the right."""
     import matplotlib.pyplot as plt
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
 
     def of(measure: str, name: str) -> np.ndarray:
         return columns[name][columns["measure"] == measure]

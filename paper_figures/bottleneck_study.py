@@ -30,12 +30,12 @@ def study_table(factors: dict[str, str], measures: tuple[str, ...]) -> Table:
         factors: Of each part, by its name, the setting that it varies; column ``level``.
         measures: Columns.
     """
-    found, made = of_study("bottlenecks")
+    study, made = of_study("bottlenecks")
     rows = [
         {"study": cell["study"], "domain": cell["domain"], "algorithm": cell["algorithm"]}
         | {"level": cell[factors[cell["study"]]], "seed": number}
         | {name: seed[name] for name in measures if name in seed}
-        for record in found.rows.values()
+        for record in study.rows.values()
         if (cell := record["config"])["study"] in factors
         for number, seed in enumerate(record["row"]["seeds"])
     ]
@@ -48,7 +48,7 @@ def chosen(table: Table, **conditions: str) -> dict[str, np.ndarray]:
     >>> chosen(Table({"a": ["x", "y"], "b": [1, 2]}, {}), a="y")["b"]
     array([2])
     """
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     own = np.logical_and.reduce([columns[name] == value for name, value in conditions.items()])
     return {name: values[own] for name, values in columns.items()}
 

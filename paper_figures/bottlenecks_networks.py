@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from paper_figures.bottleneck_study import draw, name_domains, study_table
 from paper_figures.style import BLUE, INK, ORANGE, foot
 from paper_figures.tables import Table
@@ -25,7 +23,7 @@ def make(table: Table) -> Figure:
     """Draw both errors, the return and the runs that diverged, against the network."""
     import matplotlib.pyplot as plt
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     figure, (errors, returns) = plt.subplots(1, 2, figsize=(6.6, 3.4))
     draw(errors, columns, "projection_error", BLUE, "‖Q* − ΠQ*‖, what it could represent")
     draw(errors, columns, "fqi_error", ORANGE, "‖Q − Q*‖ of fitted Q-iteration", linestyle="--")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from paper_figures.bottleneck_study import draw, name_domains, study_table
 from paper_figures.style import BLUE, INK, ORANGE, foot
 from paper_figures.tables import Table
@@ -23,7 +21,7 @@ def make(table: Table) -> Figure:
     """Draw the error of a fit, the error of the whole, and the return, against τ."""
     import matplotlib.pyplot as plt
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     figure, (errors, returns) = plt.subplots(1, 2, figsize=(6.6, 3.2))
     draw(errors, columns, "fit_error", BLUE, "of a fit to its target", linestyle="--")
     draw(errors, columns, "fqi_error", ORANGE, "of Q to Q*")

@@ -34,7 +34,7 @@ def make(table: Table) -> Figure:
     """Draw returns by weighting from best to worst, and both scatter plots."""
     import matplotlib.pyplot as plt
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     levels = list(dict.fromkeys(table.columns["level"]))
     means = {level: columns["returns"][columns["level"] == level].mean() for level in levels}
     order = sorted(levels, key=means.__getitem__)
@@ -53,7 +53,7 @@ def make(table: Table) -> Figure:
     ranks.set_yticks(range(len(order)), [NAMES[level] for level in order], fontsize=7)
     ranks.set(xlabel="return", title="By weighting")
     ranks.axvline(0, color=INK, linewidth=0.6)
-    found = correlations(_records(columns))
+    tests = correlations(_seeds(columns))
     for axes, (name, xlabel) in zip(scatters, SCATTERED.items(), strict=True):
         for domain in dict.fromkeys(table.columns["domain"]):
             own = columns["domain"] == domain
@@ -63,7 +63,7 @@ def make(table: Table) -> Figure:
                     columns[name][part], columns["returns"][part], MARKERS[domain], color=colour,
                     markersize=3.5, alpha=0.7, markeredgewidth=0,
                 )  # fmt: skip
-        correlation, p = found[name]
+        correlation, p = tests[name]
         title = f"ρ = {correlation:+.2f}, p = {p:.1g}".replace("-", "−", 1)
         axes.set_title(title, fontsize=8.5)
         axes.set_xlabel(xlabel)
@@ -79,13 +79,8 @@ def make(table: Table) -> Figure:
     return figure
 
 
-def _records(columns: dict[str, np.ndarray]) -> list[dict]:
-    """The rows as the study's summary takes them."""
-    names = ("returns", *SCATTERED)
-    return [
-        {
-            "cell": {"study": "weightings", "domain": domain},
-            "seeds": [{name: columns[name][number] for name in names}],
-        }
-        for number, domain in enumerate(columns["domain"])
-    ]
+def _seeds(columns: dict[str, np.ndarray]) -> list[dict]:
+    """Return the rows as the study's summary takes them."""
+    names = ("study", "domain", "returns", *SCATTERED)
+    rows = zip(*(columns[name] for name in names), strict=True)
+    return [dict(zip(names, row, strict=True)) for row in rows]

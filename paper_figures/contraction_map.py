@@ -50,7 +50,7 @@ def make(table: Table) -> Figure:
     """Draw the map: diverging, stable, certified, and where the row condition holds."""
     import matplotlib.pyplot as plt
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     x, γ = np.unique(columns["x"]), np.unique(columns["discount"])
     shape = (len(γ), len(x))
     radius = columns["spectral_radius"].reshape(shape)

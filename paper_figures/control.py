@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.control.run import AGAIN, RESULTS
-from paper_figures.style import BLUE, GREY, INK, ORANGE
-from paper_figures.tables import Table
-from qdiverge.runs.table import read_table
+from paper_figures.style import BLUE, GREY, INK, ORANGE, foot
+from paper_figures.tables import Table, columns_of, of_study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,23 +21,24 @@ COLOURS = {"preqn": ORANGE, "ddpg": GREY, "td3": BLUE, "sac": INK, "sb3-td3": BL
 MEASURES = {"return": "training return", "alignment": r"$\cos(\Delta Q, \delta)$"}
 
 
-def compute() -> dict[str, list[Any]]:
+def compute() -> Table:
     """Return the curves of experiments/control, a row for each point; trains nothing."""
-    names = ("environment", "method", "seed", "measure", "step", "value")
-    table: dict[str, list[Any]] = {name: [] for name in names}
-    for record in read_table(RESULTS, AGAIN).records():
-        for measure, steps, values in (
-            ("return", record["episode_steps"], record["returns"]),
-            ("alignment", record["report_steps"], record["alignments"]),
-        ):
-            numbers = np.array(values, float)  # not a number: a refused step, which moved nothing
-            is_number = np.isfinite(numbers)
-            points = binned(np.array(steps)[is_number], numbers[is_number], record["length"])
-            for step, value in zip(*points, strict=True):
-                point = (*(record[name] for name in names[:3]), measure, step, value)
-                for name, entry in zip(names, point, strict=True):
-                    table[name].append(entry)
-    return table
+    study, made = of_study("control")
+    return Table(columns_of(row for record in study.records() for row in _rows(record)), made)
+
+
+def _rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the points of one run: ``return`` of its episodes, ``alignment`` of its updates."""
+    run = {name: record[name] for name in ("environment", "method", "seed")}
+    for measure, steps, values in (
+        ("return", record["episode_steps"], record["returns"]),
+        ("alignment", record["report_steps"], record["alignments"]),
+    ):
+        numbers = np.array(values, float)  # not a number: a refused step, which moved nothing
+        is_number = np.isfinite(numbers)
+        points = binned(np.array(steps)[is_number], numbers[is_number], record["length"])
+        for step, value in zip(*points, strict=True):
+            yield run | {"measure": measure, "step": step, "value": value}
 
 
 def binned(steps: np.ndarray, values: np.ndarray, length: int) -> tuple[list[int], list[float]]:
@@ -58,7 +58,7 @@ def make(table: Table) -> Figure:
     """Draw two panels for each task: returns above, alignment below; seeds thin, mean thick."""
     import matplotlib.pyplot as plt
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     tasks = list(dict.fromkeys(table.columns["environment"]))
     width = min(len(tasks), PER_ROW)
     num_rows = -(-len(tasks) // width)
@@ -90,10 +90,6 @@ def make(table: Table) -> Figure:
                 axes.set_ylabel(name)
     handles = panels[0, 0].get_legend_handles_labels()
     figure.legend(*handles, fontsize=7, loc="outside upper center", ncols=len(METHODS))
-    figure.supxlabel(
-        "Thick: the mean over seeds. Dashed: the least alignment that PreQN accepts, 0.97.\n"
-        f"Runs: {AGAIN}. Curves: {table.source}",
-        fontsize=5.5,
-        color=GREY,
-    )
+    note = "Thick: the mean over seeds. Dashed: the least alignment that PreQN accepts, 0.97."
+    foot(figure, table, note)
     return figure

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.statistics import wilson_interval
 from experiments.deadly_triad.run import fractions
-from experiments.deadly_triad.settings import BASE, FACTORS
+from experiments.deadly_triad.sweep import BASE, FACTORS
 from paper_figures.style import BLUE, GREY, INK, foot
 from paper_figures.tables import Table, columns_of, of_study
 
@@ -29,10 +30,10 @@ DIRECTIONS = {"n_step": "falls", "priority": "rises", "size": "rises"}
 
 def compute() -> Table:
     """Return the cells of experiments/deadly_triad; runs nothing."""
-    found, made = of_study("deadly_triad")
+    study, made = of_study("deadly_triad")
     names = (*FACTORS, "environment", "learning_rate", "seed", "soft_divergent", "passed_at",
              "max_abs_q", "bound", "mean_score")  # fmt: skip
-    rows = [{name: record[name] for name in names} for record in found.records()]
+    rows = [{name: record[name] for name in names} for record in study.records()]
     return Table(columns_of(rows), made)
 
 
@@ -61,12 +62,13 @@ def make(table: Table) -> Figure:
 
 
 def _draw(axes: Axes, factor: str, rows: list[dict[str, Any]]) -> None:
-    """The share at each level with its interval, and what was published."""
+    """Draw the share at each level with its interval, and what was published."""
     levels = FACTORS[factor]
     label: str | None = "here"
     for row in rows:
         place, share = levels.index(row["level"]), row["count"] / row["total"]
-        axes.plot([place, place], row["interval"], color=BLUE, linewidth=1.5)
+        interval = wilson_interval(row["count"], row["total"])
+        axes.plot([place, place], interval, color=BLUE, linewidth=1.5)
         axes.plot(place, share, "o", color=BLUE, markersize=6, label=label)
         axes.text(place + 0.12, share, f"{row['count']}/{row['total']}", fontsize=6, color=INK)
         label = None

@@ -21,9 +21,11 @@ MARKED = (COMBINATION, "|Q| threshold", "self-excitation", "value churn")
 
 def compute() -> Table:
     """Return caught, false alarms and median lead of each predictor and rule."""
-    found = read_evaluation(RESULTS)
-    alarms = {name: entry["alarm"] for name, entry in found["predictors"].items()}
-    alarms |= {f"monitor, {when}": found["rules"][when]["monitor"] for when in ("before", "after")}
+    evaluation = read_evaluation(RESULTS)
+    alarms = {name: entry["alarm"] for name, entry in evaluation["predictors"].items()}
+    alarms |= {
+        f"monitor, {when}": evaluation["rules"][when]["monitor"] for when in ("before", "after")
+    }
     columns: dict[str, list[Any]] = {
         name: [] for name in ("alarm", "caught", "false_alarms", "median_lead")
     }
@@ -32,7 +34,7 @@ def compute() -> Table:
         for rate in ("caught", "false_alarms"):
             columns[rate].append(round(alarm[rate]["count"] / max(alarm[rate]["total"], 1), 4))
         columns["median_lead"].append(alarm["median_lead"])
-    return Table(columns, origin(found))
+    return Table(columns, origin(evaluation))
 
 
 def make(table: Table) -> Figure:

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 def compute() -> Table:
     """Return the AUROC of each predictor with its interval, from the study's evaluation."""
-    found = read_evaluation(RESULTS)
-    predictors = found["predictors"]
+    evaluation = read_evaluation(RESULTS)
+    predictors = evaluation["predictors"]
     rows = sorted(
         (entry["auroc"][str(HORIZON)] | {"predictor": name} for name, entry in predictors.items()),
         key=lambda row: row["value"],
     )
     names = ("predictor", "value", "low", "high")
-    return Table({name: [row[name] for row in rows] for name in names}, origin(found))
+    return Table({name: [row[name] for row in rows] for name in names}, origin(evaluation))
 
 
 def make(table: Table) -> Figure:

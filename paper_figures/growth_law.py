@@ -19,13 +19,13 @@ LINES = {2: "-", 3: "--", 4: ":", 5: "-."}  # by depth
 
 def compute() -> Table:
     """Return growth, exponents and forecasts of experiments/growth_law, a row each."""
-    found, made = of_study("growth_law")
-    rows = [row for record in found.records() for row in _rows(record)]
+    study, made = of_study("growth_law")
+    rows = [row for record in study.records() for row in _rows(record)]
     return Table(columns_of(rows), made)
 
 
 def _rows(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """Of one run: ``growth`` (update, mean |Q|), ``exponent``, ``forecast`` (made at, of when)."""
+    """Return a run's ``growth`` (update, mean |Q|), ``exponent``, ``forecast`` (at, of when)."""
     run = {name: record[name] for name in ("optimizer", "depth", "seed", "end")}
     run["expected_exponent"] = record["expected_exponent"]
     blank = {"lower": None, "upper": None}
@@ -34,9 +34,9 @@ def _rows(record: dict[str, Any]) -> list[dict[str, Any]]:
         for update, q in zip(record["updates"], record["mean_abs_q"], strict=True)
     ]
     rows.append(run | {"part": "exponent", "x": record["depth"], "y": record["exponent"]} | blank)
-    seen = record["forecasts"]
+    forecasts = record["forecasts"]
     names = ("at", "time", "lower", "upper")
-    for at, time, lower, upper in zip(*(seen.get(name, []) for name in names), strict=True):
+    for at, time, lower, upper in zip(*(forecasts.get(name, []) for name in names), strict=True):
         rows.append(run | {"part": "forecast", "x": at, "y": time, "lower": lower, "upper": upper})
     return rows
 
@@ -45,7 +45,7 @@ def make(table: Table) -> Figure:
     """Draw the growth, its exponent against theory's, and the forecasts against the truth."""
     import matplotlib.pyplot as plt
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     figure, (growth, exponents, forecasts) = plt.subplots(1, 3, figsize=(7.4, 3.1))
     for optimizer, (name, colour, marker) in OPTIMIZERS.items():
         of = {part: (columns["optimizer"] == optimizer) & (columns["part"] == part)
@@ -88,7 +88,7 @@ def make(table: Table) -> Figure:
 def _draw_growth(
     axes: Axes, columns: dict[str, np.ndarray], own: np.ndarray, name: str, colour: str
 ) -> None:
-    """A line for each run, against its own end; a label for each depth."""
+    """Draw a line for each run, against its own end; a label for each depth."""
     for depth in np.unique(columns["depth"][own]):
         for seed in np.unique(columns["seed"][own]):
             line = own & (columns["depth"] == depth) & (columns["seed"] == seed)

@@ -19,12 +19,12 @@ MEASURES = {"diagonal": "mean $K_{ii}$", "row_ratio": "mean row ratio"}
 
 def compute() -> Table:
     """Return the table of experiments/init_kernel, a row for each seed; measures nothing."""
-    found, made = of_study("init_kernel")
+    study, made = of_study("init_kernel")
     rows = [
         {name: record[name] for name in ("start", "activation", "width", "depth")}
         | {"seed": seed}
         | {name: record[name][seed] for name in MEASURES}
-        for record in found.records()
+        for record in study.records()
         for seed in range(len(record["diagonal"]))
     ]
     return Table(columns_of(rows), made)
@@ -34,7 +34,7 @@ def make(table: Table) -> Figure:
     """Draw both measures against depth, a line for each width (the thicker the wider)."""
     import matplotlib.pyplot as plt
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     widths, depths = np.unique(columns["width"]), np.unique(columns["depth"])
     figure, panels = plt.subplots(2, 2, figsize=(5.4, 4.6), sharex=True, sharey="row")
     for row, (measure, name) in zip(panels, MEASURES.items(), strict=True):

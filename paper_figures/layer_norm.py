@@ -18,12 +18,12 @@ KINDS = {False: ("without", ORANGE, "-"), True: ("with LayerNorm", BLUE, "--")}
 
 def compute() -> Table:
     """Return every look at every run of experiments/layer_norm; runs nothing."""
-    found, made = of_study("layer_norm")
+    study, made = of_study("layer_norm")
     names = ("update", "relative_excitation", "max_abs_q")
     rows = [
         {name: record[name] for name in ("task", "layer_norm", "learning_rate", "seed")}
         | dict(zip(names, look, strict=True))
-        for record in found.records()
+        for record in study.records()
         for look in zip(*(record[name] for name in names), strict=True)
     ]
     return Table(columns_of(rows), made)
@@ -33,7 +33,7 @@ def make(table: Table) -> Figure:
     """Draw for each task the eigenvalue above, the largest value below, a line a run."""
     import matplotlib.pyplot as plt
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     tasks = list(dict.fromkeys(table.columns["task"]))
     figure, panels = plt.subplots(2, len(tasks), figsize=(7.2, 4.4), sharex="col", sharey="row")
     for (excitation, values), task in zip(panels.T, tasks, strict=True):

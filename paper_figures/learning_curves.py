@@ -31,13 +31,13 @@ def compute() -> Table:
             f"results in {rows.RESULTS} were expected", got="none", remedy=f"Run: {COMMAND}"
         )
     columns = columns_of(
-        {key: found["row"][key] for key in ("environment", "preset", "seed", "goal")}
-        | dict(zip(found["curve"], point, strict=True))
-        for found in results
-        for point in zip(*found["curve"].values(), strict=True)
+        {key: result["row"][key] for key in ("environment", "preset", "seed", "goal")}
+        | dict(zip(result["curve"], point, strict=True))
+        for result in results
+        for point in zip(*result["curve"].values(), strict=True)
     )
-    made = joint([found["provenance"] for found in results])
-    times = [found["row"]["cpu_seconds"] or found["row"]["seconds"] for found in results]
+    made = joint([result["provenance"] for result in results])
+    times = [result["row"]["cpu_seconds"] or result["row"]["seconds"] for result in results]
     made |= {"command": COMMAND, "seconds": sum(times)}  # wall time where no other was taken
     return Table(columns, made)
 
@@ -62,7 +62,7 @@ def make(table: Table) -> Figure:
     """Draw a panel for each task: every seed's smoothed curve, and the goal."""
     import matplotlib.pyplot as plt
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     tasks = list(dict.fromkeys(table.columns["environment"]))
     figure, panels = plt.subplots(
         1, len(tasks), squeeze=False, figsize=(max(2.7 * len(tasks), 5.4), 2.9)

@@ -27,7 +27,7 @@ def compute() -> dict[str, list[Any]]:
 
 
 def _row(m: int) -> dict[str, float | int]:
-    """Gaussian errors with two estimators, and errors uniform on [−1, 1] with one."""
+    """Draw Gaussian errors for two estimators, and errors uniform on [−1, 1] for one."""
     rng = np.random.default_rng(m)
     bias = estimator_bias(np.zeros(m), 2, trials=TRIALS, seed=m)
     drawn = rng.standard_normal((TRIALS, m)) / np.sqrt(2)  # as the single estimator's
@@ -49,7 +49,7 @@ def make(table: Table) -> Figure:
     """Draw Gaussian errors on the left, uniform ones on the right."""
     import matplotlib.pyplot as plt
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     m = columns["num_actions"]
     figure, (gaussian, uniform) = plt.subplots(1, 2, figsize=(6.6, 3.1))
     for name, colour, line in (("single", ORANGE, "-"), ("double", BLUE, "--")):

@@ -26,14 +26,14 @@ def compute() -> dict[str, list[Any]]:
     """Return values, ten fits and both errors for every case and state; a second."""
     rows = []
     for name, (function, degree) in CASES.items():
-        found = fitted_overestimation(function, degree, states=STATES)
+        result = fitted_overestimation(function, degree, states=STATES)
         for s, state in enumerate(STATES):
-            fits = {f"fit_{a}": round(float(q[s]), 6) for a, q in enumerate(found.fits)}
+            fits = {f"fit_{a}": round(float(q[s]), 6) for a, q in enumerate(result.fits)}
             rows.append(
-                {"case": name, "state": float(state), "value": float(found.values[s])}
+                {"case": name, "state": float(state), "value": float(result.values[s])}
                 | fits
-                | {"single": round(float(found.single[s]), 6)}
-                | {"double": round(float(found.double[s]), 6)}
+                | {"single": round(float(result.single[s]), 6)}
+                | {"double": round(float(result.double[s]), 6)}
             )
     return columns_of(rows)
 
@@ -42,7 +42,7 @@ def make(table: Table) -> Figure:
     """Draw the fits above, the error of their maximum and of the double form below."""
     import matplotlib.pyplot as plt
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     figure, panels = plt.subplots(2, len(CASES), figsize=(7.2, 4.4), sharex=True, sharey="row")
     for (fits, errors), case in zip(panels.T, dict.fromkeys(table.columns["case"]), strict=True):
         own = columns["case"] == case

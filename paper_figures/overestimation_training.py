@@ -17,12 +17,12 @@ RULES = {"target_q": ("DQN", ORANGE), "double_q": ("double DQN", BLUE)}
 
 def compute() -> Table:
     """Return every look at every agent of experiments/overestimation; trains nothing."""
-    found, made = of_study("overestimation")
+    study, made = of_study("overestimation")
     names = ("step", "predicted", "realised", "score")
     rows = [
         {name: record[name] for name in ("environment", "bootstrap", "seed")}
         | dict(zip(names, look, strict=True))
-        for record in found.records()
+        for record in study.records()
         if record["kind"] == "agent"
         for look in zip(*(record[name] for name in names), strict=True)
     ]
@@ -33,7 +33,7 @@ def make(table: Table) -> Figure:
     """Draw promises and returns on the left, their difference on the right."""
     import matplotlib.pyplot as plt
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     figure, (values, bias) = plt.subplots(1, 2, figsize=(6.8, 3.2))
     for rule, (name, colour) in RULES.items():
         own = columns["bootstrap"] == rule

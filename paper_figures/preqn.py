@@ -25,12 +25,12 @@ LINES = ("-", "--", ":")  # a method's first, second and third step
 
 def compute() -> Table:
     """Return the curves of experiments/preqn, a row for each point; trains nothing."""
-    found, made = of_study("preqn")
-    return Table(columns_of(row for record in found.records() for row in _rows(record)), made)
+    study, made = of_study("preqn")
+    return Table(columns_of(row for record in study.records() for row in _rows(record)), made)
 
 
 def _rows(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """Of one run: ``score`` of its episodes, and ``alignment`` of its updates, against the step."""
+    """Return ``score`` of a run's episodes and ``alignment`` of its updates, against the step."""
     run = {name: record[name] for name in ("environment", "method", "seed")}
     run["learning_rate"] = record["step"]
     curves = {"score": record["curve"], "alignment": record["series"]}
@@ -45,7 +45,7 @@ def make(table: Table) -> Figure:
     """Draw for each task the returns above, the alignment below."""
     import matplotlib.pyplot as plt
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     columns["value"] = np.array([np.nan if v is None else v for v in table.columns["value"]], float)
     tasks = list(dict.fromkeys(table.columns["environment"]))
     figure, panels = plt.subplots(2, len(tasks), figsize=(7.0, 5.2), sharex="col", squeeze=False)
@@ -71,21 +71,21 @@ def make(table: Table) -> Figure:
 
 
 def _draw(axes: Axes, columns: dict[str, np.ndarray]) -> None:
-    """A line for each method and step, a band of intervals over its seeds."""
+    """Draw a line for each method and step, a band of intervals over its seeds."""
     for method, (name, colour) in METHODS.items():
         of_method = columns["method"] == method
         rates = list(dict.fromkeys(columns["learning_rate"][of_method].tolist()))
         for rate, line in zip(rates, LINES, strict=False):
             own = of_method & (columns["learning_rate"] == rate)
             steps = np.unique(columns["step"][own])
-            known = [
+            points = [
                 (step, values)
                 for step in steps
                 if len(values := _known(columns["value"][own & (columns["step"] == step)]))
             ]
-            x = [step for step, _ in known]
-            mean = [values.mean() for _, values in known]
-            low, high = np.array([_interval(values) for _, values in known]).T
+            x = [step for step, _ in points]
+            mean = [values.mean() for _, values in points]
+            low, high = np.array([_interval(values) for _, values in points]).T
             axes.plot(
                 x, mean, color=colour, linestyle=line, linewidth=1.2, label=f"{name}, α = {rate:g}"
             )

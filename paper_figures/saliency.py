@@ -100,7 +100,7 @@ def make(table: Table) -> Figure:
     import matplotlib.pyplot as plt
     from matplotlib.colors import LinearSegmentedColormap
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     moments = np.unique(columns["moment"])
     side = columns["row"].max() + 1, columns["column"].max() + 1
     figure, panels = plt.subplots(3, len(moments), figsize=(1.55 * len(moments), 5.0))

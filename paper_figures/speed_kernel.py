@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from experiments.speed.preqn import RESULTS
+from experiments.speed.record import RESULTS
 from paper_figures.style import BLUE, GREY, INK, ORANGE, foot
 from paper_figures.tables import Table, columns_of
 
@@ -19,16 +17,16 @@ COLUMNS = ("case", "method", "version", "status", "least_ms", "floor_ms", "peak_
 
 def compute() -> Table:
     """Return the rows of experiments/speed; times nothing."""
-    found = json.loads((RESULTS / "kernel-cpu.json").read_text(encoding="utf-8"))
-    rows = [{name: row[name] for name in COLUMNS} for row in found["rows"]]
-    return Table(columns_of(rows), found["provenance"])
+    benchmark = json.loads((RESULTS / "kernel-cpu.json").read_text(encoding="utf-8"))
+    rows = [{name: row[name] for name in COLUMNS} for row in benchmark["rows"]]
+    return Table(columns_of(rows), benchmark["provenance"])
 
 
 def make(table: Table) -> Figure:
     """Draw a panel for each case: a mark a method, and the floor that arithmetic sets."""
     import matplotlib.pyplot as plt
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     cases = list(dict.fromkeys(table.columns["case"]))
     methods = [name for name in dict.fromkeys(table.columns["method"]) if "per_sample" not in name]
     figure, panels = plt.subplots(1, len(cases), figsize=(7.4, 2.9), sharey=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from experiments.learning.rows import MADE_BY
-from experiments.speed.preqn import RESULTS
+from experiments.speed.record import RESULTS
 from paper_figures.style import BLUE, INK, ORANGE, foot
 from paper_figures.tables import Table, columns_of
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def compute() -> Table:
     """Return the rows of experiments/speed; times nothing."""
-    found = json.loads((RESULTS / "trainer.json").read_text(encoding="utf-8"))
+    benchmark = json.loads((RESULTS / "trainer.json").read_text(encoding="utf-8"))
     rows = [
         {
             "loop": loop,
@@ -28,16 +28,16 @@ def compute() -> Table:
             "high": row["cpu"]["quartiles"][1],
             "replay_bytes_per_transition": row["replay_bytes_per_transition"],
         }
-        for loop, row in found["rows"].items()
+        for loop, row in benchmark["rows"].items()
     ]
-    return Table(columns_of(rows), {name: found[name] for name in MADE_BY})
+    return Table(columns_of(rows), {name: benchmark[name] for name in MADE_BY})
 
 
 def make(table: Table) -> Figure:
     """Draw time against ours with quartiles, and bytes of a transition."""
     import matplotlib.pyplot as plt
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     loops = table.columns["loop"]
     colours = [ORANGE if loop.startswith("qdiverge") else BLUE for loop in loops]
     figure, (times, memory) = plt.subplots(1, 2, figsize=(7.0, 2.6), sharey=True)

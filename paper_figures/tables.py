@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from experiments.tables import read, sweep_command
 from qdiverge.errors import RunFolderError
-from qdiverge.runs.table import StudyTable, read_table
+from qdiverge.runs.table import StudyTable
 from qdiverge.runs.whole import write_whole
 
 DATA = Path(__file__).parent / "data"
-STUDIES = Path(__file__).parents[1] / "experiments"
 WIDEST = 160  # characters of a line at the foot of a figure
 
 
@@ -33,8 +35,13 @@ class Table:
     provenance: dict[str, Any]
 
     @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the columns as arrays."""
+        return {name: np.array(values) for name, values in self.columns.items()}
+
+    @property
     def source(self) -> str:
-        """Small lines for the foot of a figure: what measured the numbers, where and when."""
+        """Return small lines for a figure's foot: what measured the numbers, where and when."""
         p = self.provenance
         made = p.get("data", p)
         versions = ", ".join(f"{k} {made['versions'][k]}" for k in ("qdiverge", "torch", "numpy"))
@@ -53,8 +60,8 @@ def columns_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
     >>> columns_of([{"a": 1, "b": 2}, {"a": 3, "b": 4}])
     {'a': [1, 3], 'b': [2, 4]}
     """
-    found = list(rows)
-    return {name: [row[name] for row in found] for name in found[0]}
+    listed = list(rows)
+    return {name: [row[name] for row in listed] for name in listed[0]}
 
 
 def of_study(name: str) -> tuple[StudyTable, dict[str, Any]]:
@@ -63,10 +70,9 @@ def of_study(name: str) -> tuple[StudyTable, dict[str, Any]]:
     Raises:
         RunFolderError: it is missing, or of another schema; the command that makes it is named.
     """
-    command = f"python -m experiments sweep {name}"
-    found = read_table(STUDIES / name / "results" / "reduced.jsonl", command)
-    seconds = sum(row.get("seconds", 0.0) for row in found.rows.values())
-    return found, {"seconds": round(seconds), **found.header, "command": command}
+    study = read(name)
+    seconds = sum(row.get("seconds", 0.0) for row in study.rows.values())
+    return study, {"seconds": round(seconds), **study.header, "command": sweep_command(name)}
 
 
 def joint(provenances: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

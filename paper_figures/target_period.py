@@ -46,7 +46,7 @@ def make(table: Table) -> Figure:
     """Draw log₁₀ growth per update against the period, one line for each γ."""
     import matplotlib.pyplot as plt
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     figure, axes = plt.subplots()
     colours = dict(zip(DISCOUNTS, (GREY, BLUE, ORANGE), strict=True))
     for discount, colour in colours.items():

@@ -46,7 +46,7 @@ def trained(run: Path | None) -> tuple[SavedAgent, dict[str, Any]]:
 
 
 def provenance_of(run: Run) -> dict[str, Any]:
-    """What made a run of ``qdiverge train``, as tables carry it."""
+    """Return what made a run of ``qdiverge train``, as tables carry it."""
     keys = ("command", "commit", "hardware", "started", "versions", "seed", "seconds")
     made = {key: run.info.get(key) for key in keys}
     command = str(made["command"]).replace("__main__.py", "qdiverge")

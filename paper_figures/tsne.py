@@ -81,7 +81,7 @@ def make(table: Table) -> Figure:
     """Draw the places, coloured by value, the examples around them."""
     import matplotlib.pyplot as plt
 
-    columns = {name: np.array(values) for name, values in table.columns.items()}
+    columns = table.arrays
     x, y, values = columns["x"], columns["y"], columns["value"]
     shown = [number for number, frame in enumerate(table.columns["frame"]) if frame]
     shown = sorted(shown, key=lambda number: x[number])

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+from experiments.tables import Column, Record, print_table
 
-from qdiverge.runs.table import read_table
+COLUMNS = (
+    Column("game", "environment", "<"),
+    Column("preset", "preset", "<"),
+    Column("seed", "seed"),
+    Column("agent steps", "steps", ","),
+    Column("epochs", lambda r: len(r["held_out_q"]["value"])),
+    Column("held-out Q at first", lambda r: r["held_out_q"]["value"][0], ".3g"),
+    Column("at last", lambda r: r["held_out_q"]["value"][-1], ".3g"),
+    Column("score", lambda r: (r["epoch_return"]["value"] or [None])[-1]),
+    Column("CPU s", "cpu_seconds"),
+)
 
-RESULTS = Path(__file__).parent / "results" / "reduced.jsonl"
 
-
-def main(arguments: list[str]) -> int:
-    """Print a line for each run; return the exit status."""
-    parser = argparse.ArgumentParser(
-        "python -m experiments atari",
-        description=__doc__,
-        epilog="The grid is run by `python -m experiments sweep atari --full`.",
-    )
-    parser.add_argument("--table", type=Path, default=RESULTS, help="default: the committed one")
-    records = read_table(
-        parser.parse_args(arguments).table, "python -m experiments sweep atari"
-    ).records()
-    for r in records:
-        values, scores = r["held_out_q"]["value"], r["epoch_return"]["value"]
-        print(
-            f"{r['environment']}, {r['preset']}, seed {r['seed']}: {r['steps']:,} agent steps, "
-            f"{len(values)} epochs, held-out Q {values[0]:.3g} → {values[-1]:.3g}, "
-            f"score {scores[-1] if scores else '–'}, {r['cpu_seconds']} CPU s"
-        )
-    return 0
+def show(records: list[Record]) -> None:
+    """Print the table."""
+    print_table("runs of the agents, by epochs", COLUMNS, records)

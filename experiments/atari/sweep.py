@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.learning import rows
-from experiments.learning.plan import Cell
+from experiments.learning.cell import Cell
 from experiments.learning.training import clear, train
 from experiments.tracing import rounded
 from qdiverge.runs import load_run
@@ -19,7 +19,7 @@ TINY = {"game": "Breakout", "preset": "fast", "seed": 1, "steps": 1_600, "warm_u
 
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
-    """Games × presets × seeds, each as long as its preset says; or one tiny run of Breakout."""
+    """Return games × presets × seeds, as long as the preset says; or one tiny run of Breakout."""
     if not is_full:
         return [TINY]
     grid = product(GAMES, FULL_PRESETS, SEEDS)
@@ -27,7 +27,7 @@ def cells(is_full: bool) -> list[dict[str, Any]]:
 
 
 def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Score, and mean of max_a Q over held-out states, after each epoch; goes on if killed."""
+    """Return score and mean of max_a Q over held-out states, epoch by epoch; goes on if killed."""
     cell = Cell(f"ALE/{config['game']}-v5", config["preset"], config["seed"], config["steps"])
     settings = cell.config
     if config["warm_up"] is not None:
@@ -37,9 +37,9 @@ def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     series = load_run(path).series
     epochs = {}
     for name in ("held_out_q", "epoch_return"):
-        found = series.get(f"charts/{name}")
+        curve = series.get(f"charts/{name}")
         epochs[name] = {
-            "step": [] if found is None else found.steps.tolist(),
-            "value": [] if found is None else [rounded(float(v)) for v in found.values],
+            "step": [] if curve is None else curve.steps.tolist(),
+            "value": [] if curve is None else [rounded(float(v)) for v in curve.values],
         }
     return rows.result(path, cell.preset)["row"] | epochs

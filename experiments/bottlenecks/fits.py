@@ -82,12 +82,12 @@ def fit_samples(
         y = cell.smoothing * y + (1 - cell.smoothing) * q[rows, data.states, data.actions]
     watch, num = _Watch(cell, oracle, target), data.states.shape[1]
     for count in range(cell.gradient_steps):
-        kept = np.arange(num)[None].repeat(len(q), 0)
+        chosen_rows = np.arange(num)[None].repeat(len(q), 0)
         if cell.algorithm == "replay":
-            kept = rng.integers(0, num, (len(q), cell.batch_size))
-        states = torch.tensor(data.states[rows, kept])
-        actions = torch.tensor(data.actions[rows, kept])
-        aims = torch.tensor(y[rows, kept], dtype=torch.float32)
+            chosen_rows = rng.integers(0, num, (len(q), cell.batch_size))
+        states = torch.tensor(data.states[rows, chosen_rows])
+        actions = torch.tensor(data.actions[rows, chosen_rows])
+        aims = torch.tensor(y[rows, chosen_rows], dtype=torch.float32)
         chosen = torch.gather(
             inputs, 1, states[..., None].expand(-1, -1, inputs.shape[2])
         )  # [B, n, k]

@@ -30,7 +30,7 @@ class StackedNetwork:
 
     @property
     def parameters(self) -> list[Tensor]:
-        """Every weight and bias, ``[B, …]``."""
+        """Return every weight and bias, ``[B, …]``."""
         return [*self.weights, *self.biases]
 
     def hidden(self, x: Tensor) -> Tensor:

@@ -23,10 +23,10 @@ class Oracle:
     @classmethod
     def of(cls, mdp: MDP, temperature: float) -> Oracle:
         """Solve the problem."""
-        found = value_iteration(mdp, 1e-8, temperature=temperature)
+        solution = value_iteration(mdp, 1e-8, temperature=temperature)
         uniform = np.full(mdp.rewards.shape, 1 / mdp.num_actions)
-        expert, random = (_return(mdp, policy) for policy in (found.policy, uniform))
-        return cls(mdp, temperature, found.q, expert, random)
+        expert, random = (_return(mdp, policy) for policy in (solution.policy, uniform))
+        return cls(mdp, temperature, solution.q, expert, random)
 
     def backup(self, q: np.ndarray) -> np.ndarray:
         """Return T*Q, ``[B, S, A]``."""
@@ -42,8 +42,8 @@ class Oracle:
 
     def returns(self, q: np.ndarray) -> np.ndarray:
         """Return the expected returns ``[B]``: 0 is the uniform policy, 1 the soft-optimal one."""
-        found = np.array([_return(self.mdp, p) for p in soft_policy(q, self.temperature)])
-        return (found - self.random) / (self.expert - self.random)
+        returns = np.array([_return(self.mdp, p) for p in soft_policy(q, self.temperature)])
+        return (returns - self.random) / (self.expert - self.random)
 
 
 def _return(mdp: MDP, policy: np.ndarray) -> float:

@@ -2,66 +2,40 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
-from pathlib import Path
+from functools import partial
 
-from rich.console import Console
-from rich.table import Table
+from experiments.bottlenecks.summary import by_seed, correlations, divergences, mean_with_error
+from experiments.tables import Column, Record, grouped, print_table, share
 
-from experiments.bottlenecks.summary import correlations, divergence_rate, tables
-from experiments.sweep import run as sweep
-from qdiverge.runs.table import read_table
-
-RESULTS = Path(__file__).parent / "results" / "reduced.jsonl"
-
-
-def main(arguments: list[str]) -> int:
-    """Print the tables of the committed grid, or of a sweep of your own.
-
-    Returns:
-        0 when done, else the sweep's exit status.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments bottlenecks",
-        description=__doc__,
-        epilog="The grid is run by `python -m experiments sweep bottlenecks`, or by --rerun.",
-    )
-    parser.add_argument("--table", type=Path, default=RESULTS, help="default: the committed one")
-    parser.add_argument("--rerun", type=Path, metavar="FOLDER", help="sweep into FOLDER first")
-    try:
-        options = parser.parse_args(arguments)
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    path = options.table
-    if options.rerun:
-        path = options.rerun / "table.jsonl"
-        resume = ["--resume"] if path.exists() else []
-        status = sweep.main(["bottlenecks", "--out", str(options.rerun), *resume])
-        if status:
-            return status
-    found = read_table(path, "python -m experiments sweep bottlenecks")
-    _print([{"cell": row["config"], **row["row"]} for row in found.rows.values()])
-    return 0
+PARTS = {  # of the study: the setting that each varies, and what it is read by
+    "architectures": ("network", ("projection_error", "fqi_error", "returns")),
+    "samples": ("num_samples", ("train_loss", "validation_loss", "fqi_error", "returns")),
+    "steps": ("gradient_steps", ("train_loss", "validation_loss", "fqi_error", "returns")),
+    "weightings": ("weighting", ("fqi_error", "returns", "entropy", "shift")),
+    "smoothing": ("smoothing", ("fit_error", "fqi_error", "returns")),
+    "stopping": ("stopping", ("fqi_error", "returns", "best_returns")),
+}
 
 
-def _print(records: list) -> None:
-    """Print every table, the divergence rate and the correlations."""
-    console = Console(width=None if sys.stdout.isatty() else 110)
-    for title, header, rows in tables(records):
-        table = Table(*header, title=title, title_justify="left")
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
-    if records:
-        count, total, low, high = divergence_rate(records)
-        print(
-            f"diverged (max|Q| > 10 max|Q*|): {count} of {total} runs with networks, "
-            f"95 % interval {100 * low:.1f} to {100 * high:.1f} %; Fu et al. report 0.9 %"
-        )
-    for name, (statistic, p) in correlations(records).items():
+def show(records: list[Record]) -> None:
+    """Print a table for each part of the study, the divergence rate and the correlations."""
+    seeds = by_seed(records)
+    parts = grouped(seeds, "study")
+    for part, (setting, measures) in PARTS.items():
+        if own := parts.get((part,)):
+            rows = grouped(sorted(own, key=lambda r: r["algorithm"]), "algorithm", setting)
+            print_table(part, _columns(setting, measures), rows.values())
+    rate = share(*divergences(seeds), ".1%")
+    print(f"diverged (max|Q| > 10 max|Q*|): {rate} runs with networks; Fu et al. report 0.9%")
+    for name, (statistic, p) in correlations(seeds).items():
         print(f"{name} against return: Spearman's ρ = {statistic:+.2f} (p = {p:.2g})")
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def _columns(setting: str, measures: tuple[str, ...]) -> list[Column]:
+    return [
+        Column("backups", "algorithm", "<"),
+        Column(setting, setting),
+        Column("runs", len),
+        *(Column(m, partial(mean_with_error, measure=m)) for m in measures),
+        Column("diverged", lambda own: f"{sum(r['diverged'] for r in own)}/{len(own)}"),
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.control.settings import REPORTS
+from experiments.control.agents import REPORTS
 from qdiverge.agents.evaluation.evaluation import evaluate
 from qdiverge.agents.evaluation.protocols import TASK
 from qdiverge.agents.loop import Trainer
@@ -36,7 +36,7 @@ def train(config: ContinuousConfig, episodes: int) -> dict[str, Any]:
         elif isinstance(record, RunEnd):
             row["end"] = record.reason
     protocol = TASK.changed(episodes=episodes)
-    found = evaluate(config, trainer.agent.playing_weights(), protocol, seed=config.seed)
-    row["greedy"] = [round(played.episode.score, 3) for played in found.episodes]
+    played_greedily = evaluate(config, trainer.agent.playing_weights(), protocol, seed=config.seed)
+    row["greedy"] = [round(played.episode.score, 3) for played in played_greedily.episodes]
     row["accepted"] = sum(accepted) / len(accepted) if accepted else None
     return row

@@ -2,68 +2,60 @@
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 
 from experiments.control.sweep import FULL, cells
 from experiments.learning.rows import mean_with_interval
-from qdiverge.runs.table import read_table
-
-RESULTS = Path(__file__).parent / "results" / "reduced.jsonl"
-AGAIN = "python -m experiments sweep control"
-HEAD = "method    seeds  greedy return, mean of seeds [95 %]   last quarter   alignment   accepted"
+from experiments.tables import Column, Record, grouped, print_table, with_interval
 
 
-def main(arguments: list[str]) -> int:
-    """Print the table; return the exit status."""
-    parser = argparse.ArgumentParser(
-        "python -m experiments control",
-        description=__doc__,
-        epilog=f"The grid is run by `{AGAIN}`.",
-    )
-    parser.add_argument("--table", type=Path, default=RESULTS, help="default: the committed one")
-    options = parser.parse_args(arguments)
-    found = read_table(options.table, AGAIN)
-    records = found.records()
+def show(records: list[Record]) -> None:
+    """Print a table for each task, everything averaged over seeds."""
+    tasks = grouped(records, "environment")
     for task in FULL:
-        own = [record for record in records if record["environment"] == task]
-        if not own:
+        if own := tasks.get((task,)):
+            title = f"{task}, {own[0]['length']:,} agent steps"
+            print_table(title, COLUMNS, grouped(own, "method").values())
+        else:
             print(f"{task}: not run; --full has it\n")
-            continue
-        print(f"{task}, {own[0]['length']:,} agent steps")
-        print(HEAD)
-        for method in dict.fromkeys(record["method"] for record in own):
-            print(line(method, [record for record in own if record["method"] == method]))
-        print()
-    header, done = found.header, len(records)
-    print(f"{done} of the {len(cells(is_full=False))} cells of the reduced grid have been run")
-    print(f"{header['command']}, commit {header['commit']}, {header['started'][:10]}")
-    return 0
+    number = len(cells(is_full=False))
+    print(f"{len(records)} of the {number} cells of the reduced grid have been run")
 
 
-def line(method: str, records: list[dict[str, Any]]) -> str:
-    """One row of the table: everything averaged over seeds."""
-    greedy = mean_with_interval(np.array([np.mean(record["greedy"]) for record in records]))
-    low, high = greedy["interval"]
-    interval = f"[{low:,.1f}, {high:,.1f}]" if len(records) > 1 else "[one seed]"
-    accepted = [record["accepted"] for record in records if record["accepted"] is not None]
-    alignments = [value for record in records for value in record["alignments"]]
-    late = float(np.mean([last_quarter(record) for record in records]))
-    return (
-        f"{method:<9} {len(records):>5}  {greedy['mean']:>12,.1f} {interval}".ljust(54)
-        + f" {late:>12,.1f}   {_mean(alignments):>9}   {_mean(accepted):>8}"
-    )
+def greedy(records: list[Record]) -> str:
+    """Return the mean greedy return of the seeds, with the interval where there are several."""
+    score = mean_with_interval(np.array([np.mean(record["greedy"]) for record in records]))
+    if len(records) == 1:
+        return f"{score['mean']:,.1f} [one seed]"
+    return with_interval(score["mean"], score["interval"], ",.1f")
 
 
-def last_quarter(record: dict[str, Any]) -> float:
-    """Mean return of the training episodes that ended in the last quarter of the run."""
-    steps, returns = np.array(record["episode_steps"]), np.array(record["returns"])
-    return float(returns[steps > 0.75 * record["length"]].mean())
+def last_quarter(records: list[Record]) -> float:
+    """Return the mean return of the training episodes that ended in a run's last quarter."""
+    means = []
+    for record in records:
+        steps, returns = np.array(record["episode_steps"]), np.array(record["returns"])
+        means.append(returns[steps > 0.75 * record["length"]].mean())
+    return float(np.mean(means))
 
 
-def _mean(values: list[float]) -> str:
-    """Of what is a number: a step that was refused moved nothing, so that nothing is aligned."""
-    return f"{np.nanmean(values):.3f}" if values else "–"
+def alignment(records: list[Record]) -> float | None:
+    """Return the mean cos(ΔQ, δ); a step that was refused moved nothing, and has none."""
+    values = [value for record in records for value in record["alignments"]]
+    return float(np.nanmean(values)) if values else None
+
+
+def accepted(records: list[Record]) -> float | None:
+    """Return the mean share of accepted steps; None where nothing is ever refused."""
+    shares = [record["accepted"] for record in records if record["accepted"] is not None]
+    return float(np.mean(shares)) if shares else None
+
+
+COLUMNS = (
+    Column("method", "method", "<"),
+    Column("seeds", len),
+    Column("greedy return, mean of seeds [95 %]", greedy),
+    Column("last quarter", last_quarter, ",.1f"),
+    Column("alignment", alignment, ".3f"),
+    Column("accepted", accepted, ".3f"),
+)

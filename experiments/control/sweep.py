@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.control import ours, peers
-from experiments.control.settings import METHODS, PEERS, config_of
+from experiments.control.agents import METHODS, PEERS, config_of
 
 EPISODES = 10  # without noise, at the end of a run
 REDUCED = {  # agent steps, seeds
@@ -29,7 +29,7 @@ FULL = {
 
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
-    """Task × seed × method; Stable-Baselines3 on the two pendulums alone."""
+    """Return task × seed × method; Stable-Baselines3 on the two pendulums alone."""
     return [
         {"environment": task, "method": method, "seed": seed, "steps": steps}
         for task, (steps, num_seeds) in (FULL if is_full else REDUCED).items()
@@ -40,7 +40,7 @@ def cells(is_full: bool) -> list[dict[str, Any]]:
 
 
 def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Returns and alignments of one run."""
+    """Return what one run earned, and how aligned its updates were."""
     settings = config_of(**config)
     train = peers.train if config["method"] in PEERS else ours.train
     began = time.process_time()

@@ -30,11 +30,11 @@ class AlarmReport:
 
     @property
     def median_lead(self) -> float:
-        """Over all divergent runs, missed ones as 0; NaN of none."""
+        """Return the median over all divergent runs, missed ones as 0; NaN of none."""
         return float(np.median(self.leads)) if self.leads else float("nan")
 
     def lead_interval(self, num_resamples: int = 2_000, seed: int = 0) -> tuple[float, float]:
-        """A 95 % bootstrap interval of the median lead over runs."""
+        """Return a 95 % bootstrap interval of the median lead over runs."""
         if not self.leads:
             return float("nan"), float("nan")
         leads = np.array(self.leads)
@@ -43,15 +43,15 @@ class AlarmReport:
         return float(low), float(high)
 
     def as_json(self) -> dict[str, Any]:
-        """Every number, ready for JSON."""
+        """Return every number, ready for JSON."""
         rates = {name: getattr(self, name) for name in ("caught", "false_alarms", "precision")}
-        found: dict[str, Any] = {
+        numbers: dict[str, Any] = {
             name: {"count": r.count, "total": r.total, "interval": _round(r.interval)}
             for name, r in rates.items()
         }
-        found["median_lead"] = _round((self.median_lead,))[0]
-        found["median_lead_interval"] = _round(self.lead_interval())
-        return found
+        numbers["median_lead"] = _round((self.median_lead,))[0]
+        numbers["median_lead_interval"] = _round(self.lead_interval())
+        return numbers
 
 
 def report(runs: Sequence[Run], alarms: Mapping[int, int]) -> AlarmReport:

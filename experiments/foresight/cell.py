@@ -38,7 +38,7 @@ class Cell:
 
     @property
     def network(self) -> str:
-        """The network's name: no test run has one of training."""
+        """Return the network's name: no test run has one of training."""
         if self.width == 0:
             return "nature"
         norm = "-norm" * self.layer_norm

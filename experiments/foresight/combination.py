@@ -16,7 +16,7 @@ HORIZON = 60  # updates: the question that they are fitted to
 
 
 def sklearn(module: str) -> Any:
-    """A module of scikit-learn.
+    """Return a module of scikit-learn.
 
     Raises:
         MissingExtraError: it is not installed.
@@ -39,13 +39,13 @@ class Combination:
     model: Any
 
     def __call__(self, moments: Moments) -> np.ndarray:
-        """The probability at each moment, [M]."""
-        found: np.ndarray = self.model.predict_proba(table(moments, self.names))[:, 1]
-        return found
+        """Return the probability at each moment, [M]."""
+        probability: np.ndarray = self.model.predict_proba(table(moments, self.names))[:, 1]
+        return probability
 
 
 def table(moments: Moments, names: tuple[str, ...]) -> np.ndarray:
-    """The predictors side by side, [M, P]; infinities are cut to large numbers."""
+    """Return the predictors side by side, [M, P]; infinities are cut to large numbers."""
     columns = np.stack([moments.scores[name] for name in names], axis=1)
     return np.clip(columns, -1e6, 1e6)
 

@@ -50,22 +50,22 @@ class Run:
 
     @property
     def bound(self) -> float:
-        """B = r_max/(1−γ), r_max = 1; also of n-step targets, Σ_{k<n} γ^k / (1−γⁿ)."""
+        """Return B = r_max/(1−γ), r_max = 1; also of n-step targets, Σ_{k<n} γ^k / (1−γⁿ)."""
         return 1 / (1 - self.cell.discount)
 
     @property
     def light_updates(self) -> np.ndarray:
-        """When the light tier was measured, [T]."""
+        """Return when the light tier was measured, [T]."""
         return EVERY * np.arange(1, len(next(iter(self.light.values()))) + 1)
 
     @property
     def dear_updates(self) -> np.ndarray:
-        """When the dear ones were, [M]."""
+        """Return when the dear ones were, [M]."""
         return FULL_EVERY * np.arange(1, len(next(iter(self.dear.values()))) + 1)
 
     @property
     def end(self) -> int:
-        """The last update of which it is known whether the values are within the bound."""
+        """Return the last update of which it is known whether the values are within the bound."""
         return self.outcome.blow_up or self.num_updates
 
 
@@ -84,8 +84,8 @@ def pack(table: StudyTable, keys: set[str], folder: Path) -> None:
             key=lambda row: row["key"],
         )
         header = table.header | {"split": split}
-        kept = ("key", "config", "row", "commit")
-        lines = [header, *({name: row[name] for name in kept} for row in rows)]
+        columns = ("key", "config", "row", "commit")
+        lines = [header, *({name: row[name] for name in columns} for row in rows)]
         text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
         aside = file(split, folder).with_suffix(".tmp")
         aside.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
@@ -93,12 +93,12 @@ def pack(table: StudyTable, keys: set[str], folder: Path) -> None:
 
 
 def file(split: str, folder: Path = RESULTS) -> Path:
-    """Where the table of a split is."""
+    """Return where the table of a split is."""
     return folder / f"{split}.jsonl.gz"
 
 
 def digest(split: str, folder: Path = RESULTS) -> str:
-    """SHA-256 of a split's table."""
+    """Return the SHA-256 of a split's table."""
     return hashlib.sha256(file(split, folder).read_bytes()).hexdigest()
 
 
@@ -120,7 +120,7 @@ def load(split: str, folder: Path = RESULTS) -> tuple[dict[str, Any], list[Run]]
 
 
 def as_run(line: dict[str, Any]) -> Run:
-    """A row of the table as a run, labelled."""
+    """Return a row of the table as a run, labelled."""
     row, cell = line["row"], Cell(**line["config"])
     light, dear = (
         {name: np.array(values, dtype=np.float64) for name, values in row[tier].items()}

@@ -123,7 +123,7 @@ def train_critic(cell: Cell, stop_at: int | None = None) -> tuple[Recorder, floa
 def critic_loss(
     cell: Cell, batch: Transitions, critics: nn.ModuleList, slow: nn.ModuleList, actor: nn.Module
 ) -> Tensor:
-    """Σ_c mean ℓ(r + γ(1 − d) min_c' Q⁻_c'(s', π⁻(s')) − Q_c(s, a))."""
+    """Return Σ_c mean ℓ(r + γ(1 − d) min_c' Q⁻_c'(s', π⁻(s')) − Q_c(s, a))."""
     s, a, following = batch.observations, batch.actions, batch.next_observations
     with torch.no_grad():
         ahead = torch.stack([c(following, actor(following)).squeeze(1) for c in slow]).amin(0)

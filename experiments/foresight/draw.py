@@ -35,7 +35,7 @@ LAYER_NORM_SHARE, OFFLINE_SHARE, PRIORITIZED_SHARE = 0.25, 0.35, 0.25
 
 
 def draw(is_full: bool) -> list[Cell]:
-    """Every cell of the corpus; the splits take turns, so that a part of it has both."""
+    """Draw every cell of the corpus; the splits take turns, so that a part of it has both."""
     places = []
     for split, sizes in SIZES.items():
         turns = [
@@ -51,7 +51,7 @@ def draw(is_full: bool) -> list[Cell]:
 
 
 def draw_cell(split: str, problem: str, index: int) -> Cell:
-    """Cell ``index`` of a split.
+    """Draw cell ``index`` of a split.
 
     >>> draw_cell("train", "maze", 0) == draw_cell("train", "maze", 0)
     True

@@ -29,7 +29,7 @@ NUM_BINS = 5  # of the calibration
 
 
 def read_thresholds(folder: Path = RESULTS) -> dict[str, Any]:
-    """What ``fit`` has set.
+    """Read what ``fit`` has set.
 
     Raises:
         RunFolderError: it has not been set, or from another training split.
@@ -37,12 +37,12 @@ def read_thresholds(folder: Path = RESULTS) -> dict[str, Any]:
     path, remedy = folder / "thresholds.json", "Run: python -m experiments foresight fit"
     if not path.exists():
         raise RunFolderError("thresholds were expected", got=f"no {path}", remedy=remedy)
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if found["corpus"]["sha256"] != digest("train", folder):
+    thresholds: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if thresholds["corpus"]["sha256"] != digest("train", folder):
         raise RunFolderError(
             "thresholds of this very training split were expected", got=path, remedy=remedy
         )
-    return found
+    return thresholds
 
 
 def evaluate(folder: Path = RESULTS) -> dict[str, Any]:
@@ -51,26 +51,28 @@ def evaluate(folder: Path = RESULTS) -> dict[str, Any]:
     train = load("train", folder)[1]
     combination = fit_combination(thresholds["combination"]["kind"], moments(train))
     header, test = load("test", folder)  # from here on nothing is fitted
-    seen = moments(test)
-    said = seen.scores | {COMBINATION: combination(seen)}
+    every_moment = moments(test)
+    said = every_moment.scores | {COMBINATION: combination(every_moment)}
     limits = {name: entry["threshold"] for name, entry in thresholds["predictors"].items()}
     limits[COMBINATION] = thresholds["combination"]["threshold"]
-    found = {
+    evaluation = {
         "provenance": provenance(),
         "corpus": {"sha256": digest("test", folder), "commit": header["commit"]},
         "runs": {"train": describe(train), "test": describe(test)},
-        "predictors": {name: judge(name, said[name], limits[name], seen, test) for name in said},
+        "predictors": {
+            name: judge(name, said[name], limits[name], every_moment, test) for name in said
+        },
         "rules": {
             when: {name: each.as_json() for name, each in _with(values, test).items()}
             for when, values in (("before", BEFORE), ("after", thresholds["rules"]["constants"]))
         },
-        "calibration": calibration(said[COMBINATION], seen),
+        "calibration": calibration(said[COMBINATION], every_moment),
         "forecasts": forecasts(test),
-        "where": where(said, limits, seen, test, thresholds["rules"]["constants"]),
+        "where": where(said, limits, every_moment, test, thresholds["rules"]["constants"]),
     }
-    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(evaluation, indent=1, ensure_ascii=False, allow_nan=False)
     write_whole(folder / "evaluation.json", text + "\n")
-    return found
+    return evaluation
 
 
 def _with(values: dict[str, Any], runs: list[Run]) -> dict[str, AlarmReport]:
@@ -79,7 +81,7 @@ def _with(values: dict[str, Any], runs: list[Run]) -> dict[str, AlarmReport]:
 
 
 def describe(runs: list[Run]) -> dict[str, Any]:
-    """Outcomes, times to blow-up, cost."""
+    """Return outcomes, times to blow-up and cost."""
     outcomes = Counter(run.outcome.name for run in runs)
     times = [run.outcome.blow_up for run in runs if run.outcome.blow_up is not None]
     problems: dict[str, Counter[str]] = {}
@@ -101,18 +103,18 @@ def describe(runs: list[Run]) -> dict[str, Any]:
 
 
 def judge(
-    name: str, scores: np.ndarray, threshold: float, seen: Moments, runs: list[Run]
+    name: str, scores: np.ndarray, threshold: float, every_moment: Moments, runs: list[Run]
 ) -> dict[str, Any]:
-    """One predictor: AUROC for every question, and its alarm at the threshold of training."""
+    """Return a predictor's AUROC for every question, and its alarm at the threshold of training."""
     horizons: dict[str, Any] = {str(h): float(h) for h in HORIZONS}
-    horizons |= {f"{share:.0%} of the time so far": share * seen.update for share in SHARES}
-    horizons["ever"] = seen.end - seen.update
+    horizons |= {f"{share:.0%} of the time so far": share * every_moment.update for share in SHARES}
+    horizons["ever"] = every_moment.end - every_moment.update
     areas = {}
     for label, horizon in horizons.items():
-        has_answer, happens = seen.within(horizon)
-        areas[label] = _area(scores[has_answer], happens[has_answer], seen.run[has_answer])
-    has_answer, happens = seen.within(HORIZON)
-    alarms = report(runs, first_alarms(scores, seen.run, seen.update, threshold))
+        has_answer, happens = every_moment.within(horizon)
+        areas[label] = _area(scores[has_answer], happens[has_answer], every_moment.run[has_answer])
+    has_answer, happens = every_moment.within(HORIZON)
+    alarms = report(runs, first_alarms(scores, every_moment.run, every_moment.update, threshold))
     above = scores[has_answer] > threshold
     hits = int((above & happens[has_answer]).sum())
     return {
@@ -126,13 +128,13 @@ def _area(scores: np.ndarray, happens: np.ndarray, run: np.ndarray) -> dict[str,
     value = auroc(scores, happens)
     low, high = by_runs(lambda index: auroc(scores[index], happens[index]), run)
     numbers = {"value": value, "low": low, "high": high}
-    found: dict[str, Any] = {k: None if np.isnan(v) else round(v, 4) for k, v in numbers.items()}
-    return found | {"positive": int(happens.sum()), "moments": len(happens)}
+    rounded: dict[str, Any] = {k: None if np.isnan(v) else round(v, 4) for k, v in numbers.items()}
+    return rounded | {"positive": int(happens.sum()), "moments": len(happens)}
 
 
-def calibration(probability: np.ndarray, seen: Moments) -> dict[str, Any]:
-    """Predicted against observed shares at HORIZON, in bins of equal numbers; Brier's score."""
-    has_answer, happens = seen.within(HORIZON)
+def calibration(probability: np.ndarray, every_moment: Moments) -> dict[str, Any]:
+    """Return predicted and observed shares at HORIZON, in bins of equal numbers; Brier's score."""
+    has_answer, happens = every_moment.within(HORIZON)
     p, y = probability[has_answer], happens[has_answer].astype(float)
     order = np.array_split(np.argsort(p, kind="stable"), NUM_BINS)
     bins = [
@@ -156,11 +158,11 @@ FORECASTS: dict[str, Callable[[View], float]] = {
 
 
 def forecasts(runs: list[Run]) -> dict[str, Any]:
-    """Forecasts of the crash at moments of divergent runs: (t̂ − t)/(T − t), by the time left.
+    """Return how far forecasts of the crash were off, (t̂ − t)/(T − t), by the time left.
 
     "early" are the moments in the first half of a run's time to blow-up, "late" those after.
     """
-    found: dict[str, Any] = {}
+    by_quantity: dict[str, Any] = {}
     for name, rule in FORECASTS.items():
         ratios: dict[str, list[float]] = {"early": [], "late": []}
         for run in runs:
@@ -170,7 +172,7 @@ def forecasts(runs: list[Run]) -> dict[str, Any]:
             for t in run.dear_updates[run.dear_updates < blow_up]:
                 ahead = rule(View(run, int(t)))
                 ratios["early" if t < blow_up / 2 else "late"].append(ahead / (blow_up - t))
-        found[name] = {
+        by_quantity[name] = {
             when: {
                 "moments": len(values),
                 "forecasts": int(np.isfinite(values).sum()),
@@ -181,17 +183,17 @@ def forecasts(runs: list[Run]) -> dict[str, Any]:
             }
             for when, values in ratios.items()
         }
-    return found
+    return by_quantity
 
 
 def where(
     said: dict[str, np.ndarray],
     limits: dict[str, float],
-    seen: Moments,
+    every_moment: Moments,
     runs: list[Run],
     rules: dict[str, Any],
 ) -> dict[str, Any]:
-    """What is caught and what raises false alarms, by problem, optimiser, network, speed."""
+    """Return what is caught and what is a false alarm, by problem, optimiser, network, speed."""
     groups: dict[str, Callable[[Run], str | None]] = {
         "family": lambda run: PROBLEMS[run.cell.problem].family,
         "optimiser": lambda run: run.cell.optimizer,
@@ -201,14 +203,17 @@ def where(
         "data": lambda run: "offline" if run.cell.offline else "online",
         "time to blow-up": _speed,
     }
-    found: dict[str, Any] = {}
+    by_group: dict[str, Any] = {}
     best = [COMBINATION, "|Q| threshold", "|Q| growth forecast", "spectral forecast"]
-    first = {name: first_alarms(said[name], seen.run, seen.update, limits[name]) for name in best}
+    first = {
+        name: first_alarms(said[name], every_moment.run, every_moment.update, limits[name])
+        for name in best
+    }
     with constants(rules):
         fired = [replay(run) for run in runs]
     first[MONITOR] = {i: min(each.values()) for i, each in enumerate(fired) if each}
     for title, of in groups.items():
-        found[title] = {}
+        by_group[title] = {}
         for value in sorted({of(run) for run in runs} - {None}, key=str):
             chosen = [i for i, run in enumerate(runs) if of(run) == value]
             own = [runs[i] for i in chosen]
@@ -216,12 +221,12 @@ def where(
             for name, alarms in first.items():
                 mine = {n: alarms[i] for n, i in enumerate(chosen) if i in alarms}
                 entry[name] = report(own, mine).as_json()
-            found[title][str(value)] = entry
-    return found
+            by_group[title][str(value)] = entry
+    return by_group
 
 
 def _speed(run: Run) -> str | None:
-    """By the number of updates until the blow-up."""
+    """Return a class by the number of updates until the blow-up."""
     blow_up = run.outcome.blow_up
     if blow_up is None:
         return None

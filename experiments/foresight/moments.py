@@ -37,7 +37,7 @@ class Moments:
     end: np.ndarray
 
     def within(self, horizon: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which moments can be asked about the next ``horizon`` updates, and the answer.
+        """Return which moments can be asked about the next ``horizon`` updates, and the answer.
 
         Args:
             horizon: Updates, or one number for each moment.
@@ -51,7 +51,7 @@ class Moments:
 
 
 def moments(runs: Sequence[Run]) -> Moments:
-    """Every moment of every run before its blow-up."""
+    """Return every moment of every run before its blow-up."""
     columns: dict[str, list[np.ndarray]] = {name: [] for name in SCORES}
     run, update, blow_up, end = [], [], [], []
     for index, each in enumerate(runs):
@@ -82,30 +82,30 @@ class View:
         self.bound, self.learning_rate = run.bound, run.learning_rate
 
     def light(self, name: str) -> np.ndarray:
-        """A metric of the light tier up to now, the newest last."""
+        """Return a metric of the light tier up to now, the newest last."""
         return self._run.light[name][: self.update // EVERY]
 
     def dear(self, name: str) -> np.ndarray:
-        """A metric of the dear tiers up to now, the newest last."""
+        """Return a metric of the dear tiers up to now, the newest last."""
         return self._run.dear[name][: self.update // FULL_EVERY]
 
     def now(self, name: str) -> float:
-        """The newest value of a metric."""
+        """Return the newest value of a metric."""
         past = self.light(name) if name in self._run.light else self.dear(name)
         return float(past[-1])
 
     def slope(self, name: str) -> float:
-        """The growth rate of a metric of the light tier: e-folds per update, by least squares."""
+        """Return the growth rate of a light metric: e-folds per update, by least squares."""
         return slope(self.light(name)[-WINDOW:])
 
     @property
     def room(self) -> float:
-        """ln(B / max|Q|): e-folds up to the bound."""
+        """Return ln(B / max|Q|): e-folds up to the bound."""
         return float(np.log(self.bound / max(self.now("q_abs_max"), TINY)))
 
 
 def slope(values: np.ndarray) -> float:
-    """The slope of ln y per update, y measured at every EVERY-th; NaN with fewer than three.
+    """Return the slope of ln y per update, y at every EVERY-th; NaN with fewer than three.
 
     >>> round(slope(np.exp(0.2 * np.arange(5))), 6)  # 0.2 in EVERY = 5 updates
     0.04
@@ -119,7 +119,7 @@ def slope(values: np.ndarray) -> float:
 
 
 def forecast(rate: float, room: float) -> float:
-    """The updates until the bound at ``rate`` e-folds per update: infinity where nothing grows.
+    """Return the updates until the bound at ``rate`` e-folds each: infinity where nothing grows.
 
     >>> forecast(0.1, 2.0), forecast(-0.1, 2.0)
     (20.0, inf)
@@ -128,7 +128,7 @@ def forecast(rate: float, room: float) -> float:
 
 
 def _soon(rate: float, room: float) -> float:
-    """A rate against the e-folds that are left, 1 / forecast; where it falls the rate itself."""
+    """Return a rate over the e-folds left, 1 / forecast; where it falls the rate itself."""
     return rate / max(room, 0.05) if rate > 0 else rate
 
 
@@ -137,8 +137,8 @@ def _log(x: float) -> float:
 
 
 def _share_of_most(past: np.ndarray) -> float:
-    known = past[np.isfinite(past)]
-    return float(past[-1] / known.max()) if len(known) and known.max() > 0 else float("nan")
+    finite = past[np.isfinite(past)]
+    return float(past[-1] / finite.max()) if len(finite) and finite.max() > 0 else float("nan")
 
 
 SCORES: dict[str, Callable[[View], float]] = {

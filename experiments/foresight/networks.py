@@ -60,7 +60,7 @@ class QNetwork(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(width, num_outputs))
 
     def forward(self, observations: Tensor, actions: Tensor | None = None) -> Tensor:
-        """Q(s, ·), [N, A]; with actions Q(s, a), [N, 1]."""
+        """Return Q(s, ·), [N, A]; with actions Q(s, a), [N, 1]."""
         x = observations.to(next(self.parameters()).dtype)
         values: Tensor = self.layers(x if actions is None else torch.cat([x, actions], dim=1))
         return values

@@ -37,7 +37,7 @@ class Outcome:
 
     @property
     def is_divergent(self) -> bool:
-        """Whether the values ever left what a policy can earn."""
+        """Return whether the values ever left what a policy can earn."""
         return self.blow_up is not None
 
 

@@ -39,14 +39,14 @@ NUM_ENDS = 5  # measurements at either end of a run that are compared
 
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
-    """The divergent runs of the test split that lived to be warned of, by their keys."""
+    """Return the divergent runs of the test split that lived to be warned of, by their keys."""
     chosen = [run for run in load("test", RESULTS)[1] if run.outcome.is_divergent]
     chosen = [run for run in chosen if run.dear_updates[0] < (run.outcome.blow_up or 0)]
     return [{"cell": asdict(run.cell), "warned": warning(run)} for run in chosen[: MOST[is_full]]]
 
 
 def warning(run: Run) -> int:
-    """The update of the monitor's first alarm before the blow-up; else the last dear moment."""
+    """Return when the monitor first alarms before the blow-up; else the last dear moment."""
     blow_up = run.outcome.blow_up
     assert blow_up is not None
     early = [update for update in replay(run).values() if update < blow_up]
@@ -58,24 +58,24 @@ def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Diagnose a run where it is warned of, and run it anew with each remedy."""
     cell, warned = Cell(**config["cell"]), config["warned"]
     diagnosis = diagnose(cell, warned)
-    found: dict[str, Any] = {"diagnosis": diagnosis}
+    results: dict[str, Any] = {"diagnosis": diagnosis}
     for name, changed in remedies(cell, diagnosis).items():
         line = {"key": name, "config": asdict(changed), "row": run_cell(asdict(changed), folder)}
-        found[name] = verdict(as_run(line))
-        found[name] |= {
+        results[name] = verdict(as_run(line))
+        results[name] |= {
             field: getattr(changed, field)
             for field in ("relative_step", "target_period")
             if getattr(changed, field) != getattr(cell, field)
         }
-    return found
+    return results
 
 
 def remedies(cell: Cell, diagnosis: dict[str, Any]) -> dict[str, Cell]:
-    """The cell with one change at a time, with values from the diagnosis."""
+    """Return the cell with one change at a time, with values from the diagnosis."""
     largest, period = diagnosis["max_learning_rate"], diagnosis["first_stable_period"]
     α = diagnosis["learning_rate"]
     smaller = min(largest / 2, α / 2) if largest > 0 else α / 10
-    found = {
+    changed = {
         "step": replace(cell, relative_step=float(f"{cell.relative_step * smaller / α:.3g}")),
         "period": replace(
             cell, bootstrap="target_q", polyak=None,
@@ -83,14 +83,14 @@ def remedies(cell: Cell, diagnosis: dict[str, Any]) -> dict[str, Cell]:
         ),
     }  # fmt: skip
     if cell.width and not cell.layer_norm:
-        found["layer_norm"] = replace(cell, layer_norm=True)
+        changed["layer_norm"] = replace(cell, layer_norm=True)
     if PROBLEMS[cell.problem].family != "mujoco":
-        found["preqn"] = replace(cell, update="preqn", target_period=None, polyak=None)
-    return found
+        changed["preqn"] = replace(cell, update="preqn", target_period=None, polyak=None)
+    return changed
 
 
 def verdict(run: Run) -> dict[str, Any]:
-    """What became of a run; it learns where it is sound and mean |δ| ends below its start."""
+    """Return what became of a run; it learns if it is sound and mean |δ| ends below its start."""
     errors = run.light["td_error_abs_mean"]
     ratio = float(np.nanmedian(errors[-NUM_ENDS:]) / np.nanmedian(errors[:NUM_ENDS]))
     is_sound = run.outcome.name == "healthy"

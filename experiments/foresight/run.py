@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +10,9 @@ from experiments.foresight import corpus, show
 from experiments.foresight.evaluate import evaluate
 from experiments.foresight.fit import fit
 from experiments.foresight.sweep import cells
-from experiments.sweep import run as sweep
-from experiments.sweep.sweep import cells_of
-from qdiverge.errors import QDivergeError
+from experiments.sweep import command as sweep
+from experiments.sweep.results import commit_table
+from experiments.sweep.sweep import cells_of, default_root
 from qdiverge.runs.table import read_table
 
 REMEDIES = "experiments.foresight.remedies"
@@ -22,7 +21,7 @@ REMEDIES = "experiments.foresight.remedies"
 def main(arguments: list[str]) -> int:
     """Run the study, or a part of it; return the exit status (0 done, 2 bad usage)."""
     parser = argparse.ArgumentParser(
-        "python -m experiments run foresight",
+        "python -m experiments foresight",
         description=__doc__,
         epilog="Without a part: corpus, fit, evaluate, show, resumable at any time. `fit` sets the "
         "thresholds on the training split; `evaluate` reads them and only then opens the test "
@@ -44,18 +43,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--out", type=Path, help="folder of the sweep; default runs/sweeps/foresight"
     )
-    try:
-        options = parser.parse_args(arguments)
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    chosen = [options.part] if options.part else ["corpus", "fit", "evaluate", "show"]
-    try:
-        for name in chosen:
-            if status := parts[name](options):
-                return status
-    except QDivergeError as error:
-        print(f"foresight: {error}", file=sys.stderr)
-        return 2
+    options = parser.parse_args(arguments)
+    for name in [options.part] if options.part else ["corpus", "fit", "evaluate", "show"]:
+        if status := parts[name](options):
+            return status
     return 0
 
 
@@ -84,8 +75,8 @@ def _remedies(options: argparse.Namespace) -> int:
     folder = _swept(REMEDIES, options, None)
     if folder is None:
         return 1
-    text = (folder / "table.jsonl").read_text(encoding="utf-8")
-    (options.results / "remedies.jsonl").write_text(text, encoding="utf-8")
+    place = options.results / "remedies.jsonl"
+    print(commit_table(REMEDIES, folder / "table.jsonl", options.full, place=place))
     return 0
 
 
@@ -95,14 +86,10 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _swept(name: str, options: argparse.Namespace, out: Path | None) -> Path | None:
-    """Run what is missing of a sweep; its folder, or None where it did not come to its end."""
-    folder = out or Path("runs/sweeps") / (name + "-full" * options.full)
+    """Run what is missing of a sweep; return its folder, None where it came to no end."""
+    folder = out or default_root(name, options.full)
     resume = ["--resume"] if (folder / "table.jsonl").exists() else []
     full = ["--full"] if options.full else []
     workers = ["--workers", str(options.workers)]
     status = sweep.main([name, "--out", str(folder), *workers, *resume, *full])
     return None if status else folder
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

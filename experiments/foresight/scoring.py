@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest, rankdata
+from scipy.stats import rankdata
+
+from analysis.statistics import wilson_interval
 
 NUM_RESAMPLES = 400
 LARGEST = 1e30  # of a threshold, in place of infinity
@@ -50,11 +52,11 @@ def by_runs(
     for _ in range(num_resamples):
         chosen = rng.integers(len(groups), size=len(groups))
         values.append(statistic(np.concatenate([groups[i] for i in chosen])))
-    found = np.array(values)
-    found = found[np.isfinite(found)]
-    if not len(found):
+    finite = np.array(values)
+    finite = finite[np.isfinite(finite)]
+    if not len(finite):
         return float("nan"), float("nan")
-    low, high = np.quantile(found, [0.025, 0.975])
+    low, high = np.quantile(finite, [0.025, 0.975])
     return float(low), float(high)
 
 
@@ -67,16 +69,15 @@ class Rate:
 
     @property
     def value(self) -> float:
-        """The share; NaN of nothing."""
+        """Return the share; NaN of nothing."""
         return self.count / self.total if self.total else float("nan")
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson's, which is sound also at none and all."""
+        """Return Wilson's interval, which is sound also at none and all."""
         if not self.total:
             return float("nan"), float("nan")
-        found = binomtest(self.count, self.total).proportion_ci(method="wilson")
-        return float(found.low), float(found.high)
+        return wilson_interval(self.count, self.total)
 
     def __str__(self) -> str:
         low, high = self.interval
@@ -87,10 +88,10 @@ def first_alarms(
     scores: np.ndarray, run: np.ndarray, update: np.ndarray, threshold: float
 ) -> dict[int, int]:
     """Return run → the first update at which its score exceeds the threshold, where it does."""
-    found: dict[int, int] = {}
+    first: dict[int, int] = {}
     for index in np.flatnonzero(scores > threshold):
-        found.setdefault(int(run[index]), int(update[index]))
-    return found
+        first.setdefault(int(run[index]), int(update[index]))
+    return first
 
 
 def threshold_at(
@@ -113,5 +114,5 @@ def threshold_at(
         for index in np.flatnonzero(is_safe)
     ]
     allowed = int(np.floor(false_alarms * len(most) + 1e-9))
-    found = sorted(most, reverse=True)[allowed] if allowed < len(most) else -np.inf
-    return float(np.clip(found, -LARGEST, LARGEST))
+    threshold = sorted(most, reverse=True)[allowed] if allowed < len(most) else -np.inf
+    return float(np.clip(threshold, -LARGEST, LARGEST))

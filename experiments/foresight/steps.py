@@ -29,7 +29,7 @@ def set_step(
 
 
 def learning_rate(cell: Cell, network: nn.Module, batch: Transitions) -> float:
-    """α of a cell on a network at its start.
+    """Return α of a cell on a network at its start.
 
     Args:
         cell: Its optimiser and κ.

@@ -29,11 +29,12 @@ DEAR = (
 )  # fmt: skip
 LESS_ONE = {"modulus", "modulus_regression", "spectral_radius", "spectral_radius_regression",
             "certified_modulus"}  # fmt: skip  # kept as x − 1, which rounding would hide
+RESULTS_COMMAND = "python -m experiments foresight corpus"
 LARGEST = 1e30  # what is larger, or infinite, is kept as this
 
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
-    """The settings of every cell, drawn by seed."""
+    """Return the settings of every cell, drawn by seed."""
     return [asdict(cell) for cell in draw(is_full)]
 
 
@@ -49,7 +50,7 @@ def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def row(cell: Cell, recorder: Recorder, seconds: float) -> dict[str, Any]:
-    """What the table keeps of a run."""
+    """Return what the table keeps of a run."""
     return {
         "num_updates": recorder.num_updates,
         "learning_rate": recorder.subject.learning_rate,
@@ -62,7 +63,7 @@ def row(cell: Cell, recorder: Recorder, seconds: float) -> dict[str, Any]:
 
 
 def _columns(recorder: Recorder, names: tuple[str, ...], period: int) -> dict[str, list[Any]]:
-    """Each metric at every ``period``-th update, None where it was not measured."""
+    """Return each metric at every ``period``-th update, None where it was not measured."""
     length = recorder.num_updates // period
     columns = {}
     for name in names:

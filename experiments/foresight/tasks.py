@@ -32,12 +32,12 @@ UNIT = 4.0  # cells: a position is (row, column) in these units
 
 
 def by_position(mdp: MDP, map_rows: list[str]) -> MDP:
-    """A gridworld observed by where one is, counted from the upper left; its end as (0, 0)."""
+    """Return a gridworld observed by place, counted from the upper left; its end as (0, 0)."""
     free = np.array([[tile != "#" for tile in row] for row in map_rows])
-    seen = np.append(np.argwhere(free) / UNIT, np.zeros((1, 2)), axis=0)
+    observations = np.append(np.argwhere(free) / UNIT, np.zeros((1, 2)), axis=0)
     return MDP(
-        mdp.transitions, mdp.rewards, mdp.discount, mdp.start, seen, mdp.terminal, mdp.horizon,
-        mdp.name,
+        mdp.transitions, mdp.rewards, mdp.discount, mdp.start, observations, mdp.terminal,
+        mdp.horizon, mdp.name,
     )  # fmt: skip
 
 
@@ -51,12 +51,12 @@ MAKERS: dict[str, Callable[[], MDP]] = {
 
 
 def make_tabular(problem: str) -> gymnasium.Env:
-    """The Gymnasium view of a tabular problem, observed through its features."""
+    """Make the Gymnasium view of a tabular problem, observed through its features."""
     return as_environment(MAKERS[problem](), as_features=True)
 
 
 def make_shifted(name: str, shift: float, **options: Any) -> gymnasium.Env:
-    """A Gymnasium task whose rewards are all larger by ``shift``."""
+    """Make a Gymnasium task whose rewards are all larger by ``shift``."""
     task = gymnasium.make(name, **options)
     return gymnasium.wrappers.TransformReward(task, lambda reward: float(reward) + shift)
 

@@ -81,24 +81,24 @@ def _train_offline(cell: Cell, trainer: Trainer, recorder: Recorder) -> None:
 
 
 def narrowed(data: Transitions, coverage: float) -> Transitions:
-    """The share ``coverage`` of the transitions that begins at the least ‖s‖, rewards within ±1.
+    """Return the share ``coverage`` of the transitions of the least ‖s‖, rewards within ±1.
 
     Observations are put in units of their root mean square on what is kept, as is usual for fixed
     data; what lies beyond the data is then large.
     """
     size = data.observations.float().flatten(1).norm(dim=1)
-    kept = data.select(size.argsort(stable=True)[: max(1, round(coverage * len(data)))])
-    unit = kept.observations.float().square().mean().sqrt().clamp(min=1e-6)
+    data = data.select(size.argsort(stable=True)[: max(1, round(coverage * len(data)))])
+    unit = data.observations.float().square().mean().sqrt().clamp(min=1e-6)
     return replace(
-        kept,
-        rewards=kept.rewards.clamp(-1, 1),
-        observations=kept.observations / unit,
-        next_observations=kept.next_observations / unit,
+        data,
+        rewards=data.rewards.clamp(-1, 1),
+        observations=data.observations / unit,
+        next_observations=data.next_observations / unit,
     )
 
 
 def make_config(cell: Cell) -> DQNConfig:
-    """The agent's settings."""
+    """Return the agent's settings."""
     problem = PROBLEMS[cell.problem]
     is_preqn = cell.update == "preqn"
     steps = cell.buffer_size if cell.offline else WARM_UP
@@ -133,7 +133,7 @@ def make_config(cell: Cell) -> DQNConfig:
 
 
 def make_trainer(cell: Cell) -> Trainer:
-    """The trainer, with the cell's network."""
+    """Make the trainer, with the cell's network."""
 
     def make_q_network(shape: tuple[int, ...], num_actions: int) -> QNetwork:
         torch.manual_seed(cell.seed)  # the trainer puts the global generator back
@@ -150,7 +150,7 @@ def make_trainer(cell: Cell) -> Trainer:
 
 
 def attach(cell: Cell, trainer: Trainer, stop_at: int | None) -> Recorder:
-    """A recorder on a DQN; rewards are clipped to ±1, an n-step one is at most Σ_{k<n} γ^k."""
+    """Attach a recorder to a DQN; rewards are in ±1, an n-step one is at most Σ_{k<n} γ^k."""
     γ, n = cell.discount, cell.n_step
     options = MonitorOptions(
         discount=γ**n,

@@ -18,7 +18,7 @@ END = 1e6  # mean |Q| at which a run counts as crashed
 
 
 def network(depth: int, width: int, seed: int) -> nn.Sequential:
-    """L layers of weights, no biases, so that Q is homogeneous of degree L in them."""
+    """Make L layers of weights, no biases, so that Q is homogeneous of degree L in them."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         layers: list[nn.Module] = []
@@ -28,7 +28,7 @@ def network(depth: int, width: int, seed: int) -> nn.Sequential:
 
 
 def transitions(seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """s, a, s' of the batch; every reward is 0, so the true values are, too."""
+    """Draw s, a, s' of the batch; every reward is 0, so the true values are, too."""
     draw = torch.Generator().manual_seed(seed)
     s = torch.randn(NUM_PAIRS, NUM_FEATURES, generator=draw)
     next_s = AHEAD * s + NOISE * torch.randn(NUM_PAIRS, NUM_FEATURES, generator=draw)
@@ -47,15 +47,15 @@ def mean_abs_q(
     q_net, zero = network(depth, width, seed), torch.zeros(NUM_PAIRS)
     moves = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[optimizer]
     weights = moves(q_net.parameters(), learning_rate)
-    found = []
+    sizes = []
     for _ in range(num_updates):
         q = q_net(s)
         with torch.no_grad():
             targets = td_targets(zero, zero.bool(), q_net(next_s), DISCOUNT)
-        found.append(float(q.detach().gather(1, a[:, None]).abs().mean()))
-        if not found[-1] < END:
+        sizes.append(float(q.detach().gather(1, a[:, None]).abs().mean()))
+        if not sizes[-1] < END:
             break
         weights.zero_grad()
         td_loss(td_errors(q, a, targets), "mse").backward()
         weights.step()
-    return np.array(found)
+    return np.array(sizes)

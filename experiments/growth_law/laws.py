@@ -51,15 +51,15 @@ def expected_exponent(depth: int, optimizer: str) -> float:
 
 
 def end_of(q: np.ndarray, optimizer: str, end: float) -> int | None:
-    """The update at which it crashed (SGD), or passed the threshold (Adam); None: not seen."""
+    """Return when it crashed (SGD) or passed the threshold (Adam), an update; None: neither."""
     beyond = np.flatnonzero(~(q < (end if optimizer == "sgd" else ADAM_THRESHOLD)))
     return int(beyond[0]) if len(beyond) else None
 
 
 def forecasts(q: np.ndarray, depth: int, optimizer: str, end: int, count: int) -> dict[str, Any]:
-    """The forecast at each of ``count`` evenly spaced moments before ``end``, as columns."""
+    """Return the forecasts at ``count`` evenly spaced moments before ``end``, as columns."""
     law, threshold = ("finite_time", np.inf) if optimizer == "sgd" else ("power", ADAM_THRESHOLD)
-    found: dict[str, list[float | None]] = {"at": [], "time": [], "lower": [], "upper": []}
+    columns: dict[str, list[float | None]] = {"at": [], "time": [], "lower": [], "upper": []}
     for now in np.linspace(0, end, count + 2)[1:-1].astype(int):
         low = np.flatnonzero(q[: now + 1] < q[now] / WINDOW)
         first = int(low[-1]) + 1 if len(low) else 0
@@ -70,6 +70,6 @@ def forecasts(q: np.ndarray, depth: int, optimizer: str, end: int, count: int) -
             torch.from_numpy(t.astype(float)), torch.from_numpy(q[t]), law, depth, threshold
         )
         numbers = (float(now), forecast.time, forecast.lower, forecast.upper)
-        for name, value in zip(found, numbers, strict=True):
-            found[name].append(rounded(value) if np.isfinite(value) else None)
-    return found
+        for name, value in zip(columns, numbers, strict=True):
+            columns[name].append(rounded(value) if np.isfinite(value) else None)
+    return columns

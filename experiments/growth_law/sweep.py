@@ -18,7 +18,7 @@ NUM_FORECASTS, NUM_POINTS = 20, 60
 
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
-    """Depth × optimiser × seeds; the full grid has more depths, widths and seeds."""
+    """Return depth × optimiser × seeds; the full grid has more depths, widths and seeds."""
     depths, widths, seeds = [2, 3, 4], [64], range(3)
     if is_full:
         depths, widths, seeds = [2, 3, 4, 5], [64, 256], range(10)
@@ -29,17 +29,17 @@ def cells(is_full: bool) -> list[dict[str, Any]]:
 
 
 def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The measured exponent, the end, every forecast of it, and the growth itself."""
+    """Return the exponent, the end, every forecast of it, and the growth itself."""
     depth, optimizer = config["depth"], config["optimizer"]
     q = mean_abs_q(**{"num_updates": NUM_UPDATES[optimizer]} | config)
     end = end_of(q, optimizer, END)
     shown = np.unique(np.linspace(0, len(q) - 1, NUM_POINTS).astype(int))
-    seen = {} if end is None else forecasts(q, depth, optimizer, end, NUM_FORECASTS)
+    made = {} if end is None else forecasts(q, depth, optimizer, end, NUM_FORECASTS)
     return {
         "exponent": rounded(growth_exponent(q)),
         "expected_exponent": expected_exponent(depth, optimizer),
         "end": end,
-        "forecasts": seen,
+        "forecasts": made,
         "updates": shown.tolist(),
         "mean_abs_q": [rounded(value) for value in q[shown]],
     }

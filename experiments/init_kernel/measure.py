@@ -47,29 +47,29 @@ class Critic(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """Q [N]."""
+        """Return Q [N]."""
         return self.layers(torch.cat([observations, actions], 1)).squeeze(1)
 
 
 def measure(width: int, depth: int, activation: str, start: str) -> dict[str, list[float]]:
     """Return K_ii and R_i = (1/N) Σ_{j≠i} |K_ij| / K_ii, averaged over the pairs, seed by seed."""
     s, a = pairs()
-    found: dict[str, list[float]] = {"diagonal": [], "row_ratio": [], "fraction_holding": []}
+    measures: dict[str, list[float]] = {"diagonal": [], "row_ratio": [], "fraction_holding": []}
     for seed in SEEDS:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             critic = Critic(s.shape[1] + a.shape[1], width, depth, activation, start)
         K = qd.NTK(critic).kernel(s, a)
         report = qd.check_contraction(K, discount=0.99, learning_rate=1e-6)
-        found["diagonal"].append(float(K.diagonal().mean()))
-        found["row_ratio"].append(report.mean_row_ratio)
-        found["fraction_holding"].append(report.fraction_holding)
-    return found
+        measures["diagonal"].append(float(K.diagonal().mean()))
+        measures["row_ratio"].append(report.mean_row_ratio)
+        measures["fraction_holding"].append(report.fraction_holding)
+    return measures
 
 
 @functools.cache
 def pairs() -> tuple[Tensor, Tensor]:
-    """State-action pairs of Ant-v5 under uniformly random actions, float32 [N, 105] and [N, 8]."""
+    """Draw pairs of Ant-v5 under uniformly random actions, float32 [N, 105] and [N, 8]."""
     import gymnasium
 
     task, rng = gymnasium.make("Ant-v5"), np.random.default_rng(0)

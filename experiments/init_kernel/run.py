@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+from functools import partial
 from statistics import mean
-from typing import Any
 
 from experiments.init_kernel.sweep import DEPTHS
-from qdiverge.runs.table import read_table
+from experiments.tables import Column, Record, grouped, print_table
 
-RESULTS = Path(__file__).parent / "results" / "reduced.jsonl"
+NETWORK = ("start", "activation", "width")
 
 
-def main(arguments: list[str]) -> int:
-    """Print the table; return the exit status."""
-    parser = argparse.ArgumentParser(
-        "python -m experiments init_kernel",
-        description=__doc__,
-        epilog="The grid is run by `python -m experiments sweep init_kernel`.",
-    )
-    parser.add_argument("--table", type=Path, default=RESULTS, help="default: the committed one")
-    options = parser.parse_args(arguments)
-    records = read_table(options.table, "python -m experiments sweep init_kernel").records()
+def show(records: list[Record]) -> None:
+    """Print a line for each start, activation and width, a column for each depth."""
     for measure in ("diagonal", "row_ratio"):
-        print(f"{measure}, mean over pairs and {len(records[0][measure])} seeds")
-        print("start    activation  width " + "".join(f"  depth {d:<5}" for d in DEPTHS))
-        for key in dict.fromkeys(_line(r) for r in records):
-            own = {r["depth"]: r for r in records if _line(r) == key}
-            values = "".join(f"{mean(own[d][measure]):12.4g} " for d in DEPTHS if d in own)
-            print(f"{key[0]:<8} {key[1]:<10} {key[2]:>6} {values}")
-        print()
-    return 0
+        columns = [
+            *(Column(name, name, "" if name == "width" else "<") for name in NETWORK),
+            *(Column(f"depth {d}", partial(_mean, measure, d), ".4g") for d in DEPTHS),
+        ]
+        title = f"{measure}, mean over pairs and {len(records[0][measure])} seeds"
+        print_table(title, columns, grouped(records, *NETWORK).values())
 
 
-def _line(record: dict[str, Any]) -> tuple[str, str, int]:
-    return record["start"], record["activation"], record["width"]
+def _mean(measure: str, depth: int, records: list[Record]) -> float | None:
+    return next((mean(r[measure]) for r in records if r["depth"] == depth), None)

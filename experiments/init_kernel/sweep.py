@@ -14,7 +14,7 @@ FULL_WIDTHS = (32, 64, 128, 256, 512, 1024)
 
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
-    """Width × depth × activation × start; the full grid has two more widths."""
+    """Return width × depth × activation × start; the full grid has two more widths."""
     widths = FULL_WIDTHS if is_full else WIDTHS
     return [
         {"width": w, "depth": d, "activation": a, "start": start}
@@ -23,5 +23,5 @@ def cells(is_full: bool) -> list[dict[str, Any]]:
 
 
 def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Diagonal and row ratio, a number for each seed."""
+    """Return diagonal and row ratio, a number for each seed."""
     return measure(**config)

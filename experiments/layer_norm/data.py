@@ -15,12 +15,12 @@ NUM_STEPS, NUM_PAIRS = 600, 64
 
 
 def num_actions(task: str) -> int:
-    """A of a task."""
+    """Return A of a task."""
     return 2 if task == "CartPole-v1" else 3
 
 
 def outward_batch(task: str, seed: int) -> Transitions:
-    """The transitions of random play, coordinates of unit variance, in which ‖s'‖ > ‖s‖.
+    """Return transitions of random play, coordinates of unit variance, in which ‖s'‖ > ‖s‖.
 
     Rewards are divided by the largest |r|, so that no return exceeds 1/(1 − γ). What cuts an
     episode short is no end; a state that ends one bootstraps nothing.
@@ -29,13 +29,13 @@ def outward_batch(task: str, seed: int) -> Transitions:
     scale = s.std(0) + 1e-6
     s, next_s = s / scale, next_s / scale
     outward = np.flatnonzero(np.linalg.norm(next_s, axis=1) > np.linalg.norm(s, axis=1))
-    kept = np.random.default_rng(seed).choice(outward, NUM_PAIRS, replace=False)
+    chosen = np.random.default_rng(seed).choice(outward, NUM_PAIRS, replace=False)
     return Transitions(
-        torch.from_numpy(s[kept]).float(),
-        torch.from_numpy(a[kept]),
-        torch.from_numpy(r[kept] / np.abs(r).max()).float(),
-        torch.from_numpy(next_s[kept]).float(),
-        torch.from_numpy(d[kept]),
+        torch.from_numpy(s[chosen]).float(),
+        torch.from_numpy(a[chosen]),
+        torch.from_numpy(r[chosen] / np.abs(r).max()).float(),
+        torch.from_numpy(next_s[chosen]).float(),
+        torch.from_numpy(d[chosen]),
     )
 
 
@@ -43,13 +43,13 @@ def _play(task: str, seed: int) -> list[tuple[Any, ...]]:
     import gymnasium
 
     game: Any = gymnasium.make(task)
-    rng, found = np.random.default_rng(seed), []
+    rng, steps = np.random.default_rng(seed), []
     s = game.reset(seed=seed)[0]
     for _ in range(NUM_STEPS):
         a = int(rng.integers(num_actions(task)))
         move = np.array([TORQUES[a]]) if task == "Pendulum-v1" else a
         next_s, r, terminated, truncated, _ = game.step(move)
-        found.append((s, a, float(r), next_s, terminated))
+        steps.append((s, a, float(r), next_s, terminated))
         s = game.reset()[0] if terminated or truncated else next_s
     game.close()
-    return found
+    return steps

@@ -13,7 +13,7 @@ NUM_LOOKS = 20
 
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
-    """Task × LayerNorm × seeds; in full longer, with two more steps and ten seeds."""
+    """Return task × LayerNorm × seeds; in full longer, with two more steps and ten seeds."""
     steps, num_updates, seeds = ((1e-3, 3e-3, 1e-2), 20_000, 10) if is_full else ((3e-3,), 1_000, 3)
     return [
         {
@@ -28,5 +28,5 @@ def cells(is_full: bool) -> list[dict[str, Any]]:
 
 
 def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Self-excitation and max |Q| along training, and whether that passed the bound."""
+    """Return self-excitation and max |Q| along training, and whether that passed the bound."""
     return train(**config, num_looks=NUM_LOOKS)

@@ -37,14 +37,14 @@ def self_excitation(q_net: nn.Module, batch: Transitions) -> tuple[float, float]
 def train(
     task: str, layer_norm: bool, learning_rate: float, num_updates: int, num_looks: int, seed: int
 ) -> dict[str, Any]:
-    """Adam on the whole batch, no target network; the series of what was seen."""
+    """Train by Adam on the whole batch, without target network; return the series of its looks."""
     batch = outward_batch(task, seed)
     sizes = [batch.observations.shape[1], *HIDDEN, num_actions(task)]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         q_net = MLP(sizes, layer_norm=layer_norm)
     optimizer = torch.optim.Adam(q_net.parameters(), learning_rate)
-    found: dict[str, list[float]] = {
+    series: dict[str, list[float]] = {
         name: [] for name in ("update", "max_abs_q", "excitation", "relative_excitation")
     }
     for update in range(num_updates + 1):
@@ -55,16 +55,16 @@ def train(
         largest = float(q.detach().abs().max())
         is_over = not largest < BEYOND
         if update % (num_updates // num_looks) == 0 or is_over:
-            found["update"].append(update)
-            found["max_abs_q"].append(rounded(largest))
+            series["update"].append(update)
+            series["max_abs_q"].append(rounded(largest))
             top, scale = (
                 self_excitation(q_net, batch) if math.isfinite(largest) else (math.nan,) * 2
             )
-            found["excitation"].append(rounded(top))
-            found["relative_excitation"].append(rounded(top / scale))
+            series["excitation"].append(rounded(top))
+            series["relative_excitation"].append(rounded(top / scale))
         if is_over or update == num_updates:
             break
         optimizer.zero_grad()
         td_loss(td_errors(q, batch.actions, targets), "mse").backward()
         optimizer.step()
-    return {"diverged": max(found["max_abs_q"]) > FAR * BOUND, **found}
+    return {"diverged": max(series["max_abs_q"]) > FAR * BOUND, **series}

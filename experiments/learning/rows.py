@@ -68,21 +68,21 @@ def _row(run: Run, training: Series, preset: str) -> dict[str, Any]:
 
 
 def _evaluation(run: Run) -> dict[str, Any] | None:
-    """The greedy episodes that the study played, else the latest of ``qdiverge evaluate``."""
+    """Return the study's own greedy episodes, else the latest of ``qdiverge evaluate``."""
     greedy = run.series.get("evaluation/episodic_return")
     if greedy is not None:
         return mean_with_interval(greedy.values) | {"protocol": "greedy"}
     files = (run.folder / "evaluations").glob("*.json")
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(files)]
-    if not found:
+    evaluations = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(files)]
+    if not evaluations:
         return None
-    latest = max(found, key=lambda one: one["step"])
+    latest = max(evaluations, key=lambda one: one["step"])
     scores = np.array([episode["score"] for episode in latest["episodes"]])
     return mean_with_interval(scores) | {"protocol": latest["protocol"]["name"]}
 
 
 def known_as(environment: str) -> str:
-    """The one id of an environment that a run may have named in several ways.
+    """Return the one id of an environment that a run may have named in several ways.
 
     >>> known_as("pong"), known_as("Breakout-MinAtar"), known_as("CartPole-v1")
     ('ALE/Pong-v5', 'MinAtar/Breakout-v1', 'CartPole-v1')
@@ -94,7 +94,7 @@ def known_as(environment: str) -> str:
 
 
 def mean_with_interval(scores: np.ndarray) -> dict[str, Any]:
-    """Mean over episodes, with its 95 % percentile bootstrap interval.
+    """Return the mean over episodes, with its 95 % percentile bootstrap interval.
 
     >>> mean_with_interval(np.array([2.0, 2.0]))
     {'mean': 2.0, 'interval': [2.0, 2.0], 'episodes': 2}
@@ -103,14 +103,14 @@ def mean_with_interval(scores: np.ndarray) -> dict[str, Any]:
     low = high = mean
     if scores.min() < scores.max():
         rng = np.random.default_rng(0)
-        found = stats.bootstrap((scores,), np.mean, method="percentile", rng=rng)
-        low, high = (float(bound) for bound in found.confidence_interval)
+        bootstrapped = stats.bootstrap((scores,), np.mean, method="percentile", rng=rng)
+        low, high = (float(bound) for bound in bootstrapped.confidence_interval)
     interval = [round(low, 3), round(high, 3)]
     return {"mean": round(mean, 3), "interval": interval, "episodes": len(scores)}
 
 
 def first_step_above(training: Series, goal: float) -> int | None:
-    """The step at which the mean of the last ``WINDOW`` episodes first was ``goal`` or more.
+    """Return the first step with a mean of the last ``WINDOW`` episodes of ``goal`` or more.
 
     >>> scores = np.repeat([0.0, 4.0], 100)
     >>> first_step_above(Series(np.arange(200), scores), 2.0)  # 50 of the last 100 are 4
@@ -124,7 +124,7 @@ def first_step_above(training: Series, goal: float) -> int | None:
 
 
 def curve(training: Series, num_points: int) -> dict[str, list[Any]]:
-    """Mean return of the episodes that ended in each of equally long stretches of the run.
+    """Return the mean return of the episodes that ended in each of equal stretches of the run.
 
     >>> curve(Series(np.array([1, 2, 8]), np.array([1.0, 3.0, 5.0])), num_points=2)
     {'step': [4, 8], 'mean_return': [2.0, 5.0], 'num_episodes': [2, 1]}
@@ -140,24 +140,24 @@ def curve(training: Series, num_points: int) -> dict[str, list[Any]]:
     }
 
 
-def save(found: dict[str, Any], folder: Path = RESULTS) -> Path:
+def save(result: dict[str, Any], folder: Path = RESULTS) -> Path:
     """Write a result under the name of its row, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    row = found["row"]
+    row = result["row"]
     path = folder / f"{name_of(row['environment'], row['preset'], row['seed'])}.json"
-    return write_whole(path, json.dumps(found, indent=1) + "\n")
+    return write_whole(path, json.dumps(result, indent=1) + "\n")
 
 
 def load_all(folder: Path = RESULTS) -> list[dict[str, Any]]:
-    """Every result, sorted by environment, preset and seed."""
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
+    """Read every result, sorted by environment, preset and seed."""
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
     return sorted(
-        found, key=lambda one: tuple(one["row"][key] for key in ("environment", "preset", "seed"))
+        results, key=lambda one: tuple(one["row"][key] for key in ("environment", "preset", "seed"))
     )
 
 
 def name_of(environment: str, preset: str, seed: int) -> str:
-    """What the files of a run are called.
+    """Return what the files of a run are called.
 
     >>> name_of("MinAtar/Breakout-v1", "minatar_fast", 1)
     'MinAtar-Breakout-v1_minatar_fast_1'
@@ -166,7 +166,7 @@ def name_of(environment: str, preset: str, seed: int) -> str:
 
 
 def _preset(run: Run) -> str:
-    """What the run notes, else what its command named, else what no preset means."""
+    """Return what the run notes, else what its command named, else what no preset means."""
     words = run.info.get("command", "").replace("=", " ").split()
     named = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--preset"]
     return str(run.info.get("preset") or (named[-1] if named else "defaults"))

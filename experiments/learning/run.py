@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
+from typing import Any
 
 from experiments.learning import rows
-from experiments.learning.plan import SEEDS, Cell, plan
+from experiments.learning.cell import Cell
+from experiments.learning.sweep import SEEDS, reduced
 from experiments.learning.training import train
+from experiments.tables import Column, print_table, with_interval
 from qdiverge.agents.settings.presets.discrete import PRESETS
-from qdiverge.errors import QDivergeError
 
 
 def main(arguments: list[str]) -> int:
@@ -22,29 +21,22 @@ def main(arguments: list[str]) -> int:
     Returns:
         0 done, 2 bad usage.
     """
-    try:
-        options = _parser().parse_args(arguments)
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    try:
-        if options.action == "train":
-            cells = plan()
-            if options.env is not None:
-                if options.preset is None:
-                    print("expected --preset beside --env; got none.", file=sys.stderr)
-                    return 2
-                cells = [
-                    Cell(options.env, options.preset, seed, options.steps) for seed in options.seeds
-                ]
-            for cell in cells:
-                _train(cell, options.out, options.results)
-        elif options.action == "add":
-            for folder in options.runs:
-                print(rows.save(rows.result(folder, options.preset), options.results))
-    except QDivergeError as error:
-        print(f"experiments learning: {error}", file=sys.stderr)
-        return 2
-    _print(options.results)
+    options = _parser().parse_args(arguments)
+    if options.action == "train":
+        cells = reduced()
+        if options.env is not None:
+            if options.preset is None:
+                print("expected --preset beside --env; got none.", file=sys.stderr)
+                return 2
+            cells = [
+                Cell(options.env, options.preset, seed, options.steps) for seed in options.seeds
+            ]
+        for cell in cells:
+            _train(cell, options.out, options.results)
+    elif options.action == "add":
+        for folder in options.runs:
+            print(rows.save(rows.result(folder, options.preset), options.results))
+    show(options.results)
     return 0
 
 
@@ -73,51 +65,49 @@ def _train(cell: Cell, out: Path, results: Path) -> None:
     if (results / f"{cell.name}.json").exists():
         print(f"{cell.name}: has a result")
         return
-    found = rows.result(train(cell.config, out / cell.name, cell.preset))
-    rows.save(found, results)
-    row = found["row"]
+    result = rows.result(train(cell.config, out / cell.name, cell.preset))
+    rows.save(result, results)
+    row = result["row"]
     print(f"{cell.name}: {row['training']['mean']} in {row['seconds']} s", flush=True)
 
 
-def _print(results: Path) -> None:
-    """One line a run, and one for each task with a goal that has none."""
-    header = ("task", "preset", "seed", "steps", "last 100", "evaluated", "goal", "CPU s")
-    table = Table(*header, title="Mean returns with 95 % intervals over episodes")
-    every = rows.load_all(results)
-    for found in every:
-        row = found["row"]
-        cells = (
-            *(row["environment"], row["preset"], row["seed"], f"{row['steps']:,}"),
-            *(_score(row["training"]), _score(row["evaluation"]), _goal(row)),
-            "–" if row["cpu_seconds"] is None else round(row["cpu_seconds"]),
-        )
-        table.add_row(*map(str, cells))
-    for environment in sorted(rows.GOALS.keys() - {found["row"]["environment"] for found in every}):
-        goal = f"{rows.GOALS[environment]:g}"
-        table.add_row(environment, "–", "–", "not run", "–", "–", goal, "–")
-    Console(width=None if sys.stdout.isatty() else 130).print(table)
+def show(folder: Path) -> None:
+    """Print a line for each run, and one for each task with a goal that has none."""
+    runs = [result["row"] for result in rows.load_all(folder)]
+    missing = sorted(rows.GOALS.keys() - {row["environment"] for row in runs})
+    blank = dict.fromkeys(("preset", "seed", "steps", "training", "evaluation", "cpu_seconds"))
+    runs += [{"environment": name, "goal": rows.GOALS[name], **blank} for name in missing]
+    print_table("Mean returns with 95 % intervals over episodes", COLUMNS, runs)
 
 
-def _score(score: dict | None) -> str:
-    """Mean, interval, and by which protocol if not greedily."""
+def _score(score: dict[str, Any] | None) -> str | None:
+    """Return mean, interval, and by which protocol if not greedily."""
     if score is None:
-        return "–"
-    low, high = score["interval"]
+        return None
     protocol = score.get("protocol", "greedy")
-    return f"{score['mean']:.4g} [{low:.4g}, {high:.4g}]" + (
-        "" if protocol == "greedy" else f" {protocol}"
-    )
+    text = with_interval(score["mean"], score["interval"], ".4g")
+    return text if protocol == "greedy" else f"{text} {protocol}"
 
 
-def _goal(row: dict) -> str:
-    """The goal, and where the training episodes, or else the evaluated ones, came to it."""
+def _goal(row: dict[str, Any]) -> str | None:
+    """Return the goal, and where the training episodes, or else the evaluated ones, came to it."""
     if row["goal"] is None:
-        return "–"
+        return None
+    if row["steps"] is None:
+        return f"{row['goal']:g}"
     if row["goal_step"] is not None:
         return f"{row['goal']:g} at {row['goal_step']:,}"
-    found = row["evaluation"]
-    return f"{row['goal']:g} {'evaluated' if found and found['mean'] >= row['goal'] else 'missed'}"
+    score = row["evaluation"]
+    return f"{row['goal']:g} {'evaluated' if score and score['mean'] >= row['goal'] else 'missed'}"
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+COLUMNS = (
+    Column("task", "environment", "<"),
+    Column("preset", "preset", "<"),
+    Column("seed", "seed"),
+    Column("steps", lambda row: "not run" if row["steps"] is None else f"{row['steps']:,}"),
+    Column("last 100", lambda row: _score(row["training"]), "<"),
+    Column("evaluated", lambda row: _score(row["evaluation"]), "<"),
+    Column("goal", _goal, "<"),
+    Column("CPU s", "cpu_seconds", ".0f"),
+)

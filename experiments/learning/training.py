@@ -84,7 +84,7 @@ def train(
 def _begun(
     trainer: Trainer, checkpoints: Checkpoints, folder: Path, preset: str
 ) -> tuple[RunLog, dict[str, float]]:
-    """The log of a new run, or of one put back to its newest checkpoint; the time it has taken."""
+    """Begin a log, or put it back to the newest checkpoint; return it and the time it has taken."""
     config = asdict(trainer.config)
     if not checkpoints.store.steps():
         info = {"seed": trainer.config.seed, "device": "cpu", "preset": preset}
@@ -110,7 +110,7 @@ def clear(folder: Path) -> None:
 
 
 def play(trainer: Trainer, num_episodes: int) -> list[float]:
-    """Scores of the greedy policy in environments of its own, as the run's but for the seed.
+    """Play the greedy policy in environments as the run's but for the seed; return its scores.
 
     Args:
         trainer: One that has run.

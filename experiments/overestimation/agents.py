@@ -33,14 +33,14 @@ NUM_EPISODES = 3
 
 
 def config_of(environment: str, bootstrap: Bootstrap, seed: int) -> DQNConfig:
-    """CartPole's short run, or the preset of its kind: one step, one network but for the target."""
+    """Return CartPole's short run, or its kind's preset: one step, one network but the target's."""
     kind = environment_kind(environment)
     base = {"task": SHORT, "minatar": PRESETS["minatar_fast"], "atari": PRESETS["nature"]}[kind]
     return replace(base, environment=environment, seed=seed, bootstrap=bootstrap)
 
 
 def greedy(config: DQNConfig) -> Protocol:
-    """The greedy policy in the run's own environments."""
+    """Return the greedy policy in the run's own environments."""
     is_atari = environment_kind(config.environment) == "atari"
     return Protocol(
         name="greedy",
@@ -54,20 +54,20 @@ def greedy(config: DQNConfig) -> Protocol:
 
 
 def follow(config: DQNConfig, num_looks: int) -> dict[str, Any]:
-    """Train, and let the greedy policy play at ``num_looks`` moments; the series of both."""
+    """Train, and let the greedy policy play at ``num_looks`` moments; return the series of both."""
     names = ("step", "predicted", "realised", "score")
-    found: dict[str, list[float]] = {name: [] for name in names}
+    series: dict[str, list[float]] = {name: [] for name in names}
 
     def look(trainer: Trainer, sample: Sample) -> None:
         weights = trainer.q_network.state_dict()
         played = evaluate(trainer.config, weights, greedy(config), seed=sample.step)
         scores = [one.episode.score for one in played.episodes]
-        seen = played.overestimation
-        numbers = sample.step, seen.predicted, seen.realised, sum(scores) / len(scores)
+        bias = played.overestimation
+        numbers = sample.step, bias.predicted, bias.realised, sum(scores) / len(scores)
         for name, number in zip(names, numbers, strict=True):
-            found[name].append(rounded(float(number)))
+            series[name].append(rounded(float(number)))
 
     ended = trace(config, num_looks, every=look)
-    late = found["predicted"][num_looks // 2 :], found["realised"][num_looks // 2 :]
+    late = series["predicted"][num_looks // 2 :], series["realised"][num_looks // 2 :]
     bias = [p - r for p, r in zip(*late, strict=True)]
-    return {**found, "late_bias": rounded(sum(bias) / len(bias)), "end": ended.end}
+    return {**series, "late_bias": rounded(sum(bias) / len(bias)), "end": ended.end}

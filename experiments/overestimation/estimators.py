@@ -19,7 +19,7 @@ FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def noisy_estimates(num_actions: int, seed: int) -> dict[str, Any]:
-    """All m actions are worth 0 and estimated with standard normal errors; means over trials.
+    """Estimate m actions worth 0 with standard normal errors; return means over trials.
 
     ``single`` is max_a Q(a); ``double`` is Q'(argmax_a Q(a)), Q' another set of estimates;
     ``bound`` is √(C/(m − 1)), below the maximum of every set of errors whose sum is 0, and
@@ -41,17 +41,17 @@ def noisy_estimates(num_actions: int, seed: int) -> dict[str, Any]:
 
 
 def fits(function: str, degree: int) -> dict[str, Any]:
-    """Ten actions of one value each, fitted by polynomials through points without noise."""
+    """Fit ten actions of one value each by polynomials through points without noise."""
     line = np.linspace(-6, 6, NUM_STATES)
-    found = fitted_overestimation(FUNCTIONS[function], degree, states=line)
+    fitted = fitted_overestimation(FUNCTIONS[function], degree, states=line)
     series = {
         "states": line,
-        "values": found.values,
-        "single": found.single,
-        "double": found.double,
+        "values": fitted.values,
+        "single": fitted.single,
+        "double": fitted.double,
     }
     return {
-        "mean_single": rounded(float(found.single.mean())),
-        "mean_double": rounded(float(found.double.mean())),
+        "mean_single": rounded(float(fitted.single.mean())),
+        "mean_double": rounded(float(fitted.double.mean())),
         **{name: [rounded(float(v)) for v in values] for name, values in series.items()},
     }

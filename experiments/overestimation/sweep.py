@@ -17,7 +17,7 @@ NUM_LOOKS, FULL_LOOKS = 10, 40
 
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
-    """Estimates, fits, and DQN beside double DQN: CartPole here, games and Atari in full."""
+    """Return estimates, fits, and DQN beside double DQN: CartPole; in full games and Atari."""
     tasks, seeds, looks = (
         (FULL_TASKS, 10, FULL_LOOKS) if is_full else (("CartPole-v1",), 3, NUM_LOOKS)
     )
@@ -32,7 +32,7 @@ def cells(is_full: bool) -> list[dict[str, Any]]:
 
 
 def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """One cell's numbers; of an agent the series along training."""
+    """Return one cell's numbers; of an agent the series along training."""
     given = {name: value for name, value in config.items() if name != "kind"}
     if config["kind"] == "estimates":
         return noisy_estimates(**given)

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from experiments.preqn.sweep import CARTPOLE, METHODS
+from experiments.preqn.agents import CARTPOLE, METHODS
+from experiments.tables import Column, print_table
 from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.loop import Trainer
 from qdiverge.preqn import PreQN, cosine
@@ -24,11 +25,11 @@ from qdiverge.transitions import Transitions
 
 DAMPINGS = (0.0, 1e-3, 3e-3, 1e-2, 1e-1)
 FIRST, PERIOD = 50, 100  # updates at which is looked
-COLUMNS = ("rate", "own", "other", "parameters", "alignment", "held_out_alignment")
+MEASURES = ("rate", "own", "other", "parameters", "alignment", "held_out_alignment")
 
 
 def measure(num_seeds: int) -> dict[float, dict[str, float]]:
-    """Means over updates and seeds, for each damping.
+    """Return means over updates and seeds, for each damping.
 
     Returns:
         ``rate``: α of the step; ``own`` and ``other``: |ΔQ| / |δ| on its batch and on the other;
@@ -39,13 +40,13 @@ def measure(num_seeds: int) -> dict[float, dict[str, float]]:
     for seed in range(num_seeds):
         for damping, row in _run(seed):
             rows[damping].append(row)
-    means = {damping: np.nanmean(np.array(found), axis=0) for damping, found in rows.items()}
-    return {d: dict(zip(COLUMNS, mean.tolist(), strict=True)) for d, mean in means.items()}
+    means = {damping: np.nanmean(np.array(tried), axis=0) for damping, tried in rows.items()}
+    return {d: dict(zip(MEASURES, mean.tolist(), strict=True)) for d, mean in means.items()}
 
 
 def _run(seed: int) -> list[tuple[float, tuple[float, ...]]]:
-    """The steps tried in one run, which none of them changes."""
-    found: list[tuple[float, tuple[float, ...]]] = []
+    """Return the steps tried in one run, which none of them changes."""
+    steps: list[tuple[float, tuple[float, ...]]] = []
     before: list[Transitions] = []
 
     def look(batch: Transitions) -> Transitions:
@@ -53,7 +54,7 @@ def _run(seed: int) -> list[tuple[float, tuple[float, ...]]]:
             δ = [_td_errors(trainer, each) for each in (batch, before[0])]
             for damping in DAMPINGS:
                 network = copy.deepcopy(trainer.q_network)
-                found.append((damping, _try(network, damping, batch, before[0], *δ)))
+                steps.append((damping, _try(network, damping, batch, before[0], *δ)))
         before[:] = [batch]
         return batch
 
@@ -61,7 +62,7 @@ def _run(seed: int) -> list[tuple[float, tuple[float, ...]]]:
     trainer = Trainer(config, transform_batch=look)
     for _ in trainer.run():
         pass
-    return found
+    return steps
 
 
 @torch.no_grad()
@@ -79,7 +80,7 @@ def _try(
     own_errors: Tensor,
     other_errors: Tensor,
 ) -> tuple[float, ...]:
-    """One row of what ``measure`` averages."""
+    """Return one row of what ``measure`` averages."""
     start, values = _weights(network), [_values(network, each) for each in (batch, other)]
     preqn = PreQN(network, learning_rate=1.0, damping=damping, align_with="reachable")
     step = preqn.step(batch.observations, batch.actions, own_errors)
@@ -107,14 +108,19 @@ def _weights(network: nn.Module) -> Tensor:
     return torch.cat([p.detach().flatten() for p in network.parameters()])
 
 
+COLUMNS = (
+    Column("damping", "damping", "g"),
+    Column("α", "rate", ".2f"),
+    Column("|ΔQ|/|δ|", "own", ".2f"),
+    Column("held out", "other", ".2f"),
+    Column("|Δθ| for it", "parameters", ".3f"),
+    Column("cos(ΔQ, δ)", "alignment", ".2f"),
+    Column("held out", "held_out_alignment", ".2f"),
+)
+
+
 def show(num_seeds: int) -> None:
     """Measure and print."""
-    print(f"means over updates of {num_seeds} CartPole runs; 1: all the way to the batch's targets")
-    print(f"{'damping':>8} {'α':>6} {'|ΔQ|/|δ|':>9} {'held out':>9} {'|Δθ| for it':>12} "
-          f"{'cos(ΔQ, δ)':>11} {'held out':>9}")  # fmt: skip
-    for damping, row in measure(num_seeds).items():
-        aligned = f"{row['alignment']:>11.2f} {row['held_out_alignment']:>9.2f}"
-        print(
-            f"{damping:>8g} {row['rate']:>6.2f} {row['own']:>9.2f} {row['other']:>9.2f} "
-            f"{row['parameters']:>12.3f} {aligned}"
-        )
+    title = f"means over updates of {num_seeds} CartPole runs; 1: all the way to the targets"
+    rows = [{"damping": damping, **row} for damping, row in measure(num_seeds).items()]
+    print_table(title, COLUMNS, rows)

@@ -28,7 +28,7 @@ F = torch.float64
 
 
 def row_condition() -> Iterator[Check]:
-    """Achiam's row condition and its exact form."""
+    """Check Achiam's row condition and its exact form."""
     bound = check_contraction(torch.eye(2, dtype=F), discount=0.99).row_ratio_bound
     yield close("bound of the row ratio at γ = .99", bound, 0.005025, 5e-7)
     product_ = float(np.prod(1 - 1 / (np.arange(1e6) + 2) ** 2))
@@ -44,13 +44,13 @@ def row_condition() -> Iterator[Check]:
         K = J @ J.T
         G = α * K * rho
         brute = (np.abs(np.eye(5) - G) + γ * np.abs(G)).sum(1)
-        found = check_contraction(torch.tensor(K), torch.tensor(rho), γ, α).row_modulus
-        worst = max(worst, np.abs(found.numpy() - brute).max())
+        moduli = check_contraction(torch.tensor(K), torch.tensor(rho), γ, α).row_modulus
+        worst = max(worst, np.abs(moduli.numpy() - brute).max())
     yield at_most("|1−x| + γx + (1+γ)o is Σ_j |δ_ij − αK_ijρ_j| + αγ|K_ij|ρ_j: error", worst, 1e-13)
 
 
 def exact_modulus() -> Iterator[Check]:
-    """The exact sup-norm modulus on closed index sets (section 2.1)."""
+    """Check the exact sup-norm modulus on closed index sets (section 2.1)."""
     worst = slack = 0.0
     for seed in range(20):
         mdp = garnet(3, 2, 2, 0.9, seed=seed)
@@ -77,7 +77,7 @@ def exact_modulus() -> Iterator[Check]:
 
 
 def operators() -> Iterator[Check]:
-    """U₁, U₂ and U₃ on a random MDP of 20 states and 3 actions, γ = .9."""
+    """Check U₁, U₂ and U₃ on a random MDP of 20 states and 3 actions, γ = .9."""
     mdp = garnet(20, 3, 3, 0.9)
     rng = np.random.default_rng(0)
     rho, J = rng.uniform(1, 2, 60), rng.normal(size=(60, 20)) / 20
@@ -104,7 +104,7 @@ def operators() -> Iterator[Check]:
 
 
 def equicorrelated() -> Iterator[Check]:
-    """K = I + d·11ᵀ with the cyclic successor: how conservative each certificate is."""
+    """Check K = I + d·11ᵀ with the cyclic successor: how conservative each certificate is."""
     N, γ = 12, 0.9
 
     def report(d: float) -> StabilityReport:
@@ -121,8 +121,8 @@ def equicorrelated() -> Iterator[Check]:
     yield relative("TD-error certificate: d < 1/(N−4)", d, 1 / (N - 4), 1e-6)
     for d in (0.1, 10.0, 1000.0):
         K = torch.eye(N, dtype=F) + d
-        found = check_stability(K, γ * K.roll(-1, 0), learning_rate=1e-4).self_excitation
-        yield at_most(f"in truth stable at d = {d:g}: max Re eig(AD)", found, 0.0)
+        excitation = check_stability(K, γ * K.roll(-1, 0), learning_rate=1e-4).self_excitation
+        yield at_most(f"in truth stable at d = {d:g}: max Re eig(AD)", excitation, 0.0)
 
 
 def _over_policies(mdp: MDP, step: np.ndarray) -> float:

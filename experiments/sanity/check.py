@@ -19,39 +19,30 @@ class Check:
 
 
 def close(what: str, measured: float, expected: float, tolerance: float) -> Check:
-    """|measured − expected| ≤ tolerance."""
-    return Check(
-        what,
-        f"{expected:.10g}",
-        f"{measured:.10g}",
-        f"± {tolerance:.1g}",
-        abs(measured - expected) <= tolerance,
-    )
+    """Check |measured − expected| ≤ tolerance."""
+    is_close = abs(measured - expected) <= tolerance
+    return Check(what, f"{expected:.10g}", f"{measured:.10g}", f"± {tolerance:.1g}", is_close)
 
 
 def relative(what: str, measured: float, expected: float, tolerance: float) -> Check:
-    """|measured/expected − 1| ≤ tolerance."""
-    return Check(
-        what,
-        f"{expected:.10g}",
-        f"{measured:.10g}",
-        f"± {tolerance:.1g} of it",
-        abs(measured / expected - 1) <= tolerance,
-    )
+    """Check |measured/expected − 1| ≤ tolerance."""
+    is_close = abs(measured / expected - 1) <= tolerance
+    bound = f"± {tolerance:.1g} of it"
+    return Check(what, f"{expected:.10g}", f"{measured:.10g}", bound, is_close)
 
 
 def at_most(what: str, measured: float, bound: float) -> Check:
-    """Measured ≤ bound."""
+    """Check measured ≤ bound."""
     return Check(what, f"≤ {bound:.6g}", f"{measured:.6g}", "", measured <= bound)
 
 
 def at_least(what: str, measured: float, bound: float) -> Check:
-    """Measured ≥ bound."""
+    """Check measured ≥ bound."""
     return Check(what, f"≥ {bound:.6g}", f"{measured:.6g}", "", measured >= bound)
 
 
 def same(what: str, measured: object, expected: object) -> Check:
-    """Measured == expected."""
+    """Check measured == expected."""
     return Check(what, str(expected), str(measured), "exact", measured == expected)
 
 

@@ -39,7 +39,7 @@ def verdict(
 
 
 def baird() -> Iterator[Check]:
-    """Baird's star."""
+    """Check Baird's star."""
     star, α = baird_star(0.99), 0.01
     eigenvalues = np.sort(np.linalg.eigvalsh(star.kernel))
     yield at_most(
@@ -72,10 +72,10 @@ def baird() -> Iterator[Check]:
 
 
 def baird_target_network() -> Iterator[Check]:
-    """A hard target cures Baird's star."""
+    """Check that a hard target cures Baird's star."""
     star, α = baird_star(0.99), 0.01
-    found = verdict(star, α).target_network.first_stable_period
-    yield same("first period with a spectral radius below 1", found, 77)
+    period = verdict(star, α).target_network.first_stable_period
+    yield same("first period with a spectral radius below 1", period, 77)
     for period, grows in ((76, True), (77, False)):
         report = verdict(star, α, target_period=period)
         rate = _simulated_radius(star, α, period)
@@ -94,7 +94,7 @@ def baird_target_network() -> Iterator[Check]:
 
 
 def w_doubles() -> Iterator[Check]:
-    """The chain w → 2w, and its fitted two-state form (Tsitsiklis & Van Roy)."""
+    """Check the chain w → 2w, and its fitted two-state form (Tsitsiklis & Van Roy)."""
     for γ in (0.4, 0.5, 0.99):
         step = linear_q_learning(w_to_2w(γ), 1, 1.0)[1, 0] - 1
         yield close(f"TD coefficient 2γ − 1 at γ = {γ}", step, 2 * γ - 1, 1e-14)
@@ -108,7 +108,7 @@ def w_doubles() -> Iterator[Check]:
 
 
 def spiral() -> Iterator[Check]:
-    """The nonlinear spiral of Tsitsiklis & Van Roy, on-policy."""
+    """Check the nonlinear spiral of Tsitsiklis & Van Roy, on-policy."""
     problem = Spiral()
     worst = 0.0
     for w in np.linspace(-5, 50, 23):
@@ -125,15 +125,15 @@ def spiral() -> Iterator[Check]:
 
 
 def kolter_states() -> Iterator[Check]:
-    """Kolter's two states."""
+    """Check Kolter's two states."""
     for ε, p in ((0.0, 0.715045), (0.001, 0.711397)):
 
         def is_positive(x: float, ε: float = ε) -> bool:
             return bool(td_matrix(kolter(x, ε))[0, 0] > 0)
 
-        found = crossing(is_positive, 0.5, 0.9)
-        yield close(f"singular sampling probability, ε = {ε}", found, p, 5e-7)
-        for x, grows in ((found - 0.02, False), (found + 0.02, True)):
+        singular = crossing(is_positive, 0.5, 0.9)
+        yield close(f"singular sampling probability, ε = {ε}", singular, p, 5e-7)
+        for x, grows in ((singular - 0.02, False), (singular + 0.02, True)):
             path = linear_q_learning(kolter(x, ε), 2_000, 1.0)[:, 0]
             steps = np.abs(np.diff(path))
             yield same(f"p = {x:.4f}, ε = {ε}: updates grow", bool(steps[-1] > steps[0]), grows)
@@ -144,7 +144,7 @@ def kolter_states() -> Iterator[Check]:
 
 
 def boyan() -> Iterator[Check]:
-    """Boyan's chain, on-policy."""
+    """Check Boyan's chain, on-policy."""
     problem = boyan_chain()
     θ, truth = np.array([-24.0, -16, -8, 0]), -2.0 * np.arange(12, -1, -1)
     yield at_most(
@@ -161,7 +161,7 @@ def boyan() -> Iterator[Check]:
 
 
 def averagers() -> Iterator[Check]:
-    """Gordon's averagers against least squares, on w → 2w with γ = .95."""
+    """Check Gordon's averagers against least squares, on w → 2w with γ = .95."""
     problem, start = w_to_2w(0.95, first_only=False), np.array([1.0, 2.0, 0.0])
     fits = {
         "least squares": problem.features @ least_squares_fit(problem),
@@ -176,8 +176,8 @@ def averagers() -> Iterator[Check]:
         )
 
 
-def _gap(found: object, expected: object) -> float:
-    return float(np.abs(np.asarray(found) - np.asarray(expected)).max())
+def _gap(measured: object, expected: object) -> float:
+    return float(np.abs(np.asarray(measured) - np.asarray(expected)).max())
 
 
 def _simulated_radius(problem: LinearProblem, learning_rate: float, period: int) -> float:

@@ -52,16 +52,16 @@ SUITE = (
 
 
 def solvers() -> Iterator[Check]:
-    """Value, Q-value and policy iteration and the linear program agree."""
+    """Check that value, Q-value and policy iteration and the linear program agree."""
     for make in SUITE:
         mdp = make()
-        found = value_iteration(mdp, 1e-9)
+        solution = value_iteration(mdp, 1e-9)
         others = [q_value_iteration(mdp, 1e-9), modified_policy_iteration(mdp, 1e-9)]
         others += [policy_iteration(mdp)] if mdp.num_states < 2_000 else []
-        gap = max(np.abs(other.values - found.values).max() for other in others)
+        gap = max(np.abs(other.values - solution.values).max() for other in others)
         yield at_most(f"{mdp.name}: VI, QVI, (M)PI differ by", gap, 4e-9)
         if mdp.num_states < 1_100:
-            gap = np.abs(linear_program(mdp).values - found.values).max()
+            gap = np.abs(linear_program(mdp).values - solution.values).max()
             yield at_most(f"{mdp.name}: the linear program differs by", gap, 1e-5)
     values = value_iteration(cliffwalk(25, 0.95), 1e-12).values
     yield close("cliffwalk: V(start) = 10 γ²⁴", values[0], 10 * 0.95**24, 1e-11)
@@ -70,7 +70,7 @@ def solvers() -> Iterator[Check]:
 
 
 def soft_solvers() -> Iterator[Check]:
-    """Maximum-entropy values on a gridworld."""
+    """Check maximum-entropy values on a gridworld."""
     mdp = random_gridworld(16)
     hard = value_iteration(mdp, 1e-11).values
     for τ in (0.1, 0.01):
@@ -87,7 +87,7 @@ def soft_solvers() -> Iterator[Check]:
 
 
 def tabular_learning() -> Iterator[Check]:
-    """Q-learning with decaying steps reaches Q*; optimism explores."""
+    """Check that Q-learning with decaying steps reaches Q*, and that optimism explores."""
     mdp = garnet(4, 2, 2, 0.6, seed=2)
     run = q_learning(
         mdp, 8_000, learning_rate=visit_rate(0.7), explore=epsilon_greedy(1.0), num_seeds=20
@@ -95,19 +95,19 @@ def tabular_learning() -> Iterator[Check]:
     q_star = value_iteration(mdp).q
     error = np.abs(run.q.mean(0) - q_star).max() / np.abs(q_star).max()
     yield at_most("8,000 steps, 20 seeds: relative error of Q", error, 0.02)
-    found = {}
+    finds_goal = {}
     for name, initial in (("optimistic", 20.0), ("zero", 0.0)):
         greedy = q_learning(
             cliffwalk(8), 4_000, initial=initial, explore=epsilon_greedy(0.0), learning_rate=0.5
         )
-        found[name] = bool((greedy.q[0, :8].argmax(1) == 1).all())
+        finds_goal[name] = bool((greedy.q[0, :8].argmax(1) == 1).all())
     yield same(
-        "cliffwalk(8), greedy from Q = 20: finds the goal's policy", found["optimistic"], True
+        "cliffwalk(8), greedy from Q = 20: finds the goal's policy", finds_goal["optimistic"], True
     )
 
 
 def overestimation() -> Iterator[Check]:
-    """Van Hasselt, Guez & Silver 2016."""
+    """Check the bias of maxima of van Hasselt, Guez & Silver 2016."""
     rng = np.random.default_rng(0)
     for m in (2, 5, 20):
         errors = rng.normal(size=(10_000, m))
@@ -144,10 +144,10 @@ def overestimation() -> Iterator[Check]:
 
 
 def linearised_networks() -> Iterator[Check]:
-    """A network and its linearisation, trained exactly side by side."""
+    """Check a network against its linearisation, trained exactly side by side."""
     base = garnet(6, 3, 2, 0.9)
-    seen = np.random.default_rng(0).normal(size=(6, 4))
-    mdp = MDP(base.transitions, base.rewards, 0.9, base.start, seen, base.terminal)
+    observations = np.random.default_rng(0).normal(size=(6, 4))
+    mdp = MDP(base.transitions, base.rewards, 0.9, base.start, observations, base.terminal)
     torch.manual_seed(0)
     linear = nn.Linear(4, 3)
     gap = linearisation_gap(

@@ -10,23 +10,23 @@ from qdiverge.theory import StabilityReport, check_stability
 
 
 def td_errors() -> Iterator[Check]:
-    """Random control problems: what is certified shrinks, what is called divergent grows."""
+    """Check random control problems: what is certified shrinks, what is called divergent grows."""
     count = {"certified": 0, "divergent": 0, "undecided": 0}
     excess, least_growth, α = 0.0, np.inf, 0.3
     for seed in range(80):
         problem = _RandomProblem(seed, is_tame=bool(seed % 2))
         w = np.random.default_rng(seed + 10_000).normal(size=8)
-        found = problem.verdict(w, α)
-        count[found.verdict] += 1
-        if found.verdict == "certified":
-            bound = found.certificate.bound
+        report = problem.verdict(w, α)
+        count[report.verdict] += 1
+        if report.verdict == "certified":
+            bound = report.certificate.bound
             v, β = bound.weights.numpy(), bound.weighted_modulus
             first = np.abs(problem.td_errors(w) / v).max()
             for t in range(1, 300):
                 w = problem.update(w, α)
                 excess = max(excess, np.abs(problem.td_errors(w) / v).max() / (β**t * first))
-        if found.verdict == "divergent" and found.divergent_actions is not None:
-            grown, growth = problem.growing_direction(found.divergent_actions.numpy(), α)
+        if report.verdict == "divergent" and report.divergent_actions is not None:
+            grown, growth = problem.growing_direction(report.divergent_actions.numpy(), α)
             if grown is not None:  # a real eigenvector, so that the growth is a plain power
                 w = 1e6 * grown  # far out, where the rewards no longer matter
                 first = np.abs(w).max()
@@ -77,5 +77,5 @@ class _RandomProblem:
         if eigenvalues[top].imag != 0 or eigenvalues[top].real < 0:
             return None, 0.0
         w = vectors[:, top].real
-        kept = ((self.after @ w).argmax(1) == actions).all()
-        return (w if kept else -w), float(eigenvalues[top].real)
+        is_greedy = ((self.after @ w).argmax(1) == actions).all()
+        return (w if is_greedy else -w), float(eigenvalues[top].real)

@@ -14,7 +14,7 @@ from qdiverge.theory import attribute, check_stability, critical_learning_rate, 
 
 
 def step_sizes() -> Iterator[Check]:
-    """The largest stable step, and the critical step under sampling noise."""
+    """Check the largest stable step, and the critical step under sampling noise."""
     rng = np.random.default_rng(3)
     J = rng.normal(size=(4, 6))
     K = J @ J.T
@@ -29,19 +29,19 @@ def step_sizes() -> Iterator[Check]:
     spectral = crossing(lambda α: _radius(np.eye(4) + α / 4 * A) < 1, 1e-4, 10.0)
     yield relative("and there ρ(I + αAD) is 1", report.max_learning_rate, spectral, 1e-9)
     for batch in (1, 2, 4):
-        found = critical_learning_rate(torch.tensor(A), batch)
+        critical = critical_learning_rate(torch.tensor(A), batch)
 
         def shrinks(α: float, batch: int = batch) -> bool:
             return _radius(_second_moment(A, α, batch)) < 1
 
         brute = crossing(shrinks, 1e-4, 10.0)
         yield relative(
-            f"batch size {batch}: critical step, all batches enumerated", found, brute, 1e-6
+            f"batch size {batch}: critical step, all batches enumerated", critical, brute, 1e-6
         )
 
 
 def averaged_target() -> Iterator[Check]:
-    """A smoothed target on Baird's star: predicted and simulated growth."""
+    """Check a smoothed target on Baird's star: predicted and simulated growth."""
     star = baird(0.99)
     for τ, α in ((0.5, 0.01), (0.1, 0.01), (0.01, 0.01)):
         report = check_stability(
@@ -57,7 +57,7 @@ def averaged_target() -> Iterator[Check]:
 
 
 def forecasts() -> Iterator[Check]:
-    """Blow-up time of a two-layer network, and the shares of an eigenvalue."""
+    """Check the blow-up time of a two-layer network, and the shares of an eigenvalue."""
     u = v = 1.0
     α, γ, times, values = 1e-4, 0.99, [], []
     t = 0
@@ -69,9 +69,9 @@ def forecasts() -> Iterator[Check]:
         u, v, t = u + α * δ * v, v + α * δ * u, t + 1
     predicted = 1 / (2 * (2 * γ - 1))
     early = len(times) // 2
-    found = forecast_blow_up(torch.tensor(times[:early]), torch.tensor(values[:early]), depth=2)
+    forecast = forecast_blow_up(torch.tensor(times[:early]), torch.tensor(values[:early]), depth=2)
     yield relative("two layers: crash time 1/(2(2γ−1)Q₀)", t * α, predicted, 5e-3)
-    yield relative("forecast from its first half", found.time, predicted, 5e-3)
+    yield relative("forecast from its first half", forecast.time, predicted, 5e-3)
     star = baird(0.99)
     halves = [star.features[:, :6], star.features[:, 6:]]
     P = star.greedy_transitions(star.weights).toarray()

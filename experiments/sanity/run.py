@@ -49,10 +49,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m experiments sanity", description=__doc__)
     parser.add_argument("--only", nargs="+", metavar="SECTION", help=", ".join(names))
     parser.add_argument("--json", type=Path, help="also write the table to this file")
-    try:
-        options = parser.parse_args(arguments)
-    except SystemExit as stop:
-        return int(stop.code or 0)
+    options = parser.parse_args(arguments)
     unknown = sorted(set(options.only or []) - set(names))
     if unknown:
         print(f"expected sections out of {', '.join(names)}; got {unknown}.", file=sys.stderr)
@@ -84,7 +81,3 @@ def run_section(section: Callable[[], Iterator[Check]]) -> Iterator[Check]:
             )
     except Exception as error:  # any failure is a result of this table
         yield Check("runs to its end", "yes", f"{type(error).__name__}: {error}", "", False)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 import qdiverge as qd
+from experiments.speed.record import RESULTS, made_by, save
 from experiments.speed.rounds import CLOCKS, interleaved
 from qdiverge.agents.networks import NatureNetwork
-from qdiverge.runs import provenance
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def main(arguments: list[str]) -> int:
@@ -44,11 +41,9 @@ def main(arguments: list[str]) -> int:
         "least_seconds": {name: round(value, 4) for name, value in seconds.items()},
         "diagnose_over_gram": round(seconds["diagnose"] / seconds["gram"], 2),
         "diagnose_over_kernels": round(seconds["diagnose"] / needed, 2),
-        **provenance(),
-        "command": " ".join(["python -m experiments speed diagnose", *arguments]),
+        **made_by("diagnose", arguments),
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "diagnose.json").write_text(json.dumps(table, indent=2) + "\n")
+    save(table, options.out, "diagnose")
     for name, value in table["least_seconds"].items():
         print(f"{name:14} {value:8.3f} s")
     print(f"diagnose takes {table['diagnose_over_gram']}× one Gram over X and its successors,")

@@ -49,7 +49,7 @@ class Reference:
 
     def relative_error(self, kernel: Tensor) -> float:
         """Return max |K − K₆₄| / max |K₆₄| over the rows."""
-        found = kernel.detach().to(self.rows.device)[self.samples]
-        if found.shape != self.rows.shape:
+        sampled = kernel.detach().to(self.rows.device)[self.samples]
+        if sampled.shape != self.rows.shape:
             return float("inf")
-        return float((found.double() - self.rows).abs().max() / self.rows.abs().max())
+        return float((sampled.double() - self.rows).abs().max() / self.rows.abs().max())

@@ -6,7 +6,6 @@ import argparse
 import dataclasses
 import functools
 import os
-import shlex
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,16 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from experiments.speed import methods, table
+from experiments.speed import kernel_table, methods
 from experiments.speed.cases import Case, cases
 from experiments.speed.error import Reference
+from experiments.speed.kernel_table import MEASURED, NOT_INSTALLED, Row
 from experiments.speed.memory import Request, available_gigabytes, peak_megabytes
 from experiments.speed.methods import OURS, Kernel, Method
 from experiments.speed.operations import Operations, floor_operations, layers, num_parameters
 from experiments.speed.options import parse, settings
+from experiments.speed.record import made_by
 from experiments.speed.rounds import MatrixProduct, Times, interleaved
-from experiments.speed.table import MEASURED, NOT_INSTALLED, Row
-from qdiverge.runs.provenance import provenance
 
 MATRIX = "matrix product"
 MEMORY_SHARE = 0.6  # of what is free: others may use the machine too
@@ -42,23 +41,20 @@ def main(arguments: list[str]) -> int:
     )
     rate = matrix.rate(min(seconds[MATRIX].seconds(options.clock)))
     kind = "cuda" if options.device.startswith("cuda") else "cpu"
-    command = {
-        "command": shlex.join(["python", "-m", "experiments", "speed", "kernel", *arguments])
-    }
     load = [os.getloadavg()]
     record: dict[str, Any] = {
-        "provenance": provenance() | command, "settings": settings(options), "load": load,
+        "provenance": made_by("kernel", arguments), "settings": settings(options), "load": load,
     }  # fmt: skip
     rows: list[Row] = []
     paths: list[Path] = []
     for case in cases(options.sizes, options.networks):
         print(f"{case.label} …", flush=True)
-        found, rate = measure(Task.of(case, options.device), chosen, options, rate)
-        rows += found
-        print(table.markdown(finished(found, rate)) + "\n", flush=True)
+        measured, rate = measure(Task.of(case, options.device), chosen, options, rate)
+        rows += measured
+        print(kernel_table.text(finished(measured, rate)) + "\n", flush=True)
         load.append(os.getloadavg())
         record |= {"matrix_rate_gflops": round(rate, 1), "versions": versions(chosen)}
-        paths = table.write(options.out, f"kernel-{kind}", finished(rows, rate), record)
+        paths = kernel_table.write(options.out, f"kernel-{kind}", finished(rows, rate), record)
     print(*paths, sep="\n")
     return 0
 

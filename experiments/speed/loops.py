@@ -39,7 +39,7 @@ class Loop(Protocol):
 
     @property
     def step(self) -> int:
-        """Agent steps taken."""
+        """Return the agent steps taken."""
 
     def advance(self, steps: int) -> None:
         """Take agent steps, with the updates due."""
@@ -75,7 +75,7 @@ class Ours:
 
     @property
     def step(self) -> int:
-        """Agent steps taken."""
+        """Return the agent steps taken."""
         return self.trainer.agent_step
 
     def advance(self, steps: int) -> None:

@@ -10,7 +10,6 @@ without the noise of two loops' difference, and without what the monitor does to
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import tempfile
 from collections.abc import Callable
@@ -25,12 +24,11 @@ import torch
 
 from experiments.speed import endless, watched
 from experiments.speed.loops import pay_from
+from experiments.speed.record import RESULTS, made_by, save
 from experiments.speed.rounds import Times, interleaved
 from experiments.speed.watched import UNWATCHED
+from experiments.tables import markdown
 from qdiverge.monitor import Monitor
-from qdiverge.runs import provenance
-
-RESULTS = Path(__file__).parent / "results"
 
 
 @dataclass(frozen=True)
@@ -52,21 +50,14 @@ class Setup:
     turn: int
 
 
+def _sb3(title: str, make: Callable[[], Any], warm_up: int, turn: int) -> Setup:
+    loops = partial(watched.sb3_loops, make)
+    return Setup(title, loops, ("stable_baselines3",), warm_up=warm_up, turn=turn)
+
+
 SETUPS = {
-    "dqn": Setup(
-        "SB3 DQN, CartPole-v1",
-        partial(watched.sb3_loops, watched.sb3_dqn),
-        ("stable_baselines3",),
-        warm_up=600,
-        turn=200,
-    ),
-    "td3": Setup(
-        "SB3 TD3, Pendulum-v1",
-        partial(watched.sb3_loops, watched.sb3_td3),
-        ("stable_baselines3",),
-        warm_up=180,
-        turn=40,
-    ),
+    "dqn": _sb3("SB3 DQN, CartPole-v1", watched.sb3_dqn, warm_up=600, turn=200),
+    "td3": _sb3("SB3 TD3, Pendulum-v1", watched.sb3_td3, warm_up=180, turn=40),
     "atari": Setup(
         "qdiverge's trainer, Pong", watched.atari_loops, ("ale_py",), warm_up=1_100, turn=96
     ),
@@ -79,9 +70,8 @@ def main(arguments: list[str]) -> int:
     torch.set_num_threads(1)
     table: dict[str, Any] = {
         "rounds": options.rounds,
-        **provenance(),
+        **made_by("monitor", arguments),
         "peers": {n: metadata.version(n) for n in ("stable-baselines3", "wandb") if _has(n)},
-        "command": " ".join(["python -m experiments speed monitor", *arguments]),
         "loops": {},
     }
     for name in options.loops:
@@ -96,8 +86,7 @@ def main(arguments: list[str]) -> int:
         table["growth"] = endless.growth(options.updates)
         for row in table["growth"]:
             print({k: f"{v:,}" if isinstance(v, int) else v for k, v in row.items()})
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / f"{options.name}.json").write_text(json.dumps(table, indent=1) + "\n")
+    save(table, options.out, options.name)
     return 0
 
 
@@ -181,21 +170,16 @@ def extra_cost(mine: list[float], base: list[float]) -> tuple[float, float]:
 
 def text(rows: dict[str, dict[str, Any]]) -> str:
     """Return the rows as a Markdown table."""
-    lines = [
-        "| | extra CPU | ± | inside | measurements: light, standard, full |",
-        "|---|--:|--:|--:|---|",
-    ]
-    for name, found in rows.items():
-        if found["status"] != "measured":
-            lines.append(f"| {name} | {found['status']} | | | |")
-        elif name != UNWATCHED:
-            own = f"{found['inside']:.1%}" if "inside" in found else ""
-            counts = ", ".join(map(str, found.get("measurements", {}).values()))
-            lines.append(
-                f"| {name} | {found['extra']:+.1%} | {found['standard_error']:.1%} | {own} "
-                f"| {counts} |"
-            )
-    return "\n".join(lines)
+    titles = ("", "extra CPU", "±", "inside", "measurements: light, standard, full")
+    return markdown(titles, (_line(*row) for row in rows.items() if row[0] != UNWATCHED))
+
+
+def _line(name: str, row: dict[str, Any]) -> tuple[str, ...]:
+    if row["status"] != "measured":
+        return name, row["status"]
+    own = f"{row['inside']:.1%}" if "inside" in row else ""
+    counts = ", ".join(map(str, row.get("measurements", {}).values()))
+    return name, f"{row['extra']:+.1%}", f"{row['standard_error']:.1%}", own, counts
 
 
 def _has(name: str) -> bool:

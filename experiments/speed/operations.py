@@ -38,7 +38,7 @@ class Layer:
 
     @property
     def forward(self) -> int:
-        """Multiply-adds of one sample's forward pass, and of either half of its backward pass."""
+        """Return one sample's multiply-adds, forward, and in either half of the backward pass."""
         return self.positions * self.fan_in * self.fan_out
 
 
@@ -63,13 +63,13 @@ def layers(network: nn.Module, observation: Tensor) -> list[Layer]:
     Raises:
         ValueError: another kind of layer holds parameters.
     """
-    found: list[Layer] = []
+    layers: list[Layer] = []
 
     def hook(module: nn.Linear | nn.Conv2d, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         weight, bias = module.weight, module.bias is not None
         positions = output[0].numel() // weight.shape[0]
         upstream = inputs[0].requires_grad
-        found.append(Layer(weight[0].numel(), weight.shape[0], positions, bias, upstream))
+        layers.append(Layer(weight[0].numel(), weight.shape[0], positions, bias, upstream))
 
     handles = []
     for module in network.modules():
@@ -83,20 +83,20 @@ def layers(network: nn.Module, observation: Tensor) -> list[Layer]:
     finally:
         for handle in handles:
             handle.remove()
-    return found
+    return layers
 
 
-def floor_operations(found: list[Layer], num: int, num_outputs: int = 1) -> Operations:
+def floor_operations(layers: list[Layer], num: int, num_outputs: int = 1) -> Operations:
     """Return the floor for N samples with A' differentiated outputs each.
 
     >>> layer = Layer(fan_in=3, fan_out=2, positions=1, has_bias=False, has_upstream=False)
     >>> floor_operations([layer], num=4)  # forward 6; a·a 3 and g·g 2 for each of 10 pairs
     Operations(per_sample=6, per_pair=5, total=74)
     """
-    per_sample = sum(layer.forward for layer in found)
-    per_sample += num_outputs * sum(layer.forward for layer in found if layer.has_upstream)
+    per_sample = sum(layer.forward for layer in layers)
+    per_sample += num_outputs * sum(layer.forward for layer in layers if layer.has_upstream)
     per_pair = 0
-    for layer in found:
+    for layer in layers:
         explicit, product = _explicit(layer, num_outputs), _product(layer, num_outputs)
         cheaper = min(explicit, product, key=lambda form: _total(form[0], form[1], num))
         per_sample, per_pair = per_sample + cheaper[0], per_pair + cheaper[1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 from collections.abc import Callable
 from pathlib import Path
 from statistics import mean, median
@@ -15,16 +14,25 @@ from torch import nn
 
 import qdiverge as qd
 from experiments.speed.peers.torch_func_flat import jacobian
+from experiments.speed.record import RESULTS, made_by, save
 from experiments.speed.rounds import CLOCKS, interleaved
+from experiments.tables import Column, print_table
 from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.environments.atari import make_atari
 from qdiverge.agents.networks import NatureNetwork, channels_last
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.preqn import solve
 from qdiverge.preqn.step import chosen, cosine
-from qdiverge.runs import provenance
 
-RESULTS = Path(__file__).parent / "results"
+COLUMNS = (
+    Column("N", "N"),
+    Column("DQN, ms", "dqn_ms", ".1f"),
+    Column("PreQN, ms", "preqn_ms", ".1f"),
+    Column("× DQN", "preqn_over_dqn", ".2f"),
+    Column("backtracks", "mean_backtracks", ".2f"),
+    Column("by Jacobians, ms", "jacobian_ms", ".1f"),
+    Column("× PreQN", "jacobian_over_preqn", ".2f"),
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -43,18 +51,10 @@ def main(arguments: list[str]) -> int:
         "rows": rows,
         "threads": options.threads,
         "clock": options.clock,
-        **provenance(),
-        "command": " ".join(["python -m experiments speed preqn", *arguments]),
+        **made_by("preqn", arguments),
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "preqn.json").write_text(json.dumps(table, indent=2) + "\n")
-    print("N     DQN, ms  PreQN, ms  × DQN  backtracks  by Jacobians, ms  × PreQN")
-    for row in rows:
-        print(
-            f"{row['N']:<5} {row['dqn_ms']:7.1f} {row['preqn_ms']:10.1f} "
-            f"{row['preqn_over_dqn']:6.2f} {row['mean_backtracks']:11.2f} "
-            f"{row['jacobian_ms']:17.1f} {row['jacobian_over_preqn']:9.2f}"
-        )
+    save(table, options.out, "preqn")
+    print_table("a PreQN update against a DQN update", COLUMNS, rows)
     return 0
 
 
@@ -101,16 +101,18 @@ def case(size: int) -> tuple[DQN, qd.Transitions]:
         q_net = channels_last(NatureNetwork(6))
     rng, games = np.random.default_rng(0), make_atari("Pong", num_envs=8, seed=0)
     s = games.reset().copy()
-    kept: list[tuple[np.ndarray, ...]] = []
-    while len(kept) * 8 < size:
-        for _ in range(10):  # agent steps between the transitions that are kept
+    transitions: list[tuple[np.ndarray, ...]] = []
+    while len(transitions) * 8 < size:
+        for _ in range(10):  # agent steps between two transitions
             a = rng.integers(6, size=8)
             before, step = s, games.step(a)
             s = step.observations.copy()
-        kept.append((before, a, step.rewards, step.next_observations.copy(), step.terminated))
+        transitions.append(
+            (before, a, step.rewards, step.next_observations.copy(), step.terminated)
+        )
     games.close()
     columns = [
-        torch.from_numpy(np.concatenate(column))[:size] for column in zip(*kept, strict=True)
+        torch.from_numpy(np.concatenate(column))[:size] for column in zip(*transitions, strict=True)
     ]
     return DQN(q_net, DQNConfig()), qd.Transitions(*columns)
 

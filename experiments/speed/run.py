@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 from importlib import import_module
 
 BENCHMARKS = {
@@ -19,11 +19,16 @@ MODULES = {"sweep": "sweep_engine"}  # a file sweep.py would make this a study w
 
 def main(arguments: list[str]) -> int:
     """Run one benchmark; return the exit status."""
-    if arguments and arguments[0] in BENCHMARKS:
-        module = MODULES.get(arguments[0], arguments[0])
-        return import_module(f"experiments.speed.{module}").main(arguments[1:])
-    wanted = arguments and arguments[0] in ("-h", "--help")
     lines = "\n".join(f"  {name:10} {line}" for name, line in BENCHMARKS.items())
-    text = f"usage: python -m experiments speed BENCHMARK [-h]\n\nbenchmarks:\n{lines}"
-    print(text, file=sys.stdout if wanted else sys.stderr)
-    return 0 if wanted else 2
+    parser = argparse.ArgumentParser(
+        "python -m experiments speed",
+        description=__doc__,
+        epilog=f"benchmarks:\n{lines}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("benchmark", choices=BENCHMARKS, metavar="BENCHMARK", help="see below")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="…", help="its own; try -h")
+    options = parser.parse_args(arguments)
+    module = MODULES.get(options.benchmark, options.benchmark)
+    status: int = import_module(f"experiments.speed.{module}").main(options.arguments)
+    return status

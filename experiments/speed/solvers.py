@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +10,10 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
+from experiments.speed.record import RESULTS, made_by, save
 from qdiverge.mdp import MDP, modified_policy_iteration, value_iteration
 from qdiverge.mdp.problems import gridworld
-from qdiverge.runs import provenance
 
-RESULTS = Path(__file__).parent / "results"
 TOLERANCE = 1e-8  # ‖V − V*‖∞
 Solver = Callable[[MDP], np.ndarray]
 
@@ -40,10 +38,8 @@ def main(arguments: list[str]) -> int:
                 {"states": mdp.num_states, "solver": name, "cpu_s": seconds, "error": error}
             )
             print(f"{mdp.num_states:8,} states  {name:36} {seconds:9.3f} CPU s  error {error:.1e}")
-    table = {"rows": rows, "tolerance": TOLERANCE, **provenance()}
-    table["command"] = " ".join(["python -m experiments speed solvers", *arguments])
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "solvers.json").write_text(json.dumps(table, indent=2) + "\n")
+    table = {"rows": rows, "tolerance": TOLERANCE, **made_by("solvers", arguments)}
+    save(table, options.out, "solvers")
     return 0
 
 

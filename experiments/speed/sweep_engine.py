@@ -11,14 +11,13 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
-from experiments.bottlenecks.run import RESULTS as REAL_TABLE
+from experiments import tables
+from experiments.speed.record import RESULTS, made_by, save
 from experiments.speed.waiting import waits
 from experiments.sweep.engines import make_engine
 from experiments.sweep.sweep import Sweep, cells_of
-from qdiverge.runs import provenance
 from qdiverge.runs.table import begin_table, read_table
 
-RESULTS = Path(__file__).parent / "results"
 STUDY = "experiments.speed.waiting"
 
 
@@ -42,10 +41,7 @@ def main(arguments: list[str]) -> int:
         f"{table['cells']:,} cells, {table['megabytes']:.1f} MB: {table['wall_s']:.2f} s, "
         f"{table['cpu_s']:.2f} CPU s"
     )
-    found = {"engine": engine, "table": table, **provenance()}
-    found["command"] = " ".join(["python -m experiments speed sweep", *arguments])
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "sweep.json").write_text(json.dumps(found, indent=2) + "\n")
+    save({"engine": engine, "table": table, **made_by("sweep", arguments)}, options.out, "sweep")
     return 0
 
 
@@ -89,7 +85,7 @@ def time_engine(root: Path, count: int, seconds: float, workers: int) -> dict[st
 
 
 def _cpu_of_forked_cells() -> float:
-    """Processor time of the processes that the fork server has forked and seen end, in seconds."""
+    """Return CPU seconds of the processes that the fork server has forked and seen end."""
     pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]  # private
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")  # cutime, cstime
@@ -97,7 +93,7 @@ def _cpu_of_forked_cells() -> float:
 
 def time_table(path: Path, count: int) -> dict[str, Any]:
     """Write a table of as many cells, copies of the bottleneck study's, and read it as rows."""
-    entries = list(read_table(REAL_TABLE).rows.values())
+    entries = list(tables.read("bottlenecks").rows.values())
     begin_table(path, {"study": "copies"})
     with path.open("ab") as file:
         for number in range(count):

@@ -6,7 +6,6 @@ Each loop has a process of its own, and only one of them works at a time.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -15,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from experiments.speed import loops
+from experiments.speed.record import RESULTS, made_by, save
 from experiments.speed.remote import LoopError, Remote
 from experiments.speed.resident import resident_bytes
 from experiments.speed.rounds import Times
-from experiments.speed.trainer_table import aims, markdown, row
+from experiments.speed.trainer_table import aims, row, text
 from qdiverge.agents.settings.dqn import DQNConfig
-from qdiverge.runs import provenance
 
-RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("stable-baselines3", "opencv-python-headless", "opencv-python")
 
 
@@ -46,13 +44,11 @@ def main(arguments: list[str]) -> int:
         "rows": rows,
         "aims": aims(rows),
         "resident": [] if options.no_memory else [resident_bytes(n) for n in (20_000, 100_000)],
-        **provenance(),
+        **made_by("trainer", arguments),
         "peers": versions(),
-        "command": _command(arguments),
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / f"{options.name}.json").write_text(json.dumps(table, indent=1) + "\n")
-    print(markdown(rows))
+    save(table, options.out, options.name)
+    print(text(rows))
     for aim in table["aims"]:
         print(f"{'met   ' if aim['met'] else 'MISSED'} {aim['aim']}: {aim['measured']}")
     return 0
@@ -76,14 +72,6 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if options.rounds < 1 or options.turn < 8 or options.threads < 1:
         parser.error("expected --rounds and --threads of at least 1, --turn of at least 8")
     return options
-
-
-def _command(arguments: list[str]) -> str:
-    """Return the command line; where its table goes does not matter."""
-    kept = list(arguments)
-    if "--out" in kept:
-        del kept[kept.index("--out") : kept.index("--out") + 2]
-    return " ".join(["python -m experiments speed trainer", *kept])
 
 
 def _is_wanted(contender: loops.Contender, words: list[str]) -> bool:
@@ -134,8 +122,8 @@ def advance(loop: Remote, steps: int, times: Times, failed: Times) -> None:
 
 def versions() -> dict[str, str]:
     """Return the versions of what the peers are made of."""
-    found = {}
+    by_package = {}
     for name in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
+            by_package[name] = metadata.version(name)
+    return by_package

@@ -7,24 +7,25 @@ from typing import Any
 
 from experiments.speed import loops
 from experiments.speed.rounds import CLOCKS, Times
+from experiments.tables import markdown
 
 
 def row(mine: Times, ours: Times, turn: int) -> dict[str, Any]:
     """Return one row: milliseconds of an agent step, and what it takes of our time."""
-    found: dict[str, Any] = {"status": mine.failure or "measured"}
+    entry: dict[str, Any] = {"status": mine.failure or "measured"}
     if mine.failure or ours.failure:
-        return found
+        return entry
     for clock in CLOCKS:
         seconds, base = mine.seconds(clock), ours.seconds(clock)
         ratios = sorted(a / b for a, b in zip(seconds, base, strict=True))
         quarter = len(ratios) // 4
-        found[clock] = {
+        entry[clock] = {
             "ms_per_step": round(1e3 * statistics.median(seconds) / turn, 3),
             "times_ours": round(statistics.median(ratios), 3),
             "quartiles": [round(ratios[quarter], 3), round(ratios[-1 - quarter], 3)],
             "times_ours_in_all": round(sum(seconds) / sum(base), 3),
         }
-    return found
+    return entry
 
 
 def aims(rows: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -36,43 +37,39 @@ def aims(rows: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     def ratio(name: str, over: str) -> float:
         return rows[name]["cpu"]["times_ours"] / rows[over]["cpu"]["times_ours"]
 
-    found = []
+    reached = []
     for peer in loops.PEERS:
         for ours, least in ((loops.OURS, 1.5), (loops.BFLOAT16, 2.0)):
             if has(peer, ours):
                 value = ratio(peer, ours)
-                found.append(_aim(f"{ours}: ≥ {least}× {peer}", f"{value:.2f}×", value >= least))
+                reached.append(_aim(f"{ours}: ≥ {least}× {peer}", f"{value:.2f}×", value >= least))
     if has("SB3's DQN"):
         theirs, own = (rows[n]["replay_bytes_per_transition"] for n in ("SB3's DQN", loops.OURS))
         share = f"1/{theirs / own:.2f}"
-        found.append(_aim("replay: an eighth of SB3's", share, round(theirs / own, 1) >= 8.0))
+        reached.append(_aim("replay: an eighth of SB3's", share, round(theirs / own, 1) >= 8.0))
     if has(loops.WATCHED):
         extra = rows[loops.WATCHED]["cpu"]["times_ours_in_all"] - 1
         own_account = rows[loops.WATCHED]["monitors_own_account"]
         measured = f"{extra:+.1%}, by its own account {own_account:.1%}"
-        found.append(_aim("monitor at default settings: ≤ 5 %", measured, extra <= 0.05))
-    return found
+        reached.append(_aim("monitor at default settings: ≤ 5 %", measured, extra <= 0.05))
+    return reached
 
 
 def _aim(aim: str, measured: str, met: bool) -> dict[str, Any]:
     return {"aim": aim, "measured": measured, "met": met}
 
 
-def markdown(rows: dict[str, dict[str, Any]]) -> str:
-    """Return the table."""
-    lines = [
-        "| loop | CPU ms a step | × ours | quartiles | wall ms a step | × ours | replay, bytes |",
-        "|---|--:|--:|--:|--:|--:|--:|",
-    ]
-    for name, found in rows.items():
-        if found["status"] != "measured":
-            lines.append(f"| {name} | {found['status']} | | | | | |")
-            continue
-        cpu, wall = found["cpu"], found["wall"]
-        low, high = cpu["quartiles"]
-        lines.append(
-            f"| {name} | {cpu['ms_per_step']:.2f} | {cpu['times_ours']:.2f} | {low:.2f}–{high:.2f} "
-            f"| {wall['ms_per_step']:.2f} | {wall['times_ours']:.2f} "
-            f"| {found['replay_bytes_per_transition']:,} |"
-        )
-    return "\n".join(lines)
+def text(rows: dict[str, dict[str, Any]]) -> str:
+    """Return the rows as a Markdown table."""
+    titles = ("loop", "CPU ms a step", "× ours", "quartiles", "wall ms a step", "× ours",
+              "replay, bytes")  # fmt: skip
+    return markdown(titles, (_line(*row) for row in rows.items()))
+
+
+def _line(name: str, row: dict[str, Any]) -> tuple[str, ...]:
+    if row["status"] != "measured":
+        return name, row["status"]
+    cpu, wall = row["cpu"], row["wall"]
+    quartiles = "–".join(f"{each:.2f}" for each in cpu["quartiles"])
+    times = [f"{clock[key]:.2f}" for clock in (cpu, wall) for key in ("ms_per_step", "times_ours")]
+    return name, *times[:2], quartiles, *times[2:], f"{row['replay_bytes_per_transition']:,}"

@@ -8,12 +8,12 @@ from typing import Any
 
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
-    """A hundred waits of two seconds, or of ten."""
+    """Return a hundred waits of two seconds, or of ten."""
     return waits(100, 10.0 if is_full else 2.0)
 
 
 def waits(count: int, seconds: float) -> list[dict[str, Any]]:
-    """So many cells."""
+    """Return so many cells."""
     return [{"number": number, "seconds": seconds} for number in range(count)]
 
 

@@ -30,7 +30,7 @@ class Loop(Protocol):
 
     @property
     def step(self) -> int:
-        """Agent steps taken."""
+        """Return the agent steps taken."""
 
     def advance(self, steps: int) -> None:
         """Take agent steps, with the updates due."""
@@ -82,7 +82,7 @@ class SB3Loop:
 
     @property
     def step(self) -> int:
-        """Agent steps taken."""
+        """Return the agent steps taken."""
         return int(self.model.num_timesteps)
 
     def advance(self, steps: int) -> None:
@@ -109,14 +109,14 @@ class SB3Loop:
 
 
 def sb3_dqn() -> Any:
-    """DQN with its defaults on CartPole-v1: 64 × 64 units, batch 32, an update every 4 steps."""
+    """Make DQN with its defaults on CartPole-v1: 64 × 64 units, batch 32, every 4 steps."""
     from stable_baselines3 import DQN
 
     return DQN("MlpPolicy", "CartPole-v1", seed=0, device="cpu", buffer_size=50_000)
 
 
 def sb3_td3() -> Any:
-    """TD3 with its defaults on Pendulum-v1: 400 × 300 units, batch 256, an update every step."""
+    """Make TD3 with its defaults on Pendulum-v1: 400 × 300 units, batch 256, every step."""
     from stable_baselines3 import TD3
 
     return TD3("MlpPolicy", "Pendulum-v1", seed=0, device="cpu", buffer_size=50_000)
@@ -124,22 +124,22 @@ def sb3_td3() -> Any:
 
 def sb3_loops(make: Callable[[], Any], folder: Path) -> dict[str, Loop]:
     """Return the rows of a Stable-Baselines3 model, by name."""
-    found: dict[str, Loop] = {UNWATCHED: SB3Loop(make())}
+    loops_by_name: dict[str, Loop] = {UNWATCHED: SB3Loop(make())}
     for cost in COSTS:
-        found[cost] = SB3Loop(make(), sb3.Callback(out=folder / cost, cost=cost))
+        loops_by_name[cost] = SB3Loop(make(), sb3.Callback(out=folder / cost, cost=cost))
     if find_spec("wandb") is not None:
-        found[WATCH_DEFAULT] = with_wandb(SB3Loop(make()), folder)
-        found[WATCH_ALL] = with_wandb(SB3Loop(make()), folder, log="all", log_freq=PERIOD)
-    return found
+        loops_by_name[WATCH_DEFAULT] = with_wandb(SB3Loop(make()), folder)
+        loops_by_name[WATCH_ALL] = with_wandb(SB3Loop(make()), folder, log="all", log_freq=PERIOD)
+    return loops_by_name
 
 
 def atari_loops(folder: Path) -> dict[str, Loop]:
     """Return the rows of our trainer on Pong, by name."""
     clock = time.process_time
-    found: dict[str, Loop] = {UNWATCHED: loops.Ours(loops.SETTINGS, clock=clock)}
+    loops_by_name: dict[str, Loop] = {UNWATCHED: loops.Ours(loops.SETTINGS, clock=clock)}
     for cost in COSTS:
-        found[cost] = loops.Ours(loops.SETTINGS, folder / cost, cost, clock)
-    return found
+        loops_by_name[cost] = loops.Ours(loops.SETTINGS, folder / cost, cost, clock)
+    return loops_by_name
 
 
 def with_wandb(loop: SB3Loop, folder: Path, **options: Any) -> SB3Loop:

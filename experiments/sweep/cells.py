@@ -36,7 +36,7 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """The first 12 hexadecimal digits of the hash of study and settings.
+        """Return the first 12 hexadecimal digits of the hash of study and settings.
 
         >>> Cell("a", {"x": 1, "y": 2}, Path()).key == Cell("a", {"y": 2, "x": 1}, Path()).key
         True
@@ -46,15 +46,15 @@ class Cell:
 
     @property
     def folder(self) -> Path:
-        """Where its files are."""
+        """Return where its files are."""
         return self.root / "cells" / self.key
 
     def result(self) -> dict[str, Any] | None:
-        """The finished cell's entry; None where it is not finished, or its file is torn."""
+        """Return the finished cell's entry; None where it is not finished, or its file is torn."""
         return _read(self.folder / "result.json")
 
     def failure(self) -> dict[str, Any] | None:
-        """Why the last attempt failed; None where it did not, or was killed before it could say."""
+        """Return why the last attempt failed; None where it did not, or could not say."""
         return _read(self.folder / "failure.json")
 
     def prepare(self) -> None:
@@ -65,7 +65,7 @@ class Cell:
             (self.folder / name).unlink(missing_ok=True)
 
     def silence(self) -> float:
-        """Seconds since its process last gave a sign of life; 0 before the first one."""
+        """Return seconds since its process last gave a sign of life; 0 before the first one."""
         try:
             return time.time() - (self.folder / "heartbeat").stat().st_mtime
         except FileNotFoundError:

@@ -38,11 +38,11 @@ class Sweep:
 
     @property
     def table(self) -> Path:
-        """The table's file."""
+        """Return the table's file."""
         return self.root / "table.jsonl"
 
     def finished(self) -> set[str]:
-        """The keys that the table has a row of."""
+        """Return the keys that the table has a row of."""
         return set(read_table(self.table).rows) & {cell.key for cell in self.cells}
 
     def open(self, study: str, is_resumed: bool) -> None:
@@ -123,7 +123,12 @@ def locked(root: Path) -> Iterator[None]:
         yield
 
 
+def default_root(study: str, is_full: bool) -> Path:
+    """Return the folder of a study's sweep where none is named."""
+    return Path("runs/sweeps") / (study + "-full" * is_full)
+
+
 def cells_of(study: str, configs: Sequence[dict[str, Any]], root: Path) -> list[Cell]:
-    """The cells of some settings, each once."""
+    """Return the cells of some settings, each once."""
     cells = (Cell(study, config, root) for config in configs)
     return list({cell.key: cell for cell in cells}.values())

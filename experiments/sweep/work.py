@@ -68,7 +68,7 @@ def _end_with(process: int) -> None:
 
 
 def study(name: str) -> Any:
-    """The module that a study's sweep is described by.
+    """Return the module that a study's sweep is described by.
 
     Its ``cells(is_full)`` returns the settings, ``run(config, folder)`` the row of one of them.
     """
@@ -76,7 +76,7 @@ def study(name: str) -> Any:
 
 
 def module_of(name: str) -> str:
-    """The module of a study here, or of one of yours, given by its dotted name.
+    """Return the module of a study here, or of one of yours, given by its dotted name.
 
     >>> module_of("bottlenecks"), module_of("my_studies.first")
     ('experiments.bottlenecks.sweep', 'my_studies.first')
@@ -85,7 +85,7 @@ def module_of(name: str) -> str:
 
 
 def entry(cell: Cell, row: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """What the table keeps of a finished cell."""
+    """Return what the table keeps of a finished cell."""
     return {
         "key": cell.key,
         "config": cell.config,
@@ -121,7 +121,7 @@ def _logging(path: Path) -> Iterator[None]:
     """Send standard output and error, also of child processes, to the end of a file."""
     sys.stdout.flush()
     sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
+    originals = os.dup(1), os.dup(2)
     with path.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -130,6 +130,6 @@ def _logging(path: Path) -> Iterator[None]:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        for number, saved in zip((1, 2), kept, strict=True):
+        for number, saved in zip((1, 2), originals, strict=True):
             os.dup2(saved, number)
             os.close(saved)

@@ -12,7 +12,7 @@ from qdiverge.kernel import NTK
 from qdiverge.mdp import MDP, LinearProblem, induced_chain, linear_q_learning, train_network
 from qdiverge.mdp.problems import baird, boyan_chain, garnet, kolter, w_to_2w
 
-KNOWN = {
+KNOWN_PROBLEMS = {
     "baird .85": lambda: baird(0.85),
     "baird .95": lambda: baird(0.95),
     "baird .99": lambda: baird(0.99),
@@ -48,7 +48,7 @@ class Case:
     mdp: MDP | None = None
 
     def train(self, num_updates: int, period: int) -> np.ndarray:
-        """Q of every pair after each period of expected updates, [M + 1, N]."""
+        """Train by expected updates; return Q of every pair after each period, [M + 1, N]."""
         if self.problem is not None:
             weights = linear_q_learning(
                 self.problem, num_updates, self.learning_rate, target_period=period
@@ -64,20 +64,20 @@ class Case:
 
 
 def make(kind: str, name: str, seed: int) -> Case:
-    """The case of a cell: kind "known", "random" or "network"."""
+    """Make the case of a cell: kind "known", "random" or "network"."""
     if kind == "network":
         return small_network(name, seed)
-    return linear(KNOWN[name]() if kind == "known" else random_chain(seed))
+    return linear(KNOWN_PROBLEMS[name]() if kind == "known" else random_chain(seed))
 
 
 def linear(problem: LinearProblem) -> Case:
-    """A linear problem under its own kernel."""
+    """Make the case of a linear problem under its own kernel."""
     K, successors = problem.kernel, problem.successor_kernel(problem.weights)
     return _case(K, successors, problem.rho, problem=problem)
 
 
 def random_chain(seed: int) -> LinearProblem:
-    """Six states under a random policy, three random features, an uneven ρ."""
+    """Draw six states under a random policy, three random features, an uneven ρ."""
     rng = np.random.default_rng(seed)
     chain = induced_chain(garnet(6, 2, 2, 0.99, seed=seed), rng.integers(2, size=6))
     return LinearProblem(
@@ -86,7 +86,7 @@ def random_chain(seed: int) -> LinearProblem:
 
 
 def small_network(activation: str, seed: int) -> Case:
-    """A network of 16 hidden units on a random MDP of 6 states that it sees in 3 numbers."""
+    """Make a network of 16 hidden units on a random MDP of 6 states, seen in 3 numbers."""
     rng = np.random.default_rng(seed)
     drawn = garnet(6, 2, 2, 0.99, seed=seed)
     mdp = MDP(
@@ -97,9 +97,9 @@ def small_network(activation: str, seed: int) -> Case:
         torch.manual_seed(seed)
         unit = {"relu": nn.ReLU, "tanh": nn.Tanh}[activation]()
         q_net = nn.Sequential(nn.Linear(3, 16), unit, nn.Linear(16, 2)).double()
-    seen = torch.from_numpy(mdp.features.copy())
-    K = NTK(q_net).kernel(seen, "all").detach().reshape(12, 12).numpy()
-    greedy = q_net(seen).argmax(1).numpy()
+    observations = torch.from_numpy(mdp.features.copy())
+    K = NTK(q_net).kernel(observations, "all").detach().reshape(12, 12).numpy()
+    greedy = q_net(observations).argmax(1).numpy()
     following = mdp.continuing @ K.reshape(6, 2, 12)[np.arange(6), greedy]  # [N, N]
     case = _case((K + K.T) / 2, mdp.discount * following, rng.dirichlet(np.full(12, 0.5)))
     return replace(case, q_net=q_net, mdp=mdp)

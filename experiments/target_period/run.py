@@ -2,56 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
+from functools import partial
 
-from analysis.statistics import wilson_interval
-from qdiverge.runs.table import read_table
-
-RESULTS = Path(__file__).parent / "results" / "reduced.jsonl"
-KINDS = ("known", "random", "network")
+from experiments.tables import Column, Record, grouped, print_table, share
 
 
-def main(arguments: list[str]) -> int:
-    """Print the advice and the confusion table; return the exit status."""
-    parser = argparse.ArgumentParser(
-        "python -m experiments target_period",
-        description=__doc__,
-        epilog="The grid is run by `python -m experiments sweep target_period`.",
-    )
-    parser.add_argument("--table", type=Path, default=RESULTS, help="default: the committed one")
-    records = read_table(
-        parser.parse_args(arguments).table, "python -m experiments sweep target_period"
-    ).records()
-    print("stable periods C as foreseen, and in training where that differs")
-    for r in records:
-        fitted = "–" if r["fitted_radius"] is None else f"{r['fitted_radius']:.3f}"
-        foreseen, trained = (_stable(r, how) for how in ("foreseen", "trained"))
-        print(
-            f"{r['kind']:<8} {r['name']:<20} {r['seed']:>2}  ρ(B_1) {r['td_radius']:.4f}  "
-            f"ρ(Γ) {fitted:>7}  {foreseen}{'' if foreseen == trained else f'  trained: {trained}'}"
-        )
-    print("\nproblem and period pairs, by whether they are stable: foreseen → in training")
-    for kind in KINDS:
-        counts = confusion(r for r in records if r["kind"] == kind)
-        right, total = counts[True, True] + counts[False, False], sum(counts.values())
-        if not total:
-            continue
-        low, high = wilson_interval(right, total)
-        print(
-            f"{kind:<8} stable → stable {counts[True, True]}, unstable {counts[True, False]};  "
-            f"unstable → stable {counts[False, True]}, unstable {counts[False, False]};  "
-            f"right {right} of {total} [{low:.0%}, {high:.0%}]"
-        )
-    print("\nproblems in each quarter of the advice table: ρ(B_1) < 1, ρ(Γ) < 1")
-    for (is_td, is_fitted), count in sorted(quarters(records).items(), reverse=True):
-        print(f"{is_td!s:<6} {is_fitted!s:<6} {count}")
-    return 0
+def show(records: list[Record]) -> None:
+    """Print every problem, then the pairs of problem and period, then the advice table."""
+    print_table("stable periods C, foreseen and in training", PROBLEMS, records)
+    title = "problem and period pairs, by whether they are stable: foreseen → in training"
+    print_table(title, PAIRS, grouped(records, "kind").values())
+    title = "problems in each quarter of the advice table"
+    print_table(title, QUARTERS, sorted(quarters(records).items(), reverse=True))
 
 
-def confusion(records: Any) -> Counter[tuple[bool, bool]]:
+def confusion(records: Iterable[Record]) -> Counter[tuple[bool, bool]]:
     """Count (foreseen stable, stable in training) over the problems and periods."""
     return Counter(
         pair
@@ -62,14 +29,61 @@ def confusion(records: Any) -> Counter[tuple[bool, bool]]:
     )
 
 
-def quarters(records: list[dict[str, Any]]) -> Counter[tuple[bool, bool]]:
+def count(records: list[Record], pair: tuple[bool, bool]) -> int:
+    """Return how many pairs of problem and period are so foreseen and so trained."""
+    return confusion(records)[pair]
+
+
+def right(records: list[Record]) -> str:
+    """Return the share of the pairs that came out as foreseen."""
+    counts = confusion(records)
+    return share(counts[True, True] + counts[False, False], sum(counts.values()))
+
+
+def quarters(records: list[Record]) -> Counter[tuple[bool, bool]]:
     """Count the problems by (ρ(B_1) < 1, ρ(Γ) < 1), where Γ exists."""
-    known = [r for r in records if r["fitted_radius"] is not None]
-    return Counter((r["td_radius"] < 1, r["fitted_radius"] < 1) for r in known)
+    return Counter(
+        (r["td_radius"] < 1, r["fitted_radius"] < 1)
+        for r in records
+        if r["fitted_radius"] is not None
+    )
 
 
-def _stable(record: dict[str, Any], how: str) -> list[int]:
-    """The periods that are stable, "foreseen" or "trained"."""
+def stable_periods(record: Record, how: str) -> list[int]:
+    """Return the periods that are stable, "foreseen" or "trained"."""
     periods = record["periods"]
     pairs = zip(periods["period"], periods[f"{how}_stable"], strict=True)
     return [period for period, is_stable in pairs if is_stable]
+
+
+def trained_otherwise(record: Record) -> str:
+    """Return the periods that were stable in training; "" where these are the foreseen ones."""
+    trained = stable_periods(record, "trained")
+    return "" if trained == stable_periods(record, "foreseen") else str(trained)
+
+
+VERDICTS = {True: "stable", False: "unstable"}
+PROBLEMS = (
+    Column("kind", "kind", "<"),
+    Column("problem", "name", "<"),
+    Column("seed", "seed"),
+    Column("ρ(B_1)", "td_radius", ".4f"),
+    Column("ρ(Γ)", "fitted_radius", ".3f"),
+    Column("foreseen", lambda r: str(stable_periods(r, "foreseen")), "<"),
+    Column("trained, if not so", trained_otherwise, "<"),
+)
+PAIRS = (
+    Column("kind", "kind", "<"),
+    *(
+        Column(f"{VERDICTS[foreseen]} → {VERDICTS[trained]}",
+               partial(count, pair=(foreseen, trained)))
+        for foreseen in (True, False)
+        for trained in (True, False)
+    ),
+    Column("right", right, "<"),
+)  # fmt: skip
+QUARTERS = (
+    Column("ρ(B_1) < 1", lambda row: str(row[0][0]), "<"),
+    Column("ρ(Γ) < 1", lambda row: str(row[0][1]), "<"),
+    Column("problems", lambda row: row[1]),
+)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.target_period.problems import KNOWN, Case, make
+from experiments.target_period.problems import KNOWN_PROBLEMS, Case, make
 from experiments.tracing import rounded
 from qdiverge.theory import StabilityReport, check_stability
 
@@ -20,10 +20,10 @@ LEAST, MANY = {"known": 4_000, "random": 4_000, "network": 1_500}, 20  # updates
 
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
-    """The known problems, random ones and small networks; ten times as many of these in full."""
+    """Return the known problems, random ones and small networks; ten times as many in full."""
     count = 10 if is_full else 1
     return [
-        *({"kind": "known", "name": name, "seed": 0} for name in KNOWN),
+        *({"kind": "known", "name": name, "seed": 0} for name in KNOWN_PROBLEMS),
         *({"kind": "random", "name": "garnet", "seed": s} for s in range(20 * count)),
         *(
             {"kind": "network", "name": activation, "seed": s}
@@ -34,7 +34,7 @@ def cells(is_full: bool) -> list[dict[str, Any]]:
 
 
 def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """For each C: what the kernels at the start foresee, and what training does."""
+    """Return, for each C, what the kernels at the start foresee, and what training does."""
     case = make(**config)
     rows = [outcome(case, period, LEAST[config["kind"]]) for period in PERIODS[config["kind"]]]
     target = foresee(case, 1).target_network
@@ -49,7 +49,7 @@ def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def foresee(case: Case, period: int) -> StabilityReport:
-    """The verdict on the kernels of the start."""
+    """Return the verdict on the kernels of the start."""
     return check_stability(
         case.K, case.successors, rho=case.rho, learning_rate=case.learning_rate,
         target_period=period,
@@ -57,7 +57,7 @@ def foresee(case: Case, period: int) -> StabilityReport:
 
 
 def outcome(case: Case, period: int, least: int) -> dict[str, Any]:
-    """ρ(B_C)^(1/C) − 1, foreseen, beside the growth of Q's changes, measured; both per update."""
+    """Return ρ(B_C)^(1/C) − 1, foreseen, and the growth of Q's changes, measured; per update."""
     radius = foresee(case, period).spectral_radius
     periods = max(MANY, -(-least // period))
     with np.errstate(over="ignore", invalid="ignore"):

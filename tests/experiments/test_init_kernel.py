@@ -3,14 +3,12 @@
 import pytest
 
 from experiments.init_kernel.measure import measure
-from experiments.init_kernel.run import RESULTS
 from experiments.init_kernel.sweep import cells
-from qdiverge.runs.table import read_table
+from experiments.tables import read
 
 
-def test_the_committed_table_is_whole_and_one_of_its_cells_comes_out_again():
-    rows = read_table(RESULTS).rows.values()
-    assert sorted(map(str, cells(is_full=False))) == sorted(str(row["config"]) for row in rows)
+def test_a_cell_of_the_committed_table_comes_out_again():
+    rows = read("init_kernel").rows.values()
     row = next(row for row in rows if row["config"] == cells(is_full=False)[4])
     again = measure(**row["config"])
     for name, values in row["row"].items():

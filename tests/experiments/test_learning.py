@@ -8,6 +8,7 @@ from multiprocessing import get_context
 import numpy as np
 import pytest
 
+from experiments.__main__ import main as experiments
 from experiments.learning import rows, run, sweep
 from experiments.learning.training import play
 from qdiverge.agents.checkpoints import Checkpoints
@@ -52,7 +53,7 @@ def test_a_run_of_the_command_line_can_be_added(tmp_path, capsys):
     evaluated = rows.result(out, "cartpole")["row"]["evaluation"]
     assert (evaluated["episodes"], evaluated["protocol"]) == (3, "task")
     assert "CartPole-v1" in capsys.readouterr().out
-    assert run.main(["add", str(tmp_path / "none"), "--results", str(results)]) == 2
+    assert experiments(["learning", "add", str(tmp_path / "none"), "--results", str(results)]) == 2
     assert "run.json" in capsys.readouterr().err
 
 
@@ -134,7 +135,7 @@ def test_greedy_episodes_are_their_own_and_the_same_again():
     [(["--env", "CartPole-v1"], "expected --preset"), (["mend"], "invalid choice")],
 )
 def test_bad_usage_is_refused(arguments, says, capsys):
-    assert run.main(arguments) == 2
+    assert experiments(["learning", *arguments]) == 2
     assert says in capsys.readouterr().err
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from experiments.speed import kernel, memory, methods, rounds, table
+from experiments.speed import kernel, kernel_table, memory, methods, rounds
 from experiments.speed import run as speed_run
 from experiments.speed.cases import Case, cases
 from experiments.speed.error import Reference
@@ -160,7 +160,7 @@ def test_a_run_from_end_to_end(tmp_path, capsys):
     finally:
         torch.set_num_threads(threads)
     assert "**tiny N=8**" in capsys.readouterr().out
-    names = [field.name for field in dataclasses.fields(table.Row)]
+    names = [field.name for field in dataclasses.fields(kernel_table.Row)]
     with (tmp_path / "kernel-cpu.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == names

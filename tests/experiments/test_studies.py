@@ -2,16 +2,15 @@
 
 import math
 from dataclasses import replace
-from importlib import import_module
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-import experiments.deadly_triad.settings as triad
+import experiments.deadly_triad.agents as triad
 import experiments.overestimation.agents as promises
-import experiments.preqn.sweep as preqn
+import experiments.preqn.agents as preqn
 from experiments.atari import sweep as atari
 from experiments.deadly_triad import sweep as triad_sweep
 from experiments.deadly_triad.run import fractions
@@ -19,46 +18,20 @@ from experiments.growth_law import laws
 from experiments.growth_law.blow_up import END, mean_abs_q
 from experiments.layer_norm import training
 from experiments.overestimation.estimators import noisy_estimates
-from experiments.sweep.run import sweepable
-from experiments.sweep.work import study
+from experiments.preqn import sweep as preqn_sweep
 from experiments.target_period.problems import linear, make
 from experiments.target_period.sweep import growth_rate, outcome
 from experiments.tracing import trace
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.mdp.problems import baird
-from qdiverge.runs.table import read_table
 from qdiverge.transitions import Transitions
 from tests.chance import SIGMAS
 
-NEW = [
-    "atari", "deadly_triad", "growth_law", "layer_norm", "overestimation", "preqn", "target_period",
-]  # fmt: skip
 TINY = DQNConfig(
     environment="CartPole-v1", total_steps=160, num_envs=1, buffer_size=200, learning_starts=80,
     train_period=2, target_period=40, hidden_sizes=(8,), exploration_steps=100,
 )  # fmt: skip
-
-
-@pytest.mark.parametrize("name", NEW)
-def test_cells_are_there_and_each_once(name):
-    assert name in sweepable()
-    for is_full in (False, True):
-        cells = study(name).cells(is_full)
-        assert cells
-        assert len({str(cell) for cell in cells}) == len(cells)
-    assert len(study(name).cells(True)) > len(study(name).cells(False))
-
-
-@pytest.mark.parametrize("name", NEW)
-def test_the_committed_table_holds_every_cell_and_is_printed(name, capsys):
-    run = import_module(f"experiments.{name}.run")
-    rows = read_table(run.RESULTS).rows.values()
-    cells = study(name).cells(is_full=False)
-    assert sorted(map(str, cells)) == sorted(str(row["config"]) for row in rows)
-    assert all("dirty" not in row["commit"] for row in rows)
-    assert run.main([]) == 0
-    assert capsys.readouterr().out
 
 
 def test_a_run_is_bit_identical_with_and_without_being_followed():
@@ -170,21 +143,21 @@ def test_what_an_agent_promises_is_held_against_what_it_earns(monkeypatch):
 
 
 def test_one_factor_at_a_time_changes_one_factor():
-    for setting in triad.one_at_a_time()[1:]:
-        assert sum(setting[name] != level for name, level in triad.BASE.items()) == 1
+    for setting in triad_sweep.one_at_a_time()[1:]:
+        assert sum(setting[name] != level for name, level in triad_sweep.BASE.items()) == 1
 
 
 def test_fractions_count_each_level_at_the_base_of_the_others():
     records = [
         {**setting, "soft_divergent": setting["bootstrap"] == "q"}
-        for setting in triad.one_at_a_time()
+        for setting in triad_sweep.one_at_a_time()
         for _ in range(3)
     ]
     rows = {(row["factor"], row["level"]): row for row in fractions(records)}
     assert rows["bootstrap", "q"]["count"] == 3
     assert rows["bootstrap", "double_q"]["count"] == 0
     assert all(row["total"] == 3 for row in rows.values())
-    factorial = [{**setting, "soft_divergent": True} for setting in triad.factorial()]
+    factorial = [{**setting, "soft_divergent": True} for setting in triad_sweep.factorial()]
     assert all(row["total"] in (48, 64) for row in fractions(factorial))
 
 
@@ -192,7 +165,7 @@ def test_fractions_count_each_level_at_the_base_of_the_others():
 def test_a_tiny_run_of_the_triad(setting, monkeypatch, tmp_path):
     short = replace(triad.SHORT, total_steps=170, learning_starts=150, buffer_size=200)
     monkeypatch.setattr(triad, "SHORT", short)
-    cell = triad.BASE | setting | {"environment": "MinAtar/Asterix-v1", "seed": 0}
+    cell = triad_sweep.BASE | setting | {"environment": "MinAtar/Asterix-v1", "seed": 0}
     row = triad_sweep.run(cell | {"learning_rate": 0.1}, tmp_path)
     assert row["bound"] == pytest.approx(100)
     assert row["max_abs_q"] > 0
@@ -202,18 +175,19 @@ def test_a_tiny_run_of_the_triad(setting, monkeypatch, tmp_path):
 def test_every_cell_of_the_triad_and_of_preqn_is_a_valid_configuration():
     for is_full in (False, True):
         for cell in triad_sweep.cells(is_full)[:: 7 if is_full else 1]:
-            assert triad.agent(cell).bootstrap_rule == cell["bootstrap"]
-        for cell in preqn.cells(is_full):
-            assert preqn.agent(cell).has_target_network is (cell["method"] == "target")
+            assert triad.config_of(cell).bootstrap_rule == cell["bootstrap"]
+        for cell in preqn_sweep.cells(is_full):
+            assert preqn.config_of(cell).has_target_network is (cell["method"] == "target")
 
 
 def test_preqn_is_aligned_as_asked_and_plain_steps_need_not_be(monkeypatch, tmp_path):
     short = replace(preqn.CARTPOLE, total_steps=160, learning_starts=80, buffer_size=200)
     monkeypatch.setattr(preqn, "CARTPOLE", short)
-    monkeypatch.setattr(preqn, "NUM_EPISODES", 1)
+    monkeypatch.setattr(preqn_sweep, "NUM_EPISODES", 1)
     for method, step in (("undamped", 1.0), ("no_target", 1e-3)):
-        cell = next(c for c in preqn.cells(False) if c["method"] == method and c["step"] == step)
-        row = preqn.run(cell, tmp_path)
+        cells = preqn_sweep.cells(False)
+        cell = next(c for c in cells if c["method"] == method and c["step"] == step)
+        row = preqn_sweep.run(cell, tmp_path)
         assert row["updates"] == 40
         assert row["greedy"] > 0
         if method == "undamped":

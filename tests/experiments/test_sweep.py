@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from experiments.sweep.command import main
 from experiments.sweep.engines import make_engine
-from experiments.sweep.run import main
 from experiments.sweep.sweep import Sweep, cells_of, locked
 from qdiverge.errors import RunFolderError
 from qdiverge.runs.table import append_row, begin_table, read_table

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from experiments.__main__ import main as experiments
 from experiments.sanity import run
 from experiments.sanity.check import at_least, at_most, close, crossing, relative, same
 
@@ -48,7 +49,7 @@ def test_a_failure_is_the_exit_status_and_the_rest_still_runs(monkeypatch, capsy
 def test_bad_usage(capsys):
     assert run.main(["--only", "nothing"]) == 2
     assert "expected sections out of baird" in capsys.readouterr().err
-    assert run.main(["--nonsense"]) == 2
+    assert experiments(["sanity", "--nonsense"]) == 2
 
 
 def test_quick_sections_pass_and_are_written(tmp_path):

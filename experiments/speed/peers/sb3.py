@@ -41,7 +41,7 @@ class Loop:
 
     @property
     def step(self) -> int:
-        """Agent steps taken."""
+        """Return the agent steps taken."""
         return int(self.model.num_timesteps)
 
     def advance(self, steps: int) -> None:

@@ -16,17 +16,17 @@ ENGINES = {
 
 
 def make_engine(name: str, workers: int, study: str, **options: str) -> Engine:
-    """An engine by name; its module is imported only now.
+    """Make an engine by name; its module is imported only now.
 
     Raises:
         InvalidValueError: there is no such option.
         MissingExtraError: what it runs on is not installed.
     """
     make = import_module(ENGINES[name]).make
-    known = list(signature(make).parameters)[2:]
-    if unknown := options.keys() - set(known):
+    names = list(signature(make).parameters)[2:]
+    if unknown := options.keys() - set(names):
         raise InvalidValueError(
-            f"an option of the engine {name} was expected: {', '.join(known) or 'it has none'}",
+            f"an option of the engine {name} was expected: {', '.join(names) or 'it has none'}",
             got=", ".join(sorted(unknown)),
             remedy=f"Try: python -m experiments sweep {study} --engine {name} -h",
         )

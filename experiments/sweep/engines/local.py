@@ -18,7 +18,7 @@ from experiments.sweep.work import DONE, REFUSED, module_of, work_and_exit
 
 
 def make(workers: int, study: str) -> LocalEngine:
-    """The engine for a study."""
+    """Make the engine for a study."""
     return LocalEngine(workers, study)
 
 

@@ -17,7 +17,7 @@ from qdiverge.errors import MissingExtraError
 
 
 def make(workers: int, study: str, address: str = "") -> RayEngine:
-    """The engine.
+    """Make the engine.
 
     Raises:
         MissingExtraError: Ray is not installed.

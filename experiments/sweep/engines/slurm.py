@@ -19,7 +19,7 @@ POLL = 1.0  # seconds between looks at the queue
 def make(
     workers: int, study: str, cluster: str = "slurm", partition: str = "", minutes: str = "240"
 ) -> SlurmEngine:
-    """The engine.
+    """Make the engine.
 
     Raises:
         MissingExtraError: submitit is not installed.

@@ -1,4 +1,4 @@
-"""What is compared: methods with the same small networks, batches and rates on every task."""
+"""The agents compared: methods with the same small networks, batches and rates on every task."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REPORTS = 60  # updates that say how aligned they were
 
 
 def config_of(method: str, environment: str, seed: int, steps: int) -> ContinuousConfig:
-    """The settings of one run; no barrier restarts the environment."""
+    """Return the settings of one run; no barrier restarts the environment."""
     return replace(
         METHODS[PEERS.get(method, method)],
         environment=environment,

@@ -20,11 +20,12 @@ from rich.progress import (
 )
 
 from experiments.sweep.engines import ENGINES, make_engine
-from experiments.sweep.sweep import Sweep, cells_of, locked
+from experiments.sweep.sweep import Sweep, cells_of, default_root, locked
 from experiments.sweep.work import study
 from qdiverge.errors import QDivergeError
 
-HERE = Path(__file__).parents[1]
+FOLDER = Path(__file__).parent
+HERE = FOLDER.parent
 
 
 def main(arguments: list[str]) -> int:
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> int:
         options = parser.parse_args(arguments)
     except SystemExit as stop:
         return int(stop.code or 0)
-    root = options.out or Path("runs/sweeps") / (options.name + "-full" * options.full)
+    root = options.out or default_root(options.name, options.full)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     try:
         with locked(root):
@@ -51,12 +52,12 @@ def main(arguments: list[str]) -> int:
 
 
 def sweepable() -> list[str]:
-    """The studies here that have cells."""
-    names = {path.parent.name for path in HERE.glob("*/sweep.py")}
-    return sorted(names - {"sweep"})
+    """Return the studies here that have cells."""
+    return sorted(path.parent.name for path in HERE.glob("*/sweep.py") if path.parent != FOLDER)
 
 
-def _name(text: str) -> str:
+def study_name(text: str) -> str:
+    """Return the name of a study with cells, as arguments give it."""
     if "." not in text and text not in sweepable():
         raise argparse.ArgumentTypeError(
             f"a study was expected: {', '.join(sweepable())}, or a module's dotted name; got {text}"
@@ -108,7 +109,7 @@ def _run(options: argparse.Namespace, root: Path) -> int:
 
 
 def _left(seconds: float, done: int, left: int) -> str:
-    """A line of progress; the time that is left goes by the mean rate so far.
+    """Return a line of progress; the time that is left goes by the mean rate so far.
 
     >>> _left(60.0, done=3, left=9)
     '60 s, 9 cells left, ETA 180 s'
@@ -124,7 +125,7 @@ def _progress() -> Progress:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m experiments sweep", description=__doc__)
-    parser.add_argument("name", type=_name, help=f"the study: {', '.join(sweepable())}")
+    parser.add_argument("name", type=study_name, help=f"the study: {', '.join(sweepable())}")
     parser.add_argument("--full", action="store_true", help="its full grid, not the reduced one")
     parser.add_argument("--engine", choices=list(ENGINES), default="local")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="cells at a time")
@@ -138,7 +139,3 @@ def _parser() -> argparse.ArgumentParser:
         help="ray: address=…; slurm: partition=…, minutes=…, cluster=local",
     )  # fmt: skip
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from experiments.speed.methods import OURS
+from experiments.speed.record import save
+from experiments.tables import markdown
 
 MEASURED, NOT_INSTALLED = "measured", "not installed"
 
@@ -58,45 +59,36 @@ class Row:
 
 def write(folder: Path, name: str, rows: list[Row], record: dict[str, Any]) -> list[Path]:
     """Write NAME.csv, NAME.json (with ``record``: where the numbers come from) and NAME.md."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.{ending}" for ending in ("csv", "json", "md")]
+    content = record | {"rows": [{k: _rounded(v) for k, v in asdict(r).items()} for r in rows]}
+    paths = [folder / f"{name}.csv", save(content, folder, name), folder / f"{name}.md"]
     with paths[0].open("w", newline="") as file:
         writer = csv.DictWriter(file, [f.name for f in fields(Row)], lineterminator="\n")
         writer.writeheader()
-        writer.writerows({k: _rounded(v) for k, v in asdict(row).items()} for row in rows)
-    content = record | {"rows": [{k: _rounded(v) for k, v in asdict(r).items()} for r in rows]}
-    paths[1].write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    paths[2].write_text(markdown(rows) + "\n")
+        writer.writerows(content["rows"])
+    paths[2].write_text(text(rows) + "\n")
     return paths
 
 
-def markdown(rows: list[Row]) -> str:
-    """Return a table for each case."""
+def text(rows: list[Row]) -> str:
+    """Return a Markdown table for each case."""
+    titles = ("method", "least, ms", "median, ms", "× ours", "× floor", "peak, MB", "error")
     parts = []
     for label in dict.fromkeys(row.case for row in rows):
-        mine = [row for row in rows if row.case == label]
-        floor = f"floor {mine[0].floor_gflop:.3g} GFLOP, {mine[0].floor_ms:.3g} ms"
-        lines = [
-            f"**{label}** ({floor})",
-            "",
-            "| method | least, ms | median, ms | × ours | × floor | peak, MB | error |",
-            "|---|--:|--:|--:|--:|--:|--:|",
-        ]
-        parts.append("\n".join(lines + [_line(row) for row in mine]))
+        own = [row for row in rows if row.case == label]
+        floor = f"floor {own[0].floor_gflop:.3g} GFLOP, {own[0].floor_ms:.3g} ms"
+        parts.append(f"**{label}** ({floor})\n\n{markdown(titles, map(_line, own))}")
     return "\n\n".join(parts)
 
 
-def _line(row: Row) -> str:
+def _line(row: Row) -> tuple[str, ...]:
     name = f"**{row.method}**" if row.method == OURS else row.method
-    if row.version and row.method != OURS and not row.method.startswith("torch.func"):
-        name += "" if row.method.startswith(OURS) else f" {row.version}"
+    if row.version and not row.method.startswith((OURS, "torch.func")):
+        name += f" {row.version}"
     if row.status != MEASURED:
-        return f"| {name} | {row.status} | | | | | |"
+        return name, row.status
     peak = "–" if row.peak_mb is None else f"{row.peak_mb:,.0f}"
-    return (
-        f"| {name} | {_digits(row.least_ms)} | {_digits(row.median_ms)} | {_digits(row.ratio)} "
-        f"| {_digits(row.times_floor)} | {peak} | {row.error:.0e} |"
-    )
+    numbers = (row.least_ms, row.median_ms, row.ratio, row.times_floor)
+    return name, *map(_digits, numbers), peak, f"{row.error:.0e}"
 
 
 def _digits(value: float | None) -> str:
