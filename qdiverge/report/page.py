@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from qdiverge.errors import InvalidValueError, RunFolderError
+from qdiverge.errors import InvalidValueError
 from qdiverge.report.comparison import compare
+from qdiverge.report.document import document, headline, section, write_page
 from qdiverge.report.drawing.marks import MOST_SYNCS
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.facts import step_unit
@@ -26,10 +27,8 @@ from qdiverge.report.questions import (
 from qdiverge.report.settings import alarm_lists, settings_table
 from qdiverge.report.verdict import Verdict, judge
 from qdiverge.runs import Run, load_run
-from qdiverge.runs.whole import write_whole
 
 _MARK = {"healthy": "●", "warned": "▲", "diverged": "✕", "unknown": "○"}
-_CSS = Path(__file__).with_name("report.css")
 
 
 def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
@@ -45,22 +44,15 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     """
     if not folders:
         raise InvalidValueError(
-            "at least one run folder was expected", got="none", remedy="qdiverge report runs/x"
+            "at least one run folder was expected",
+            got="none",
+            remedy="Name one: qdiverge report runs/x.",
         )
     runs = _distinct([load_run(folder) for folder in folders])
     target = Path(out if out is not None else folders[0])
     if target.is_dir():
         target = target / "report.html"
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, render(runs))
-    except OSError as error:
-        raise RunFolderError(
-            f"a place that can be written was expected at {target}",
-            got=error.strerror,
-            remedy="Choose another --out.",
-        ) from error
-    return target
+    return write_page(render(runs), target)
 
 
 def render(runs: Sequence[Run]) -> str:
@@ -82,12 +74,10 @@ def render(runs: Sequence[Run]) -> str:
     ]
     names = _listed([run.name for run in runs]) if len(runs) < 4 else f"{len(runs)} runs"
     is_single = len(runs) == 1
-    body = element(
-        "body",
-        element("h1", names),
+    parts = [
         element("p", _about(runs, is_shared), class_="meta"),
         *([] if is_single else [element("p", unbroken(compare(runs, verdicts)), class_="lede")]),
-        element("div", *(_verdict(verdict, len(runs) > 1) for verdict in verdicts), class_="runs"),
+        element("div", *(_verdict(verdict, not is_single) for verdict in verdicts), class_="runs"),
         _section("Is it blowing up?", figures(BLOWING_UP), is_single),
         _section("Are the Q-values true?", figures([*SHRINKING, *TRUE]), is_single),
         _section("Would the next update contract?", figures(CONTRACTING), is_single),
@@ -95,19 +85,10 @@ def render(runs: Sequence[Run]) -> str:
         _section("Is the network healthy?", figures(HEALTHY), is_single),
         _section("Is the data odd?", figures(ODD), is_single),
         _section("Did it learn?", figures(LEARNING), is_single),
-        _section("Alarms", [alarm_lists(runs)]),
-        _section("Settings", [settings_table(runs)]),
-        element("footer", "Written by qdiverge. This page loads nothing and runs no script."),
-        style=f"--columns:{min(len(runs), 3)}",
-    )
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", f"{names} · qdiverge"),
-        element("style", Markup(_CSS.read_text(encoding="utf-8"))),
-    )
-    return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
+        section("Alarms", alarm_lists(runs)),
+        section("Settings", settings_table(runs)),
+    ]
+    return document(names, parts, num_columns=min(len(runs), 3))
 
 
 def _distinct(runs: Sequence[Run]) -> list[Run]:
@@ -121,9 +102,8 @@ def _distinct(runs: Sequence[Run]) -> list[Run]:
     ]
 
 
-def _section(title: str, parts: Sequence[Markup], is_single: bool = False) -> Markup:
-    inside = [element("div", *parts, class_="single")] if is_single else parts
-    return element("section", element("h2", title), *inside)
+def _section(title: str, figures: Sequence[Markup], is_single: bool) -> Markup:
+    return section(title, *([element("div", *figures, class_="single")] if is_single else figures))
 
 
 def _about(runs: Sequence[Run], is_shared: bool) -> str:
@@ -158,14 +138,7 @@ def _verdict(verdict: Verdict, is_named: bool) -> Markup:
     return element(
         "div",
         *_name(verdict.name if is_named else ""),
-        element(
-            "p",
-            element("span", _MARK[verdict.health], class_="mark"),
-            verdict.headline,
-            class_="headline",
-            role="heading",
-            aria_level=2,
-        ),
+        headline(_MARK[verdict.health], verdict.headline),
         *(element("p", unbroken(text), class_=kind) for text, kind in parts if text),
         class_=f"verdict {verdict.health}",
     )

@@ -151,5 +151,5 @@ def test_what_is_a_frame_and_what_is_not():
 
 def test_a_page_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunFolderError, match="Choose another --out"):
+    with pytest.raises(RunFolderError, match="Choose another place with --out"):
         qd.inspect(*w_to_2w(), out=tmp_path / "file" / "m.html")

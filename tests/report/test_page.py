@@ -190,5 +190,5 @@ def test_bad_input_is_refused_with_a_remedy(tmp_path):
         write_report([tmp_path])
     run = write_run(tmp_path / "x", num_steps=5, kernels=False)
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunFolderError, match="Choose another --out"):
+    with pytest.raises(RunFolderError, match="Choose another place with --out"):
         write_report([run], tmp_path / "file" / "p.html")
