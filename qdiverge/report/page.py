@@ -10,20 +10,11 @@ from qdiverge.report.document import document, headline, section, write_page
 from qdiverge.report.drawing.marks import MOST_SYNCS
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.facts import step_unit
-from qdiverge.report.kernel import HEATMAP, SPECTRUM, draw_heatmaps, draw_spectra, moments
+from qdiverge.report.kernel import HEATMAP, SPECTRUM, draw_heatmaps, draw_spectra, saved_kernels
+from qdiverge.report.panel import Panel, Question
 from qdiverge.report.panels import draw_panel, step_axes
 from qdiverge.report.prose import date, formula, unbroken
-from qdiverge.report.questions import (
-    BLOWING_UP,
-    CONTRACTING,
-    HEALTHY,
-    KERNEL,
-    LEARNING,
-    ODD,
-    SHRINKING,
-    TRUE,
-    Panel,
-)
+from qdiverge.report.questions import KERNEL, QUESTIONS
 from qdiverge.report.settings import alarm_lists, settings_table
 from qdiverge.report.verdict import Verdict, judge
 from qdiverge.runs import Run, load_run
@@ -60,31 +51,24 @@ def render(runs: Sequence[Run]) -> str:
     verdicts = [judge(run) for run in runs]
     axes, is_shared = step_axes(runs)
 
-    def figures(panels: Sequence[Panel]) -> list[Markup]:
-        return [
-            _figure(panel.title, panel.formula, panel.how, runs, draw_panel(panel, runs, axes))
-            for panel in panels
-        ]
+    def drawn(panel: Panel) -> Markup:
+        cells = draw_panel(panel, runs, axes)
+        return _figure(panel.title, panel.definition, panel.how, runs, cells)
 
-    found = [moments(run) for run in runs]
-    heatmaps = [draw_heatmaps(run, of_run) for run, of_run in zip(runs, found, strict=True)]
-    kernels = [
-        _figure(*HEATMAP, runs, heatmaps),
-        _figure(*SPECTRUM, runs, draw_spectra(runs, found)),
-    ]
+    def answered(question: Question) -> Markup:
+        figures = [drawn(panel) for panel in question.panels]
+        if question is KERNEL:
+            figures = [*_kernels(runs), *figures]
+        inside = [element("div", *figures, class_="single")] if is_single else figures
+        return section(question.title, *inside)
+
     names = _listed([run.name for run in runs]) if len(runs) < 4 else f"{len(runs)} runs"
     is_single = len(runs) == 1
     parts = [
         element("p", _about(runs, is_shared), class_="meta"),
         *([] if is_single else [element("p", unbroken(compare(runs, verdicts)), class_="lede")]),
         element("div", *(_verdict(verdict, not is_single) for verdict in verdicts), class_="runs"),
-        _section("Is it blowing up?", figures(BLOWING_UP), is_single),
-        _section("Are the Q-values true?", figures([*SHRINKING, *TRUE]), is_single),
-        _section("Would the next update contract?", figures(CONTRACTING), is_single),
-        _section("The kernel", [*kernels, *figures(KERNEL)], is_single),
-        _section("Is the network healthy?", figures(HEALTHY), is_single),
-        _section("Is the data odd?", figures(ODD), is_single),
-        _section("Did it learn?", figures(LEARNING), is_single),
+        *(answered(question) for question in QUESTIONS),
         section("Alarms", alarm_lists(runs)),
         section("Settings", settings_table(runs)),
     ]
@@ -102,8 +86,14 @@ def _distinct(runs: Sequence[Run]) -> list[Run]:
     ]
 
 
-def _section(title: str, figures: Sequence[Markup], is_single: bool) -> Markup:
-    return section(title, *([element("div", *figures, class_="single")] if is_single else figures))
+def _kernels(runs: Sequence[Run]) -> list[Markup]:
+    """Return the figures of the saved kernels: as they are, and their eigenvalues."""
+    kernels = [saved_kernels(run) for run in runs]
+    heatmaps = [draw_heatmaps(run, saved) for run, saved in zip(runs, kernels, strict=True)]
+    return [
+        _figure(*HEATMAP, runs, heatmaps),
+        _figure(*SPECTRUM, runs, draw_spectra(runs, kernels)),
+    ]
 
 
 def _about(runs: Sequence[Run], is_shared: bool) -> str:

@@ -7,23 +7,12 @@ import pytest
 
 from qdiverge.errors import InvalidValueError, RunFolderError
 from qdiverge.report import write_report
-from qdiverge.report.questions import (
-    BLOWING_UP,
-    CONTRACTING,
-    HEALTHY,
-    KERNEL,
-    LEARNING,
-    ODD,
-    SHRINKING,
-    TRUE,
-)
+from qdiverge.report.questions import QUESTIONS
 from qdiverge.runs import RunLog
 from qdiverge.runs.process import own_process
 from tests.report.synthetic import kernel_arrays, write_run
 
-PANELS = (
-    *BLOWING_UP, *SHRINKING, *TRUE, *CONTRACTING, *KERNEL, *HEALTHY, *ODD, *LEARNING
-)  # fmt: skip
+PANELS = [panel for question in QUESTIONS for panel in question.panels]
 VOID = {"meta", "path", "line", "rect", "circle", "image"}
 
 
