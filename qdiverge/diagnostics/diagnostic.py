@@ -46,7 +46,7 @@ class Diagnostic(ABC):
         """
 
     def state(self) -> list[Any]:
-        """What it remembers of earlier measurements: numbers, tensors, None; most remember none."""
+        """Return what it remembers of earlier measurements: numbers, tensors, None; or nothing."""
         return []
 
     def restore(self, state: list[Any]) -> None:

@@ -94,7 +94,7 @@ def _spectrum(run: Run, spectra: list[tuple[int, np.ndarray]], x: Axis, y: Axis)
 
 
 def _eigenvalues(arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """Eigenvalues above rounding, largest first; computed here where they were not saved."""
+    """Return eigenvalues above rounding, largest first; computed here where they were not saved."""
     values = arrays.get("eigenvalues")
     if values is None:
         kernel = arrays["kernel"].astype(np.float64)

@@ -76,7 +76,7 @@ def render(runs: Sequence[Run]) -> str:
 
 
 def _distinct(runs: Sequence[Run]) -> list[Run]:
-    """The runs, numbered where two of them bear the same name."""
+    """Return the runs, numbered where two of them bear the same name."""
     names = [run.name for run in runs]
     return [
         replace(run, info=run.info | {"name": f"{run.name} ({names[:i].count(run.name) + 1})"})
@@ -111,7 +111,7 @@ def _about(runs: Sequence[Run], is_shared: bool) -> str:
 
 
 def _ticks(runs: Sequence[Run]) -> str:
-    """What the marks on the time axes mean; of many syncs only some are drawn."""
+    """Say what the marks on the time axes mean; of many syncs only some are drawn."""
     if not any(run.syncs or run.alarms for run in runs):
         return ""
     text = " Triangles above a chart mark alarms"
@@ -137,7 +137,7 @@ def _verdict(verdict: Verdict, is_named: bool) -> Markup:
 def _figure(
     title: str, definition: str, how: str, runs: Sequence[Run], cells: Sequence[Markup]
 ) -> Markup:
-    """A figure: caption first, then a cell for each run under the run's name."""
+    """Return a figure: caption first, then a cell for each run under the run's name."""
     caption = element(
         "figcaption",
         element("h3", title),
@@ -159,5 +159,5 @@ def _name(name: str) -> list[Markup]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """One; one and two; one, two and three."""
+    """Write "one", "one and two", or "one, two and three"."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -94,7 +94,7 @@ def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: A
 
 
 def _value_axis(panel: Panel, runs: Sequence[Run], levels: list[float]) -> Axis:
-    """One axis that holds the panel's numbers of all runs, its bound and its levels."""
+    """Return an axis that holds the panel's numbers of all runs, its bound and its levels."""
     if panel.span is not None:
         return Axis("linear", *panel.span)
     logged = [run.series[key].values for run in runs for key in panel.logged if key in run.series]
@@ -108,7 +108,7 @@ def _value_axis(panel: Panel, runs: Sequence[Run], levels: list[float]) -> Axis:
 
 
 def _in_words(series: Series) -> str:
-    """First, last and extreme values, for a reader who does not see the chart."""
+    """Say the first, last and extreme values, for a reader who does not see the chart."""
     finite = series.values[np.isfinite(series.values)]
     if not finite.size:
         return "no finite value"

@@ -36,7 +36,7 @@ class _Compared(Diagnostic):
         self._before: tuple[int, Tensor, Tensor] | None = None
 
     def state(self) -> list[Any]:
-        """Update, observations and Q-values of the last measurement."""
+        """Return update, observations and Q-values of the last measurement."""
         return list(self._before or ())
 
     def restore(self, state: list[Any]) -> None:
@@ -110,7 +110,7 @@ class EffectiveStep(Diagnostic):
         self._before: tuple[int, Tensor] | None = None
 
     def state(self) -> list[Any]:
-        """Update and weights of the last measurement."""
+        """Return update and weights of the last measurement."""
         return list(self._before or ())
 
     def restore(self, state: list[Any]) -> None:

@@ -98,14 +98,14 @@ class Data(Diagnostic):
         """Return ``diverge/reward_…`` and the shares, each in [0, 1]."""
         batch = moment.batch
         if batch is not self._batch:
-            self._batch, self._metrics = batch, of_batch(batch)
+            self._batch, self._metrics = batch, batch_metrics(batch)
         if batch.actions.is_floating_point():
             return dict(self._metrics)
         is_greedy = moment.q_all.argmax(dim=1) == batch.actions  # of the network as it is now
         return self._metrics | {"diverge/greedy_share": float(is_greedy.double().mean())}
 
 
-def of_batch(batch: Transitions) -> dict[str, float]:
+def batch_metrics(batch: Transitions) -> dict[str, float]:
     """Return the metrics that no network changes."""
     rewards = batch.rewards.double()
     stands_still = (batch.observations == batch.next_observations).flatten(1).all(dim=1)

@@ -102,7 +102,7 @@ class QValues(Diagnostic):
         self._history: deque[tuple[int, float]] = deque(maxlen=window)
 
     def state(self) -> list[Any]:
-        """The window of the growth rate."""
+        """Return the window of the growth rate."""
         return list(self._history)
 
     def restore(self, state: list[Any]) -> None:

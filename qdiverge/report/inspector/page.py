@@ -11,7 +11,7 @@ from qdiverge.report.document import document, headline, section, write_page
 from qdiverge.report.drawing.heatmap import heatmap, similarity
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.inspector.cards import pair_card, row_card
-from qdiverge.report.inspector.moment import Inspection, look
+from qdiverge.report.inspector.moment import Inspection, inspection_of
 from qdiverge.report.inspector.pictures import scale_of
 from qdiverge.report.numbers import human, percent, whole
 from qdiverge.report.prose import formula, unbroken
@@ -56,7 +56,7 @@ def inspect(
         InvalidValueError: as :func:`qdiverge.diagnose`.
         RunFolderError: the page cannot be written.
     """
-    inspection = look(
+    inspection = inspection_of(
         q_net, batch, discount, learning_rate, action_names=tuple(action_names), **options
     )
     return write_inspection(inspection, out, title)
@@ -200,7 +200,7 @@ def _layers(inspection: Inspection) -> Markup:
 
 
 def _bars(shares: Mapping[str, float], is_share: bool) -> Markup:
-    """A row for each layer: its name, a bar from the middle or the left, its number."""
+    """Return a row for each layer: its name, a bar from the middle or the left, its number."""
     largest = max((abs(share) for share in shares.values()), default=0.0) or 1.0
     rows = []
     for name, share in shares.items():
