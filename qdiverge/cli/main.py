@@ -19,6 +19,7 @@ COMMANDS = {
     "watch": ("qdiverge.cli.watch", "look at a run while it goes on, from another terminal"),
     "export": ("qdiverge.cli.export", "write a run's time series as a table, CSV or Parquet"),
     "inspect": ("qdiverge.cli.inspect", "write one page on a single moment of a run"),
+    "metrics": ("qdiverge.cli.metrics", "what each logged number is: formula, unit, healthy range"),
 }
 OK, FAILED, BAD_USAGE, DIVERGED = 0, 1, 2, 3
 

@@ -15,7 +15,7 @@ from qdiverge.agents.records import Barrier, RunEnd
 from qdiverge.cli.epochs import Epochs
 from qdiverge.cli.interrupt import calling_at_ctrl_c
 from qdiverge.cli.live import Live
-from qdiverge.cli.metrics import write_record
+from qdiverge.cli.records import write_record
 from qdiverge.cli.subjects import subject
 from qdiverge.cli.watching import Watching
 from qdiverge.errors import DivergenceError

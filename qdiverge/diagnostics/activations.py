@@ -37,11 +37,11 @@ def layer_inputs(module: nn.Module, *inputs: Tensor) -> dict[str, Tensor]:
     >>> layer_inputs(net, torch.tensor([[3.0]]))
     {'0': tensor([[3.]]), '2': tensor([[3., 0.]])}
     """
-    found: dict[str, Tensor] = {}
+    entering: dict[str, Tensor] = {}
 
     def keep(name: str, value: Tensor) -> None:
-        found.pop(name, None)  # so that the order is that of the last calls
-        found[name] = value.detach().flatten(2) if value.ndim > 2 else value.detach()
+        entering.pop(name, None)  # so that the order is that of the last calls
+        entering[name] = value.detach().flatten(2) if value.ndim > 2 else value.detach()
 
     with ExitStack() as stack:
         for name, layer in module.named_modules():
@@ -53,11 +53,11 @@ def layer_inputs(module: nn.Module, *inputs: Tensor) -> dict[str, Tensor]:
         module(*inputs)
     if isinstance(module, CriticView):
         for name in module.leading_elsewhere(*inputs):
-            found.pop(name, None)
-    if not found:
+            entering.pop(name, None)
+    if not entering:
         raise UnsupportedNetworkError(
             "a network with a linear or convolutional layer was expected",
             got=type(module).__name__,
-            remedy="Feature diagnostics read what enters such layers.",
+            remedy="Features are read from such layers; other diagnostics work without.",
         )
-    return found
+    return entering

@@ -91,9 +91,10 @@ def quiet_critics(critics: Sequence[nn.Module], observations: Tensor, actions: T
         values: Tensor = answer[critic.index] if isinstance(critic, CriticView) else answer
         if values.numel() != len(observations):
             raise InvalidValueError(
-                f"a critic must return [{len(observations)}] or [{len(observations)}, 1]",
+                "a critic must return one value for each pair, "
+                f"[{len(observations)}] or [{len(observations)}, 1]",
                 got=list(values.shape),
-                remedy="Networks with a value for each action take integer actions.",
+                remedy="A network with a value for each action takes integer actions [N].",
             )
         columns.append(values.reshape(-1))
     return torch.stack(columns, dim=1)
@@ -128,8 +129,9 @@ def next_actions(policy: Policy, next_observations: Tensor) -> NextActions:
     actions, log_probs = answer[0].detach(), answer[1].detach()
     if log_probs.numel() != len(actions):
         raise InvalidValueError(
-            "a policy must return actions [N, k], or these and log π [N]",
-            got=f"{list(actions.shape)} and {list(log_probs.shape)}",
+            "a policy must return actions [N, k], or a pair: actions [N, k] and log π [N]",
+            got=f"actions {list(actions.shape)} and log π {list(log_probs.shape)}",
+            remedy="Sum log π over the parts of an action.",
         )
     return NextActions(actions, log_probs.reshape(-1))
 

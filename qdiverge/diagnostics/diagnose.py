@@ -88,12 +88,16 @@ def diagnose(
         entropy_coefficient=entropy_coefficient,
     )  # fmt: skip
     if loss not in ("huber", "half_squared"):
-        raise InvalidValueError("loss must be 'huber' or 'half_squared'", got=repr(loss))
+        raise InvalidValueError(
+            "loss must be 'huber' or 'half_squared'",
+            got=repr(loss),
+            remedy="For torch's mse_loss pass 'half_squared' and twice the learning rate.",
+        )
     if len(moment.batch) > DENSE_LIMIT:
         raise InvalidValueError(
-            f"a dense diagnosis takes at most {DENSE_LIMIT} transitions",
+            f"diagnose holds whole kernels and takes at most {DENSE_LIMIT} transitions",
             got=len(moment.batch),
-            remedy="Pass fewer, or use qd.batch_spectrum, which holds no kernel.",
+            remedy="Pass fewer, or use qd.batch_spectrum, which takes any number.",
         )
     q_values = QValues().measure(moment)
     if not math.isfinite(q_values["diverge/q_abs_max"]):
@@ -183,9 +187,9 @@ def split_networks(networks: Networks, batch: Transitions) -> tuple[nn.Module, .
     modules = [networks] if isinstance(networks, nn.Module) else networks
     if len(modules) != 1:
         raise InvalidValueError(
-            "floating-point actions [N, k] were expected beside several critics",
+            "several networks are critics, whose actions are floating-point numbers [N, k]",
             got=f"{batch.actions.dtype} actions",
-            remedy="For discrete actions pass one network.",
+            remedy="For integer actions pass one Q-network.",
         )
     return (unwrap(modules[0])[0],)
 

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from qdiverge.diagnostics.metric import Metric
 from qdiverge.diagnostics.moment import NEED_NEXT_ACTIONS, Moment
 
 Cost = Literal["light", "standard", "full"]  # forward passes; one kernel; several kernels
@@ -15,12 +16,14 @@ class Diagnostic(ABC):
     """A quantity of a training run.
 
     Attributes:
+        metrics: What it measures: the keys that ``measure`` returns, each with its formula.
         needs: The quantities of :class:`Moment` that it reads; shared ones are computed once.
         cost: Its tier.
         period: It is measured at every so many of the monitor's measurements.
         not_for_critics: Why it has no meaning for critics of continuous actions; "" where it has.
     """
 
+    metrics: ClassVar[tuple[Metric, ...]]
     needs: ClassVar[frozenset[str]]
     cost: ClassVar[Cost]
     period: ClassVar[int] = 1
@@ -37,10 +40,13 @@ class Diagnostic(ABC):
 
     @abstractmethod
     def measure(self, moment: Moment) -> dict[str, float]:
-        """Return ``diverge/…`` metrics; NaN and infinities are results, not errors."""
+        """Return the declared metrics by key; NaN and infinities are results, not errors.
+
+        What cannot be told of this moment is left out, such as a change at the first measurement.
+        """
 
     def state(self) -> list[Any]:
-        """What it remembers of earlier measurements: numbers, tensors, None; most remember none."""
+        """Return what it remembers of earlier measurements: numbers, tensors, None; or nothing."""
         return []
 
     def restore(self, state: list[Any]) -> None:

@@ -71,31 +71,31 @@ class Moment:
 
     @property
     def is_critic(self) -> bool:
-        """Whether the actions are an input of the network."""
+        """Tell whether the actions are an input of the network."""
         return self.batch.actions.is_floating_point()
 
     @cached_property
     def q_all(self) -> Tensor:
-        """Q(s_i, ·), [N, A]; of critics Q_c(s_i, a_i), [N, C]."""
+        """Return Q(s_i, ·), [N, A]; of critics Q_c(s_i, a_i), [N, C]."""
         if self.is_critic:
             return quiet_critics((self.q_network, *self.twins), *self.pairs)
         return quiet_values(self.q_network, self.batch.observations)
 
     @cached_property
     def q(self) -> Tensor:
-        """Q(s_i, a_i), [N]; of the first critic."""
+        """Return Q(s_i, a_i), [N]; of the first critic."""
         return self.q_all[:, 0] if self.is_critic else values_of(self.q_all, self.batch.actions)
 
     @cached_property
     def online_next_q(self) -> Tensor:
-        """Q(s'_i, ·), [N, A]; of critics Q_c(s'_i, a'_i), [N, C]."""
+        """Return Q(s'_i, ·), [N, A]; of critics Q_c(s'_i, a'_i), [N, C]."""
         if self.is_critic:
             return quiet_critics((self.q_network, *self.twins), *self.next_pairs)
         return quiet_values(self.q_network, self.batch.next_observations)
 
     @cached_property
     def target_next_q(self) -> Tensor:
-        """The same of the target network; of the Q-network where there is none."""
+        """Return the same of the target network; of the Q-network where there is none."""
         if self.target is None:
             return self.online_next_q
         if self.is_critic:
@@ -104,7 +104,7 @@ class Moment:
 
     @cached_property
     def next_actions(self) -> Tensor:
-        """a'_i, where the target bootstraps: greedy, integers [N]; or the policy's, [N, k]."""
+        """Return a'_i, where the target bootstraps: greedy, integers [N]; the policy's, [N, k]."""
         if self.is_critic:
             return self._policy_step.actions
         is_online = is_selected_online(self.bootstrap)
@@ -112,7 +112,7 @@ class Moment:
 
     @cached_property
     def td_errors(self) -> Tensor:
-        """δ_i = r_i + γ (1 − d_i) V(s'_i) − Q(s_i, a_i), V by the bootstrap rule, [N]."""
+        """Return δ_i = r_i + γ (1 − d_i) V(s'_i) − Q(s_i, a_i), V by the bootstrap rule, [N]."""
         if self.is_critic:
             value = self.target_next_q.amin(dim=1)
             if (log_probs := self._policy_step.log_probs) is not None:
@@ -126,19 +126,19 @@ class Moment:
 
     @cached_property
     def preconditioner(self) -> dict[str, Tensor] | None:
-        """M by parameter name, from the optimiser; None: the identity."""
+        """Return M by parameter name, from the optimiser; None: the identity."""
         return None if self.optimizer is None else step_scales(self.optimizer, self.q_network)
 
     @cached_property
     def kernel(self) -> Tensor:
-        """K = J M Jᵀ over the pairs of the batch, [N, N], with the optimiser's M."""
+        """Return K = J M Jᵀ over the pairs of the batch, [N, N], with the optimiser's M."""
         with quiet(self.q_network):
             ntk = NTK(self.q_network, preconditioner=self.preconditioner)
             return ntk.kernel(*self.pairs)
 
     @cached_property
     def successor_kernel(self) -> Tensor:
-        """K', row i: γ(1 − d_i) k((s'_i, a'_i), X), [N, N], with the optimiser's M.
+        """Return K', row i: γ(1 − d_i) k((s'_i, a'_i), X), [N, N], with the optimiser's M.
 
         Of a twin, the first critic is taken to bootstrap from itself.
         """
@@ -149,35 +149,35 @@ class Moment:
 
     @cached_property
     def inputs(self) -> dict[str, Tensor]:
-        """What enters each layer at (s, a), by its name; the first is the observation."""
+        """Return what enters each layer at (s, a), by its name; the first is the observation."""
         return layer_inputs(self.q_network, *(self.pairs if self.is_critic else self.pairs[:1]))
 
     @cached_property
     def features(self) -> Tensor:
-        """φ(s_i), or φ(s_i, a_i) of a critic: what the output layer reads, [N, F]."""
+        """Return φ(s_i), or φ(s_i, a_i) of a critic: what the output layer reads, [N, F]."""
         return list(self.inputs.values())[-1].flatten(1)
 
     @cached_property
     def next_features(self) -> Tensor:
-        """φ(s'_i), or φ(s'_i, a'_i), [N, F]."""
+        """Return φ(s'_i), or φ(s'_i, a'_i), [N, F]."""
         at = self.next_pairs if self.is_critic else (self.batch.next_observations,)
         return list(layer_inputs(self.q_network, *at).values())[-1].flatten(1)
 
     @cached_property
     def contraction(self) -> ContractionReport:
-        """The row condition and moduli of :func:`qdiverge.check_contraction` on the batch."""
+        """Return what :func:`qdiverge.check_contraction` says of the batch."""
         return check_contraction(
             self.kernel.double(), discount=self.discount, learning_rate=self.learning_rate
         )
 
     @property
     def pairs(self) -> tuple[Tensor, Tensor]:
-        """(s_i, a_i)."""
+        """Return (s_i, a_i)."""
         return self.batch.observations, self.batch.actions
 
     @property
     def next_pairs(self) -> tuple[Tensor, Tensor]:
-        """(s'_i, a'_i)."""
+        """Return (s'_i, a'_i)."""
         return self.batch.next_observations, self.next_actions
 
     @cached_property

@@ -8,7 +8,7 @@ from qdiverge.kernel.precondition import from_optimizer
 
 
 def is_understood(optimizer: Optimizer) -> bool:
-    """Whether the optimiser's M is known: SGD, Adam, AdamW and RMSprop."""
+    """Tell whether the optimiser's M is known: SGD, Adam, AdamW and RMSprop."""
     if isinstance(optimizer, NAdam | RAdam):
         return False
     return type(optimizer) is SGD or isinstance(optimizer, Adam | RMSprop)  # AdamW is an Adam

@@ -43,8 +43,8 @@ def quiet(module: nn.Module) -> Iterator[None]:
 
 
 def _device(modules: list[nn.Module]) -> torch.device:
-    found = (p.device for part in modules for p in part._parameters.values() if p is not None)
-    return next(found, torch.device("cpu"))
+    devices = (p.device for part in modules for p in part._parameters.values() if p is not None)
+    return next(devices, torch.device("cpu"))
 
 
 def _set_training(modules: list[nn.Module], is_training: bool) -> None:

@@ -13,21 +13,21 @@ def compare(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> str:
     if len(runs) < 2:
         return ""
     unit = step_unit(runs[0])
-    fell = [v for v in verdicts if v.health == "diverged"]
-    stood = [v for v in verdicts if v.health != "diverged"]
+    diverged = [v for v in verdicts if v.health == "diverged"]
+    others = [v for v in verdicts if v.health != "diverged"]
     is_pair = len(runs) == 2
-    if not fell:
+    if not diverged:
         outcome = "Neither run diverged." if is_pair else "No run diverged."
-    elif not stood:
+    elif not others:
         outcome = "Both runs diverged." if is_pair else f"All {len(runs)} runs diverged."
     elif is_pair:
-        held = "kept its Q-values in bounds" if stood[0].health != "unknown" else "has no verdict"
-        outcome = f"“{stood[0].name}” {held}; “{fell[0].name}” diverged."
+        held = "kept its Q-values in bounds" if others[0].health != "unknown" else "has no verdict"
+        outcome = f"“{others[0].name}” {held}; “{diverged[0].name}” diverged."
     else:
-        fallen = ", ".join(f"“{v.name}”" for v in fell)
-        outcome = f"{len(fell)} of {len(runs)} runs diverged: {fallen}."
-    warned = [v.lead for v in fell if v.lead is not None and v.lead > 0]
-    if len(fell) == 1 and warned:
+        names = ", ".join(f"“{v.name}”" for v in diverged)
+        outcome = f"{len(diverged)} of {len(runs)} runs diverged: {names}."
+    warned = [v.lead for v in diverged if v.lead is not None and v.lead > 0]
+    if len(diverged) == 1 and warned:
         outcome = f"{outcome[:-1]}, {whole(warned[0])} {unit} after its first alarm."
     elif warned:
         outcome += (

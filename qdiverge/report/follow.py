@@ -43,7 +43,7 @@ class History:
 
 
 @dataclass(frozen=True)
-class Raised:
+class RaisedAlarm:
     """An alarm: its step, seconds since the run's start, rule and message."""
 
     step: int
@@ -89,29 +89,29 @@ class Follower:
 
     @property
     def name(self) -> str:
-        """The run's name."""
+        """Return the run's name."""
         return str(self.info.get("name", self.folder.name))
 
     @property
     def status(self) -> str:
-        """How the run stands; see :func:`qdiverge.runs.status_of`."""
+        """Return how the run stands; see :func:`qdiverge.runs.status_of`."""
         return status_of(self.info)
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more is to come."""
+        """Tell whether nothing more is to come."""
         return self.status not in ("running", "unknown")
 
     @property
     def total_steps(self) -> int | None:
-        """The step at which the run is to end, where its settings say."""
+        """Return the step at which the run is to end; None where its settings do not say."""
         config = self.info.get("config")
         total = config.get("total_steps") if isinstance(config, Mapping) else None
         return total if isinstance(total, int) and total > 0 else None
 
     @property
     def pace(self) -> float | None:
-        """Steps a second over the last minute; None where that is not known yet."""
+        """Return steps a second over the last minute; None where that is not known yet."""
         if len(self._pace) < 2:
             return None
         (start, first), (end, last) = self._pace[0], self._pace[-1]
@@ -119,7 +119,7 @@ class Follower:
 
     @property
     def remaining(self) -> float | None:
-        """Seconds to go, by steps or by the clock, whichever is less; None where not known."""
+        """Return seconds to go, by steps or clock, whichever is less; None where not known."""
         limits = []
         if self.total_steps is not None and self.pace:
             limits.append(max(self.total_steps - self.step, 0) / self.pace)
@@ -130,7 +130,7 @@ class Follower:
 
     @property
     def silence(self) -> float | None:
-        """Seconds since the run wrote last."""
+        """Return the seconds since the run wrote last; None where it has no log."""
         try:
             return max(time.time() - (self.folder / "events.jsonl").stat().st_mtime, 0.0)
         except OSError:
@@ -139,7 +139,7 @@ class Follower:
     def _forget(self) -> None:
         self.latest: dict[str, float] = {}
         self.histories: dict[str, History] = {}
-        self.alarms: list[Raised] = []
+        self.alarms: list[RaisedAlarm] = []
         self.scores: deque[float] = deque(maxlen=NUM_SCORES)
         self.step, self.seconds = 0, 0.0
         self._pace: deque[tuple[float, int]] = deque()
@@ -149,7 +149,7 @@ class Follower:
         self._measure_pace(step, seconds)
         self.step, self.seconds = step, seconds
         if entry["kind"] == "alarm":
-            self.alarms.append(Raised(step, seconds, entry["rule"], entry["message"]))
+            self.alarms.append(RaisedAlarm(step, seconds, entry["rule"], entry["message"]))
         elif entry["kind"] == "metrics":
             for key in entry.keys() - RESERVED:
                 value = float(entry[key])

@@ -11,9 +11,9 @@ from qdiverge.report.drawing.lines import line_chart
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.facts import step_unit
 from qdiverge.report.numbers import human, whole
+from qdiverge.report.panel import STANDARD
 from qdiverge.report.panels import missing
 from qdiverge.report.prose import formula
-from qdiverge.report.questions import KERNEL_REMEDY
 from qdiverge.runs import Run, Series
 
 HEATMAP = (
@@ -31,31 +31,31 @@ SPECTRUM = (
     "Logarithmic axis. A steep fall means that an update moves Q along few directions. A line ends"
     " where the rest is rounding, below 10⁻⁷ of the largest.",
 )
-Moment = tuple[int, dict[str, np.ndarray]]  # a step and the arrays saved there
+SavedKernel = tuple[int, dict[str, np.ndarray]]  # a step and the arrays saved there
 _FLOOR = 1e-7  # of the largest eigenvalue: about the rounding of float32
 
 
-def moments(run: Run) -> list[Moment]:
+def saved_kernels(run: Run) -> list[SavedKernel]:
     """Return the first and the latest saved kernel, or the only one."""
-    found = [(step, arrays) for step, arrays in run.arrays("kernel") if _is_square(arrays)]
-    return found if len(found) < 2 else [found[0], found[-1]]
+    saved = [(step, arrays) for step, arrays in run.arrays("kernel") if _is_square(arrays)]
+    return saved if len(saved) < 2 else [saved[0], saved[-1]]
 
 
-def draw_heatmaps(run: Run, found: Sequence[Moment]) -> Markup:
-    """Return the heatmaps of a run's moments, each above a line that says what it is."""
-    if not found:
-        return missing("a saved kernel", KERNEL_REMEDY)
-    return element("div", *(_heatmap(run, step, arrays) for step, arrays in found), class_="pair")
+def draw_heatmaps(run: Run, saved: Sequence[SavedKernel]) -> Markup:
+    """Return the heatmaps of a run's kernels, each above a line that says what it is."""
+    if not saved:
+        return missing("a saved kernel", STANDARD)
+    return element("div", *(_heatmap(run, step, arrays) for step, arrays in saved), class_="pair")
 
 
-def draw_spectra(runs: Sequence[Run], found: Sequence[Sequence[Moment]]) -> list[Markup]:
+def draw_spectra(runs: Sequence[Run], kernels: Sequence[Sequence[SavedKernel]]) -> list[Markup]:
     """Return the spectra of each run, on one pair of axes."""
-    spectra = [[(step, _eigenvalues(arrays)) for step, arrays in of_run] for of_run in found]
-    known = [values for of_run in spectra for _, values in of_run if values.size]
-    if not known:
-        return [missing("a spectrum", KERNEL_REMEDY) for _ in runs]
-    y = fit_axis("log", np.concatenate(known))
-    x = Axis("linear", 1.0, float(max(2, *(len(values) for values in known))))
+    spectra = [[(step, _eigenvalues(arrays)) for step, arrays in of_run] for of_run in kernels]
+    eigenvalues = [values for of_run in spectra for _, values in of_run if values.size]
+    if not eigenvalues:
+        return [missing("a spectrum", STANDARD) for _ in runs]
+    y = fit_axis("log", np.concatenate(eigenvalues))
+    x = Axis("linear", 1.0, float(max(2, *(len(values) for values in eigenvalues))))
     return [_spectrum(run, of_run, x, y) for run, of_run in zip(runs, spectra, strict=True)]
 
 
@@ -79,7 +79,7 @@ def _heatmap(run: Run, step: int, arrays: dict[str, np.ndarray]) -> Markup:
 def _spectrum(run: Run, spectra: list[tuple[int, np.ndarray]], x: Axis, y: Axis) -> Markup:
     drawn = [(step, values) for step, values in spectra if values.size]
     if not drawn:
-        return missing("a spectrum", KERNEL_REMEDY)
+        return missing("a spectrum", STANDARD)
     lines = [
         Line(
             f"at {whole(step)}",
@@ -94,7 +94,7 @@ def _spectrum(run: Run, spectra: list[tuple[int, np.ndarray]], x: Axis, y: Axis)
 
 
 def _eigenvalues(arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """Eigenvalues above rounding, largest first; computed here where they were not saved."""
+    """Return eigenvalues above rounding, largest first; computed here where they were not saved."""
     values = arrays.get("eigenvalues")
     if values is None:
         kernel = arrays["kernel"].astype(np.float64)

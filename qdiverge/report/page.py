@@ -4,32 +4,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from qdiverge.errors import InvalidValueError, RunFolderError
+from qdiverge.errors import InvalidValueError
 from qdiverge.report.comparison import compare
+from qdiverge.report.document import document, headline, section, write_page
 from qdiverge.report.drawing.marks import MOST_SYNCS
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.facts import step_unit
-from qdiverge.report.kernel import HEATMAP, SPECTRUM, draw_heatmaps, draw_spectra, moments
+from qdiverge.report.kernel import HEATMAP, SPECTRUM, draw_heatmaps, draw_spectra, saved_kernels
+from qdiverge.report.panel import Panel, Question
 from qdiverge.report.panels import draw_panel, step_axes
 from qdiverge.report.prose import date, formula, unbroken
-from qdiverge.report.questions import (
-    BLOWING_UP,
-    CONTRACTING,
-    HEALTHY,
-    KERNEL,
-    LEARNING,
-    ODD,
-    SHRINKING,
-    TRUE,
-    Panel,
-)
+from qdiverge.report.questions import KERNEL, QUESTIONS
 from qdiverge.report.settings import alarm_lists, settings_table
 from qdiverge.report.verdict import Verdict, judge
 from qdiverge.runs import Run, load_run
-from qdiverge.runs.whole import write_whole
 
 _MARK = {"healthy": "●", "warned": "▲", "diverged": "✕", "unknown": "○"}
-_CSS = Path(__file__).with_name("report.css")
 
 
 def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
@@ -45,22 +35,15 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     """
     if not folders:
         raise InvalidValueError(
-            "at least one run folder was expected", got="none", remedy="qdiverge report runs/x"
+            "at least one run folder was expected",
+            got="none",
+            remedy="Name one: qdiverge report runs/x.",
         )
     runs = _distinct([load_run(folder) for folder in folders])
     target = Path(out if out is not None else folders[0])
     if target.is_dir():
         target = target / "report.html"
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, render(runs))
-    except OSError as error:
-        raise RunFolderError(
-            f"a place that can be written was expected at {target}",
-            got=error.strerror,
-            remedy="Choose another --out.",
-        ) from error
-    return target
+    return write_page(render(runs), target)
 
 
 def render(runs: Sequence[Run]) -> str:
@@ -68,50 +51,32 @@ def render(runs: Sequence[Run]) -> str:
     verdicts = [judge(run) for run in runs]
     axes, is_shared = step_axes(runs)
 
-    def figures(panels: Sequence[Panel]) -> list[Markup]:
-        return [
-            _figure(panel.title, panel.formula, panel.how, runs, draw_panel(panel, runs, axes))
-            for panel in panels
-        ]
+    def drawn(panel: Panel) -> Markup:
+        cells = draw_panel(panel, runs, axes)
+        return _figure(panel.title, panel.definition, panel.how, runs, cells)
 
-    found = [moments(run) for run in runs]
-    heatmaps = [draw_heatmaps(run, of_run) for run, of_run in zip(runs, found, strict=True)]
-    kernels = [
-        _figure(*HEATMAP, runs, heatmaps),
-        _figure(*SPECTRUM, runs, draw_spectra(runs, found)),
-    ]
+    def answered(question: Question) -> Markup:
+        figures = [drawn(panel) for panel in question.panels]
+        if question is KERNEL:
+            figures = [*_kernels(runs), *figures]
+        inside = [element("div", *figures, class_="single")] if is_single else figures
+        return section(question.title, *inside)
+
     names = _listed([run.name for run in runs]) if len(runs) < 4 else f"{len(runs)} runs"
     is_single = len(runs) == 1
-    body = element(
-        "body",
-        element("h1", names),
+    parts = [
         element("p", _about(runs, is_shared), class_="meta"),
         *([] if is_single else [element("p", unbroken(compare(runs, verdicts)), class_="lede")]),
-        element("div", *(_verdict(verdict, len(runs) > 1) for verdict in verdicts), class_="runs"),
-        _section("Is it blowing up?", figures(BLOWING_UP), is_single),
-        _section("Are the Q-values true?", figures([*SHRINKING, *TRUE]), is_single),
-        _section("Would the next update contract?", figures(CONTRACTING), is_single),
-        _section("The kernel", [*kernels, *figures(KERNEL)], is_single),
-        _section("Is the network healthy?", figures(HEALTHY), is_single),
-        _section("Is the data odd?", figures(ODD), is_single),
-        _section("Did it learn?", figures(LEARNING), is_single),
-        _section("Alarms", [alarm_lists(runs)]),
-        _section("Settings", [settings_table(runs)]),
-        element("footer", "Written by qdiverge. This page loads nothing and runs no script."),
-        style=f"--columns:{min(len(runs), 3)}",
-    )
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", f"{names} · qdiverge"),
-        element("style", Markup(_CSS.read_text(encoding="utf-8"))),
-    )
-    return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
+        element("div", *(_verdict(verdict, not is_single) for verdict in verdicts), class_="runs"),
+        *(answered(question) for question in QUESTIONS),
+        section("Alarms", alarm_lists(runs)),
+        section("Settings", settings_table(runs)),
+    ]
+    return document(names, parts, num_columns=min(len(runs), 3))
 
 
 def _distinct(runs: Sequence[Run]) -> list[Run]:
-    """The runs, numbered where two of them bear the same name."""
+    """Return the runs, numbered where two of them bear the same name."""
     names = [run.name for run in runs]
     return [
         replace(run, info=run.info | {"name": f"{run.name} ({names[:i].count(run.name) + 1})"})
@@ -121,9 +86,14 @@ def _distinct(runs: Sequence[Run]) -> list[Run]:
     ]
 
 
-def _section(title: str, parts: Sequence[Markup], is_single: bool = False) -> Markup:
-    inside = [element("div", *parts, class_="single")] if is_single else parts
-    return element("section", element("h2", title), *inside)
+def _kernels(runs: Sequence[Run]) -> list[Markup]:
+    """Return the figures of the saved kernels: as they are, and their eigenvalues."""
+    kernels = [saved_kernels(run) for run in runs]
+    heatmaps = [draw_heatmaps(run, saved) for run, saved in zip(runs, kernels, strict=True)]
+    return [
+        _figure(*HEATMAP, runs, heatmaps),
+        _figure(*SPECTRUM, runs, draw_spectra(runs, kernels)),
+    ]
 
 
 def _about(runs: Sequence[Run], is_shared: bool) -> str:
@@ -141,7 +111,7 @@ def _about(runs: Sequence[Run], is_shared: bool) -> str:
 
 
 def _ticks(runs: Sequence[Run]) -> str:
-    """What the marks on the time axes mean; of many syncs only some are drawn."""
+    """Say what the marks on the time axes mean; of many syncs only some are drawn."""
     if not any(run.syncs or run.alarms for run in runs):
         return ""
     text = " Triangles above a chart mark alarms"
@@ -158,14 +128,7 @@ def _verdict(verdict: Verdict, is_named: bool) -> Markup:
     return element(
         "div",
         *_name(verdict.name if is_named else ""),
-        element(
-            "p",
-            element("span", _MARK[verdict.health], class_="mark"),
-            verdict.headline,
-            class_="headline",
-            role="heading",
-            aria_level=2,
-        ),
+        headline(_MARK[verdict.health], verdict.headline),
         *(element("p", unbroken(text), class_=kind) for text, kind in parts if text),
         class_=f"verdict {verdict.health}",
     )
@@ -174,7 +137,7 @@ def _verdict(verdict: Verdict, is_named: bool) -> Markup:
 def _figure(
     title: str, definition: str, how: str, runs: Sequence[Run], cells: Sequence[Markup]
 ) -> Markup:
-    """A figure: caption first, then a cell for each run under the run's name."""
+    """Return a figure: caption first, then a cell for each run under the run's name."""
     caption = element(
         "figcaption",
         element("h3", title),
@@ -196,5 +159,5 @@ def _name(name: str) -> list[Markup]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """One; one and two; one, two and three."""
+    """Write "one", "one and two", or "one, two and three"."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

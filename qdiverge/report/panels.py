@@ -10,7 +10,8 @@ from qdiverge.report.drawing.decimate import trailing_mean
 from qdiverge.report.drawing.lines import line_chart
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.facts import bounds_of, crossing_of, step_unit
-from qdiverge.report.questions import RETURN_WINDOW, Panel
+from qdiverge.report.panel import Panel
+from qdiverge.report.questions.learning import RETURN_WINDOW
 from qdiverge.runs import Run, Series
 
 
@@ -87,17 +88,17 @@ def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: A
             is_named=panel.is_bounded,
         )
     )
-    absent = [k for k in panel.keys if k not in run.series]
+    absent = [k for k in panel.logged if k not in run.series]
     note = [element("p", f"Not in this run: {', '.join(absent)}.", class_="note")] if absent else []
     return element("div", chart, *note)
 
 
 def _value_axis(panel: Panel, runs: Sequence[Run], levels: list[float]) -> Axis:
-    """One axis that holds the panel's numbers of all runs, its bound and its levels."""
+    """Return an axis that holds the panel's numbers of all runs, its bound and its levels."""
     if panel.span is not None:
         return Axis("linear", *panel.span)
-    found = [run.series[key].values for run in runs for key in panel.keys if key in run.series]
-    values = np.concatenate(found) if found else np.array([])
+    logged = [run.series[key].values for run in runs for key in panel.logged if key in run.series]
+    values = np.concatenate(logged) if logged else np.array([])
     include = list(levels)
     for run in runs:
         if panel.is_bounded and (bounds := bounds_of(run)) is not None:
@@ -107,7 +108,7 @@ def _value_axis(panel: Panel, runs: Sequence[Run], levels: list[float]) -> Axis:
 
 
 def _in_words(series: Series) -> str:
-    """First, last and extreme values, for a reader who does not see the chart."""
+    """Say the first, last and extreme values, for a reader who does not see the chart."""
     finite = series.values[np.isfinite(series.values)]
     if not finite.size:
         return "no finite value"

@@ -19,7 +19,7 @@ def formula(text: str) -> Markup:
     'K<sup>(ℓ)</sup>'
     """
     safe = _SUPERSCRIPT.sub(r"<sup>\1</sup>", escape(text, quote=False))
-    return Markup(_SUBSCRIPT.sub(lambda found: f"<sub>{found[1] or found[2]}</sub>", safe))
+    return Markup(_SUBSCRIPT.sub(lambda match: f"<sub>{match[1] or match[2]}</sub>", safe))
 
 
 def unbroken(text: str) -> str:

@@ -8,7 +8,7 @@ from qdiverge.report.numbers import whole
 from qdiverge.runs import Run, status_of
 
 _GENERAL = ("command", "seed", "device", "hardware", "started", "seconds", "status", "commit")
-_OF_ONE_RUN = {"started", "seconds", "status"}  # these differ anyway
+_NEVER_MARKED = {"started", "seconds", "status"}  # these differ anyway
 _MOST_ALARMS = 8
 
 
@@ -54,12 +54,12 @@ def _alarm_list(run: Run, is_named: bool) -> Markup:
 
 def _row(name: str, values: list[str]) -> Markup:
     cells = [element("td", value) for value in values]
-    differs = "differs" if len(set(values)) > 1 and name not in _OF_ONE_RUN else None
+    differs = "differs" if len(set(values)) > 1 and name not in _NEVER_MARKED else None
     return element("tr", element("th", name.replace("_", " ")), *cells, class_=differs)
 
 
 def _show(value: object) -> str:
-    """A dash for what is not known; nested settings on one line."""
+    """Write a value: a dash for what is not known, nested settings on one line."""
     if value is None:
         return "–"
     if isinstance(value, bool):

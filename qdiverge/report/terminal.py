@@ -9,7 +9,7 @@ from rich.text import Text
 
 from qdiverge.monitor.verdict import verdict
 from qdiverge.report.drawing.sparkline import profile
-from qdiverge.report.follow import Follower, Raised
+from qdiverge.report.follow import Follower, RaisedAlarm
 from qdiverge.report.numbers import brief, human, percent, whole
 from qdiverge.runs import MEANING
 
@@ -22,7 +22,7 @@ MARKS = {
     "diverged": ("✕", "red"),
     "crashed": ("✕", "red"),
 }
-UNKNOWN = {
+WHERE_NOT_LOGGED = {
     "diverge/soft_divergence_bound": math.inf,
     "diverge/fraction_holding_regression": math.nan,
 }
@@ -89,9 +89,9 @@ def clock(seconds: float) -> str:
 def _block(follower: Follower, width: int, height: int | None) -> list[Text]:
     lines = [_title(follower, width), _times(follower), *_scores(follower)]
     lines += [*_verdict(follower, width), *_alarms(follower.alarms, width)]
-    known = [curve for curve in CURVES if curve.key in follower.histories]
-    room = len(known) if height is None else max(height - len(lines), 1)
-    lines += [_curve(follower, curve, width) for curve in known[:room]]
+    curves = [curve for curve in CURVES if curve.key in follower.histories]
+    room = len(curves) if height is None else max(height - len(lines), 1)
+    lines += [_curve(follower, curve, width) for curve in curves[:room]]
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     return lines if height is None else lines[:height]
@@ -136,18 +136,18 @@ def _scores(follower: Follower) -> list[Text]:
 
 
 def _verdict(follower: Follower, width: int) -> list[Text]:
-    """What is wrong with the process, then how the values stand."""
+    """Say what is wrong with the process, then how the values stand."""
     lines = []
     if follower.status in ("crashed", "unknown"):
         lines += _wrapped(MEANING[follower.status], width, MARKS[follower.status][1])
-    present = verdict(UNKNOWN | follower.latest, []).removeprefix("healthy: ")
+    present = verdict(WHERE_NOT_LOGGED | follower.latest, []).removeprefix("healthy: ")
     if "diverge/q_abs_max" not in follower.latest:
         return [*lines, Text(present, "bright_black")]
     state, style = ("ALARM", "red") if follower.alarms else ("healthy", "green")
     return lines + _wrapped(f"{state}: {present}", width, style)
 
 
-def _alarms(alarms: Sequence[Raised], width: int) -> list[Text]:
+def _alarms(alarms: Sequence[RaisedAlarm], width: int) -> list[Text]:
     lines = []
     for alarm in alarms[-NUM_ALARMS:]:
         rule = alarm.rule.replace("_", " ")
@@ -167,7 +167,7 @@ def _curve(follower: Follower, curve: Curve, width: int) -> Text:
 
 
 def _wrapped(text: str, width: int, style: str, most: int = 2) -> list[Text]:
-    """The text on at most ``most`` lines; what does not fit ends in an ellipsis."""
+    """Return the text on at most ``most`` lines; what does not fit ends in an ellipsis."""
     lines: list[str] = [""]
     for word in text.split():
         if lines[-1] and len(lines[-1]) + 1 + len(word) > width:

@@ -164,6 +164,6 @@ def test_several_networks_with_integer_actions_are_a_warning(tmp_path):
     networks = [make_network(), make_network()]
     optimizer = torch.optim.SGD([p for n in networks for p in n.parameters()], lr=0.01)
     monitor = attach(networks, optimizer=optimizer, out=tmp_path / "run")
-    with pytest.warns(UserWarning, match="beside several critics"):
+    with pytest.warns(UserWarning, match="several networks are critics"):
         monitor.batch(random_batch())
     monitor.close()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from qdiverge.diagnostics.catalogue import METRICS
 from qdiverge.runs import RunLog
 
 NUM_STATES = 48
@@ -84,8 +85,9 @@ def _epoch(size: float, t: int) -> dict[str, float]:
 
 
 def _metrics(size: float, growth: float, t: int, rng: np.random.Generator) -> dict[str, float]:
+    """Every declared number: a little noise, but for those that tell the story."""
     noise = float(1 + 0.2 * rng.random())
-    return {
+    return dict.fromkeys(METRICS, 0.1 * noise) | {
         "losses/td_loss": 0.02 * noise * (1 + size) / (1 + 0.01 * t),
         "losses/q_values": 0.4 * size,
         "diverge/q_abs_max": size,
@@ -100,28 +102,15 @@ def _metrics(size: float, growth: float, t: int, rng: np.random.Generator) -> di
         "diverge/td_error_abs_mean": 0.1 * noise * size,
         "diverge/td_error_abs_max": 0.8 * noise * size,
         "diverge/fraction_holding": 0.0,
-        "diverge/fraction_holding_regression": 0.05 + 0.05 * float(rng.random()),
-        "diverge/mean_row_ratio": 0.4 * noise,
         "diverge/modulus": 1.02 * noise,
         "diverge/modulus_regression": 1.01,
         "diverge/spectral_radius": 1.0 + growth,
         "diverge/spectral_radius_regression": 0.99,
         "diverge/self_excitation": 50 * growth - 0.01,
-        "diverge/linearisation_error": 0.05 * noise,
         "diverge/effective_rank": 12.0 / noise,
         "diverge/srank": 20.0,
-        "diverge/dormant_units": 0.1 * noise,
-        "diverge/dead_units": 0.02,
-        "diverge/gradient_cosine": 0.2 * noise,
         "diverge/kernel_diagonal_mean": 30 + 0.1 * t,
-        "diverge/reward_mean": 0.02 * noise,
         "diverge/reward_min": -1.0,
         "diverge/reward_max": 1.0,
-        "diverge/rewarded_share": 0.05,
-        "diverge/terminal_share": 0.01,
-        "diverge/duplicate_share": 0.02 * noise,
-        "diverge/still_share": 0.0,
-        "diverge/greedy_share": 0.5 * noise,
-        "diverge/commonest_action_share": 0.4,
         "diverge/target_lag": 0.01 * (t % 20),
     }

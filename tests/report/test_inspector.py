@@ -15,7 +15,7 @@ import qdiverge as qd
 from qdiverge.agents.networks import NatureNetwork
 from qdiverge.errors import InvalidValueError, RunFolderError
 from qdiverge.report.drawing.heatmap import similarity
-from qdiverge.report.inspector import look
+from qdiverge.report.inspector import inspection_of
 from qdiverge.report.inspector.loadings import leading_eigenvector, loadings
 from qdiverge.report.inspector.ordering import order_by_similarity
 from qdiverge.report.inspector.pictures import newest_frame, picture, scale_of
@@ -87,7 +87,7 @@ def w_to_2w() -> tuple[nn.Module, qd.Transitions]:
 def test_the_pair_that_drives_w_to_2w_is_found():
     """Without the repeat, ρ = ½: the excess of row 1 on itself is 2γ − 1, and it is all of λ but
     what row 0, (γ − 1) 0.01, takes away: λ = ½(0.8 − 0.001)."""
-    inspection = look(*w_to_2w(), discount=0.9, learning_rate=0.1)
+    inspection = inspection_of(*w_to_2w(), discount=0.9, learning_rate=0.1)
     assert inspection.num_repeats == 1
     np.testing.assert_allclose(inspection.kernel, [[0.01, 0.1], [0.1, 1.0]], rtol=1e-6)
     np.testing.assert_allclose(inspection.excess[1], [0.08, 0.8], rtol=1e-5)
@@ -151,5 +151,5 @@ def test_what_is_a_frame_and_what_is_not():
 
 def test_a_page_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunFolderError, match="Choose another --out"):
+    with pytest.raises(RunFolderError, match="Choose another place with --out"):
         qd.inspect(*w_to_2w(), out=tmp_path / "file" / "m.html")

@@ -7,23 +7,12 @@ import pytest
 
 from qdiverge.errors import InvalidValueError, RunFolderError
 from qdiverge.report import write_report
-from qdiverge.report.questions import (
-    BLOWING_UP,
-    CONTRACTING,
-    HEALTHY,
-    KERNEL,
-    LEARNING,
-    ODD,
-    SHRINKING,
-    TRUE,
-)
+from qdiverge.report.questions import QUESTIONS
 from qdiverge.runs import RunLog
 from qdiverge.runs.process import own_process
 from tests.report.synthetic import kernel_arrays, write_run
 
-PANELS = (
-    *BLOWING_UP, *SHRINKING, *TRUE, *CONTRACTING, *KERNEL, *HEALTHY, *ODD, *LEARNING
-)  # fmt: skip
+PANELS = [panel for question in QUESTIONS for panel in question.panels]
 VOID = {"meta", "path", "line", "rect", "circle", "image"}
 
 
@@ -190,5 +179,5 @@ def test_bad_input_is_refused_with_a_remedy(tmp_path):
         write_report([tmp_path])
     run = write_run(tmp_path / "x", num_steps=5, kernels=False)
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunFolderError, match="Choose another --out"):
+    with pytest.raises(RunFolderError, match="Choose another place with --out"):
         write_report([run], tmp_path / "file" / "p.html")

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
+from qdiverge.diagnostics.metric import Metric
 from qdiverge.diagnostics.moment import Moment
 
 
@@ -35,7 +36,7 @@ class _Compared(Diagnostic):
         self._before: tuple[int, Tensor, Tensor] | None = None
 
     def state(self) -> list[Any]:
-        """Update, observations and Q-values of the last measurement."""
+        """Return update, observations and Q-values of the last measurement."""
         return list(self._before or ())
 
     def restore(self, state: list[Any]) -> None:
@@ -56,10 +57,16 @@ class _Compared(Diagnostic):
 
 
 class ValueChurn(_Compared):
-    """Value churn, mean |ΔQ| per update since the last measurement.
+    """Value churn since the last measurement."""
 
-    Healthy: small beside |Q|.
-    """
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "diverge/value_churn",
+            "mean |Q_{now}(s, a) − Q_{before}(s, a)| / number of updates in between",
+            "Q per update",
+            "small beside |Q|",
+        ),
+    )
 
     def compare(self, before: Tensor, after: Tensor, num_updates: int) -> dict[str, float]:
         """Return ``diverge/value_churn``."""
@@ -69,6 +76,14 @@ class ValueChurn(_Compared):
 class GreedyChurn(_Compared):
     """Greedy-action churn since the last measurement, :func:`greedy_churn`."""
 
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "diverge/greedy_churn",
+            "share of states whose greedy action is another one than at the last measurement",
+            "share",
+            "below a tenth or so, and falling",
+        ),
+    )
     not_for_critics: ClassVar[str] = "continuous actions have no argmax that could change"
 
     def compare(self, before: Tensor, after: Tensor, num_updates: int) -> dict[str, float]:
@@ -77,10 +92,16 @@ class GreedyChurn(_Compared):
 
 
 class EffectiveStep(Diagnostic):
-    """The effective learning rate: ‖θ_t − θ_{t−k}‖ / (k ‖θ_t‖) over the k updates in between.
+    """The effective learning rate since the last measurement: it decides, not the nominal one."""
 
-    Healthy: small (1e-5 to 1e-3) and falling; the relative step decides, not the nominal one.
-    """
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "diverge/effective_step",
+            "‖θ_t − θ_{t−k}‖ / (k ‖θ_t‖), k updates since the last measurement",
+            "1 per update",
+            "1e-5 to 1e-3, and falling",
+        ),
+    )
 
     needs: ClassVar[frozenset[str]] = frozenset({"q_network"})
     cost: ClassVar[Cost] = "standard"
@@ -89,7 +110,7 @@ class EffectiveStep(Diagnostic):
         self._before: tuple[int, Tensor] | None = None
 
     def state(self) -> list[Any]:
-        """Update and weights of the last measurement."""
+        """Return update and weights of the last measurement."""
         return list(self._before or ())
 
     def restore(self, state: list[Any]) -> None:

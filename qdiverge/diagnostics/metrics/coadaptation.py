@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
+from qdiverge.diagnostics.metric import Metric
 from qdiverge.diagnostics.moment import Moment
 
 
@@ -29,10 +30,22 @@ def coadaptation(features: Tensor, next_features: Tensor) -> Tensor:
 
 
 class Coadaptation(Diagnostic):
-    """Mean φ(s)·φ(s') and mean cosine; terminal transitions, which do not bootstrap, left out.
+    """Mean φ(s)·φ(s') and mean cosine; terminal transitions, which do not bootstrap, left out."""
 
-    Healthy: bounded; growth without end goes before divergence.
-    """
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "diverge/coadaptation",
+            "mean φ(s)·φ(s′) over the transitions that do not end",
+            "1",
+            "level; growth without end goes before divergence",
+        ),
+        Metric(
+            "diverge/coadaptation_cosine",
+            "mean φ(s)·φ(s′) / (‖φ(s)‖ ‖φ(s′)‖) over the transitions that do not end",
+            "1",
+            "below 1; at 1 a state and its successor look the same",
+        ),
+    )
 
     needs: ClassVar[frozenset[str]] = frozenset({"features", "next_features"})
     cost: ClassVar[Cost] = "standard"

@@ -5,6 +5,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
+from qdiverge.diagnostics.metric import Metric
 from qdiverge.diagnostics.moment import Moment
 from qdiverge.transitions import Transitions
 
@@ -36,10 +37,55 @@ def commonest_share(actions: Tensor) -> float:
 class Data(Diagnostic):
     """Rewards, ends, repeats and actions of the probe batch.
 
-    Healthy: rewards within the expected range and not all zero, some ends of episodes, few repeats,
-    more than one action. An environment that stands still, a replay that returns the same rows, or
-    a policy stuck in one action shows here before it shows in the values.
+    An environment that stands still, a replay that returns the same rows, or a policy stuck in one
+    action shows here before it shows in the values.
     """
+
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "diverge/reward_mean",
+            "mean of r",
+            "Q",
+            "within the range that the environment promises; not 0 for ever",
+        ),
+        Metric(
+            "diverge/reward_min", "min of r", "Q", "within the range that the environment promises"
+        ),
+        Metric(
+            "diverge/reward_max", "max of r", "Q", "within the range that the environment promises"
+        ),
+        Metric("diverge/rewarded_share", "share of transitions with r ≠ 0", "share", "above 0"),
+        Metric(
+            "diverge/terminal_share",
+            "share of transitions with d = 1",
+            "share",
+            "above 0 where episodes end",
+        ),
+        Metric(
+            "diverge/duplicate_share",
+            "share of observations that stand in the probe batch before, bit for bit",
+            "share",
+            "near 0; small state spaces repeat themselves",
+        ),
+        Metric(
+            "diverge/still_share",
+            "share of transitions with s′ = s, bit for bit",
+            "share",
+            "near 0",
+        ),
+        Metric(
+            "diverge/greedy_share",
+            "share of actions that the network as it is now would take",
+            "share",
+            "above 1 / number of actions as the policy settles",
+        ),
+        Metric(
+            "diverge/commonest_action_share",
+            "share of the action that occurs most",
+            "share",
+            "well below 1",
+        ),
+    )
 
     needs: ClassVar[frozenset[str]] = frozenset({"batch", "q_all"})
     cost: ClassVar[Cost] = "light"
@@ -52,14 +98,14 @@ class Data(Diagnostic):
         """Return ``diverge/reward_…`` and the shares, each in [0, 1]."""
         batch = moment.batch
         if batch is not self._batch:
-            self._batch, self._metrics = batch, of_batch(batch)
+            self._batch, self._metrics = batch, batch_metrics(batch)
         if batch.actions.is_floating_point():
             return dict(self._metrics)
         is_greedy = moment.q_all.argmax(dim=1) == batch.actions  # of the network as it is now
         return self._metrics | {"diverge/greedy_share": float(is_greedy.double().mean())}
 
 
-def of_batch(batch: Transitions) -> dict[str, float]:
+def batch_metrics(batch: Transitions) -> dict[str, float]:
     """Return the metrics that no network changes."""
     rewards = batch.rewards.double()
     stands_still = (batch.observations == batch.next_observations).flatten(1).all(dim=1)

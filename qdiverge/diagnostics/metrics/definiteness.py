@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
+from qdiverge.diagnostics.metric import Metric
 from qdiverge.diagnostics.moment import Moment
 from qdiverge.td import bootstrap_weights
 
@@ -60,8 +61,24 @@ def distribution_shift(features: Tensor, discounted_next: Tensor) -> float:
 class Definiteness(Diagnostic):
     """Least eigenvalue of the TD matrix, and the shift from the data to their successors.
 
-    Healthy: the first above 0, the second below 1. With N < F both see only N directions.
+    With N < F both see only N directions.
     """
+
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "diverge/td_definiteness",
+            "least eigenvalue of the symmetric part of Φᵀ D (Φ − γΦ′), D = 1/N, Φ scaled to"
+            " mean ‖φ‖² = 1",
+            "1",
+            "above 0",
+        ),
+        Metric(
+            "diverge/distribution_shift",
+            "least C with γ² E[φ′φ′ᵀ] ≼ C E[φφᵀ], on the row space of Φ",
+            "1",
+            "below 1",
+        ),
+    )
 
     needs: ClassVar[frozenset[str]] = frozenset({"features", "next_features"})
     cost: ClassVar[Cost] = "standard"

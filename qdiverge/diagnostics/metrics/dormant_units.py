@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
+from qdiverge.diagnostics.metric import Metric
 from qdiverge.diagnostics.moment import Moment
 
 THRESHOLD = 0.025  # τ: the setting of Sokar et al. 2023 for their main figures (unverified)
@@ -31,10 +32,22 @@ def dormancy_scores(activations: Tensor) -> Tensor:
 
 
 class DormantUnits(Diagnostic):
-    """Shares of hidden units whose score is at most τ, and of those that never answer at all.
+    """Shares of hidden units whose score is at most τ, and of those that never answer at all."""
 
-    Healthy: small and steady; a rising share means that the network is losing capacity.
-    """
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "diverge/dormant_units",
+            "share of hidden units with E|h_i| / mean_k E|h_k| ≤ 0.025",
+            "share",
+            "small and level; a rising share is lost capacity",
+        ),
+        Metric(
+            "diverge/dead_units",
+            "share of hidden units with h_i = 0 everywhere",
+            "share",
+            "small and level",
+        ),
+    )
 
     needs: ClassVar[frozenset[str]] = frozenset({"inputs"})
     cost: ClassVar[Cost] = "standard"

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
+from qdiverge.diagnostics.metric import Metric
 from qdiverge.diagnostics.moment import Moment
 
 
@@ -52,10 +53,29 @@ def effective_rank(singular_values: Tensor) -> float:
 
 
 class FeatureRank(Diagnostic):
-    """Ranks of the penultimate features Φ [N, F]; a fall towards 1 is collapse.
+    """Ranks of the penultimate features Φ [N, F], at most min(N, F); near 1 they have collapsed."""
 
-    Healthy: well above 1 and not falling; at most min(N, F).
-    """
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "diverge/srank",
+            "least k with σ_1 + … + σ_k ≥ 99 % of Σσ, σ the singular values of the penultimate"
+            " features",
+            "directions",
+            "well above 1, not falling",
+        ),
+        Metric(
+            "diverge/stable_rank",
+            "Σσ² / σ_1² of the penultimate features",
+            "directions",
+            "above 1, not falling; large activations keep it low",
+        ),
+        Metric(
+            "diverge/effective_rank",
+            "effective rank exp H(σ/Σσ) of the penultimate features over the probe batch",
+            "directions",
+            "well above 1, not falling",
+        ),
+    )
 
     needs: ClassVar[frozenset[str]] = frozenset({"features"})
     cost: ClassVar[Cost] = "standard"

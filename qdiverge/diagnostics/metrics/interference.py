@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
+from qdiverge.diagnostics.metric import Metric
 from qdiverge.diagnostics.moment import Moment
 
 
@@ -30,11 +31,22 @@ def gradient_products(K: Tensor, td_errors: Tensor) -> Tensor:
 
 
 class Interference(Diagnostic):
-    """Mean off-diagonal cosine of the loss gradients (stiffness), and the share below zero.
+    """Mean off-diagonal cosine of the loss gradients (stiffness), and the share below zero."""
 
-    Healthy: the cosine above zero and well below 1. Near 1, every update moves all states alike;
-    below zero, learning from one state undoes another.
-    """
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "diverge/gradient_cosine",
+            "mean cosine of the loss gradients δ_i ∇Q_i and δ_j ∇Q_j, i ≠ j",
+            "1",
+            "above 0 and well below 1",
+        ),
+        Metric(
+            "diverge/gradient_conflicts",
+            "share of the pairs i ≠ j whose cosine is below 0",
+            "share",
+            "below one half",
+        ),
+    )
 
     needs: ClassVar[frozenset[str]] = frozenset({"kernel", "td_errors"})
     cost: ClassVar[Cost] = "standard"

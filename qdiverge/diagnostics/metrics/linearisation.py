@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
+from qdiverge.diagnostics.metric import Metric
 from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.quiet import quiet
 from qdiverge.td import values_of
@@ -50,10 +51,16 @@ def step_change(moment: Moment, td_errors: Tensor) -> Tensor:
 
 
 class Linearisation(Diagnostic):
-    """‖ΔQ − αKDδ‖ / ‖αKDδ‖ for one step on the batch, at the run's own step size.
+    """How far one step on the batch, at the run's own step size, departs from its prediction."""
 
-    Healthy: below 0.3. Above it the linearised verdicts do not apply to such a step.
-    """
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "diverge/linearisation_error",
+            "‖ΔQ − αKDδ‖ / ‖αKDδ‖ of one step on the probe batch",
+            "1",
+            "below 0.3; above it no linearised number applies",
+        ),
+    )
 
     needs: ClassVar[frozenset[str]] = frozenset({"kernel", "td_errors"})
     cost: ClassVar[Cost] = "standard"

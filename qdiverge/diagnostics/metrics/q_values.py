@@ -8,6 +8,7 @@ import numpy as np
 
 from qdiverge.checks import check_discount, check_positive
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
+from qdiverge.diagnostics.metric import Metric
 from qdiverge.diagnostics.moment import Moment
 
 
@@ -57,6 +58,43 @@ class QValues(Diagnostic):
         window: Over how many measurements the growth rate is fitted.
     """
 
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "diverge/q_mean",
+            "mean of Q over the probe batch and all actions",
+            "Q",
+            "within the bound, close to the median",
+        ),
+        Metric(
+            "diverge/q_max",
+            "max of Q over the probe batch and all actions",
+            "Q",
+            "within the bound",
+        ),
+        Metric(
+            "diverge/q_min",
+            "min of Q over the probe batch and all actions",
+            "Q",
+            "within the bound",
+        ),
+        Metric("diverge/q_abs_max", "max |Q| over the probe batch", "Q", "below the bound"),
+        Metric("diverge/q_p05", "5 % quantile of Q", "Q", "within the bound"),
+        Metric("diverge/q_p50", "median of Q", "Q", "within the bound"),
+        Metric("diverge/q_p95", "95 % quantile of Q", "Q", "within the bound"),
+        Metric(
+            "diverge/soft_divergence_bound",
+            "r_{max} / (1−γ), r_{max} the largest |r| so far",
+            "Q",
+            "the bound itself: no policy can earn more",
+        ),
+        Metric(
+            "diverge/q_growth_rate",
+            "d log max |Q| / d update",
+            "1 per update",
+            "around 0 once values have settled",
+        ),
+    )
+
     needs: ClassVar[frozenset[str]] = frozenset({"q_all"})
     cost: ClassVar[Cost] = "light"
 
@@ -64,7 +102,7 @@ class QValues(Diagnostic):
         self._history: deque[tuple[int, float]] = deque(maxlen=window)
 
     def state(self) -> list[Any]:
-        """The window of the growth rate."""
+        """Return the window of the growth rate."""
         return list(self._history)
 
     def restore(self, state: list[Any]) -> None:

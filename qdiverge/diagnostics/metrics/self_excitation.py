@@ -5,6 +5,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
+from qdiverge.diagnostics.metric import Metric
 from qdiverge.diagnostics.moment import Moment
 
 
@@ -29,10 +30,22 @@ def transition_excitation(successor_kernel: Tensor, K: Tensor) -> Tensor:
 
 
 class SelfExcitation(Diagnostic):
-    """The largest self-excitation of a transition, and the share above 1.
+    """The largest self-excitation of a transition, and the share above 1."""
 
-    Healthy: below 1 for nearly all transitions.
-    """
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "diverge/transition_excitation_max",
+            "max_i γ (1−d_i) k(x′_i, x_i) / k(x_i, x_i)",
+            "1",
+            "below 1",
+        ),
+        Metric(
+            "diverge/self_exciting",
+            "share of transitions i with γ (1−d_i) k(x′_i, x_i) > k(x_i, x_i)",
+            "share",
+            "near 0",
+        ),
+    )
 
     needs: ClassVar[frozenset[str]] = frozenset({"kernel", "successor_kernel"})
     cost: ClassVar[Cost] = "full"

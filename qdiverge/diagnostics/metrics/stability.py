@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
+from qdiverge.diagnostics.metric import Metric
 from qdiverge.diagnostics.moment import Moment
 from qdiverge.theory import check_stability
 
@@ -11,9 +12,32 @@ class Stability(Diagnostic):
     """Spectral radius ρ(I + αAD) and self-excitation max Re eig(AD), without a target network.
 
     A = K' − K at the greedy successors (Yue et al. 2023, arXiv:2310.04411, for the eigenvalue).
-    Healthy: a radius below 1 and a self-excitation below 0. A target network can hold a run stable
-    at which both are above; the γ = 0 radius tells whether the step alone is at fault.
+    A target network can hold a run stable at which both are above their healthy range; the γ = 0
+    radius tells whether the step alone is at fault.
     """
+
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "diverge/spectral_radius",
+            "ρ(I + αAD), A = K′ − K at the greedy successors",
+            "factor per update",
+            "below 1",
+        ),
+        Metric(
+            "diverge/spectral_radius_regression",
+            "ρ(I − αKD), the same at γ = 0",
+            "factor per update",
+            "below 1; above it the step alone is too large",
+        ),
+        Metric("diverge/self_excitation", "max Re eig(AD)", "1/α", "below 0"),
+        Metric(
+            "diverge/max_stable_learning_rate",
+            "largest α with ρ(I + αAD) < 1; 0 where there is none",
+            "α",
+            "above the run’s α",
+        ),
+        Metric("diverge/transient_gain", "‖I + αAD‖_2", "factor per update", "near 1"),
+    )
 
     needs: ClassVar[frozenset[str]] = frozenset({"kernel", "successor_kernel"})
     cost: ClassVar[Cost] = "full"

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
+from qdiverge.diagnostics.metric import Metric
 from qdiverge.diagnostics.moment import Moment
 
 
@@ -11,6 +12,11 @@ class TDErrors(Diagnostic):
 
     Without another rule V(s') = max_a Q_target(s', a).
     """
+
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("diverge/td_error_abs_mean", "mean |δ|", "Q", "falling, or level"),
+        Metric("diverge/td_error_abs_max", "max |δ|", "Q", "falling, or level"),
+    )
 
     needs: ClassVar[frozenset[str]] = frozenset({"td_errors"})
     cost: ClassVar[Cost] = "light"
@@ -25,10 +31,16 @@ class TDErrors(Diagnostic):
 
 
 class TargetLag(Diagnostic):
-    """How far the target network is behind: mean |Q(s', a) − Q_target(s', a)| over the batch.
+    """The lag of the target network, over all actions; of critics, at the policy's action."""
 
-    Over all actions; of critics, over all of them at the policy's action.
-    """
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric(
+            "diverge/target_lag",
+            "mean |Q(s′, a) − Q_{target}(s′, a)| over the next states of the probe batch",
+            "Q",
+            "small beside |Q|; 0 at each synchronisation",
+        ),
+    )
 
     needs: ClassVar[frozenset[str]] = frozenset({"online_next_q", "target_next_q"})
     cost: ClassVar[Cost] = "light"

@@ -93,7 +93,7 @@ def fit_axis(kind: Kind, values: np.ndarray, include: tuple[float, ...] = ()) ->
 
 
 def is_wide(values: np.ndarray, ratio: float = 50.0) -> bool:
-    """Whether the values span so many sizes that a linear axis would flatten most of them.
+    """Tell whether the values span so many sizes that a linear axis would flatten most of them.
 
     The largest size is compared with the median size.
     """
@@ -102,7 +102,7 @@ def is_wide(values: np.ndarray, ratio: float = 50.0) -> bool:
 
 
 def _round_values(low: float, high: float) -> list[float]:
-    """Multiples of 1, 2, 2.5 or 5 × 10ᵏ, the finest set of at most six."""
+    """Return multiples of 1, 2, 2.5 or 5 × 10ᵏ, the finest set of at most six."""
     size = 10.0 ** math.floor(math.log10((high - low) / 10))
     for step in (size * factor for factor in (1, 2, 2.5, 5, 10, 20, 25, 50, 100)):
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
@@ -115,7 +115,7 @@ def _round_values(low: float, high: float) -> list[float]:
 
 
 def _decades(low: float, high: float) -> list[float]:
-    """Powers of ten; within one decade 1, 2, 5; within less, round values."""
+    """Return powers of ten; within one decade 1, 2, 5; within less, round values."""
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     if last - first >= 2:
         every = math.ceil((last - first + 1) / _MOST_TICKS)
@@ -126,7 +126,7 @@ def _decades(low: float, high: float) -> list[float]:
 
 
 def _signed_decades(low: float, high: float, c: float) -> list[float]:
-    """Zero and ± powers of ten from c on, thinned alike on both sides."""
+    """Return zero and ± powers of ten from c on, thinned alike on both sides."""
     first = round(math.log10(c))
     last = math.floor(math.log10(max(-low, high, c)) + 1e-9)
     two_sided = 2 if min(-low, high) >= c else 1

@@ -57,9 +57,9 @@ class Chart:
     is_named: bool = False
 
     def x_at(self, steps: np.ndarray | float) -> np.ndarray:
-        """Horizontal places of steps, in pixels of the drawing."""
+        """Return the horizontal places of steps, in pixels of the drawing."""
         return LEFT + self.x(steps) * (WIDTH - LEFT - RIGHT)
 
     def y_at(self, values: np.ndarray | float) -> np.ndarray:
-        """Vertical places of values, in pixels of the drawing."""
+        """Return the vertical places of values, in pixels of the drawing."""
         return HEIGHT - BOTTOM - self.y(values) * (HEIGHT - TOP - BOTTOM)

@@ -72,7 +72,7 @@ def heatmap(
 
 
 def _action_marks(actions: np.ndarray) -> list[Markup]:
-    """A bar along the top and the left for each group, named by its action where there is room."""
+    """Draw a bar above and on the left for each group, named by its action where there is room."""
     starts = np.flatnonzero(np.append(True, actions[1:] != actions[:-1]))
     ends = np.append(starts[1:], len(actions))
     scale = SIDE / len(actions)
@@ -89,7 +89,7 @@ def _action_marks(actions: np.ndarray) -> list[Markup]:
 
 
 def _row_marks(order: np.ndarray, marked: Sequence[int]) -> list[Markup]:
-    """The number of each marked row at the right edge, moved apart where they would overlap."""
+    """Draw the number of each marked row at the right edge; they are moved apart to be read."""
     places = sorted((_EDGE + SIDE * (np.flatnonzero(order == i)[0] + 0.5) / len(order), i)
                     for i in marked)  # fmt: skip
     heights = spread([float(y) for y, _ in places], 7.5, _EDGE, _EDGE + SIDE)
@@ -113,13 +113,13 @@ def _shrink(cosine: np.ndarray) -> np.ndarray:
 
 
 def _shades(cosine: np.ndarray) -> np.ndarray:
-    """Palette indices: 0…2·levels from −1 to 1, one more for what is no number."""
+    """Return palette indices: 0…2·levels from −1 to 1, one more for what is no number."""
     index = np.rint((np.nan_to_num(cosine) + 1.0) * _LEVELS)
     return np.where(np.isnan(cosine), 2 * _LEVELS + 1, index).astype(np.uint8)
 
 
 def _palette() -> list[Colour]:
-    """Opacity carries the size, so the picture suits light and dark paper alike."""
+    """Return colours whose opacity carries the size, for light and dark paper alike."""
     shades = [k / _LEVELS for k in range(-_LEVELS, _LEVELS + 1)]
     colours = [((_POSITIVE if s > 0 else _NEGATIVE), round(255 * abs(s))) for s in shades]
     return [(*rgb, alpha) for rgb, alpha in [*colours, (_MISSING, 160)]]

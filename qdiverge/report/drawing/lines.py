@@ -38,7 +38,7 @@ def line_chart(chart: Chart) -> Markup:
 
 
 def _frame(chart: Chart) -> list[Markup]:
-    """Hairlines at the y ticks, step ticks below, no box."""
+    """Draw hairlines at the y ticks, step ticks below, no box."""
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     marks = []
     ticks = chart.y.ticks()
@@ -89,7 +89,7 @@ def _line(chart: Chart, line: Line) -> Markup:
 
 
 def _end_labels(chart: Chart) -> list[Markup]:
-    """Each line's name and last finite value beside its end, moved apart where they overlap."""
+    """Write each line's name and last finite value beside its end, moved apart to be read."""
     labels = [(float(chart.y_at(v)), WIDTH - RIGHT, name, "bound") for v, name in chart.levels]
     for line in chart.lines:
         series = _finite(line.series)

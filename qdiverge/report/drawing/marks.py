@@ -48,7 +48,7 @@ def shade_non_finite(chart: Chart) -> list[Markup]:
 
 
 def name_non_finite(chart: Chart) -> list[Markup]:
-    """A cross on the time axis where the first such stretch begins, and what the value was."""
+    """Draw a cross on the time axis where the first such stretch begins, and name the value."""
     spans = _all_spans(chart)
     if not spans:
         return []
@@ -74,7 +74,7 @@ def _all_spans(chart: Chart) -> list[tuple[int, int | None, str]]:
 
 
 def mark_syncs(chart: Chart) -> list[Markup]:
-    """A short tick up from the time axis at every synchronisation of the target network."""
+    """Draw a tick up from the time axis at every synchronisation of the target network."""
     if not chart.syncs:
         return []
     x = np.unique(np.round(chart.x_at(np.array(thinned(chart.syncs), dtype=np.float64)), 1))
@@ -92,7 +92,7 @@ def thinned(steps: Sequence[int]) -> list[int]:
 
 
 def mark_alarms(chart: Chart) -> list[Markup]:
-    """A triangle at every alarm above the plot, a hairline down from the first."""
+    """Draw a triangle at every alarm above the plot, a hairline down from the first."""
     if not chart.alarms:
         return []
     x = np.unique(np.round(chart.x_at(np.array(sorted(chart.alarms), dtype=np.float64)), 1))
@@ -114,7 +114,7 @@ def mark_alarms(chart: Chart) -> list[Markup]:
 
 
 def mark_crossing(chart: Chart) -> list[Markup]:
-    """A ring where the subject first passed its bound."""
+    """Draw a ring where the subject first passed its bound."""
     if chart.crossing is None:
         return []
     step, value = chart.crossing

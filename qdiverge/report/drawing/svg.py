@@ -65,7 +65,7 @@ def polyline(x: np.ndarray, y: np.ndarray) -> str:
 
 
 def _short(value: float) -> str:
-    """One decimal, a tenth of a pixel, and no trailing zero."""
+    """Write a number with one decimal, a tenth of a pixel, and no trailing zero."""
     text = f"{value:.1f}".removesuffix(".0")
     return "0" if text == "-0" else text
 

@@ -57,7 +57,7 @@ def most_alike(kernel: np.ndarray, row: int) -> tuple[int, float] | None:
 
 
 def _transition(inspection: Inspection, row: int, scale: Scale) -> list[Markup]:
-    """The pictures of s and s′, and under them a, r, d, Q, the target and δ."""
+    """Draw the pictures of s and s′, and under them a, r, d, Q, the target and δ."""
     ended = bool(inspection.terminated[row])
     action = inspection.action_name(row)
     pictures = [

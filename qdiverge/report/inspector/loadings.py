@@ -38,7 +38,11 @@ def loadings(blocks: Mapping[str, np.ndarray], vector: np.ndarray) -> dict[str, 
     shares = {name: float(vector @ block @ vector) for name, block in blocks.items()}
     total = sum(shares.values())
     if total == 0:
-        raise InvalidValueError("a vector that the kernel moves was expected", got="vᵀKv = 0")
+        raise InvalidValueError(
+            "a direction v in which an update moves Q was expected, vᵀKv ≠ 0",
+            got="vᵀKv = 0",
+            remedy="Pass an eigenvector of K whose eigenvalue is not zero.",
+        )
     return {name: share / total for name, share in by_layer(shares).items()}
 
 

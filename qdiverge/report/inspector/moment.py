@@ -63,7 +63,7 @@ class Inspection:
 
     @property
     def grows(self) -> bool:
-        """Whether the leading mode of AD grows, beyond what rounding makes of a zero."""
+        """Tell whether the leading mode of AD grows, beyond what rounding makes of a zero."""
         attribution = self.diagnosis.attribution
         rounding = 1e-6 * float(attribution.pairs.abs().max())
         return attribution.eigenvalue.real > rounding
@@ -77,7 +77,7 @@ class Inspection:
         return names[int(action)] if int(action) < len(names) else f"action {int(action)}"
 
 
-def look(
+def inspection_of(
     q_net: Any,
     batch: Any,
     discount: float = 0.99,
@@ -144,12 +144,12 @@ def first_of_each(observations: Tensor, actions: Tensor) -> Tensor:
     >>> first_of_each(torch.tensor([[1.0], [2.0], [1.0], [1.0]]), torch.tensor([0, 0, 0, 1]))
     tensor([0, 1, 3])
     """
-    seen: dict[bytes, int] = {}
+    first_places: dict[bytes, int] = {}
     pairs = zip(observations.detach().cpu(), actions.detach().cpu(), strict=True)
     for place, (s, a) in enumerate(pairs):
         key = s.contiguous().numpy().tobytes() + a.contiguous().numpy().tobytes()
-        seen.setdefault(key, place)
-    return torch.tensor(list(seen.values()), device=observations.device)
+        first_places.setdefault(key, place)
+    return torch.tensor(list(first_places.values()), device=observations.device)
 
 
 def _array(tensor: Tensor) -> np.ndarray:

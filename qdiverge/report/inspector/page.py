@@ -7,17 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from qdiverge.errors import RunFolderError
+from qdiverge.report.document import document, headline, section, write_page
 from qdiverge.report.drawing.heatmap import heatmap, similarity
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.inspector.cards import pair_card, row_card
-from qdiverge.report.inspector.moment import Inspection, look
+from qdiverge.report.inspector.moment import Inspection, inspection_of
 from qdiverge.report.inspector.pictures import scale_of
 from qdiverge.report.numbers import human, percent, whole
 from qdiverge.report.prose import formula, unbroken
-from qdiverge.runs.whole import write_whole
 
-_FOLDER = Path(__file__).parent
+_STYLE = Path(__file__).with_name("inspector.css")
 _HEALTH = {
     "divergent": ("diverged", "✕", "The linearised update diverges"),
     "certified": ("healthy", "●", "The linearised update contracts"),
@@ -57,7 +56,7 @@ def inspect(
         InvalidValueError: as :func:`qdiverge.diagnose`.
         RunFolderError: the page cannot be written.
     """
-    inspection = look(
+    inspection = inspection_of(
         q_net, batch, discount, learning_rate, action_names=tuple(action_names), **options
     )
     return write_inspection(inspection, out, title)
@@ -71,17 +70,7 @@ def write_inspection(
     Raises:
         RunFolderError: it cannot be written.
     """
-    target = Path(out)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, render(inspection, title))
-    except OSError as error:
-        raise RunFolderError(
-            f"a place that can be written was expected at {target}",
-            got=error.strerror,
-            remedy="Choose another --out.",
-        ) from error
-    return target
+    return write_page(render(inspection, title), Path(out))
 
 
 def render(inspection: Inspection, title: str) -> str:
@@ -93,51 +82,27 @@ def render(inspection: Inspection, title: str) -> str:
     )
     if inspection.num_repeats:
         about += f" Left out: {whole(inspection.num_repeats)}, which repeat a pair (s, a)."
-    css = (_FOLDER.parent / "report.css").read_text(encoding="utf-8")
-    css += (_FOLDER / "inspector.css").read_text(encoding="utf-8")
-    body = element(
-        "body",
-        element("h1", title),
+    parts = [
         element("p", unbroken(about), class_="meta"),
         _verdict(inspection),
-        _section("Which states move together?", _similarity(inspection)),
-        _section("Which rows fail worst?", _rows(inspection)),
-        _section("Which layer carries it?", _layers(inspection)),
-        _section("Which pairs drive it?", _pairs(inspection)),
-        _section("The diagnosis in full", _full(str(diagnosis))),
-        element("footer", "Written by qdiverge. This page loads nothing and runs no script."),
-        style="--columns:1",
-    )
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", f"{title} · qdiverge"),
-        element("style", Markup(css)),
-    )
-    return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
-
-
-def _section(title: str, *parts: Markup) -> Markup:
-    return element("section", element("h2", title), *parts)
+        section("Which states move together?", _similarity(inspection)),
+        section("Which rows fail worst?", _rows(inspection)),
+        section("Which layer carries it?", _layers(inspection)),
+        section("Which pairs drive it?", _pairs(inspection)),
+        section("The diagnosis in full", _full(str(diagnosis))),
+    ]
+    return document(title, parts, style=_STYLE)
 
 
 def _verdict(inspection: Inspection) -> Markup:
     diagnosis = inspection.diagnosis
-    kind, mark, headline = _HEALTH[diagnosis.stability.verdict]
+    kind, mark, text = _HEALTH[diagnosis.stability.verdict]
     if diagnosis.q_values["diverge/q_abs_max"] > diagnosis.bound:
-        kind, mark, headline = "diverged", "✕", "The values are beyond their bound"
+        kind, mark, text = "diverged", "✕", "The values are beyond their bound"
     items = [element("li", unbroken(sentence)) for sentence in diagnosis.advice]
     return element(
         "div",
-        element(
-            "p",
-            element("span", mark, class_="mark"),
-            headline,
-            class_="headline",
-            role="heading",
-            aria_level=2,
-        ),
+        headline(mark, text),
         element(
             "p",
             unbroken(
@@ -235,7 +200,7 @@ def _layers(inspection: Inspection) -> Markup:
 
 
 def _bars(shares: Mapping[str, float], is_share: bool) -> Markup:
-    """A row for each layer: its name, a bar from the middle or the left, its number."""
+    """Return a row for each layer: its name, a bar from the middle or the left, its number."""
     largest = max((abs(share) for share in shares.values()), default=0.0) or 1.0
     rows = []
     for name, share in shares.items():

@@ -69,7 +69,7 @@ def _grey(frame: np.ndarray, scale: Scale) -> np.ndarray:
 
 
 def _grid(title: str, observation: np.ndarray) -> Markup:
-    """A grid of few cells: each in the colour of its channel that is set; the last one wins."""
+    """Draw a grid: each cell in the colour of its channel that is set; the last one wins."""
     channels = observation
     if observation.shape[0] > observation.shape[2]:
         channels = np.moveaxis(observation, -1, 0)
@@ -95,7 +95,7 @@ def _image(title: str, image: bytes, shape: tuple[int, ...]) -> Markup:
 
 
 def _vector(title: str, entries: np.ndarray, scale: Scale) -> Markup:
-    """A bar for each entry, from zero; bars of one entry share their scale over the batch."""
+    """Draw a bar for each entry, from zero; bars of one entry share their scale in the batch."""
     shown = entries[:_MOST_ENTRIES]
     sizes = np.maximum(np.abs(scale.low.ravel()), np.abs(scale.high.ravel()))[: len(shown)]
     ratio = np.clip(np.nan_to_num(shown / np.where(sizes > 0, sizes, 1)), -1, 1)
