@@ -11,7 +11,7 @@ from qdiverge.report.drawing.lines import line_chart
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.facts import step_unit
 from qdiverge.report.numbers import human, whole
-from qdiverge.report.panel import STANDARD
+from qdiverge.report.panel import OF_COST
 from qdiverge.report.panels import missing
 from qdiverge.report.prose import formula
 from qdiverge.runs import Run, Series
@@ -44,7 +44,7 @@ def saved_kernels(run: Run) -> list[SavedKernel]:
 def draw_heatmaps(run: Run, saved: Sequence[SavedKernel]) -> Markup:
     """Return the heatmaps of a run's kernels, each above a line that says what it is."""
     if not saved:
-        return missing("a saved kernel", STANDARD)
+        return missing("a saved kernel", OF_COST["standard"])
     return element("div", *(_heatmap(run, step, arrays) for step, arrays in saved), class_="pair")
 
 
@@ -53,7 +53,7 @@ def draw_spectra(runs: Sequence[Run], kernels: Sequence[Sequence[SavedKernel]]) 
     spectra = [[(step, _eigenvalues(arrays)) for step, arrays in of_run] for of_run in kernels]
     eigenvalues = [values for of_run in spectra for _, values in of_run if values.size]
     if not eigenvalues:
-        return [missing("a spectrum", STANDARD) for _ in runs]
+        return [missing("a spectrum", OF_COST["standard"]) for _ in runs]
     y = fit_axis("log", np.concatenate(eigenvalues))
     x = Axis("linear", 1.0, float(max(2, *(len(values) for values in eigenvalues))))
     return [_spectrum(run, of_run, x, y) for run, of_run in zip(runs, spectra, strict=True)]
@@ -79,7 +79,7 @@ def _heatmap(run: Run, step: int, arrays: dict[str, np.ndarray]) -> Markup:
 def _spectrum(run: Run, spectra: list[tuple[int, np.ndarray]], x: Axis, y: Axis) -> Markup:
     drawn = [(step, values) for step, values in spectra if values.size]
     if not drawn:
-        return missing("a spectrum", STANDARD)
+        return missing("a spectrum", OF_COST["standard"])
     lines = [
         Line(
             f"at {whole(step)}",

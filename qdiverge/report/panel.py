@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from qdiverge.diagnostics.catalogue import METRICS
+from qdiverge.diagnostics.catalogue import METRICS, cost_of
 from qdiverge.report.drawing.axes import Kind
 from qdiverge.runs import Run
 
@@ -12,8 +12,10 @@ BOUND = "diverge/soft_divergence_bound"
 Level = Callable[[Run], tuple[float, str] | None]
 
 ATTACH = "Attach a monitor: qd.attach(q_network, optimizer=optimizer, discount=0.99, out=…)."
-STANDARD = 'The kernel diagnostics write it: qd.attach(…, cost="standard").'
-FULL = 'It takes two kernels a measurement: qd.attach(…, cost="full").'
+OF_COST = {
+    "standard": 'The kernel diagnostics write it: qd.attach(…, cost="standard").',
+    "full": 'It takes two kernels a measurement: qd.attach(…, cost="full").',
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Panel:
         span: Fixed ends of the axis.
         is_percent: Whether values are fractions.
         is_averaged: Whether the subject is single events, drawn as dots behind their mean.
-        remedy: How to have the numbers in the next run.
+        how_to_have: How to have the numbers in the next run; "": by the cost of the subject.
     """
 
     title: str
@@ -50,12 +52,17 @@ class Panel:
     span: tuple[float, float] | None = None
     is_percent: bool = False
     is_averaged: bool = False
-    remedy: str = ATTACH
+    how_to_have: str = ""
 
     @property
     def definition(self) -> str:
         """Return the formula that stands under the title."""
         return self.formula or METRICS[self.subject[0]].formula
+
+    @property
+    def remedy(self) -> str:
+        """Return how to have the numbers in the next run."""
+        return self.how_to_have or OF_COST.get(cost_of(self.subject[0]) or "", ATTACH)
 
     @property
     def logged(self) -> tuple[str, ...]:

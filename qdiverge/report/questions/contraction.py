@@ -2,7 +2,7 @@
 
 from qdiverge.report.facts import discount_of
 from qdiverge.report.numbers import human
-from qdiverge.report.panel import FULL, STANDARD, Panel, Question, level_at
+from qdiverge.report.panel import Panel, Question, level_at
 from qdiverge.runs import Run
 
 
@@ -27,7 +27,6 @@ CONTRACTION = Question(
             beside=(("diverge/spectral_radius_regression", "{} at γ = 0"),),
             level=level_at(1.0, "1"),
             kind="log",
-            remedy=FULL,
         ),
         Panel(
             "Self-excitation",
@@ -35,7 +34,6 @@ CONTRACTION = Question(
             " (Yue et al. 2023).",
             ("diverge/self_excitation", "{}"),
             level=level_at(0.0, "0"),
-            remedy=FULL,
         ),
         Panel(
             "Transient gain",
@@ -44,7 +42,6 @@ CONTRACTION = Question(
             ("diverge/transient_gain", "{}"),
             level=level_at(1.0, "1"),
             kind="log",
-            remedy=FULL,
         ),
         Panel(
             "Self-excitation of single transitions",
@@ -52,7 +49,6 @@ CONTRACTION = Question(
             " so that its TD error grows (w → 2w).",
             ("diverge/transition_excitation_max", "largest {}"),
             level=level_at(1.0, "1"),
-            remedy=FULL,
         ),
         Panel(
             "Self-exciting transitions",
@@ -62,7 +58,6 @@ CONTRACTION = Question(
             kind="linear",
             span=(0.0, 1.0),
             is_percent=True,
-            remedy=FULL,
         ),
         Panel(
             "Rows that hold",
@@ -74,7 +69,6 @@ CONTRACTION = Question(
             kind="linear",
             span=(0.0, 1.0),
             is_percent=True,
-            remedy=STANDARD,
         ),
         Panel(
             "Modulus",
@@ -84,7 +78,6 @@ CONTRACTION = Question(
             beside=(("diverge/modulus_regression", "{} at γ = 0"),),
             level=level_at(1.0, "β = 1"),
             kind="log",
-            remedy=STANDARD,
         ),
         Panel(
             "Row ratio",
@@ -93,7 +86,6 @@ CONTRACTION = Question(
             ("diverge/mean_row_ratio", "{}"),
             level=allowed_ratio,
             kind="log",
-            remedy=STANDARD,
         ),
         Panel(
             "Largest step",
@@ -104,7 +96,6 @@ CONTRACTION = Question(
             formula="largest α below which β < 1, and largest α with ρ(I + αAD) < 1",
             beside=(("diverge/max_stable_learning_rate", "{} stable"),),
             kind="log",
-            remedy=STANDARD,
         ),
         Panel(
             "Linearisation error",
@@ -113,7 +104,6 @@ CONTRACTION = Question(
             ("diverge/linearisation_error", "{}"),
             level=level_at(0.3, "0.3"),
             kind="log",
-            remedy=STANDARD,
         ),
         Panel(
             "Definiteness of TD on the features",
@@ -121,7 +111,6 @@ CONTRACTION = Question(
             " Below, the features alone can make it diverge.",
             ("diverge/td_definiteness", "{}"),
             level=level_at(0.0, "0"),
-            remedy=STANDARD,
         ),
         Panel(
             "Shift to the successors",
@@ -130,7 +119,6 @@ CONTRACTION = Question(
             ("diverge/distribution_shift", "{}"),
             level=level_at(1.0, "1"),
             kind="log",
-            remedy=STANDARD,
         ),
     ),
 )
@@ -144,7 +132,6 @@ KERNEL = Question(
             " it grows.",
             ("diverge/kernel_diagonal_mean", "{}"),
             kind="log",
-            remedy=STANDARD,
         ),
     ),
 )

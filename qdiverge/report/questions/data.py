@@ -41,7 +41,7 @@ DATA = Question(
             kind="linear",
             span=(0.0, 1.0),
             is_percent=True,
-            remedy="It is measured where actions are discrete.",
+            how_to_have="It is measured where actions are discrete.",
         ),
     ),
 )

@@ -1,6 +1,6 @@
 """Whether the network is healthy: its features, its units, its steps."""
 
-from qdiverge.report.panel import STANDARD, Panel, Question, level_at
+from qdiverge.report.panel import Panel, Question, level_at
 
 HEALTH = Question(
     "Is the network healthy?",
@@ -11,14 +11,12 @@ HEALTH = Question(
             " grey srank, the directions that hold 99 % of Σσ.",
             ("diverge/effective_rank", "{}"),
             beside=(("diverge/srank", "srank {}"),),
-            remedy=STANDARD,
         ),
         Panel(
             "Stable rank of the features",
             "How many directions are about as strong as the strongest. It stays near 1 where all"
             " features share a large mean; a fall is what counts.",
             ("diverge/stable_rank", "{}"),
-            remedy=STANDARD,
         ),
         Panel(
             "Dormant units",
@@ -29,7 +27,6 @@ HEALTH = Question(
             kind="linear",
             span=(0.0, 1.0),
             is_percent=True,
-            remedy=STANDARD,
         ),
         Panel(
             "Interference",
@@ -37,7 +34,6 @@ HEALTH = Question(
             " another.",
             ("diverge/gradient_cosine", "{}"),
             level=level_at(0.0),
-            remedy=STANDARD,
         ),
         Panel(
             "Conflicts",
@@ -47,21 +43,18 @@ HEALTH = Question(
             kind="linear",
             span=(0.0, 1.0),
             is_percent=True,
-            remedy=STANDARD,
         ),
         Panel(
             "Co-adaptation",
             "How alike and how large the features of a state and of its successor are (Kumar et al."
             " 2021). Growth without end goes before divergence.",
             ("diverge/coadaptation", "{}"),
-            remedy=STANDARD,
         ),
         Panel(
             "Likeness of successors",
             "The same with the size of the features left out. At 1 the network cannot tell a state"
             " from its successor.",
             ("diverge/coadaptation_cosine", "{}"),
-            remedy=STANDARD,
         ),
         Panel(
             "Greedy churn",
@@ -71,7 +64,7 @@ HEALTH = Question(
             kind="linear",
             span=(0.0, 1.0),
             is_percent=True,
-            remedy="It is measured where actions are discrete.",
+            how_to_have="It is measured where actions are discrete.",
         ),
         Panel(
             "Relative step",
@@ -79,7 +72,6 @@ HEALTH = Question(
             " counts. Weights that grow make it shrink, and learning stops.",
             ("diverge/effective_step", "{}"),
             kind="log",
-            remedy=STANDARD,
         ),
         Panel(
             "Alignment",
@@ -87,7 +79,7 @@ HEALTH = Question(
             " moves something else.",
             ("diverge/alignment", "{}"),
             level=level_at(0.0),
-            remedy="The agents of continuous actions log it: qdiverge train ddpg, td3 or sac.",
+            how_to_have="The agents of continuous actions log it: qdiverge train ddpg, td3 or sac.",
         ),
     ),
 )

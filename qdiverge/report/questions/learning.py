@@ -15,7 +15,7 @@ LEARNING = Question(
             ("charts/episodic_return", "mean {}"),
             formula="Σ_t r_t of each finished episode, undiscounted",
             is_averaged=True,
-            remedy="No episode ended. From your own loop:"
+            how_to_have="No episode ended. From your own loop:"
             ' monitor.log({"charts/episodic_return": …}).',
         ),
         Panel(
@@ -26,7 +26,7 @@ LEARNING = Question(
             ("charts/epoch_return", "{}"),
             formula="mean Σ_t r_t over the training episodes that ended in the epoch",
             beside=(("charts/evaluation_return", "evaluated {}"),),
-            remedy=_AN_EPOCH,
+            how_to_have=_AN_EPOCH,
         ),
         Panel(
             "Value of held-out states",
@@ -35,7 +35,7 @@ LEARNING = Question(
             " overestimation.",
             ("charts/held_out_q", "{}"),
             formula="(1/S) Σ_s max_a Q(s, a) over S fixed states of random play",
-            remedy=_AN_EPOCH,
+            how_to_have=_AN_EPOCH,
         ),
     ),
 )

@@ -65,14 +65,14 @@ TRUTH = Question(
             ("losses/td_loss", "{}"),
             formula="the training loss of a minibatch, as the agent logs it",
             kind="log",
-            remedy='From your own loop: monitor.log({"losses/td_loss": …}).',
+            how_to_have='From your own loop: monitor.log({"losses/td_loss": …}).',
         ),
         Panel(
             "Lag of the target network",
             "It falls to zero at every target synchronisation and grows in between. Where it is"
             " always zero there is no target network.",
             ("diverge/target_lag", "{}"),
-            remedy="It needs the target network: qd.attach(q_network, target=target_network, …).",
+            how_to_have="It needs the target network: qd.attach(…, target=target_network).",
         ),
         Panel(
             "Predicted and realised",
@@ -83,7 +83,7 @@ TRUTH = Question(
             formula="mean max_a Q(s_t, a), and mean Σ_k γᵏ r_{t+k}, over the steps of evaluation"
             " episodes",
             beside=(("overestimation/realised", "realised {}"),),
-            remedy="It takes episodes of its own: qdiverge train dqn --evaluation-episodes 5.",
+            how_to_have="It takes episodes of its own: qdiverge train dqn --evaluation-episodes 5.",
         ),
     ),
 )

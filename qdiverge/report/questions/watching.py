@@ -12,7 +12,7 @@ WATCHING = Question(
             ("diverge/overhead", "{}"),
             kind="linear",
             is_percent=True,
-            remedy="It is logged where watching has a limit: qd.attach(…, max_overhead=0.05).",
+            how_to_have="It is logged where watching has a limit: qd.attach(…, max_overhead=0.05).",
         ),
         Panel(
             "Updates",
