@@ -123,3 +123,21 @@ def precision(*tensors: Tensor) -> float:
 def on_cpu(tensor: Tensor) -> Tensor:
     """Return ``tensor`` in float64 on the CPU, where the eigensolvers run."""
     return tensor.detach().to("cpu", torch.float64)
+
+
+def check_weights(weights: Tensor | None, K: Tensor) -> Tensor:
+    """Return the weight of each sample in the loss, ``[N]``; 1 where none are given.
+
+    Raises:
+        InvalidTypeError: they are no floating-point tensor.
+        InvalidValueError: they are not [N], not finite or negative.
+    """
+    if weights is None:
+        return torch.ones(len(K), dtype=K.dtype)
+    check_finite("sample_weights", weights)
+    if weights.shape != (len(K),) or float(weights.min()) < 0:
+        raise InvalidValueError(
+            f"sample_weights must be [{len(K)}], none below 0",
+            got=f"{list(weights.shape)}, least {float(weights.min()):.3g}",
+        )
+    return weights

@@ -5,6 +5,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from qdiverge.theory.augmented_map import (
+    averaged_increment,
+    copied_increment,
+    descent_increment,
+    period_powers,
+)
+from qdiverge.theory.descent import Descent
 from qdiverge.theory.spectral import (
     Modes,
     Reachable,
@@ -18,25 +25,51 @@ from qdiverge.theory.target_network import (
     period_step,
     polyak_increment,
 )
-from qdiverge.theory.td_error import TDErrorCertificate, td_error_certificate, td_increments
+from qdiverge.theory.td_error import (
+    TDErrorCertificate,
+    momentum_certificate,
+    no_certificate,
+    td_error_certificate,
+    td_increments,
+)
 
 
 @dataclass(frozen=True, eq=False)
 class LinearSystem:
-    """δ ← (I + (K'_w − K)P_C) δ with row-wise mixtures w; float64 on the CPU."""
+    """δ ← (I + (K'_w − K)P_C) δ with row-wise mixtures w; float64 on the CPU.
+
+    That is plain gradient descent; with momentum, decay or an averaged target the state is longer,
+    see :mod:`qdiverge.theory.augmented_map`.
+    """
 
     kernel: Tensor  # K [N, N]
     successors: Tensor  # K'_a [N, A, N]
-    weights: Tensor  # ρ [N]
-    learning_rate: float
+    weights: Tensor  # D: ρ times the weights of the samples [N]
+    descent: Descent
     period: int  # C
     polyak: float | None  # τ instead of a period
     eps: float  # machine epsilon of the kernels' entries
+    is_double: bool = False  # the network that learns selects a', the target evaluates it
+
+    @property
+    def learning_rate(self) -> float:
+        """Return α."""
+        return self.descent.learning_rate
+
+    @property
+    def has_target(self) -> bool:
+        """Return whether a target network lags behind."""
+        return self.period > 1 or self.polyak is not None
 
     @property
     def is_switching(self) -> bool:
         """Return whether the greedy actions matter at all."""
         return bool((self.successors != self.successors[:, :1]).any())
+
+    @property
+    def _is_augmented(self) -> bool:
+        """Return whether the state holds a velocity, or the displacement itself."""
+        return not self.descent.is_plain or (self.is_double and self.has_target)
 
     def chosen(self, greedy: Tensor) -> Tensor:
         """Return K' at the greedy actions [N, N]."""
@@ -56,27 +89,77 @@ class LinearSystem:
 
     def _increment(self, reach: Reachable) -> tuple[Tensor, float, float]:
         """Return the step minus the identity, the precision, and the norm of what cancels."""
-        if self.polyak is None:
+        if not self._is_augmented:
+            if self.polyak is not None:
+                return polyak_increment(reach, self.learning_rate, self.polyak), self.eps, 0.0
             increment, scale = period_increment(reach, self.learning_rate, self.period)
             return increment, self.eps, scale
-        return polyak_increment(reach, self.learning_rate, self.polyak), self.eps, 0.0
+        if self.polyak is not None:
+            return averaged_increment(reach, self.descent, self.polyak), self.eps, 0.0
+        if self.period == 1:
+            return descent_increment(reach, self.descent), self.eps, 0.0
+        increment, scale = copied_increment(reach, self.descent, self.period)
+        return increment, self.eps, scale
 
     def growth(self, found: Modes, reach: Reachable) -> Tensor:
-        """Return q_{i,a}: how the dominant mode moves the successors' values, complex [N, A]."""
-        z = found.vectors[:, found.dominant]
-        if self.polyak is None:
-            z = z * period_gain(reach.rates, self.learning_rate, self.period)
-        else:
-            z = z[len(z) // 2 :]  # the target's half
+        """Return q_{i,a}: how the dominant mode moves the values that choose, complex [N, A]."""
+        return self._moved(self._displacement(found, reach), reach)
+
+    def growth_within(self, found: Modes, reach: Reachable, most: int = 64) -> list[Tensor]:
+        """Return q_{i,a} within a period, where the network that learns chooses; else nothing.
+
+        Args:
+            found: the modes.
+            reach: their coordinates.
+            most: updates of the period that are looked at, evenly spaced.
+        """
+        if not (self.is_double and self.period > 1):
+            return []
+        r, mode = len(reach.rates), found.vectors[:, found.dominant]
+        z, u = mode[:r], mode[r:]
+        at = torch.linspace(1, self.period - 1, min(most, self.period - 1)).round().int().unique()
+        pushed = reach.ahead.to(z.dtype) @ z
+        looks = []
+        for k in at.tolist():
+            S, g = period_powers(reach.rates, self.descent, k)
+            looks.append(self._moved(S[:, 0, 0] * z + S[:, 0, 1] * u + g[:, 0] * pushed, reach))
+        return looks
+
+    def _displacement(self, found: Modes, reach: Reachable) -> Tensor:
+        """Return z of the network whose values choose, in the dominant mode."""
+        mode, r = found.vectors[:, found.dominant], len(reach.rates)
+        if not self._is_augmented and self.polyak is None:
+            return mode * period_gain(reach.rates, self.learning_rate, self.period)
+        is_target = self.polyak is not None and not self.is_double
+        return mode[-r:] if is_target else mode[:r]
+
+    def _moved(self, z: Tensor, reach: Reachable) -> Tensor:
+        """Return how the successors' values move with a displacement."""
         return self.successors.to(z.dtype) @ (reach.basis.to(z.dtype) @ z)
 
     def step(self) -> Tensor:
-        """Return P_C [N, N]; αD with an averaged target."""
-        return period_step(self.kernel, self.weights, self.learning_rate, self.period)
+        """Return P_C [N, N]: what a period makes of g, from rest; αD of a single plain update."""
+        if self.descent.is_plain:
+            return period_step(self.kernel, self.weights, self.learning_rate, self.period)
+        root = self.weights.sqrt()
+        rates, U = torch.linalg.eigh(root[:, None] * self.kernel * root)
+        _, g = period_powers(rates.clamp(min=0), self.descent, self.period)
+        W = root[:, None] * U
+        return (W * g[:, 0]) @ W.T
 
     def certificate(self) -> TDErrorCertificate:
-        """Certify the system under every greedy switching, allowing for rounding."""
+        """Certify the system under every greedy switching, allowing for rounding.
+
+        None is known for momentum together with a target network, for decay, and where another
+        network selects actions than evaluates them.
+        """
+        is_known = self.descent.is_plain or not (self.has_target or self.descent.has_decay)
+        if not is_known or (self.is_double and self.has_target and self.is_switching):
+            return no_certificate(len(self.kernel))
         scale = max(float(self.kernel.abs().max()), float(self.successors.abs().max()))
+        if not self.descent.is_plain:
+            rows = td_increments(self.kernel, self.successors, self.weights)
+            return momentum_certificate(rows, self.descent, 2 * self.eps * scale * self.weights)
         if self.polyak is None:
             step = self.step()
             rows = td_increments(self.kernel, self.successors, step)
@@ -95,7 +178,11 @@ class LinearSystem:
 
     def with_step(self, learning_rate: float) -> "LinearSystem":
         """Return the same system with another learning rate."""
-        return replace(self, learning_rate=learning_rate)
+        return replace(self, descent=self.descent.with_rate(learning_rate))
+
+    def plain(self) -> "LinearSystem":
+        """Return the same system under gradient descent, without a target network."""
+        return replace(self.without_target(), descent=self.descent.plain())
 
 
 def _averaged_rows(K: Tensor, successors: Tensor, step: Tensor, polyak: float) -> Tensor:

@@ -15,6 +15,7 @@ class GrowingMode:
 
     eigenvalue: complex  # λ of the step, |λ| > 1 beyond rounding
     growth: Tensor  # q [N, A]: along the mode the successors' values move by ± λᵗ q
+    within: tuple[Tensor, ...] = ()  # the same at updates within a period, where those choose
 
 
 def is_self_consistent(mode: GrowingMode, greedy_actions: Tensor) -> bool:
@@ -37,6 +38,28 @@ def is_self_consistent(mode: GrowingMode, greedy_actions: Tensor) -> bool:
         return bool((lead.abs() <= _TIE * mode.growth.abs().max()).all())
     lead, slack = _lead(_real(mode.growth), greedy_actions), _slack(mode)
     return bool((lead <= slack).all()) or bool((lead >= -slack).all())
+
+
+def keeps_likewise(mode: GrowingMode, within: Tensor, greedy_actions: Tensor) -> bool:
+    """Return whether the growth within a period keeps the actions, for a sign that keeps them all.
+
+    >>> mode = GrowingMode(1.1 + 0j, torch.tensor([[1.0, 0.2]]))
+    >>> keeps_likewise(mode, torch.tensor([[0.5, 0.4]]), torch.tensor([0]))
+    True
+    >>> keeps_likewise(mode, torch.tensor([[0.4, 0.5]]), torch.tensor([0]))
+    False
+    """
+    slack = _TIE * float(within.abs().max())
+    if not _is_steady(mode):
+        lead = _lead(within, greedy_actions)
+        return bool((lead.abs() <= slack).all())
+    phase = _phase(mode.growth)
+    start, later = (mode.growth * phase).real, (within * phase).real
+    return any(
+        bool((sign * _lead(start, greedy_actions) <= _slack(mode)).all())
+        and bool((sign * _lead(later, greedy_actions) <= slack).all())
+        for sign in (1.0, -1.0)
+    )
 
 
 def follow(
@@ -85,10 +108,13 @@ def _is_steady(mode: GrowingMode) -> bool:
 
 def _real(growth: Tensor) -> Tensor:
     """Return an eigenvector's growth without its arbitrary phase."""
-    if not growth.is_complex():
-        return growth
-    pivot = growth.flatten()[growth.abs().argmax()]
-    return (growth * (pivot.conj() / pivot.abs().clamp(min=1e-300))).real
+    return (growth * _phase(growth)).real if growth.is_complex() else growth
+
+
+def _phase(growth: Tensor) -> Tensor:
+    """Return the factor of modulus 1 that makes the largest entry real and positive, complex []."""
+    pivot = growth.flatten()[growth.abs().argmax()].to(torch.complex128)
+    return pivot.conj() / pivot.abs().clamp(min=1e-300)
 
 
 def _lead(growth: Tensor, actions: Tensor) -> Tensor:

@@ -1,6 +1,8 @@
 """The spectrum of the TD-error map at the current greedy actions."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -69,7 +71,7 @@ def reachable_directions(K: Tensor, successors: Tensor, rho: Tensor, eps: float)
     (1, 1.0)
     """
     size, root = len(K), rho.sqrt()
-    rates, U = torch.linalg.eigh(root[:, None] * K * root)
+    rates, U = _named(torch.linalg.eigh, root[:, None] * K * root)
     W = root[:, None] * U  # [N, N]
     tolerance = 10 * size**0.5 * eps
     if float(rates.min()) < -max(1e-5, tolerance) * float(rates.max().clamp(min=0)):
@@ -119,7 +121,7 @@ def modes(
     if size > dense_limit:
         eigenvalues, vectors, conditions = leading_eigenpairs(increment)
     else:
-        eigenvalues, vectors = _eig(increment)
+        eigenvalues, vectors = _named(torch.linalg.eig, increment)
         inverse, info = torch.linalg.inv_ex(vectors)
         conditions = inverse.abs().square().sum(1).sqrt() * vectors.abs().square().sum(0).sqrt()
         if int(info):  # exactly defective
@@ -139,7 +141,7 @@ def spectral_radius(increment: Tensor, eps: float, scale: float = 0.0) -> float:
         return float("inf")
     if len(increment) > DENSE_LIMIT:
         return modes(increment, eps, scale).radius
-    ν = torch.linalg.eigvals(increment)
+    ν = _named(torch.linalg.eigvals, increment)
     moving = ν[ν.abs() > _resolution(increment, eps, scale)]
     return float((1 + moving).abs().max()) if len(moving) else 1.0
 
@@ -150,31 +152,25 @@ def _resolution(increment: Tensor, eps: float, scale: float) -> float:
     return 4 * len(increment) ** 0.5 * eps * max(scale, norm)
 
 
-def _eig(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Return eigenvalues and vectors, with a named error where LAPACK gives up."""
+def _named(decompose: Callable[[Tensor], Any], matrix: Tensor) -> Any:
+    """Return a decomposition, without entries that are noise where LAPACK gives up on them.
+
+    Raises:
+        InvalidValueError: LAPACK gives up all the same.
+    """
     try:
-        eigenvalues, vectors = torch.linalg.eig(matrix)
-    except RuntimeError as stopped:  # torch.linalg.LinAlgError
+        return decompose(matrix)
+    except RuntimeError:  # torch.linalg.LinAlgError
         size = matrix.abs()
+        cleared = torch.where(size < 1e-30 * size.max(), 0.0, matrix)
+    try:
+        return decompose(cleared)
+    except RuntimeError as stopped:
         raise InvalidValueError(
             "the TD-error map must have a spectrum that LAPACK can compute",
             got=f"entries of size {float(size[size > 0].min()):.1e} to {float(size.max()):.1e}",
-            remedy="Entries that small beside the others are noise: set them to zero.",
+            remedy="Take other transitions, or fewer.",
         ) from stopped
-    return eigenvalues, vectors
-
-
-def largest_stable_step(eigenvalues: Tensor) -> float:
-    """Return α_max = min_μ 2 Re(−μ)/|μ|² over the eigenvalues μ of AD; 0.0 if some Re μ ≥ 0.
-
-    |1 + αμ| < 1 ⇔ 2α Re μ + α²|μ|² < 0.
-
-    >>> round(largest_stable_step(torch.tensor([-4.0 + 0j, -1 + 3j])), 6)  # 2·1/10
-    0.2
-    """
-    if len(eigenvalues) == 0 or bool((eigenvalues.real >= 0).any()):
-        return 0.0
-    return float((-2 * eigenvalues.real / eigenvalues.abs().square()).min())
 
 
 def transient_gain(increment: Tensor) -> float:
@@ -186,7 +182,7 @@ def transient_gain(increment: Tensor) -> float:
     if not bool(torch.isfinite(increment).all()):
         return float("inf")
     eye = torch.eye(len(increment), dtype=increment.dtype)
-    return float(torch.linalg.matrix_norm(eye + increment, ord=2))
+    return float(_named(torch.linalg.svdvals, eye + increment).max())
 
 
 def is_contracting(increment: Tensor) -> bool:

@@ -2,12 +2,21 @@
 
 from torch import Tensor
 
-from qdiverge.checks import check_positive
 from qdiverge.errors import InvalidValueError
-from qdiverge.theory.inputs import check_kernel, check_rho, check_successors, on_cpu, precision
+from qdiverge.theory.augmented_map import mode_radii
+from qdiverge.theory.descent import Descent
+from qdiverge.theory.inputs import (
+    check_kernel,
+    check_rho,
+    check_successors,
+    check_weights,
+    on_cpu,
+    precision,
+)
+from qdiverge.theory.largest_step import largest_regression_step, largest_step
 from qdiverge.theory.linear_system import LinearSystem
 from qdiverge.theory.minibatch import check_minibatch
-from qdiverge.theory.spectral import Reachable, largest_stable_step, transient_gain
+from qdiverge.theory.spectral import Reachable, transient_gain
 from qdiverge.theory.stability_report import RegressionBaseline, StabilityReport
 from qdiverge.theory.target_network import check_target_network
 from qdiverge.theory.verdict import decide
@@ -23,13 +32,18 @@ def check_stability(
     *,
     polyak: float | None = None,
     batch_size: int | None = None,
+    descent: Descent | None = None,
+    sample_weights: Tensor | None = None,
+    is_double: bool = False,
 ) -> StabilityReport:
     """Tell whether the linearised Q-learning update on these pairs converges or diverges.
 
-    The TD errors move by δ ← (I + (K'_w − K)P_C) δ with row-wise mixtures w over the successor
-    actions, P_1 = αD. Certified: a weighted sup norm shrinks for every w (for a fixed policy:
-    the spectral radius is below 1). Divergent: at the greedy actions a dominant eigenvalue lies
-    outside the unit disc and its growth keeps the actions under which it grows.
+    Under gradient descent the TD errors move by δ ← (I + (K'_w − K)P_C) δ with row-wise mixtures w
+    over the successor actions, P_1 = αD; momentum, decay and an averaged target make the state
+    longer (:mod:`qdiverge.theory.augmented_map`). Certified: a weighted sup norm of that state
+    shrinks for every w (for a fixed policy: the spectral radius is below 1). Divergent: at the
+    greedy actions a dominant eigenvalue lies outside the unit disc and its growth keeps the
+    actions under which it grows.
 
     Args:
         K: kernel ``[N, N]``.
@@ -40,7 +54,12 @@ def check_stability(
         learning_rate: α of the loss ½ Σ ρ_i δ_i² (twice the optimiser's for torch's ``mse_loss``).
         target_period: C, updates between two hard copies of the target network.
         polyak: τ of an averaged target, θ̄ ← (1 − τ)θ̄ + τθ, instead of hard copies.
-        batch_size: adds mean-square stability at this batch size, sampled from the N pairs.
+        batch_size: adds mean-square stability at this batch size, sampled from the N pairs, of
+            gradient descent without a target network.
+        descent: momentum, decay and the learning rate of the optimiser, in place of
+            ``learning_rate``; K and K' are then preconditioned as its steps are.
+        sample_weights: importance weight times slope of the loss, ``[N]`` ≥ 0; 1 by default.
+        is_double: the network that learns selects the actions that the target evaluates.
 
     Raises:
         InvalidTypeError: a tensor of the wrong kind of dtype.
@@ -58,22 +77,28 @@ def check_stability(
     system = LinearSystem(
         kernel=on_cpu((checked + checked.T) / 2),
         successors=on_cpu(successors),
-        weights=on_cpu(check_rho(rho, checked)),
-        learning_rate=check_positive("learning_rate", learning_rate),
+        weights=on_cpu(check_rho(rho, checked)) * on_cpu(check_weights(sample_weights, checked)),
+        descent=Descent(learning_rate) if descent is None else descent,
         period=int(target_period),
         polyak=polyak,
         eps=precision(K, successor_kernel),
+        is_double=is_double,
     )
     greedy, α = greedy.cpu(), system.learning_rate
     A, reach = system.chosen(greedy) - system.kernel, system.reach(greedy)
-    used, certificate = system.modes(reach), system.certificate()
-    free, plain = used, certificate  # without a target network
-    if system.period > 1 or polyak is not None:
-        free, plain = system.without_target().modes(reach), system.without_target().certificate()
+    plain = system.plain()
+    free = plain.modes(reach)
+    is_plain = system.descent.is_plain and not system.has_target
+    used, certificate = (free if is_plain else system.modes(reach)), system.certificate()
     μ = free.eigenvalues / α  # of AD
+    moving = μ[~free.is_neutral]
+    radii = mode_radii(moving, system.descent)
+    td_radius = float(radii.max()) if len(radii) else 1.0
     minibatch = None
     if batch_size is not None:
-        minibatch = check_minibatch(A, batch_size, α, None if rho is None else system.weights)
+        of_rows = None if rho is None else on_cpu(check_rho(rho, checked))
+        scaled = A * on_cpu(check_weights(sample_weights, checked))
+        minibatch = check_minibatch(scaled, batch_size, α, of_rows)
     decision = decide(system, greedy, used, certificate)
     return StabilityReport(
         verdict=decision.verdict,
@@ -81,6 +106,7 @@ def check_stability(
         divergent_actions=decision.divergent_actions,
         num_pairs=len(A),
         learning_rate=α,
+        descent=system.descent,
         target_period=system.period,
         polyak=polyak,
         spectral_radius=used.radius,
@@ -89,11 +115,13 @@ def check_stability(
         self_excitation=float(μ.real.max()) if len(reach.rates) else 0.0,
         certified_modulus=certificate.modulus,
         certificate=certificate,
-        certified_learning_rate=α * plain.largest_factor,
-        max_learning_rate=_largest_step(system, reach, μ[~free.is_neutral]),
+        certified_learning_rate=α * plain.certificate().largest_factor
+        if system.descent.is_plain
+        else 0.0,
+        max_learning_rate=_largest_step(system, reach, moving),
         transient_gain=transient_gain(A @ system.step()),
         target_network=check_target_network(
-            reach, α, system.period, polyak, used.radius, free.radius, system.eps
+            reach, system.descent, system.period, polyak, used.radius, td_radius, system.eps
         ),
         regression=_baseline(system, reach),
         eigenvalues=μ,
@@ -104,12 +132,12 @@ def check_stability(
 
 
 def _largest_step(system: LinearSystem, reach: Reachable, eigenvalues: Tensor) -> float:
-    """Return the largest stable step: closed form without a target network, else by halving."""
+    """Return the largest stable step: mode by mode without a target network, else by halving."""
     if not len(reach.rates):
         return 0.0
-    if system.period == 1 and system.polyak is None:
-        return largest_stable_step(eigenvalues)
-    high = 4 / float(reach.rates.max())  # twice the largest step of regression
+    if not system.has_target:
+        return largest_step(eigenvalues, system.descent)
+    high = 2 * largest_regression_step(reach.rates, system.descent)
     for _ in range(30):
         if system.with_step(high / 2).radius(reach) < 1:
             break
@@ -129,9 +157,9 @@ def _baseline(system: LinearSystem, reach: Reachable) -> RegressionBaseline:
     modulus = system.without_bootstrapping().certificate().modulus
     if not len(reach.rates):
         return RegressionBaseline(1.0, 0.0, modulus)
-    one = float((1 - system.learning_rate * reach.rates).abs().max())
+    one = float(mode_radii(-reach.rates, system.descent).max())
     radius = one**system.period if one < 1 or system.period == 1 else float("inf")
-    return RegressionBaseline(radius, 2 / float(reach.rates.max()), modulus)
+    return RegressionBaseline(radius, largest_regression_step(reach.rates, system.descent), modulus)
 
 
 def _check_target(target_period: int, polyak: float | None) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from qdiverge.theory.descent import Descent
 from qdiverge.theory.inputs import SCOPE
 from qdiverge.theory.minibatch import MinibatchReport
 from qdiverge.theory.target_network import TargetNetworkReport
@@ -35,6 +36,7 @@ class StabilityReport:
     divergent_actions: Tensor | None  # [N] greedy actions that the growth keeps, if divergent
     num_pairs: int
     learning_rate: float
+    descent: Descent  # the optimiser's momentum and decay
     target_period: int
     polyak: float | None
     spectral_radius: float  # at the greedy successors: of I + αAD, B_C, or the averaged pair
@@ -43,7 +45,8 @@ class StabilityReport:
     self_excitation: float  # max Re eig(AD); > 0: no step size is stable without a target network
     certified_modulus: float  # best weighted sup norm found; < 1 under every greedy switching
     certificate: TDErrorCertificate
-    certified_learning_rate: float  # every smaller step is certified (no target network)
+    certified_learning_rate: float  # every smaller step of plain descent is certified without a
+    # target network; 0.0: none, or none known
     max_learning_rate: float  # largest stable step; 0.0: none. With a target, smaller ones may fail
     transient_gain: float  # ‖I + αAD‖₂, or of B_C: largest growth of TD errors in one step
     target_network: TargetNetworkReport
@@ -84,7 +87,8 @@ def _setting(report: StabilityReport) -> str:
         updates = report.target_period * math.log(2) / math.log(ρ)
         doubling = f": the TD errors double every {updates:.3g} updates"
     return (
-        f"N = {report.num_pairs}, α = {report.learning_rate:g}, {target}: spectral radius "
+        f"N = {report.num_pairs}, α = {report.learning_rate:g}{report.descent}, {target}: "
+        "spectral radius "
         f"{ρ:.6g} per {per}{doubling}."
     )
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from qdiverge.theory.augmented_map import copied_increment
+from qdiverge.theory.descent import Descent
+from qdiverge.theory.largest_step import largest_regression_step
 from qdiverge.theory.spectral import Reachable, spectral_radius
 
 _LONGEST = 2**20  # updates
@@ -102,7 +105,7 @@ class TargetNetworkReport:
 
 def check_target_network(
     reach: Reachable,
-    learning_rate: float,
+    descent: Descent,
     period: int,
     polyak: float | None,
     radius: float,
@@ -121,14 +124,15 @@ def check_target_network(
     is_invertible = not reach.has_loose_directions and len(reach.rates) > 0
     fitted = None
     if is_invertible:
-        limit, _ = period_increment(reach, learning_rate, math.inf)
+        limit, _ = period_increment(reach, descent.learning_rate, math.inf)
         fitted = spectral_radius(limit, eps=0.0)
-    is_regressing = learning_rate * float(reach.rates.max()) < 2 if len(reach.rates) else False
+    most = largest_regression_step(reach.rates, descent) if len(reach.rates) else 0.0
+    is_regressing = descent.learning_rate < most
     first = None
     if td_radius < 1:
         first = 1
     elif fitted is not None and fitted < 1 and is_regressing:
-        first = first_stable_period(reach, learning_rate, eps)
+        first = first_stable_period(reach, descent, eps)
     condition = float(reach.rates.max() / reach.rates.min()) if len(reach.rates) else math.inf
     return TargetNetworkReport(
         period=period,
@@ -138,11 +142,11 @@ def check_target_network(
         fitted_radius=fitted,
         first_stable_period=first,
         condition_number=condition,
-        advice=_advice(td_radius, fitted, radius, first, is_regressing, reach, learning_rate),
+        advice=_advice(td_radius, fitted, radius, first, is_regressing, reach, descent),
     )
 
 
-def first_stable_period(reach: Reachable, learning_rate: float, eps: float) -> int | None:
+def first_stable_period(reach: Reachable, descent: Descent, eps: float) -> int | None:
     """Return the least C with ρ(B_C) < 1, by doubling and halving; None beyond a million updates.
 
     Between the last unstable power of two and the first stable one, stability is taken to be
@@ -150,7 +154,10 @@ def first_stable_period(reach: Reachable, learning_rate: float, eps: float) -> i
     """
 
     def is_stable(period: int) -> bool:
-        increment, scale = period_increment(reach, learning_rate, period)
+        if descent.is_plain:
+            increment, scale = period_increment(reach, descent.learning_rate, period)
+        else:
+            increment, scale = copied_increment(reach, descent, period)
         return spectral_radius(increment, eps, scale) < 1
 
     high = 1
@@ -172,16 +179,17 @@ def _advice(
     first: int | None,
     is_regressing: bool,
     reach: Reachable,
-    learning_rate: float,
+    descent: Descent,
 ) -> str:
     """Put the table of THEORY into a sentence with values."""
     if not len(reach.rates):
         return "The kernel is zero: nothing moves, with or without a target network."
     if not is_regressing:
-        largest = 2 / float(reach.rates.max())
+        largest = largest_regression_step(reach.rates, descent)
+        limit = "2/λ_max = " if descent.is_plain else ""
         return (
-            f"The step {learning_rate:.3g} is too large even for regression on fixed targets, "
-            f"which needs one below 2/λ_max = {largest:.3g}: lower it before anything else."
+            f"The step {descent.learning_rate:.3g} is too large even for regression on fixed "
+            f"targets, which needs one below {limit}{largest:.3g}: lower it before anything else."
         )
     ends = f"ρ(B_1) = {td_radius:.6g} without a target network"
     if fitted is None:

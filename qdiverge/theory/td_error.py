@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from qdiverge.theory.descent import Descent
 from qdiverge.theory.weighted_norm import WeightedModulus, best_weights
 
 
@@ -62,9 +63,7 @@ def td_error_certificate(
     """
     size = increments.shape[0]
     if not bool(torch.isfinite(increments).all()):  # a period that overflows float64
-        infinite = torch.full((size,), math.inf, dtype=torch.float64)
-        never = WeightedModulus(infinite, math.inf, math.inf, math.inf, torch.ones_like(infinite))
-        return TDErrorCertificate(False, never, 0.0)
+        return no_certificate(size)
     own = increments.diagonal(dim1=0, dim2=2).T  # [N, A] X_{a,ii}
     others = increments.abs()
     others.diagonal(dim1=0, dim2=2).zero_()
@@ -82,6 +81,62 @@ def td_error_certificate(
         bound=bound,
         largest_factor=_largest_factor(-own, (others @ v) / v[:, None]),
     )
+
+
+def momentum_certificate(
+    increments: Tensor, descent: Descent, uncertainty: Tensor
+) -> TDErrorCertificate:
+    """Bound the TD errors under momentum, without a target network, whatever the greedy actions do.
+
+    θ + cv moves by η along g alone, with c and η of :class:`Descent`. So with ε the TD errors
+    there, X_w = (K'_w − K)D and v = PJᵀD u, by the mean value of the maximum twice,
+
+        ε ← ε + η X_w (ε − c X_w' u),   u ← μ u + κ (ε − c X_w' u)
+
+    with rows of w and w' that may choose any action. A weighted sup norm of (ε, u) that shrinks
+    under the absolute values of all this is a certificate.
+
+    Args:
+        increments: X ``[N, A, N]``, without the learning rate.
+        descent: without decay.
+        uncertainty: u ``[N]``: error bound of X_{a,ij}, the same for every i and a.
+
+    >>> X = torch.tensor([[[-1.0]]], dtype=torch.float64)
+    >>> exact = torch.zeros(1, dtype=torch.float64)
+    >>> momentum_certificate(X, Descent(0.001, momentum=0.9), exact).holds
+    True
+    >>> momentum_certificate(X, Descent(0.1, momentum=0.9), exact).holds
+    False
+    """
+    size, d = len(increments), descent
+    η, c = d.learning_rate * d.total_gain, d.learning_rate * d.lead
+    own = η * increments.diagonal(dim1=0, dim2=2).T  # [N, A]
+    kept = torch.maximum(own, -2 - own)  # |1 + ηX_ii| − 1
+    others = η * increments.abs()
+    others.diagonal(dim1=0, dim2=2).zero_()
+    every = increments.abs() + uncertainty
+
+    def excess(v: Tensor) -> Tensor:
+        of_errors, of_velocity = v[:size], v[size:]
+        shifted = c * (every @ of_velocity).amax(1)  # |c X u|, [N]
+        slack = η * (uncertainty @ of_errors)
+        rows = (kept * of_errors[:, None] + others @ of_errors + η * (every @ shifted)).amax(1)
+        steps = d.gain * (of_errors + shifted) + (d.momentum - 1) * of_velocity
+        return torch.cat([rows + slack, steps])
+
+    start = _balancing_weights(kept, others)
+    if start is not None:
+        start = torch.cat([start, 1.5 * d.gain / (1 - d.momentum) * start])
+    shift = max(1 - d.momentum, -float(kept.min()))
+    bound = best_weights(excess, 2 * size, shift, start)
+    return TDErrorCertificate(bool((excess(bound.weights) < 0).all()), bound, 0.0)
+
+
+def no_certificate(size: int) -> TDErrorCertificate:
+    """Return what stands where no weighted norm is known, or none can be computed."""
+    infinite = torch.full((size,), math.inf, dtype=torch.float64)
+    never = WeightedModulus(infinite, math.inf, math.inf, math.inf, torch.ones_like(infinite))
+    return TDErrorCertificate(False, never, 0.0)
 
 
 def _balancing_weights(kept: Tensor, others: Tensor, num_rounds: int = 20) -> Tensor | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from qdiverge.theory.linear_system import LinearSystem
-from qdiverge.theory.self_consistency import GrowingMode, follow
+from qdiverge.theory.self_consistency import GrowingMode, follow, keeps_likewise
 from qdiverge.theory.spectral import Modes, is_contracting
 from qdiverge.theory.td_error import TDErrorCertificate
 
@@ -56,10 +56,13 @@ def decide(
     if not system.is_switching and found.is_complete and is_contracting(found.increment):
         why = f"the successors' actions do not matter and ρ = {found.radius:.6g} < 1"
         return Decision("certified", why)
+    norm = (
+        "no weighted sup norm is known"
+        if math.isinf(certificate.modulus)
+        else f"no weighted sup norm covers their switching (best modulus {certificate.modulus:.6g})"
+    )
     return Decision(
-        "undecided",
-        f"stable at the present greedy actions (ρ = {found.radius:.6g}), but no weighted sup norm "
-        f"covers their switching (best modulus {certificate.modulus:.6g})",
+        "undecided", f"stable at the present greedy actions (ρ = {found.radius:.6g}), but {norm}"
     )
 
 
@@ -81,7 +84,8 @@ def _growing(system: LinearSystem, greedy: Tensor, found: Modes) -> Decision:
         if not is_growing(there) or math.isinf(there.radius):
             return None
         λ = 1 + complex(there.eigenvalues[there.dominant])
-        return GrowingMode(λ, system.growth(there, reach))
+        within = tuple(system.growth_within(there, reach))
+        return GrowingMode(λ, system.growth(there, reach), within)
 
     reached = follow(mode_at, greedy)
     if reached is None:
@@ -91,6 +95,12 @@ def _growing(system: LinearSystem, greedy: Tensor, found: Modes) -> Decision:
             "and no growing mode was found that keeps its own",
         )
     mode, actions = reached
+    if not all(keeps_likewise(mode, within, actions) for within in mode.within):
+        return Decision(
+            "undecided",
+            f"a mode grows by |λ| = {size:.6g} per period, but within it the network that learns "
+            "selects other actions than those under which it grows",
+        )
     switched = int((actions != greedy).sum())
     if switched == 0:
         why = f"a mode grows by |λ| = {size:.6g} and keeps its greedy actions"

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qdiverge.errors import InvalidValueError
+from qdiverge.theory.descent import Descent
+from qdiverge.theory.largest_step import largest_step
 from qdiverge.theory.minibatch import check_minibatch, critical_learning_rate
-from qdiverge.theory.spectral import largest_stable_step
 from tests.theory.problems import F, random_problem
 
 
@@ -77,7 +78,7 @@ def test_critical_step_with_replacement_and_any_weights(seed, b):
 def test_full_batch_is_the_deterministic_step_and_larger_batches_allow_more(seed):
     A = stable_matrix(seed)
     steps = [critical_learning_rate(A, b) for b in (1, 2, 3, 4)]
-    deterministic = largest_stable_step(torch.linalg.eigvals(A / 4))
+    deterministic = largest_step(torch.linalg.eigvals(A / 4), Descent(1.0))
     assert steps[-1] == pytest.approx(deterministic, rel=1e-7)
     assert all(one <= two * (1 + 1e-8) for one, two in itertools.pairwise(steps))
 
@@ -99,7 +100,7 @@ def test_singular_kernel_keeps_only_what_moves():
 def test_large_population_uses_arnoldi_and_agrees_at_the_full_batch():
     A = stable_matrix(0, size=40, num_features=90)
     full = critical_learning_rate(A, 40)
-    assert full == pytest.approx(largest_stable_step(torch.linalg.eigvals(A / 40)), rel=1e-6)
+    assert full == pytest.approx(largest_step(torch.linalg.eigvals(A / 40), Descent(1.0)), rel=1e-6)
     assert critical_learning_rate(A, 4) < critical_learning_rate(A, 20) < full
 
 

@@ -7,10 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qdiverge.theory.descent import Descent
+from qdiverge.theory.largest_step import largest_step
 from qdiverge.theory.spectral import (
     Modes,
     is_contracting,
-    largest_stable_step,
     modes,
     reachable_directions,
     spectral_radius,
@@ -65,7 +66,7 @@ def test_largest_stable_step_is_the_boundary(seed, size):
     M = torch.randn(size, size, generator=torch.Generator().manual_seed(seed), dtype=F)
     M = M - 1.2 * size**0.5 * torch.eye(size, dtype=F)
     μ = torch.linalg.eigvals(M)
-    step = largest_stable_step(μ)
+    step = largest_step(μ, Descent(1.0))
     if step == 0.0:
         assert float(μ.real.max()) >= 0
     else:

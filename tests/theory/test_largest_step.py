@@ -1,0 +1,53 @@
+"""The largest stable step, in closed form and by search: where a mode stops shrinking."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qdiverge.errors import InvalidValueError
+from qdiverge.theory.augmented_map import mode_radii
+from qdiverge.theory.descent import Descent
+from qdiverge.theory.largest_step import largest_step
+from tests.theory.problems import F
+
+
+def random_matrix(seed, size=3):
+    M = torch.randn(size, size, generator=torch.Generator().manual_seed(seed), dtype=F)
+    return M - 2 * torch.eye(size, dtype=F)
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    momentum=st.floats(1e-3, 0.99),
+    is_nesterov=st.booleans(),
+    decay=st.sampled_from([0.0, 0.1]),
+)
+@settings(max_examples=60, deadline=None)
+def test_largest_step_is_the_boundary(seed, momentum, is_nesterov, decay):
+    ν = torch.linalg.eigvals(random_matrix(seed))
+    descent = Descent(1.0, momentum, 1 - momentum / 2, is_nesterov, decay=decay)
+    step = largest_step(ν, descent)
+    if step == 0.0:
+        assert float(ν.real.max()) >= decay / (1 + momentum)
+        return
+    assert float(mode_radii(ν, descent.with_rate(step * (1 - 1e-6))).max()) < 1
+    assert float(mode_radii(ν, descent.with_rate(step * (1 + 1e-6))).max()) > 1
+
+
+def test_rotation_makes_momentum_harmful_and_a_real_mode_gains():
+    real, turning = torch.tensor([-1 + 0j]), torch.tensor([-1 + 3j])
+    plain, heavy = Descent(1.0), Descent(1.0, momentum=0.9)
+    assert largest_step(real, heavy) == pytest.approx(3.8)
+    assert largest_step(real, plain) == pytest.approx(2.0)
+    assert largest_step(turning, heavy) < 0.1 * largest_step(turning, plain)
+
+
+def test_adams_average_allows_nineteen_times_the_step_of_descent_on_a_terminal_pair():
+    adam = Descent(1.0, momentum=0.9, gain=0.1)
+    assert largest_step(torch.tensor([-1 + 0j]), adam) == pytest.approx(38.0)
+
+
+def test_momentum_of_one_is_refused():
+    with pytest.raises(InvalidValueError, match=r"momentum must lie in \[0, 1\)"):
+        Descent(0.1, momentum=1.0)
