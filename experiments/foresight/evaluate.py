@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from experiments.foresight.alarms import AlarmReport, report
+from experiments.foresight.alarms import report
 from experiments.foresight.combination import HORIZON, fit_combination
 from experiments.foresight.corpus import RESULTS, Run, digest, load
 from experiments.foresight.fit import BEFORE, MONITOR, judge_rules
-from experiments.foresight.moments import Moments, View, forecast, moments
+from experiments.foresight.moments import Moments, View, forecast, moments_of
 from experiments.foresight.problems import PROBLEMS
-from experiments.foresight.rules import constants, replay
+from experiments.foresight.rules import replay, with_values
 from experiments.foresight.scoring import auroc, by_runs, first_alarms
 from qdiverge.errors import RunFolderError
+from qdiverge.monitor.rules.thresholds import Thresholds
 from qdiverge.runs import provenance
 from qdiverge.runs.whole import write_whole
 
@@ -49,33 +50,29 @@ def evaluate(folder: Path = RESULTS) -> dict[str, Any]:
     """Judge every predictor and rule on the test split; write ``evaluation.json`` and return it."""
     thresholds = read_thresholds(folder)
     train = load("train", folder)[1]
-    combination = fit_combination(thresholds["combination"]["kind"], moments(train))
+    combination = fit_combination(thresholds["combination"]["kind"], moments_of(train))
     header, test = load("test", folder)  # from here on nothing is fitted
-    seen = moments(test)
-    said = seen.scores | {COMBINATION: combination(seen)}
+    moments = moments_of(test)
+    scores = moments.scores | {COMBINATION: combination(moments)}
     limits = {name: entry["threshold"] for name, entry in thresholds["predictors"].items()}
     limits[COMBINATION] = thresholds["combination"]["threshold"]
+    fitted = with_values(thresholds["rules"]["constants"])
     found = {
         "provenance": provenance(),
         "corpus": {"sha256": digest("test", folder), "commit": header["commit"]},
         "runs": {"train": describe(train), "test": describe(test)},
-        "predictors": {name: judge(name, said[name], limits[name], seen, test) for name in said},
+        "predictors": {name: judge(scores[name], limits[name], moments, test) for name in scores},
         "rules": {
-            when: {name: each.as_json() for name, each in _with(values, test).items()}
-            for when, values in (("before", BEFORE), ("after", thresholds["rules"]["constants"]))
+            when: {name: each.as_json() for name, each in judge_rules(test, rules).items()}
+            for when, rules in (("before", with_values(BEFORE)), ("after", fitted))
         },
-        "calibration": calibration(said[COMBINATION], seen),
+        "calibration": calibration(scores[COMBINATION], moments),
         "forecasts": forecasts(test),
-        "where": where(said, limits, seen, test, thresholds["rules"]["constants"]),
+        "where": where(scores, limits, moments, test, fitted),
     }
     text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
     write_whole(folder / "evaluation.json", text + "\n")
     return found
-
-
-def _with(values: dict[str, Any], runs: list[Run]) -> dict[str, AlarmReport]:
-    with constants(values):
-        return judge_rules(runs)
 
 
 def describe(runs: list[Run]) -> dict[str, Any]:
@@ -101,18 +98,18 @@ def describe(runs: list[Run]) -> dict[str, Any]:
 
 
 def judge(
-    name: str, scores: np.ndarray, threshold: float, seen: Moments, runs: list[Run]
+    scores: np.ndarray, threshold: float, moments: Moments, runs: list[Run]
 ) -> dict[str, Any]:
     """One predictor: AUROC for every question, and its alarm at the threshold of training."""
     horizons: dict[str, Any] = {str(h): float(h) for h in HORIZONS}
-    horizons |= {f"{share:.0%} of the time so far": share * seen.update for share in SHARES}
-    horizons["ever"] = seen.end - seen.update
+    horizons |= {f"{share:.0%} of the time so far": share * moments.update for share in SHARES}
+    horizons["ever"] = moments.end - moments.update
     areas = {}
     for label, horizon in horizons.items():
-        has_answer, happens = seen.within(horizon)
-        areas[label] = _area(scores[has_answer], happens[has_answer], seen.run[has_answer])
-    has_answer, happens = seen.within(HORIZON)
-    alarms = report(runs, first_alarms(scores, seen.run, seen.update, threshold))
+        has_answer, happens = moments.within(horizon)
+        areas[label] = _area(scores[has_answer], happens[has_answer], moments.run[has_answer])
+    has_answer, happens = moments.within(HORIZON)
+    alarms = report(runs, first_alarms(scores, moments.run, moments.update, threshold))
     above = scores[has_answer] > threshold
     hits = int((above & happens[has_answer]).sum())
     return {
@@ -130,9 +127,9 @@ def _area(scores: np.ndarray, happens: np.ndarray, run: np.ndarray) -> dict[str,
     return found | {"positive": int(happens.sum()), "moments": len(happens)}
 
 
-def calibration(probability: np.ndarray, seen: Moments) -> dict[str, Any]:
+def calibration(probability: np.ndarray, moments: Moments) -> dict[str, Any]:
     """Predicted against observed shares at HORIZON, in bins of equal numbers; Brier's score."""
-    has_answer, happens = seen.within(HORIZON)
+    has_answer, happens = moments.within(HORIZON)
     p, y = probability[has_answer], happens[has_answer].astype(float)
     order = np.array_split(np.argsort(p, kind="stable"), NUM_BINS)
     bins = [
@@ -185,11 +182,11 @@ def forecasts(runs: list[Run]) -> dict[str, Any]:
 
 
 def where(
-    said: dict[str, np.ndarray],
+    scores: dict[str, np.ndarray],
     limits: dict[str, float],
-    seen: Moments,
+    moments: Moments,
     runs: list[Run],
-    rules: dict[str, Any],
+    rules: Thresholds,
 ) -> dict[str, Any]:
     """What is caught and what raises false alarms, by problem, optimiser, network, speed."""
     groups: dict[str, Callable[[Run], str | None]] = {
@@ -203,9 +200,10 @@ def where(
     }
     found: dict[str, Any] = {}
     best = [COMBINATION, "|Q| threshold", "|Q| growth forecast", "spectral forecast"]
-    first = {name: first_alarms(said[name], seen.run, seen.update, limits[name]) for name in best}
-    with constants(rules):
-        fired = [replay(run) for run in runs]
+    first = {
+        name: first_alarms(scores[name], moments.run, moments.update, limits[name]) for name in best
+    }
+    fired = [replay(run, rules) for run in runs]
     first[MONITOR] = {i: min(each.values()) for i, each in enumerate(fired) if each}
     for title, of in groups.items():
         found[title] = {}

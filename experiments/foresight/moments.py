@@ -37,7 +37,7 @@ class Moments:
     end: np.ndarray
 
     def within(self, horizon: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which moments can be asked about the next ``horizon`` updates, and the answer.
+        """Which moments can be moments about the next ``horizon`` updates, and the answer.
 
         Args:
             horizon: Updates, or one number for each moment.
@@ -50,7 +50,7 @@ class Moments:
         return happens | (self.end >= until), happens
 
 
-def moments(runs: Sequence[Run]) -> Moments:
+def moments_of(runs: Sequence[Run]) -> Moments:
     """Every moment of every run before its blow-up."""
     columns: dict[str, list[np.ndarray]] = {name: [] for name in SCORES}
     run, update, blow_up, end = [], [], [], []

@@ -18,7 +18,7 @@ from qdiverge.diagnostics.critics import Policy
 from qdiverge.diagnostics.diagnose import split_networks
 from qdiverge.diagnostics.preconditioner import is_understood, largest_rate
 from qdiverge.kernel.network import unwrap
-from qdiverge.monitor.checks import warn_of_batch_discounts
+from qdiverge.monitor.attach_checks import warn_of_batch_discounts
 from qdiverge.monitor.options import MonitorOptions
 
 

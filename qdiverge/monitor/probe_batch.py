@@ -8,7 +8,7 @@ from qdiverge.checks import check_positive
 from qdiverge.transitions import SarsaTransitions, Transitions
 
 
-class Probe:
+class ProbeBatch:
     """Collects the first transitions that it is shown, and starts anew on schedule.
 
     The training data are copied, never sampled: no generator of the run is touched, and a buffer
