@@ -20,7 +20,7 @@ import experiments.foresight.tasks  # noqa: F401  (registers the tasks)
 from experiments.foresight.cell import Cell
 from experiments.foresight.networks import QNetwork
 from experiments.foresight.problems import PROBLEMS
-from experiments.foresight.recorder import Recorder
+from experiments.foresight.recorder import SeriesRecorder
 from experiments.foresight.training import LOSSES, narrowed
 from experiments.threads import one_thread
 from qdiverge.agents.losses import td_loss
@@ -66,7 +66,7 @@ def random_play(environment: str, size: int, seed: int) -> Transitions:
 
 
 @one_thread()
-def train_critic(cell: Cell, stop_at: int | None = None) -> tuple[Recorder, float]:
+def train_critic(cell: Cell, stop_at: int | None = None) -> tuple[SeriesRecorder, float]:
     """Train to the end, or until the values are beyond all measure; the recorder and CPU time.
 
     Raises:
@@ -98,7 +98,7 @@ def train_critic(cell: Cell, stop_at: int | None = None) -> tuple[Recorder, floa
     subject = Subject(
         list(critics), list(slow) if has_target else [], optimizer, options, slow_actor
     )
-    recorder = Recorder(cell, subject, stop_at)
+    recorder = SeriesRecorder(cell, subject, stop_at)
     sampling = torch.Generator().manual_seed(cell.seed)
     for update in range(1, cell.num_updates + 1):
         index = torch.randint(len(data), (cell.batch_size,), generator=sampling)

@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from experiments.foresight.alarms import AlarmReport, report
+from experiments.foresight.alarms import report
 from experiments.foresight.combination import HORIZON, fit_combination
 from experiments.foresight.corpus import RESULTS, Run, digest, load
 from experiments.foresight.fit import BEFORE, MONITOR, judge_rules
-from experiments.foresight.moments import Moments, View, forecast, moments
+from experiments.foresight.moments import Moments, View, forecast, moments_of
 from experiments.foresight.problems import PROBLEMS
-from experiments.foresight.rules import constants, replay
+from experiments.foresight.rules import replay, with_values
 from experiments.foresight.scoring import auroc, by_runs, first_alarms
 from qdiverge.errors import RunFolderError
+from qdiverge.monitor.rules.thresholds import Thresholds
 from qdiverge.runs import provenance
 from qdiverge.runs.whole import write_whole
 
@@ -49,35 +50,29 @@ def evaluate(folder: Path = RESULTS) -> dict[str, Any]:
     """Judge every predictor and rule on the test split; write ``evaluation.json`` and return it."""
     thresholds = read_thresholds(folder)
     train = load("train", folder)[1]
-    combination = fit_combination(thresholds["combination"]["kind"], moments(train))
+    combination = fit_combination(thresholds["combination"]["kind"], moments_of(train))
     header, test = load("test", folder)  # from here on nothing is fitted
-    every_moment = moments(test)
-    said = every_moment.scores | {COMBINATION: combination(every_moment)}
+    moments = moments_of(test)
+    scores = moments.scores | {COMBINATION: combination(moments)}
     limits = {name: entry["threshold"] for name, entry in thresholds["predictors"].items()}
     limits[COMBINATION] = thresholds["combination"]["threshold"]
+    fitted = with_values(thresholds["rules"]["constants"])
     evaluation = {
         "provenance": provenance(),
         "corpus": {"sha256": digest("test", folder), "commit": header["commit"]},
         "runs": {"train": describe(train), "test": describe(test)},
-        "predictors": {
-            name: judge(name, said[name], limits[name], every_moment, test) for name in said
-        },
+        "predictors": {name: judge(scores[name], limits[name], moments, test) for name in scores},
         "rules": {
-            when: {name: each.as_json() for name, each in _with(values, test).items()}
-            for when, values in (("before", BEFORE), ("after", thresholds["rules"]["constants"]))
+            when: {name: each.as_json() for name, each in judge_rules(test, rules).items()}
+            for when, rules in (("before", with_values(BEFORE)), ("after", fitted))
         },
-        "calibration": calibration(said[COMBINATION], every_moment),
+        "calibration": calibration(scores[COMBINATION], moments),
         "forecasts": forecasts(test),
-        "where": where(said, limits, every_moment, test, thresholds["rules"]["constants"]),
+        "where": where(scores, limits, moments, test, fitted),
     }
     text = json.dumps(evaluation, indent=1, ensure_ascii=False, allow_nan=False)
     write_whole(folder / "evaluation.json", text + "\n")
     return evaluation
-
-
-def _with(values: dict[str, Any], runs: list[Run]) -> dict[str, AlarmReport]:
-    with constants(values):
-        return judge_rules(runs)
 
 
 def describe(runs: list[Run]) -> dict[str, Any]:
@@ -103,18 +98,18 @@ def describe(runs: list[Run]) -> dict[str, Any]:
 
 
 def judge(
-    name: str, scores: np.ndarray, threshold: float, every_moment: Moments, runs: list[Run]
+    scores: np.ndarray, threshold: float, moments: Moments, runs: list[Run]
 ) -> dict[str, Any]:
     """Return a predictor's AUROC for every question, and its alarm at the threshold of training."""
     horizons: dict[str, Any] = {str(h): float(h) for h in HORIZONS}
-    horizons |= {f"{share:.0%} of the time so far": share * every_moment.update for share in SHARES}
-    horizons["ever"] = every_moment.end - every_moment.update
+    horizons |= {f"{share:.0%} of the time so far": share * moments.update for share in SHARES}
+    horizons["ever"] = moments.end - moments.update
     areas = {}
     for label, horizon in horizons.items():
-        has_answer, happens = every_moment.within(horizon)
-        areas[label] = _area(scores[has_answer], happens[has_answer], every_moment.run[has_answer])
-    has_answer, happens = every_moment.within(HORIZON)
-    alarms = report(runs, first_alarms(scores, every_moment.run, every_moment.update, threshold))
+        has_answer, happens = moments.within(horizon)
+        areas[label] = _area(scores[has_answer], happens[has_answer], moments.run[has_answer])
+    has_answer, happens = moments.within(HORIZON)
+    alarms = report(runs, first_alarms(scores, moments.run, moments.update, threshold))
     above = scores[has_answer] > threshold
     hits = int((above & happens[has_answer]).sum())
     return {
@@ -132,9 +127,9 @@ def _area(scores: np.ndarray, happens: np.ndarray, run: np.ndarray) -> dict[str,
     return rounded | {"positive": int(happens.sum()), "moments": len(happens)}
 
 
-def calibration(probability: np.ndarray, every_moment: Moments) -> dict[str, Any]:
-    """Return predicted and observed shares at HORIZON, in bins of equal numbers; Brier's score."""
-    has_answer, happens = every_moment.within(HORIZON)
+def calibration(probability: np.ndarray, moments: Moments) -> dict[str, Any]:
+    """Return shares predicted and observed at HORIZON, in bins of equal numbers; Brier's score."""
+    has_answer, happens = moments.within(HORIZON)
     p, y = probability[has_answer], happens[has_answer].astype(float)
     order = np.array_split(np.argsort(p, kind="stable"), NUM_BINS)
     bins = [
@@ -187,11 +182,11 @@ def forecasts(runs: list[Run]) -> dict[str, Any]:
 
 
 def where(
-    said: dict[str, np.ndarray],
+    scores: dict[str, np.ndarray],
     limits: dict[str, float],
-    every_moment: Moments,
+    moments: Moments,
     runs: list[Run],
-    rules: dict[str, Any],
+    rules: Thresholds,
 ) -> dict[str, Any]:
     """Return what is caught and what is a false alarm, by problem, optimiser, network, speed."""
     groups: dict[str, Callable[[Run], str | None]] = {
@@ -206,11 +201,9 @@ def where(
     by_group: dict[str, Any] = {}
     best = [COMBINATION, "|Q| threshold", "|Q| growth forecast", "spectral forecast"]
     first = {
-        name: first_alarms(said[name], every_moment.run, every_moment.update, limits[name])
-        for name in best
+        name: first_alarms(scores[name], moments.run, moments.update, limits[name]) for name in best
     }
-    with constants(rules):
-        fired = [replay(run) for run in runs]
+    fired = [replay(run, rules) for run in runs]
     first[MONITOR] = {i: min(each.values()) for i, each in enumerate(fired) if each}
     for title, of in groups.items():
         by_group[title] = {}

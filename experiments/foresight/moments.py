@@ -50,7 +50,7 @@ class Moments:
         return happens | (self.end >= until), happens
 
 
-def moments(runs: Sequence[Run]) -> Moments:
+def moments_of(runs: Sequence[Run]) -> Moments:
     """Return every moment of every run before its blow-up."""
     columns: dict[str, list[np.ndarray]] = {name: [] for name in SCORES}
     run, update, blow_up, end = [], [], [], []

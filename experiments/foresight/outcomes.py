@@ -20,7 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qdiverge.monitor.rules.capacity import COLLAPSED, DEAD_SHARE, FALLEN, NUM_IN_A_ROW
+from qdiverge.monitor.rules.capacity import dead_units as dead_units_alarm
+from qdiverge.monitor.rules.capacity import rank_collapse
+from qdiverge.monitor.rules.past import Past, Track
 
 BEYOND = 100.0  # bounds
 NUM_LAST = 5  # measurements
@@ -77,10 +79,6 @@ def outcome(
 
 
 def _has_collapsed(srank: ArrayLike, dead_units: ArrayLike) -> bool:
-    rank, dead = np.asarray(srank, dtype=np.float64), np.asarray(dead_units, dtype=np.float64)
-    if len(dead) >= NUM_IN_A_ROW and bool((dead[-NUM_IN_A_ROW:] >= DEAD_SHARE).all()):
-        return True
-    if len(rank) < NUM_IN_A_ROW:
-        return False
-    last = rank[-NUM_IN_A_ROW:]
-    return bool((last <= COLLAPSED).all() and (FALLEN * last <= np.nanmax(rank)).all())
+    values = {"srank": np.asarray(srank, float), "dead_units": np.asarray(dead_units, float)}
+    past = Past({f"diverge/{k}": Track(np.arange(len(v)), v) for k, v in values.items()})
+    return dead_units_alarm(past) is not None or rank_collapse(past) is not None

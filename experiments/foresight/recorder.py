@@ -25,7 +25,7 @@ from experiments.foresight.steps import set_step
 from qdiverge.diagnostics import Moment, Transitions, diagnostics_up_to
 from qdiverge.diagnostics.diagnose import all_successors
 from qdiverge.diagnostics.metrics.stability import Stability
-from qdiverge.monitor.probe import Probe
+from qdiverge.monitor.probe_batch import ProbeBatch
 from qdiverge.monitor.subject import Subject
 from qdiverge.theory.spectral import reachable_directions, spectral_radius
 from qdiverge.theory.target_network import period_increment, polyak_increment
@@ -46,7 +46,7 @@ class StoppedError(Exception):
         self.moment = moment
 
 
-class Recorder:
+class SeriesRecorder:
     """The series of one run; hooks ``optimizer.step`` and, but for the first step size, only reads.
 
     Args:
@@ -66,7 +66,7 @@ class Recorder:
         self.target_period, self.polyak = cell.target_period, cell.polyak
         self.series: dict[str, tuple[list[int], list[float]]] = {}
         self.num_updates, self.is_beyond, self.seconds = 0, False, 0.0
-        self.probe = Probe(PROBE_SIZE, refresh_period=1_000_000)
+        self.probe = ProbeBatch(PROBE_SIZE, refresh_period=1_000_000)
         self._light = diagnostics_up_to("light")
         self._dear = [
             d for d in diagnostics_up_to("full") if d.cost != "light" and type(d) is not Stability

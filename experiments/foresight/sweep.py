@@ -11,7 +11,7 @@ from experiments.foresight.cell import Cell
 from experiments.foresight.critic import train_critic
 from experiments.foresight.draw import draw
 from experiments.foresight.problems import PROBLEMS
-from experiments.foresight.recorder import EVERY, FULL_EVERY, Recorder
+from experiments.foresight.recorder import EVERY, FULL_EVERY, SeriesRecorder
 from experiments.foresight.training import train
 
 LIGHT = (
@@ -49,7 +49,7 @@ def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     return row(cell, recorder, seconds)
 
 
-def row(cell: Cell, recorder: Recorder, seconds: float) -> dict[str, Any]:
+def row(cell: Cell, recorder: SeriesRecorder, seconds: float) -> dict[str, Any]:
     """Return what the table keeps of a run."""
     return {
         "num_updates": recorder.num_updates,
@@ -62,7 +62,7 @@ def row(cell: Cell, recorder: Recorder, seconds: float) -> dict[str, Any]:
     }
 
 
-def _columns(recorder: Recorder, names: tuple[str, ...], period: int) -> dict[str, list[Any]]:
+def _columns(recorder: SeriesRecorder, names: tuple[str, ...], period: int) -> dict[str, list[Any]]:
     """Return each metric at every ``period``-th update, None where it was not measured."""
     length = recorder.num_updates // period
     columns = {}

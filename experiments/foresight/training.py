@@ -13,7 +13,7 @@ import torch
 from experiments.foresight.cell import Cell
 from experiments.foresight.networks import QNetwork
 from experiments.foresight.problems import PROBLEMS
-from experiments.foresight.recorder import Recorder
+from experiments.foresight.recorder import SeriesRecorder
 from experiments.threads import one_thread
 from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.loop import Trainer
@@ -31,7 +31,7 @@ LOSSES: dict[str, Loss] = {"huber": "huber", "mse": "half_squared"}  # the agent
 class Trained:
     """A run that has ended: the recorder, the trainer that made it, and the CPU time of it all."""
 
-    recorder: Recorder
+    recorder: SeriesRecorder
     trainer: Trainer
     seconds: float
 
@@ -57,7 +57,7 @@ def train(cell: Cell, stop_at: int | None = None) -> Trained:
     return Trained(recorder, trainer, time.process_time() - began)
 
 
-def _train_offline(cell: Cell, trainer: Trainer, recorder: Recorder) -> None:
+def _train_offline(cell: Cell, trainer: Trainer, recorder: SeriesRecorder) -> None:
     for _ in trainer.run():  # random play alone
         pass
     agent = trainer.agent
@@ -149,7 +149,7 @@ def make_trainer(cell: Cell) -> Trainer:
     return Trainer(make_config(cell), make_q_network=make_q_network if cell.width else None)
 
 
-def attach(cell: Cell, trainer: Trainer, stop_at: int | None) -> Recorder:
+def attach(cell: Cell, trainer: Trainer, stop_at: int | None) -> SeriesRecorder:
     """Attach a recorder to a DQN; rewards are in ±1, an n-step one is at most Σ_{k<n} γ^k."""
     γ, n = cell.discount, cell.n_step
     options = MonitorOptions(
@@ -160,4 +160,4 @@ def attach(cell: Cell, trainer: Trainer, stop_at: int | None) -> Recorder:
     )
     targets = [] if trainer.target_network is None else [trainer.target_network]
     subject = Subject([trainer.q_network], targets, trainer.optimizer, options)
-    return Recorder(cell, subject, stop_at)
+    return SeriesRecorder(cell, subject, stop_at)

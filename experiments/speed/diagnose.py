@@ -15,7 +15,7 @@ from qdiverge.agents.networks import NatureNetwork
 
 
 def main(arguments: list[str]) -> int:
-    """Time, print and write ``results/diagnose.json``; return the exit status."""
+    """Return time, print and write ``results/diagnose.json``; return the exit status."""
     parser = argparse.ArgumentParser("python -m experiments speed diagnose", description=__doc__)
     parser.add_argument("--size", type=int, default=256, help="transitions, N (default 256)")
     parser.add_argument("--num-actions", type=int, default=6)

@@ -67,7 +67,7 @@ def run(num_updates: int, folder: Path) -> list[dict[str, Any]]:
                         "resident_bytes": resident(),
                         "python_objects": len(gc.get_objects()),
                         "events_bytes": (folder / "events.jsonl").stat().st_size,
-                        "measurements": dict(monitor._num_measured),
+                        "measurements": monitor.num_measured,
                     }
                 )
     return rows

@@ -18,7 +18,6 @@ from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import UpdateRecord
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.diagnostics import Cost
-from qdiverge.monitor.schedule import Budget
 
 SETTINGS = DQNConfig(
     environment="ALE/Pong-v5",
@@ -108,7 +107,7 @@ class Ours:
             cost=cost,
             clock=lambda: trainer.agent_step,
         )
-        pay_from(monitor, self.watch)
+        monitor.budget.restart(self.watch.seconds)  # a share of its own loop's time
         trainer.transform_batch = lambda batch: monitor.batch(batch)
         return monitor
 
@@ -129,13 +128,6 @@ class Stopwatch:
     def seconds(self) -> float:
         """Return the seconds so far."""
         return self._before + (self._clock() - self._since if self._since else 0.0)
-
-
-def pay_from(monitor: qd.Monitor, watch: Stopwatch) -> None:
-    """Let a monitor take its share of its own loop's time, from now on, not of what is between."""
-    before = monitor._budget
-    monitor._budget = Budget(before.share, watch.seconds, before.light)
-    monitor._budget._set_up = dict.fromkeys(before._set_up, 0.0)
 
 
 @dataclass(frozen=True)

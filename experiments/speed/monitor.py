@@ -23,7 +23,6 @@ from typing import Any
 import torch
 
 from experiments.speed import endless, watched
-from experiments.speed.loops import pay_from
 from experiments.speed.record import RESULTS, made_by, save
 from experiments.speed.rounds import Times, interleaved
 from experiments.speed.watched import UNWATCHED
@@ -65,7 +64,7 @@ SETUPS = {
 
 
 def main(arguments: list[str]) -> int:
-    """Time, print and write ``results/monitor.json``; return the exit status."""
+    """Return time, print and write ``results/monitor.json``; return the exit status."""
     options = parse(arguments)
     torch.set_num_threads(1)
     table: dict[str, Any] = {
@@ -117,7 +116,7 @@ def measure(setup: Setup, rounds: int, folder: Path) -> dict[str, Any]:
         for name, loop in loops.items():
             loop.advance(setup.warm_up)
             if loop.monitor is not None:
-                pay_from(loop.monitor, loop.watch)
+                loop.monitor.budget.restart(loop.watch.seconds)
                 inside[name] = watched.Inside(loop.monitor)
         turns = {name: partial(loop.advance, setup.turn) for name, loop in loops.items()}
         times = interleaved(turns, repeats=rounds, budget=math.inf, turn=0)
@@ -125,6 +124,8 @@ def measure(setup: Setup, rounds: int, folder: Path) -> dict[str, Any]:
         for name, each in inside.items():
             rows[name] |= account(each.watch.seconds(), times[name], each.monitor)
     finally:
+        for each in inside.values():
+            each.close()
         for loop in loops.values():
             loop.close()
         watched.finish_wandb()
@@ -150,7 +151,7 @@ def account(seconds: float, times: Times, monitor: Monitor) -> dict[str, Any]:
     return {
         "inside": round(seconds / (sum(times.cpu) - seconds), 4),
         "own_account": round(monitor.overhead, 4),
-        "measurements": dict(monitor._num_measured),
+        "measurements": monitor.num_measured,
         "updates": monitor.num_updates,
     }
 

@@ -36,7 +36,7 @@ COLUMNS = (
 
 
 def main(arguments: list[str]) -> int:
-    """Time, print and write ``results/preqn.json``; return the exit status."""
+    """Return time, print and write ``results/preqn.json``; return the exit status."""
     parser = argparse.ArgumentParser("python -m experiments speed preqn", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[32, 256], help="batch sizes")
     parser.add_argument("--repeats", type=int, default=20, help="rounds (default 20)")

@@ -19,7 +19,7 @@ Solver = Callable[[MDP], np.ndarray]
 
 
 def main(arguments: list[str]) -> int:
-    """Time, print and write ``results/solvers.json``; return the exit status."""
+    """Return time, print and write ``results/solvers.json``; return the exit status."""
     parser = argparse.ArgumentParser("python -m experiments speed solvers", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[2_000, 20_000, 100_000])
     parser.add_argument("--peer-limit", type=int, default=2_000, help="most states for the peer")

@@ -22,7 +22,7 @@ STUDY = "experiments.speed.waiting"
 
 
 def main(arguments: list[str]) -> int:
-    """Time, print and write ``results/sweep.json``; return the exit status."""
+    """Return time, print and write ``results/sweep.json``; return the exit status."""
     parser = argparse.ArgumentParser("python -m experiments speed sweep", description=__doc__)
     parser.add_argument("--cells", type=int, default=100, help="cells that only wait")
     parser.add_argument("--seconds", type=float, default=2.0, help="how long each waits")

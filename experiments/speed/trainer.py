@@ -25,7 +25,7 @@ PACKAGES = ("stable-baselines3", "opencv-python-headless", "opencv-python")
 
 
 def main(arguments: list[str]) -> int:
-    """Time, print and write ``results/trainer.json``; return the exit status."""
+    """Return time, print and write ``results/trainer.json``; return the exit status."""
     options = parse(arguments)
     settings = replace(
         loops.SETTINGS,

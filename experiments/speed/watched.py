@@ -47,11 +47,15 @@ class Inside:
 
     def __init__(self, monitor: Monitor) -> None:
         self.monitor, self.watch = monitor, loops.Stopwatch(time.process_time)
-        hook, optimizer = monitor._hook, monitor._subject.optimizer
-        hook.remove()
-        monitor._hook = optimizer.register_step_post_hook(self.timed(monitor._after_step))
+        monitor.hook.remove()
+        timed = self.timed(monitor.after_step)
+        self._hook = monitor.subject.optimizer.register_step_post_hook(timed)
         monitor.show = self.timed(monitor.show)  # type: ignore[method-assign]  # on this one object
         monitor.batch = self.timed(monitor.batch)  # type: ignore[method-assign]  # so, too
+
+    def close(self) -> None:
+        """Leave the optimiser."""
+        self._hook.remove()
 
     def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function, its time counted."""
@@ -78,7 +82,7 @@ class SB3Loop:
         self._callback.on_training_start({}, {})
         self.monitor = None if callback is None else callback.monitor
         if self.monitor is not None:
-            loops.pay_from(self.monitor, self.watch)
+            self.monitor.budget.restart(self.watch.seconds)
 
     @property
     def step(self) -> int:

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 Around = Callable[..., Any]  # called with the bound method, then with its arguments
 
 
-class Heard:
+class HeardMethod:
     """Stands in a class for one of its methods; calls of objects that nobody listens to pass by.
 
     It is pickled as the method it stands for, since classes of a script are pickled by value.
@@ -72,8 +72,8 @@ def listen(instance: object, name: str, around: Around) -> Callable[[], None]:
     """
     owner = type(instance)
     heard = owner.__dict__.get(name)
-    if not isinstance(heard, Heard):
-        heard = Heard(owner, name)
+    if not isinstance(heard, HeardMethod):
+        heard = HeardMethod(owner, name)
         setattr(owner, name, heard)
     heard.listeners[instance] = around
 

@@ -10,7 +10,7 @@ from torch import nn
 from qdiverge.diagnostics import Cost
 from qdiverge.diagnostics.critics import Policy
 from qdiverge.errors import InvalidValueError
-from qdiverge.monitor.checks import check_networks, warn_of_other_discount
+from qdiverge.monitor.attach_checks import check_networks, warn_of_other_discount
 from qdiverge.monitor.monitor import Monitor
 from qdiverge.monitor.options import Loss, MonitorOptions, OnAlarm
 from qdiverge.monitor.subject import Subject

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from qdiverge.checks import check_choice, check_discount, check_positive
 from qdiverge.diagnostics import COSTS, Cost
 from qdiverge.errors import InvalidValueError
-from qdiverge.monitor.rules.alarms import AlarmEvent
-from qdiverge.monitor.schedule import check_share
+from qdiverge.monitor.budget import check_share
+from qdiverge.monitor.rules.alarm_rules import AlarmEvent
 from qdiverge.td import BOOTSTRAPS, Bootstrap
 
 Loss = Literal["huber", "half_squared", "squared"]
@@ -58,7 +58,7 @@ class MonitorOptions:
 
     @property
     def reactions(self) -> tuple[Reaction, ...]:
-        """What happens at an alarm, beside its line in the log."""
+        """Return what happens at an alarm, beside its line in the log."""
         return self.on_alarm if isinstance(self.on_alarm, tuple) else (self.on_alarm,)
 
     def settings(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from qdiverge.diagnostics.critics import Policy
 from qdiverge.diagnostics.diagnose import split_networks
 from qdiverge.diagnostics.preconditioner import is_understood, largest_rate
 from qdiverge.kernel.network import unwrap
-from qdiverge.monitor.checks import warn_of_batch_discounts
+from qdiverge.monitor.attach_checks import warn_of_batch_discounts
 from qdiverge.monitor.options import MonitorOptions
 
 
@@ -52,12 +52,12 @@ class Subject:
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """Return where the network is."""
         return self._like.device
 
     @property
     def is_split(self) -> bool:
-        """Whether a batch has told what kind of network this is."""
+        """Return whether a batch has told what kind of network this is."""
         return self._split is not None
 
     def read(self, data: Any) -> Transitions:
@@ -74,7 +74,7 @@ class Subject:
 
     @property
     def learning_rate(self) -> float:
-        """α of the loss ½ Σ ρ_i δ_i², as the optimiser has it now."""
+        """Return α of the loss ½ Σ ρ_i δ_i², as the optimiser has it now."""
         return self.options.step_size(largest_rate(self.optimizer, *self.networks))
 
     def why_off(self, diagnostic: Diagnostic, batch: Transitions) -> str:

@@ -1,7 +1,7 @@
 """The table of every logged number, from what diagnostics, panels and alarm rules declare."""
 
 from qdiverge.diagnostics.catalogue import METRICS, cost_of
-from qdiverge.monitor.rules.alarms import RULES
+from qdiverge.monitor.rules.alarm_rules import ALARM_RULES
 from qdiverge.report.questions import QUESTIONS
 
 COLUMNS = ("key", "formula", "unit", "cost", "healthy", "panel", "alarm")
@@ -50,4 +50,4 @@ def alarms_of(key: str) -> str:
     >>> alarms_of("diverge/srank"), alarms_of("not/logged")
     ('rank_collapse', '')
     """
-    return ", ".join(r.name for r in RULES if key in {f"diverge/{name}" for name in r.needs})
+    return ", ".join(r.name for r in ALARM_RULES if key in {f"diverge/{name}" for name in r.needs})

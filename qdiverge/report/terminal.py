@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from qdiverge.monitor.verdict import verdict
+from qdiverge.monitor.status_line import status_line
 from qdiverge.report.drawing.sparkline import profile
 from qdiverge.report.follow import Follower, RaisedAlarm
 from qdiverge.report.numbers import brief, human, percent, whole
@@ -140,7 +140,7 @@ def _verdict(follower: Follower, width: int) -> list[Text]:
     lines = []
     if follower.status in ("crashed", "unknown"):
         lines += _wrapped(MEANING[follower.status], width, MARKS[follower.status][1])
-    present = verdict(WHERE_NOT_LOGGED | follower.latest, []).removeprefix("healthy: ")
+    present = status_line(WHERE_NOT_LOGGED | follower.latest, []).removeprefix("healthy: ")
     if "diverge/q_abs_max" not in follower.latest:
         return [*lines, Text(present, "bright_black")]
     state, style = ("ALARM", "red") if follower.alarms else ("healthy", "green")

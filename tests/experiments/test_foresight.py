@@ -13,15 +13,15 @@ from experiments.foresight.alarms import report
 from experiments.foresight.cell import Cell
 from experiments.foresight.corpus import as_run
 from experiments.foresight.draw import draw
-from experiments.foresight.moments import SCORES, moments
+from experiments.foresight.moments import SCORES, moments_of
 from experiments.foresight.networks import QNetwork
 from experiments.foresight.outcomes import outcome
 from experiments.foresight.recorder import EVERY, FULL_EVERY
-from experiments.foresight.rules import constants, replay
+from experiments.foresight.rules import replay, with_values
 from experiments.foresight.scoring import auroc, by_runs, threshold_at
 from experiments.foresight.sweep import DEAR, LIGHT
 from qdiverge.errors import RunFolderError
-from qdiverge.monitor.rules import growth, linearised
+from qdiverge.monitor.rules.thresholds import THRESHOLDS
 
 CELL = Cell(
     split="train", problem="maze", seed=3, width=16, depth=1, activation="tanh", layer_norm=False,
@@ -126,7 +126,7 @@ def test_a_moment_knows_nothing_of_what_comes_after_it():
     sizes = grows(0.003)
     changed = sizes.copy()
     changed[60:] = 5.0
-    before, after = (moments([as_run(line(each))]) for each in (sizes, changed))
+    before, after = (moments_of([as_run(line(each))]) for each in (sizes, changed))
     early = before.update <= 60 * EVERY
     for name in SCORES:
         np.testing.assert_array_equal(before.scores[name][early], after.scores[name][: early.sum()])
@@ -134,7 +134,7 @@ def test_a_moment_knows_nothing_of_what_comes_after_it():
 
 def test_questions_beyond_the_end_of_a_sound_run_are_not_asked():
     sound, diverging = as_run(line(np.full(20, 1.0))), as_run(line(grows(0.06, 20)))
-    seen = moments([sound, diverging])
+    seen = moments_of([sound, diverging])
     asked, happens = seen.within(60)
     assert asked[seen.run == 0].tolist() == (seen.update[seen.run == 0] + 60 <= 100).tolist()
     blow_up = diverging.outcome.blow_up
@@ -153,22 +153,17 @@ def test_alarms_are_judged_by_whole_runs():
     assert found.leads == (pytest.approx(100 / blow_up), 0.0)
 
 
-def test_rules_are_replayed_with_the_constants_asked_for():
+def test_rules_are_replayed_by_the_thresholds_asked_for():
     run = as_run(line(grows(0.01)))
     fired = replay(run)["runaway_growth"]
     assert 0 < fired < run.outcome.blow_up
-    kept = growth.NUM_POINTS
-    with constants({"growth.NUM_POINTS": 10_000}):
-        assert "runaway_growth" not in replay(run)
-    assert kept == growth.NUM_POINTS
+    assert "runaway_growth" not in replay(run, with_values({"growth.num_points": 10_000}))
 
 
-def test_the_monitor_has_the_constants_that_the_training_split_set():
+def test_the_monitor_has_the_thresholds_that_the_training_split_set():
     committed = json.loads((corpus.RESULTS / "thresholds.json").read_text())
     assert committed["corpus"]["sha256"] == corpus.digest("train")
-    for path, value in committed["rules"]["constants"].items():
-        module, _, name = path.partition(".")
-        assert getattr({"growth": growth, "linearised": linearised}[module], name) == value
+    assert with_values(committed["rules"]["constants"]) == THRESHOLDS
 
 
 def test_the_committed_corpus_is_the_one_that_is_drawn():
@@ -197,7 +192,7 @@ def test_thresholds_do_not_depend_on_the_test_split(tmp_path, monkeypatch):
     pytest.importorskip("sklearn")
     from experiments.foresight import fit as fitting
 
-    monkeypatch.setattr(fitting, "CANDIDATES", {"growth.NUM_POINTS": (5,)})
+    monkeypatch.setattr(fitting, "CANDIDATES", {"growth.num_points": (5,)})
     make_corpus(tmp_path)
     first = fitting.fit(tmp_path)
     corpus.file("test", tmp_path).unlink()

@@ -33,6 +33,7 @@ def test_a_paused_model_is_watched_and_its_calls_are_timed(tmp_path):
     assert 0 < inside.watch.seconds() < spent
     found = monitor.account(inside.watch.seconds(), Times(cpu=[spent]), loop.monitor)
     assert 0 < found["inside"] < 10
+    inside.close()
     loop.close()
     assert not loop.model.policy.optimizer._optimizer_step_post_hooks
 

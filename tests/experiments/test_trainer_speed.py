@@ -56,7 +56,7 @@ def test_a_watched_loop_pays_for_its_monitor_out_of_its_own_time(tmp_path):
     loop.advance(136)  # 30 updates, of which the 25th is measured
     assert loop.step == 136
     assert loop.monitor.num_updates >= 28
-    assert 0 < loop.monitor._budget.spent < loop.watch.seconds()
+    assert 0 < loop.monitor.budget.spent < loop.watch.seconds()
     loop.close()
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from qdiverge.errors import InvalidTypeError, RunFolderError
-from qdiverge.integrations.listening import Heard
+from qdiverge.integrations.listening import HeardMethod
 from qdiverge.runs import load_run
 from tests.integrations.same import LAST, assert_same, random_states
 
@@ -66,7 +66,7 @@ def optimizer_of(model):
 def assert_nobody_listens(model):
     for thing in (model, model.replay_buffer):
         for owner in type(thing).__mro__:
-            assert not any(isinstance(value, Heard) for value in vars(owner).values())
+            assert not any(isinstance(value, HeardMethod) for value in vars(owner).values())
     assert not optimizer_of(model)._optimizer_step_post_hooks
     assert not optimizer_of(model)._optimizer_step_pre_hooks
     for module in model.policy.modules():
@@ -104,7 +104,7 @@ def test_the_td_errors_are_the_models_own(tmp_path, name):
     model = make(name, learning_starts=NUM_STEPS - 2)
     callback = sb3.Callback(tmp_path / "run", cost="light", **EVERYTHING | {"every": 1})
     model.learn(NUM_STEPS, callback=callback)
-    moment = callback.monitor._subject.moment(callback.monitor._probe.batch, 1, 1.0)
+    moment = callback.monitor.moment()
     s, s2 = moment.batch.observations, moment.batch.next_observations
     with torch.no_grad():
         if name == "DQN":
@@ -158,7 +158,7 @@ def test_model_and_buffer_are_saved_while_watched(tmp_path):
         loaded = type(model).load(saved["model"], env=model.get_env())
         assert_same(dict(loaded.policy.state_dict()), saved["weights"])
         assert "sample" in vars(loaded.replay_buffer_class)
-        assert not isinstance(vars(loaded.replay_buffer_class)["sample"], Heard)
+        assert not isinstance(vars(loaded.replay_buffer_class)["sample"], HeardMethod)
         if buffer is None:
             saved["buffer"].seek(0)
             loaded.load_replay_buffer(saved["buffer"])

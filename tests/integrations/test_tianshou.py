@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from qdiverge.errors import DivergenceError, InvalidTypeError
-from qdiverge.integrations.listening import Heard
+from qdiverge.integrations.listening import HeardMethod
 from qdiverge.runs import load_run
 from tests.integrations.same import LAST, assert_same, random_states
 
@@ -126,7 +126,7 @@ class Training:
     def assert_nobody_listens(self):
         for thing in (self.algorithm, self.buffer):
             for owner in type(thing).__mro__:
-                assert not any(isinstance(value, Heard) for value in vars(owner).values())
+                assert not any(isinstance(value, HeardMethod) for value in vars(owner).values())
         assert not self.optimizer._optim._optimizer_step_post_hooks
         for module in self.algorithm.modules():
             assert not module._forward_hooks
@@ -174,14 +174,13 @@ def test_the_td_errors_are_the_algorithms_own(tmp_path):
         training = Training(name, n_step_return_horizon=num_steps)
         algorithm, buffer = training.algorithm, training.buffer
         out = tmp_path / f"{name}{num_steps}"
-        with tianshou.attach(algorithm, buffer, out=out, cost="light", **EVERYTHING) as monitor:
-            training.run()
+        training.run()
+        options = EVERYTHING | {"cost": "light", "probe_size": 64}
+        with tianshou.attach(algorithm, buffer, out=out, **options) as monitor:
             batch, indices = buffer.sample(64)
-            monitor._probe._held = None
-            monitor._probe.size = 64
             with policy_within_training_step(algorithm.policy):
                 batch = algorithm._preprocess_batch(batch, buffer, indices)
-            moment = monitor._subject.moment(monitor._probe.batch, 1, 1.0)
+            moment = monitor.moment()
         if name == "DQN":
             q = algorithm.policy(batch).logits[torch.arange(64), batch.act]
         else:

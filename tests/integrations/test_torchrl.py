@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from qdiverge.errors import InvalidTypeError
-from qdiverge.integrations.listening import Heard
+from qdiverge.integrations.listening import HeardMethod
 from qdiverge.runs import load_run
 from tests.integrations.same import LAST, assert_same, random_states
 
@@ -72,7 +72,8 @@ def plain_state(double, one_hot):
 
 
 def assert_nobody_listens(trainer):
-    assert not any(isinstance(v, Heard) for c in type(trainer).__mro__ for v in vars(c).values())
+    for owner in type(trainer).__mro__:
+        assert not any(isinstance(value, HeardMethod) for value in vars(owner).values())
     assert not trainer.optimizer._optimizer_step_post_hooks
     assert len(trainer._process_optim_batch_ops) == 1  # the replay buffer's
     for module in trainer.loss_module.value_network.modules():
@@ -106,9 +107,8 @@ def test_the_td_errors_are_the_loss_modules_own(tmp_path):
     seen = []
     trainer.register_op("process_optim_batch", lambda batch: seen.append(batch.clone()))
     trainer.train()
-    monitor, batch = hook.monitor, torch.cat(seen)[:32]
-    monitor._probe._held = monitor._subject.read(torchrl.BatchReader(trainer.loss_module)(batch))
-    moment = monitor._subject.moment(monitor._probe.batch, 1, 1.0)
+    batch = torch.cat(seen)[:32]
+    moment = hook.monitor.moment(torchrl.BatchReader(trainer.loss_module)(batch))
     trainer.loss_module(batch)  # writes δ² under its priority key
     torch.testing.assert_close(moment.td_errors**2, batch["td_error"].squeeze(-1))
 

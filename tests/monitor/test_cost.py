@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from qdiverge.diagnostics import Diagnostic, SarsaTransitions
-from qdiverge.monitor import attach, dump_state, load_state
-from qdiverge.monitor.probe import Probe
-from qdiverge.monitor.schedule import LIGHT_ALONE, Budget
-from qdiverge.monitor.sync import TargetWatch
-from qdiverge.runs import load_run
+from qdiverge.monitor import Monitor, MonitorOptions, attach, dump_state, load_state
+from qdiverge.monitor.budget import LIGHT_SHARE_ALONE
+from qdiverge.monitor.probe_batch import ProbeBatch
+from qdiverge.monitor.subject import Subject
+from qdiverge.monitor.target_watch import TargetWatch
+from qdiverge.runs import RunLog, load_run
 from tests.monitor.test_monitor import make_network, random_batch
 
 
@@ -39,6 +40,12 @@ def paying(clock, tier, seconds):
     return Paying()
 
 
+def watching(network, optimizer, out, *, diagnostics=None, log_density=10_000, **options):
+    """A monitor as ``attach`` makes it, with other diagnostics or a shorter log."""
+    subject = Subject([network], [], optimizer, MonitorOptions(**options))
+    return Monitor(subject, RunLog(out), diagnostics=diagnostics, log_density=log_density)
+
+
 def step(optimizer, count, clock=None, seconds=0.0):
     """Updates that find no gradient: real steps, at next to no cost."""
     for _ in range(count):
@@ -50,13 +57,15 @@ def step(optimizer, count, clock=None, seconds=0.0):
 def test_the_allowance_is_kept_by_thinning_the_dear_tiers(tmp_path):
     network, clock = make_network(), Clock()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
-    monitor = attach(network, optimizer=optimizer, out=tmp_path / "run", every=10, cost="full")
-    monitor._budget = Budget(0.05, clock)
     costs = {"light": 0.001, "standard": 0.05, "full": 0.5}  # seconds
-    monitor._diagnostics = [paying(clock, tier, seconds) for tier, seconds in costs.items()]
+    diagnostics = [paying(clock, tier, seconds) for tier, seconds in costs.items()]
+    monitor = watching(
+        network, optimizer, tmp_path / "run", diagnostics=diagnostics, every=10, cost="full"
+    )
+    monitor.budget.restart(clock)
     monitor.batch(random_batch(64))
     step(optimizer, 20_000, clock, 0.01)  # 200 s of the run's own time: 10 s are allowed
-    counts = dict(monitor._num_measured)
+    counts = monitor.num_measured
     spent = sum(costs[tier] * counts[tier] for tier in costs)
     first = sum(costs.values())  # not held against the allowance
     assert 0.8 * 10 < spent <= 10 + first + 0.5  # it is used, and at most one measurement over
@@ -70,24 +79,24 @@ def test_the_allowance_is_kept_by_thinning_the_dear_tiers(tmp_path):
 def test_the_light_tier_alone_keeps_to_its_part_of_the_allowance(tmp_path):
     network, clock = make_network(), Clock()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
-    with attach(
-        network, optimizer=optimizer, out=tmp_path / "run", every=10, cost="light"
+    diagnostics = [paying(clock, "light", 0.003)]
+    with watching(
+        network, optimizer, tmp_path / "run", diagnostics=diagnostics, every=10, cost="light"
     ) as monitor:
-        assert monitor._budget.light == LIGHT_ALONE
-        monitor._budget = Budget(0.05, clock, LIGHT_ALONE)
-        monitor._diagnostics = [paying(clock, "light", 0.003)]
+        assert monitor.budget.light_share == LIGHT_SHARE_ALONE
+        monitor.budget.restart(clock)
         monitor.batch(random_batch(64))
         step(optimizer, 10_000, clock, 0.01)  # 100 s of the run's own time: .75 s is allowed
-        assert 0.74 < monitor._budget.spent - 0.003 < 0.7531  # the first is not held against it
+        assert 0.74 < monitor.budget.spent - 0.003 < 0.7531  # the first is not held against it
 
 
-def test_the_log_of_a_long_run_thins_out_and_keeps_the_alarm(tmp_path, monkeypatch):
-    monkeypatch.setattr("qdiverge.monitor.monitor.DENSITY", 10)
+def test_the_log_of_a_long_run_thins_out_and_keeps_the_alarm(tmp_path):
     network = make_network()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
-    with attach(
-        network, optimizer=optimizer, out=tmp_path / "run", every=1, cost="light", max_overhead=None
-    ) as monitor:
+    with watching(
+        network, optimizer, tmp_path / "run", log_density=10, every=1, cost="light",
+        max_overhead=None,
+    ) as monitor:  # fmt: skip
         monitor.batch(random_batch(64))
         step(optimizer, 105)
         with torch.no_grad():
@@ -204,8 +213,8 @@ def test_updates_between_measurements_are_on_the_account(tmp_path):
     with attach(network, optimizer=optimizer, out=tmp_path / "run", every=10) as monitor:
         monitor.batch(random_batch(64))
         step(optimizer, 9)
-        assert monitor._num_measured["light"] == 0
-        assert 0 < monitor._budget.calls <= monitor._budget.spent
+        assert monitor.num_measured["light"] == 0
+        assert 0 < monitor.budget.calls <= monitor.budget.spent
 
 
 def test_a_target_that_follows_at_every_update_is_continuous():
@@ -225,11 +234,11 @@ def test_a_watch_and_a_probe_of_critics_go_on_from_their_state():
     target = nn.Linear(4, 2)
     watch = TargetWatch(target, period=1)
     s, a = torch.randn(5, 4), torch.randn(5, 2)
-    probe = Probe(size=8, refresh_period=10)
+    probe = ProbeBatch(size=8, refresh_period=10)
     probe.show(SarsaTransitions(s, a, torch.ones(5), s + 1, torch.zeros(5), a + 1), update=1)
     state = load_state(dump_state({"watch": watch.state(), "probe": probe.state()}))
     target.bias.data.add_(1.0)  # copied into while nobody looked
-    watch_on, probe_on = TargetWatch(target, period=1), Probe(size=8, refresh_period=10)
+    watch_on, probe_on = TargetWatch(target, period=1), ProbeBatch(size=8, refresh_period=10)
     watch_on.restore(state["watch"])
     probe_on.restore(state["probe"])
     assert watch_on.has_moved(2)

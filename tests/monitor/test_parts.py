@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdiverge.diagnostics import Transitions
-from qdiverge.monitor.probe import Probe
+from qdiverge.monitor.budget import Budget
+from qdiverge.monitor.probe_batch import ProbeBatch
 from qdiverge.monitor.rules.growth import not_finite, runaway_growth, soft_divergence
 from qdiverge.monitor.rules.past import Past, Track
-from qdiverge.monitor.schedule import Budget
 
 T = np.arange(12) * 10
 
@@ -89,7 +89,7 @@ def transitions(value, size=4, reward=0.0):
 
 
 def test_the_probe_keeps_its_own_copy_and_its_size():
-    probe = Probe(size=6, refresh_period=100)
+    probe = ProbeBatch(size=6, refresh_period=100)
     first = transitions(1)
     probe.show(first, update=0)
     first.observations.zero_()
@@ -100,7 +100,7 @@ def test_the_probe_keeps_its_own_copy_and_its_size():
 
 
 def test_the_old_probe_serves_while_the_new_one_fills():
-    probe = Probe(size=6, refresh_period=10)
+    probe = ProbeBatch(size=6, refresh_period=10)
     probe.show(transitions(1, size=6), update=0)
     assert probe.wants(update=10)
     probe.show(transitions(2), update=10)

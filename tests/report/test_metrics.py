@@ -12,7 +12,7 @@ from qdiverge.cli import main
 from qdiverge.diagnostics import REGISTRY
 from qdiverge.diagnostics.catalogue import METRICS, NOT_MEASURED
 from qdiverge.monitor import attach
-from qdiverge.monitor.rules.alarms import RULES
+from qdiverge.monitor.rules.alarm_rules import ALARM_RULES
 from qdiverge.report.metrics_table import COLUMNS, alarms_of, panels_of
 from qdiverge.runs import load_run
 from tests.monitor.test_monitor import loss_of, make_network, random_batch
@@ -55,7 +55,7 @@ def test_every_number_is_drawn_on_a_panel():
     assert not unseen, f"no panel in qdiverge/report/questions/ draws {unseen}: give them one"
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+@pytest.mark.parametrize("rule", ALARM_RULES, ids=lambda rule: rule.name)
 def test_every_alarm_rule_stands_beside_the_numbers_that_it_reads(rule):
     read = {key for key in METRICS if rule.name in alarms_of(key).split(", ")}
     assert read == {f"diverge/{name}" for name in rule.needs} != set()

@@ -3,12 +3,10 @@
 import numpy as np
 
 from qdiverge.monitor.rules.past import Past
-
-NUM_IN_A_ROW = 3  # measurements: one alone may be an odd probe batch
-DEAD_SHARE = 0.9  # ordinary DQN runs on Pong have 0.4 to 0.6 of their units silent on 64 states
+from qdiverge.monitor.rules.thresholds import THRESHOLDS, Thresholds
 
 
-def dead_units(past: Past) -> str | None:
+def dead_units(past: Past, thresholds: Thresholds = THRESHOLDS) -> str | None:
     """Fire when nine hidden units of ten answer to no state of the probe, three times in a row.
 
     Sokar et al. 2023 (arXiv:2302.12902) on what such a network loses.
@@ -20,24 +18,20 @@ def dead_units(past: Past) -> str | None:
     Certain of these states, not of others. What is dead gets no gradient: lower the step, and start
     again from before or reset these units.
     """
-    share = past["dead_units"]
-    is_dead = share.values >= DEAD_SHARE
-    if len(share) < NUM_IN_A_ROW or not is_dead[-NUM_IN_A_ROW:].all():
+    limits, share = thresholds.capacity, past["dead_units"]
+    is_dead = share.values >= limits.dead_share
+    if len(share) < limits.num_in_a_row or not is_dead[-limits.num_in_a_row :].all():
         return None
     start = _start(is_dead)
     return (
         f"{100 * share.values[-1]:.0f} % of the hidden units answer to no state of the probe "
-        f"batch, {100 * DEAD_SHARE:.0f} % or more since update {int(share.updates[start])}. "
+        f"batch, {100 * limits.dead_share:.0f} % or more since update {int(share.updates[start])}. "
         "Certain of these states, not of others. What is dead gets no gradient: lower the step, "
         "and start again from before or reset these units."
     )
 
 
-COLLAPSED = 2  # directions that hold 99 % of the features' singular values
-FALLEN = 4  # times fewer than there were: a small network may have had as few from the start
-
-
-def rank_collapse(past: Past) -> str | None:
+def rank_collapse(past: Past, thresholds: Thresholds = THRESHOLDS) -> str | None:
     """Fire when srank of the features is at most 2, a quarter of what it was, three times in a row.
 
     Kumar et al. 2020 (arXiv:2010.14498): the implicit under-parameterisation of bootstrapping.
@@ -49,12 +43,13 @@ def rank_collapse(past: Past) -> str | None:
     look alike to it. Certain of the probe batch. Lower the step; values that grow at the same time
     are the usual cause.
     """
-    srank = past["srank"]
-    if len(srank) < NUM_IN_A_ROW:
+    limits, srank = thresholds.capacity, past["srank"]
+    if len(srank) < limits.num_in_a_row:
         return None
     largest = float(np.nanmax(srank.values)) if not np.isnan(srank.values).all() else 0.0
-    is_low = (srank.values <= COLLAPSED) & (FALLEN * srank.values <= largest)
-    if not is_low[-NUM_IN_A_ROW:].all():
+    is_low = srank.values <= limits.collapsed_rank
+    is_low &= limits.rank_fall * srank.values <= largest
+    if not is_low[-limits.num_in_a_row :].all():
         return None
     return (
         f"The features of the output layer have collapsed from {largest:.0f} directions to "

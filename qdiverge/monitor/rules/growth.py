@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from qdiverge.monitor.rules.past import Past, Track
+from qdiverge.monitor.rules.thresholds import THRESHOLDS, Thresholds
 
 
-def not_finite(past: Past) -> str | None:
+def not_finite(past: Past, _: Thresholds = THRESHOLDS) -> str | None:
     """Fire when a Q-value is NaN or infinite.
 
     >>> track = Track(np.array([5]), np.array([math.nan]))
@@ -25,7 +26,7 @@ def not_finite(past: Past) -> str | None:
     )
 
 
-def soft_divergence(past: Past) -> str | None:
+def soft_divergence(past: Past, _: Thresholds = THRESHOLDS) -> str | None:
     """Fire when max|Q| > r_max/(1−γ), more than any policy can earn (van Hasselt et al. 2018).
 
     >>> track = Track(np.array([5]), np.array([120.0]))
@@ -45,18 +46,7 @@ def soft_divergence(past: Past) -> str | None:
     )
 
 
-NUM_POINTS = 4  # the fewest measurements that a growth fit takes; set by experiments/foresight
-QUARTER = 4.0  # a window reaches back to where max|Q| was this many times smaller: two doublings
-MIN_R_SQUARED = 0.9  # how much of the variance in the window the fitted growth explains
-CLEARLY = 0.5  # an exponential leaves at most this share of what a straight line leaves unexplained
-LEVELLING = 0.8  # the second half of the window rises at least this fast, against the first
-ERRORS_GROWN = 1.5  # by how much TD errors must have grown with them: those of a run that learns
-# stay level or fall while its values rise
-HORIZON = 2.0  # how far an exponential may be extrapolated, in lengths of its own window
-LINEAR_HORIZON = 0.5  # and a straight line, which values that rise to where they belong follow, too
-
-
-def runaway_growth(past: Past) -> str | None:
+def runaway_growth(past: Past, thresholds: Thresholds = THRESHOLDS) -> str | None:
     """Fire when max|Q| has doubled twice and will pass the bound if it goes on like that.
 
     The window reaches back to where max|Q| was last at a quarter of its present size, so that the
@@ -71,8 +61,8 @@ def runaway_growth(past: Past) -> str | None:
     Measured on 172 short runs drawn at random (experiments/foresight), measured every 5 updates:
     it fired in time in 4 of 16 divergent runs of problems and networks that were held out (4 of the
     5 that took 41 to 150 updates, half of that time ahead; none of the 10 that took at most 40),
-    and in 2 of 60 sound ones. In training, where NUM_POINTS was set: 13 of 29, and 3 of 67. To be
-    measured again: in 30 of the 172 a network acted that never learnt, see there.
+    and in 2 of 60 sound ones. In training, where ``num_points`` was set: 13 of 29, and 3 of 67. To
+    be measured again: in 30 of the 172 a network acted that never learnt, see there.
 
     >>> t = np.arange(30) * 10
     >>> track = Track(t, 0.1 * np.exp(0.02 * t))
@@ -81,20 +71,25 @@ def runaway_growth(past: Past) -> str | None:
     about 55 updates. The fit explains 100 % of the variance in that window. Lower the step, or copy
     the target network less often; qd.diagnose says to what value.
     """
-    size, bound = past["q_abs_max"], past.bound
-    if len(size) < NUM_POINTS:
+    limits, size, bound = thresholds.growth, past["q_abs_max"], past.bound
+    if len(size) < limits.num_points:
         return None
-    now, is_below = float(size.values[-1]), size.values <= size.values[-1] / QUARTER
+    now, is_below = float(size.values[-1]), size.values <= size.values[-1] / limits.window_growth
     if not (is_below.any() and now < bound < math.inf):
         return None
-    window = size.last(max(len(size) - int(np.flatnonzero(is_below)[-1]), NUM_POINTS))
-    if not (np.isfinite(window.values).all() and (window.values > 0).all()) or _levels_off(window):
+    window = size.last(max(len(size) - int(np.flatnonzero(is_below)[-1]), limits.num_points))
+    if not (np.isfinite(window.values).all() and (window.values > 0).all()):
+        return None
+    if levels_off(window, limits.min_late_rise):
         return None
     straight, exponential = line(window), log_line(window)
-    is_exponential = 1 - exponential.r_squared <= CLEARLY * (1 - straight.r_squared)
+    unexplained = limits.exponential_residual * (1 - straight.r_squared)
+    is_exponential = 1 - exponential.r_squared <= unexplained
     law = exponential if is_exponential else straight
     td_errors = past["td_error_abs_mean"].since(window.updates[0])
-    if law.r_squared < MIN_R_SQUARED or (len(td_errors) and not grown(td_errors) >= ERRORS_GROWN):
+    if len(td_errors) and not growth_factor(td_errors) >= limits.min_error_growth:
+        return None
+    if law.r_squared < limits.min_r_squared:
         return None
     since = f"since update {int(window.updates[0])}"
     if is_exponential:
@@ -103,7 +98,7 @@ def runaway_growth(past: Past) -> str | None:
     else:
         ahead = (bound - now) / law.slope
         how = f"by {law.slope:.3g} an update {since}"
-    horizon = HORIZON if is_exponential else LINEAR_HORIZON
+    horizon = limits.exponential_horizon if is_exponential else limits.linear_horizon
     if not 0 < ahead <= horizon * (window.updates[-1] - window.updates[0]):
         return None
     return (
@@ -113,17 +108,21 @@ def runaway_growth(past: Past) -> str | None:
     )
 
 
-def _levels_off(window: Track) -> bool:
-    """Whether the second half of a window, in time, rises more slowly than the first."""
+def levels_off(window: Track, min_late_rise: float) -> bool:
+    """Return whether the second half of a window, in time, rises less than this share of the first.
+
+    >>> levels_off(Track(np.arange(3), np.array([0.0, 4.0, 6.0])), min_late_rise=0.8)
+    True
+    """
     updates, values = window.updates, window.values
     middle = float(np.interp((updates[0] + updates[-1]) / 2, updates, values))
-    return bool(values[-1] - middle < LEVELLING * (middle - values[0]))
+    return bool(values[-1] - middle < min_late_rise * (middle - values[0]))
 
 
-def grown(track: Track) -> float:
+def growth_factor(track: Track) -> float:
     """Return the median of the last third over that of the first; NaN with too few points.
 
-    >>> grown(Track(np.arange(6), np.array([1.0, 1.0, 9.0, 9.0, 3.0, 3.0])))
+    >>> growth_factor(Track(np.arange(6), np.array([1.0, 1.0, 9.0, 9.0, 3.0, 3.0])))
     3.0
     """
     third = len(track) // 3

@@ -9,18 +9,14 @@ import math
 
 import numpy as np
 
-from qdiverge.monitor.rules.growth import MIN_R_SQUARED, NUM_POINTS, grown, log_line
+from qdiverge.monitor.rules.growth import growth_factor, log_line
 from qdiverge.monitor.rules.past import Past
+from qdiverge.monitor.rules.thresholds import THRESHOLDS, Thresholds
 from qdiverge.theory import time_to_threshold
 from qdiverge.theory.linearisation import LARGEST_ERROR
 
-NUM_IN_A_ROW = 5  # measurements of self-excitation above zero: fewer are an accident of the probe
-PREDICTED = 2.0  # e-folds that the theory must have promised meanwhile: a growth beyond all noise
-DOUBLED = 2.0  # by how much TD errors must have grown; a fresh probe batch moves them by less
-AGREEMENT = 2.0  # measured and predicted rate may differ by this factor
 
-
-def self_excitation(past: Past) -> str | None:
+def self_excitation(past: Past, thresholds: Thresholds = THRESHOLDS) -> str | None:
     """Fire when max Re eig(AD) > 0 for long and TD errors have grown like that meanwhile.
 
     Long: at five measurements in a row or more, in which α Σ max Re eig(AD) Δt reaches two e-folds.
@@ -40,19 +36,20 @@ def self_excitation(past: Past) -> str | None:
     7.39-fold. Likely, not certain: the kernel may turn yet. Copy the target network less often, or
     lower γ; no smaller step alone is stable.
     """
-    excitation = past["self_excitation"]
+    limits, excitation = thresholds.linearised, past["self_excitation"]
     positive = excitation.last(_streak(excitation.values > 0))
-    if len(positive) < NUM_IN_A_ROW:
+    if len(positive) < limits.num_excited:
         return None
     steps = np.diff(positive.updates)
     promised = past.learning_rate * np.cumsum((positive.values[1:] * steps)[::-1])
-    reached = np.flatnonzero(promised >= PREDICTED - 1e-9)
+    reached = np.flatnonzero(promised >= limits.min_e_folds - 1e-9)
     if not len(reached):
         return None
-    window = positive.last(max(int(reached[0]) + 2, NUM_IN_A_ROW))
-    growth = grown(past["td_error_abs_mean"].since(window.updates[0]))
+    window = positive.last(max(int(reached[0]) + 2, limits.num_excited))
+    growth = growth_factor(past["td_error_abs_mean"].since(window.updates[0]))
     e_folds = float(promised[len(window) - 2])
-    if not (growth >= DOUBLED and math.log(growth) >= e_folds / AGREEMENT):
+    is_grown = growth >= limits.min_error_growth
+    if not (is_grown and math.log(growth) >= e_folds / limits.rate_agreement):
         return None
     return (
         f"Self-excitation max Re eig(AD) has been above zero since update "
@@ -64,11 +61,7 @@ def self_excitation(past: Past) -> str | None:
     )
 
 
-HORIZON = 4.0  # e-folds ahead: a frozen kernel foretells no more
-NUM_VERDICTS = 3  # verdicts of growth in a row
-
-
-def blow_up_forecast(past: Past) -> str | None:
+def blow_up_forecast(past: Past, thresholds: Thresholds = THRESHOLDS) -> str | None:
     """Fire when max|Q| passes the bound within the horizon by the linear theory, and it holds good.
 
     The time is ln(bound/max|Q|) / ln ρ(I + αAD), the horizon four e-folds: 4 / ln ρ. It holds good
@@ -91,21 +84,23 @@ def blow_up_forecast(past: Past) -> str | None:
     from it by 0.01, and mean |δ| grew at 1 times the predicted rate over the last 50 updates. Lower
     the step, or copy the target network less often; qd.diagnose says to what value.
     """
+    fit_limits, limits = thresholds.growth, thresholds.linearised
     radius, size = past["spectral_radius"], past["q_abs_max"]
     growing = radius.last(_streak(radius.values > 1))
     errors = past["linearisation_error"].values
-    if len(growing) < NUM_VERDICTS or not len(size) or not len(errors):
+    if len(growing) < limits.num_growing or not len(size) or not len(errors):
         return None
     rate, now = math.log(growing.values[-1]), float(size.values[-1])
     if not (errors[-1] <= LARGEST_ERROR and 0 < now < past.bound and math.isfinite(rate)):
         return None
     ahead = time_to_threshold(now, float(growing.values[-1]), past.bound)
     td_errors = past["td_error_abs_mean"].since(size.updates[-1] - 1 / rate)
-    if ahead > HORIZON / rate or len(td_errors) < NUM_POINTS or not (td_errors.values > 0).all():
+    is_enough = len(td_errors) >= fit_limits.num_points and (td_errors.values > 0).all()
+    if ahead > limits.horizon / rate or not is_enough:
         return None
     fit = log_line(td_errors)
-    agrees = 1 / AGREEMENT <= fit.slope / rate <= AGREEMENT
-    if not (agrees and fit.r_squared >= MIN_R_SQUARED):
+    agrees = 1 / limits.rate_agreement <= fit.slope / rate <= limits.rate_agreement
+    if not (agrees and fit.r_squared >= fit_limits.min_r_squared):
         return None
     return (
         f"The linear theory takes max|Q| = {now:.3g} past {past.bound:.3g} in about {ahead:.0f} "

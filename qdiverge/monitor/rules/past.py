@@ -92,7 +92,7 @@ class History:
         return found
 
     def state(self) -> dict[str, list[list[float]]]:
-        """All that it holds: metric → updates and values."""
+        """Return all that it holds: metric → updates and values."""
         tracks = self.tracks()
         return {name: [t.updates.tolist(), t.values.tolist()] for name, t in tracks.items()}
 

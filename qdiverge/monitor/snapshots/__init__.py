@@ -1,6 +1,6 @@
 """What it takes to make one update again: kept in memory, written after an alarm, read back."""
 
-from qdiverge.monitor.snapshots.reading import Snapshot, load_snapshot
-from qdiverge.monitor.snapshots.recorder import Recorder
+from qdiverge.monitor.snapshots.recorder import SnapshotRecorder
+from qdiverge.monitor.snapshots.snapshot import Snapshot, load_snapshot
 
-__all__ = ["Recorder", "Snapshot", "load_snapshot"]
+__all__ = ["Snapshot", "SnapshotRecorder", "load_snapshot"]

@@ -16,9 +16,8 @@ import safetensors.torch
 from torch.utils.hooks import RemovableHandle
 
 from qdiverge.diagnostics.critics import next_actions
-from qdiverge.monitor.rules.alarms import AlarmEvent
-from qdiverge.monitor.snapshots.random_states import random_states
-from qdiverge.monitor.snapshots.state import (
+from qdiverge.monitor.rules.alarm_rules import AlarmEvent
+from qdiverge.monitor.snapshots.named_tensors import (
     Tensors,
     batch_tensors,
     network_tensors,
@@ -26,6 +25,7 @@ from qdiverge.monitor.snapshots.state import (
     optimizer_tensors,
     parameters_of,
 )
+from qdiverge.monitor.snapshots.random_states import random_states
 from qdiverge.monitor.subject import Subject
 from qdiverge.monitor.untraced import untraced
 from qdiverge.runs.checkpoints import CheckpointStore
@@ -35,7 +35,7 @@ STATE = "state.json"
 
 
 @dataclass
-class Record:
+class KeptUpdate:
     """An update: what it started from, its batch, its gradient and where it led."""
 
     update: int
@@ -44,11 +44,11 @@ class Record:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the update has been made."""
+        """Return whether the update has been made."""
         return "after" in self.tensors
 
 
-class Recorder:
+class SnapshotRecorder:
     """Keeps the update after each measurement.
 
     Args:
@@ -60,19 +60,19 @@ class Recorder:
         self._subject = subject
         self.store = CheckpointStore(folder / FOLDER)
         self._wants = False
-        self._record: Record | None = None  # the one being made
-        self._last: Record | None = None  # the last whole one
+        self._record: KeptUpdate | None = None  # the one being made
+        self._last: KeptUpdate | None = None  # the last whole one
         self._alarms: list[AlarmEvent] = []  # not yet written
         self._hook: RemovableHandle | None = None
 
     @property
     def wants_batch(self) -> bool:
-        """Whether the next update is to be kept."""
+        """Return whether the next update is to be kept."""
         return self._wants
 
     @property
     def is_recording(self) -> bool:
-        """Whether an update is being kept: its batch was shown, its step has not come yet."""
+        """Return whether an update is being kept: between its batch and its step."""
         return self._record is not None
 
     def want(self) -> None:
@@ -107,7 +107,7 @@ class Recorder:
             "random_states": random_states(subject.device),
             "optimizer": optimizer_settings(subject.optimizer, subject.networks),
         }
-        self._record = Record(update, settings, tensors)
+        self._record = KeptUpdate(update, settings, tensors)
         if self._hook is None:
             self._hook = subject.optimizer.register_step_pre_hook(self._before_step)
 
@@ -145,7 +145,7 @@ class Recorder:
             self._hook.remove()
             self._hook = None
 
-    def _write(self, record: Record, alarms: list[AlarmEvent]) -> None:
+    def _write(self, record: KeptUpdate, alarms: list[AlarmEvent]) -> None:
         settings = record.settings | {"alarms": [vars(alarm) for alarm in alarms]}
         try:
             with self.store.writing(record.update) as writer:

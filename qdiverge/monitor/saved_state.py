@@ -12,7 +12,7 @@ VALUES, TENSORS = "monitor.json", "monitor.safetensors"
 
 
 def dump_state(state: dict[str, Any]) -> dict[str, bytes]:
-    """The files of a state.
+    """Return the files of a state.
 
     Args:
         state: Of numbers, strings, None, lists, dicts with string keys, and tensors anywhere.
@@ -46,7 +46,7 @@ def dump_state(state: dict[str, Any]) -> dict[str, bytes]:
 
 
 def load_state(files: dict[str, bytes], device: torch.device | str = "cpu") -> dict[str, Any]:
-    """The state that :func:`dump_state` wrote, its tensors on ``device``; tuples become lists."""
+    """Read what :func:`dump_state` wrote, tensors on ``device``; tuples become lists."""
     loaded = safetensors.torch.load(files[TENSORS])
     tensors = {name: tensor.to(device) for name, tensor in loaded.items()}
 

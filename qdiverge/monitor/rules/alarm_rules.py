@@ -1,7 +1,7 @@
 """Every alarm rule: what it reads, and whether it is about divergence itself.
 
-A rule is a pure function of the past of the metrics that it names; it returns what it has to say to
-a person (what, since when, how sure, what to do), or None.
+A rule is a pure function of thresholds and of the past of the metrics that it names; it returns
+what it has to say to a person (what, since when, how sure, what to do), or None.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from qdiverge.monitor.rules.capacity import dead_units, rank_collapse
 from qdiverge.monitor.rules.growth import not_finite, runaway_growth, soft_divergence
 from qdiverge.monitor.rules.linearised import blow_up_forecast, self_excitation
 from qdiverge.monitor.rules.past import Past
+from qdiverge.monitor.rules.thresholds import Thresholds
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class AlarmEvent:
 
 
 @dataclass(frozen=True)
-class Rule:
-    """A rule with its settings.
+class AlarmRule:
+    """A rule, and what belongs to it.
 
     Attributes:
         check: The rule itself.
@@ -34,26 +35,26 @@ class Rule:
             about to; a network that loses capacity goes on.
     """
 
-    check: Callable[[Past], str | None]
+    check: Callable[[Past, Thresholds], str | None]
     needs: frozenset[str]
     stops: bool
 
     @property
     def name(self) -> str:
-        """The name under which an alarm is logged."""
+        """Return the name under which an alarm is logged."""
         return self.check.__name__
 
 
-RULES: tuple[Rule, ...] = (
-    Rule(not_finite, frozenset({"q_abs_max"}), stops=True),
-    Rule(soft_divergence, frozenset({"q_abs_max"}), stops=True),
-    Rule(runaway_growth, frozenset({"q_abs_max", "td_error_abs_mean"}), stops=True),
-    Rule(
+ALARM_RULES: tuple[AlarmRule, ...] = (
+    AlarmRule(not_finite, frozenset({"q_abs_max"}), stops=True),
+    AlarmRule(soft_divergence, frozenset({"q_abs_max"}), stops=True),
+    AlarmRule(runaway_growth, frozenset({"q_abs_max", "td_error_abs_mean"}), stops=True),
+    AlarmRule(
         blow_up_forecast,
         frozenset({"q_abs_max", "spectral_radius", "linearisation_error", "td_error_abs_mean"}),
         stops=True,
     ),
-    Rule(self_excitation, frozenset({"self_excitation", "td_error_abs_mean"}), stops=False),
-    Rule(dead_units, frozenset({"dead_units"}), stops=False),
-    Rule(rank_collapse, frozenset({"srank"}), stops=False),
+    AlarmRule(self_excitation, frozenset({"self_excitation", "td_error_abs_mean"}), stops=False),
+    AlarmRule(dead_units, frozenset({"dead_units"}), stops=False),
+    AlarmRule(rank_collapse, frozenset({"srank"}), stops=False),
 )

@@ -8,7 +8,7 @@ from qdiverge.checks import check_positive
 from qdiverge.transitions import SarsaTransitions, Transitions
 
 
-class Probe:
+class ProbeBatch:
     """Collects the first transitions that it is shown, and starts anew on schedule.
 
     The training data are copied, never sampled: no generator of the run is touched, and a buffer
@@ -29,7 +29,7 @@ class Probe:
         self._since = 0
 
     def state(self) -> dict[str, Any]:
-        """All that it holds."""
+        """Return all that it holds."""
         return {
             "held": None if self._held is None else vars(self._held),
             "filling": None if self._filling is None else vars(self._filling),
@@ -46,11 +46,11 @@ class Probe:
 
     @property
     def batch(self) -> Transitions | None:
-        """The transitions to measure on; None before the first batch came."""
+        """Return the transitions to measure on; None before the first batch came."""
         return self._held if self._held is not None else self._filling
 
     def wants(self, update: int) -> bool:
-        """Whether the next batch should be copied."""
+        """Return whether the next batch should be copied."""
         is_filling = self._held is None or self._filling is not None
         return is_filling or update - self._since >= self.refresh_period
 

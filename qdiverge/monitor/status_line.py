@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 
-def verdict(latest: Mapping[str, float], alarms: Sequence[str]) -> str:
+def status_line(latest: Mapping[str, float], alarms: Sequence[str]) -> str:
     """Return the present state in words.
 
     Args:
         latest: The newest value of each metric.
         alarms: The messages of the alarms that fired, oldest first.
 
-    >>> verdict({"diverge/q_abs_max": 0.5, "diverge/soft_divergence_bound": 100.0}, [])
+    >>> status_line({"diverge/q_abs_max": 0.5, "diverge/soft_divergence_bound": 100.0}, [])
     'healthy: max|Q| 0.5 of at most 100'
     """
     if "diverge/q_abs_max" not in latest:

@@ -17,10 +17,8 @@ from qdiverge.diagnostics.critics import Policy
 from qdiverge.diagnostics.diagnose import Networks
 from qdiverge.errors import CheckpointError
 from qdiverge.kernel.network import unwrap
-from qdiverge.monitor.rules.alarms import AlarmEvent
-from qdiverge.monitor.snapshots.random_states import restore_random_states
-from qdiverge.monitor.snapshots.recorder import STATE
-from qdiverge.monitor.snapshots.state import (
+from qdiverge.monitor.rules.alarm_rules import AlarmEvent
+from qdiverge.monitor.snapshots.named_tensors import (
     Tensors,
     as_laid_out,
     nested,
@@ -29,6 +27,8 @@ from qdiverge.monitor.snapshots.state import (
     parameters_of,
     restore_optimizer,
 )
+from qdiverge.monitor.snapshots.random_states import restore_random_states
+from qdiverge.monitor.snapshots.recorder import STATE
 from qdiverge.runs.checkpoints import CheckpointStore
 
 LARGEST_BATCH = 256  # transitions of a diagnosis
@@ -57,7 +57,7 @@ class Snapshot:
 
     @property
     def batch(self) -> Transitions:
-        """The batch as transitions."""
+        """Return the batch as transitions."""
         return as_transitions(self.data)
 
     def restore(
@@ -153,7 +153,7 @@ class Snapshot:
         }
 
     def _optimizer(self, networks: Sequence[nn.Module]) -> torch.optim.Optimizer | None:
-        """An optimiser of the recorded kind for ``networks``; None where its M is not known."""
+        """Return an optimiser of the recorded kind for ``networks``; None: its M is not known."""
         settings = self.settings["optimizer"]
         if settings["like"] not in ("SGD", "Adam", "AdamW", "RMSprop"):
             return None

@@ -45,13 +45,13 @@ class TargetWatch:
 
     @property
     def is_continuous(self) -> bool:
-        """Whether the target follows at nearly every update, as by Polyak averaging."""
+        """Return whether the target follows at nearly every update, as by Polyak averaging."""
         span = self._changes[-1] - self._changes[0] if self._changes else 0
         is_full = len(self._changes) == CONTINUOUS_AFTER
         return is_full and span <= (CONTINUOUS_AFTER - 1) * self._spacing
 
     def state(self) -> dict[str, Any]:
-        """What it saw last, which may be from before the newest copy, and when the target moved."""
+        """Return what it saw last, perhaps before the newest copy, and when the target moved."""
         return {"before": self._before.hex(), "changes": list(self._changes)}
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -61,7 +61,7 @@ class TargetWatch:
         self._changes.extend(state["changes"])
 
     def has_moved(self, update: int) -> bool:
-        """Whether the target differs from the last look."""
+        """Return whether the target differs from the last look."""
         now = self._read()
         if now == self._before:
             return False

@@ -1,0 +1,84 @@
+"""The alarms of one run: which rules have fired, and what happens at an alarm."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from qdiverge.monitor.guard import Guard
+from qdiverge.monitor.measuring import Measurement
+from qdiverge.monitor.options import Reaction
+from qdiverge.monitor.rules.alarm_rules import ALARM_RULES, AlarmEvent
+from qdiverge.monitor.rules.past import History, Past
+from qdiverge.monitor.rules.thresholds import THRESHOLDS
+from qdiverge.monitor.snapshots import SnapshotRecorder
+from qdiverge.runs import RunLog
+
+
+class Alarms:
+    """Asks the alarm rules after each measurement; each of them fires once.
+
+    Args:
+        log: Where alarms are written.
+        guard: Of errors.
+        reactions: What else happens at an alarm.
+        recorder: Keeps updates, with ``on_alarm="snapshot"``; None: nobody does.
+
+    Attributes:
+        events: What fired so far, oldest first.
+        stopped_by: The alarm that ends the run, with ``on_alarm="stop"``; None: it goes on.
+    """
+
+    def __init__(
+        self,
+        log: RunLog,
+        guard: Guard,
+        reactions: Sequence[Reaction],
+        recorder: SnapshotRecorder | None,
+    ) -> None:
+        self.events: list[AlarmEvent] = []
+        self.stopped_by: AlarmEvent | None = None
+        self._log, self._guard, self._reactions = log, guard, reactions
+        self._recorder = recorder
+        self._history = History({f"diverge/{name}" for rule in ALARM_RULES for name in rule.needs})
+
+    def check(self, measured: Measurement) -> list[AlarmEvent]:
+        """Return the alarms that a new measurement gives rise to; none is raised yet."""
+        self._history.add(measured.update, measured.metrics)
+        moment = measured.moment
+        past = Past(self._history.tracks(), moment.bound, moment.learning_rate)
+        fired_before = {alarm.rule for alarm in self.events}
+        alarms = []
+        for rule in ALARM_RULES:
+            if rule.name in fired_before:
+                continue
+            with self._guard(f"the alarm rule {rule.name}", measured.update):
+                if (message := rule.check(past, THRESHOLDS)) is not None:
+                    alarms.append(AlarmEvent(measured.step, measured.update, rule.name, message))
+        return alarms
+
+    def raise_alarm(self, alarm: AlarmEvent) -> None:
+        """Log an alarm, have its update kept, and react as was asked for."""
+        self.events.append(alarm)
+        self._log.alarm(alarm.step, alarm.update, alarm.rule, alarm.message)
+        if self._recorder is not None:
+            with self._guard("keeping an update", alarm.update):
+                self._recorder.alarm(alarm, is_too_late=alarm.rule == "not_finite")
+        stops = any(rule.stops for rule in ALARM_RULES if rule.name == alarm.rule)
+        for reaction in self._reactions:
+            if callable(reaction):
+                with self._guard("the callable on_alarm", alarm.update):
+                    reaction(alarm)
+            elif reaction == "stop" and stops and self.stopped_by is None:
+                self.stopped_by = alarm
+
+    def state(self) -> dict[str, Any]:
+        """Return what fired, and what the rules look back on."""
+        return {
+            "alarms": [asdict(alarm) for alarm in self.events],
+            "past": self._history.state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what ``state`` returned: rules that fired do not fire again."""
+        self.events = [AlarmEvent(**alarm) for alarm in state["alarms"]]
+        self._history.restore(state["past"])

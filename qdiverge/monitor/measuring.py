@@ -1,0 +1,200 @@
+"""What is measured of a run, when, and which of it is logged."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+
+from qdiverge.diagnostics import COSTS, Cost, Diagnostic, Moment, Transitions, diagnostics_up_to
+from qdiverge.errors import InvalidValueError
+from qdiverge.monitor.budget import LIGHT_SHARE, LIGHT_SHARE_ALONE, Budget
+from qdiverge.monitor.guard import Guard
+from qdiverge.monitor.probe_batch import ProbeBatch
+from qdiverge.monitor.subject import Subject
+from qdiverge.runs import RunLog
+from qdiverge.transitions import rewards_of
+
+LOG_DENSITY = 10_000  # measurements that are logged while the run grows e-fold: bounds the log
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured at one update.
+
+    Attributes:
+        update: Optimiser updates made.
+        step: The run's own step.
+        moment: What it was measured of.
+        metrics: By name.
+    """
+
+    update: int
+    step: int
+    moment: Moment
+    metrics: dict[str, float]
+
+
+class Measuring:
+    """Measures a run by diagnostics on a probe batch, as often as its time allows.
+
+    Args:
+        subject: The run.
+        log: Where it writes.
+        guard: Of errors.
+        diagnostics: What to measure; None: every one up to the tier of the options.
+        log_density: Measurements that are logged while the run grows e-fold.
+
+    Attributes:
+        budget: The time that it may take.
+        latest: The newest value of each metric.
+        num_measured: Tier → how often it was measured.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        log: RunLog,
+        guard: Guard,
+        diagnostics: Sequence[Diagnostic] | None = None,
+        log_density: int = LOG_DENSITY,
+    ) -> None:
+        options = subject.options
+        self._subject, self._log, self._guard = subject, log, guard
+        self._log_density = log_density
+        self._tiers = COSTS[: COSTS.index(options.cost) + 1]
+        self._diagnostics = list(diagnostics or diagnostics_up_to(options.cost))
+        self._probe = ProbeBatch(options.probe_size, options.probe_refresh_period)
+        self._logged_at = 0  # the update of the last logged measurement
+        self._arrays_due = 1  # the update from which arrays are kept again: powers of two
+        light_share = LIGHT_SHARE_ALONE if options.cost == "light" else LIGHT_SHARE
+        self.budget = Budget(options.max_overhead, light_share=light_share)
+        self.latest: dict[str, float] = {}
+        self.num_measured: dict[str, int] = dict.fromkeys(COSTS, 0)
+
+    @property
+    def has_batch(self) -> bool:
+        """Return whether there are transitions to measure on."""
+        return self._probe.batch is not None
+
+    @property
+    def is_affordable(self) -> bool:
+        """Return whether the budget allows any tier."""
+        return any(map(self.budget.allows, self._tiers))
+
+    def wants_batch(self, update: int) -> bool:
+        """Return whether to read the training batch that is shown after so many updates."""
+        is_due = (update + 1) % self._subject.options.every == 0 and self.is_affordable
+        return is_due or self._probe.wants(update)
+
+    def read_batch(self, data: Any, update: int) -> None:
+        """Copy what the probe batch still misses, or else note the largest |r|."""
+        if not self._probe.wants(update):
+            self._probe.note(rewards_of(data))
+            return
+        is_first = not self._subject.is_split
+        batch = self._subject.read(data)
+        self._probe.show(batch, update)
+        if is_first:
+            self._switch_off_what_cannot_be(batch)
+
+    def moment(self, update: int, batch: Transitions | None = None) -> Moment:
+        """Return the run as it is now, on a batch or on the probe batch.
+
+        Raises:
+            InvalidValueError: no batch was shown yet.
+        """
+        if batch is None and (batch := self._probe.batch) is None:
+            raise InvalidValueError("a training batch was to be shown before", got="none so far")
+        reward_bound = self._subject.options.reward_bound or self._probe.reward_bound or 1.0
+        return self._subject.moment(batch, update, reward_bound)
+
+    def measure(self, update: int, step: int, *, is_last: bool = False) -> Measurement | None:
+        """Measure what the budget allows, arrays included; None where it allows nothing.
+
+        Args:
+            update: Optimiser updates made.
+            step: The run's own step.
+            is_last: Measure everything, and keep arrays, whatever it costs.
+        """
+        if self._subject.device.type == "cuda":  # what is still queued is the run's own time
+            torch.cuda.synchronize(self._subject.device)
+        if not (is_last or self.is_affordable):
+            return None
+        with self.budget.charge("moment"):
+            measured = Measurement(update, step, self.moment(update), {})
+        metrics = measured.metrics
+        for tier in self._tiers:
+            is_sound = math.isfinite(metrics.get("diverge/q_abs_max", 0.0))
+            is_sound &= measured.moment.learning_rate > 0  # a warm-up may begin at 0
+            if (is_last or self.budget.allows(tier)) and (is_sound or tier == "light"):
+                with self.budget.charge(tier):
+                    self._measure_tier(tier, measured, is_last)
+                self.num_measured[tier] += 1
+        self.latest |= metrics
+        return measured if metrics else None
+
+    def log(self, measured: Measurement, *, is_last: bool = False) -> None:
+        """Log a measurement, unless enough were logged as the run grew to its present length."""
+        if self.budget.share is not None:  # without a limit the log is free of the clock
+            measured.metrics["diverge/overhead"] = self.budget.overhead
+        is_due = (measured.update - self._logged_at) * self._log_density >= measured.update
+        if is_due or is_last:
+            self._write(measured)
+
+    def log_for_alarm(self, measured: Measurement) -> None:
+        """Log what an alarm is about, where it was left out."""
+        if self._logged_at < measured.update:
+            self._write(measured)
+
+    def keep_arrays(self, update: int) -> None:
+        """Keep the arrays, such as the kernel, of the first measurement at ``update`` or after."""
+        self._arrays_due = update
+
+    def state(self) -> dict[str, Any]:
+        """Return what another one needs to go on as this one would; see ``restore``."""
+        return {
+            "latest": dict(self.latest),
+            "num_measured": dict(self.num_measured),
+            "logged_at": self._logged_at,
+            "arrays_due": self._arrays_due,
+            "probe": self._probe.state(),
+            "diagnostics": {type(each).__name__: each.state() for each in self._diagnostics},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what ``state`` returned; what it may cost is counted anew."""
+        self.latest = dict(state["latest"])
+        self.num_measured |= state["num_measured"]
+        self._logged_at, self._arrays_due = state["logged_at"], state["arrays_due"]
+        self._probe.restore(state["probe"])
+        if self._probe.batch is not None:
+            self._subject.read(self._probe.batch)
+        saved = state["diagnostics"]  # without those that were switched off
+        self._diagnostics = [each for each in self._diagnostics if type(each).__name__ in saved]
+        for each in self._diagnostics:
+            each.restore(saved[type(each).__name__])
+
+    def _measure_tier(self, tier: Cost, measured: Measurement, is_last: bool) -> None:
+        for diagnostic in [each for each in self._diagnostics if each.cost == tier]:
+            if self.num_measured[tier] % diagnostic.period and not is_last:
+                continue
+            switch_off = partial(self._diagnostics.remove, diagnostic)
+            with self._guard(type(diagnostic).__name__, measured.update, switch_off):
+                measured.metrics.update(diagnostic.measure(measured.moment))
+                if measured.update >= self._arrays_due:
+                    for key, arrays in diagnostic.arrays(measured.moment).items():
+                        self._log.arrays(key, measured.step, arrays)
+                        self._arrays_due = 2 * measured.update
+
+    def _write(self, measured: Measurement) -> None:
+        self._log.metrics(measured.step, measured.metrics | {"update": measured.update})
+        self._logged_at = measured.update
+
+    def _switch_off_what_cannot_be(self, batch: Transitions) -> None:
+        reasons = {each: self._subject.why_off(each, batch) for each in self._diagnostics}
+        self._diagnostics = [each for each, reason in reasons.items() if not reason]
+        if off := {type(each).__name__: reason for each, reason in reasons.items() if reason}:
+            self._log.note({"diagnostics_off": off})

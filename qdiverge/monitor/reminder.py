@@ -1,0 +1,41 @@
+"""What a loop has forgotten: to show its batches, or to pass the optimiser that it calls."""
+
+import warnings
+
+PATIENCE = 10  # measurements that fall due without a batch or an update before it is said
+
+
+class Reminder:
+    """Counts batches, and says once that these or updates do not come in.
+
+    Args:
+        every: Updates between measurements.
+
+    Attributes:
+        patience: Batches or updates after which it is time to say so.
+        num_batches: Batches shown.
+    """
+
+    def __init__(self, every: int) -> None:
+        self.patience = PATIENCE * every
+        self.num_batches = 0
+        self._has_reminded = False
+
+    def remind(self, num_updates: int) -> None:
+        """Warn where only one of the two came in; the first time alone."""
+        if self._has_reminded:
+            return
+        self._has_reminded = True
+        if num_updates == 0:
+            text = (
+                f"{self.num_batches} batches but no update; pass the optimizer whose step() "
+                "the loop calls."
+            )
+        elif self.num_batches == 0:
+            text = (
+                f"{num_updates} updates but no batch; pass each one through it: "
+                "data = monitor.batch(data)."
+            )
+        else:
+            return
+        warnings.warn(f"qdiverge has seen {text}", stacklevel=5)
