@@ -1,7 +1,7 @@
 """A batch of transitions (s, a, r, s', d), the one form in which diagnostics read data."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import torch
@@ -20,6 +20,8 @@ SPELLINGS = {
     ),
     "terminated": ("terminated", "dones", "done"),
 }  # fmt: skip
+WEIGHTS = ("weights", "weight", "is_weights", "importance_weights", "_weight")
+DISCOUNTS = ("discounts",)
 NEXT_ACTIONS = ("next_actions", "next_action", "act_next")  # of a critic's batch, where it has them
 
 
@@ -156,6 +158,47 @@ def as_transitions(batch: Any) -> Transitions:
     if following is not None and found["actions"].is_floating_point():
         return SarsaTransitions(**found, next_actions=torch.as_tensor(following))
     return Transitions(**found)
+
+
+def row_weights(batch: Any) -> Tensor | None:
+    """Return the importance weight of each transition, [N], where the batch has any.
+
+    >>> row_weights({"weights": torch.tensor([[0.5], [1.0]])})
+    tensor([0.5000, 1.0000])
+    """
+    return _row(batch, WEIGHTS)
+
+
+def row_discounts(batch: Any) -> Tensor | None:
+    """Return γ^k of each transition, [N], where a batch of several steps says it."""
+    return _row(batch, DISCOUNTS)
+
+
+def without_ends(batch: Transitions) -> Transitions:
+    """Return the batch with s in the place of an s' that nothing follows and that is no number.
+
+    Loops mask it before use, so whatever stands there counts for nothing.
+    """
+    following = batch.next_observations
+    if not following.is_floating_point():
+        return batch
+    is_end = batch.terminated.bool()
+    is_unused = is_end & ~torch.isfinite(following).flatten(1).all(1)
+    if not bool(is_unused.any()):
+        return batch
+    kept = following.clone()
+    kept[is_unused] = batch.observations[is_unused]
+    return replace(batch, next_observations=kept)
+
+
+def _row(batch: Any, spellings: tuple[str, ...]) -> Tensor | None:
+    """Return a number for each transition under the first of its spellings, [N]."""
+    for spelling in spellings:
+        if (value := _get(batch, spelling)) is not None:
+            numbers = torch.as_tensor(value)
+            if numbers.is_floating_point():
+                return numbers.reshape(-1)
+    return None
 
 
 def rewards_of(batch: Any) -> Tensor:

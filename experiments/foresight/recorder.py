@@ -23,8 +23,8 @@ from torch import Tensor
 from experiments.foresight.cell import Cell
 from experiments.foresight.steps import set_step
 from qdiverge.diagnostics import Moment, Transitions, diagnostics_up_to
-from qdiverge.diagnostics.diagnose import all_successors
 from qdiverge.diagnostics.metrics.stability import Stability
+from qdiverge.diagnostics.update_stability import all_successors
 from qdiverge.monitor.probe_batch import ProbeBatch
 from qdiverge.monitor.subject import Subject
 from qdiverge.theory.spectral import reachable_directions, spectral_radius

@@ -29,7 +29,7 @@ from experiments.foresight.recorder import StoppedError
 from experiments.foresight.rules import replay
 from experiments.foresight.sweep import run as run_cell
 from experiments.foresight.training import train
-from qdiverge.diagnostics.diagnose import all_successors
+from qdiverge.diagnostics.update_stability import all_successors
 from qdiverge.errors import RunFolderError
 from qdiverge.theory import check_stability
 

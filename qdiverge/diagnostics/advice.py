@@ -19,9 +19,9 @@ def _limits(diagnosis: Diagnosis) -> Iterator[str]:
     error = diagnosis.linearisation_error
     if not error <= LARGEST_ERROR:
         yield (
-            f"The verdict does not apply to steps of this size: a real step departs from its "
-            f"linear prediction by ‖ΔQ − αKDδ‖/‖αKDδ‖ = {error:.3g}, above {LARGEST_ERROR}. "
-            "Lower the step first, then diagnose again."
+            "The verdict does not apply to steps of this size: the optimiser's own next step "
+            f"misses its linear prediction by {error:.3g} of it (‖ΔQ − JΔθ‖/‖JΔθ‖), above "
+            f"{LARGEST_ERROR}. Lower the step first, then diagnose again."
         )
     if diagnosis.clipped_share > 0:
         yield (
@@ -74,7 +74,7 @@ def _target(diagnosis: Diagnosis) -> Iterator[str]:
 def _causes(diagnosis: Diagnosis) -> Iterator[str]:
     """Name the layer and the pair that push the growing mode."""
     attribution = diagnosis.attribution
-    if attribution.eigenvalue.real <= 0:
+    if diagnosis.stability.spectral_radius <= 1 or attribution.eigenvalue.real <= 0:
         return
     layer, share = max(attribution.layers.items(), key=lambda item: item[1])
     i, j, push = attribution.top_pairs(1)[0]

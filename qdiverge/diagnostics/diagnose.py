@@ -12,10 +12,12 @@ from qdiverge.checks import check_choice, check_discount, check_positive
 from qdiverge.diagnostics.advice import advice
 from qdiverge.diagnostics.critics import Policy, critic_views
 from qdiverge.diagnostics.diagnosis import Diagnosis
-from qdiverge.diagnostics.metrics.linearisation import predicted_change, step_change
+from qdiverge.diagnostics.metrics.linearisation import step_changes
 from qdiverge.diagnostics.metrics.q_values import QValues, soft_divergence_bound
 from qdiverge.diagnostics.moment import Moment
+from qdiverge.diagnostics.preconditioner import is_understood
 from qdiverge.diagnostics.quiet import quiet
+from qdiverge.diagnostics.update_stability import stability_of
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
 from qdiverge.kernel.network import unwrap
@@ -23,12 +25,20 @@ from qdiverge.td import BOOTSTRAPS, Bootstrap, bootstrap_weights
 from qdiverge.theory import (
     attribute,
     check_contraction,
-    check_stability,
     linearisation_error,
     time_to_threshold,
 )
 from qdiverge.theory.arnoldi import DENSE_LIMIT
-from qdiverge.transitions import Transitions, as_transitions
+from qdiverge.theory.linearisation import LARGEST_ERROR
+from qdiverge.transitions import (
+    Transitions,
+    as_transitions,
+    row_discounts,
+    row_weights,
+    without_ends,
+)
+from qdiverge.update import UpdateRule, read_optimizer
+from qdiverge.update.rule import LOSS_SLOPES, LOSSES, Source
 
 Networks = nn.Module | Sequence[nn.Module]  # a Q-network; or one critic or several
 
@@ -37,37 +47,50 @@ def diagnose(
     q_net: Networks,
     batch: Any,
     discount: float = 0.99,
-    learning_rate: float = 1e-4,
+    learning_rate: float | None = None,
     *,
     target: Networks | None = None,
     optimizer: torch.optim.Optimizer | None = None,
-    target_period: int = 1,
+    target_period: int | None = None,
+    polyak: float | None = None,
     loss: str = "half_squared",
     reward_bound: float | None = None,
     bootstrap: Bootstrap | None = None,
     policy: Policy | None = None,
     entropy_coefficient: float = 0.0,
+    rule: UpdateRule | None = None,
+    batch_size: int | None = None,
 ) -> Diagnosis:
     """Diagnose a Q-network on a batch: will its updates contract or blow up, why, what to change.
+
+    The verdict is about the update that the run makes: the optimiser's momentum, second moments and
+    decay, the target network, the importance weights and γ^k of the batch (``weights`` and
+    ``discounts``, where it has them), every critic. What is not modelled is undecided, by name.
 
     One Gram matrix over the pairs X and their greedy successors gives K, K' and their shares by
     layer; the certificate also needs the kernel of every other successor action with X.
 
     Args:
         q_net: Called as ``q_net(observations)``; returns [N, A]. Left untouched. Or a critic,
-            called with observations and actions [N, k], or several: the first is diagnosed.
+            called with observations and actions [N, k], or several, whose targets take the least.
         batch: N transitions: :class:`Transitions`, a dict, or a batch of another library.
         discount: γ.
-        learning_rate: α of the loss ½ Σ ρ_i δ_i² (twice the optimiser's for torch's ``mse_loss``).
+        learning_rate: α of the loss ½ Σ ρ_i δ_i² (twice the optimiser's for torch's ``mse_loss``);
+            None: the optimiser's, by ``loss``, or 1e-4 without one.
         target: The network that makes the bootstrap target; None: ``q_net``.
-        optimizer: A live Adam, AdamW or RMSprop, whose second moments shape the kernel.
-        target_period: C, updates between two hard copies of the target network.
-        loss: "huber" clips the TD errors of the step to ±1; "half_squared" does not.
+        optimizer: The live optimiser; None: gradient descent.
+        target_period: C, updates between two hard copies of the target network; None or 1: it
+            follows at once, or as ``polyak`` says.
+        polyak: τ of an averaged target.
+        loss: "half_squared"; "squared", torch's ``mse_loss``; "huber", which clips the TD errors of
+            the step to ±1.
         reward_bound: r_max; None: the largest |r| of the batch, or 1.
         bootstrap: Who selects and who evaluates a': "q", "target_q", "double_q" or
             "inverse_double_q"; None: the target network does both, or ``q_net`` without one.
         policy: s' → a' of a critic, where the batch has no ``next_actions``.
-        entropy_coefficient: η of a soft critic, whose policy also returns log π(a'|s').
+        entropy_coefficient: α_H of a soft critic, whose policy also returns log π(a'|s').
+        rule: All of the update in one record, in place of what is said of it above.
+        batch_size: Adds mean-square stability of updates on so many of the N transitions.
 
     Raises:
         InvalidValueError: more than 1024 transitions (see :func:`batch_spectrum`), an argument out
@@ -82,17 +105,17 @@ def diagnose(
     >>> diagnosis.stability.verdict, round(diagnosis.stability.spectral_radius, 6)  # 1 + α(2γ − 1)
     ('divergent', 1.08)
     """
+    if rule is None:
+        rule = rule_of(
+            q_net, batch, discount, learning_rate, target=target, optimizer=optimizer,
+            target_period=target_period, polyak=polyak, loss=loss, bootstrap=bootstrap,
+            entropy_coefficient=entropy_coefficient,
+        )  # fmt: skip
     moment = make_moment(
-        q_net, batch, discount, learning_rate, target=target, optimizer=optimizer,
-        reward_bound=reward_bound, bootstrap=bootstrap, policy=policy,
-        entropy_coefficient=entropy_coefficient,
+        q_net, batch, rule.discount, rule.descent.learning_rate, target=target,
+        optimizer=optimizer, reward_bound=reward_bound, bootstrap=rule.bootstrap, policy=policy,
+        entropy_coefficient=rule.entropy_coefficient, rule=rule,
     )  # fmt: skip
-    if loss not in ("huber", "half_squared"):
-        raise InvalidValueError(
-            "loss must be 'huber' or 'half_squared'",
-            got=repr(loss),
-            remedy="For torch's mse_loss pass 'half_squared' and twice the learning rate.",
-        )
     if len(moment.batch) > DENSE_LIMIT:
         raise InvalidValueError(
             f"diagnose holds whole kernels and takes at most {DENSE_LIMIT} transitions",
@@ -102,38 +125,88 @@ def diagnose(
     q_values = QValues().measure(moment)
     if not math.isfinite(q_values["diverge/q_abs_max"]):
         raise InvalidValueError(
-            "finite Q-values were expected",
+            "the Q-values must be finite",
             got="NaN or infinity",
             remedy="The network has diverged already: diagnose an earlier checkpoint.",
         )
     blocks, successor_blocks = kernels_by_layer(moment)
     K = torch.stack(list(blocks.values())).sum(0)
     K = (K + K.T) / 2  # the sum over layers rounds either triangle alike, but for the order
-    stability = check_stability(
-        K,
-        all_successors(moment),
-        greedy_actions=None if moment.is_critic else moment.next_actions,
-        learning_rate=learning_rate,
-        target_period=target_period,
-    )
-    applied = moment.td_errors.clamp(-1, 1) if loss == "huber" else moment.td_errors
-    predicted = predicted_change(K.to(applied.dtype), applied, learning_rate)
-    growth = stability.spectral_radius ** (1 / target_period)
-    size = q_values["diverge/q_abs_max"]
+    stability = stability_of(moment, K, rule, batch_size)
+    error = linearisation_error(*step_changes(moment, moment.applied_errors))
+    growth = stability.spectral_radius ** (1 / stability.target_period)
+    size, α = q_values["diverge/q_abs_max"], rule.descent.learning_rate
+    is_confirmed = error <= LARGEST_ERROR and not rule.not_modelled
     diagnosis = Diagnosis(
-        learning_rate=learning_rate,
-        discount=discount,
+        learning_rate=α,
+        discount=rule.discount,
         bound=moment.bound,
-        contraction=check_contraction(K, discount=discount, learning_rate=learning_rate),
+        rule=rule,
+        contraction=check_contraction(K, discount=rule.discount, learning_rate=α),
         stability=stability,
         attribution=attribute(blocks, successor_blocks),
-        linearisation_error=linearisation_error(predicted, step_change(moment, applied)),
-        forecast=time_to_threshold(size, growth, moment.bound) if size > 0 else math.inf,
+        linearisation_error=error,
+        forecast=time_to_threshold(size, growth, moment.bound)
+        if size > 0 and is_confirmed
+        else math.inf,
         q_values=q_values,
         td_errors=moment.td_errors,
-        clipped_share=float((applied != moment.td_errors).double().mean()),
+        clipped_share=float((moment.td_errors.abs() > 1).double().mean())
+        if rule.loss == "huber"
+        else 0.0,
     )
     return replace(diagnosis, advice=advice(diagnosis))
+
+
+def rule_of(
+    q_net: Networks,
+    batch: Any,
+    discount: float,
+    learning_rate: float | None,
+    *,
+    target: Networks | None,
+    optimizer: torch.optim.Optimizer | None,
+    target_period: int | None,
+    polyak: float | None,
+    loss: str,
+    bootstrap: Bootstrap | None,
+    entropy_coefficient: float,
+) -> UpdateRule:
+    """Return the rule that the arguments of :func:`diagnose` and a live optimiser come to."""
+    fields: dict[str, Any] = {}
+    sources: dict[str, Source] = {"discount": "given", "loss": "given"}
+    modules = [q_net] if isinstance(q_net, nn.Module) else list(q_net)
+    if optimizer is not None:
+        fields = read_optimizer(optimizer, modules)
+        sources |= dict.fromkeys(fields, "optimizer")
+    check_choice("loss", loss, LOSSES)
+    if learning_rate is not None:
+        check_positive("learning_rate", learning_rate)
+        fields["learning_rate"] = learning_rate / LOSS_SLOPES[loss]
+        sources["learning_rate"] = "given"
+    has_target = target is not None and target is not q_net
+    if bootstrap is None:
+        bootstrap = "target_q" if has_target else "q"
+    else:
+        check_choice("bootstrap", bootstrap, BOOTSTRAPS)
+        sources["bootstrap"] = "given"
+    for name, value in (("target_period", target_period), ("polyak", polyak)):
+        if value is not None:
+            sources[name] = "given"
+    if has_target and target_period is None and polyak is None:
+        target_period = 1
+    return UpdateRule(
+        discount=discount,
+        loss=loss,  # type: ignore[arg-type]
+        bootstrap=bootstrap,
+        target_period=target_period,
+        polyak=polyak,
+        critics="min" if len(modules) > 1 else "one",
+        entropy_coefficient=entropy_coefficient,
+        has_weights=row_weights(batch) is not None,
+        sources=sources,
+        **fields,
+    )
 
 
 def make_moment(
@@ -148,11 +221,12 @@ def make_moment(
     bootstrap: Bootstrap | None = None,
     policy: Policy | None = None,
     entropy_coefficient: float = 0.0,
+    rule: UpdateRule | None = None,
 ) -> Moment:
     """Check the arguments of :func:`diagnose` and return the moment that they describe."""
     check_discount(discount)
     check_positive("learning_rate", learning_rate)
-    transitions = as_transitions(batch)
+    transitions = without_ends(as_transitions(batch))
     if reward_bound is None:
         reward_bound = float(transitions.rewards.abs().max()) or 1.0
     if bootstrap is not None:
@@ -166,13 +240,16 @@ def make_moment(
         learning_rate=learning_rate,
         update=0,
         target=targets[0] if targets else None,
-        optimizer=optimizer,
+        optimizer=optimizer if optimizer is not None and is_understood(optimizer) else None,
         bound=soft_divergence_bound(discount, reward_bound),
         bootstrap=bootstrap,
         twins=online[1:],
         target_twins=targets[1:],
         policy=policy,
         entropy_coefficient=entropy_coefficient,
+        rule=rule,
+        weights=row_weights(batch),
+        discounts=row_discounts(batch),
     )
 
 
@@ -200,23 +277,12 @@ def kernels_by_layer(moment: Moment) -> tuple[dict[str, Tensor], dict[str, Tenso
     with quiet(moment.q_network):
         ntk = NTK(moment.q_network, preconditioner=moment.preconditioner)
         blocks = ntk.by_layer(both.observations, both.actions)
-    weight = bootstrap_weights(moment.discount, moment.batch.terminated, torch.float64)[:, None]
+    weights = bootstrap_weights(moment.row_discounts, moment.batch.terminated, torch.float64)
+    weight = weights[:, None]
     return (
         {name: block[:N, :N] for name, block in blocks.items()},
         {name: weight.to(block) * block[N:, :N] for name, block in blocks.items()},
     )
-
-
-def all_successors(moment: Moment) -> Tensor:
-    """Return γ(1 − d_i) k((s'_i, a), x_j) for every action a, [N, A, N]; K' of a critic, [N, N]."""
-    if moment.is_critic:
-        return moment.successor_kernel.double()
-    batch = moment.batch
-    with quiet(moment.q_network):
-        ntk = NTK(moment.q_network, preconditioner=moment.preconditioner)
-        K = ntk.kernel(batch.next_observations, "all", batch.observations, batch.actions)
-    weights = bootstrap_weights(moment.discount, batch.terminated, torch.float64)
-    return weights[:, None, None].to(K) * K
 
 
 def pairs_and_successors(moment: Moment) -> Transitions:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from qdiverge.theory import Attribution, ContractionReport, StabilityReport
+from qdiverge.update import UpdateRule
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,11 +15,14 @@ class Diagnosis:
     learning_rate: float  # α of the loss ½ Σ ρ_i δ_i²
     discount: float
     bound: float  # r_max/(1−γ)
+    rule: UpdateRule  # the update that the verdict is about
     contraction: ContractionReport
     stability: StabilityReport
     attribution: Attribution
-    linearisation_error: float  # ‖ΔQ − αKDδ‖ / ‖αKDδ‖ of one step; above 0.3 nothing here applies
-    forecast: float  # updates until max|Q| passes the bound at the spectral rate; ∞: it does not
+    linearisation_error: float  # ‖ΔQ − JΔθ‖ / ‖JΔθ‖ of the optimiser's next step, Δθ the map's;
+    # above 0.3 nothing here applies
+    forecast: float  # updates until max|Q| passes the bound at the spectral rate; ∞: it does not,
+    # or the map's prediction of one step was not confirmed
     q_values: dict[str, float]
     td_errors: Tensor  # δ, [N]
     clipped_share: float  # of TD errors that the Huber loss clips; 0 for other losses
@@ -32,6 +36,7 @@ class Diagnosis:
                 f"VALUES. max|Q| = {size:.4g} of at most {self.bound:.4g}; mean |δ| = "
                 f"{float(self.td_errors.abs().mean()):.4g}; a real step departs from the linear "
                 f"prediction by {self.linearisation_error:.3g}.",
+                f"UPDATE. {self.rule}",
                 f"STABILITY. {self.stability}",
                 str(self.contraction),
                 f"CAUSES. {self.attribution}",

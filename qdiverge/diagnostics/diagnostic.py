@@ -20,6 +20,8 @@ class Diagnostic(ABC):
         needs: The quantities of :class:`Moment` that it reads; shared ones are computed once.
         cost: Its tier.
         period: It is measured at every so many of the monitor's measurements.
+        is_of_update: Whether it speaks of the run's step, so that it has no meaning where that is
+            not modelled.
         not_for_critics: Why it has no meaning for critics of continuous actions; "" where it has.
     """
 
@@ -27,6 +29,7 @@ class Diagnostic(ABC):
     needs: ClassVar[frozenset[str]]
     cost: ClassVar[Cost]
     period: ClassVar[int] = 1
+    is_of_update: ClassVar[bool] = False
     not_for_critics: ClassVar[str] = ""
 
     @classmethod

@@ -20,8 +20,9 @@ from qdiverge.td import (
     is_selected_online,
     values_of,
 )
-from qdiverge.theory import ContractionReport, check_contraction
+from qdiverge.theory import ContractionReport, Descent, check_contraction
 from qdiverge.transitions import SarsaTransitions, Transitions
+from qdiverge.update import UpdateRule
 
 NEED_NEXT_ACTIONS = frozenset(  # what a critic has no answer to unless somebody says a'
     {"next_actions", "target_next_q", "online_next_q", "td_errors", "successor_kernel",
@@ -52,7 +53,10 @@ class Moment:
         twins: Further critics beside ``q_network``.
         target_twins: The targets of these.
         policy: s' → a', for a critic whose batch does not say a'.
-        entropy_coefficient: η of a soft critic (SAC).
+        entropy_coefficient: α_H of a soft critic (SAC).
+        rule: The update that the run makes; None: plain gradient descent.
+        weights: Importance weights, [N]; None: 1.
+        discounts: γ^k of each transition, [N]; None: ``discount``.
     """
 
     q_network: nn.Module
@@ -68,6 +72,21 @@ class Moment:
     target_twins: tuple[nn.Module, ...] = ()
     policy: Policy | None = None
     entropy_coefficient: float = 0.0
+    rule: UpdateRule | None = None
+    weights: Tensor | None = None
+    discounts: Tensor | None = None
+
+    @property
+    def descent(self) -> Descent:
+        """Return the linear part of the optimiser's step, at the present learning rate."""
+        if self.rule is None:
+            return Descent(self.learning_rate)
+        return self.rule.descent.with_rate(self.learning_rate)
+
+    @property
+    def row_discounts(self) -> float | Tensor:
+        """Return γ, or γ^k of each transition, [N]."""
+        return self.discount if self.discounts is None else self.discounts
 
     @property
     def is_critic(self) -> bool:
@@ -122,7 +141,22 @@ class Moment:
             evaluates = self.online_next_q if is_online else self.target_next_q
             value = values_of(evaluates, self.next_actions)
         rewards, d = self.batch.rewards.to(self.q.dtype), self.batch.terminated.bool()
-        return backup(rewards, d, self.discount, value) - self.q
+        return backup(rewards, d, self.row_discounts, value) - self.q
+
+    @cached_property
+    def applied_errors(self) -> Tensor:
+        """Return w_i ψ(δ_i), [N]: the TD errors as the loss applies them, over its slope at 0."""
+        is_huber = self.rule is not None and self.rule.loss == "huber"
+        errors = self.td_errors.clamp(-1, 1) if is_huber else self.td_errors
+        return errors if self.weights is None else self.weights.to(errors) * errors
+
+    @cached_property
+    def sample_weights(self) -> Tensor:
+        """Return w_i ψ'(δ_i), [N]: 0 where the loss clips, else the importance weight."""
+        is_huber = self.rule is not None and self.rule.loss == "huber"
+        slopes = self.td_errors.abs() <= 1 if is_huber else self.td_errors == self.td_errors
+        weights = slopes.to(torch.float64)
+        return weights if self.weights is None else weights * self.weights.to(weights)
 
     @cached_property
     def preconditioner(self) -> dict[str, Tensor] | None:
@@ -142,10 +176,14 @@ class Moment:
 
         Of a twin, the first critic is taken to bootstrap from itself.
         """
+        return self.successor_kernel_by(self.next_actions)
+
+    def successor_kernel_by(self, next_actions: Tensor) -> Tensor:
+        """Return K' at given next actions, [N, N]."""
         with quiet(self.q_network):
             ntk = NTK(self.q_network, preconditioner=self.preconditioner)
-            K = ntk.kernel(*self.next_pairs, *self.pairs)
-        return bootstrap_weights(self.discount, self.batch.terminated, K.dtype)[:, None] * K
+            K = ntk.kernel(self.batch.next_observations, next_actions, *self.pairs)
+        return bootstrap_weights(self.row_discounts, self.batch.terminated, K.dtype)[:, None] * K
 
     @cached_property
     def inputs(self) -> dict[str, Tensor]:

@@ -20,6 +20,7 @@ from qdiverge.diagnostics.preconditioner import is_understood, largest_rate
 from qdiverge.kernel.network import unwrap
 from qdiverge.monitor.attach_checks import warn_of_batch_discounts
 from qdiverge.monitor.options import MonitorOptions
+from qdiverge.transitions import without_ends
 
 
 class Subject:
@@ -65,7 +66,7 @@ class Subject:
         batch = as_transitions(data)
         if not isinstance(batch, SarsaTransitions):
             batch = batch.plain()
-        batch = batch.to(self.device, self._like.dtype)
+        batch = without_ends(batch.to(self.device, self._like.dtype))
         if self._split is None:
             warn_of_batch_discounts(self.options.discount, data)
             targets = split_networks(self.targets, batch) if self.targets else ()

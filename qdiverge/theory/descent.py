@@ -77,7 +77,7 @@ class Descent:
 
     @property
     def total_gain(self) -> float:
-        """Return η/α: how far θ + c v moves along g, the sum of all steps that one g leads to."""
+        """Return h/α: how far θ + c v moves along g, the sum of all steps that one g leads to."""
         return self.direct + self.lead * self.gain
 
     def __str__(self) -> str:

@@ -49,7 +49,7 @@ class LinearSystem:
     period: int  # C
     polyak: float | None  # τ instead of a period
     eps: float  # machine epsilon of the kernels' entries
-    is_double: bool = False  # the network that learns selects a', the target evaluates it
+    is_double: bool = False  # another network selects a' than evaluates it: one learns, one lags
 
     @property
     def learning_rate(self) -> float:
@@ -154,7 +154,7 @@ class LinearSystem:
         network selects actions than evaluates them.
         """
         is_known = self.descent.is_plain or not (self.has_target or self.descent.has_decay)
-        if not is_known or (self.is_double and self.has_target and self.is_switching):
+        if not is_known or (self.is_double and self.is_switching):
             return no_certificate(len(self.kernel))
         scale = max(float(self.kernel.abs().max()), float(self.successors.abs().max()))
         if not self.descent.is_plain:

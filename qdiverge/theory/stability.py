@@ -59,7 +59,8 @@ def check_stability(
         descent: momentum, decay and the learning rate of the optimiser, in place of
             ``learning_rate``; K and K' are then preconditioned as its steps are.
         sample_weights: importance weight times slope of the loss, ``[N]`` ≥ 0; 1 by default.
-        is_double: the network that learns selects the actions that the target evaluates.
+        is_double: another network selects the actions than evaluates them, one lagging behind
+            the other.
 
     Raises:
         InvalidTypeError: a tensor of the wrong kind of dtype.

@@ -88,10 +88,10 @@ def momentum_certificate(
 ) -> TDErrorCertificate:
     """Bound the TD errors under momentum, without a target network, whatever the greedy actions do.
 
-    θ + cv moves by η along g alone, with c and η of :class:`Descent`. So with ε the TD errors
+    θ + cv moves by h along g alone, with c and h of :class:`Descent`. So with ε the TD errors
     there, X_w = (K'_w − K)D and v = PJᵀD u, by the mean value of the maximum twice,
 
-        ε ← ε + η X_w (ε − c X_w' u),   u ← μ u + κ (ε − c X_w' u)
+        ε ← ε + h X_w (ε − c X_w' u),   u ← μ u + κ (ε − c X_w' u)
 
     with rows of w and w' that may choose any action. A weighted sup norm of (ε, u) that shrinks
     under the absolute values of all this is a certificate.
@@ -109,18 +109,18 @@ def momentum_certificate(
     False
     """
     size, d = len(increments), descent
-    η, c = d.learning_rate * d.total_gain, d.learning_rate * d.lead
-    own = η * increments.diagonal(dim1=0, dim2=2).T  # [N, A]
-    kept = torch.maximum(own, -2 - own)  # |1 + ηX_ii| − 1
-    others = η * increments.abs()
+    h, c = d.learning_rate * d.total_gain, d.learning_rate * d.lead
+    own = h * increments.diagonal(dim1=0, dim2=2).T  # [N, A]
+    kept = torch.maximum(own, -2 - own)  # |1 + hX_ii| − 1
+    others = h * increments.abs()
     others.diagonal(dim1=0, dim2=2).zero_()
     every = increments.abs() + uncertainty
 
     def excess(v: Tensor) -> Tensor:
         of_errors, of_velocity = v[:size], v[size:]
         shifted = c * (every @ of_velocity).amax(1)  # |c X u|, [N]
-        slack = η * (uncertainty @ of_errors)
-        rows = (kept * of_errors[:, None] + others @ of_errors + η * (every @ shifted)).amax(1)
+        slack = h * (uncertainty @ of_errors)
+        rows = (kept * of_errors[:, None] + others @ of_errors + h * (every @ shifted)).amax(1)
         steps = d.gain * (of_errors + shifted) + (d.momentum - 1) * of_velocity
         return torch.cat([rows + slack, steps])
 

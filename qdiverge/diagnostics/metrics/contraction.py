@@ -13,6 +13,8 @@ from qdiverge.diagnostics.moment import Moment
 class Contraction(Diagnostic):
     """Achiam's row condition, its γ = 0 baseline, the modulus and the largest contracting step."""
 
+    is_of_update: ClassVar[bool] = True
+
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             "diverge/fraction_holding",

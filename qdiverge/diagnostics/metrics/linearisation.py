@@ -1,4 +1,4 @@
-"""Is the linear theory true of this network? One real step against its prediction αKDδ."""
+"""Is the linear theory true of this run? The optimiser's own step against its prediction."""
 
 from typing import ClassVar
 
@@ -12,20 +12,23 @@ from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.quiet import quiet
 from qdiverge.td import values_of
 from qdiverge.theory import linearisation_error
+from qdiverge.update.real_step import Step, linear_step, real_step
+from qdiverge.update.rule import LOSS_SLOPES
 
 
-def step_change(moment: Moment, td_errors: Tensor) -> Tensor:
-    """Return Q(θ') − Q(θ) at the pairs, after θ' = θ + α M Jᵀ D δ with D = 1/N.
+def step_changes(moment: Moment, applied: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how the next step moves Q(s_i, a_i): as the linear map says, and really.
 
-    That is the step of the loss ½ Σ ρ_i δ_i² with the optimiser's second moments frozen and no
-    momentum, the one that every verdict is about. It is taken on a copy of the parameters.
+    The map: J Δθ with Δθ = α M (a g + b v) − decay, g = Jᵀ D δ, D = 1/N, and the momentum v that
+    the optimiser holds now. Really: the optimiser's own step on a copy of the parameters, and the
+    network called again. Without a live optimiser both take Δθ = α g.
 
     Args:
         moment: The network, batch, step and optimiser.
-        td_errors: δ, [N], clipped already where the loss clips.
+        applied: δ as the loss applies them, [N]: clipped where it clips, weighted where it weighs.
 
     Returns:
-        [N].
+        Predicted and real, [N] each.
     """
     network, batch = moment.q_network, moment.batch
     trainable = {n: p for n, p in network.named_parameters() if p.requires_grad}
@@ -37,46 +40,54 @@ def step_change(moment: Moment, td_errors: Tensor) -> Tensor:
         values: Tensor = functional_call(network, parameters, (batch.observations,))
         return values_of(values, batch.actions)
 
-    M = moment.preconditioner or {}
     with quiet(network), torch.enable_grad():
         before = q(θ)
-        objective = (td_errors.detach() * before).mean()
-        ascent = torch.autograd.grad(objective, list(θ.values()), allow_unused=True)
+        u = torch.zeros_like(before, requires_grad=True)
+        rows = torch.autograd.grad(
+            before, list(θ.values()), u, create_graph=True, allow_unused=True
+        )  # Jᵀu, whose slope in u is J
+        slopes = torch.autograd.grad(
+            before, list(θ.values()), applied.detach() / len(applied), retain_graph=True,
+            allow_unused=True,
+        )  # fmt: skip
+        g = {name: each for name, each in zip(θ, slopes, strict=True) if each is not None}
+        step = linear_step(network, moment.descent, g, moment.preconditioner, moment.optimizer)
+        parts = [(r * step[n]).sum() for n, r in zip(θ, rows, strict=True) if r is not None]
+        along = torch.stack(parts).sum()
+        predicted = torch.autograd.grad(along, u)[0]
+        real = _real_step(moment, g, step)
         with torch.no_grad():
-            moved = {
-                name: p if g is None else p + moment.learning_rate * M.get(name, 1.0) * g
-                for (name, p), g in zip(θ.items(), ascent, strict=True)
-            }
-            return q(moved) - before.detach()
+            return predicted, q({n: p + real[n] for n, p in θ.items()}) - before
+
+
+def _real_step(moment: Moment, ascent: Step, predicted: Step) -> Step:
+    """Return the optimiser's own step; the predicted one where there is no optimiser."""
+    if moment.optimizer is None:
+        return predicted
+    slope = 1.0 if moment.rule is None else LOSS_SLOPES[moment.rule.loss]
+    gradients = {name: -slope * g for name, g in ascent.items()}
+    rate = moment.learning_rate / slope
+    return real_step(moment.q_network, moment.optimizer, gradients, learning_rate=rate)
 
 
 class Linearisation(Diagnostic):
-    """How far one step on the batch, at the run's own step size, departs from its prediction."""
+    """How far the optimiser's own next step, on the probe batch, departs from its prediction."""
+
+    is_of_update: ClassVar[bool] = True
 
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             "diverge/linearisation_error",
-            "‖ΔQ − αKDδ‖ / ‖αKDδ‖ of one step on the probe batch",
+            "‖ΔQ − JΔθ‖ / ‖JΔθ‖ of the optimiser’s next step on the probe, Δθ the linear map’s",
             "1",
             "below 0.3; above it no linearised number applies",
         ),
     )
 
-    needs: ClassVar[frozenset[str]] = frozenset({"kernel", "td_errors"})
+    needs: ClassVar[frozenset[str]] = frozenset({"td_errors"})
     cost: ClassVar[Cost] = "standard"
 
     def measure(self, moment: Moment) -> dict[str, float]:
         """Return ``diverge/linearisation_error``."""
-        predicted = predicted_change(moment.kernel, moment.td_errors, moment.learning_rate)
-        error = linearisation_error(predicted, step_change(moment, moment.td_errors))
+        error = linearisation_error(*step_changes(moment, moment.applied_errors))
         return {"diverge/linearisation_error": error}
-
-
-def predicted_change(K: Tensor, td_errors: Tensor, learning_rate: float) -> Tensor:
-    """Return αKDδ, D = 1/N: Achiam et al. 2019 (arXiv:1903.08894), the leading order of ΔQ.
-
-    >>> K, delta = torch.tensor([[2.0, 0.0], [0.0, 4.0]]), torch.tensor([1.0, -1.0])
-    >>> predicted_change(K, delta, 0.1)  # 0.1 · 2 / 2, 0.1 · −4 / 2
-    tensor([ 0.1000, -0.2000])
-    """
-    return learning_rate * (K @ td_errors) / len(K)

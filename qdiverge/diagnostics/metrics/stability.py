@@ -9,9 +9,10 @@ from qdiverge.theory import check_stability
 
 
 class Stability(Diagnostic):
-    """Spectral radius ρ(I + αAD) and self-excitation max Re eig(AD), without a target network.
+    """Spectral radius of the run's update, and self-excitation, without a target network.
 
-    A = K' − K at the greedy successors (Yue et al. 2023, arXiv:2310.04411, for the eigenvalue).
+    With the optimiser's momentum and decay, the loss's clipping and the weights of the samples.
+    A = K' − K at the greedy successors (Yue et al. 2023, arXiv:2310.04411, for max Re eig(AD)).
     A target network can hold a run stable at which both are above their healthy range; the γ = 0
     radius tells whether the step alone is at fault.
     """
@@ -19,33 +20,38 @@ class Stability(Diagnostic):
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             "diverge/spectral_radius",
-            "ρ(I + αAD), A = K′ − K at the greedy successors",
+            "ρ of the update’s linear map (of I + αAD without momentum), A = K′ − K at the greedy "
+            "successors, D = wψ′(δ)/N",
             "factor per update",
             "below 1",
         ),
         Metric(
             "diverge/spectral_radius_regression",
-            "ρ(I − αKD), the same at γ = 0",
+            "the same at γ = 0 (ρ(I − αKD) without momentum)",
             "factor per update",
             "below 1; above it the step alone is too large",
         ),
         Metric("diverge/self_excitation", "max Re eig(AD)", "1/α", "below 0"),
         Metric(
             "diverge/max_stable_learning_rate",
-            "largest α with ρ(I + αAD) < 1; 0 where there is none",
+            "largest α at which that map is stable; 0 where there is none",
             "α",
             "above the run’s α",
         ),
         Metric("diverge/transient_gain", "‖I + αAD‖_2", "factor per update", "near 1"),
     )
 
-    needs: ClassVar[frozenset[str]] = frozenset({"kernel", "successor_kernel"})
+    needs: ClassVar[frozenset[str]] = frozenset({"kernel", "successor_kernel", "td_errors"})
+    is_of_update: ClassVar[bool] = True
     cost: ClassVar[Cost] = "full"
 
     def measure(self, moment: Moment) -> dict[str, float]:
         """Return ``diverge/spectral_radius``, ``diverge/self_excitation`` and their kin."""
         report = check_stability(
-            moment.kernel, moment.successor_kernel, learning_rate=moment.learning_rate
+            moment.kernel,
+            moment.successor_kernel,
+            descent=moment.descent,
+            sample_weights=moment.sample_weights.to(moment.kernel.device),
         )
         return {
             "diverge/spectral_radius": report.spectral_radius,

@@ -1,0 +1,77 @@
+"""What a live optimiser says of the update: its kind, momentum, decay, steps."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from torch import nn
+from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
+
+from qdiverge.errors import InvalidValueError
+
+MODELLED = (SGD, Adam, AdamW, RMSprop)  # these very classes: a subclass may do anything
+
+
+def read_optimizer(optimizer: Optimizer, modules: Iterable[nn.Module]) -> dict[str, Any]:
+    """Return the fields of an :class:`qdiverge.update.UpdateRule` that an optimiser decides.
+
+    Args:
+        optimizer: Left untouched.
+        modules: The Q-network, or the critics; only groups with parameters of theirs count.
+
+    Returns:
+        Field → value. ``learning_rate`` is the largest of the groups: a smaller one of another
+        group scales the kernel. ``not_modelled`` says what no linear map is known of.
+
+    Raises:
+        InvalidValueError: the optimiser holds none of the parameters.
+
+    >>> net = nn.Linear(2, 1)
+    >>> fields = read_optimizer(Adam(net.parameters(), lr=0.01), [net])
+    >>> fields["optimizer"], fields["momentum"], round(fields["gain"], 6), fields["not_modelled"]
+    ('Adam', 0.9, 0.1, '')
+    """
+    own = {id(p) for module in modules for p in module.parameters() if p.requires_grad}
+    groups = [g for g in optimizer.param_groups if any(id(p) in own for p in g["params"])]
+    if not groups:
+        raise InvalidValueError(
+            "the optimiser must hold parameters of the network",
+            got="none of them",
+            remedy="Pass the optimiser that trains this very module.",
+        )
+    kind = type(optimizer)
+    fields: dict[str, Any] = {
+        "optimizer": kind.__name__,
+        "learning_rate": max(float(g["lr"]) for g in groups),
+    }
+    if kind not in MODELLED:
+        return fields | {"not_modelled": _why_not(kind.__name__)}
+    each = [_of_group(kind, group) for group in groups]
+    reasons = []
+    if any(one != each[0] for one in each):
+        reasons.append("parameter groups with momentum or decay of their own are not modelled")
+    if any(group.get("maximize") for group in groups):
+        reasons.append("maximize=True climbs the loss")
+    if kind is not SGD and each[0]["coupled_decay"]:
+        reasons.append(f"weight decay within {kind.__name__}'s gradient is not modelled")
+    return fields | each[0] | {"not_modelled": "; ".join(reasons)}
+
+
+def _of_group(kind: type[Optimizer], group: dict[str, Any]) -> dict[str, Any]:
+    """Return what the options of one group come to."""
+    decay = float(group.get("weight_decay", 0.0))
+    is_decoupled = kind is AdamW or bool(group.get("decoupled_weight_decay"))
+    momentum = float(group["betas"][0] if "betas" in group else group.get("momentum", 0.0))
+    gain = 1 - momentum if "betas" in group else 1 - float(group.get("dampening", 0.0))
+    return {
+        "momentum": momentum,
+        "gain": gain if momentum else 1.0,
+        "is_nesterov": bool(group.get("nesterov")),
+        "decay": decay if is_decoupled else 0.0,
+        "coupled_decay": 0.0 if is_decoupled else decay,
+        "is_preconditioned": kind is not SGD,
+    }
+
+
+def _why_not(name: str) -> str:
+    """Return why an optimiser of this name has no linear map here."""
+    return "PreQN is no gradient descent" if name == "PreQN" else f"{name} is not modelled"

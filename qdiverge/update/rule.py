@@ -1,0 +1,148 @@
+"""What one update of a run does, as a plain record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Literal
+
+from qdiverge.checks import check_choice, check_discount, check_positive
+from qdiverge.errors import InvalidValueError
+from qdiverge.td import BOOTSTRAPS, Bootstrap
+from qdiverge.theory.descent import Descent
+
+Source = Literal["given", "optimizer", "seen", "assumed"]
+RuleLoss = Literal["half_squared", "squared", "huber"]
+Critics = Literal["one", "min", "mean"]
+LOSSES: tuple[RuleLoss, ...] = ("half_squared", "squared", "huber")
+LOSS_SLOPES: Mapping[str, float] = {"half_squared": 1.0, "squared": 2.0, "huber": 1.0}
+
+
+@dataclass(frozen=True)
+class UpdateRule:
+    """One update: the loss on a batch, what it bootstraps from, and the step that is taken.
+
+    Attributes:
+        discount: γ; of a target of several steps γⁿ, unless the batch says it row by row.
+        loss: "half_squared" ½δ², "squared" δ² (torch's ``mse_loss``), "huber" (``smooth_l1_loss``).
+        bootstrap: Who selects and who evaluates a', see :mod:`qdiverge.td`.
+        target_period: Updates between two hard copies of the target network; None: none is copied.
+        polyak: τ of an averaged target; None: none is averaged.
+        critics: "one"; of several, the target's "min" or "mean".
+        entropy_coefficient: α_H of a soft critic.
+        optimizer: The kind, such as "Adam".
+        learning_rate: Of the optimiser; α of ½ Σ ρ_i δ_i² is this times the slope of the loss.
+        momentum: μ; β₁ of Adam.
+        gain: κ, the share of the gradient that enters the velocity; 1 − β₁ of Adam.
+        is_nesterov: Whether the step looks ahead.
+        decay: Decoupled weight decay.
+        coupled_decay: Weight decay within the gradient.
+        is_preconditioned: Whether second moments scale the step.
+        has_weights: Whether samples are weighted, as in prioritised replay.
+        clipping: Largest norm of the gradient; None: not clipped.
+        not_modelled: What no linear map is known of, in a sentence; "": all of it is modelled.
+        sources: Field → where it is known from: "given", read from the "optimizer", "seen" in the
+            run, or "assumed", as for every field that is left out.
+
+    Raises:
+        InvalidValueError: a field is out of its range, or two contradict each other.
+
+    >>> rule = UpdateRule(loss="squared", learning_rate=0.1, momentum=0.9)
+    >>> rule.descent.learning_rate, rule.descent.momentum
+    (0.2, 0.9)
+    >>> print(rule)
+    δ² by SGD, learning rate 0.1, momentum 0.9; γ = 0.99, no target network.
+    """
+
+    discount: float = 0.99
+    loss: RuleLoss = "half_squared"
+    bootstrap: Bootstrap = "q"
+    target_period: int | None = None
+    polyak: float | None = None
+    critics: Critics = "one"
+    entropy_coefficient: float = 0.0
+    optimizer: str = "SGD"
+    learning_rate: float = 1e-4
+    momentum: float = 0.0
+    gain: float = 1.0
+    is_nesterov: bool = False
+    decay: float = 0.0
+    coupled_decay: float = 0.0
+    is_preconditioned: bool = False
+    has_weights: bool = False
+    clipping: float | None = None
+    not_modelled: str = ""
+    sources: Mapping[str, Source] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        check_discount(self.discount)
+        check_choice("loss", self.loss, LOSSES)
+        check_choice("bootstrap", self.bootstrap, BOOTSTRAPS)
+        if self.target_period is not None and self.target_period < 1:
+            raise InvalidValueError("target_period must be at least 1", got=self.target_period)
+        if self.polyak is not None and not 0 < self.polyak <= 1:
+            raise InvalidValueError("polyak must lie in (0, 1]", got=self.polyak)
+        if self.polyak is not None and self.target_period is not None:
+            raise InvalidValueError(
+                "a target is copied or averaged, not both",
+                got=f"target_period {self.target_period} and polyak {self.polyak:g}",
+                remedy="Leave one of the two out.",
+            )
+        if self.clipping is not None:
+            check_positive("clipping", self.clipping)
+        _ = self.descent  # checks its numbers
+        known: dict[str, Source] = {f.name: "assumed" for f in fields(self) if f.name != "sources"}
+        object.__setattr__(self, "sources", MappingProxyType(known | dict(self.sources)))
+
+    @property
+    def descent(self) -> Descent:
+        """Return the linear part of the optimiser's step, α that of ½ Σ ρ_i δ_i²."""
+        return Descent(
+            LOSS_SLOPES[self.loss] * self.learning_rate,
+            self.momentum,
+            self.gain,
+            self.is_nesterov,
+            self.decay,
+            self.coupled_decay,
+        )
+
+    @property
+    def lags(self) -> bool:
+        """Return whether the target network is another than the one that learns."""
+        return self.target_period not in (None, 1) or self.polyak not in (None, 1.0)
+
+    @property
+    def is_evaluated_by_target(self) -> bool:
+        """Return whether a lagging network evaluates a'."""
+        return self.lags and self.bootstrap in ("target_q", "double_q")
+
+    @property
+    def is_double(self) -> bool:
+        """Return whether another network selects a' than evaluates it."""
+        return self.lags and self.bootstrap in ("double_q", "inverse_double_q")
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """Return the fields that nobody said and nothing showed."""
+        return tuple(name for name, source in self.sources.items() if source == "assumed")
+
+    def __str__(self) -> str:
+        loss = {"half_squared": "½δ²", "squared": "δ²", "huber": "Huber's loss"}[self.loss]
+        step = f"{loss} by {self.optimizer}, learning rate {self.learning_rate:g}{self.descent}"
+        target = "no target network"
+        if self.polyak is not None:
+            target = f"target averaged with τ = {self.polyak:g}"
+        elif self.target_period is not None:
+            target = f"target copied every {self.target_period} updates"
+        parts = [f"γ = {self.discount:g}", target]
+        if self.lags and self.bootstrap != "target_q":
+            parts.append(f"bootstrap {self.bootstrap}")
+        if self.critics != "one":
+            parts.append(f"{self.critics} of the critics")
+        if self.entropy_coefficient:
+            parts.append(f"entropy coefficient {self.entropy_coefficient:g}")
+        if self.has_weights:
+            parts.append("importance weights")
+        if self.clipping is not None:
+            parts.append(f"gradient clipped at {self.clipping:g}")
+        text = f"{step}; {', '.join(parts)}."
+        return f"{text} Not modelled: {self.not_modelled}." if self.not_modelled else text
