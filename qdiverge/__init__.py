@@ -28,6 +28,7 @@ from qdiverge.preqn import PreQN, PreQNStep
 from qdiverge.report.inspector import inspect
 from qdiverge.runs import load_run
 from qdiverge.theory import ContractionReport, StabilityReport, check_contraction, check_stability
+from qdiverge.update import UpdateRule
 
 __all__ = [
     "NTK",
@@ -46,6 +47,7 @@ __all__ = [
     "StabilityReport",
     "Transitions",
     "UnsupportedNetworkError",
+    "UpdateRule",
     "attach",
     "batch_spectrum",
     "check_contraction",

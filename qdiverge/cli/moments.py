@@ -39,9 +39,9 @@ def agent_arguments(saved: SavedAgent, num_transitions: int) -> dict[str, Any]:
     return {
         "q_net": watched.pop("q_network"),
         "batch": collect(saved, num_transitions),
-        "learning_rate": agent.optimizer.param_groups[0]["lr"],
-        "optimizer": agent.optimizer if agent.optimizer.state else None,
-        "target_period": config.updates_per_copy,
+        "optimizer": agent.optimizer,
+        "polyak": (polyak := getattr(config, "polyak", None)),
+        "target_period": config.updates_per_copy if polyak is None else None,
         **watched,
     }
 

@@ -14,6 +14,9 @@ LOSSES: dict[str, Loss] = {
 }  # the agent's loss → the monitor's, see td_loss
 
 
+OF_C51 = "Q lies inside C51's support: watch the mass at its end atoms"
+
+
 def watched_loss(config: AgentConfig) -> Loss:
     """Return the loss whose step the monitor supposes.
 
@@ -39,9 +42,12 @@ def subject(agent: Agent, config: AgentConfig) -> dict[str, Any]:
     Returns:
         ``q_network``, ``target``, ``discount``, ``loss``, and what else these networks need.
     """
-    about = {"discount": config.discount**config.sampling.n_step, "loss": watched_loss(config)}
+    discount = config.discount**config.sampling.n_step
+    about: dict[str, Any] = {"discount": discount, "loss": watched_loss(config)}
     if isinstance(config, DQNConfig):
         networks = {"q_network": agent.q_network, "target": agent.target_network}
+        if config.distributional:
+            about["not_modelled"] = OF_C51
         return networks | about | {"bootstrap": config.bootstrap_rule}
     assert isinstance(agent, ContinuousAgent)
     return about | {

@@ -15,7 +15,7 @@ from qdiverge.diagnostics.diagnosis import Diagnosis
 from qdiverge.diagnostics.metrics.linearisation import step_changes
 from qdiverge.diagnostics.metrics.q_values import QValues, soft_divergence_bound
 from qdiverge.diagnostics.moment import Moment
-from qdiverge.diagnostics.preconditioner import is_understood
+from qdiverge.diagnostics.preconditioner import has_scales
 from qdiverge.diagnostics.quiet import quiet
 from qdiverge.diagnostics.update_stability import stability_of
 from qdiverge.errors import InvalidValueError
@@ -37,7 +37,7 @@ from qdiverge.transitions import (
     row_weights,
     without_ends,
 )
-from qdiverge.update import UpdateRule, read_optimizer
+from qdiverge.update import UpdateRule, read_optimizer, why_not_modelled
 from qdiverge.update.rule import LOSS_SLOPES, LOSSES, Source
 
 Networks = nn.Module | Sequence[nn.Module]  # a Q-network; or one critic or several
@@ -58,6 +58,7 @@ def diagnose(
     bootstrap: Bootstrap | None = None,
     policy: Policy | None = None,
     entropy_coefficient: float = 0.0,
+    not_modelled: str = "",
     rule: UpdateRule | None = None,
     batch_size: int | None = None,
 ) -> Diagnosis:
@@ -89,6 +90,8 @@ def diagnose(
             "inverse_double_q"; None: the target network does both, or ``q_net`` without one.
         policy: s' → a' of a critic, where the batch has no ``next_actions``.
         entropy_coefficient: α_H of a soft critic, whose policy also returns log π(a'|s').
+        not_modelled: Why no linear theory is of the run's update, in a sentence; the verdict is
+            then undecided. Optimisers that are not modelled are recognised by themselves.
         rule: All of the update in one record, in place of what is said of it above.
         batch_size: Adds mean-square stability of updates on so many of the N transitions.
 
@@ -109,7 +112,7 @@ def diagnose(
         rule = rule_of(
             q_net, batch, discount, learning_rate, target=target, optimizer=optimizer,
             target_period=target_period, polyak=polyak, loss=loss, bootstrap=bootstrap,
-            entropy_coefficient=entropy_coefficient,
+            entropy_coefficient=entropy_coefficient, not_modelled=not_modelled,
         )  # fmt: skip
     moment = make_moment(
         q_net, batch, rule.discount, rule.descent.learning_rate, target=target,
@@ -171,6 +174,7 @@ def rule_of(
     loss: str,
     bootstrap: Bootstrap | None,
     entropy_coefficient: float,
+    not_modelled: str,
 ) -> UpdateRule:
     """Return the rule that the arguments of :func:`diagnose` and a live optimiser come to."""
     fields: dict[str, Any] = {}
@@ -179,6 +183,8 @@ def rule_of(
     if optimizer is not None:
         fields = read_optimizer(optimizer, modules)
         sources |= dict.fromkeys(fields, "optimizer")
+    if reason := not_modelled or why_not_modelled(modules):
+        fields["not_modelled"] = reason
     check_choice("loss", loss, LOSSES)
     if learning_rate is not None:
         check_positive("learning_rate", learning_rate)
@@ -240,7 +246,7 @@ def make_moment(
         learning_rate=learning_rate,
         update=0,
         target=targets[0] if targets else None,
-        optimizer=optimizer if optimizer is not None and is_understood(optimizer) else None,
+        optimizer=optimizer if optimizer is not None and has_scales(optimizer, *online) else None,
         bound=soft_divergence_bound(discount, reward_bound),
         bootstrap=bootstrap,
         twins=online[1:],

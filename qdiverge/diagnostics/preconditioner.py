@@ -14,6 +14,14 @@ def is_understood(optimizer: Optimizer) -> bool:
     return type(optimizer) is SGD or isinstance(optimizer, Adam | RMSprop)  # AdamW is an Adam
 
 
+def has_scales(optimizer: Optimizer, *modules: nn.Module) -> bool:
+    """Tell whether the optimiser's M is known now: SGD's always, others' after their first step."""
+    if not is_understood(optimizer):
+        return False
+    parameters = (p for module in modules for p in module.parameters())
+    return type(optimizer) is SGD or any(optimizer.state.get(p) for p in parameters)
+
+
 def largest_rate(optimizer: Optimizer, *modules: nn.Module) -> float:
     """Return the largest learning rate of a group that holds parameters of ``modules``."""
     own = {id(parameter) for module in modules for parameter in module.parameters()}

@@ -37,6 +37,7 @@ def attach(
     bootstrap: Bootstrap | None = None,
     policy: Policy | None = None,
     entropy_coefficient: float | Callable[[], float] = 0.0,
+    not_modelled: str = "",
     probe_size: int = 64,
     probe_refresh_period: int = 10_000,
     clock: Callable[[], int] | None = None,
@@ -74,7 +75,10 @@ def attach(
         policy: Of a critic, s' → a', or (a', log π): the target policy of DDPG and TD3, the present
             one of SAC. Asked under its own random state. None: batches have ``next_actions``, or
             what needs a' is off.
-        entropy_coefficient: η of a soft critic (SAC), or what returns it now.
+        entropy_coefficient: α_H of a soft critic (SAC), or what returns it now.
+        not_modelled: Why no linear theory is of the run's update, in a sentence, such as "Q lies
+            inside C51's support"; what speaks of its step is then left out. Optimisers that are not
+            modelled are recognised by themselves.
         probe_size: Transitions in the probe batch, N.
         probe_refresh_period: Updates between fresh probe batches.
         clock: Returns the run's step, e.g. agent steps; None: updates are counted.
@@ -101,6 +105,7 @@ def attach(
         loss=loss,
         reward_bound=reward_bound,
         bootstrap=bootstrap,
+        not_modelled=not_modelled,
         probe_size=probe_size,
         probe_refresh_period=probe_refresh_period,
     )
@@ -120,6 +125,7 @@ def attach(
         "learning_rate": float(optimizer.param_groups[0]["lr"]),
     } | (config or {})
     log = out if isinstance(out, RunLog) else RunLog(out, settings, sinks=found)
+    log.note({"update_rule": str(subject.rule)})
     warn_of_other_discount(discount, log.info["config"] if is_shared else config or {})
     return Monitor(subject, log, owns_log=not is_shared, clock=clock)
 

@@ -18,6 +18,7 @@ from qdiverge.monitor.subject import Subject
 from qdiverge.monitor.target_watch import TargetWatch
 from qdiverge.monitor.untraced import untraced
 from qdiverge.runs import RunLog
+from qdiverge.update import UpdateRule
 
 Data = TypeVar("Data")
 
@@ -125,6 +126,11 @@ class Monitor:
     def latest(self) -> dict[str, float]:
         """Return the newest value of each metric."""
         return self._measuring.latest
+
+    @property
+    def rule(self) -> UpdateRule:
+        """Return the update that the run makes, as far as it is known."""
+        return self.subject.rule
 
     @property
     def num_measured(self) -> dict[str, int]:

@@ -31,6 +31,7 @@ class MonitorOptions:
     loss: Loss | float = "huber"
     reward_bound: float | None = None
     bootstrap: Bootstrap | None = None
+    not_modelled: str = ""
     probe_size: int = 64  # transitions
     probe_refresh_period: int = 10_000  # updates
 

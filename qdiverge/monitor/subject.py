@@ -21,6 +21,8 @@ from qdiverge.kernel.network import unwrap
 from qdiverge.monitor.attach_checks import warn_of_batch_discounts
 from qdiverge.monitor.options import MonitorOptions
 from qdiverge.transitions import without_ends
+from qdiverge.update import UpdateRule, read_optimizer, why_not_modelled
+from qdiverge.update.rule import Source
 
 
 class Subject:
@@ -32,7 +34,7 @@ class Subject:
         optimizer: What trains the networks.
         options: The monitor's settings.
         policy: s' → a' of a critic.
-        entropy_coefficient: η of a soft critic, or what returns it now.
+        entropy_coefficient: α_H of a soft critic, or what returns it now.
     """
 
     def __init__(
@@ -78,16 +80,46 @@ class Subject:
         """Return α of the loss ½ Σ ρ_i δ_i², as the optimiser has it now."""
         return self.options.step_size(largest_rate(self.optimizer, *self.networks))
 
+    @property
+    def rule(self) -> UpdateRule:
+        """Return the update as the options and the optimiser say it, now."""
+        options, fields = self.options, read_optimizer(self.optimizer, self.networks)
+        is_named = isinstance(options.loss, str)
+        slope = 1.0 if is_named else float(options.loss)
+        fields["learning_rate"] *= slope
+        of_networks = options.not_modelled or why_not_modelled(self.networks)
+        fields["not_modelled"] = of_networks or fields["not_modelled"]
+        sources: dict[str, Source] = dict.fromkeys(fields, "optimizer")
+        sources |= {"discount": "given", "loss": "given"}
+        if options.bootstrap is not None:
+            sources["bootstrap"] = "given"
+        return UpdateRule(
+            discount=options.discount,
+            loss=options.loss if isinstance(options.loss, str) else "half_squared",
+            bootstrap=options.bootstrap or ("target_q" if self.targets else "q"),
+            critics="min" if len(self.networks) > 1 else "one",
+            entropy_coefficient=self.entropy_coefficient,
+            sources=sources,
+            **fields,
+        )
+
+    @property
+    def entropy_coefficient(self) -> float:
+        """Return α_H of a soft critic as it is now."""
+        given = self._entropy_coefficient
+        return float(given() if callable(given) else given)
+
     def why_off(self, diagnostic: Diagnostic, batch: Transitions) -> str:
         """Return why a diagnostic cannot be measured here; "" where it can."""
         has_next_actions = self.policy is not None or isinstance(batch, SarsaTransitions)
+        if diagnostic.is_of_update and (reason := self.rule.not_modelled):
+            return reason
         return diagnostic.why_off(batch.actions.is_floating_point(), has_next_actions)
 
     def moment(self, batch: Transitions, update: int, reward_bound: float) -> Moment:
         """Return the run as it is now."""
         assert self._split is not None
         (network, *twins), targets = self._split
-        η = self._entropy_coefficient
         return Moment(
             q_network=network,
             batch=batch,
@@ -101,5 +133,6 @@ class Subject:
             twins=tuple(twins),
             target_twins=targets[1:],
             policy=self.policy,
-            entropy_coefficient=float(η() if callable(η) else η),
+            entropy_coefficient=self.entropy_coefficient,
+            rule=self.rule,
         )

@@ -7,7 +7,17 @@ from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.numbers import whole
 from qdiverge.runs import Run, status_of
 
-_GENERAL = ("command", "seed", "device", "hardware", "started", "seconds", "status", "commit")
+_GENERAL = (
+    "update_rule",
+    "command",
+    "seed",
+    "device",
+    "hardware",
+    "started",
+    "seconds",
+    "status",
+    "commit",
+)
 _NEVER_MARKED = {"started", "seconds", "status"}  # these differ anyway
 _MOST_ALARMS = 8
 

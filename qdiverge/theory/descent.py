@@ -17,7 +17,7 @@ class Descent:
     bias correction, which fades, is left out).
 
     Attributes:
-        learning_rate: α of the loss ½ Σ ρ_i δ_i².
+        learning_rate: α of the loss ½ Σ ρ_i δ_i²; 0 while a warm-up has not begun.
         momentum: μ in [0, 1).
         gain: κ > 0.
         is_nesterov: Whether V looks ahead.
@@ -40,11 +40,10 @@ class Descent:
     coupled_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        check_positive("learning_rate", self.learning_rate)
         check_positive("gain", self.gain)
         if not 0 <= self.momentum < 1:
             raise InvalidValueError("momentum must lie in [0, 1)", got=self.momentum)
-        for name in ("decay", "coupled_decay"):
+        for name in ("learning_rate", "decay", "coupled_decay"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InvalidValueError(
                     f"{name} must be a finite number of at least 0", got=getattr(self, name)

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from qdiverge.checks import check_positive
 from qdiverge.errors import InvalidValueError
 from qdiverge.theory.augmented_map import mode_radii
 from qdiverge.theory.descent import Descent
@@ -85,7 +86,7 @@ def check_stability(
         eps=precision(K, successor_kernel),
         is_double=is_double,
     )
-    greedy, α = greedy.cpu(), system.learning_rate
+    greedy, α = greedy.cpu(), check_positive("learning_rate", system.learning_rate)
     A, reach = system.chosen(greedy) - system.kernel, system.reach(greedy)
     plain = system.plain()
     free = plain.modes(reach)

@@ -26,9 +26,9 @@ def read_optimizer(optimizer: Optimizer, modules: Iterable[nn.Module]) -> dict[s
         InvalidValueError: the optimiser holds none of the parameters.
 
     >>> net = nn.Linear(2, 1)
-    >>> fields = read_optimizer(Adam(net.parameters(), lr=0.01), [net])
-    >>> fields["optimizer"], fields["momentum"], round(fields["gain"], 6), fields["not_modelled"]
-    ('Adam', 0.9, 0.1, '')
+    >>> fields = read_optimizer(SGD(net.parameters(), lr=0.01, momentum=0.9, dampening=0.5), [net])
+    >>> fields["optimizer"], fields["momentum"], fields["gain"], fields["not_modelled"]
+    ('SGD', 0.9, 0.5, '')
     """
     own = {id(p) for module in modules for p in module.parameters() if p.requires_grad}
     groups = [g for g in optimizer.param_groups if any(id(p) in own for p in g["params"])]
@@ -51,9 +51,23 @@ def read_optimizer(optimizer: Optimizer, modules: Iterable[nn.Module]) -> dict[s
         reasons.append("parameter groups with momentum or decay of their own are not modelled")
     if any(group.get("maximize") for group in groups):
         reasons.append("maximize=True climbs the loss")
+    if kind is not SGD and not any(optimizer.state.get(p) for g in groups for p in g["params"]):
+        reasons.append(f"{kind.__name__} has second moments only after its first step")
     if kind is not SGD and each[0]["coupled_decay"]:
         reasons.append(f"weight decay within {kind.__name__}'s gradient is not modelled")
     return fields | each[0] | {"not_modelled": "; ".join(reasons)}
+
+
+def why_not_modelled(modules: Iterable[nn.Module]) -> str:
+    """Return why the networks themselves have no linear map here; "" where they have.
+
+    >>> why_not_modelled([nn.Linear(1, 1)])
+    ''
+    """
+    layers = {type(part).__name__ for module in modules for part in module.modules()}
+    if any("Noisy" in name for name in layers):
+        return "noisy weights are not modelled: an update averages over their draws"
+    return ""
 
 
 def _of_group(kind: type[Optimizer], group: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,174 @@
+"""The verdict is about the update that the run makes: cases that came out wrong before."""
+
+import pytest
+import torch
+from torch import nn
+
+import qdiverge as qd
+
+F = torch.float64
+
+
+def two_rotating_pairs():
+    """Pairs whose successors turn by a right angle: stable by descent, not with momentum."""
+    S = torch.eye(2, dtype=F)
+    turned = 1.5 * torch.tensor([[0.0, 1.0], [-1.0, 0.0]], dtype=F)
+    actions, ends = torch.zeros(2, dtype=torch.long), torch.zeros(2)
+    return qd.Transitions(S, actions, torch.ones(2, dtype=F), turned, ends)
+
+
+def train(q, optimizer, batch, discount, updates):
+    for _ in range(updates):
+        with torch.no_grad():
+            y = batch.rewards + discount * q(batch.next_observations)[:, 0]
+        loss = 0.5 * ((q(batch.observations)[:, 0] - y) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return float(q(batch.observations).detach().abs().max())
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("SGD", {"momentum": 0.9}),
+        ("SGD", {"momentum": 0.9, "nesterov": True}),
+        ("RMSprop", {"momentum": 0.9}),
+    ],
+)
+def test_momentum_that_blows_up_is_never_certified(kind, options):
+    q = nn.Linear(2, 1, bias=False, dtype=F)
+    optimizer = getattr(torch.optim, kind)(q.parameters(), lr=0.2, **options)
+    batch = two_rotating_pairs()
+    train(q, optimizer, batch, 0.99, 3)
+    diagnosis = qd.diagnose(q, batch, 0.99, optimizer=optimizer)
+    assert diagnosis.stability.verdict != "certified"
+    assert diagnosis.stability.spectral_radius > 1
+    if kind == "SGD":
+        assert train(q, optimizer, batch, 0.99, 300) > 1e9
+
+
+def test_momentum_has_the_radius_of_its_own_map():
+    q = nn.Linear(2, 1, bias=False, dtype=F)
+    optimizer = torch.optim.SGD(q.parameters(), lr=0.2, momentum=0.9)
+    diagnosis = qd.diagnose(q, two_rotating_pairs(), 0.99, optimizer=optimizer)
+    assert diagnosis.stability.spectral_radius == pytest.approx(1.169, abs=5e-4)
+    plain = qd.diagnose(q, two_rotating_pairs(), 0.99, 0.2)
+    assert plain.stability.spectral_radius == pytest.approx(0.912, abs=5e-4)
+
+
+@pytest.mark.parametrize("name", ["NAdam", "Adamax", "Adagrad", "RAdam"])
+def test_an_optimiser_that_is_not_modelled_is_undecided_by_name(name):
+    q = nn.Linear(2, 1, bias=False, dtype=F)
+    optimizer = getattr(torch.optim, name)(q.parameters(), lr=0.01)
+    diagnosis = qd.diagnose(q, two_rotating_pairs(), 0.99, optimizer=optimizer)
+    assert (diagnosis.stability.verdict, diagnosis.stability.reason) == (
+        "undecided",
+        f"{name} is not modelled",
+    )
+    assert diagnosis.forecast == float("inf")
+
+
+def test_importance_weights_enter_the_map():
+    q = nn.Linear(3, 1, bias=False, dtype=F)
+    S, w, lr = torch.eye(3, dtype=F), torch.tensor([0.02, 1.0, 1.0], dtype=F), 0.5
+    after = torch.diag(torch.tensor([2.0, 0.0, 0.0], dtype=F))
+    batch = {
+        "obs": S, "actions": torch.zeros(3, dtype=torch.long), "rewards": torch.zeros(3, dtype=F),
+        "next_obs": after, "dones": torch.zeros(3), "weights": w,
+    }  # fmt: skip
+    A = 0.9 * after - S
+    step = torch.eye(3, dtype=F) + lr * A @ torch.diag(w / 3)
+    expected = float(torch.linalg.eigvals(step).abs().max())
+    report = qd.diagnose(q, batch, 0.9, lr).stability
+    assert report.spectral_radius == pytest.approx(expected, abs=1e-9)
+    assert expected == pytest.approx(1.0027, abs=1e-4)
+
+
+def test_each_row_has_the_discount_that_the_batch_says():
+    q = nn.Linear(1, 1, bias=False, dtype=F)  # w → 2w with γ = 0.9 and with γ³
+    S, a = torch.ones(1, 1, dtype=F), torch.zeros(1, dtype=torch.long)
+    for discount in (0.9, 0.9**3):
+        batch = {
+            "obs": S, "actions": a, "rewards": torch.zeros(1, dtype=F), "next_obs": 2 * S,
+            "dones": torch.zeros(1), "discounts": torch.tensor([discount], dtype=F),
+        }  # fmt: skip
+        report = qd.diagnose(q, batch, 0.5, 0.1).stability
+        assert report.spectral_radius == pytest.approx(1 + 0.1 * (2 * discount - 1))
+
+
+class TwoCritics(nn.Module):
+    def __init__(self, weight):
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor([weight], dtype=F))
+
+    def forward(self, observations, actions):
+        return (observations * self.w).sum(1)
+
+
+def test_the_least_of_two_critics_is_followed_down():
+    """w → 2w for both: the values of the lesser one lead both to −∞, whatever either has alone."""
+    critics = [TwoCritics(1.0), TwoCritics(2.0)]
+    S, a = torch.ones(1, 1, dtype=F), torch.zeros(1, 1, dtype=F)
+    batch = {
+        "obs": S, "actions": a, "rewards": torch.zeros(1, dtype=F), "next_obs": 2 * S,
+        "dones": torch.zeros(1), "next_actions": a,
+    }  # fmt: skip
+    report = qd.diagnose(critics, batch, 0.9, 0.1).stability
+    # the first is the least: it grows by 1 + α(2γ − 1), and the second follows it
+    assert report.spectral_radius == pytest.approx(1 + 0.1 * (2 * 0.9 - 1))
+    assert report.verdict == "divergent"
+
+
+def test_an_averaged_target_is_no_copy():
+    q, target = nn.Linear(1, 1, bias=False, dtype=F), nn.Linear(1, 1, bias=False, dtype=F)
+    S, a = torch.ones(1, 1, dtype=F), torch.zeros(1, dtype=torch.long)
+    batch = qd.Transitions(S, a, torch.ones(1, dtype=F), 0.5 * S, torch.zeros(1))
+    averaged = qd.diagnose(q, batch, 0.9, 0.1, target=target, polyak=0.005)
+    assert averaged.stability.polyak == 0.005
+    assert "τ = 0.005" in str(averaged.rule)
+    online = qd.diagnose(q, batch, 0.9, 0.1, target=target, polyak=0.005, bootstrap="q")
+    assert online.stability.polyak is None  # the target is there, and nobody asks it
+
+
+def test_where_another_network_selects_nothing_is_certified():
+    torch.manual_seed(0)
+    q, target = nn.Linear(3, 2, dtype=F), nn.Linear(3, 2, dtype=F)
+    batch = qd.Transitions(
+        torch.randn(3, 3, dtype=F), torch.randint(2, (3,)), torch.randn(3, dtype=F),
+        0.1 * torch.randn(3, 3, dtype=F), torch.zeros(3),
+    )  # fmt: skip
+    options = {"target": target, "target_period": 20}
+    assert qd.diagnose(q, batch, 0.5, 0.01, **options).stability.verdict == "certified"
+    for bootstrap in ("double_q", "inverse_double_q"):
+        report = qd.diagnose(q, batch, 0.5, 0.01, bootstrap=bootstrap, **options).stability
+        assert report.verdict == "undecided"
+        assert "no weighted sup norm is known" in report.reason
+
+
+def test_successors_of_terminal_rows_that_are_no_numbers_count_for_nothing():
+    torch.manual_seed(0)
+    q = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2)).double()
+    ends = torch.tensor([1.0, 0.0, 0.0, 1.0])
+    batch = qd.Transitions(
+        torch.randn(4, 3, dtype=F), torch.randint(2, (4,)), torch.randn(4, dtype=F),
+        torch.randn(4, 3, dtype=F), ends,
+    )  # fmt: skip
+    whole = qd.diagnose(q, batch, 0.9, 0.01)
+    batch.next_observations[ends.bool()] = float("nan")
+    holed = qd.diagnose(q, batch, 0.9, 0.01)
+    assert holed.stability.spectral_radius == pytest.approx(whole.stability.spectral_radius)
+    torch.testing.assert_close(holed.td_errors, whole.td_errors)
+
+
+def test_the_rule_says_where_each_field_is_from():
+    q = nn.Linear(2, 1, dtype=F)
+    optimizer = torch.optim.AdamW(q.parameters(), lr=0.01)
+    fresh = qd.diagnose(q, two_rotating_pairs(), 0.99, optimizer=optimizer)
+    assert "second moments only after its first step" in fresh.stability.reason
+    train(q, optimizer, two_rotating_pairs(), 0.99, 1)
+    rule = qd.diagnose(q, two_rotating_pairs(), 0.99, optimizer=optimizer, loss="squared").rule
+    assert (rule.sources["momentum"], rule.sources["discount"]) == ("optimizer", "given")
+    assert rule.sources["clipping"] == "assumed"
+    assert rule.descent.learning_rate == pytest.approx(0.02)
+    assert str(rule).startswith("δ² by AdamW, learning rate 0.01, momentum 0.9 of gain 0.1")
