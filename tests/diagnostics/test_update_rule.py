@@ -172,3 +172,63 @@ def test_the_rule_says_where_each_field_is_from():
     assert rule.sources["clipping"] == "assumed"
     assert rule.descent.learning_rate == pytest.approx(0.02)
     assert str(rule).startswith("δ² by AdamW, learning rate 0.01, momentum 0.9 of gain 0.1")
+
+
+class LinearCritic(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(size, dtype=F))
+
+    def forward(self, observations, actions):
+        return observations @ self.w
+
+
+@pytest.mark.parametrize("polyak", [None, 0.05])
+@pytest.mark.parametrize("options", [{}, {"momentum": 0.8}])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_radius_of_twins_is_that_of_all_their_parameters(seed, options, polyak):
+    """Real SGD on both critics, whose targets take the least; which one is least stays."""
+    torch.manual_seed(seed)
+    size, discount, lr = 4, 0.9, 0.2
+    critics, targets = ([LinearCritic(size) for _ in range(2)] for _ in range(2))
+    optimizer = torch.optim.SGD([c.w for c in critics], lr=lr, **options)
+    S, after = torch.randn(6, size, dtype=F), 1.5 * torch.randn(6, size, dtype=F)
+    batch = {
+        "obs": S, "actions": S[:, :1], "rewards": torch.zeros(6, dtype=F), "next_obs": after,
+        "dones": torch.zeros(6), "next_actions": S[:, :1],
+    }  # fmt: skip
+    evaluates = targets if polyak is not None else critics
+    least = torch.stack([c(after, None) for c in evaluates]).argmin(0)
+    report = qd.diagnose(
+        critics, batch, discount, optimizer=optimizer,
+        target=targets if polyak is not None else None, polyak=polyak,
+    ).stability  # fmt: skip
+
+    def update(state):
+        parts = list(state.split(size))
+        for c in critics:
+            c.w.data.copy_(parts.pop(0))
+        for c in critics if options else ():
+            optimizer.state[c.w]["momentum_buffer"] = parts.pop(0).clone()
+        for t, c in zip(targets, critics, strict=True):
+            t.w.data.copy_(parts.pop(0) if polyak is not None else c.w.detach())
+        y = (
+            discount
+            * torch.stack([t(after, None) for t in targets])[least, torch.arange(6)].detach()
+        )
+        optimizer.zero_grad()
+        sum(0.5 * ((c(S, None) - y) ** 2).mean() for c in critics).backward()
+        optimizer.step()
+        ends = [c.w.detach().clone() for c in critics]
+        ends += [optimizer.state[c.w]["momentum_buffer"].clone() for c in critics if options]
+        if polyak is not None:
+            ends += [
+                t.w.detach().lerp(c.w.detach(), polyak)
+                for t, c in zip(targets, critics, strict=True)
+            ]
+        return torch.cat(ends)
+
+    parts = 2 * (1 + bool(options) + (polyak is not None))
+    M = torch.stack([update(unit) for unit in torch.eye(parts * size, dtype=F)], 1)
+    expected = float(torch.linalg.eigvals(M).abs().max())
+    assert report.spectral_radius == pytest.approx(expected, rel=1e-9)
