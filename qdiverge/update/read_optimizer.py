@@ -8,7 +8,8 @@ from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from qdiverge.errors import InvalidValueError
 
-MODELLED = (SGD, Adam, AdamW, RMSprop)  # these very classes: a subclass may do anything
+# These very classes: a subclass may do anything, unless it says that it ``steps_as`` one of them.
+MODELLED = (SGD, Adam, AdamW, RMSprop)
 
 
 def read_optimizer(optimizer: Optimizer, modules: Iterable[nn.Module]) -> dict[str, Any]:
@@ -38,13 +39,14 @@ def read_optimizer(optimizer: Optimizer, modules: Iterable[nn.Module]) -> dict[s
             got="none of them",
             remedy="Pass the optimiser that trains this very module.",
         )
-    kind = type(optimizer)
+    name = type(optimizer).__name__
+    kind = getattr(optimizer, "steps_as", type(optimizer))
     fields: dict[str, Any] = {
-        "optimizer": kind.__name__,
+        "optimizer": name,
         "learning_rate": max(float(g["lr"]) for g in groups),
     }
     if kind not in MODELLED:
-        return fields | {"not_modelled": _why_not(kind.__name__)}
+        return fields | {"not_modelled": _why_not(name)}
     each = [_of_group(kind, group) for group in groups]
     reasons = []
     if any(one != each[0] for one in each):
@@ -52,9 +54,9 @@ def read_optimizer(optimizer: Optimizer, modules: Iterable[nn.Module]) -> dict[s
     if any(group.get("maximize") for group in groups):
         reasons.append("maximize=True climbs the loss")
     if kind is not SGD and not any(optimizer.state.get(p) for g in groups for p in g["params"]):
-        reasons.append(f"{kind.__name__} has second moments only after its first step")
+        reasons.append(f"{name} has second moments only after its first step")
     if kind is not SGD and each[0]["coupled_decay"]:
-        reasons.append(f"weight decay within {kind.__name__}'s gradient is not modelled")
+        reasons.append(f"weight decay within {name}'s gradient is not modelled")
     return fields | each[0] | {"not_modelled": "; ".join(reasons)}
 
 

@@ -1,6 +1,7 @@
 """The step that the optimiser itself would make, and the one that the linear map makes of it."""
 
 import copy
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,8 +47,8 @@ def real_step(
         largest = max(float(group["lr"]) for group in groups)
         for group in groups:
             group["lr"] = learning_rate * float(group["lr"]) / largest
-    make: Any = type(optimizer)  # every one takes groups alone
-    twin = make(groups)
+    twin: Any = copy.copy(optimizer)  # without hooks, and past a constructor of its own
+    twin.param_groups, twin.state = groups, defaultdict(dict)
     for p in named.values():
         if p in optimizer.state:
             twin.state[copies[id(p)]] = copy.deepcopy(optimizer.state[p])

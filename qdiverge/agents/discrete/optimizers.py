@@ -35,6 +35,8 @@ class NatureRMSprop(torch.optim.RMSprop):
     tensor([0.9000])
     """
 
+    steps_as = torch.optim.RMSprop  # with the state that it keeps
+
     def __init__(
         self,
         params: Iterable[nn.Parameter],
