@@ -183,6 +183,9 @@ def rule_of(
     if optimizer is not None:
         fields = read_optimizer(optimizer, modules)
         sources |= dict.fromkeys(fields, "optimizer")
+        if not fields["not_modelled"] and not has_scales(optimizer, *modules):
+            name = fields["optimizer"]
+            fields["not_modelled"] = f"{name} has second moments only after its first step"
     if reason := not_modelled or why_not_modelled(modules):
         fields["not_modelled"] = reason
     check_choice("loss", loss, LOSSES)

@@ -53,8 +53,6 @@ def read_optimizer(optimizer: Optimizer, modules: Iterable[nn.Module]) -> dict[s
         reasons.append("parameter groups with momentum or decay of their own are not modelled")
     if any(group.get("maximize") for group in groups):
         reasons.append("maximize=True climbs the loss")
-    if kind is not SGD and not any(optimizer.state.get(p) for g in groups for p in g["params"]):
-        reasons.append(f"{name} has second moments only after its first step")
     if kind is not SGD and each[0]["coupled_decay"]:
         reasons.append(f"weight decay within {name}'s gradient is not modelled")
     return fields | each[0] | {"not_modelled": "; ".join(reasons)}
