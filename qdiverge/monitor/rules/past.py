@@ -29,8 +29,14 @@ class Track:
         return Track(self.updates[start:], self.values[start:])
 
     def last(self, count: int) -> "Track":
-        """Return the last ``count`` measurements, or as many as there are."""
-        return Track(self.updates[-count:], self.values[-count:])
+        """Return the last ``count`` measurements, or as many as there are.
+
+        >>> track = Track(np.arange(3), np.ones(3))
+        >>> len(track.last(2)), len(track.last(0)), len(track.last(5))
+        (2, 0, 3)
+        """
+        start = max(0, len(self) - count)
+        return Track(self.updates[start:], self.values[start:])
 
 
 NOTHING = Track(np.empty(0), np.empty(0))

@@ -77,15 +77,16 @@ class Inspection:
         return names[int(action)] if int(action) < len(names) else f"action {int(action)}"
 
 
+OF_MOMENT = {"target", "optimizer", "reward_bound", "policy"}  # options beside the rule
+
+
 def inspection_of(
     q_net: Any,
     batch: Any,
     discount: float = 0.99,
-    learning_rate: float = 1e-4,
+    learning_rate: float | None = None,
     *,
     action_names: tuple[str, ...] = (),
-    target_period: int = 1,
-    loss: str = "half_squared",
     **options: Any,
 ) -> Inspection:
     """Return the inspection of one moment.
@@ -97,17 +98,19 @@ def inspection_of(
         q_net: See :func:`qdiverge.diagnose`, as for all others but the next.
         batch: N transitions.
         discount: γ.
-        learning_rate: α.
+        learning_rate: α; None: the optimiser's.
         action_names: Of each action.
-        target_period: C.
-        loss: "huber" or "half_squared".
         options: ``target``, ``optimizer``, ``reward_bound`` and so on.
     """
     given = as_transitions(batch)
     transitions = given.select(first_of_each(given.observations, given.actions))
-    asked = (q_net, transitions, discount, learning_rate)
-    diagnosis = diagnose(*asked, target_period=target_period, loss=loss, **options)
-    moment = make_moment(*asked, **options)
+    diagnosis = diagnose(q_net, transitions, discount, learning_rate, **options)
+    rule = diagnosis.rule
+    moment = make_moment(
+        q_net, transitions, rule.discount, diagnosis.learning_rate, bootstrap=rule.bootstrap,
+        entropy_coefficient=rule.entropy_coefficient, rule=rule,
+        **{name: options[name] for name in OF_MOMENT & options.keys()},
+    )  # fmt: skip
     blocks, successors = kernels_by_layer(moment)
     layers = {name: _array(block) for name, block in blocks.items()}
     K = sum(layers.values(), np.zeros(()))
