@@ -113,26 +113,26 @@ class SeriesRecorder:
 
     def _measure_dear(self, moment: Moment) -> dict[str, float]:
         try:
-            every = all_successors(moment)  # one kernel serves the monitor's numbers and ours
+            successors = all_successors(moment)  # one kernel serves the monitor's numbers and ours
             index = torch.arange(len(moment.batch))
-            chosen = every if every.ndim == 2 else every[index, moment.next_actions]
+            chosen = successors if successors.ndim == 2 else successors[index, moment.next_actions]
             vars(moment)["successor_kernel"] = chosen.to(moment.kernel.dtype)
             metrics = Stability().measure(moment)
             for diagnostic in self._dear:
                 if self._num_dear % diagnostic.period == 0:
                     metrics |= diagnostic.measure(moment)
-            metrics |= self._extras(moment, every)
+            metrics |= self._extras(moment, successors)
         except (ValueError, RuntimeError, ArithmeticError):  # a kernel that has overflowed
             metrics = {}
         self._num_dear += 1
         return metrics
 
-    def _extras(self, moment: Moment, every: Tensor) -> dict[str, float]:
+    def _extras(self, moment: Moment, successors: Tensor) -> dict[str, float]:
         α, K = moment.learning_rate, moment.kernel.double()
         K = (K + K.T) / 2
         step = torch.full((len(K),), α / len(K), dtype=torch.float64)
-        every = every[:, None] if every.ndim == 2 else every
-        certificate = td_error_certificate(td_increments(K, every.double(), step))
+        successors = successors[:, None] if successors.ndim == 2 else successors
+        certificate = td_error_certificate(td_increments(K, successors.double(), step))
         plain = moment
         if moment.preconditioner is not None:
             plain = replace(moment, optimizer=None)

@@ -109,10 +109,10 @@ def threshold_at(
     >>> threshold_at(scores, run, np.array([True, True, False]), 0.0)
     3.0
     """
-    most = [
+    largest = [
         float(np.nanmax(np.append(scores[run == index], -np.inf)))
         for index in np.flatnonzero(is_safe)
     ]
-    allowed = int(np.floor(false_alarms * len(most) + 1e-9))
-    threshold = sorted(most, reverse=True)[allowed] if allowed < len(most) else -np.inf
+    allowed = int(np.floor(false_alarms * len(largest) + 1e-9))
+    threshold = sorted(largest, reverse=True)[allowed] if allowed < len(largest) else -np.inf
     return float(np.clip(threshold, -LARGEST, LARGEST))

@@ -21,7 +21,7 @@ Where = str | Sequence[str]  # a name in the module, such as "agent.q"; or sever
 
 
 class Callback(LightningCallback):
-    """Watches one call of ``trainer.fit``, from its start to its end, also by an exception.
+    """A watch over one call of ``trainer.fit``, from its start to its end, also by an exception.
 
     With ``on_alarm="stop"`` it sets ``trainer.should_stop`` after the present batch, which ends the
     training as early stopping does, not before ``min_steps`` and ``min_epochs``.

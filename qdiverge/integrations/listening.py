@@ -10,7 +10,7 @@ Around = Callable[..., Any]  # called with the bound method, then with its argum
 
 
 class HeardMethod:
-    """Stands in a class for one of its methods; calls of objects that nobody listens to pass by.
+    """What stands for a method of a class; calls of objects that nobody listens to pass by.
 
     It is pickled as the method it stands for, since classes of a script are pickled by value.
 

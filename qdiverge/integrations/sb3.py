@@ -27,7 +27,7 @@ SETTINGS = ("gamma", "batch_size", "buffer_size", "tau", "target_update_interval
 
 
 class Callback(BaseCallback):
-    """Watches one call of ``model.learn``, from its start to its end, also by an exception.
+    """A watch over one call of ``model.learn``, from its start to its end, also by an exception.
 
     With ``on_alarm="stop"`` it returns False at the next step, and the model ends its training.
 

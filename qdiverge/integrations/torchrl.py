@@ -22,7 +22,7 @@ STAGE = "process_optim_batch"  # where a trainer has just drawn the batch of one
 
 
 class Hook:
-    """Watches one call of ``trainer.train``, from its start to its end, also by an exception.
+    """A watch over one call of ``trainer.train``, from its start to its end, also by an exception.
 
     With ``on_alarm="stop"`` it calls ``trainer.request_stop``, which ends the training, and saves
     the trainer, once the updates of the present batch of frames are done.
@@ -122,7 +122,7 @@ def watch(loss_module: Any, optimizer: Any, out: Any, **options: Any) -> Monitor
 
 
 class BatchReader:
-    """Makes transitions of the TensorDict that a loss module reads, by the module's own keys."""
+    """A reader of the TensorDicts of a loss module, by the module's own keys."""
 
     def __init__(self, loss_module: Any) -> None:
         self._keys = loss_module.tensor_keys
@@ -161,12 +161,11 @@ def _network(loss_module: Any, parameters: Any) -> QValues:
     for name, tensor in parameters.flatten_keys(".").items():
         owner, _, own_name = name.rpartition(".")
         module = network.get_submodule(owner)
-        if own_name in module._buffers:
-            module._buffers[own_name] = tensor.data
-        elif isinstance(tensor, nn.Parameter):
-            module._parameters[own_name] = tensor
-        else:  # a target's, in the same memory
-            module._parameters[own_name] = nn.Parameter(tensor.data, requires_grad=False)
+        if own_name in dict(module.named_buffers(recurse=False)):
+            tensor = tensor.data
+        elif not isinstance(tensor, nn.Parameter):  # a target's, in the same memory
+            tensor = nn.Parameter(tensor.data, requires_grad=False)
+        setattr(module, own_name, tensor)
     (observation,) = loss_module.value_network.in_keys
     return QValues(network, observation, loss_module.tensor_keys.action_value)
 

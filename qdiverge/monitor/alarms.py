@@ -15,7 +15,7 @@ from qdiverge.runs import RunLog
 
 
 class Alarms:
-    """Asks the alarm rules after each measurement; each of them fires once.
+    """The alarm rules of a run, asked after each measurement; each of them fires once.
 
     Args:
         log: Where alarms are written.

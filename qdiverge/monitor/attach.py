@@ -118,13 +118,13 @@ def attach(
         raise InvalidValueError(
             "sinks belong to the log that is shared", remedy="Use RunLog(…, sinks=[…])."
         )
-    found = [as_sink(sink) for sink in sinks]
+    opened = [as_sink(sink) for sink in sinks]
     settings = {
         "discount": discount,
         "optimizer": type(optimizer).__name__,
         "learning_rate": float(optimizer.param_groups[0]["lr"]),
     } | (config or {})
-    log = out if isinstance(out, RunLog) else RunLog(out, settings, sinks=found)
+    log = out if isinstance(out, RunLog) else RunLog(out, settings, sinks=opened)
     log.note({"update_rule": str(subject.rule)})
     warn_of_other_discount(discount, log.info["config"] if is_shared else config or {})
     return Monitor(subject, log, owns_log=not is_shared, clock=clock)

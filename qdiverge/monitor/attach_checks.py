@@ -98,13 +98,14 @@ def warn_of_other_discount(discount: float, config: Mapping[str, Any]) -> None:
 
 def warn_of_batch_discounts(discount: float, data: Any) -> None:
     """Warn where a batch carries discounts and none is γ; at the ends of episodes they vary."""
-    found = data.get("discounts") if isinstance(data, Mapping) else getattr(data, "discounts", None)
-    if not isinstance(found, Tensor) or found.numel() == 0:
+    is_dict = isinstance(data, Mapping)
+    discounts = data.get("discounts") if is_dict else getattr(data, "discounts", None)
+    if not isinstance(discounts, Tensor) or discounts.numel() == 0:
         return
-    if not bool(((found - discount).abs() < 1e-5).any()):
+    if not bool(((discounts - discount).abs() < 1e-5).any()):
         warnings.warn(
             f"qdiverge: attach was told discount={discount:g}, but the batch says "
-            f"{float(found.median()):g}; bounds and TD errors are for {discount:g}. "
+            f"{float(discounts.median()):g}; bounds and TD errors are for {discount:g}. "
             "Pass discount=γⁿ for an n-step target.",
             stacklevel=5,
         )

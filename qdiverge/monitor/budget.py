@@ -23,7 +23,7 @@ def check_share(share: float | None) -> None:
 
 
 class Budget:
-    """Keeps the time spent on measuring below a share of the run's own time.
+    """The time spent on measuring, kept below a share of the run's own time.
 
     Args:
         share: The share, such as 0.05; None: no limit, so that the schedule is deterministic.
@@ -85,7 +85,7 @@ class Budget:
 
     @contextmanager
     def charge(self, tier: str) -> Iterator[None]:
-        """Return time what happens inside as a cost of this tier.
+        """Time what happens inside as a cost of this tier.
 
         The first time imports and warms up, often a hundred times what it takes from then on; it is
         not held against the share, so that a run is watched closely from its start.

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class Guard:
-    """Turns exceptions into warnings that name what failed and at which update; each thing once."""
+    """What turns exceptions into warnings of what failed and at which update; each thing once."""
 
     def __init__(self) -> None:
         self.failed: dict[str, str] = {}  # what → why

@@ -38,7 +38,7 @@ class Measurement:
 
 
 class Measuring:
-    """Measures a run by diagnostics on a probe batch, as often as its time allows.
+    """Diagnostics of a run on a probe batch, as often as its time allows.
 
     Args:
         subject: The run.
@@ -63,7 +63,7 @@ class Measuring:
     ) -> None:
         options = subject.options
         self._subject, self._log, self._guard = subject, log, guard
-        self._log_density = log_density
+        self._every, self._log_density = options.every, log_density
         self._tiers = COSTS[: COSTS.index(options.cost) + 1]
         self._diagnostics = list(diagnostics or diagnostics_up_to(options.cost))
         self._probe = ProbeBatch(options.probe_size, options.probe_refresh_period)
@@ -86,7 +86,7 @@ class Measuring:
 
     def wants_batch(self, update: int) -> bool:
         """Return whether to read the training batch that is shown after so many updates."""
-        is_due = (update + 1) % self._subject.options.every == 0 and self.is_affordable
+        is_due = (update + 1) % self._every == 0 and self.is_affordable
         return is_due or self._probe.wants(update)
 
     def read_batch(self, data: Any, update: int) -> None:

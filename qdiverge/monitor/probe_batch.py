@@ -9,7 +9,7 @@ from qdiverge.transitions import SarsaTransitions, Transitions
 
 
 class ProbeBatch:
-    """Collects the first transitions that it is shown, and starts anew on schedule.
+    """The first transitions that were shown, collected anew on schedule.
 
     The training data are copied, never sampled: no generator of the run is touched, and a buffer
     that reuses its memory cannot change the probe. While a fresh probe fills, the old one serves.

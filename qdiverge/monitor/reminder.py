@@ -6,7 +6,7 @@ PATIENCE = 10  # measurements that fall due without a batch or an update before 
 
 
 class Reminder:
-    """Counts batches, and says once that these or updates do not come in.
+    """A count of batches, and a warning, once, where these or updates do not come in.
 
     Args:
         every: Updates between measurements.

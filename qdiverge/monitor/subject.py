@@ -51,12 +51,12 @@ class Subject:
         self.optimizer, self.options, self.policy = optimizer, options, policy
         self._entropy_coefficient = entropy_coefficient
         self._split: tuple[tuple[nn.Module, ...], tuple[nn.Module, ...]] | None = None
-        self._like = next(p for p in self.networks[0].parameters() if p.is_floating_point())
+        self._parameter = next(p for p in self.networks[0].parameters() if p.is_floating_point())
 
     @property
     def device(self) -> torch.device:
         """Return where the network is."""
-        return self._like.device
+        return self._parameter.device
 
     @property
     def is_split(self) -> bool:
@@ -68,7 +68,7 @@ class Subject:
         batch = as_transitions(data)
         if not isinstance(batch, SarsaTransitions):
             batch = batch.plain()
-        batch = without_ends(batch.to(self.device, self._like.dtype))
+        batch = without_ends(batch.to(self.device, self._parameter.dtype))
         if self._split is None:
             warn_of_batch_discounts(self.options.discount, data)
             targets = split_networks(self.targets, batch) if self.targets else ()

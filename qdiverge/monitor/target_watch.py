@@ -16,7 +16,7 @@ BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by by
 
 
 class TargetWatch:
-    """Compares a fingerprint of the target's parameters from one look to the next.
+    """A fingerprint of the target's parameters, compared from one look to the next.
 
     ``.data.copy_`` leaves no trace in a tensor's version counter, so the bits of a few numbers are
     read: about a microsecond a look on a CPU. On a GPU a look waits for the device, so it is for

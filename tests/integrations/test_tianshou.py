@@ -3,6 +3,7 @@
 import functools
 import io
 import pickle
+import random
 import warnings
 
 import gymnasium
@@ -49,6 +50,7 @@ class Training:
 
     def __init__(self, name, **options):
         torch.manual_seed(1)
+        random.seed(1)
         np.random.seed(1)  # noqa: NPY002
         is_discrete = name == "DQN"
         task = "CartPole-v1" if is_discrete else "Pendulum-v1"

@@ -1,6 +1,7 @@
 """TorchRL as installed: a watched trainer is the trainer nobody watched."""
 
 import functools
+import random
 import warnings
 
 import numpy as np
@@ -34,6 +35,7 @@ EVERYTHING = {"every": 10, "max_overhead": None, "probe_size": 16, "probe_refres
 
 def make(folder, *, double=False, one_hot=True):
     torch.manual_seed(1)
+    random.seed(1)
     np.random.seed(1)  # noqa: NPY002
     environment = GymEnv("CartPole-v1", categorical_action_encoding=not one_hot)
     environment.set_seed(1)

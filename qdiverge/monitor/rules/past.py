@@ -63,7 +63,7 @@ class Past:
 
 
 class History:
-    """Collects what rules need; a metric that is not asked for is not kept.
+    """What rules need of the measurements so far; a metric that is not asked for is not kept.
 
     >>> history = History({"diverge/q_abs_max"}, length=2)
     >>> for update in range(5):
@@ -90,12 +90,12 @@ class History:
 
     def tracks(self) -> dict[str, Track]:
         """Return the past of each metric, at most ``length`` measurements; views, not copies."""
-        found = {}
+        tracks = {}
         for name, rows in self._rows.items():
             end = self._ends[name]
             start = max(0, end - self._length)
-            found[name] = Track(rows[0, start:end], rows[1, start:end])
-        return found
+            tracks[name] = Track(rows[0, start:end], rows[1, start:end])
+        return tracks
 
     def state(self) -> dict[str, list[list[float]]]:
         """Return all that it holds: metric → updates and values."""

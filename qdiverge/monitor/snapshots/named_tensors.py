@@ -101,27 +101,27 @@ def batch_tensors(data: Any) -> Tensors:
     >>> batch_tensors({"obs": np.zeros(2), "next": {"obs": torch.ones(1)}, "kind": "replay"})
     {'obs': tensor([0., 0.], dtype=torch.float64), 'next/obs': tensor([1.])}
     """
-    found = {}
+    tensors = {}
     for name, value in _entries(data):
         if isinstance(value, Tensor):
-            found[name] = value.detach().clone()
+            tensors[name] = value.detach().clone()
         elif isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-            found[name] = torch.tensor(value)
+            tensors[name] = torch.tensor(value)
         elif not isinstance(value, str | bytes):
-            found |= {f"{name}/{inner}": t for inner, t in batch_tensors(value).items()}
-    return found
+            tensors |= {f"{name}/{inner}": t for inner, t in batch_tensors(value).items()}
+    return tensors
 
 
 def nested(tensors: Tensors) -> dict[str, Any]:
     """Return what :func:`batch_tensors` flattened, nested again."""
-    found: dict[str, Any] = {}
+    batch: dict[str, Any] = {}
     for name, tensor in tensors.items():
         *outer, last = name.split("/")
-        inner = found
+        inner = batch
         for part in outer:
             inner = inner.setdefault(part, {})
         inner[last] = tensor
-    return found
+    return batch
 
 
 def _entries(data: Any) -> Iterable[tuple[str, Any]]:

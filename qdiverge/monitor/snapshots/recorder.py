@@ -49,18 +49,18 @@ class KeptUpdate:
 
 
 class SnapshotRecorder:
-    """Keeps the update after each measurement.
+    """A copy in memory of the update after each measurement, written at an alarm.
 
     Args:
         subject: The run.
-        folder: The run's folder; records go to ``snapshots/UPDATE`` in it.
+        folder: The run's folder; what is written goes to ``snapshots/UPDATE`` in it.
     """
 
     def __init__(self, subject: Subject, folder: Path) -> None:
         self._subject = subject
         self.store = CheckpointStore(folder / FOLDER)
         self._wants = False
-        self._record: KeptUpdate | None = None  # the one being made
+        self._current: KeptUpdate | None = None  # the one being made
         self._last: KeptUpdate | None = None  # the last whole one
         self._alarms: list[AlarmEvent] = []  # not yet written
         self._hook: RemovableHandle | None = None
@@ -73,7 +73,7 @@ class SnapshotRecorder:
     @property
     def is_recording(self) -> bool:
         """Return whether an update is being kept: between its batch and its step."""
-        return self._record is not None
+        return self._current is not None
 
     def want(self) -> None:
         """Keep the next update whose batch is shown."""
@@ -107,34 +107,34 @@ class SnapshotRecorder:
             "random_states": random_states(subject.device),
             "optimizer": optimizer_settings(subject.optimizer, subject.networks),
         }
-        self._record = KeptUpdate(update, settings, tensors)
+        self._current = KeptUpdate(update, settings, tensors)
         if self._hook is None:
             self._hook = subject.optimizer.register_step_pre_hook(self._before_step)
 
     def finish(self) -> None:
         """Copy where the update led, and write it where an alarm waits for it."""
-        record, self._record = self._record, None
+        kept, self._current = self._current, None
         self._unhook()
-        if record is None:
+        if kept is None:
             return
-        record.tensors["after"] = network_tensors(self._subject.networks)
+        kept.tensors["after"] = network_tensors(self._subject.networks)
         if self._alarms:
             alarms, self._alarms = self._alarms, []
-            self._write(record, alarms)
-        self._last = record
+            self._write(kept, alarms)
+        self._last = kept
 
     def close(self) -> None:
         """Write what an alarm still waits for, as far as it came, and let everything go."""
         self._unhook()
-        if self._alarms and (record := self._record or self._last) is not None:
-            self._write(record, self._alarms)
-        self._record = self._last = None
+        if self._alarms and (kept := self._current or self._last) is not None:
+            self._write(kept, self._alarms)
+        self._current = self._last = None
         self._alarms = []
 
     @untraced
     def _before_step(self, *_: Any) -> None:
-        if self._record is not None:
-            self._record.tensors["gradients"] = {
+        if self._current is not None:
+            self._current.tensors["gradients"] = {
                 str(place): parameter.grad.detach().clone()
                 for place, parameter in enumerate(parameters_of(self._subject.optimizer))
                 if parameter.grad is not None
@@ -145,17 +145,17 @@ class SnapshotRecorder:
             self._hook.remove()
             self._hook = None
 
-    def _write(self, record: KeptUpdate, alarms: list[AlarmEvent]) -> None:
-        settings = record.settings | {"alarms": [vars(alarm) for alarm in alarms]}
+    def _write(self, kept: KeptUpdate, alarms: list[AlarmEvent]) -> None:
+        settings = kept.settings | {"alarms": [vars(alarm) for alarm in alarms]}
         try:
-            with self.store.writing(record.update) as writer:
-                for name, tensors in record.tensors.items():
+            with self.store.writing(kept.update) as writer:
+                for name, tensors in kept.tensors.items():
                     plain = {key: tensor.cpu().contiguous() for key, tensor in tensors.items()}
                     writer.write(f"{name}.safetensors", safetensors.torch.save(plain))
                 writer.write(STATE, json.dumps(settings, indent=1).encode())
         except OSError as error:
             warnings.warn(
-                f"qdiverge: the snapshot of update {record.update} could not be written to "
+                f"qdiverge: the snapshot of update {kept.update} could not be written to "
                 f"{self.store.folder} ({error.strerror}); training goes on.",
                 stacklevel=2,
             )
