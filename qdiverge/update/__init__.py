@@ -1,0 +1,1 @@
+"""What one update does, and to what."""

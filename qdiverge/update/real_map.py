@@ -1,0 +1,136 @@
+"""The update as a function x → F(x) of the state, and its derivative by differences of two runs.
+
+    J u ≈ (F(x + ε u) − F(x)) / ε
+
+The second run starts beside the first and makes the same update on the same batch with the same
+random numbers; only the state differs. The base x need not be a fixed point: it moves to F(x).
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qdiverge.errors import InvalidValueError
+from qdiverge.generators import seed_torch
+from qdiverge.transitions import Transitions
+from qdiverge.update.copies import Copies
+from qdiverge.update.state import State
+
+Update = Callable[[Copies, Transitions], object]  # makes one update, in place
+_WIDE = 1e-5  # of ‖θ‖: the step that is tried first
+_AGREE = 1e-3  # of a derivative: what ε and ε/8 may differ by
+_TRIES = 3  # steps
+
+
+class RealMap:
+    """F and J at the present state, in coordinates in which all parts of it move alike.
+
+    A tensor of moments is divided by ‖moment‖/‖Δθ‖: one unit of it then moves the parameter about
+    as much as one unit of θ. Eigenvalues are the same in any coordinates, rounding is not.
+
+    Args:
+        copies: Moved by every call; nobody else's.
+        batches: One update each; F is all of them in turn.
+        update: Makes one update.
+        seed: Of the random numbers that an update draws.
+        is_frozen: Keep the second moments as they are.
+
+    Attributes:
+        num_updates: Spent so far.
+        noise: The relative error of a product, as far as halving ε shows it.
+    """
+
+    def __init__(
+        self,
+        copies: Copies,
+        batches: Sequence[Transitions],
+        update: Update,
+        seed: int,
+        *,
+        is_frozen: bool,
+    ) -> None:
+        self.copies, self.batches, self.update, self.seed = copies, list(batches), update, seed
+        self.num_updates = 0
+        self.noise = 0.0
+        if any(not all(o.state.get(p) for g in o.param_groups for p in g["params"])
+               for o in copies.optimizers):  # fmt: skip
+            self._run(self.batches[:1])  # moments come to be with the first step
+        self.state = State(copies, is_frozen=is_frozen)
+        self.x = self.state.read()
+        self.after = self(self.x)
+        if not bool(torch.isfinite(self.after).all()):
+            raise InvalidValueError(
+                "an update must leave the state finite",
+                got="NaN or infinity after one update",
+                remedy="The network has diverged already: load an earlier checkpoint.",
+            )
+        self.scale = self._scale()
+        weights = self.state.online
+        size = float(self.x[weights].norm()) or float((self.after - self.x)[weights].norm()) or 1.0
+        self.step = _WIDE * size
+
+    def __call__(self, x: Tensor, batches: Sequence[Transitions] | None = None) -> Tensor:
+        """Return F(x)."""
+        self.state.write(x)
+        self._run(batches or self.batches)
+        return self.state.read()
+
+    def product(self, u: Tensor, step: float | None = None) -> Tensor:
+        """Return J u; at a cost of one update a batch."""
+        ε = self.step if step is None else step
+        return (self(self.x + ε * self.scale * u) - self.after) / (ε * self.scale)
+
+    def start(self) -> Tensor:
+        """Return a direction that the batch can move: the step's answer to other rewards.
+
+        F(x; r + η) − F(x; r) with random η is a combination of the rows of PJᵀ alone: what no
+        batch reaches, and decay, are not in it. Where rewards change nothing (every row of Huber's
+        loss saturated), the step F(x) − x.
+        """
+        generator = torch.Generator().manual_seed(self.seed)
+        moved = []
+        for batch in self.batches:
+            size = 1e-6 * (1 + float(batch.rewards.abs().max()))
+            normal = torch.randn(len(batch), generator=generator, dtype=torch.float64)
+            moved.append(replace(batch, rewards=batch.rewards + size * normal.to(batch.rewards)))
+        found = (self(self.x, moved) - self.after) / self.scale
+        if float(found.norm()) <= 1e-12 * float((self.after / self.scale).norm()):
+            found = (self.after - self.x) / self.scale
+        return found
+
+    def fit_step(self, u: Tensor) -> bool:
+        """Choose ε, and say whether J u is there what it is for ε/8.
+
+        The difference of the two has a part by curvature, cε, and one by rounding, η/ε: least at
+        ε = √(η/c). A piecewise linear map takes the wide step that is tried first.
+        """
+        η = torch.finfo(self.x.dtype).eps * self.step / _WIDE
+        for _ in range(_TRIES):
+            wide, narrow = self.product(u), self.product(u, self.step / 8)
+            self.noise = float((wide - narrow).norm()) / (float(narrow.norm()) or 1.0)
+            if self.noise <= 64 * η / self.step:
+                return True
+            self.step = (η * self.step / self.noise) ** 0.5
+        return self.noise <= _AGREE
+
+    def _run(self, batches: Sequence[Transitions]) -> None:
+        device = next(self.copies.networks[0].parameters()).device
+        for batch in batches:
+            random.seed(self.seed)
+            np.random.seed(self.seed)  # noqa: NPY002
+            seed_torch(self.seed, device)
+            self.update(self.copies, batch)
+            self.num_updates += 1
+
+    def _scale(self) -> Tensor:
+        scale, moved = torch.ones_like(self.x), self.after - self.x
+        for place in self.state.moments:
+            size = float(self.after[place.part].norm())
+            step = float(moved[self.state.part_of(place.parameter)].norm())
+            if size > 0 and step > 0:
+                scale[place.part] = size / step
+        return scale
