@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,7 +27,7 @@ from qdiverge.td import BOOTSTRAPS, Bootstrap, bootstrap_weights
 from qdiverge.transitions import SarsaTransitions, Transitions, as_transitions
 from qdiverge.update.copies import Copies, copies_of
 from qdiverge.update.frozen import freeze_second_moments
-from qdiverge.update.krylov import Leading, leading, subspaces
+from qdiverge.update.krylov import combination, leading, subspaces
 from qdiverge.update.real_map import RealMap, Update
 from qdiverge.update.td_update import LOSSES, Loss, TdUpdate
 
@@ -35,6 +36,7 @@ Optimizers = torch.optim.Optimizer | Sequence[torch.optim.Optimizer]
 _TOLERANCE = 1e-6  # of the exponent, at which no more updates are spent
 _ROUNDING = 1e-9  # the least relative error of a product that is reckoned with
 _CLOSED = 1e-7  # what part of a product outside the subspace is none
+_STEADY = 3  # rounds for which it must have been met
 _CHECK = 4  # updates kept back: the derivative along the leading vector, from both sides
 _SMOOTH = 1e-3  # how far the two sides may differ
 
@@ -181,6 +183,7 @@ def _exponent(real: RealMap, period: int | None, most: int) -> UpdateExponent:
     """Enlarge the subspace until the leading eigenvalue stands or the updates are spent."""
     online, slow = real.state.online, real.state.target
     length = len(real.batches)
+    per = length * (period or 1)
 
     def own(u: Tensor) -> Tensor:
         moved = real.product(u)
@@ -200,16 +203,13 @@ def _exponent(real: RealMap, period: int | None, most: int) -> UpdateExponent:
     start = start / start.norm()
     is_smooth = real.fit_step(start)
     keep = (_CHECK + len(products)) * length
-    found, basis = Leading(0.0, 0.0, math.inf, 1.0, torch.ones(1).numpy()), [start]
-    for basis, matrices in subspaces(products, start, max(_CLOSED, 1e3 * real.noise)):
+    steady, closed = 0, max(_CLOSED, 1e3 * real.noise)
+    for basis, matrices in subspaces(products, start, closed):
         found = leading(matrices, period, max(real.noise, _ROUNDING))
-        if found.error <= _TOLERANCE or real.num_updates + keep > most:
+        steady = steady + 1 if found.error / per <= _TOLERANCE else 0
+        if steady == _STEADY or real.num_updates + keep > most:
             break
-    k = len(found.vector)
-    V = torch.stack(basis)
-    images = torch.from_numpy(sum(matrices).T).to(V) @ V
-    off = _disagreement(real, found, V[:k], images, period is not None)
-    per = length * (period or 1)
+    off = _disagreement(real, found.vector, basis, sum(matrices)[:-1], period is not None)
     exponent = found.log_modulus / per
     error = (found.error + found.condition * off * (period or 1)) / per
     return UpdateExponent(
@@ -219,27 +219,26 @@ def _exponent(real: RealMap, period: int | None, most: int) -> UpdateExponent:
         is_rotating=abs(math.sin(found.angle)) > _TOLERANCE,
         is_smooth=is_smooth and off < _SMOOTH,
         num_updates=real.num_updates,
-        num_directions=k,
+        num_directions=len(found.vector),
     )
 
 
 def _disagreement(
-    real: RealMap, found: Leading, basis: Tensor, images: Tensor, is_copied: bool
+    real: RealMap, y: np.ndarray, basis: Sequence[Tensor], images: np.ndarray, is_copied: bool
 ) -> float:
     """Return how far J y, seen from both sides, is from what the products say of it.
 
     max ‖J₊y − Jy‖/‖Jy‖ and ‖J₋y − Jy‖/‖Jy‖ over the parts of the leading vector y.
     """
     worst = 0.0
-    for part in (found.vector.real, found.vector.imag):
-        coordinates = torch.from_numpy(part.copy()).to(basis)
-        y, expected = coordinates @ basis, coordinates @ images
-        if float(y.norm()) < 1e-8:
+    for part in (y.real, y.imag):
+        if float(np.linalg.norm(part)) < 1e-8:
             continue
+        direction, expected = combination(part, basis), combination(images @ part, basis)
         if is_copied:
-            y[real.state.target] = y[real.state.online]
+            direction[real.state.target] = direction[real.state.online]
         for step in (real.step, -real.step):
-            image = real.product(y, step)
+            image = real.product(direction, step)
             if is_copied:
                 image[real.state.target] = 0
             off = float((image - expected).norm())

@@ -13,6 +13,7 @@ from torch import Tensor
 
 Product = Callable[[Tensor], Tensor]
 Matrix = np.ndarray
+_HELD = 1e-8  # of an eigenvector, the least share that the start must hold
 _SAMPLES = 64  # of the updates of a period
 
 
@@ -40,8 +41,8 @@ def subspaces(
 ) -> Iterator[tuple[list[Tensor], list[Matrix]]]:
     """Yield V and the matrices V'ᵀ(product)V of ever larger subspaces; end once one is invariant.
 
-    V holds the k vectors whose products are known, V' ⊇ V also those products: rows after the k-th
-    say what leaves the subspace.
+    V holds the k vectors whose products are known, V' ⊇ V also those products; a last row has the
+    norms of what was dropped as rounding. Rows after the k-th say what leaves the subspace.
 
     Args:
         products: v ↦ Av, and others under which the subspace is to be closed.
@@ -50,31 +51,35 @@ def subspaces(
 
     >>> A = torch.diag(torch.tensor([2.0, 1.0, 0.5], dtype=torch.float64))
     >>> *_, (V, (H,)) = subspaces([A.mv], torch.tensor([1.0, 1.0, 0.0], dtype=torch.float64))
-    >>> len(V), sorted(np.linalg.eigvals(H).round(9).tolist())
+    >>> len(V), sorted(np.linalg.eigvals(H[:2]).round(9).tolist())
     (2, [1.0, 2.0])
     """
     basis, known = [start / start.norm()], 0
-    columns: list[list[list[float]]] = [[] for _ in products]
+    columns: list[list[tuple[list[float], float]]] = [[] for _ in products]
     while known < len(basis):
         for product, own in zip(products, columns, strict=True):
             image = product(basis[known])
-            size, coordinates = float(image.norm()), torch.zeros(0, dtype=start.dtype)
-            V = torch.stack(basis)
-            coordinates = V @ image
-            image = image - coordinates @ V
-            again = V @ image  # twice is enough (Kahan, Parlett)
-            image = image - again @ V
+            size, coordinates = float(image.norm()), [0.0] * len(basis)
+            for _ in range(2):  # twice is enough (Kahan, Parlett)
+                for index, v in enumerate(basis):
+                    share = float(v @ image)
+                    image = image - share * v
+                    coordinates[index] += share
             left = float(image.norm())
-            own.append((coordinates + again).tolist())
-            if left > closed * max(size, 1.0):
+            is_new = left > closed * max(size, 1.0)
+            if is_new:
                 basis.append(image / left)
-                own[-1].append(left)
+                coordinates.append(left)
+            own.append((coordinates, 0.0 if is_new else left))
         known += 1
         yield basis, [_matrix(own, len(basis)) for own in columns]
 
 
 def leading(matrices: Sequence[Matrix], period: int | None = None, noise: float = 0.0) -> Leading:
     """Return the leading eigenvalue of A, or of A^C + Σ_{k<C} Aᵏ B where a period C is given.
+
+    Rounding lets directions in that the start could not reach; its share of them is as small as
+    rounding is, |w₁| of the left vector with wᴴy = 1, and they are passed over.
 
     Args:
         matrices: V'ᵀAV, and V'ᵀBV with a period, as :func:`subspaces` makes them.
@@ -94,13 +99,13 @@ def leading(matrices: Sequence[Matrix], period: int | None = None, noise: float 
         joint, log_scale = _power(joint, period)
         whole = joint[:k, :k] + joint[:k, k:]
     λ, Y = np.linalg.eig(whole)
-    first = int(np.abs(λ).argmax())
+    W = np.linalg.pinv(Y)  # rows: left vectors with wᴴy = 1
+    is_held = np.abs(W[:, 0]) >= min(max(_HELD, 1e3 * noise), np.abs(W[:, 0]).max())
+    first = int(np.where(is_held, np.abs(λ), -1.0).argmax())
     y, modulus = Y[:, first], abs(λ[first])
+    condition = float(np.linalg.norm(W[first]))
     if modulus == 0:
-        return Leading(-np.inf, 0.0, 0.0, 1.0, y)
-    μ, W = np.linalg.eig(whole.T)
-    w = W[:, np.abs(μ - λ[first]).argmin()]
-    condition = 1 / max(abs(w @ y), 1e-300)
+        return Leading(-np.inf, 0.0, 0.0, condition, y)
     if period is None:
         lost = np.linalg.norm(leaks[0] @ y) + noise * np.linalg.norm(tops[0] @ y)
     else:
@@ -109,9 +114,21 @@ def leading(matrices: Sequence[Matrix], period: int | None = None, noise: float 
         log_modulus=float(np.log(modulus) + log_scale),
         angle=float(np.angle(λ[first])),
         error=float(condition * lost / modulus),
-        condition=float(condition),
+        condition=condition,
         vector=y,
     )
+
+
+def combination(coefficients: Sequence[float], vectors: Sequence[Tensor]) -> Tensor:
+    """Return Σ_k c_k v_k of as many vectors as there are coefficients.
+
+    >>> combination([2.0, 3.0], [torch.tensor([1.0, 0.0]), torch.tensor([1.0, 1.0])])
+    tensor([5., 3.])
+    """
+    total = torch.zeros_like(vectors[0])
+    for c, v in zip(coefficients, vectors, strict=False):
+        total.add_(v, alpha=float(c))
+    return total
 
 
 def _lost_in_a_period(
@@ -142,8 +159,9 @@ def _power(M: Matrix, exponent: int) -> tuple[Matrix, float]:
     return result, float(log_scale)
 
 
-def _matrix(columns: list[list[float]], rows: int) -> Matrix:
-    M = np.zeros((rows, len(columns)))
-    for index, column in enumerate(columns):
-        M[: len(column), index] = column
+def _matrix(columns: list[tuple[list[float], float]], rows: int) -> Matrix:
+    M = np.zeros((rows + 1, len(columns)))
+    for index, (coordinates, dropped) in enumerate(columns):
+        M[: len(coordinates), index] = coordinates
+        M[-1, index] = dropped
     return M

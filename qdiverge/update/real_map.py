@@ -24,13 +24,13 @@ Update = Callable[[Copies, Transitions], object]  # makes one update, in place
 _WIDE = 1e-5  # of ‖θ‖: the step that is tried first
 _AGREE = 1e-3  # of a derivative: what ε and ε/8 may differ by
 _TRIES = 3  # steps
+_SECOND = ("exp_avg_sq", "square_avg")
 
 
 class RealMap:
     """F and J at the present state, in coordinates in which all parts of it move alike.
 
-    A tensor of moments is divided by ‖moment‖/‖Δθ‖: one unit of it then moves the parameter about
-    as much as one unit of θ. Eigenvalues are the same in any coordinates, rounding is not.
+    Eigenvalues are the same in any coordinates; rounding, and how soon they show, is not.
 
     Args:
         copies: Moved by every call; nobody else's.
@@ -56,12 +56,12 @@ class RealMap:
         self.copies, self.batches, self.update, self.seed = copies, list(batches), update, seed
         self.num_updates = 0
         self.noise = 0.0
-        if any(not all(o.state.get(p) for g in o.param_groups for p in g["params"])
-               for o in copies.optimizers):  # fmt: skip
-            self._run(self.batches[:1])  # moments come to be with the first step
         self.state = State(copies, is_frozen=is_frozen)
         self.x = self.state.read()
         self.after = self(self.x)
+        if len(stepped := State(copies, is_frozen=is_frozen)) > len(self.state):
+            self.state, self.x = stepped, stepped.read()  # moments come to be with the first step
+            self.after = self(self.x)
         if not bool(torch.isfinite(self.after).all()):
             raise InvalidValueError(
                 "an update must leave the state finite",
@@ -127,10 +127,27 @@ class RealMap:
             self.num_updates += 1
 
     def _scale(self) -> Tensor:
-        scale, moved = torch.ones_like(self.x), self.after - self.x
-        for place in self.state.moments:
-            size = float(self.after[place.part].norm())
-            step = float(moved[self.state.part_of(place.parameter)].norm())
+        """Return s of the coordinates x/s.
+
+        With P the preconditioner of an optimiser that keeps v, s = √P of θ and 1/√P of its moments:
+        in these coordinates the kernel's part of J is symmetric.
+        """
+        scale, moved, state = torch.ones_like(self.x), self.after - self.x, self.state
+        for optimizer in self.copies.optimizers:
+            for parameter, entries in optimizer.state.items():
+                v = next((entries[key] for key in _SECOND if key in entries), None)
+                part = state.part_of(parameter)
+                if v is not None and v.numel() == part.stop - part.start:
+                    root = v.sqrt().reshape(-1)
+                    root = root.clamp_min(1e-6 * float(root.max()) or 1.0)
+                    scale[part] = (root.median() / root).sqrt()
+        if state.target.stop - state.target.start == state.online.stop - state.online.start:
+            scale[state.target] = scale[state.online]
+        for place in state.moments:
+            part = state.part_of(place.parameter)
+            own = scale[part] if len(scale[part]) == len(scale[place.part]) else torch.ones(())
+            step = float((moved[part] / scale[part]).norm())
+            size = float((self.after[place.part] * own).norm())
             if size > 0 and step > 0:
-                scale[place.part] = size / step
+                scale[place.part] = size / step / own
         return scale

@@ -79,6 +79,9 @@ class State:
             if (id(holder), key) not in inside and key != "params"
         ]
 
+    def __len__(self) -> int:
+        return self._length
+
     def read(self) -> Tensor:
         """Return x, a copy."""
         return torch.cat([place.tensor.detach().reshape(-1) for place in self._places])
