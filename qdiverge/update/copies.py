@@ -53,9 +53,10 @@ def copies_of(
     (torch.float32, torch.float64)
     """
     bare = [[unwrap(module)[0] for module in modules] for modules in (networks, targets)]
-    memo = _kept_as_they_are(part for modules in bare for net in modules for part in net.modules())
-    trained, slow, steppers = copy.deepcopy((*bare, list(optimizers)), memo)
-    for module in (*trained, *slow):
+    memo = _kept_as_they_are(part for net in bare[0] + bare[1] for part in net.modules())
+    trained, slow = copy.deepcopy(bare, memo)
+    steppers = copy.deepcopy(list(optimizers), memo)
+    for module in trained + slow:
         for part in module.modules():
             for hooks in (getattr(part, name) for name in HOOKS):
                 for key in [k for k, hook in hooks.items() if not _is_torchs(hook)]:

@@ -12,7 +12,7 @@ import copy
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -25,7 +25,7 @@ from qdiverge.generators import same_generators, seed_torch
 from qdiverge.kernel.network import untouched
 from qdiverge.td import BOOTSTRAPS, Bootstrap, bootstrap_weights
 from qdiverge.transitions import SarsaTransitions, Transitions, as_transitions
-from qdiverge.update.copies import Copies, copies_of
+from qdiverge.update.copies import copies_of
 from qdiverge.update.frozen import freeze_second_moments
 from qdiverge.update.krylov import combination, leading, subspaces
 from qdiverge.update.real_map import RealMap, Update
@@ -36,6 +36,7 @@ Optimizers = torch.optim.Optimizer | Sequence[torch.optim.Optimizer]
 _TOLERANCE = 1e-6  # of the exponent, at which no more updates are spent
 _ROUNDING = 1e-9  # the least relative error of a product that is reckoned with
 _CLOSED = 1e-7  # what part of a product outside the subspace is none
+_LEAST = 16  # updates, of which 13 are spent before the first product
 _STEADY = 3  # rounds for which it must have been met
 _CHECK = 4  # updates kept back: the derivative along the leading vector, from both sides
 _SMOOTH = 1e-3  # how far the two sides may differ
@@ -50,7 +51,7 @@ class UpdateExponent:
         exponent: log |λ|, per update.
         error: Of ``exponent``: what left the subspace, rounding and curvature, times the condition
             of the eigenvalue. A first-order estimate, not a bound.
-        is_rotating: Whether λ is complex (or negative, with a target copied by period: per period).
+        is_rotating: Whether λ is complex: of one update, or of a period or list of batches.
         is_smooth: Whether J is the same seen from both sides. False: a greedy action, a rectifier
             or Huber's loss is at its kink, and there is no derivative.
         num_updates: What it cost, in updates of the rule on one batch.
@@ -121,7 +122,7 @@ def update_exponent(
         update: Makes one update of any other rule on the copies that it is given, called as
             ``update(copies, batch)``: ``copies.networks``, ``.targets`` and ``.optimizers``. It
             moves the target itself, unless there is a ``target_period``.
-        num_updates: The most that may be spent, 12 or more.
+        num_updates: The most that may be spent; 16 or more, times the length of a list of batches.
         seed: Of the start, and of the random numbers of every update.
 
     Raises:
@@ -139,13 +140,13 @@ def update_exponent(
     """
     networks, targets = _modules(q_net), _modules(target)
     optimizers = _optimizers(optimizer)
-    check_integer("num_updates", num_updates, 12)
     check_choice("second_moments", second_moments, ("live", "frozen"))
     if target_period is not None:
         check_integer("target_period", target_period, 1)
     given = batch if isinstance(batch, list) else [batch]
     batches = [_with_next_actions(as_transitions(b), policy, discount, entropy_coefficient, seed)
                for b in given]  # fmt: skip
+    check_integer("num_updates", num_updates, _LEAST * len(given))
     _check_target(targets, target_period, polyak, update, len(batches))
     if update is None:
         if len(optimizers) != 1:
@@ -153,6 +154,10 @@ def update_exponent(
                 "one optimiser was expected, the one that trains q_net",
                 got=f"{len(optimizers)}",
                 remedy="Pass optimizer=…, or update=… for a rule of your own.",
+            )
+        if len(networks) > 1 and not batches[0].actions.is_floating_point():
+            raise InvalidValueError(
+                "one Q-network of discrete actions was expected", got=len(networks)
             )
         rule = bootstrap or ("target_q" if targets else "q")
         check_choice("bootstrap", rule, BOOTSTRAPS)
@@ -197,25 +202,35 @@ def _exponent(real: RealMap, period: int | None, most: int) -> UpdateExponent:
         return own(copied)
 
     products = [own] if period is None else [own, through_target]
+    if period is not None and online.stop - online.start != slow.stop - slow.start:
+        raise InvalidValueError("the target must have the parameters of q_net", got="others")
     start = real.start()
     if period is not None:
         start[slow] = 0
+    if float(start.norm()) == 0:
+        raise InvalidValueError(
+            "an update must move something", got="none", remedy="Is the learning rate 0?"
+        )
     start = start / start.norm()
     is_smooth = real.fit_step(start)
     keep = (_CHECK + len(products)) * length
-    steady, closed = 0, max(_CLOSED, 1e3 * real.noise)
-    for basis, matrices in subspaces(products, start, closed):
+    steady, closed, past = 0, max(_CLOSED, 1e3 * real.noise), [math.inf]
+    for vectors, matrices in subspaces(products, start, closed):
         found = leading(matrices, period, max(real.noise, _ROUNDING))
+        basis, images = vectors, np.sum(matrices, axis=0)[:-1]
+        past.append(found.log_modulus)
         steady = steady + 1 if found.error / per <= _TOLERANCE else 0
         if steady == _STEADY or real.num_updates + keep > most:
             break
-    off = _disagreement(real, found.vector, basis, sum(matrices)[:-1], period is not None)
+    off = _disagreement(real, found.vector, basis, images, period is not None)
     exponent = found.log_modulus / per
-    error = (found.error + found.condition * off * (period or 1)) / per
+    error = found.error + found.condition * off * (period or 1)
+    if steady == 0:  # not resolved: no better known than from one round to the next
+        error = max(error, max(past[-_STEADY:]) - min(past[-_STEADY:]))
     return UpdateExponent(
         growth=math.exp(exponent),
         exponent=exponent,
-        error=error,
+        error=error / per,
         is_rotating=abs(math.sin(found.angle)) > _TOLERANCE,
         is_smooth=is_smooth and off < _SMOOTH,
         num_updates=real.num_updates,
@@ -287,6 +302,9 @@ def _with_next_actions(
     if policy is None or not batch.actions.is_floating_point():
         return batch
     policy = copy.deepcopy(policy)
+    module = policy if isinstance(policy, nn.Module) else getattr(policy, "__self__", None)
+    if isinstance(module, nn.Module):
+        module.eval()
     device = batch.next_observations.device
     with same_generators(device), torch.no_grad():
         seed_torch(seed, device)
@@ -296,6 +314,5 @@ def _with_next_actions(
     if others:
         weights = bootstrap_weights(discount, batch.terminated, rewards.dtype)
         rewards = rewards - weights * entropy_coefficient * others[0].reshape(-1).to(rewards)
-    batch = replace(batch.plain(), rewards=rewards)
     fields = batch.observations, batch.actions, rewards, batch.next_observations, batch.terminated
     return SarsaTransitions(*fields, next_actions=actions)

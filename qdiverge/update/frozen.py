@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch.optim import Adam, NAdam, Optimizer, RAdam, RMSprop
 
-from qdiverge.errors import InvalidTypeError
+from qdiverge.errors import InvalidTypeError, InvalidValueError
 
 _LONG = 1e18  # updates after which no correction of a bias is left
 _HELD = 1 - 2.0**-53  # the largest β₂ below 1
@@ -18,7 +18,8 @@ def freeze_second_moments(optimizers: Iterable[Optimizer]) -> None:
     near to 1 as floats come. SGD has none.
 
     Raises:
-        InvalidTypeError: another optimiser, or one that has made no step.
+        InvalidTypeError: another optimiser.
+        InvalidValueError: it has made no step.
 
     >>> weight = torch.nn.Parameter(torch.zeros(1))
     >>> adam = Adam([weight], lr=0.5, betas=(0.0, 0.9), eps=0.0)
@@ -37,6 +38,12 @@ def freeze_second_moments(optimizers: Iterable[Optimizer]) -> None:
                 remedy='Use second_moments="live".',
             )
         for group in optimizer.param_groups:
+            if isinstance(optimizer, RMSprop | Adam) and not optimizer.state:
+                raise InvalidValueError(
+                    "an optimiser with second moments was expected",
+                    got="one that has made no step",
+                    remedy="Make one update first.",
+                )
             if isinstance(optimizer, RMSprop):
                 group["alpha"] = 1.0
             if is_adam:
@@ -44,14 +51,9 @@ def freeze_second_moments(optimizers: Iterable[Optimizer]) -> None:
 
 
 def _hold(optimizer: Optimizer, group: dict) -> None:
+    """Replace v by v̂, and let neither β₂ nor the count of steps matter."""
     β1, β2 = group["betas"]
-    for parameter in group["params"]:
-        if not (state := optimizer.state.get(parameter)):
-            raise InvalidTypeError(
-                "an optimiser with second moments was expected",
-                got="one that has made no step",
-                remedy="Make one update first.",
-            )
+    for state in (optimizer.state[p] for p in group["params"] if optimizer.state.get(p)):
         correction = 1 - β2 ** float(state["step"])
         for key in ("exp_avg_sq", "max_exp_avg_sq"):
             if key in state:

@@ -4,7 +4,7 @@ The vectors v, Av, A²v, … are made orthonormal, V (Arnoldi 1951); of a map wi
 Bv, ABv, …. The eigenvalues of VᵀAV with the largest modulus approach those of A first.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,7 +119,7 @@ def leading(matrices: Sequence[Matrix], period: int | None = None, noise: float 
     )
 
 
-def combination(coefficients: Sequence[float], vectors: Sequence[Tensor]) -> Tensor:
+def combination(coefficients: Iterable[float], vectors: Sequence[Tensor]) -> Tensor:
     """Return Σ_k c_k v_k of as many vectors as there are coefficients.
 
     >>> combination([2.0, 3.0], [torch.tensor([1.0, 0.0]), torch.tensor([1.0, 1.0])])

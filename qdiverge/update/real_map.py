@@ -21,9 +21,9 @@ from qdiverge.update.copies import Copies
 from qdiverge.update.state import State
 
 Update = Callable[[Copies, Transitions], object]  # makes one update, in place
-_WIDE = 1e-5  # of ‖θ‖: the step that is tried first
 _AGREE = 1e-3  # of a derivative: what ε and ε/8 may differ by
 _TRIES = 3  # steps
+_COUPLING = 0.1  # of Δθ, what one unit of a moment moves θ by: J is then nearer to normal
 _SECOND = ("exp_avg_sq", "square_avg")
 
 
@@ -71,7 +71,7 @@ class RealMap:
         self.scale = self._scale()
         weights = self.state.online
         size = float(self.x[weights].norm()) or float((self.after - self.x)[weights].norm()) or 1.0
-        self.step = _WIDE * size
+        self.step = torch.finfo(self.x.dtype).eps ** (1 / 3) * size  # the first that is tried
 
     def __call__(self, x: Tensor, batches: Sequence[Transitions] | None = None) -> Tensor:
         """Return F(x)."""
@@ -108,7 +108,7 @@ class RealMap:
         The difference of the two has a part by curvature, cε, and one by rounding, η/ε: least at
         ε = √(η/c). A piecewise linear map takes the wide step that is tried first.
         """
-        η = torch.finfo(self.x.dtype).eps * self.step / _WIDE
+        η = torch.finfo(self.x.dtype).eps ** (2 / 3) * self.step
         for _ in range(_TRIES):
             wide, narrow = self.product(u), self.product(u, self.step / 8)
             self.noise = float((wide - narrow).norm()) / (float(narrow.norm()) or 1.0)
@@ -149,5 +149,5 @@ class RealMap:
             step = float((moved[part] / scale[part]).norm())
             size = float((self.after[place.part] * own).norm())
             if size > 0 and step > 0:
-                scale[place.part] = size / step / own
+                scale[place.part] = _COUPLING * size / step / own
         return scale

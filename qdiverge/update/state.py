@@ -101,7 +101,7 @@ class State:
         for holder, key, value in self._rest:
             holder[key] = _copied(value)
 
-    def part_of(self, parameter: Tensor) -> slice:
+    def part_of(self, parameter: Tensor | None) -> slice:
         """Return the part of x that holds a parameter; empty where x does not."""
         own = (place.part for place in self._places if place.tensor is parameter)
         return next(own, slice(0, 0))

@@ -1,8 +1,8 @@
 """One TD update as DQN, DDPG, TD3 and SAC make it: the loss of a batch, a step, the target.
 
-    y = r + γ(1 − d) Q_e(s', a*),   or of critics  y = r + γ(1 − d) min_c Q_c⁻(s', a')
+y = r + γ(1 − d) Q_e(s', a*),   or of critics  y = r + γ(1 − d) min_c Q_c⁻(s', a')
 
-    minimise Σ_c mean_i ℓ(Q_c(s_i, a_i), y_i), then  θ⁻ ← (1 − τ)θ⁻ + τθ where τ is given
+minimise Σ_c mean_i ℓ(Q_c(s_i, a_i), y_i), then  θ⁻ ← (1 − τ)θ⁻ + τθ where τ is given
 """
 
 from collections.abc import Callable
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from qdiverge.errors import InvalidValueError
 from qdiverge.td import Bootstrap, backup, bootstrap_values, td_targets, values_of
 from qdiverge.transitions import SarsaTransitions, Transitions
 from qdiverge.update.copies import Copies
@@ -29,14 +30,14 @@ class TdUpdate:
     """The update; called with copies and a batch, it moves the copies.
 
     Attributes:
-        discount: γ, or γ^k for each transition, [N].
+        discount: γ.
         loss: ℓ, the mean over a batch.
         bootstrap: Who selects and who evaluates a* of a Q-network.
         polyak: τ; None: the target is left alone.
         max_grad_norm: Where the norm of the gradient is clipped; None: nowhere.
     """
 
-    discount: float | Tensor
+    discount: float
     loss: Loss
     bootstrap: Bootstrap
     polyak: float | None = None
@@ -62,9 +63,13 @@ class TdUpdate:
         if isinstance(batch, SarsaTransitions):
             value = torch.stack(critic_values(slow, s_next, batch.next_actions)).amin(0)
             return backup(batch.rewards, d, self.discount, value)
-        values, actions = bootstrap_values(
-            self.bootstrap, copies.networks[0], slow[0], s_next
-        )
+        if batch.actions.is_floating_point():
+            raise InvalidValueError(
+                "a critic's target needs the next action",
+                got="neither policy=… nor next_actions in the batch",
+                remedy="Pass policy=target_policy, a callable s' → a'.",
+            )
+        values, actions = bootstrap_values(self.bootstrap, copies.networks[0], slow[0], s_next)
         return td_targets(batch.rewards, d, values, self.discount, actions)
 
     def _predictions(self, copies: Copies, batch: Transitions) -> list[Tensor]:
