@@ -33,9 +33,9 @@ from qdiverge.update.td_update import LOSSES, Loss, TdUpdate
 
 Networks = nn.Module | Sequence[nn.Module]
 Optimizers = torch.optim.Optimizer | Sequence[torch.optim.Optimizer]
-_TOLERANCE = 1e-6  # of the exponent, at which no more updates are spent
+_TOLERANCE = 1e-6  # of the exponent: no more updates are spent, and no less is claimed
 _ROUNDING = 1e-9  # the least relative error of a product that is reckoned with
-_CLOSED = 1e-7  # what part of a product outside the subspace is none
+_CLOSED = 1e-6  # what part of a product outside the subspace is none
 _LEAST = 16  # updates, of which 13 are spent before the first product
 _STEADY = 3  # rounds for which it must have been met
 _CHECK = 4  # updates kept back: the derivative along the leading vector, from both sides
@@ -230,7 +230,7 @@ def _exponent(real: RealMap, period: int | None, most: int) -> UpdateExponent:
     return UpdateExponent(
         growth=math.exp(exponent),
         exponent=exponent,
-        error=error / per,
+        error=max(error / per, _TOLERANCE),
         is_rotating=abs(math.sin(found.angle)) > _TOLERANCE,
         is_smooth=is_smooth and off < _SMOOTH,
         num_updates=real.num_updates,

@@ -13,7 +13,8 @@ from torch import Tensor
 
 Product = Callable[[Tensor], Tensor]
 Matrix = np.ndarray
-_HELD = 1e-8  # of an eigenvector, the least share that the start must hold
+_HELD = 3e-5  # of a vector that does not grow: the least share that the start must hold
+_GROWS = 1e-4
 _SAMPLES = 64  # of the updates of a period
 
 
@@ -78,8 +79,8 @@ def subspaces(
 def leading(matrices: Sequence[Matrix], period: int | None = None, noise: float = 0.0) -> Leading:
     """Return the leading eigenvalue of A, or of A^C + Σ_{k<C} Aᵏ B where a period C is given.
 
-    Rounding lets directions in that the start could not reach; its share of them is as small as
-    rounding is, |w₁| of the left vector with wᴴy = 1, and they are passed over.
+    Rounding lets directions in that the start cannot reach, which stay or decay; what the start
+    holds of them is small, |w₁| of the left vector with wᴴy = 1, and they are passed over.
 
     Args:
         matrices: V'ᵀAV, and V'ᵀBV with a period, as :func:`subspaces` makes them.
@@ -100,7 +101,8 @@ def leading(matrices: Sequence[Matrix], period: int | None = None, noise: float 
         whole = joint[:k, :k] + joint[:k, k:]
     λ, Y = np.linalg.eig(whole)
     W = np.linalg.pinv(Y)  # rows: left vectors with wᴴy = 1
-    is_held = np.abs(W[:, 0]) >= min(max(_HELD, 1e3 * noise), np.abs(W[:, 0]).max())
+    share = np.abs(W[:, 0])
+    is_held = (share >= min(_HELD, share.max())) | (np.abs(λ) * np.exp(log_scale) > 1 + _GROWS)
     first = int(np.where(is_held, np.abs(λ), -1.0).argmax())
     y, modulus = Y[:, first], abs(λ[first])
     condition = float(np.linalg.norm(W[first]))

@@ -106,7 +106,7 @@ class RealMap:
         """Choose ε, and say whether J u is there what it is for ε/8.
 
         The difference of the two has a part by curvature, cε, and one by rounding, η/ε: least at
-        ε = √(η/c). A piecewise linear map takes the wide step that is tried first.
+        ε = √(η/c). A piecewise linear map takes the wide step that is tried first, or one before the kink.
         """
         η = torch.finfo(self.x.dtype).eps ** (2 / 3) * self.step
         for _ in range(_TRIES):
@@ -114,7 +114,7 @@ class RealMap:
             self.noise = float((wide - narrow).norm()) / (float(narrow.norm()) or 1.0)
             if self.noise <= 64 * η / self.step:
                 return True
-            self.step = (η * self.step / self.noise) ** 0.5
+            self.step = max((η * self.step / self.noise) ** 0.5, self.step / 64)
         return self.noise <= _AGREE
 
     def _run(self, batches: Sequence[Transitions]) -> None:
