@@ -106,7 +106,8 @@ class RealMap:
         """Choose ε, and say whether J u is there what it is for ε/8.
 
         The difference of the two has a part by curvature, cε, and one by rounding, η/ε: least at
-        ε = √(η/c). A piecewise linear map takes the wide step that is tried first, or one before the kink.
+        ε = √(η/c). A piecewise linear map takes the wide step that is tried first, or one that
+        ends before its kink.
         """
         η = torch.finfo(self.x.dtype).eps ** (2 / 3) * self.step
         for _ in range(_TRIES):

@@ -41,13 +41,12 @@ def random_rule(draw):
 
 
 def with_weights(networks, generator):
-    for parameter in nn.ModuleList(networks).double().parameters():
+    for parameter in networks.double().parameters():
         parameter.data = torch.randn(parameter.shape, generator=generator, dtype=F)
-    return networks
 
 
 def weights_of(networks):
-    return torch.cat([p.detach().reshape(-1) for p in nn.ModuleList(networks).parameters()])
+    return torch.cat([p.detach().reshape(-1) for p in networks.parameters()])
 
 
 def measured_and_true(seed, size=5, width=None):
@@ -64,16 +63,18 @@ def measured_and_true(seed, size=5, width=None):
     rewards = torch.randn(size, generator=generator, dtype=F)
     actions = torch.randint(num_actions, (size,), generator=generator)
     d = torch.rand(size, generator=generator) < 0.2
+    batch = Transitions(s, actions, rewards, s_next, d)
     if is_twin:
-        networks, slow = ([Critic(width), Critic(width)] for _ in range(2))
+        networks, slow = (nn.ModuleList([Critic(width), Critic(width)]) for _ in range(2))
         a, a_next = s[:, -1:], s_next[:, -1:]
         batch = SarsaTransitions(s[:, :-1], a, rewards, s_next[:, :-1], d, next_actions=a_next)
     else:
-        networks, slow = ([nn.Linear(width, num_actions, bias=False)] for _ in range(2))
-        batch = Transitions(s, actions, rewards, s_next, d)
+        networks, slow = (
+            nn.ModuleList([nn.Linear(width, num_actions, bias=False)]) for _ in range(2)
+        )
     with_weights(networks, generator)
     with_weights(slow, generator)
-    parameters = list(nn.ModuleList(networks).parameters())
+    parameters = list(networks.parameters())
     optimizer = rule.optimizer(parameters)
     for _ in range(11):
         for p in parameters:
@@ -100,10 +101,10 @@ def measured_and_true(seed, size=5, width=None):
     if (growth := true_growth(rule, problem, x, P)) is None:
         return None
     found = update_exponent(
-        networks,
+        list(networks),
         batch,
         optimizer=optimizer,
-        target=slow if has_target else None,
+        target=list(slow) if has_target else None,
         discount=discount,
         loss=rule.loss,
         target_period=rule.period,

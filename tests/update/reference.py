@@ -67,12 +67,10 @@ class Linear:
         return losses.mean(1).sum()
 
 
-def one_update(rule, problem, x, rewards, P, v=None, step=None):
-    """x = (θ, θ⁻, m) → x'; P = 1/(√v̂ + ε) held fast, or v and step count for the live rule."""
+def one_update(rule, problem, x, rewards, P):
+    """x = (θ, θ⁻, m) → x', with P = 1/(√v̂ + ε) held fast."""
     has_target = rule.polyak is not None or rule.period is not None
-    live = v is not None
-    parts = x.reshape(4 if live else 3, -1)
-    w, slow, m = parts[0], parts[1], parts[2]
+    w, slow, m = x.reshape(3, -1)
     y = problem.targets(slow if has_target else w, rewards)  # held fast by the gradient
     g = torch.func.grad(lambda θ: problem.loss(θ, y, rule.loss))(w)
     if rule.kind in ("sgd", "adam"):
@@ -83,15 +81,10 @@ def one_update(rule, problem, x, rewards, P, v=None, step=None):
     if rule.kind == "rmsprop":
         κ = 1.0
     m_new = rule.momentum * m + κ * g
-    v_new = None
     moved = g + rule.momentum * m_new if rule.nesterov else m_new
-    if live:
-        v_new = rule.beta2 * parts[3] + (1 - rule.beta2) * g.square()
-        moved = moved / (1 - rule.momentum**step)
-        P = 1 / ((v_new / (1 - rule.beta2**step)).sqrt() + rule.eps)
     w_new = w - rule.lr * P * moved
     slow_new = slow if rule.polyak is None else slow + rule.polyak * (w_new - slow)
-    return torch.cat([w_new, slow_new, m_new, *([v_new] if live else [])])
+    return torch.cat([w_new, slow_new, m_new])
 
 
 def reachable(matrices, S):
@@ -111,11 +104,11 @@ def radius(M):
     return float(torch.linalg.eigvals(M).abs().max())
 
 
-def true_growth(rule, problem, x, P, v=None, step=None):
+def true_growth(rule, problem, x, P):
     """Return the per-update growth by the whole Jacobian of the update."""
 
     def update(x, rewards):
-        return one_update(rule, problem, x, rewards, P, v, step)
+        return one_update(rule, problem, x, rewards, P)
 
     J = torch.func.jacrev(update, argnums=0)(x, problem.rewards)
     S = torch.func.jacrev(update, argnums=1)(x, problem.rewards)

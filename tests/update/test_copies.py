@@ -120,7 +120,7 @@ def test_a_network_that_knows_float32_alone_is_measured_in_it():
 
 
 def test_hooks_that_normalise_weights_are_kept():
-    """weight_norm of old is a hook that computes the weight: without it the copy would not learn."""
+    """weight_norm of old is a hook that computes the weight: the copy learns through it."""
     layer = nn.Linear(2, 1)
     with pytest.warns(FutureWarning, match="weight_norm"):
         nn.utils.weight_norm(layer)

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -23,17 +24,17 @@ from tests.theory.problems import baird as baird_features
 from tests.update.cases import Critic, measured_and_true
 
 F = torch.float64
-ERRORS_OF_2000 = (1960, 2000)
+MEASURED = 993, 1000  # within the stated error, of the cases from seed 1250 on
 
 
 def test_lies_within_its_error_of_the_whole_jacobian():
     """SGD, momentum, Nesterov, both decays, Adam and RMSprop held fast, Polyak, periods, twins.
 
-    Measured on 2,000 others: SHARE within the stated error.
+    Those that were not decay slowly, in a direction that the start hardly holds.
     """
     found = [each for seed in range(60) if (each := measured_and_true(seed)) is not None]
     within = [abs(record.exponent - true) <= record.error for record, true in found]
-    assert_most(within, 48, ERRORS_OF_2000)
+    assert_most(within, 47, MEASURED)
     assert all(record.num_updates <= 60 for record, _ in found)
     assert all(record.is_smooth for record, _ in found)
 
@@ -61,8 +62,7 @@ def test_w_to_2w(discount, loss):
 def test_momentum_turns_one_weight():
     """x² − (1 + m + αμ)x + m with αμ = −.19, m = .81: |x| = √m."""
     q_net, batch = one_weight()
-    batch = Transitions(*(getattr(batch, f) for f in ("observations", "actions", "rewards",
-                          "next_observations")), torch.ones(1))  # fmt: skip
+    batch = replace(batch, terminated=torch.ones(1))
     sgd = torch.optim.SGD(q_net.parameters(), lr=0.19, momentum=0.81)
     found = update_exponent(q_net, batch, optimizer=sgd, loss="half_squared")
     assert found.growth == pytest.approx(0.9, abs=1e-8)
@@ -103,10 +103,10 @@ def test_bairds_star(discount):
 @pytest.mark.parametrize(("period", "is_stable"), [(76, False), (77, True)])
 def test_bairds_star_is_cured_by_a_target_of_77_updates(period, is_stable):
     q_net, batch = baird(0.99)
+    sgd, slow = torch.optim.SGD(q_net.parameters(), lr=0.01), copy.deepcopy(q_net)
     found = update_exponent(
-        q_net, batch, optimizer=torch.optim.SGD(q_net.parameters(), lr=0.01), target=copy.deepcopy(q_net),
-        loss="half_squared", target_period=period,
-    )  # fmt: skip
+        q_net, batch, optimizer=sgd, target=slow, loss="half_squared", target_period=period
+    )
     assert (found.growth < 1) == is_stable
     assert found.num_updates <= 60
 
@@ -197,8 +197,7 @@ def test_the_cost_is_what_is_counted():
 def test_several_batches_are_one_update_each():
     """(1 + α(2γ − 1)) and (1 − α) in turn: the root of their product."""
     q_net, batch = one_weight()
-    ended = Transitions(batch.observations, batch.actions, batch.rewards, batch.next_observations,
-                        torch.ones(1))  # fmt: skip
+    ended = replace(batch, terminated=torch.ones(1))
     sgd = torch.optim.SGD(q_net.parameters(), lr=0.1)
     batches = [batch, ended]
     found = update_exponent(q_net, batches, optimizer=sgd, discount=0.9, loss="half_squared")
