@@ -59,12 +59,12 @@ def subspaces(
     columns: list[list[tuple[list[float], float]]] = [[] for _ in products]
     while known < len(basis):
         for product, own in zip(products, columns, strict=True):
-            image = product(basis[known])
+            image = product(basis[known])  # fresh: it is changed in place
             size, coordinates = float(image.norm()), [0.0] * len(basis)
             for _ in range(2):  # twice is enough (Kahan, Parlett)
                 for index, v in enumerate(basis):
                     share = float(v @ image)
-                    image = image - share * v
+                    image.add_(v, alpha=-share)
                     coordinates[index] += share
             left = float(image.norm())
             is_new = left > closed * max(size, 1.0)
