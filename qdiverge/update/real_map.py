@@ -41,7 +41,7 @@ class RealMap:
 
     Attributes:
         num_updates: Spent so far.
-        noise: The relative error of a product, as far as halving ε shows it.
+        noise: The relative error of a product, as far as ε/8 shows it.
     """
 
     def __init__(
