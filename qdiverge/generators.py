@@ -30,3 +30,10 @@ def same_generators(device: torch.device = CPU) -> Iterator[None]:
         torch.set_rng_state(cpu_state)
         if cuda_state is not None:
             torch.cuda.set_rng_state(cuda_state, device)
+
+
+def seed_torch(seed: int, device: torch.device = CPU) -> None:
+    """Seed the generators in use; not all of CUDA's, whose states are not held."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(seed)

@@ -12,6 +12,7 @@ BENCHMARKS = {
     "trainer": "whole training loops: ours, a CleanRL-style one, Stable-Baselines3",
     "monitor": "what each tier of the monitor adds to three training loops; its memory",
     "diagnose": "a full diagnosis against the kernels that it needs",
+    "exponent": "the exponent of the real update against one update",
     "sweep": "what the sweep engine adds to its cells, and a table of 1,000 of them",
 }
 MODULES = {"sweep": "sweep_engine"}  # a file sweep.py would make this a study with cells

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from qdiverge.diagnostics.quiet import quiet, quiet_call
 from qdiverge.errors import InvalidValueError
-from qdiverge.generators import same_generators
+from qdiverge.generators import same_generators, seed_torch
 from qdiverge.kernel.network import unwrap
 
 # s' → a', or (a', log π(a'|s')); further entries, such as CleanRL's mean action, are passed over
@@ -122,7 +122,7 @@ def next_actions(policy: Policy, next_observations: Tensor) -> NextActions:
         stack.enter_context(same_generators(next_observations.device))
         if isinstance(module, nn.Module):
             stack.enter_context(quiet(module))
-        _seed(next_observations.device)
+        seed_torch(SEED, next_observations.device)
         answer = policy(next_observations)
     if isinstance(answer, Tensor):
         return NextActions(answer.detach())
@@ -134,10 +134,3 @@ def next_actions(policy: Policy, next_observations: Tensor) -> NextActions:
             remedy="Sum log π over the parts of an action.",
         )
     return NextActions(actions, log_probs.reshape(-1))
-
-
-def _seed(device: torch.device) -> None:
-    """Seed the generators in use; not all of CUDA's, whose states are not held."""
-    torch.default_generator.manual_seed(SEED)
-    if device.type == "cuda":
-        torch.cuda.default_generators[device.index or 0].manual_seed(SEED)

@@ -1,0 +1,92 @@
+"""Copies of what an update changes: networks, their targets, optimisers; the originals stay."""
+
+import copy
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from qdiverge.kernel.network import unwrap
+
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+@dataclass(frozen=True, eq=False)
+class Copies:
+    """What an update is made on.
+
+    Attributes:
+        networks: What is trained: a Q-network, or critics.
+        targets: The networks that make the bootstrap target; () where there is none.
+        optimizers: Theirs, holding the parameters of ``networks``.
+    """
+
+    networks: tuple[nn.Module, ...]
+    targets: tuple[nn.Module, ...]
+    optimizers: tuple[torch.optim.Optimizer, ...]
+
+
+def copies_of(
+    networks: Sequence[nn.Module],
+    targets: Sequence[nn.Module],
+    optimizers: Sequence[torch.optim.Optimizer],
+    dtype: torch.dtype | None = None,
+) -> Copies:
+    """Copy them together, so that the optimisers' copies hold the networks' copies.
+
+    Whoever listens is left behind: hooks on modules, parameters and optimisers (but those by which
+    PyTorch itself normalises weights). Learning rates are what a scheduler has made of them.
+
+    Args:
+        networks: What is trained; unwrapped from torch.compile and DataParallel.
+        targets: The networks that make the target.
+        optimizers: Theirs.
+        dtype: Of what is floating point, optimiser state included; None: as it is.
+
+    >>> net = nn.Linear(1, 1)
+    >>> copies = copies_of([net], [], [torch.optim.SGD(net.parameters(), lr=0.1)], torch.float64)
+    >>> copies.optimizers[0].param_groups[0]["params"][0] is copies.networks[0].weight
+    True
+    >>> net.weight.dtype, copies.networks[0].weight.dtype
+    (torch.float32, torch.float64)
+    """
+    bare = [[unwrap(module)[0] for module in modules] for modules in (networks, targets)]
+    memo = _kept_as_they_are(part for net in bare[0] + bare[1] for part in net.modules())
+    trained, slow = copy.deepcopy(bare, memo)
+    steppers = copy.deepcopy(list(optimizers), memo)
+    for module in trained + slow:
+        for part in module.modules():
+            for hooks in (getattr(part, name) for name in HOOKS):
+                for key in [k for k, hook in hooks.items() if not _is_torchs(hook)]:
+                    del hooks[key]
+        if dtype is not None:
+            module.to(dtype)
+    if dtype is not None:
+        for optimizer in steppers:
+            for entries in optimizer.state.values():
+                entries.update({k: t.to(dtype) for k, t in state_tensors(entries)})
+    return Copies(tuple(trained), tuple(slow), tuple(steppers))
+
+
+def state_tensors(entries: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
+    """Yield what an optimiser keeps of one parameter: its moments, not its count of steps."""
+    for key, value in entries.items():
+        if key != "step" and isinstance(value, Tensor) and value.is_floating_point():
+            yield key, value
+
+
+def _kept_as_they_are(parts: Iterable[nn.Module]) -> dict[int, Any]:
+    """Return a memo for deepcopy: hooks are not to be copied, results of a graph without it."""
+    memo: dict[int, Any] = {}
+    for part in parts:
+        memo |= {id(hook): hook for name in HOOKS for hook in getattr(part, name).values()}
+        for value in part.__dict__.values():
+            if isinstance(value, Tensor) and not value.is_leaf:
+                memo[id(value)] = value.detach().clone()
+    return memo
+
+
+def _is_torchs(hook: Any) -> bool:
+    return str(getattr(hook, "__module__", "")).startswith("torch.")
