@@ -67,7 +67,7 @@ def diagnose(
         bootstrap: Who selects and who evaluates a': "q", "target_q", "double_q" or
             "inverse_double_q"; None: the target network does both, or ``q_net`` without one.
         policy: s' → a' of a critic, where the batch has no ``next_actions``.
-        entropy_coefficient: η of a soft critic, whose policy also returns log π(a'|s').
+        entropy_coefficient: α_H of a soft critic, whose policy also returns log π(a'|s').
 
     Raises:
         InvalidValueError: more than 1024 transitions (see :func:`batch_spectrum`), an argument out

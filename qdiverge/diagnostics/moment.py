@@ -34,8 +34,8 @@ class Moment:
     """What diagnostics read; each derived quantity is computed once, when first asked for.
 
     A Q-network of discrete actions bootstraps from Q_e(s', argmax_a Q_s(s', a)), by ``bootstrap``.
-    A critic bootstraps from min_c Q_c,target(s', a') − η log π(a'|s') with a' the policy's
-    (Fujimoto et al. 2018, Haarnoja et al. 2018; one critic and η = 0: Lillicrap et al. 2016). Of
+    A critic bootstraps from min_c Q_c,target(s', a') − α_H log π(a'|s') with a' the policy's
+    (Fujimoto et al. 2018, Haarnoja et al. 2018; one critic and α_H = 0: Lillicrap et al. 2016). Of
     several critics the first is the one measured; of all there are values.
 
     Attributes:
@@ -52,7 +52,7 @@ class Moment:
         twins: Further critics beside ``q_network``.
         target_twins: The targets of these.
         policy: s' → a', for a critic whose batch does not say a'.
-        entropy_coefficient: η of a soft critic (SAC).
+        entropy_coefficient: α_H of a soft critic (SAC).
     """
 
     q_network: nn.Module

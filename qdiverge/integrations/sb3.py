@@ -157,5 +157,5 @@ def _show(monitor: Monitor, sample: Callable[..., Any], *args: Any, **kwargs: An
 
 
 def _entropy_coefficient(model: Any) -> float:
-    η = model.ent_coef_tensor if model.log_ent_coef is None else model.log_ent_coef.detach().exp()
-    return float(η)
+    logarithm = model.log_ent_coef
+    return float(model.ent_coef_tensor if logarithm is None else logarithm.detach().exp())

@@ -74,7 +74,7 @@ def attach(
         policy: Of a critic, s' → a', or (a', log π): the target policy of DDPG and TD3, the present
             one of SAC. Asked under its own random state. None: batches have ``next_actions``, or
             what needs a' is off.
-        entropy_coefficient: η of a soft critic (SAC), or what returns it now.
+        entropy_coefficient: α_H of a soft critic (SAC), or what returns it now.
         probe_size: Transitions in the probe batch, N.
         probe_refresh_period: Updates between fresh probe batches.
         clock: Returns the run's step, e.g. agent steps; None: updates are counted.

@@ -31,7 +31,7 @@ class Subject:
         optimizer: What trains the networks.
         options: The monitor's settings.
         policy: s' → a' of a critic.
-        entropy_coefficient: η of a soft critic, or what returns it now.
+        entropy_coefficient: α_H of a soft critic, or what returns it now.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Subject:
         """Return the run as it is now."""
         assert self._split is not None
         (network, *twins), targets = self._split
-        η = self._entropy_coefficient
+        coefficient = self._entropy_coefficient
         return Moment(
             q_network=network,
             batch=batch,
@@ -100,5 +100,5 @@ class Subject:
             twins=tuple(twins),
             target_twins=targets[1:],
             policy=self.policy,
-            entropy_coefficient=float(η() if callable(η) else η),
+            entropy_coefficient=float(coefficient() if callable(coefficient) else coefficient),
         )
