@@ -71,7 +71,7 @@ def saliency(
     heads = [module for module in network.modules() if isinstance(module, Dueling)]
     if not heads:
         raise UnsupportedNetworkError(
-            "a network with a value and an advantage stream was expected",
+            "the network must have a value and an advantage stream",
             got=type(network).__name__,
             remedy="Train one: qdiverge train dqn --dueling …",
         )

@@ -89,8 +89,8 @@ def left_out(kind: str, moments: Moments, group: np.ndarray) -> np.ndarray:
         moments: Of the training split.
         group: E.g. the problem of each moment, [M].
     """
-    said = np.full(len(moments.run), np.nan)
+    left_out_scores = np.full(len(moments.run), np.nan)
     for each in np.unique(group):
         own = group == each
-        said[own] = fit_combination(kind, moments, ~own)(moments)[own]
-    return said
+        left_out_scores[own] = fit_combination(kind, moments, ~own)(moments)[own]
+    return left_out_scores

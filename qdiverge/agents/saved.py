@@ -131,8 +131,8 @@ def config_from_json(values: Mapping[str, Any]) -> AgentConfig:
         CheckpointError: there is a setting, or an algorithm, that this version does not know.
     """
     kind = CONFIGS.get(values.get("algorithm", "dqn"))
-    known = set() if kind is None else {field.name for field in dataclasses.fields(kind)}
-    unknown = values.keys() - known - {"algorithm"}
+    names = set() if kind is None else {field.name for field in dataclasses.fields(kind)}
+    unknown = values.keys() - names - {"algorithm"}
     if kind is None or unknown:
         raise CheckpointError(
             "the run must have settings that this version knows",
