@@ -93,7 +93,7 @@ def compute(name: str, made: dict[str, Any], run: Path | None = None) -> None:
         command += f" --run {'/'.join(run.parts[-2:])}"  # not whose machine it is on
     else:
         raise InvalidValueError(
-            "a figure that is made from a run was expected", got=name, remedy="Leave out --run."
+            "this figure is not made from a run", got=name, remedy="Leave out --run."
         )
     if not isinstance(table, tables.Table):
         table = tables.Table(table, {})
@@ -130,7 +130,7 @@ def _made(module: Any, name: str, table: tables.Table) -> Any:
         return module.make(table)
     except KeyError as error:
         raise RunFolderError(
-            f"the table {name}.json with a column {error} was expected",
+            f"the table {name}.json must have a column {error}",
             got=", ".join(table.columns),
             remedy=f"It is an older version's. Run: {tables.rerun(name)}",
         ) from error

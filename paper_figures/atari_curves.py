@@ -31,7 +31,7 @@ def compute(run: Path | None = None) -> Table:
     folder = RUN if run is None else run
     if not (folder / "run.json").exists():
         raise RunFolderError(
-            "the folder of an Atari run was expected",
+            "the folder must hold an Atari run",
             got=f"no {folder}",
             remedy=f"Run: {COMMAND}, or name another with --run.",
         )
@@ -39,7 +39,7 @@ def compute(run: Path | None = None) -> Table:
     scores = loaded.series.get("charts/episodic_return")
     if scores is None:
         raise RunFolderError(
-            "a run in which an episode has ended was expected", got=folder, remedy="Wait for one."
+            "an episode of the run must have ended", got=folder, remedy="Wait for one."
         )
     short = curve(scores, NUM_POINTS)
     rows = [

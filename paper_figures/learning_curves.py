@@ -28,7 +28,7 @@ def compute() -> Table:
     results = rows.load_all()
     if not results:
         raise RunFolderError(
-            f"results in {rows.RESULTS} were expected", got="none", remedy=f"Run: {COMMAND}"
+            f"the figure needs results in {rows.RESULTS}", got="none", remedy=f"Run: {COMMAND}"
         )
     columns = columns_of(
         {key: result["row"][key] for key in ("environment", "preset", "seed", "goal")}

@@ -36,7 +36,7 @@ def compute(run: Path | None = None) -> Table:
     spread = np.ptp(q_values(saved, states), axis=1)  # of Q, so of A: they differ by V
     ranks = np.round(np.array(QUANTILES) * (NUM_STATES - 1)).astype(int)
     for moment, number in enumerate(spread.argsort()[ranks]):
-        value, advantage = saliency(saved.q_network, states[number])
+        value, advantage = saliency(saved.agent.q_network, states[number])
         image = picture(states[number])
         rows += [
             {"moment": moment, "row": i, "column": j, "pixel": int(image[i, j])}
@@ -71,7 +71,7 @@ def saliency(
     heads = [module for module in network.modules() if isinstance(module, Dueling)]
     if not heads:
         raise UnsupportedNetworkError(
-            "a network with a value and an advantage stream was expected",
+            "the network must have a value and an advantage stream",
             got=type(network).__name__,
             remedy="Train one: qdiverge train dqn --dueling …",
         )

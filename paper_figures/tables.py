@@ -113,13 +113,13 @@ def load(name: str, folder: Path = DATA) -> Table:
     """
     path, remedy = folder / f"{name}.json", f"Run: {rerun(name)}"
     if not path.exists():
-        raise RunFolderError(f"the table {path.name} was expected", got="none", remedy=remedy)
+        raise RunFolderError(f"the figure needs its table {path.name}", got="none", remedy=remedy)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         lengths = {len(column) for column in content["columns"].values()}
     except (json.JSONDecodeError, KeyError) as error:
         raise RunFolderError(
-            f"{path.name} with provenance and columns was expected", got=repr(error), remedy=remedy
+            f"{path.name} must hold provenance and columns", got=repr(error), remedy=remedy
         ) from error
     if len(lengths) != 1:
         raise RunFolderError(

@@ -40,7 +40,9 @@ def trained(run: Path | None) -> tuple[SavedAgent, dict[str, Any]]:
         RunFolderError: there is no such run, or the training failed.
     """
     if run is None and not (SMALL / "checkpoints").exists() and main(shlex.split(COMMAND)[1:]):
-        raise RunFolderError("a trained agent was expected", got=SMALL, remedy=f"Run: {COMMAND}")
+        raise RunFolderError(
+            "the figure needs a trained agent", got=SMALL, remedy=f"Run: {COMMAND}"
+        )
     folder = SMALL if run is None else run
     return load_agent(folder), provenance_of(load_run(folder))
 
@@ -62,7 +64,7 @@ def q_values(saved: SavedAgent, states: NDArray[Any]) -> NDArray[np.float32]:
     """
     if not isinstance(saved.agent, DQN):
         raise UnsupportedNetworkError(
-            "a run of a DQN was expected",
+            "the run must be of a DQN",
             got=f"one of {type(saved.agent).__name__}, whose actions are continuous",
             remedy=f"Give another --run, or make one: {COMMAND}",
         )

@@ -53,7 +53,7 @@ def compute(run: Path | None = None) -> Table:
 
 def hidden_layer(saved: SavedAgent, states: NDArray[Any]) -> NDArray[np.floating]:
     """Return the units that the output is linear in, those of both streams where there are two."""
-    layers = layer_inputs(saved.q_network, torch.from_numpy(states))
+    layers = layer_inputs(saved.agent.q_network, torch.from_numpy(states))
     last = {("advantage" in name): value for name, value in layers.items()}  # a later one replaces
     streams = ["value" in name or "advantage" in name for name in layers]
     chosen = list(last.values()) if all(streams[-2:]) else [list(layers.values())[-1]]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 
-# What other libraries call our five fields; the first spelling found is taken.
+# What other libraries call our five fields; the first spelling fields is taken.
 SPELLINGS = {
     "observations": ("observations", "observation", "obs", "states", "state"),
     "actions": ("actions", "action", "act"),
@@ -136,7 +136,7 @@ def as_transitions(batch: Any) -> Transitions:
     critic's; beside ``next_actions`` they make :class:`SarsaTransitions`.
 
     Raises:
-        InvalidTypeError: a field is found under none of its usual names.
+        InvalidTypeError: a field is fields under none of its usual names.
 
     >>> import torch
     >>> s = torch.zeros(2, 3)
@@ -148,16 +148,16 @@ def as_transitions(batch: Any) -> Transitions:
     """
     if isinstance(batch, Transitions):
         return batch
-    found = {name: _find(batch, name) for name in SPELLINGS}
-    if not found["actions"].is_floating_point():
-        found["actions"] = _indices(found["actions"])
+    fields = {name: _find(batch, name) for name in SPELLINGS}
+    if not fields["actions"].is_floating_point():
+        fields["actions"] = _indices(fields["actions"])
     for name in ("rewards", "terminated"):
-        if found[name].ndim == 2 and found[name].shape[1] == 1:
-            found[name] = found[name].squeeze(1)
+        if fields[name].ndim == 2 and fields[name].shape[1] == 1:
+            fields[name] = fields[name].squeeze(1)
     following = next((v for name in NEXT_ACTIONS if (v := _get(batch, name)) is not None), None)
-    if following is not None and found["actions"].is_floating_point():
-        return SarsaTransitions(**found, next_actions=torch.as_tensor(following))
-    return Transitions(**found)
+    if following is not None and fields["actions"].is_floating_point():
+        return SarsaTransitions(**fields, next_actions=torch.as_tensor(following))
+    return Transitions(**fields)
 
 
 def row_weights(batch: Any) -> Tensor | None:

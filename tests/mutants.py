@@ -57,7 +57,9 @@ ROOMS = {  # name: how many mutants, where, and the tests beside the files' own 
 }
 RECORDS = "tests/test_records.py"
 # Killed in its midst, it would leave a disk mounted.
-MOUNTS = "tests/agents/test_checkpoints.py::test_a_full_disk_leaves_everything_as_it_was"
+MOUNTS = (
+    "tests/agents/checkpoints/test_checkpoints.py::test_a_full_disk_leaves_everything_as_it_was"
+)
 SETTINGS = "--doctest-modules --import-mode=importlib"
 LONGEST = 5.0  # seconds that a test may take to be used at all
 NO_FAULT = ("frozen", "remedy")  # arguments that may go: of a dataclass, of an error's text

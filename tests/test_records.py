@@ -9,7 +9,7 @@ import pytest
 
 ROOMS = ["theory", "kernel", "mdp", "runs", "agents", "diagnostics"]
 COMPARABLE = ("qdiverge.theory.", "qdiverge.agents.discrete.categorical")
-COLLECTING = {"Recorder", "Probe"}  # filled while a network runs; nobody is given them
+COLLECTING = {"Recorder", "TrialRuns"}  # filled while a network runs; nobody is given them
 
 
 def records():

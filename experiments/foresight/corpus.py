@@ -110,11 +110,13 @@ def load(split: str, folder: Path = RESULTS) -> tuple[dict[str, Any], list[Run]]
     """
     path = file(split, folder)
     if not path.exists():
-        raise RunFolderError("the corpus was expected", got=f"no {path}", remedy=f"Run: {COMMAND}")
+        raise RunFolderError(
+            "the study needs its corpus", got=f"no {path}", remedy=f"Run: {COMMAND}"
+        )
     lines = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
     if lines[0].get("schema") != SCHEMA:
         raise RunFolderError(
-            f"a table of schema {SCHEMA} was expected", got=path, remedy=f"Run: {COMMAND}"
+            f"this version reads tables of schema {SCHEMA}", got=path, remedy=f"Run: {COMMAND}"
         )
     return lines[0], [as_run(line) for line in lines[1:]]
 

@@ -37,11 +37,11 @@ def read_thresholds(folder: Path = RESULTS) -> dict[str, Any]:
     """
     path, remedy = folder / "thresholds.json", "Run: python -m experiments foresight fit"
     if not path.exists():
-        raise RunFolderError("thresholds were expected", got=f"no {path}", remedy=remedy)
+        raise RunFolderError("the thresholds must be set first", got=f"no {path}", remedy=remedy)
     thresholds: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if thresholds["corpus"]["sha256"] != digest("train", folder):
         raise RunFolderError(
-            "thresholds of this very training split were expected", got=path, remedy=remedy
+            "the thresholds must be those of this training split", got=path, remedy=remedy
         )
     return thresholds
 

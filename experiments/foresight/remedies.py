@@ -111,7 +111,7 @@ def diagnose(cell: Cell, update: int) -> dict[str, Any]:
         moment = stopped.moment
     else:
         raise RunFolderError(
-            "a run that repeats itself was expected",
+            "the run must repeat itself",
             got=f"one that ended before update {update}",
             remedy="Make the corpus anew on this machine.",
         )

@@ -24,7 +24,7 @@ def read_evaluation(folder: Path) -> dict[str, Any]:
     path = folder / "evaluation.json"
     if not path.exists():
         raise RunFolderError(
-            "an evaluation was expected",
+            "the study must be evaluated first",
             got=f"no {path}",
             remedy="Run: python -m experiments foresight evaluate",
         )

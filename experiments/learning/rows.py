@@ -39,7 +39,7 @@ def result(folder: Path, preset: str | None = None) -> dict[str, Any]:
     training = run.series.get("charts/episodic_return")
     if training is None:
         raise RunFolderError(
-            "a run in which an episode has ended was expected", got=folder, remedy="Wait for one."
+            "an episode of the run must have ended", got=folder, remedy="Wait for one."
         )
     return {
         "row": _row(run, training, preset or _preset(run)),

@@ -71,7 +71,7 @@ def commit_table(
         reasons.append(f"it has {len(text) / 1e6:.1f} MB, more than {LARGEST / 1e6:.0f}")
     if reasons:
         raise RunFolderError(
-            f"a table of {name} that can be committed was expected",
+            f"the table of {name} cannot be committed as it is",
             got=f"{path}: {'; '.join(reasons)}",
             remedy="Commit the code, then sweep anew or with --resume into a folder named from "
             "here, such as runs/sweeps/NAME.",
@@ -128,7 +128,7 @@ def place_of(name: str, is_full: bool) -> Path:
     command = getattr(module, "RESULTS_COMMAND", None)
     if command:
         raise RunFolderError(
-            "a study whose results are one table was expected", got=name, remedy=f"Run: {command}"
+            "the results of this study are not one table", got=name, remedy=f"Run: {command}"
         )
     path = Path(module.__file__)
     stem = ("full" if is_full else "reduced") if path.stem == "sweep" else path.stem

@@ -60,13 +60,13 @@ class Sweep:
         table = read_table(self.table, f"{here}-2")
         if table.header.get("study") != study:
             raise RunFolderError(
-                f"a folder of the study {study} was expected",
+                f"the folder must hold a sweep of the study {study}",
                 got=f"{self.root}, which holds {table.header.get('study')}",
                 remedy=f"Sweep in another one: {here}-2",
             )
         if table.rows and not is_resumed:
             raise RunFolderError(
-                "a folder without a sweep was expected",
+                "a new sweep needs a folder without one",
                 got=f"{self.root}, which holds {len(self.finished())} finished cells",
                 remedy=f"Go on: {here} --resume. Or sweep in another one: {here}-2",
             )
@@ -116,7 +116,7 @@ def locked(root: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise RunFolderError(
-                "a folder that no other sweep is using was expected",
+                "no other sweep may be using the folder",
                 got=root,
                 remedy=f"Wait for that sweep, or use another: --out {root}-2.",
             ) from error

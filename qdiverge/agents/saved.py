@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from qdiverge.agents.agent import Agent
 from qdiverge.agents.checkpoints.saving import (
@@ -50,21 +49,6 @@ class SavedAgent:
     num_updates: int
     ended: str | None
     folder: Path
-
-    @property
-    def q_network(self) -> nn.Module:
-        """Return the network that learns, or the first critic."""
-        return self.agent.q_network
-
-    @property
-    def target_network(self) -> nn.Module | None:
-        """Return its delayed copy, where the configuration has one."""
-        return self.agent.target_network
-
-    @property
-    def optimizer(self) -> torch.optim.Optimizer:
-        """Return the optimiser of the Q-network, or of the critics, moments included."""
-        return self.agent.optimizer
 
 
 def load_agent(
@@ -131,8 +115,8 @@ def config_from_json(values: Mapping[str, Any]) -> AgentConfig:
         CheckpointError: there is a setting, or an algorithm, that this version does not know.
     """
     kind = CONFIGS.get(values.get("algorithm", "dqn"))
-    known = set() if kind is None else {field.name for field in dataclasses.fields(kind)}
-    unknown = values.keys() - known - {"algorithm"}
+    names = set() if kind is None else {field.name for field in dataclasses.fields(kind)}
+    unknown = values.keys() - names - {"algorithm"}
     if kind is None or unknown:
         raise CheckpointError(
             "the run must have settings that this version knows",

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
         snapshots = CheckpointStore(options.run / "snapshots").steps()
         if not checkpoints and not snapshots:
             raise InvalidValueError(
-                "a run with a checkpoint or a snapshot was expected",
+                "the run must have a checkpoint or a snapshot",
                 got=f"{options.run}, which has neither",
                 remedy='Attach with on_alarm="snapshot", or train with qdiverge train.',
             )

@@ -112,8 +112,8 @@ def _training_scores(run: Path, protocol: Protocol, step: int) -> list[float]:
     returns = load_run(run).series.get("charts/episodic_return")
     if protocol.training_window is None or returns is None:
         return []
-    seen: Any = returns.values[returns.steps <= step]
-    return [float(score) for score in seen[-protocol.training_window :]]
+    scores: Any = returns.values[returns.steps <= step]
+    return [float(score) for score in scores[-protocol.training_window :]]
 
 
 def _pictures(options: Evaluate, evaluation: Evaluation) -> list[Path]:

@@ -103,10 +103,10 @@ def parse(algorithm: str, arguments: Sequence[str]) -> Training:
 def _command(algorithm: str, groups: Mapping[str, Any]) -> type:
     """Make the class whose fields are the flags; a flag is called as its setting is."""
     presets: Any = Literal[tuple(PRESETS[algorithm])]
-    told = arg(help="published settings; every other flag overrides its own")
+    help_of_preset = arg(help="published settings; every other flag overrides its own")
     fields: list[tuple[str, Any, Any]] = [
         ("run", OmitArgPrefixes[RunFlags], field(default=RunFlags(out=tyro.MISSING))),
-        ("preset", Annotated[presets | None, told], None),
+        ("preset", Annotated[presets | None, help_of_preset], None),
     ]
     if algorithm == "dqn":
         fields.append(("shorthands", OmitArgPrefixes[Shorthands], Shorthands()))

@@ -47,7 +47,7 @@ def _watch(options: Watch, console: Console) -> None:
             _wait_for(run, options.refresh, console)
         elif not is_run(run):
             raise RunFolderError(
-                "a run folder with a run.json was expected",
+                "a run folder must hold a run.json",
                 got=run,
                 remedy="Check the path, or add --wait where the run is still to begin.",
             )

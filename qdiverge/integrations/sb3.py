@@ -94,7 +94,7 @@ def watched(model: "BaseAlgorithm") -> dict[str, Any]:
     """
     if isinstance(model.observation_space, imported("gymnasium.spaces", "sb3").Dict):
         raise InvalidTypeError(
-            "observations in one array were expected",
+            "observations must come in one array",
             got="a Dict space",
             remedy="Flatten them, with gymnasium.wrappers.FlattenObservation.",
         )
@@ -132,7 +132,7 @@ def _parts(model: Any) -> dict[str, Any]:
         }
     if not isinstance(model, sb3.TD3 | sb3.SAC):  # DDPG is a TD3
         raise InvalidTypeError(
-            "a model of DQN, QR-DQN, DDPG, TD3 or SAC was expected",
+            "the model must be a DQN, QR-DQN, DDPG, TD3 or SAC",
             got=type(model).__name__,
             remedy="Of others, pass networks and optimizer to qd.attach yourself.",
         )

@@ -91,7 +91,7 @@ def watched(algorithm: Any) -> dict[str, Any]:
     kinds = imported("tianshou.algorithm", "tianshou")
     if not isinstance(algorithm, kinds.DQN | kinds.DDPG | kinds.TD3 | kinds.SAC):
         raise InvalidTypeError(
-            "an algorithm of DQN, DDPG, TD3 or SAC was expected",
+            "the algorithm must be a DQN, DDPG, TD3 or SAC",
             got=type(algorithm).__name__,
             remedy="Of others, pass networks and optimizer to qd.attach yourself.",
         )

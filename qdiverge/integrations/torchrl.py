@@ -103,7 +103,7 @@ def watch(loss_module: Any, optimizer: Any, out: Any, **options: Any) -> Monitor
     DQNLoss = imported("torchrl.objectives", "torchrl").DQNLoss
     if not isinstance(loss_module, DQNLoss):
         raise InvalidTypeError(
-            "a torchrl.objectives.DQNLoss was expected",
+            "the loss module must be a torchrl.objectives.DQNLoss",
             got=type(loss_module).__name__,
             remedy="Of others, pass networks and optimizer to qd.attach yourself.",
         )
@@ -111,14 +111,14 @@ def watch(loss_module: Any, optimizer: Any, out: Any, **options: Any) -> Monitor
     target = None
     if loss_module.delay_value:
         target = _network(loss_module, loss_module.target_value_network_params)
-    known: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "target": target,
         "discount": _discount(loss_module),
         "loss": LOSSES[loss_module.loss_function],
         "bootstrap": "double_q" if loss_module.double_dqn else None,
         "config": {"framework": "torchrl", "algorithm": type(loss_module).__name__},
     }
-    return attach(online, optimizer=optimizer, out=out, **known | options)
+    return attach(online, optimizer=optimizer, out=out, **settings | options)
 
 
 class BatchReader:

@@ -163,12 +163,12 @@ def reached(values: Tensor, aliases: dict[str, Tensor]) -> set[str]:
 
 def _leaves(values: Tensor) -> Iterator[Tensor]:
     stack: list[Any] = [values.grad_fn]
-    seen: set[Any] = set()
+    visited: set[Any] = set()
     while stack:
         node = stack.pop()
-        if node is None or node in seen:
+        if node is None or node in visited:
             continue
-        seen.add(node)
+        visited.add(node)
         if hasattr(node, "variable"):
             yield node.variable
         stack.extend(following for following, _ in node.next_functions)

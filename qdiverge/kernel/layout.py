@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from qdiverge.kernel.probe import same_rows
+from qdiverge.kernel.check_network import same_rows
 
 
 @dataclass(frozen=True)

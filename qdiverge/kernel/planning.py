@@ -1,4 +1,4 @@
-"""Choosing each parameter's form: the one with the fewest multiply-adds, counted from a probe."""
+"""Choosing each parameter's form: the one with the fewest multiply-adds, counted in trial runs."""
 
 from __future__ import annotations
 

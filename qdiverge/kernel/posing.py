@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from qdiverge.kernel.check_network import check_network, check_range
 from qdiverge.kernel.gram import Gram
 from qdiverge.kernel.network import Network
 from qdiverge.kernel.pairs import Pairs
 from qdiverge.kernel.per_sample import jacobian_by_vmap
 from qdiverge.kernel.plan import Entry, Plan, Size, block_of
-from qdiverge.kernel.probe import check_network, check_range
 from qdiverge.kernel.problem import Problem
 from qdiverge.kernel.reference import jacobian_by_loop
 from qdiverge.kernel.stream import Extract
-from qdiverge.kernel.structured import Probe, Structured, scaled
+from qdiverge.kernel.structured import Structured, TrialRuns, scaled
 from qdiverge.kernel.terms import Explicit, Term
 
 CHUNK_BYTES = 160 << 20  # of one chunk's features
@@ -63,7 +63,7 @@ def make_problem(
     options: Options,
     plans: Plans | None = None,
 ) -> Problem:
-    """Return the problem of K(X, Y), after a probe of the network.
+    """Return the problem of K(X, Y), after trial runs of the network.
 
     Args:
         network: The network.
@@ -71,8 +71,8 @@ def make_problem(
         y: The columns; None for the rows themselves.
         scales: M by parameter.
         options: What the user chose.
-        plans: What earlier probes found, used for pairs of the same shapes, and added to; None:
-            probe.
+        plans: What earlier trial runs have shown, used for pairs of the same shapes, and added to;
+            None: run again.
     """
     is_structured = options.method in ("auto", "structured")
     key = (_shape(x), None if y is None else _shape(y), bool(scales), tuple(network.params))
@@ -81,7 +81,7 @@ def make_problem(
         check_range(x, num_x)
         check_range(y or x, num_y)
     else:
-        num_x, num_y, plan = _probed(network, x, y, scales, options.method)
+        num_x, num_y, plan = _tried(network, x, y, scales, options.method)
         if plans is not None:
             plans[key] = num_x, num_y, plan
     rows = _rows(x, y, num_x, num_y)
@@ -98,19 +98,19 @@ def make_problem(
     return Problem(extract, x, y, rows, *sizes, network.dtype, plan, options.gram)
 
 
-def _probed(
+def _tried(
     network: Network, x: Pairs, y: Pairs | None, scales: dict[str, Tensor], method: str
 ) -> tuple[int, int, Plan]:
     """Return the number of actions on either side, and the plan."""
-    probe = Probe.of(network) if method in ("auto", "structured") else None
-    num_x = num_y = check_network(network, x, probe)
+    trial = TrialRuns.of(network) if method in ("auto", "structured") else None
+    num_x = num_y = check_network(network, x, trial)
     if y is not None:
         num_y = check_network(network, y)
     rows, samples = _rows(x, y, num_x, num_y), (len(x), len(y or x))
     size = Size(samples, (samples[0] * rows[0], samples[1] * rows[1]), y is None)
-    if probe is None:
+    if trial is None:
         return num_x, num_y, _plan_of_jacobian(network, size, method)
-    return num_x, num_y, probe.plan(size, scales)
+    return num_x, num_y, trial.plan(size, scales)
 
 
 def _rows(x: Pairs, y: Pairs | None, num_x: int, num_y: int) -> tuple[int, int]:

@@ -24,7 +24,7 @@ Scales = dict[str, Tensor]  # M by parameter; empty without a preconditioner
 
 
 @dataclass
-class Probe:
+class TrialRuns:
     """Runs the network on two and three samples, keeping the calls that the plan is made from."""
 
     recorder: Recorder
@@ -32,9 +32,9 @@ class Probe:
     outside: set[str]
 
     @staticmethod
-    def of(network: Network) -> Probe:
-        """Return a probe that has not run yet."""
-        return Probe(Recorder(network, layers_of(network)), [], set())
+    def of(network: Network) -> TrialRuns:
+        """Return trial runs, none of which is made yet."""
+        return TrialRuns(Recorder(network, layers_of(network)), [], set())
 
     def __call__(self, pairs: Pairs) -> Tensor:
         """Return the network's values, and remember the calls."""
@@ -156,7 +156,8 @@ def run(network: Network, plan: Plan, pairs: Pairs) -> dict[int, Use]:
     """Return the plan's uses at ``pairs``, by their place among the network's calls.
 
     Raises:
-        UnsupportedNetworkError: other layers are called than in the probe, or an input was changed.
+        UnsupportedNetworkError: other layers are called than in the trial runs, or an input has
+            changed.
     """
     used = {plan.signature[index] for entry in plan.entries for index, _ in entry.uses}
     layers = [layer for layer in layers_of(network) if layer.name in used]

@@ -149,13 +149,13 @@ def check_observations(observations: Any, num_states: int) -> np.ndarray | None:
     """
     if observations is None:
         return None
-    seen = real_array("observations", observations)
-    if seen.ndim != 2 or seen.shape[0] != num_states:
+    features = real_array("observations", observations)
+    if features.ndim != 2 or features.shape[0] != num_states:
         raise InvalidValueError(
-            f"observations must be [S, k] with S = {num_states}", got=list(seen.shape)
+            f"observations must be [S, k] with S = {num_states}", got=list(features.shape)
         )
-    seen.setflags(write=False)
-    return seen
+    features.setflags(write=False)
+    return features
 
 
 def check_terminal(terminal: Any, P: sparse.csr_array, R: np.ndarray) -> np.ndarray:

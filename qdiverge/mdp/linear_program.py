@@ -27,17 +27,17 @@ def linear_program(mdp: MDP) -> Solution:
     S, A = mdp.rewards.shape
     own = sparse.csr_array((np.ones(S * A), np.repeat(np.arange(S), A), np.arange(S * A + 1)))
     bounds = np.where(mdp.terminal[:, None], 0.0, np.array([[-np.inf, np.inf]]))
-    found = linprog(
+    optimum = linprog(
         np.ones(S),
         A_ub=mdp.discount * mdp.continuing - own,
         b_ub=-mdp.rewards.ravel(),
         bounds=bounds,
         method="highs",
     )
-    if not found.success:
-        raise NotConvergedError("the linear program must have a solution", got=found.message)
-    values = np.where(mdp.terminal, 0.0, found.x)
+    if not optimum.success:
+        raise NotConvergedError("the linear program must have a solution", got=optimum.message)
+    values = np.where(mdp.terminal, 0.0, optimum.x)
     q = q_from_values(mdp, values)
     gap = float(np.abs(q.max(1) - values)[~mdp.terminal].max(initial=0.0))
     bound = gap / (1 - mdp.discount) if mdp.discount < 1 else gap
-    return Solution(values, q, soft_policy(q), int(found.nit), bound)
+    return Solution(values, q, soft_policy(q), int(optimum.nit), bound)

@@ -51,10 +51,10 @@ def linearise(
         InvalidValueError: the network does not give [S, A], or another argument is unfit.
         UnsupportedNetworkError: the network mixes samples or draws random numbers.
     """
-    seen, N = torch.from_numpy(mdp.features.copy()), mdp.rewards.size
+    observations, N = torch.from_numpy(mdp.features.copy()), mdp.rewards.size
     params, _ = _parameters(q_net)
-    q = _values(q_net, params, seen, mdp)
-    K = NTK(q_net, dtype=torch.float64).kernel(seen, "all").reshape(N, N)
+    q = _values(q_net, params, observations, mdp)
+    K = NTK(q_net, dtype=torch.float64).kernel(observations, "all").reshape(N, N)
     K = (K + K.T) / 2
     return LinearisedNetwork(
         q.detach().numpy(), kernel_operator(mdp, K.detach().numpy(), learning_rate, rho)
@@ -83,13 +83,13 @@ def train_network(
         raise InvalidValueError(
             "num_updates and target_period must be at least 1", got=(num_updates, target_period)
         )
-    seen = torch.from_numpy(mdp.features.copy())
+    observations = torch.from_numpy(mdp.features.copy())
     given = None if rho is None else np.ravel(rho)
     weights = torch.tensor(check_pairs_rho(given, mdp.rewards.size)).reshape(mdp.rewards.shape)
     params, names = _parameters(q_net)
     q = np.empty((num_updates + 1, *mdp.rewards.shape))
     for t in range(num_updates + 1):
-        values = _values(q_net, params, seen, mdp)
+        values = _values(q_net, params, observations, mdp)
         q[t] = values.detach().numpy()
         if t % target_period == 0:
             target = torch.from_numpy(optimal_backup(mdp, q[t]))
@@ -117,12 +117,13 @@ def _parameters(q_net: nn.Module) -> tuple[dict[str, Tensor], list[str]]:
     return params, names
 
 
-def _values(q_net: nn.Module, params: dict[str, Tensor], seen: Tensor, mdp: MDP) -> Tensor:
+def _values(q_net: nn.Module, params: dict[str, Tensor], observations: Tensor, mdp: MDP) -> Tensor:
     """Return Q [S, A]."""
-    values = functional_call(q_net, params, (seen,))
+    values = functional_call(q_net, params, (observations,))
     if values.shape != mdp.rewards.shape:
         raise InvalidValueError(
-            f"q_net must map features {list(seen.shape)} to Q-values {list(mdp.rewards.shape)}",
+            f"q_net must map features {list(observations.shape)} "
+            f"to Q-values {list(mdp.rewards.shape)}",
             got=list(values.shape),
         )
     return values

@@ -86,7 +86,7 @@ def kernel_operator(
     if K.shape != (N, N):
         raise InvalidValueError(f"kernel must be [S·A, S·A] = [{N}, {N}]", got=list(K.shape))
     weights = check_pairs_rho(None if rho is None else np.ravel(rho), N)
-    found = sup_norm_modulus(
+    bound = sup_norm_modulus(
         torch.from_numpy(K),
         torch.from_numpy(mdp.continuing.toarray()),
         torch.from_numpy(weights.copy()),
@@ -94,7 +94,7 @@ def kernel_operator(
         learning_rate,
     )
     step = learning_rate * K * weights
-    return UpdateOperator(mdp, step, found.row_modulus.numpy(), "U3: kernel")
+    return UpdateOperator(mdp, step, bound.row_modulus.numpy(), "U3: kernel")
 
 
 def worst_pair(operator: UpdateOperator) -> tuple[np.ndarray, np.ndarray]:

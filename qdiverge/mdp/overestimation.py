@@ -127,13 +127,13 @@ def fitted_overestimation(
     """
     if not 0 <= degree <= 10:
         raise InvalidValueError("degree must lie in 0 … 10: an action has 11 points", got=degree)
-    seen = np.arange(-6, 7).astype(float)
+    sampled = np.arange(-6, 7).astype(float)
     line = np.linspace(-6, 6, 241) if states is None else np.asarray(states, dtype=float)
 
     def fit(action: int) -> np.ndarray:
-        first = 1 + action % 10  # the two ends are always seen
-        kept = np.delete(seen, [first, first + 1])
-        return np.polynomial.Polynomial.fit(kept, function(kept), degree)(line)
+        first = 1 + action % 10  # the two ends always count
+        fitted_to = np.delete(sampled, [first, first + 1])
+        return np.polynomial.Polynomial.fit(fitted_to, function(fitted_to), degree)(line)
 
     fits = np.stack([fit(a) for a in range(num_actions)])
     others = np.stack([fit(a + num_actions // 2) for a in range(num_actions)])

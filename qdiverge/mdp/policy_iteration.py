@@ -93,7 +93,7 @@ def modified_policy_iteration(
             values = R + mdp.discount * (P @ values)
         return values
 
-    found = fixed_point(
+    limit = fixed_point(
         backup,
         np.zeros(S),
         mdp.discount,
@@ -102,9 +102,9 @@ def modified_policy_iteration(
         bool(mdp.terminal.any()),
         sweeps,
     )
-    values = found.value * alive
+    values = limit.value * alive
     q = q_from_values(mdp, values)
-    return Solution(values, q, np.eye(A)[q.argmax(1)], found.num_iterations, found.error_bound)
+    return Solution(values, q, np.eye(A)[q.argmax(1)], limit.num_iterations, limit.error_bound)
 
 
 def _first(mdp: MDP) -> np.ndarray:

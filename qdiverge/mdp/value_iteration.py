@@ -66,12 +66,12 @@ def value_iteration(
     def backup(values: np.ndarray) -> np.ndarray:
         return soft_maximum(q_from_values(mdp, values), temperature) * alive
 
-    found = fixed_point(
+    limit = fixed_point(
         backup, start, mdp.discount, tolerance, max_iterations, has_ends=bool(mdp.terminal.any())
     )
-    values = found.value * alive
+    values = limit.value * alive
     q = q_from_values(mdp, values)
-    return Solution(values, q, soft_policy(q, temperature), found.num_iterations, found.error_bound)
+    return Solution(values, q, soft_policy(q, temperature), limit.num_iterations, limit.error_bound)
 
 
 def q_value_iteration(
@@ -95,7 +95,7 @@ def q_value_iteration(
     check_temperature(temperature)
     alive = ~mdp.terminal
     start = check_initial(initial, mdp.terminal, mdp.rewards.shape)
-    found = fixed_point(
+    limit = fixed_point(
         lambda q: optimal_backup(mdp, q, temperature),
         start,
         mdp.discount,
@@ -103,11 +103,11 @@ def q_value_iteration(
         max_iterations,
         has_ends=bool(mdp.terminal.any()),
     )
-    q = found.value * alive[:, None]
+    q = limit.value * alive[:, None]
     return Solution(
         soft_maximum(q, temperature) * alive,
         q,
         soft_policy(q, temperature),
-        found.num_iterations,
-        found.error_bound,
+        limit.num_iterations,
+        limit.error_bound,
     )

@@ -157,18 +157,18 @@ class PreQN(torch.optim.Optimizer):
         delta = given if targets is None else given - q_values.detach()
         if not bool(delta.any()):
             return PreQNStep(True, 1.0, 0.0, 0, math.nan, 0, 1.0)
-        found = solve(K, delta, damping=self.damping, cutoff=self.cutoff)
-        reached = K.double() @ found.solution
+        solved = solve(K, delta, damping=self.damping, cutoff=self.cutoff)
+        reached = K.double() @ solved.solution
         reachable = cosine(reached, delta)
         wanted = reached if self.align_with == "reachable" else delta
         tried = False, reachable, 0.0, 0
         if cosine(reached, wanted) >= self.alignment - TOLERANCE:
             parameters = self.param_groups[0]["params"]
-            direction = pulled_back(q_values, found.solution, parameters)  # Jᵀ Z
+            direction = pulled_back(q_values, solved.solution, parameters)  # Jᵀ Z
             if all(bool(torch.isfinite(g).all()) for g in direction):
                 pairs = observations, actions
                 tried = self._search(pairs, q_values.detach(), wanted, parameters, direction)
-        return PreQNStep(*tried, found.condition_number, found.rank, reachable)
+        return PreQNStep(*tried, solved.condition_number, solved.rank, reachable)
 
     @torch.no_grad()
     def _search(

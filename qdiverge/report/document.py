@@ -51,7 +51,7 @@ def write_page(page: str, target: Path) -> Path:
         return write_whole(target, page)
     except OSError as error:
         raise RunFolderError(
-            f"the page could not be written to {target}; a place that can be written was expected",
+            f"{target} must be a place that can be written",
             got=error.strerror,
             remedy="Choose another place with --out.",
         ) from error

@@ -35,7 +35,7 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     """
     if not folders:
         raise InvalidValueError(
-            "at least one run folder was expected",
+            "a report needs at least one run folder",
             got="none",
             remedy="Name one: qdiverge report runs/x.",
         )

@@ -57,8 +57,8 @@ def long(entries: Iterable[Mapping[str, Any]], patterns: Sequence[str] = ()) -> 
 def alarms(entries: Iterable[Mapping[str, Any]]) -> Columns:
     """Return a row for each alarm: step, time, update, rule, message."""
     names = ("step", "time", "update", "rule", "message")
-    found = [entry for entry in entries if entry["kind"] == "alarm"]
-    return {name: [entry.get(name) for entry in found] for name in names}
+    rows = [entry for entry in entries if entry["kind"] == "alarm"]
+    return {name: [entry.get(name) for entry in rows] for name in names}
 
 
 def check_patterns(patterns: Sequence[str], entries: Iterable[Mapping[str, Any]]) -> None:
@@ -76,7 +76,7 @@ def check_patterns(patterns: Sequence[str], entries: Iterable[Mapping[str, Any]]
 def _metrics(
     entries: Iterable[Mapping[str, Any]], patterns: Sequence[str]
 ) -> Iterable[tuple[int, float, dict[str, float]]]:
-    kept: dict[str, bool] = {}
+    is_asked_for: dict[str, bool] = {}
     for entry in entries:
         if entry["kind"] != "metrics":
             continue
@@ -84,9 +84,9 @@ def _metrics(
         for key in entry:
             if key in RESERVED:
                 continue
-            if key not in kept:
-                kept[key] = not patterns or any(fnmatchcase(key, each) for each in patterns)
-            if kept[key]:
+            if key not in is_asked_for:
+                is_asked_for[key] = not patterns or any(fnmatchcase(key, each) for each in patterns)
+            if is_asked_for[key]:
                 values[key] = float(entry[key])
         if values:
             yield entry["step"], entry["time"], values

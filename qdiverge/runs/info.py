@@ -22,13 +22,13 @@ def read_info(folder: Path) -> dict[str, Any]:
         info: dict[str, Any] = json.loads((folder / NAME).read_text(encoding="utf-8"))
     except OSError as error:
         raise RunFolderError(
-            "a run folder with a run.json was expected", got=folder, remedy="Check the path."
+            "a run folder must hold a run.json", got=folder, remedy="Check the path."
         ) from error
     except json.JSONDecodeError as error:
         raise RunFolderError(f"{folder}/run.json must be JSON", got=error) from error
     if info.get("schema", 0) > SCHEMA:
         raise RunFolderError(
-            f"a run of schema {SCHEMA} or older was expected",
+            f"this version reads runs of schema {SCHEMA} or older",
             got=f"schema {info['schema']} in {folder}",
             remedy="Upgrade: pip install -U qdiverge.",
         )

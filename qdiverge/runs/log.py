@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -20,7 +19,7 @@ from qdiverge.runs.lines import LineFile
 from qdiverge.runs.lock import FolderLock
 from qdiverge.runs.process import own_process
 from qdiverge.runs.provenance import provenance
-from qdiverge.runs.sink import Fan, Sink
+from qdiverge.runs.sink import Sink, SinkGroup
 from qdiverge.runs.whole import written_whole
 
 
@@ -54,7 +53,7 @@ class RunLog:
     folder: Path
     info: dict[str, Any]
     _events: LineFile
-    _fan: Fan
+    _sinks: SinkGroup
 
     def __init__(
         self,
@@ -92,8 +91,8 @@ class RunLog:
                 got=error.strerror,
                 remedy="Choose another folder (out=…, --out).",
             ) from error
-        self._fan = Fan(sinks)
-        self._fan.start(self.folder, self.info)
+        self._sinks = SinkGroup(sinks)
+        self._sinks.start(self.folder, self.info)
 
     @classmethod
     def reopen(cls, folder: str | os.PathLike[str]) -> Self:
@@ -105,7 +104,7 @@ class RunLog:
         log = cls.__new__(cls)
         log.folder = Path(folder)
         log.info = read_info(log.folder)
-        log._fan = Fan(())
+        log._sinks = SinkGroup(())
         log._open()
         return log
 
@@ -129,8 +128,8 @@ class RunLog:
         self.info |= {"status": "running", "process": own_process(), "config": dict(config)}
         self.info.setdefault("resumed", []).append({"step": step, **provenance()})
         write_info(self.folder, self.info)
-        self._fan = Fan(sinks)
-        self._fan.start(self.folder, self.info)
+        self._sinks = SinkGroup(sinks)
+        self._sinks.start(self.folder, self.info)
 
     def sync(self) -> LogMark:
         """Bring all that was logged to the disk; the place where that ends.
@@ -143,14 +142,14 @@ class RunLog:
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line of metrics; NaN and infinities are kept, as strings."""
         self._append({"kind": "metrics", "step": step} | {k: _number(v) for k, v in values.items()})
-        self._fan.metrics(step, values)
+        self._sinks.metrics(step, values)
 
     def alarm(self, step: int, update: int, rule: str, message: str) -> None:
         """Append one alarm: which rule fired, and a sentence for a person."""
         self._append(
             {"kind": "alarm", "step": step, "update": update, "rule": rule, "message": message}
         )
-        self._fan.alarm(Alarm(step, update, rule, message))
+        self._sinks.alarm(Alarm(step, update, rule, message))
 
     def target_sync(self, step: int, update: int) -> None:
         """Append that the target network was seen to have changed before this update."""
@@ -196,17 +195,12 @@ class RunLog:
             self._write_info(f"it does not say that the run is {status}")
         finally:
             self._release()
-        self._fan.close(status)
+        self._sinks.close(status)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close("finished" if kind is None else "interrupted")
 
     def _append(self, entry: dict[str, Any]) -> None:

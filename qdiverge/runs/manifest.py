@@ -70,7 +70,7 @@ def load(folder: Path) -> dict[str, FileRecord]:
         digest = content.pop("sha256")
         if content["schema"] > SCHEMA:
             raise CheckpointError(
-                f"a checkpoint of schema {SCHEMA} or older was expected",
+                f"this version reads checkpoints of schema {SCHEMA} or older",
                 got=f"schema {content['schema']} in {folder}",
                 remedy="Upgrade: pip install -U qdiverge.",
             )

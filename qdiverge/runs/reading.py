@@ -54,11 +54,11 @@ class Run:
 
     def arrays(self, name: str) -> list[tuple[int, dict[str, np.ndarray]]]:
         """Return every saved ``(step, arrays)`` of that name, the oldest first."""
-        found = []
+        pairs = []
         for path in sorted((self.folder / "arrays").glob(f"{name}-*.npz")):
             with np.load(path, allow_pickle=False) as archive:
-                found.append((int(path.stem.rpartition("-")[2]), dict(archive)))
-        return found
+                pairs.append((int(path.stem.rpartition("-")[2]), dict(archive)))
+        return pairs
 
 
 def is_run(folder: str | os.PathLike[str]) -> bool:

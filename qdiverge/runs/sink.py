@@ -25,7 +25,7 @@ class Sink(Protocol):
         """Pass on what is left; the run is over, and ``status`` says how it ended."""
 
 
-class Fan:
+class SinkGroup:
     """Tells every sink the same; one that fails is switched off with a single warning.
 
     A sink that draws from a global generator, for the name of a run, say, changes nothing: the

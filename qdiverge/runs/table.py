@@ -81,7 +81,7 @@ def read_table(path: str | os.PathLike[str], command: str = "") -> StudyTable:
     path = Path(path)
     remedy = f"Make it: {command}" if command else "Run its sweep: python -m experiments sweep NAME"
     if not path.is_file():
-        raise RunFolderError("the table of a study was expected", got=f"no {path}", remedy=remedy)
+        raise RunFolderError("the study must have a table", got=f"no {path}", remedy=remedy)
     entries = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
@@ -91,6 +91,6 @@ def read_table(path: str | os.PathLike[str], command: str = "") -> StudyTable:
     if not entries or entries[0].get("schema") != SCHEMA:
         got = f"schema {entries[0].get('schema')}" if entries else "no whole line"
         raise RunFolderError(
-            f"a table of schema {SCHEMA} was expected", got=f"{got} in {path}", remedy=remedy
+            f"this version reads tables of schema {SCHEMA}", got=f"{got} in {path}", remedy=remedy
         )
     return StudyTable(path, entries[0], {entry["key"]: entry for entry in entries[1:]})

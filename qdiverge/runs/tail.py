@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-_KEPT = 256  # bytes before the place reached, by which it is known that the file is the same
+_FINGERPRINT = 256  # bytes before the place reached, by which it is known that the file is the same
 
 
 class Tail:
@@ -45,7 +45,7 @@ class Tail:
                     self.has_torn_line = True
                     break
                 self._place += len(line)
-                self._before = (self._before + line)[-_KEPT:]
+                self._before = (self._before + line)[-_FINGERPRINT:]
                 entry = _parse(line)
                 if entry is not None:
                     entries.append(entry)

@@ -48,8 +48,8 @@ class MLflow:
     def start(self, folder: Path, info: Mapping[str, Any]) -> None:
         """Begin a run of that name, with the settings as its parameters."""
         self._client = self._make_client(tracking_uri=self._tracking_uri)
-        known = self._client.get_experiment_by_name(self._experiment)
-        experiment = known.experiment_id if known else None
+        existing = self._client.get_experiment_by_name(self._experiment)
+        experiment = existing.experiment_id if existing else None
         if experiment is None:
             experiment = self._client.create_experiment(self._experiment)
         run = self._client.create_run(experiment, run_name=str(info.get("name", folder.name)))

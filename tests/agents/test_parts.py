@@ -18,6 +18,7 @@ from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel.precondition import from_optimizer
 from qdiverge.transitions import Transitions
+from tests.agents.discrete.chain import three_state_chain
 
 RULES = ("q", "target_q", "inverse_double_q", "double_q")
 
@@ -220,14 +221,7 @@ def test_the_papers_rmsprop_against_its_formula_and_its_preconditioner():
 )
 def test_every_part_reaches_the_optimal_values_of_a_three_state_chain(options):
     """s0 → s1 → end by action 1, reward 1 at the end; action 0 stays; γ = 1/2."""
-    s = torch.eye(2).repeat_interleave(2, dim=0)
-    batch = Transitions(
-        observations=s,
-        actions=torch.tensor([0, 1, 0, 1]),
-        rewards=torch.tensor([0.0, 0.0, 0.0, 1.0]),
-        next_observations=torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 0.0]]),
-        terminated=torch.tensor([False, False, False, True]),
-    )
+    batch = three_state_chain()
     torch.manual_seed(0)
     config = DQNConfig(**{"discount": 0.5, "learning_rate": 0.02, **options})
     agent = DQN(MLP([2, 2], dueling=config.dueling), config)

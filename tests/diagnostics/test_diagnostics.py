@@ -129,10 +129,14 @@ class Awkward(nn.Module):
 
     calls: torch.Tensor
 
-    def __init__(self):
+    def __init__(self, num_actions=2):
         super().__init__()
         self.body = nn.Sequential(
-            nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 2)
+            nn.Linear(2, 8),
+            nn.BatchNorm1d(8),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Linear(8, num_actions),
         )
         self.register_buffer("calls", torch.zeros(()))
 
@@ -166,14 +170,16 @@ def assert_declared(metrics, kind):
     assert not missing, f"{kind.__name__} declares {missing} in its `metrics` and returns none"
 
 
+@pytest.mark.parametrize("num_actions", [1, 2])
 @pytest.mark.parametrize("kind", REGISTRY, ids=lambda kind: kind.__name__)
-def test_every_diagnostic_is_finite_and_leaves_no_trace(kind):
+def test_every_diagnostic_is_finite_and_leaves_no_trace(kind, num_actions):
     torch.manual_seed(0)
-    network, target = Awkward(), Awkward()
+    network, target = Awkward(num_actions), Awkward(num_actions)
     network.body[3].train()
     before = fingerprint(network), fingerprint(target)
     diagnostic = kind()
     now = moment(network, target=target)
+    now = replace(now, batch=replace(now.batch, actions=now.batch.actions % num_actions))
     metrics = diagnostic.measure(now) | diagnostic.measure(replace(now, update=2))
     for was, module in zip(before, (network, target), strict=True):
         assert_same(was, fingerprint(module))

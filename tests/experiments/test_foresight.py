@@ -17,7 +17,7 @@ from experiments.foresight.moments import SCORES, moments_of
 from experiments.foresight.networks import QNetwork
 from experiments.foresight.outcomes import outcome
 from experiments.foresight.recorder import EVERY, FULL_EVERY
-from experiments.foresight.rules import replay, with_values
+from experiments.foresight.rules import NEEDS, replay, with_values
 from experiments.foresight.scoring import auroc, by_runs, threshold_at
 from experiments.foresight.sweep import DEAR, LIGHT
 from qdiverge.errors import RunFolderError
@@ -158,6 +158,10 @@ def test_rules_are_replayed_by_the_thresholds_asked_for():
     fired = replay(run)["runaway_growth"]
     assert 0 < fired < run.outcome.blow_up
     assert "runaway_growth" not in replay(run, with_values({"growth.num_points": 10_000}))
+
+
+def test_the_corpus_holds_what_the_rules_read():
+    assert {*LIGHT, *DEAR} >= NEEDS, "a rule that reads other metrics is silent on the corpus"
 
 
 def test_the_monitor_has_the_thresholds_that_the_training_split_set():

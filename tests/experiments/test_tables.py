@@ -15,7 +15,8 @@ TABLES = [name for name in command.studies() if results_of(name).exists()]
 
 def test_every_study_with_a_grid_has_a_table_or_says_what_makes_its_results():
     others = [name for name in sweepable() if name not in TABLES]
-    assert others == ["foresight", "learning"]
+    missing = [name for name in others if not hasattr(study(name), "RESULTS_COMMAND")]
+    assert not missing, f"no committed table: python -m experiments results {' '.join(missing)}"
     assert all(study(name).RESULTS_COMMAND.startswith("python -m") for name in others)
     assert [place_of(name, is_full=False) for name in TABLES] == [*map(results_of, TABLES)]
 
@@ -48,6 +49,13 @@ def test_the_command_prints_the_committed_table_and_where_it_is_from(name, capsy
     assert f"commit {read(name).header['commit']}, 20" in origin
     assert command.main([name, "--table", str(results_of(name))]) == 0
     assert capsys.readouterr().out.splitlines() == [*printed, origin]
+
+
+def test_every_study_has_its_page_and_its_row():
+    text = (command.FOLDER / "README.md").read_text(encoding="utf-8")
+    for name in command.studies():
+        assert f"| [{name}]({name}/README.md) |" in text, f"a row of experiments/README.md: {name}"
+        assert (command.FOLDER / name / "README.md").exists(), f"experiments/{name}/README.md"
 
 
 @pytest.mark.parametrize("name", command.studies())

@@ -160,5 +160,5 @@ def test_a_loop_written_by_hand_is_watched_too(tmp_path):
             loss_module(m.batch(batch))["loss"].backward()
             optimizer.step()
     assert len(load_run(tmp_path / "run").series["diverge/q_mean"].steps) >= 3
-    with pytest.raises(InvalidTypeError, match=r"DQNLoss was expected.*qd.attach"):
+    with pytest.raises(InvalidTypeError, match=r"must be a torchrl.objectives.DQNLoss.*qd.attach"):
         torchrl.watch(DDPGLoss, optimizer, tmp_path / "other")

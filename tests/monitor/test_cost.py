@@ -2,6 +2,7 @@
 
 import gc
 import math
+from contextlib import contextmanager
 from typing import ClassVar
 
 import pytest
@@ -111,13 +112,17 @@ def test_the_log_of_a_long_run_thins_out_and_keeps_the_alarm(tmp_path):
     assert steps[steps.index(106) - 1 :][:3] == [104, 106, 118]
 
 
-def test_a_period_is_counted_in_measurements(tmp_path):
+@contextmanager
+def measured_at_every_update(folder, learning_rate):
     network = make_network()
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
-    with attach(
-        network, optimizer=optimizer, out=tmp_path / "run", every=1, max_overhead=None
-    ) as monitor:
+    optimizer = torch.optim.SGD(network.parameters(), lr=learning_rate)
+    with attach(network, optimizer=optimizer, out=folder, every=1, max_overhead=None) as monitor:
         monitor.batch(random_batch(64))
+        yield optimizer
+
+
+def test_a_period_is_counted_in_measurements(tmp_path):
+    with measured_at_every_update(tmp_path / "run", 0.01) as optimizer:
         step(optimizer, 10)
     series = load_run(tmp_path / "run").series
     assert series["diverge/td_definiteness"].steps.tolist() == [1, 5, 9, 10]
@@ -125,12 +130,7 @@ def test_a_period_is_counted_in_measurements(tmp_path):
 
 
 def test_a_warm_up_from_a_rate_of_zero_waits_for_its_kernels(tmp_path):
-    network = make_network()
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
-    with attach(
-        network, optimizer=optimizer, out=tmp_path / "run", every=1, max_overhead=None
-    ) as monitor:
-        monitor.batch(random_batch(64))
+    with measured_at_every_update(tmp_path / "run", 0.0) as optimizer:
         step(optimizer, 2)
         optimizer.param_groups[0]["lr"] = 0.01
         step(optimizer, 2)

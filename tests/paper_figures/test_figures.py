@@ -90,7 +90,7 @@ def test_a_table_of_an_older_version_names_the_command(tmp_path, monkeypatch, ca
     monkeypatch.setattr(tables, "load", lambda name: old)
     assert command.main(["target_period", "--out", str(tmp_path)]) == 2
     said = capsys.readouterr().err
-    assert "'sup_norm_modulus' was expected" in said
+    assert "must have a column 'sup_norm_modulus'" in said
     assert "python -m paper_figures target_period --rerun" in said
 
 

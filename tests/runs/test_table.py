@@ -36,5 +36,5 @@ def test_of_a_file_that_lost_everything_the_first_row_is_the_first_line(tmp_path
 def test_a_file_that_is_no_table_of_ours_is_refused(content, said, tmp_path):
     path = tmp_path / "t.jsonl"
     path.write_text(content)
-    with pytest.raises(RunFolderError, match=f"a table of schema 1 was expected; {said}"):
+    with pytest.raises(RunFolderError, match=f"this version reads tables of schema 1; {said}"):
         read_table(path)

@@ -70,6 +70,6 @@ class LocalEngine(Engine):
         process.close()
         if code == DONE:
             return Ended(cell)
-        said = cell.failure()
-        reason = said["error"] if said else f"its process ended with status {code}"
+        noted = cell.failure()
+        reason = noted["error"] if noted else f"its process ended with status {code}"
         return Ended(cell, reason, is_final=code == REFUSED)

@@ -78,8 +78,8 @@ class RayEngine(Engine):
             return Ended(cell, f"{type(error).__name__}: {error}".splitlines()[0])
         if code == DONE:
             return Ended(cell)
-        said = cell.failure()
-        return Ended(cell, said["error"] if said else "no result", is_final=code == REFUSED)
+        noted = cell.failure()
+        return Ended(cell, noted["error"] if noted else "no result", is_final=code == REFUSED)
 
 
 def _work(cell: Cell) -> int:

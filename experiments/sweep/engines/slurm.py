@@ -80,5 +80,7 @@ class SlurmEngine(Engine):
             return Ended(cell, f"{type(error).__name__}: {error}".splitlines()[0])
         if job.result() == DONE:
             return Ended(cell)
-        said = cell.failure()
-        return Ended(cell, said["error"] if said else "no result", is_final=job.result() == REFUSED)
+        noted = cell.failure()
+        return Ended(
+            cell, noted["error"] if noted else "no result", is_final=job.result() == REFUSED
+        )

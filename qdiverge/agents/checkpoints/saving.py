@@ -132,7 +132,7 @@ class Checkpoints:
         check_network(state, trainer.make_q_network)
         if state["replay"] is None:
             raise CheckpointError(
-                "a checkpoint with its replay was expected",
+                "to go on, a checkpoint must hold its replay",
                 got=f"{folder}, of a run with checkpoint_period {trainer.config.checkpoint_period}",
                 remedy="Train anew with a --checkpoint-period.",
             )

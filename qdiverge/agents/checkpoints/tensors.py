@@ -119,5 +119,5 @@ def _dump(tensors: Mapping[str, Tensor]) -> bytes:
 
 def _other_network(got: str) -> CheckpointError:
     return CheckpointError(
-        "the weights of the network that the configuration describes were expected", got=got
+        "the saved weights must be those of the network that the configuration describes", got=got
     )

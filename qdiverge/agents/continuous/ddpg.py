@@ -36,16 +36,8 @@ class DDPG(DeterministicAgent):
     target_actor = Once[Actor]()
 
     def __init__(self, critic: Critic, actor: Actor, config: DDPGConfig) -> None:
-        super().__init__(
-            [critic],
-            actor,
-            adam([critic], config.learning_rate),
-            actor_learning_rate=config.actor_learning_rate,
-            exploration_noise=config.exploration_noise,
-            discount=config.discount,
-            polyak=config.polyak,
-            seed=config.seed,
-        )
+        optimizer = adam([critic], config.learning_rate)
+        super().__init__([critic], actor, optimizer, config, polyak=config.polyak)
         self.target_actor = slow_copy(actor)
 
     def next_actions(self, observations: Tensor) -> Tensor:

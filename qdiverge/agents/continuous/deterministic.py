@@ -15,6 +15,7 @@ from qdiverge.agents.continuous.networks import Actor, Critic
 from qdiverge.agents.continuous.noise import noisy
 from qdiverge.agents.continuous.steps import adam, descend
 from qdiverge.agents.once import Once
+from qdiverge.agents.settings.continuous import DDPGConfig, TD3Config
 from qdiverge.transitions import Transitions
 
 
@@ -29,11 +30,8 @@ class DeterministicAgent(ContinuousAgent):
         critics: Used in place.
         actor: Likewise.
         optimizer: Of the critics.
-        actor_learning_rate: Of the actor.
-        exploration_noise: σ.
-        discount: γ.
+        config: The numbers.
         polyak: τ; None: no target networks.
-        seed: Of the agent's own draws.
     """
 
     actor = Once[Actor]()
@@ -44,16 +42,14 @@ class DeterministicAgent(ContinuousAgent):
         critics: Sequence[Critic],
         actor: Actor,
         optimizer: torch.optim.Optimizer,
+        config: DDPGConfig | TD3Config,
         *,
-        actor_learning_rate: float,
-        exploration_noise: float,
-        discount: float,
         polyak: float | None,
-        seed: int,
     ) -> None:
+        discount, seed = config.discount, config.seed
         super().__init__(critics, optimizer, discount=discount, polyak=polyak, seed=seed)
-        self.actor, self.exploration_noise = actor, exploration_noise
-        self.actor_optimizer = adam([actor], actor_learning_rate)
+        self.actor, self.exploration_noise = actor, config.exploration_noise
+        self.actor_optimizer = adam([actor], config.actor_learning_rate)
 
     @property
     def optimizers(self) -> Sequence[torch.optim.Optimizer]:

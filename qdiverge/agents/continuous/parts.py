@@ -119,5 +119,5 @@ def make_continuous(
         if isinstance(config, DDPGConfig):
             return (PreQNDDPG if config.update == "preqn" else DDPG)(critic(), actor, config)
     raise InvalidTypeError(
-        "the configuration of an algorithm was expected", got=type(config).__name__
+        "config must be the configuration of an algorithm", got=type(config).__name__
     )

@@ -37,16 +37,7 @@ class PreQNDDPG(DeterministicAgent):
             align_with=config.preqn_align_with,
             damping=config.preqn_damping,
         )
-        super().__init__(
-            [critic],
-            actor,
-            self.preqn,
-            actor_learning_rate=config.actor_learning_rate,
-            exploration_noise=config.exploration_noise,
-            discount=config.discount,
-            polyak=None,
-            seed=config.seed,
-        )
+        super().__init__([critic], actor, self.preqn, config, polyak=None)
 
     def next_actions(self, observations: Tensor) -> Tensor:
         """Return μ(s')."""

@@ -34,16 +34,8 @@ class TD3(DeterministicAgent):
     target_actor = Once[Actor]()
 
     def __init__(self, critics: Sequence[Critic], actor: Actor, config: TD3Config) -> None:
-        super().__init__(
-            critics,
-            actor,
-            adam(critics, config.learning_rate),
-            actor_learning_rate=config.actor_learning_rate,
-            exploration_noise=config.exploration_noise,
-            discount=config.discount,
-            polyak=config.polyak,
-            seed=config.seed,
-        )
+        optimizer = adam(critics, config.learning_rate)
+        super().__init__(critics, actor, optimizer, config, polyak=config.polyak)
         self.policy_period = config.policy_period
         self.policy_noise, self.noise_clip = config.policy_noise, config.noise_clip
         self.target_actor = slow_copy(actor)

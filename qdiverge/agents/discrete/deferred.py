@@ -13,7 +13,8 @@ import warnings
 import torch
 
 from qdiverge.agents.agent import Agent, Update
-from qdiverge.agents.discrete.dqn import DQN, BatchLoss
+from qdiverge.agents.discrete.batch_loss import BatchLoss
+from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.machine.cuda_graph import Graphed, call_step_hooks, without_step_hooks
 from qdiverge.agents.once import Once
 from qdiverge.transitions import Transitions
@@ -109,7 +110,7 @@ class DeferredUpdates:
         """Capture the update; the trial runs before it are lost ones, so they change nothing."""
         self._may_capture = False
         state = self._lost, self._made, self._numbers
-        kept = [tensor.clone() for tensor in state]
+        copies = [tensor.clone() for tensor in state]
         try:
             with without_step_hooks(self.agent.optimizer):
                 self._lost.fill_(1)
@@ -118,5 +119,5 @@ class DeferredUpdates:
             reason = str(error).splitlines()[0]
             warnings.warn(f"updates are not captured in a CUDA graph: {reason}", stacklevel=4)
         finally:
-            for tensor, value in zip(state, kept, strict=True):
+            for tensor, value in zip(state, copies, strict=True):
                 tensor.copy_(value)

@@ -16,7 +16,7 @@ Differs from the paper, whatever the settings, in (those of the presets say how 
 import copy
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from qdiverge.agents.agent import Update
+from qdiverge.agents.discrete.batch_loss import BatchLoss
 from qdiverge.agents.discrete.categorical import (
     CategoricalLoss,
     bootstrap_distribution,
@@ -45,37 +46,6 @@ from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.preqn import PreQN
 from qdiverge.td import bootstrap_values, td_errors, td_targets
 from qdiverge.transitions import Transitions
-
-
-@dataclass(frozen=True, eq=False)
-class BatchLoss:
-    """The loss of a batch and what goes with it, read without waiting for the device.
-
-    Args:
-        loss: [], the end of the graph.
-        numbers: [5], the loss and what follows it in Update.
-        td_errors: As in Update, [N].
-        surprises: As in Update, [N].
-    """
-
-    loss: Tensor
-    numbers: Tensor
-    td_errors: Tensor
-    surprises: Tensor
-
-    def read(self) -> Update:
-        """Wait for the device, and take the numbers from it."""
-        loss, td_abs_mean, td_abs_max, q_mean, q_max = self.numbers.tolist()
-        return Update(
-            loss=loss,
-            td_abs_mean=td_abs_mean,
-            td_abs_max=td_abs_max,
-            q_mean=q_mean,
-            q_max=q_max,
-            is_finite=math.isfinite(loss),
-            td_errors=self.td_errors,
-            surprises=self.surprises,
-        )
 
 
 class DQN:

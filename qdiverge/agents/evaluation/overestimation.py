@@ -109,8 +109,8 @@ def overestimation(
     Overestimation(predicted=2.75, realised=2.0, num_steps=2)
     """
     returns = discounted_returns(rewards, ended, discount, truncated=truncated)
-    known = ~returns.isnan()
-    if not known.any():
+    has_return = ~returns.isnan()
+    if not has_return.any():
         return Overestimation(float("nan"), float("nan"), 0)
-    predicted, realised = q_values[known].double().mean(), returns[known].double().mean()
-    return Overestimation(float(predicted), float(realised), int(known.sum()))
+    predicted, realised = q_values[has_return].double().mean(), returns[has_return].double().mean()
+    return Overestimation(float(predicted), float(realised), int(has_return.sum()))

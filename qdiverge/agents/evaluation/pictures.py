@@ -94,7 +94,7 @@ def _with_palette(image: Any, frames: Sequence[NDArray[np.uint8]]) -> list[Any]:
 
 def _checked(frames: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.uint8]]:
     if not frames:
-        raise InvalidValueError("at least one frame was expected", got="none")
+        raise InvalidValueError("a picture needs at least one frame", got="none")
     return frames
 
 

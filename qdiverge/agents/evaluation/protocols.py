@@ -62,12 +62,12 @@ class Protocol:
             episodes=self.episodes if episodes is None else episodes,
             epsilon=self.epsilon if epsilon is None else epsilon,
         )
-        told = list(self.departures)
+        departures = list(self.departures)
         if new.episodes != self.episodes:
-            told.append(f"{new.episodes} instead of {self.episodes} episodes")
+            departures.append(f"{new.episodes} instead of {self.episodes} episodes")
         if new.epsilon != self.epsilon:
-            told.append(f"ε = {new.epsilon:g} instead of {self.epsilon:g}")
-        return replace(new, departures=tuple(told))
+            departures.append(f"ε = {new.epsilon:g} instead of {self.epsilon:g}")
+        return replace(new, departures=tuple(departures))
 
 
 _OPENING = (

@@ -55,7 +55,7 @@ def summarise(scores: Sequence[float], seed: int = 0) -> Scores:
     """
     values = np.asarray(scores, dtype=np.float64)
     if not values.size:
-        raise InvalidValueError("at least one score was expected", got="none")
+        raise InvalidValueError("statistics need at least one score", got="none")
     std = low = high = None
     if values.size > 1:
         std = float(values.std(ddof=1))

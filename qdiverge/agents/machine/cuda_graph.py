@@ -54,13 +54,13 @@ class Graphed:
 def without_step_hooks(optimizer: Optimizer) -> Iterator[None]:
     """Call no hook of ``optimizer.step`` in here: nobody is to see a step that is none."""
     names = "_optimizer_step_pre_hooks", "_optimizer_step_post_hooks"
-    kept = [getattr(optimizer, name) for name in names]
+    hooks_before = [getattr(optimizer, name) for name in names]
     for name in names:
         setattr(optimizer, name, OrderedDict())
     try:
         yield
     finally:
-        for name, hooks in zip(names, kept, strict=True):
+        for name, hooks in zip(names, hooks_before, strict=True):
             setattr(optimizer, name, hooks)
 
 

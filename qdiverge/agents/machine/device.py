@@ -33,7 +33,7 @@ def find_device(name: str) -> torch.device:
     if not torch.cuda.is_available():
         why = "this PyTorch is built without CUDA" if torch.version.cuda is None else "no GPU found"
         raise InvalidValueError(
-            "a device that this machine has was expected",
+            "this machine must have the device",
             got=f"{name!r}, and {why}",
             remedy="Use device cpu, or a CUDA build of PyTorch on a machine with a GPU.",
         )

@@ -87,7 +87,7 @@ class EarlyReplaySettings(LargeReplaySettings):
 class EntropySettings:
     """How much the entropy of the policy is worth."""
 
-    temperature: Positive = 1.0  # α of the entropy; where it is tuned, at first
+    temperature: Positive = 1.0  # α_H, of the entropy; where it is tuned, at first
     tune_temperature: bool = True  # so that the entropy comes to target_entropy
     target_entropy: float | None = None  # None: −k, k numbers in an action
     temperature_learning_rate: Positive = 3e-4  # of Adam on log α

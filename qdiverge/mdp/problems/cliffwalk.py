@@ -24,5 +24,5 @@ def cliffwalk(
     P = deterministic(np.stack([np.zeros(num_states, dtype=np.int64), forward], axis=1))
     rewards = np.zeros((num_states, 2))
     rewards[-1, 1] = 1.0
-    seen = np.random.default_rng(seed).uniform(-1, 1, (num_states, 16))
-    return absorb(MDP(P, rewards, discount, 0, seen, horizon=50, name="cliffwalk"), reward)
+    features = np.random.default_rng(seed).uniform(-1, 1, (num_states, 16))
+    return absorb(MDP(P, rewards, discount, 0, features, horizon=50, name="cliffwalk"), reward)

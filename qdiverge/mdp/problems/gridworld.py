@@ -64,13 +64,13 @@ def absorb(mdp: MDP, reward: float) -> MDP:
     columns = np.concatenate([old.coords[1][kept], np.full(len(leaving), S)])
     data = np.concatenate([old.data[kept], np.ones(len(leaving))])
     P = sparse.coo_array((data, (rows, columns)), shape=(S * A + A, S + 1))
-    seen = mdp.observations
+    features = mdp.observations
     return MDP(
         P,
         np.append(np.where(mdp.rewards > 0, reward, 0.0), np.zeros((1, A)), axis=0),
         mdp.discount,
         np.append(mdp.start, 0.0),
-        None if seen is None else np.append(seen, np.zeros((1, seen.shape[1])), axis=0),
+        None if features is None else np.append(features, np.zeros((1, features.shape[1])), axis=0),
         np.append(mdp.terminal, True),
         mdp.horizon,
         mdp.name,
@@ -128,7 +128,7 @@ def random_gridworld(
     goal = candidates[np.linalg.norm(cells[candidates] - middle, axis=1).argmax()]
     distance = np.abs(cells - cells[goal]).sum(1)
     rewards = np.clip(1 - distance / distance[start], 0, None)
-    seen = {
+    features = {
         "one_hot": np.hstack([np.eye(size)[cells[:, 0]], np.eye(size)[cells[:, 1]]]),
         "random": rng.uniform(-1, 1, (len(cells), size)),
         "state": None,
@@ -138,7 +138,7 @@ def random_gridworld(
         rewards,
         discount,
         start,
-        seen,
+        features,
         np.zeros(len(cells)),
         horizon=50 if size <= 16 else 100,  # steps
         name=f"grid{size}_{observations}",

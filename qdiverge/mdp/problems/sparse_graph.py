@@ -33,13 +33,13 @@ def sparse_graph(
     for _ in range(HORIZON - 1):
         reached[table[reached]] = True
     rewards[rng.choice(np.flatnonzero(reached)[1:])] = 1.0
-    seen = rng.uniform(-1, 1, (num_states, 4))
+    features = rng.uniform(-1, 1, (num_states, 4))
     mdp = MDP(
         deterministic(table),
         rewards,
         discount,
         0,
-        seen,
+        features,
         horizon=HORIZON,
         name="sparse_graph",
         terminal=np.zeros(num_states, dtype=bool),

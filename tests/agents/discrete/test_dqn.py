@@ -12,6 +12,7 @@ from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.td import td_errors, td_targets
 from qdiverge.transitions import Transitions
+from tests.agents.discrete.chain import three_state_chain
 
 
 def test_targets_by_hand():
@@ -137,14 +138,7 @@ def test_large_finite_values_go_on():
 def test_reaches_the_optimal_values_of_a_three_state_chain(optimizer):
     """s0 → s1 → s2 by action 1, reward 1 at the end; action 0 stays. Q*(s_k, 1) = γ^(1−k)."""
     discount = 0.5
-    s = torch.eye(2).repeat_interleave(2, dim=0)  # the two states that act, each with both actions
-    batch = Transitions(
-        observations=s,
-        actions=torch.tensor([0, 1, 0, 1]),
-        rewards=torch.tensor([0.0, 0.0, 0.0, 1.0]),
-        next_observations=torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 0.0]]),
-        terminated=torch.tensor([False, False, False, True]),
-    )
+    batch = three_state_chain()
     torch.manual_seed(0)
     rates = {"adam": 0.02, "rmsprop": 0.02, "sgd": 0.5}
     config = DQNConfig(discount=discount, optimizer=optimizer, learning_rate=rates[optimizer])

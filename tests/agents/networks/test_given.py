@@ -149,8 +149,8 @@ def test_a_checkpoint_is_not_taken_for_one_of_another_make_of_network(tmp_path):
     saved = load_agent(tmp_path / "given", step=200, make_q_network=Tanh)
     ours = Trainer(CARTPOLE, make_q_network=Tanh)
     Checkpoints(tmp_path / "given").restore(ours, 200)
-    assert torch.equal(saved.q_network(observations), ours.q_network(observations))
-    assert load_agent(tmp_path / "own").q_network.layers[0].weight.shape == (64, 4)
+    assert torch.equal(saved.agent.q_network(observations), ours.q_network(observations))
+    assert load_agent(tmp_path / "own").agent.q_network.layers[0].weight.shape == (64, 4)
 
 
 def test_an_evaluation_plays_a_given_network_and_leaves_it_as_it_is():

@@ -19,7 +19,7 @@ from qdiverge.report.inspector import inspection_of
 from qdiverge.report.inspector.loadings import leading_eigenvector, loadings
 from qdiverge.report.inspector.ordering import order_by_similarity
 from qdiverge.report.inspector.pictures import newest_frame, picture, scale_of
-from tests.report.test_drawing import read_png
+from tests.report.drawing.test_drawing import read_png
 from tests.report.test_page import Page
 
 

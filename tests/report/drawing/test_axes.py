@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdiverge.report.drawing.axes import Axis, fit_axis, is_wide
-from qdiverge.report.numbers import compact, human
 
 KINDS = ("linear", "log", "symlog")
 SIZES = st.floats(1e-30, 1e30)
@@ -49,18 +48,3 @@ def test_only_values_of_many_sizes_are_wide():
     assert is_wide(np.array([0.1, 0.2, 1e6]))
     assert not is_wide(np.array([0.1, 0.5, 1.0, np.inf]))
     assert not is_wide(np.array([np.nan]))
-
-
-@given(value=SIZES)
-def test_human_numbers_keep_three_digits(value):
-    text = human(value).replace(",", "")
-    mantissa, _, power = text.partition(" × 10")
-    digits = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
-    read = float(mantissa) * 10.0 ** int(power.translate(digits) or 0)
-    assert read == pytest.approx(value, rel=5.1e-3)
-
-
-def test_extremes_have_names():
-    extremes = (np.nan, -np.inf, 0.0, 1e300)
-    assert [human(v) for v in extremes] == ["NaN", "−∞", "0", "1 × 10³⁰⁰"]
-    assert compact(1e300) == "10³⁰⁰"

@@ -1,0 +1,39 @@
+"""What the loss of a batch is, before anybody waits for the device."""
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from qdiverge.agents.agent import Update
+
+
+@dataclass(frozen=True, eq=False)
+class BatchLoss:
+    """The loss of a batch and what goes with it, read without waiting for the device.
+
+    Args:
+        loss: [], the end of the graph.
+        numbers: [5], the loss and what follows it in Update.
+        td_errors: As in Update, [N].
+        surprises: As in Update, [N].
+    """
+
+    loss: Tensor
+    numbers: Tensor
+    td_errors: Tensor
+    surprises: Tensor
+
+    def read(self) -> Update:
+        """Wait for the device, and take the numbers from it."""
+        loss, td_abs_mean, td_abs_max, q_mean, q_max = self.numbers.tolist()
+        return Update(
+            loss=loss,
+            td_abs_mean=td_abs_mean,
+            td_abs_max=td_abs_max,
+            q_mean=q_mean,
+            q_max=q_max,
+            is_finite=math.isfinite(loss),
+            td_errors=self.td_errors,
+            surprises=self.surprises,
+        )

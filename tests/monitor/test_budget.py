@@ -1,0 +1,70 @@
+"""The time budget: what may be measured, and when."""
+
+import pytest
+
+from qdiverge.monitor.budget import Budget
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.5])
+def test_the_budget_holds_over_a_long_run(share):
+    clock = Clock()
+    budget = Budget(share, clock)
+    measured = 0
+    for _ in range(10_000):
+        clock.now += 0.01  # the run's own update
+        if budget.allows("standard"):
+            measured += 1
+            with budget.charge("standard"):
+                clock.now += 0.1
+    assert budget.overhead <= share + 0.1 / 100
+    assert measured >= 0.9 * share * 100 / 0.1  # and the allowance is used
+
+
+def test_light_measurements_leave_half_of_the_allowance_to_the_others():
+    clock = Clock()
+    budget = Budget(0.1, clock)
+    count = {"light": 0, "standard": 0}
+    for _ in range(10_000):
+        clock.now += 0.01
+        for tier, cost in (("light", 0.005), ("standard", 0.1)):
+            if budget.allows(tier):
+                count[tier] += 1
+                with budget.charge(tier):
+                    clock.now += cost
+    assert count["light"] * 0.005 == pytest.approx(0.05 * 100, rel=0.02)
+    assert count["standard"] * 0.1 == pytest.approx(0.05 * 100, rel=0.05)
+
+
+@pytest.mark.parametrize("each", [0.0001, 0.02])
+def test_calls_that_measure_nothing_are_paid_first(each):
+    """1 %, then 200 % of the run's own time: the measuring itself keeps a quarter of its 5 %."""
+    clock = Clock()
+    budget = Budget(0.05, clock)
+    spent = 0.0
+    for _ in range(10_000):
+        clock.now += 0.01  # the run's own update: 100 s
+        clock.now += each
+        budget.calls += each
+        if budget.allows("full"):
+            with budget.charge("full"):
+                clock.now += 0.1
+                spent += 0.1
+    allowed = max(0.05 * 100 - 10_000 * each, 0.25 * 0.05 * 100)
+    assert spent == pytest.approx(allowed, abs=0.11)
+    assert budget.overhead == pytest.approx((spent + 10_000 * each) / 100)
+
+
+def test_without_a_limit_everything_is_allowed():
+    clock = Clock()
+    budget = Budget(None, clock)
+    with budget.charge("full"):
+        clock.now += 1000.0
+    assert budget.allows("full")
