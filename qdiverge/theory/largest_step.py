@@ -21,12 +21,11 @@ def largest_step(eigenvalues: Tensor, descent: Descent) -> float:
     >>> round(largest_step(torch.tensor([-1.0 + 0j]), Descent(1.0, momentum=0.9, gain=0.1)), 9)
     38.0
     """
-    if len(eigenvalues) == 0 or bool((eigenvalues.real >= 0).any()):
-        return (
-            0.0
-            if not descent.has_decay or len(eigenvalues) == 0
-            else _searched(eigenvalues, descent)
-        )
+    if len(eigenvalues) == 0:
+        return 0.0
+    slope = descent.total_gain * (float(eigenvalues.real.max()) - descent.coupled_decay)
+    if slope >= descent.decay:  # the least step grows
+        return 0.0
     if descent.has_decay or descent.is_nesterov:
         return _searched(eigenvalues, descent)
     return momentum_largest_step(eigenvalues, descent.momentum) / descent.gain

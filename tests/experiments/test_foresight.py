@@ -213,7 +213,7 @@ def test_the_test_split_is_not_opened_before_thresholds_are_set(tmp_path):
         evaluate(tmp_path)
     stale = {"corpus": {"sha256": "of another corpus"}}
     (tmp_path / "thresholds.json").write_text(json.dumps(stale))
-    with pytest.raises(RunFolderError, match="this very training split"):
+    with pytest.raises(RunFolderError, match="those of this training split"):
         read_thresholds(tmp_path)
 
 

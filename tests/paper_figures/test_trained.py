@@ -1,5 +1,8 @@
 """What is read from a trained network: saliencies by hand, features of both streams, pictures."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -41,8 +44,8 @@ def test_a_network_without_streams_is_refused_with_the_command():
 def test_the_output_is_linear_in_the_last_hidden_layer(is_dueling):
     network = MinAtarNetwork(SHAPE, num_actions=3, dueling=is_dueling)
     states = np.stack([a_state(seed) for seed in range(5)])
-    agent = type("Saved", (), {"q_network": network})
-    features = torch.from_numpy(hidden_layer(agent, states))
+    saved: Any = SimpleNamespace(agent=SimpleNamespace(q_network=network))
+    features = torch.from_numpy(hidden_layer(saved, states))
     assert features.shape == (5, 256 if is_dueling else 128)
     head = network.layers[-1]
     if isinstance(head, Dueling):
