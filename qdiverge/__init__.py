@@ -3,7 +3,8 @@
 The empirical neural tangent kernel, exactly: :class:`NTK`, :func:`empirical_ntk`. From it a
 verdict: :func:`check_contraction`, :func:`check_stability`. All of it for one moment of a network:
 :func:`diagnose`; as a page: :func:`inspect`. On a training run of your own: :func:`attach`. An
-update that contracts where the plain one does not: :class:`PreQN`.
+update that contracts where the plain one does not: :class:`PreQN`. What a loop really trains, and
+its bugs, read off its gradient: :func:`audit`.
 """
 
 from qdiverge.diagnostics import (
@@ -28,13 +29,16 @@ from qdiverge.preqn import PreQN, PreQNStep
 from qdiverge.report.inspector import inspect
 from qdiverge.runs import load_run
 from qdiverge.theory import ContractionReport, StabilityReport, check_contraction, check_stability
-from qdiverge.update import UpdateRule
+from qdiverge.update import Audit, Auditor, Finding, UpdateRule, audit, audit_data
 
 __all__ = [
     "NTK",
+    "Audit",
+    "Auditor",
     "ContractionReport",
     "Diagnosis",
     "DivergenceError",
+    "Finding",
     "InvalidTypeError",
     "InvalidValueError",
     "MissingExtraError",
@@ -49,6 +53,8 @@ __all__ = [
     "UnsupportedNetworkError",
     "UpdateRule",
     "attach",
+    "audit",
+    "audit_data",
     "batch_spectrum",
     "check_contraction",
     "check_stability",

@@ -201,6 +201,16 @@ def _row(batch: Any, spellings: tuple[str, ...]) -> Tensor | None:
     return None
 
 
+def field_of(batch: Any, *names: str) -> Tensor | None:
+    """Return a further field of a batch of any library, by the first of its names that is there.
+
+    >>> field_of({"weights": [1.0, 0.5]}, "weights", "weight")
+    tensor([1.0000, 0.5000])
+    """
+    found = next((v for name in names if (v := _get(batch, name)) is not None), None)
+    return None if found is None or callable(found) else torch.as_tensor(found)
+
+
 def rewards_of(batch: Any) -> Tensor:
     """Return the rewards of a batch that :func:`as_transitions` reads, and nothing else of it."""
     return batch.rewards if isinstance(batch, Transitions) else _find(batch, "rewards")

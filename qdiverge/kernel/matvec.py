@@ -41,10 +41,10 @@ def matvec(
                 total += gradient
     for name, scale in scales.items():
         update[name] *= scale
-    return torch.cat([_times_jacobian(network, pairs[rows], update) for rows in parts])
+    return torch.cat([times_jacobian(network, pairs[rows], update) for rows in parts])
 
 
-def _times_jacobian(network: Network, pairs: Pairs, update: dict[str, Tensor]) -> Tensor:
+def times_jacobian(network: Network, pairs: Pairs, update: dict[str, Tensor]) -> Tensor:
     """Return J u [n, A'] by forward mode, else by differentiating Jᵀw in w, else row by row."""
     try:
         with warnings.catch_warnings():  # torch's own, at the first use of forward mode

@@ -1,0 +1,58 @@
+"""Find the actions that a loop trained in the place of those shown, row by row.
+
+If all but the actions is as declared, the slope of row i at action a is
+w_ia = ψ(Q(s_i, a) − y_i)/N, and g = c Σ_i w_{i a_i} ∇Q(s_i, a_i) for one action a_i a row. Least
+squares with z_ia ≥ 0 in the place of the choice gives a start; then the one change that explains
+most is made until none explains more.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import nnls
+
+from qdiverge.update.auditing.columns import Array
+from qdiverge.update.auditing.gram import CUT, Gram
+
+
+def find_actions(slopes: Array, gram: Gram) -> Array:
+    """Return the actions, integers [N], under which ``slopes`` explain most of the gradient.
+
+    Args:
+        slopes: w_ia, [N, A].
+        gram: K [N A, N A] and J g.
+
+    >>> w = np.array([[1.0, 2.0], [3.0, 1.0]])
+    >>> g = np.array([0.0, 2.0, 3.0, 0.0])  # by action 1 of the first row, 0 of the second
+    >>> find_actions(w, Gram(np.eye(4), g, 13.0, 2))
+    array([1, 0])
+    """
+    N, A = slopes.shape
+    w = slopes.reshape(-1)
+    B, b = gram.K * np.outer(w, w), gram.u * w
+    own, rows = np.diag(B).reshape(N, A), np.arange(N)
+    now, best = relaxed(B, b).reshape(N, A).argmax(1), -np.inf
+    for _ in range(4 * N):
+        at = rows * A + now
+        along = b[at].sum() - b[at][:, None] + b.reshape(N, A)
+        pulled = B[:, at].sum(1)
+        size = pulled[at].sum() + 2 * (pulled.reshape(N, A) - pulled[at][:, None]) + own
+        size += own[rows, now][:, None] - 2 * B[:, at].reshape(N, A, N)[rows, :, rows]
+        share = np.where(along > 0, along**2 / np.maximum(size, 1e-300), -1.0)
+        i, a = np.unravel_index(int(share.argmax()), share.shape)
+        if share[i, a] <= best * (1 + 1e-12):
+            break
+        best, now[i] = float(share[i, a]), a
+    return now
+
+
+def relaxed(B: Array, b: Array) -> Array:
+    """Return z ≥ 0 of least zᵀBz − 2bᵀz."""
+    values, vectors = np.linalg.eigh((B + B.T) / 2)
+    kept = values > 0.01 * CUT * values[-1]
+    roots = np.sqrt(values[kept])
+    A = roots[:, None] * vectors[:, kept].T
+    try:
+        return np.asarray(nnls(A, (vectors[:, kept].T @ b) / roots, maxiter=3 * len(b))[0])
+    except RuntimeError:  # too many rounds: any start will do
+        return np.zeros(len(b))

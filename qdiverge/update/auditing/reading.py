@@ -1,0 +1,139 @@
+"""What an audit reads: the gradient that the loop left, and Q at the batch with its graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from qdiverge.errors import InvalidValueError
+from qdiverge.transitions import Transitions
+from qdiverge.update.auditing.columns import Array
+from qdiverge.update.auditing.networks import critic_values, q_values
+
+HALVES = {torch.bfloat16: 2.0**-8, torch.float16: 2.0**-10}
+SHORT = 0.3  # of the entries: of longer ones one in some ten thousand is as short by chance
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The gradient g of a loop and the graph of Q at its batch.
+
+    Attributes:
+        params: The trainable parameters by name, those of several networks together.
+        gradient: g, the ``.grad`` of those that have one, in a row, [P].
+        outputs: Q(s_i, ·) [N, A], or Q_c(s_i, a_i) [N, C] of critics, with its graph.
+        actions: Integers [N]; None for critics.
+    """
+
+    params: dict[str, Tensor]
+    gradient: Tensor
+    outputs: Tensor
+    actions: Tensor | None
+
+    def pull(self, slopes: Array, actions: Tensor | None = None) -> Tensor:
+        """Return Jᵀ w over the parameters that have a gradient, [P].
+
+        Args:
+            slopes: w, [N, C]; or [N, A] for every action.
+            actions: Whose Q a single column is of; None: the shown ones.
+        """
+        w = torch.as_tensor(slopes, dtype=self.outputs.dtype, device=self.outputs.device)
+        if self.actions is not None and w.shape[1] == 1:
+            chosen = self.actions if actions is None else actions
+            w = torch.zeros_like(self.outputs).scatter_(1, chosen[:, None], w)
+        return self.flat(self.gradients(self.outputs, w))
+
+    def gradients(self, outputs: Tensor, w: Tensor) -> list[Tensor | None]:
+        """Return Σ w ∂outputs/∂θ by parameter; the graph stays."""
+        return list(
+            torch.autograd.grad(
+                outputs, list(self.params.values()), w, retain_graph=True, allow_unused=True
+            )
+        )
+
+    def flat(self, gradients: Sequence[Tensor | None]) -> Tensor:
+        """Return the entries of the parameters that have a gradient in a row, [P]."""
+        pairs = zip(self.params.values(), gradients, strict=True)
+        parts = [p.new_zeros(p.numel()) if x is None else x.reshape(-1)
+                 for p, x in pairs if p.grad is not None]  # fmt: skip
+        return torch.cat(parts).detach()
+
+    @property
+    def theta(self) -> Tensor:
+        """θ of the parameters that have a gradient, [P]."""
+        return self.flat(list(self.params.values()))
+
+    def without_gradient(self) -> list[str]:
+        """Return the names of parameters that Q depends on and whose ``.grad`` is None."""
+        none = {name: p for name, p in self.params.items() if p.grad is None}
+        if not none:
+            return []
+        own = torch.autograd.grad(
+            self.outputs.sum(), list(none.values()), retain_graph=True, allow_unused=True
+        )
+        return [name for name, x in zip(none, own, strict=True) if x is not None and bool(x.any())]
+
+    def of_first(self) -> set[int]:
+        """Return the ids of the parameters with a gradient that the first output depends on."""
+        if self.actions is not None:
+            return {id(p) for p in self.params.values() if p.grad is not None}
+        own = self.gradients(self.outputs[:, 0], torch.ones_like(self.outputs[:, 0]))
+        pairs = zip(self.params.values(), own, strict=True)
+        return {id(p) for p, x in pairs if x is not None and p.grad is not None and bool(x.any())}
+
+    def rounding(self) -> float:
+        """Return the unit of rounding of the gradient: of autocast's type where it was made so."""
+        own, g = float(torch.finfo(self.gradient.dtype).eps), self.gradient[self.gradient != 0]
+        for dtype, unit in HALVES.items():
+            if float((g.to(dtype).to(g.dtype) == g).double().mean()) > SHORT:
+                return max(own, unit)
+        return own
+
+
+def read(modules: Sequence[nn.Module], batch: Transitions) -> Reading:
+    """Return the gradient in ``.grad`` and Q at the batch.
+
+    Raises:
+        InvalidValueError: there is no gradient, or it is not finite.
+    """
+    named: dict[str, Tensor] = {}
+    for index, module in enumerate(modules):
+        prefix = f"{index}." if len(modules) > 1 else ""
+        named.update({prefix + k: p for k, p in module.named_parameters() if p.requires_grad})
+    given = [p.grad for p in named.values() if p.grad is not None]
+    if not given:
+        raise InvalidValueError(
+            "the parameters of q_net must have a gradient",
+            got="None in every .grad" if named else "no trainable parameter",
+            remedy="Call audit after loss.backward() and before optimizer.step() or zero_grad().",
+        )
+    gradient = torch.cat([g.detach().to_dense().reshape(-1) for g in given])
+    if not bool(torch.isfinite(gradient.sum())) and not bool(gradient.isfinite().all()):
+        raise InvalidValueError(
+            "a finite gradient was expected",
+            got="NaN or infinity in .grad",
+            remedy="The run has diverged, or AMP's scale overflowed: that step is skipped anyway.",
+        )
+    if batch.actions.is_floating_point():
+        return Reading(named, gradient, critic_values(modules, *inputs_of(batch)), None)
+    outputs, actions = q_values(modules[0], batch.observations), batch.actions.long()
+    if actions.ndim != 1 or int(actions.min()) < 0 or int(actions.max()) >= outputs.shape[1]:
+        raise InvalidValueError(
+            f"integer actions must have shape [N] and lie in 0 … {outputs.shape[1] - 1}",
+            got=f"shape {list(actions.shape)}, {int(actions.min())} … {int(actions.max())}",
+        )
+    return Reading(named, gradient, outputs, actions)
+
+
+def inputs_of(batch: Transitions) -> tuple[Tensor, Tensor]:
+    """Return (s, a)."""
+    return batch.observations, batch.actions
+
+
+def numbers(tensor: Tensor) -> Array:
+    """Return a tensor in float64, for the algebra on [N] and [N, N]."""
+    return np.asarray(tensor.detach().double().cpu())
