@@ -93,3 +93,39 @@ def grows(update, report):
             if float(update.θ.detach().abs().max()) > 0.5 * start * radius**rounds > 0.5 * start:
                 return True
     return False
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_the_norm_of_the_momentum_certificate_shrinks_at_every_step(seed):
+    """‖(ε, u)‖_v, ε the TD errors at θ + cv and v = Jᵀ D u, while the greedy actions switch."""
+    g = torch.Generator().manual_seed(seed)
+    options = (
+        {"momentum": 0.5},
+        {"momentum": 0.9, "nesterov": True},
+        {"momentum": 0.8, "dampening": 0.8},
+    )
+    rule = Rule("SGD", options[seed % 3], (1e-4, 1e-3)[seed % 2])
+    update = real(seed, rule, num_actions=2 + seed % 3, size=5, num_features=40, scale=0.1)
+    certificate, d = update.verdict(torch.zeros(5, dtype=torch.int64)).certificate, rule.descent
+    assert certificate.holds or rule.learning_rate > 1e-4
+    if not certificate.holds:
+        return
+    p, v, modulus = update.problem, certificate.bound.weights, certificate.modulus
+    D = p.rho * update.sample_weights
+    u = 1e4 * torch.randn(5, generator=g, dtype=F)
+    θ = 1e3 * torch.randn(len(update.θ), generator=g, dtype=F)
+    update.set(θ, -(p.features.T @ (D * u)))
+
+    def norm():
+        ahead = d.learning_rate * d.lead * (p.features.T @ (D * u))
+        errors = p.td_errors(update.θ.detach() + ahead)
+        return float((torch.cat([errors, u]).abs() / v).max())
+
+    before = norm()
+    for _ in range(30):
+        errors = p.td_errors(update.θ.detach())
+        update.step()
+        u = d.momentum * u + d.gain * errors
+        after = norm()
+        assert after <= modulus * before * (1 + 1e-9)
+        before = after
