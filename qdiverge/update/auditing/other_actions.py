@@ -9,7 +9,6 @@ most is made until none explains more.
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import nnls
 
 from qdiverge.update.auditing.columns import Array
 from qdiverge.update.auditing.gram import CUT, Gram
@@ -48,6 +47,8 @@ def find_actions(slopes: Array, gram: Gram) -> Array:
 
 def relaxed(B: Array, b: Array) -> Array:
     """Return z ≥ 0 of least zᵀBz − 2bᵀz."""
+    from scipy.optimize import nnls  # half a second, and only where a loop is wrong
+
     values, vectors = np.linalg.eigh((B + B.T) / 2)
     kept = values > 0.01 * CUT * values[-1]
     roots = np.sqrt(values[kept])
