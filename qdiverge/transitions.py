@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -163,7 +164,10 @@ def as_transitions(batch: Any) -> Transitions:
 def row_weights(batch: Any) -> Tensor | None:
     """Return the importance weight of each transition, [N], where the batch has any.
 
-    >>> row_weights({"weights": torch.tensor([[0.5], [1.0]])})
+    Raises:
+        InvalidValueError: they are not one for each transition.
+
+    >>> row_weights({"rewards": torch.zeros(2), "weights": torch.tensor([[0.5], [1.0]])})
     tensor([0.5000, 1.0000])
     """
     return _row(batch, WEIGHTS)
@@ -194,10 +198,18 @@ def without_ends(batch: Transitions) -> Transitions:
 def _row(batch: Any, spellings: tuple[str, ...]) -> Tensor | None:
     """Return a number for each transition under the first of its spellings, [N]."""
     for spelling in spellings:
-        if (value := _get(batch, spelling)) is not None:
-            numbers = torch.as_tensor(value)
-            if numbers.is_floating_point():
-                return numbers.reshape(-1)
+        value = _get(batch, spelling)
+        if not isinstance(value, Tensor | np.ndarray):  # nothing, or a method of that name
+            continue
+        numbers = torch.as_tensor(value)
+        if numbers.is_floating_point():
+            num_rows = len(_find(batch, "rewards"))
+            if numbers.numel() != num_rows:
+                raise InvalidValueError(
+                    f"{spelling} must be one number for each of {num_rows} transitions",
+                    got=f"shape {list(numbers.shape)}",
+                )
+            return numbers.reshape(-1)
     return None
 
 

@@ -204,6 +204,8 @@ def rule_of(
             sources[name] = "given"
     if has_target and target_period is None and polyak is None:
         target_period = 1
+    if polyak is not None and target_period == 1:  # it follows at every update: by polyak
+        target_period = None
     return UpdateRule(
         discount=discount,
         loss=loss,  # type: ignore[arg-type]

@@ -85,6 +85,16 @@ def test_importance_weights_enter_the_map():
     assert expected == pytest.approx(1.0027, abs=1e-4)
 
 
+def test_weights_are_one_for_each_row_and_a_method_of_that_name_is_none():
+    q, batch = nn.Linear(2, 1, dtype=F), two_rotating_pairs()
+    named = dict(vars(batch), weights=torch.ones(3, dtype=F))
+    with pytest.raises(qd.InvalidValueError, match="one number for each of 2 transitions"):
+        qd.diagnose(q, named, 0.9, 0.1)
+    plain = qd.diagnose(q, batch, 0.9, 0.1).stability.spectral_radius
+    method = dict(vars(batch), weights=lambda: None)
+    assert qd.diagnose(q, method, 0.9, 0.1).stability.spectral_radius == plain
+
+
 def test_each_row_has_the_discount_that_the_batch_says():
     q = nn.Linear(1, 1, bias=False, dtype=F)  # w → 2w with γ = 0.9 and with γ³
     S, a = torch.ones(1, 1, dtype=F), torch.zeros(1, dtype=torch.long)
@@ -127,6 +137,8 @@ def test_an_averaged_target_is_no_copy():
     averaged = qd.diagnose(q, batch, 0.9, 0.1, target=target, polyak=0.005)
     assert averaged.stability.polyak == 0.005
     assert "τ = 0.005" in str(averaged.rule)
+    both = qd.diagnose(q, batch, 0.9, 0.1, target=target, polyak=0.005, target_period=1)
+    assert both.stability.polyak == 0.005
     online = qd.diagnose(q, batch, 0.9, 0.1, target=target, polyak=0.005, bootstrap="q")
     assert online.stability.polyak is None  # the target is there, and nobody asks it
 
