@@ -21,9 +21,10 @@ from qdiverge.checks import check_choice, check_discount
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.td import BOOTSTRAPS
 from qdiverge.transitions import Transitions, as_transitions, field_of
+from qdiverge.update.auditing.case import Case, Explanation
 from qdiverge.update.auditing.columns import LOSSES, Array, Columns, Hypothesis
 from qdiverge.update.auditing.data_audit import audit_rows
-from qdiverge.update.auditing.explain import Case, Explanation, explain, match
+from qdiverge.update.auditing.explain import explain, match
 from qdiverge.update.auditing.findings import Finding, finding
 from qdiverge.update.auditing.following import Following
 from qdiverge.update.auditing.networks import Networks, Policy, modules_of
