@@ -1,5 +1,8 @@
 """One verdict from the whole ladder: certified, divergent or undecided."""
 
+import math
+from functools import partial
+
 from torch import Tensor
 
 from qdiverge.checks import check_positive
@@ -21,6 +24,8 @@ from qdiverge.theory.spectral import Reachable, transient_gain
 from qdiverge.theory.stability_report import RegressionBaseline, StabilityReport
 from qdiverge.theory.target_network import check_target_network
 from qdiverge.theory.verdict import decide
+
+_STEP_TOLERANCE = 0.004  # relative, of the largest stable step with a target network
 
 
 def check_stability(
@@ -120,7 +125,7 @@ def check_stability(
         certified_learning_rate=α * plain.certificate().largest_factor
         if system.descent.is_plain
         else 0.0,
-        max_learning_rate=_largest_step(system, reach, moving),
+        find_largest_step=partial(_largest_step, system, reach, moving),
         transient_gain=transient_gain(A @ system.step()),
         target_network=check_target_network(
             reach, system.descent, system.period, polyak, used.radius, td_radius, system.eps
@@ -134,24 +139,29 @@ def check_stability(
 
 
 def _largest_step(system: LinearSystem, reach: Reachable, eigenvalues: Tensor) -> float:
-    """Return the largest stable step: mode by mode without a target network, else by halving."""
+    """Return the largest stable step: mode by mode without a target network, else by root finding."""
     if not len(reach.rates):
         return 0.0
     if not system.has_target:
         return largest_step(eigenvalues, system.descent)
+    from scipy.optimize import brentq  # half a second, and only where somebody asks
+
     high = 2 * largest_regression_step(reach.rates, system.descent)
+
+    def growth(log_step: float) -> float:  # ln ρ, finite for the search
+        radius = system.with_step(math.exp(log_step)).radius(reach)
+        return math.log(min(max(radius, 1e-9), 1e9))
+
     for _ in range(30):
-        if system.with_step(high / 2).radius(reach) < 1:
-            break
         high /= 2
+        if growth(math.log(high)) < 0:
+            break
     else:
         return 0.0
-    low = high / 2
-    for _ in range(8):
-        middle = (low + high) / 2
-        is_stable = system.with_step(middle).radius(reach) < 1
-        low, high = (middle, high) if is_stable else (low, middle)
-    return low
+    bracket = math.log(high), math.log(2 * high)
+    if growth(bracket[1]) <= 0:
+        return 2 * high
+    return math.exp(float(brentq(growth, *bracket, xtol=_STEP_TOLERANCE)))
 
 
 def _baseline(system: LinearSystem, reach: Reachable) -> RegressionBaseline:

@@ -1,7 +1,9 @@
 """The record of a stability verdict, and the paragraph that explains it."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from torch import Tensor
 
@@ -47,7 +49,6 @@ class StabilityReport:
     certificate: TDErrorCertificate
     certified_learning_rate: float  # every smaller step of plain descent is certified without a
     # target network; 0.0: none, or none known
-    max_learning_rate: float  # largest stable step; 0.0: none. With a target, smaller ones may fail
     transient_gain: float  # ‖I + αAD‖₂, or of B_C: largest growth of TD errors in one step
     target_network: TargetNetworkReport
     regression: RegressionBaseline
@@ -55,6 +56,15 @@ class StabilityReport:
     num_unreachable: int  # directions of TD error that no parameter moves
     num_neutral: int  # modes that rounding cannot tell from standing still
     minibatch: MinibatchReport | None
+    find_largest_step: Callable[[], float] = field(repr=False)
+
+    @cached_property
+    def max_learning_rate(self) -> float:
+        """Return the largest stable step; 0.0: none. With a target network smaller ones may fail.
+
+        Found when first asked for: with a target network it takes several spectral radii.
+        """
+        return self.find_largest_step()
 
     def __str__(self) -> str:
         lines = [

@@ -42,15 +42,11 @@ def step_changes(moment: Moment, applied: Tensor) -> tuple[Tensor, Tensor]:
 
     with quiet(network), torch.enable_grad():
         before = q(θ)
-        u = torch.zeros_like(before, requires_grad=True)
+        u = (applied.detach() / len(applied)).to(before).requires_grad_()
         rows = torch.autograd.grad(
             before, list(θ.values()), u, create_graph=True, allow_unused=True
-        )  # Jᵀu, whose slope in u is J
-        slopes = torch.autograd.grad(
-            before, list(θ.values()), applied.detach() / len(applied), retain_graph=True,
-            allow_unused=True,
-        )  # fmt: skip
-        g = {name: each for name, each in zip(θ, slopes, strict=True) if each is not None}
+        )  # Jᵀu, which is g, and whose slope in u is J
+        g = {name: each.detach() for name, each in zip(θ, rows, strict=True) if each is not None}
         step = linear_step(network, moment.descent, g, moment.preconditioner, moment.optimizer)
         parts = [(r * step[n]).sum() for n, r in zip(θ, rows, strict=True) if r is not None]
         along = torch.stack(parts).sum()
