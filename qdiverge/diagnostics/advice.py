@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 from qdiverge.diagnostics.diagnosis import Diagnosis
 from qdiverge.theory.linearisation import LARGEST_ERROR
+from qdiverge.update.rule import LOSS_SLOPES
 
 
 def advice(diagnosis: Diagnosis) -> tuple[str, ...]:
-    """Return sentences, the most pressing first; each names its number and its formula."""
+    """Return sentences, the most pressing first: plain words, then the number and its formula."""
     sentences = [*_limits(diagnosis), *_values(diagnosis), *_step(diagnosis), *_target(diagnosis)]
     sentences += _causes(diagnosis)
     return tuple(sentences) or ("Nothing to change on this batch.",)
@@ -19,14 +20,16 @@ def _limits(diagnosis: Diagnosis) -> Iterator[str]:
     error = diagnosis.linearisation_error
     if not error <= LARGEST_ERROR:
         yield (
-            "The verdict does not apply to steps of this size: the optimiser's own next step "
-            f"misses its linear prediction by {error:.3g} of it (‖ΔQ − JΔθ‖/‖JΔθ‖), above "
-            f"{LARGEST_ERROR}. Lower the step first, then diagnose again."
+            "The verdict does not apply to steps of this size: the optimiser's own next step lands "
+            "elsewhere than the linear theory says. Lower the learning rate first, then diagnose "
+            f"again (it misses by {error:.3g} of the step, ‖ΔQ − JΔθ‖/‖JΔθ‖; at most "
+            f"{LARGEST_ERROR} is good enough)."
         )
     if diagnosis.clipped_share > 0:
         yield (
-            f"{diagnosis.clipped_share:.0%} of the TD errors are beyond ±1, where the Huber loss "
-            "clips: an unstable mode then grows by a bounded amount per update, not exponentially."
+            "Huber's loss holds back part of the errors: what is unstable then grows by a bounded "
+            f"amount per update, not exponentially ({diagnosis.clipped_share:.0%} of the TD errors "
+            "are beyond ±1)."
         )
 
 
@@ -35,32 +38,40 @@ def _values(diagnosis: Diagnosis) -> Iterator[str]:
     size, bound = diagnosis.q_values["diverge/q_abs_max"], diagnosis.bound
     if size > bound:
         yield (
-            f"max|Q| = {size:.3g} is beyond r_max/(1−γ) = {bound:.3g}, the most that any policy "
-            "can earn: go back to a checkpoint from before."
+            "The values are beyond what any policy can earn: go back to a checkpoint from before "
+            f"(max|Q| = {size:.3g}, r_max/(1−γ) = {bound:.3g})."
         )
     elif math.isfinite(diagnosis.forecast):
         yield (
-            f"At the present rate max|Q| = {size:.3g} passes {bound:.3g} in about "
-            f"ln(bound/max|Q|)/ln ρ = {diagnosis.forecast:.3g} updates."
+            "At the present rate the values pass what any policy can earn in about "
+            f"{diagnosis.forecast:.3g} updates (max|Q| = {size:.3g} now, {bound:.3g} then; "
+            "ln(bound/max|Q|)/ln ρ)."
         )
 
 
 def _step(diagnosis: Diagnosis) -> Iterator[str]:
-    """Compare the step with the largest stable one."""
-    stability, α = diagnosis.stability, diagnosis.learning_rate
-    largest = stability.max_learning_rate
+    """Compare the step with the largest stable one, both as the optimiser's learning rate."""
+    stability, slope = diagnosis.stability, LOSS_SLOPES[diagnosis.rule.loss]
     if stability.verdict == "certified" or stability.spectral_radius < 1:
         return
+    largest, α = stability.max_learning_rate, diagnosis.learning_rate
+    unit = "" if slope == 1 else f"; α is {slope:g} × the learning rate for this loss"
     if 0 < largest < α:
         yield (
-            f"The step α = {α:.3g} is {α / largest:.3g}× the largest stable one, {largest:.3g} "
-            "(the least of 2 Re μ/|μ|² over the eigenvalues μ of −AD, or by search with a target "
-            "network): lower it below that."
+            f"The learning rate is {α / largest:.3g}× the largest stable one: set it below "
+            f"{largest / slope:.3g}, from {α / slope:.3g} (where the spectral radius of this "
+            f"update reaches 1{unit})."
+        )
+    elif largest == 0 and stability.self_excitation > 0:
+        yield (
+            "No learning rate is small enough: the pairs push each other's errors up faster than "
+            f"their own down (max Re λ(AD) = {stability.self_excitation:.3g} > 0)."
         )
     regression = stability.regression.max_learning_rate
     if α >= regression:
         yield (
-            f"Even regression on fixed targets needs a step below 2/λ_max(KD) = {regression:.3g}."
+            "The learning rate is too large even for regression on fixed targets: set it below "
+            f"{regression / slope:.3g} first (2/λ_max(KD) for plain descent{unit})."
         )
 
 
@@ -74,12 +85,25 @@ def _target(diagnosis: Diagnosis) -> Iterator[str]:
 def _causes(diagnosis: Diagnosis) -> Iterator[str]:
     """Name the layer and the pair that push the growing mode."""
     attribution = diagnosis.attribution
-    if diagnosis.stability.spectral_radius <= 1 or attribution.eigenvalue.real <= 0:
+    is_growing = attribution.eigenvalue.real > 0 and not attribution.is_neutral
+    if diagnosis.stability.spectral_radius <= 1 or not is_growing:
         return
     layer, share = max(attribution.layers.items(), key=lambda item: item[1])
     i, j, push = attribution.top_pairs(1)[0]
+    N = len(diagnosis.td_errors)
+    of, by = (_pair(index, N, len(attribution.pairs)) for index in (i, j))
     yield (
-        f"The growing mode, Re λ(AD) = {attribution.eigenvalue.real:.3g}, comes most of all from "
-        f"layer {layer} ({share:+.3g}, wᴴA^(ℓ)Dv/wᴴv) and from the push of pair {j} on the TD "
-        f"error of pair {i} ({push:+.3g}); the condition of λ is {attribution.condition:.3g}."
+        f"Layer {layer} carries most of the growth, and {by} pushes hardest, on {of} "
+        f"({share:+.3g} of Re λ(AD) = {attribution.eigenvalue.real:.3g} by wᴴA^(ℓ)Dv/wᴴv, and "
+        f"{push:+.3g} by that push; condition of λ {attribution.condition:.3g})."
     )
+
+
+def _pair(index: int, num_pairs: int, num_rows: int) -> str:
+    """Return what a row of the system is: a pair, of a critic where there are several.
+
+    >>> _pair(5, 4, 8), _pair(2, 4, 4)
+    ('pair 1 of critic 1', 'pair 2')
+    """
+    critic, pair = divmod(index, num_pairs)
+    return f"pair {pair} of critic {critic}" if num_rows > num_pairs else f"pair {pair}"

@@ -1,5 +1,6 @@
 """Critics Q(s, a) of continuous actions: one module, several, or one with several values."""
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -134,3 +135,28 @@ def next_actions(policy: Policy, next_observations: Tensor) -> NextActions:
             remedy="Sum log π over the parts of an action.",
         )
     return NextActions(actions, log_probs.reshape(-1))
+
+
+def target_shares(values: Tensor, critics: str, subset: int | None) -> Tensor:
+    """Return with what weight each critic's value enters each target, ``[N, n]``; rows sum to 1.
+
+    The least of all ("min"); their "mean"; or the least of m drawn at random, on the average (REDQ,
+    Chen et al. 2021): the critic of rank k is the least of C(n−1−k, m−1) of the C(n, m) draws.
+
+    Args:
+        values: Q_c(s', a'), ``[N, n]``.
+        critics: "min" or "mean".
+        subset: m; None: all n.
+
+    >>> target_shares(torch.tensor([[3.0, 1.0, 2.0]]), "min", 2)
+    tensor([[0.0000, 0.6667, 0.3333]], dtype=torch.float64)
+    """
+    n = values.shape[1]
+    if critics == "mean":
+        return torch.full(values.shape, 1 / n, dtype=torch.float64, device=values.device)
+    m = n if subset is None else subset
+    by_rank = torch.tensor(
+        [math.comb(n - 1 - k, m - 1) / math.comb(n, m) for k in range(n)], dtype=torch.float64
+    )
+    ranks = values.argsort(dim=1).argsort(dim=1)
+    return by_rank.to(values.device)[ranks]

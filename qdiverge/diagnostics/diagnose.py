@@ -6,22 +6,21 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from qdiverge.checks import check_choice, check_discount, check_positive
 from qdiverge.diagnostics.advice import advice
+from qdiverge.diagnostics.blocks import blocks_of, selection_of
 from qdiverge.diagnostics.critics import Policy, critic_views
 from qdiverge.diagnostics.diagnosis import Diagnosis
 from qdiverge.diagnostics.metrics.linearisation import step_changes
 from qdiverge.diagnostics.metrics.q_values import QValues, soft_divergence_bound
 from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.preconditioner import has_scales
-from qdiverge.diagnostics.quiet import quiet
-from qdiverge.diagnostics.update_stability import stability_of
+from qdiverge.diagnostics.update_stability import stability_of, weights_of_critics
 from qdiverge.errors import InvalidValueError
-from qdiverge.kernel import NTK
 from qdiverge.kernel.network import unwrap
-from qdiverge.td import BOOTSTRAPS, Bootstrap, bootstrap_weights
+from qdiverge.td import BOOTSTRAPS, Bootstrap
 from qdiverge.theory import (
     attribute,
     check_contraction,
@@ -67,6 +66,8 @@ def diagnose(
     The verdict is about the update that the run makes: the optimiser's momentum, second moments and
     decay, the target network, the importance weights and γ^k of the batch (``weights`` and
     ``discounts``, where it has them), every critic. What is not modelled is undecided, by name.
+
+    Noisy weights are averaged over draws (:mod:`qdiverge.diagnostics.noise`).
 
     One Gram matrix over the pairs X and their greedy successors gives K, K' and their shares by
     layer; the certificate also needs the kernel of every other successor action with X.
@@ -132,10 +133,13 @@ def diagnose(
             got="NaN or infinity",
             remedy="The network has diverged already: diagnose an earlier checkpoint.",
         )
-    blocks, successor_blocks = kernels_by_layer(moment)
-    K = torch.stack(list(blocks.values())).sum(0)
+    blocks = blocks_of(moment)
+    K = blocks.kernel(0)
     K = (K + K.T) / 2  # the sum over layers rounds either triangle alike, but for the order
-    stability = stability_of(moment, K, rule, batch_size)
+    stability = stability_of(moment, blocks, rule, batch_size)
+    joint = blocks.side_by_side(
+        selection_of(moment, rule) if moment.twins else K.new_ones(len(K), 1)
+    )
     error = linearisation_error(*step_changes(moment, moment.applied_errors))
     growth = stability.spectral_radius ** (1 / stability.target_period)
     size, α = q_values["diverge/q_abs_max"], rule.descent.learning_rate
@@ -147,7 +151,7 @@ def diagnose(
         rule=rule,
         contraction=check_contraction(K, discount=rule.discount, learning_rate=α),
         stability=stability,
-        attribution=attribute(blocks, successor_blocks),
+        attribution=attribute(*joint, sample_weights=weights_of_critics(moment)),
         linearisation_error=error,
         forecast=time_to_threshold(size, growth, moment.bound)
         if size > 0 and is_confirmed
@@ -280,24 +284,3 @@ def split_networks(networks: Networks, batch: Transitions) -> tuple[nn.Module, .
             remedy="For integer actions pass one Q-network.",
         )
     return (unwrap(modules[0])[0],)
-
-
-def kernels_by_layer(moment: Moment) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return layer → K [N, N] and layer → K' [N, N] at the greedy successors, from one Gram."""
-    N, both = len(moment.batch), pairs_and_successors(moment)
-    with quiet(moment.q_network):
-        ntk = NTK(moment.q_network, preconditioner=moment.preconditioner)
-        blocks = ntk.by_layer(both.observations, both.actions)
-    weights = bootstrap_weights(moment.row_discounts, moment.batch.terminated, torch.float64)
-    weight = weights[:, None]
-    return (
-        {name: block[:N, :N] for name, block in blocks.items()},
-        {name: weight.to(block) * block[N:, :N] for name, block in blocks.items()},
-    )
-
-
-def pairs_and_successors(moment: Moment) -> Transitions:
-    """Return the 2N pairs (s_i, a_i) and (s'_i, a'_i), the other fields being those of X."""
-    batch = moment.batch.plain()
-    following = moment.next_actions.to(batch.actions.dtype)
-    return batch.join(replace(batch, observations=batch.next_observations, actions=following))

@@ -1,5 +1,6 @@
 """One moment of a run: the networks as they are now, a batch, and what follows from the two."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -7,9 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from qdiverge.diagnostics.activations import layer_inputs
-from qdiverge.diagnostics.critics import NextActions, Policy, next_actions, quiet_critics
+from qdiverge.diagnostics.critics import (
+    NextActions,
+    Policy,
+    next_actions,
+    quiet_critics,
+    target_shares,
+)
+from qdiverge.diagnostics.noise import Kernels, over_draws
 from qdiverge.diagnostics.preconditioner import step_scales
-from qdiverge.diagnostics.quiet import quiet, quiet_values
+from qdiverge.diagnostics.quiet import quiet_values
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
 from qdiverge.td import (
@@ -134,6 +142,11 @@ class Moment:
         """Return δ_i = r_i + γ (1 − d_i) V(s'_i) − Q(s_i, a_i), V by the bootstrap rule, [N]."""
         if self.is_critic:
             value = self.target_next_q.amin(dim=1)
+            if self.rule is not None and self.rule.critics != "one":
+                shares = target_shares(
+                    self.target_next_q, self.rule.critics, self.rule.critic_subset
+                )
+                value = (shares * self.target_next_q).where(shares > 0, 0).sum(1).to(value)
             if (log_probs := self._policy_step.log_probs) is not None:
                 value = value - self.entropy_coefficient * log_probs.to(value)
         else:
@@ -166,9 +179,15 @@ class Moment:
     @cached_property
     def kernel(self) -> Tensor:
         """Return K = J M Jᵀ over the pairs of the batch, [N, N], with the optimiser's M."""
-        with quiet(self.q_network):
-            ntk = NTK(self.q_network, preconditioner=self.preconditioner)
-            return ntk.kernel(*self.pairs)
+        return self.averaged(lambda ntk: {"K": ntk.kernel(*self.pairs)})[0]["K"]
+
+    def averaged(self, compute: Callable[[NTK], Kernels]) -> tuple[Kernels, float]:
+        """Return kernels with the optimiser's M, and their standard error over noisy weights."""
+
+        def once() -> Kernels:
+            return compute(NTK(self.q_network, preconditioner=self.preconditioner))
+
+        return over_draws(self.q_network, once)
 
     @cached_property
     def successor_kernel(self) -> Tensor:
@@ -180,9 +199,9 @@ class Moment:
 
     def successor_kernel_by(self, next_actions: Tensor) -> Tensor:
         """Return K' at given next actions, [N, N]."""
-        with quiet(self.q_network):
-            ntk = NTK(self.q_network, preconditioner=self.preconditioner)
-            K = ntk.kernel(self.batch.next_observations, next_actions, *self.pairs)
+        s_next = self.batch.next_observations
+        kernels, _ = self.averaged(lambda ntk: {"": ntk.kernel(s_next, next_actions, *self.pairs)})
+        K = kernels[""]
         return bootstrap_weights(self.row_discounts, self.batch.terminated, K.dtype)[:, None] * K
 
     @cached_property

@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qdiverge.diagnostics.diagnose import make_moment, pairs_and_successors
+from qdiverge.diagnostics.blocks import pairs_and_successors
+from qdiverge.diagnostics.diagnose import make_moment
 from qdiverge.diagnostics.quiet import quiet
 from qdiverge.kernel import NTK
 from qdiverge.td import bootstrap_weights

@@ -5,16 +5,15 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from qdiverge.diagnostics.blocks import Blocks, selection_of
 from qdiverge.diagnostics.moment import Moment
-from qdiverge.diagnostics.quiet import quiet
-from qdiverge.kernel import NTK
 from qdiverge.td import bootstrap_weights
 from qdiverge.theory import StabilityReport, check_stability
 from qdiverge.update import UpdateRule
 
 
 def stability_of(
-    moment: Moment, K: Tensor, rule: UpdateRule, batch_size: int | None = None
+    moment: Moment, blocks: Blocks, rule: UpdateRule, batch_size: int | None = None
 ) -> StabilityReport:
     """Return the verdict on an update by ``rule``: of all critics, and undecided where unmodelled.
 
@@ -23,17 +22,17 @@ def stability_of(
 
     Args:
         moment: The networks, the batch.
-        K: Of the first critic, ``[N, N]``.
+        blocks: Its kernels.
         rule: The update.
         batch_size: Adds mean-square stability; of one network.
     """
-    successors, greedy, weights = all_successors(moment), None, moment.sample_weights
+    weights, greedy = weights_of_critics(moment), None
     if moment.twins:
-        K, successors, greedy = _critics_side_by_side(moment, K, successors, rule)
-        weights = len(moment.twins) * weights + weights  # ρ = 1/N for each, of nN rows
-        weights = weights.repeat(len(moment.twins) + 1)
-    elif not moment.is_critic:
-        greedy = moment.next_actions
+        K, successors, greedy = _critics_side_by_side(moment, blocks, rule)
+    else:
+        K, successors = blocks.kernel(0), all_successors(moment)
+        K = (K + K.T) / 2  # the sum over layers rounds either triangle alike, but for the order
+        greedy = None if moment.is_critic else moment.next_actions
     is_lagging = rule.is_evaluated_by_target
 
     def verdict(at: Tensor) -> StabilityReport:
@@ -50,8 +49,17 @@ def stability_of(
         )
 
     report = verdict(weights)
+    if blocks.noise_error:
+        reason = (
+            f"noisy weights: K is the mean over draws of their noise (standard error "
+            f"{blocks.noise_error:.2g} of it), an update has one of them"
+        )
+        return replace(report, verdict="undecided", reason=reason)
     if rule.not_modelled:
         return replace(report, verdict="undecided", reason=rule.not_modelled)
+    if rule.critic_subset is not None and report.verdict == "certified":
+        reason = "certified while the order of the critics at each successor stays"
+        return replace(report, verdict="undecided", reason=reason)
     if report.verdict == "certified" and bool((weights == 0).any()) and rule.loss == "huber":
         within = moment.weights if moment.weights is not None else torch.ones(len(moment.batch))
         all_rows = within.double().repeat(len(weights) // len(within)) * (len(moment.twins) + 1)
@@ -73,32 +81,36 @@ def all_successors(moment: Moment) -> Tensor:
     if moment.is_critic:
         return moment.successor_kernel.double()
     batch = moment.batch
-    with quiet(moment.q_network):
-        ntk = NTK(moment.q_network, preconditioner=moment.preconditioner)
-        K = ntk.kernel(batch.next_observations, "all", batch.observations, batch.actions)
+    s_next = batch.next_observations
+    kernels, _ = moment.averaged(lambda ntk: {"": ntk.kernel(s_next, "all", *moment.pairs)})
+    K = kernels[""]
     weights = bootstrap_weights(moment.row_discounts, batch.terminated, torch.float64)
     return weights[:, None, None].to(K) * K
 
 
+def weights_of_critics(moment: Moment) -> Tensor:
+    """Return w_i ψ'(δ_i) of each row (c, i), ``[nN]``: of nN rows, ρ = 1/N for each critic's."""
+    n = len(moment.twins) + 1
+    return n * moment.sample_weights.repeat(n)
+
+
 def _critics_side_by_side(
-    moment: Moment, K: Tensor, successors: Tensor, rule: UpdateRule
+    moment: Moment, blocks: Blocks, rule: UpdateRule
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return one system of all critics: row (c, i) bootstraps from the critic that is the least.
 
     Returns:
-        K ``[nN, nN]``, K' ``[nN, n, nN]`` and which critic is the least ``[nN]``; of their mean
-        K' ``[nN, nN]`` and None.
+        K ``[nN, nN]``, K' ``[nN, n, nN]`` and which critic is the least ``[nN]``; of a mean, or
+        the least of a random few, K' ``[nN, nN]`` and None.
     """
-    each = [(K.double(), successors.double())]
-    for twin in moment.twins:
-        alone = replace(moment, q_network=twin, twins=(), target_twins=())
-        each.append((alone.kernel.double(), alone.successor_kernel_by(moment.next_actions)))
-    size, n = len(K), len(each)
-    joint = torch.block_diag(*[own for own, _ in each])
-    ahead = torch.zeros(n * size, n, n * size, dtype=torch.float64)
-    for m, (_, following) in enumerate(each):
-        ahead[:, m, m * size : (m + 1) * size] = following.repeat(n, 1)
-    if rule.critics == "mean":
-        return joint, ahead.mean(1), None
-    values = moment.target_next_q if rule.is_evaluated_by_target else moment.online_next_q
-    return joint, ahead, values.argmin(1).repeat(n)
+    n, N = len(blocks.own), len(moment.batch)
+    selection = selection_of(moment, rule)
+    joint, following = blocks.side_by_side(selection)
+    K = torch.stack(list(joint.values())).sum(0).double()
+    if rule.critics == "mean" or rule.critic_subset is not None:
+        return K, torch.stack(list(following.values())).sum(0).double(), None
+    ahead = torch.zeros(n * N, n, n * N, dtype=torch.float64)
+    for m, layers in enumerate(blocks.ahead):
+        each = torch.stack(list(layers.values())).sum(0).double()
+        ahead[:, m, m * N : (m + 1) * N] = each.repeat(n, 1)
+    return K, ahead, selection.argmax(1).repeat(n)

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from qdiverge.errors import InvalidValueError
-from qdiverge.theory.inputs import check_rho, on_cpu
+from qdiverge.theory.inputs import check_rho, check_weights, on_cpu
+
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +22,7 @@ class Attribution:
     pairs: Tensor  # [N, N] Re w̄_i (AD)_ij v_j / wᴴv: the push of pair j on the TD error of i
     rho_gradient: Tensor  # [N] Re ∂λ/∂ρ_j
     vector: Tensor  # complex [N] v: the shape of the growing TD errors, ‖v‖ = 1
+    is_neutral: bool = False  # |λ| ≤ 1e-6 ‖AD‖: rounding of a kernel in float32, not a cause
 
     def top_pairs(self, count: int = 5) -> list[tuple[int, int, float]]:
         """Return the ``count`` largest pair shares as (i, j, share)."""
@@ -28,6 +31,11 @@ class Attribution:
         return [(k // size, k % size, float(self.pairs[k // size, k % size])) for k in order]
 
     def __str__(self) -> str:
+        if self.is_neutral:
+            return (
+                f"Re λ = {self.eigenvalue.real:+.2g} of the leading mode is within rounding of 0: "
+                "there is no growth to explain."
+            )
         ranked = sorted(self.layers.items(), key=lambda item: -abs(item[1]))
         layers = ", ".join(f"{name} {share:+.3g}" for name, share in ranked[:5])
         pairs = ", ".join(f"{j} → {i} {share:+.3g}" for i, j, share in self.top_pairs(3))
@@ -42,6 +50,7 @@ def attribute(
     successor_kernels: Mapping[str, Tensor],
     rho: Tensor | None = None,
     learning_rate: float | None = None,
+    sample_weights: Tensor | None = None,
 ) -> Attribution:
     """Split the most unstable eigenvalue of AD over parameter blocks, pairs and weights.
 
@@ -55,6 +64,7 @@ def attribute(
         kernels: parameter block → K^(ℓ) ``[N, N]``.
         successor_kernels: the same blocks → K'^(ℓ) at the greedy actions ``[N, N]``.
         rho: ``[N]``; uniform by default.
+        sample_weights: times ρ, as in :func:`check_stability`.
         learning_rate: with α, the eigenvalue of largest |1 + αλ|; without, of largest real part.
 
     Raises:
@@ -66,7 +76,7 @@ def attribute(
     """
     blocks = _differences(kernels, successor_kernels)
     A = torch.stack(list(blocks.values())).sum(0)
-    weights = on_cpu(check_rho(rho, A))
+    weights = on_cpu(check_rho(rho, A)) * on_cpu(check_weights(sample_weights, A))
     AD = A * weights
     eigenvalues, right = torch.linalg.eig(AD)
     score = eigenvalues.real if learning_rate is None else (1 + learning_rate * eigenvalues).abs()
@@ -87,6 +97,7 @@ def attribute(
         pairs=(w_bar[:, None] * AD * v).real,
         rho_gradient=(w_bar @ A.to(v.dtype) * v).real,
         vector=v,
+        is_neutral=abs(complex(λ)) <= _ROUNDING * float(torch.linalg.matrix_norm(AD)),
     )
 
 

@@ -139,7 +139,7 @@ def check_stability(
 
 
 def _largest_step(system: LinearSystem, reach: Reachable, eigenvalues: Tensor) -> float:
-    """Return the largest stable step: mode by mode without a target network, else by root finding."""
+    """Return the largest stable step: mode by mode, or as a root with a target."""
     if not len(reach.rates):
         return 0.0
     if not system.has_target:

@@ -181,7 +181,7 @@ def _advice(
     reach: Reachable,
     descent: Descent,
 ) -> str:
-    """Put the table of THEORY into a sentence with values."""
+    """Put the table of THEORY into a sentence: what to do, then the values."""
     if not len(reach.rates):
         return "The kernel is zero: nothing moves, with or without a target network."
     if not is_regressing:
@@ -194,19 +194,20 @@ def _advice(
     ends = f"ρ(B_1) = {td_radius:.6g} without a target network"
     if fitted is None:
         return (
-            f"{ends}; the limit of long periods does not exist, since the successors move in "
-            "directions in which the batch's kernel is singular: more pairs would tell."
+            "What ever longer target periods do cannot be told from this batch: more pairs would, "
+            f"since the successors move in directions in which its kernel is singular ({ends})."
         )
-    ends += f", ρ(K'K⁻¹) = {fitted:.6g} for ever longer periods"
     now = "stable" if radius < 1 else "unstable"
+    ends += f", ρ(K'K⁻¹) = {fitted:.6g} for ever longer periods; now {now}, {radius:.6g}"
     if td_radius >= 1 and fitted < 1:
-        since = f"from about C = {first} on" if first else f"beyond C = {_LONGEST}"
-        return f"{ends}: a long enough period cures it, {since} (now {now}, {radius:.6g})."
+        since = f"from about C = {first} updates on" if first else f"beyond C = {_LONGEST} updates"
+        return f"A target network with a long enough period cures it, {since} ({ends})."
     if td_radius >= 1:
         return (
-            f"{ends}: no period cures it in the limit. The extrapolation to the successors is at "
-            "fault: LayerNorm, data that covers the successors, or PreQN."
+            "Here no period cures it in the limit: the extrapolation to the successors is at "
+            "fault. LayerNorm, data that covers the successors, or PreQN may help "
+            f"({ends})."
         )
     if fitted >= 1:
-        return f"{ends}: long periods destabilise; keep them short (now {now}, {radius:.6g})."
-    return f"{ends}: stable at both ends; the period in use is {now} (ρ = {radius:.6g})."
+        return f"With this data long periods destabilise: keep the target network's short ({ends})."
+    return f"A target network is stable at both ends, the shortest and the longest period ({ends})."

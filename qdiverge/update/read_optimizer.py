@@ -66,7 +66,7 @@ def why_not_modelled(modules: Iterable[nn.Module]) -> str:
     """
     layers = {type(part).__name__ for module in modules for part in module.modules()}
     if any("Noisy" in name for name in layers):
-        return "noisy weights are not modelled: an update averages over their draws"
+        return "noisy weights: an update has one draw of their noise, a map only their average"
     return ""
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Literal
 
-from qdiverge.checks import check_choice, check_discount, check_positive
+from qdiverge.checks import check_choice, check_discount, check_integer, check_positive
 from qdiverge.errors import InvalidValueError
 from qdiverge.td import BOOTSTRAPS, Bootstrap
 from qdiverge.theory.descent import Descent
@@ -28,6 +28,7 @@ class UpdateRule:
         target_period: Updates between two hard copies of the target network; None: none is copied.
         polyak: τ of an averaged target; None: none is averaged.
         critics: "one"; of several, the target's "min" or "mean".
+        critic_subset: m, where the least is of m critics drawn at random (REDQ); None: of all.
         entropy_coefficient: α_H of a soft critic.
         optimizer: The kind, such as "Adam".
         learning_rate: Of the optimiser; α of ½ Σ ρ_i δ_i² is this times the slope of the loss.
@@ -59,6 +60,7 @@ class UpdateRule:
     target_period: int | None = None
     polyak: float | None = None
     critics: Critics = "one"
+    critic_subset: int | None = None
     entropy_coefficient: float = 0.0
     optimizer: str = "SGD"
     learning_rate: float = 1e-4
@@ -87,6 +89,8 @@ class UpdateRule:
                 got=f"target_period {self.target_period} and polyak {self.polyak:g}",
                 remedy="Leave one of the two out.",
             )
+        if self.critic_subset is not None:
+            check_integer("critic_subset", self.critic_subset, 1)
         if self.clipping is not None:
             check_positive("clipping", self.clipping)
         _ = self.descent  # checks its numbers
@@ -137,7 +141,8 @@ class UpdateRule:
         if self.lags and self.bootstrap != "target_q":
             parts.append(f"bootstrap {self.bootstrap}")
         if self.critics != "one":
-            parts.append(f"{self.critics} of the critics")
+            few = "" if self.critic_subset is None else f"{self.critic_subset} random ones of "
+            parts.append(f"{self.critics} of {few}the critics")
         if self.entropy_coefficient:
             parts.append(f"entropy coefficient {self.entropy_coefficient:g}")
         if self.has_weights:

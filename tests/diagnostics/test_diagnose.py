@@ -197,7 +197,10 @@ def test_advice_names_the_step_and_the_values_that_follow_from_it():
     largest = qd.diagnose(network, batch, 0.9, 1e-3).stability.max_learning_rate
     diagnosis = qd.diagnose(network, batch, 0.9, 3.1 * largest)
     text = " ".join(diagnosis.advice)
-    assert re.search(rf"3\.1× the largest stable one, {re.escape(f'{largest:.3g}')}", text)
+    below = re.escape(f"set it below {largest:.3g}")
+    assert re.search(rf"3\.1× the largest stable one: {below}, from", text)
+    doubled = qd.diagnose(network, batch, 0.9, 3.1 * largest, loss="squared")  # α of ½ δ²
+    assert f"set it below {largest / 2:.3g}, from {1.55 * largest:.3g}" in " ".join(doubled.advice)
     calm = qd.diagnose(network, batch, 0.9, 0.01 * largest)
     assert calm.advice == ("Nothing to change on this batch.",)
 

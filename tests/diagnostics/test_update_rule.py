@@ -1,5 +1,7 @@
 """The verdict is about the update that the run makes: cases that came out wrong before."""
 
+import itertools
+
 import pytest
 import torch
 from torch import nn
@@ -244,3 +246,74 @@ def test_the_radius_of_twins_is_that_of_all_their_parameters(seed, options, poly
     M = torch.stack([update(unit) for unit in torch.eye(parts * size, dtype=F)], 1)
     expected = float(torch.linalg.eigvals(M).abs().max())
     assert report.spectral_radius == pytest.approx(expected, rel=1e-9)
+
+
+def critics_of_a_line(count):
+    """Return linear critics, and a batch of theirs that leads on to states further out."""
+    torch.manual_seed(count)
+    critics = [LinearCritic(3) for _ in range(count)]
+    S, after = torch.randn(6, 3, dtype=F), 1.5 * torch.randn(6, 3, dtype=F)
+    batch = {
+        "obs": S, "actions": S[:, :1], "rewards": torch.zeros(6, dtype=F), "next_obs": after,
+        "dones": torch.zeros(6), "next_actions": S[:, :1],
+    }  # fmt: skip
+    return critics, S, after, batch
+
+
+@pytest.mark.parametrize(("critics", "subset"), [("min", 2), ("min", 3), ("mean", None)])
+def test_a_random_few_of_many_critics_are_averaged_over_all_draws(critics, subset):
+    """The mean of the parameters' maps, one for each of the draws that REDQ may make."""
+    nets, S, after, batch = critics_of_a_line(4)
+    values = torch.stack([c(after, None) for c in nets]).detach()  # [n, N]
+    draws = list(itertools.combinations(range(4), subset or 4))
+    select = torch.zeros(4, 6, dtype=F)
+    for draw in draws:
+        least = values[list(draw)].argmin(0)
+        select[torch.tensor(draw)[least], torch.arange(6)] += 1 / len(draws)
+    if critics == "mean":
+        select.fill_(1 / 4)
+    γ, lr = 0.9, 0.1
+    own = S.T @ S / 6
+    M = torch.block_diag(*[torch.eye(3, dtype=F) - lr * own] * 4)
+    for c in range(4):
+        for m in range(4):
+            block = lr * γ * S.T @ (select[m][:, None] * after) / 6
+            M[3 * c : 3 * c + 3, 3 * m : 3 * m + 3] += block
+    rule = qd.UpdateRule(discount=γ, learning_rate=lr, critics=critics, critic_subset=subset)
+    diagnosis = qd.diagnose(nets, batch, rule=rule)
+    expected = float(torch.linalg.eigvals(M).abs().max())
+    assert diagnosis.stability.spectral_radius == pytest.approx(expected, abs=1e-10)
+    y = γ * (select * values).sum(0)
+    δ = y - nets[0](S, None).detach()
+    assert torch.allclose(diagnosis.td_errors, δ)
+    assert diagnosis.stability.verdict != "certified" or critics == "mean"
+
+
+def test_the_growth_of_twins_is_split_over_both():
+    nets, S, after, batch = critics_of_a_line(2)
+    diagnosis = qd.diagnose(nets, batch, 0.9, learning_rate=0.1)
+    attribution = diagnosis.attribution
+    least = torch.stack([c(after, None) for c in nets]).argmin(0)
+    M = torch.block_diag(*[-(S.T @ S) / 6] * 2)
+    for c in range(2):
+        for m in range(2):
+            M[3 * c : 3 * c + 3, 3 * m : 3 * m + 3] += (
+                0.9 * S.T @ ((least == m)[:, None].to(F) * after) / 6
+            )
+    assert attribution.eigenvalue.real == pytest.approx(float(torch.linalg.eigvals(M).real.max()))
+    assert set(attribution.layers) == {"critic 0: w", "critic 1: w"}
+    assert sum(attribution.layers.values()) == pytest.approx(attribution.eigenvalue.real)
+    assert any("of critic" in sentence for sentence in diagnosis.advice)
+
+
+def test_a_mode_within_rounding_of_zero_explains_nothing():
+    """Rows that nothing moves have eigenvalue 0, and float32 makes it 1e-9."""
+    torch.manual_seed(0)
+    net = torch.nn.Linear(2, 1, bias=False)
+    S = torch.randn(2, 2).repeat(3, 1)
+    batch = qd.Transitions(S, torch.zeros(6, dtype=torch.int64), torch.ones(6), S, torch.ones(6))
+    diagnosis = qd.diagnose(net, batch, 0.9, learning_rate=100.0)  # too large for regression
+    assert diagnosis.stability.spectral_radius > 1
+    assert diagnosis.attribution.is_neutral
+    assert "no growth to explain" in str(diagnosis)
+    assert not any("pushes" in sentence for sentence in diagnosis.advice)

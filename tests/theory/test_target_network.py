@@ -139,7 +139,7 @@ def test_table_a_long_period_cures_self_excitation():
     assert C > 1
     assert check_stability(K, Γ @ K, learning_rate=0.1, target_period=C).spectral_radius < 1
     assert check_stability(K, Γ @ K, learning_rate=0.1, target_period=C - 1).spectral_radius >= 1
-    assert f"from about C = {C} on" in target.advice
+    assert f"from about C = {C} updates on" in target.advice
 
 
 def test_table_no_period_cures_extrapolation():
@@ -157,10 +157,10 @@ def test_table_long_periods_destabilise():
     assert target.td_radius < 1
     assert target.fitted_radius == pytest.approx(1.5)
     assert "long periods destabilise" in target.advice
-    assert f"(now stable, {report.spectral_radius:.6g})" in target.advice
+    assert f"now stable, {report.spectral_radius:.6g})" in target.advice
     longer = two_pairs([[0.0, 1.5], [-1.5, 0.0]], target_period=30)
     assert 1 < longer.spectral_radius < 1.5
-    assert f"(now unstable, {longer.spectral_radius:.6g})" in longer.target_network.advice
+    assert f"now unstable, {longer.spectral_radius:.6g})" in longer.target_network.advice
     assert two_pairs([[0.0, 1.5], [-1.5, 0.0]], target_period=1000).verdict == "divergent"
 
 
@@ -170,7 +170,7 @@ def test_table_stable_at_both_ends():
     assert target.fitted_radius == pytest.approx(0.5)
     assert "stable at both ends" in target.advice
     ends = f"ρ(B_1) = {target.td_radius:.6g} without a target network, "
-    assert target.advice.startswith(f"{ends}ρ(K'K⁻¹) = {target.fitted_radius:.6g} for ever longer")
+    assert f"{ends}ρ(K'K⁻¹) = {target.fitted_radius:.6g} for ever longer" in target.advice
 
 
 def test_table_step_too_large_for_regression():
@@ -182,7 +182,7 @@ def test_table_step_too_large_for_regression():
 def test_table_does_not_apply_where_the_successors_leave_the_range():
     target = two_pairs([[0.0, 0.5], [0.0, 0.0]], kernel=((1.0, 0.0), (0.0, 0.0))).target_network
     assert target.fitted_radius is None
-    assert "does not exist" in target.advice
+    assert "cannot be told from this batch" in target.advice
 
 
 def test_infinite_period_is_the_limit_of_long_ones():

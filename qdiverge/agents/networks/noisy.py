@@ -55,8 +55,14 @@ class NoisyLinear(nn.Linear):
         weight = self.weight + self.weight_scale * noise
         return functional.linear(x, weight, self.bias + self.bias_scale * self.noise_out)
 
+    @torch.no_grad()
+    def reset_noise(self, generator: torch.Generator | None = None) -> None:
+        """Draw new noise, from ``generator`` or else the global one."""
+        for noise in (self.noise_in, self.noise_out):
+            z = torch.randn(noise.shape, generator=generator, dtype=noise.dtype)
+            noise.copy_(z.sign() * z.abs().sqrt())
 
-@torch.no_grad()
+
 def resample_noise(network: nn.Module, generator: torch.Generator) -> None:
     """Draw new noise for every noisy layer of ``network``.
 
@@ -66,9 +72,7 @@ def resample_noise(network: nn.Module, generator: torch.Generator) -> None:
     """
     for module in network.modules():
         if isinstance(module, NoisyLinear):
-            for noise in (module.noise_in, module.noise_out):
-                z = torch.randn(noise.shape, generator=generator, dtype=noise.dtype)
-                noise.copy_(z.sign() * z.abs().sqrt())
+            module.reset_noise(generator)
 
 
 @torch.no_grad()

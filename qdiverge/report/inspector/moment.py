@@ -1,6 +1,6 @@
 """What the Inspector shows, computed: a diagnosis, the kernel by layer, and the transitions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from qdiverge.diagnostics import Diagnosis, as_transitions, diagnose
-from qdiverge.diagnostics.diagnose import kernels_by_layer, make_moment
+from qdiverge.diagnostics.blocks import blocks_of
+from qdiverge.diagnostics.diagnose import make_moment
 from qdiverge.report.drawing.heatmap import similarity
 from qdiverge.report.inspector.loadings import by_layer, leading_eigenvector, loadings
 from qdiverge.report.inspector.ordering import order_by_similarity
@@ -111,7 +112,8 @@ def inspection_of(
         entropy_coefficient=rule.entropy_coefficient, rule=rule,
         **{name: options[name] for name in OF_MOMENT & options.keys()},
     )  # fmt: skip
-    blocks, successors = kernels_by_layer(moment)
+    of_first = blocks_of(replace(moment, twins=()))
+    blocks, successors = of_first.own[0], of_first.ahead[0]
     layers = {name: _array(block) for name, block in blocks.items()}
     K = sum(layers.values(), np.zeros(()))
     K = (K + K.T) / 2
@@ -125,7 +127,10 @@ def inspection_of(
         excess=successor_kernel - K,
         order=order_by_similarity(similarity(K)),
         worst_rows=tuple(int(row) for row in worst),
-        pairs=tuple(diagnosis.attribution.top_pairs(NUM_PAIRS)),
+        pairs=tuple(
+            (i % len(K), j % len(K), share)
+            for i, j, share in diagnosis.attribution.top_pairs(NUM_PAIRS)
+        ),
         leading=leading,
         loadings=loadings(layers, vector) if leading > 0 else {},
         mode_loadings=by_layer(diagnosis.attribution.layers),
