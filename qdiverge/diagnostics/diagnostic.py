@@ -22,6 +22,7 @@ class Diagnostic(ABC):
         period: It is measured at every so many of the monitor's measurements.
         is_of_update: Whether it speaks of the run's step, so that it has no meaning where that is
             not modelled.
+        of_networks_with: What a network must have for it; it measures nothing of others.
         not_for_critics: Why it has no meaning for critics of continuous actions; "" where it has.
     """
 
@@ -30,6 +31,7 @@ class Diagnostic(ABC):
     cost: ClassVar[Cost]
     period: ClassVar[int] = 1
     is_of_update: ClassVar[bool] = False
+    of_networks_with: ClassVar[tuple[str, ...]] = ()
     not_for_critics: ClassVar[str] = ""
 
     @classmethod

@@ -8,6 +8,7 @@ from qdiverge.diagnostics.metrics.contraction import Contraction
 from qdiverge.diagnostics.metrics.data import Data
 from qdiverge.diagnostics.metrics.definiteness import Definiteness
 from qdiverge.diagnostics.metrics.dormant_units import DormantUnits
+from qdiverge.diagnostics.metrics.end_atoms import EndAtoms
 from qdiverge.diagnostics.metrics.feature_rank import FeatureRank
 from qdiverge.diagnostics.metrics.interference import Interference
 from qdiverge.diagnostics.metrics.linearisation import Linearisation
@@ -18,6 +19,7 @@ from qdiverge.diagnostics.metrics.td_errors import TargetLag, TDErrors
 
 REGISTRY: tuple[type[Diagnostic], ...] = (
     QValues,
+    EndAtoms,
     TDErrors,
     TargetLag,
     Data,

@@ -32,6 +32,15 @@ BLOW_UP = Question(
             beside=(("diverge/q_min", "min {}"),),
         ),
         Panel(
+            "Mass at the end atoms",
+            "Of a categorical network (C51), whose Q-values cannot leave the support. Mass at its"
+            " upper or, in grey, its lower end means that returns are cut off there: what would"
+            " have diverged, or a support that is too narrow.",
+            ("diverge/high_atom_mass", "high {}"),
+            formula="mean of p_M(s, a) and of p_1(s, a)",
+            beside=(("diverge/low_atom_mass", "low {}"),),
+        ),
+        Panel(
             "Growth rate",
             "Zero is steady. A rate that stays above zero is exponential growth: max |Q| doubles"
             " every 0.69 / rate updates.",
