@@ -21,11 +21,13 @@ class Copies:
         networks: What is trained: a Q-network, or critics.
         targets: The networks that make the bootstrap target; () where there is none.
         optimizers: Theirs, holding the parameters of ``networks``.
+        others: What else belongs to the update, such as a policy and its optimiser.
     """
 
     networks: tuple[nn.Module, ...]
     targets: tuple[nn.Module, ...]
     optimizers: tuple[torch.optim.Optimizer, ...]
+    others: tuple[Any, ...] = ()
 
 
 def copies_of(
@@ -33,6 +35,7 @@ def copies_of(
     targets: Sequence[nn.Module],
     optimizers: Sequence[torch.optim.Optimizer],
     dtype: torch.dtype | None = None,
+    others: Sequence[Any] = (),
 ) -> Copies:
     """Copy them together, so that the optimisers' copies hold the networks' copies.
 
@@ -44,6 +47,7 @@ def copies_of(
         targets: The networks that make the target.
         optimizers: Theirs.
         dtype: Of what is floating point, optimiser state included; None: as it is.
+        others: Copied along: modules, methods of modules, optimisers of theirs.
 
     >>> net = nn.Linear(1, 1)
     >>> copies = copies_of([net], [], [torch.optim.SGD(net.parameters(), lr=0.1)], torch.float64)
@@ -53,10 +57,12 @@ def copies_of(
     (torch.float32, torch.float64)
     """
     bare = [[unwrap(module)[0] for module in modules] for modules in (networks, targets)]
-    memo = _kept_as_they_are(part for net in bare[0] + bare[1] for part in net.modules())
+    known = [m for other in others if (m := module_of(other)) is not None]
+    memo = _kept_as_they_are(part for net in bare[0] + bare[1] + known for part in net.modules())
     trained, slow = copy.deepcopy(bare, memo)
-    steppers = copy.deepcopy(list(optimizers), memo)
-    for module in trained + slow:
+    steppers, beside = copy.deepcopy((list(optimizers), list(others)), memo)
+    copied = [m for other in beside if (m := module_of(other)) is not None]
+    for module in trained + slow + copied:
         for part in module.modules():
             for hooks in (getattr(part, name) for name in HOOKS):
                 for key in [k for k, hook in hooks.items() if not _is_torchs(hook)]:
@@ -67,7 +73,18 @@ def copies_of(
         for optimizer in steppers:
             for entries in optimizer.state.values():
                 entries.update({k: t.to(dtype) for k, t in state_tensors(entries)})
-    return Copies(tuple(trained), tuple(slow), tuple(steppers))
+    return Copies(tuple(trained), tuple(slow), tuple(steppers), tuple(beside))
+
+
+def module_of(policy: Any) -> nn.Module | None:
+    """Return the module behind a module or a bound method of one; None where there is none.
+
+    >>> net = nn.Linear(1, 1)
+    >>> module_of(net) is net, module_of(net.forward) is net, module_of(abs)
+    (True, True, None)
+    """
+    module = policy if isinstance(policy, nn.Module) else getattr(policy, "__self__", None)
+    return module if isinstance(module, nn.Module) else None
 
 
 def state_tensors(entries: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
@@ -83,9 +100,19 @@ def _kept_as_they_are(parts: Iterable[nn.Module]) -> dict[int, Any]:
     for part in parts:
         memo |= {id(hook): hook for name in HOOKS for hook in getattr(part, name).values()}
         for value in part.__dict__.values():
-            if isinstance(value, Tensor) and not value.is_leaf:
-                memo[id(value)] = value.detach().clone()
+            for tensor in _results(value):
+                memo[id(tensor)] = tensor.detach().clone()
     return memo
+
+
+def _results(value: Any, depth: int = 3) -> Iterator[Tensor]:
+    """Yield what a graph made, such as the parameters of a module's last distribution."""
+    if isinstance(value, Tensor):
+        if not value.is_leaf:
+            yield value
+    elif depth and not isinstance(value, nn.Module | type) and hasattr(value, "__dict__"):
+        for inner in vars(value).values():
+            yield from _results(inner, depth - 1)
 
 
 def _is_torchs(hook: Any) -> bool:

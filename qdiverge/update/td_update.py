@@ -6,7 +6,8 @@ minimise Σ_c mean_i ℓ(Q_c(s_i, a_i), y_i), then  θ⁻ ← (1 − τ)θ⁻ + 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,14 @@ from torch.nn import functional
 
 from qdiverge.errors import InvalidValueError
 from qdiverge.td import Bootstrap, backup, bootstrap_values, td_targets, values_of
-from qdiverge.transitions import SarsaTransitions, Transitions
+from qdiverge.transitions import (
+    SarsaTransitions,
+    Transitions,
+    as_transitions,
+    row_discounts,
+    row_weights,
+    without_ends,
+)
 from qdiverge.update.copies import Copies
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # of predictions and targets, [N] each
@@ -23,6 +31,56 @@ LOSSES: dict[str, Loss] = {
     "half_squared": lambda q, y: functional.mse_loss(q, y) / 2,
     "squared": functional.mse_loss,
 }
+_EACH: dict[Loss, Loss] = {  # the same, of each row
+    LOSSES["huber"]: lambda q, y: functional.smooth_l1_loss(q, y, reduction="none"),
+    LOSSES["half_squared"]: lambda q, y: (q - y).square() / 2,
+    LOSSES["squared"]: lambda q, y: (q - y).square(),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """A batch as an update takes it.
+
+    Attributes:
+        transitions: N of them.
+        weights: Importance weights, [N]; None: 1.
+        discounts: γ^k of each, [N]; None: γ.
+    """
+
+    transitions: Transitions
+    weights: Tensor | None = None
+    discounts: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.transitions)
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Rows":
+        """Return the same with each tensor changed."""
+        own = self.transitions
+        moved = type(own)(*(change(getattr(own, field.name)) for field in fields(own)))
+        others = (None if x is None else change(x) for x in (self.weights, self.discounts))
+        return Rows(moved, *others)
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Rows":
+        """Return the same on a device, what is floating point in ``dtype``."""
+        return self.map(lambda x: x.to(device, dtype if x.is_floating_point() else x.dtype))
+
+    def join(self, other: "Rows") -> "Rows":
+        """Return these rows followed by ``other``'s."""
+        weights, discounts = (
+            None if a is None or b is None else torch.cat([a, b])
+            for a, b in ((self.weights, other.weights), (self.discounts, other.discounts))
+        )
+        return Rows(self.transitions.join(other.transitions), weights, discounts)
+
+
+def rows_of(batch: Any) -> Rows:
+    """Read a batch of any library: transitions, and the weights and γ^k that it may have."""
+    if isinstance(batch, Rows):
+        return batch
+    transitions = without_ends(as_transitions(batch))
+    return Rows(transitions, row_weights(batch), row_discounts(batch))
 
 
 @dataclass(frozen=True)
@@ -43,12 +101,13 @@ class TdUpdate:
     polyak: float | None = None
     max_grad_norm: float | None = None
 
-    def __call__(self, copies: Copies, batch: Transitions) -> None:
+    def __call__(self, copies: Copies, batch: Transitions | Rows) -> None:
         """Make one update."""
         (optimizer,) = copies.optimizers
-        targets, predictions = self._targets(copies, batch), self._predictions(copies, batch)
+        rows = batch if isinstance(batch, Rows) else Rows(batch)
+        targets, predictions = self.targets(copies, rows), self.predictions(copies, rows)
         optimizer.zero_grad()
-        torch.stack([self.loss(q, targets) for q in predictions]).sum().backward()
+        torch.stack([self._loss(q, targets, rows.weights) for q in predictions]).sum().backward()
         if self.max_grad_norm is not None:
             held = [p for group in optimizer.param_groups for p in group["params"]]
             nn.utils.clip_grad_norm_(held, self.max_grad_norm)
@@ -56,13 +115,25 @@ class TdUpdate:
         if self.polyak is not None:
             average(copies, self.polyak)
 
+    def _loss(self, q: Tensor, y: Tensor, weights: Tensor | None) -> Tensor:
+        """Return mean_i w_i ℓ(q_i, y_i)."""
+        if weights is None:
+            return self.loss(q, y)
+        if (each := _EACH.get(self.loss)) is None:
+            losses = torch.stack([self.loss(a, b) for a, b in zip(q, y, strict=True)])
+        else:
+            losses = each(q, y)
+        return (weights * losses).mean()
+
     @torch.no_grad()
-    def _targets(self, copies: Copies, batch: Transitions) -> Tensor:
+    def targets(self, copies: Copies, rows: Rows) -> Tensor:
+        """Return y, [N]."""
+        batch, γ = rows.transitions, self.discount if rows.discounts is None else rows.discounts
         s_next, d = batch.next_observations, batch.terminated.bool()
         slow = copies.targets or copies.networks
         if isinstance(batch, SarsaTransitions):
             value = torch.stack(critic_values(slow, s_next, batch.next_actions)).amin(0)
-            return backup(batch.rewards, d, self.discount, value)
+            return backup(batch.rewards, d, γ, value)
         if batch.actions.is_floating_point():
             raise InvalidValueError(
                 "a critic's target needs the next action",
@@ -70,9 +141,11 @@ class TdUpdate:
                 remedy="Pass policy=target_policy, a callable s' → a'.",
             )
         values, actions = bootstrap_values(self.bootstrap, copies.networks[0], slow[0], s_next)
-        return td_targets(batch.rewards, d, values, self.discount, actions)
+        return td_targets(batch.rewards, d, values, γ, actions)
 
-    def _predictions(self, copies: Copies, batch: Transitions) -> list[Tensor]:
+    def predictions(self, copies: Copies, rows: Rows) -> list[Tensor]:
+        """Return Q_c(s, a) of each critic, [N] each."""
+        batch = rows.transitions
         if isinstance(batch, SarsaTransitions):
             return critic_values(copies.networks, batch.observations, batch.actions)
         return [values_of(copies.networks[0](batch.observations), batch.actions)]
@@ -97,5 +170,14 @@ def critic_values(
 def average(copies: Copies, polyak: float) -> None:
     """Move the parameters of the targets: θ⁻ ← (1 − τ)θ⁻ + τθ."""
     for slow, online in zip(copies.targets, copies.networks, strict=True):
-        for own, other in zip(slow.parameters(), online.parameters(), strict=True):
-            own.lerp_(other, polyak)
+        average_one(slow, online, polyak)
+
+
+@torch.no_grad()
+def average_one(slow: nn.Module, online: nn.Module, polyak: float) -> None:
+    """Move the parameters of one network towards another's; τ = 1 copies all, buffers too."""
+    if polyak == 1:
+        slow.load_state_dict(online.state_dict())
+        return
+    for own, other in zip(slow.parameters(), online.parameters(), strict=True):
+        own.lerp_(other, polyak)

@@ -1,0 +1,107 @@
+"""Where a copy's batches come from: a replay's rows, the last batches seen, or a function."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qdiverge.errors import InvalidValueError
+from qdiverge.generators import same_generators
+from qdiverge.transitions import Transitions
+from qdiverge.update.td_update import Rows, rows_of
+
+PROBE_SIZE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """What to learn from.
+
+    Attributes:
+        rows: All there is, of which batches are drawn; None where they are given or made.
+        given: Batches as they are.
+        make: Returns a batch; the global generators are put back after each call.
+        size: Of a batch that is drawn from ``rows``.
+        device: Where the copies are.
+        dtype: Of their numbers.
+    """
+
+    rows: Rows | None
+    given: tuple[Rows, ...]
+    make: Callable[[], Any] | None
+    size: int
+    device: torch.device
+    dtype: torch.dtype
+
+    def stream(self, seed: int) -> Iterator[Rows]:
+        """Yield batches for ever, in the order of a seed; given ones as they came in order 0.
+
+        Rows are drawn with replacement. Given batches are gone through again and again, in an order
+        of the seed's but for the first round of seed 0.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        if self.make is not None:
+            while True:
+                with same_generators(self.device):
+                    batch = rows_of(self.make())
+                yield batch.to(self.device, self.dtype)
+        if self.rows is not None:
+            while True:
+                index = torch.randint(len(self.rows), (self.size,), generator=generator)
+                yield _select(self.rows, index.to(self.device))
+        if seed == 0:
+            yield from self.given
+        while True:
+            order = torch.randperm(len(self.given), generator=generator).tolist()
+            yield from (self.given[i] for i in order)
+
+    def probe(self) -> Rows:
+        """Return up to 64 rows to watch the values on."""
+        if self.rows is not None:
+            generator = torch.Generator().manual_seed(0)
+            index = torch.randperm(len(self.rows), generator=generator)[:PROBE_SIZE]
+            return _select(self.rows, index.to(self.device))
+        if self.make is not None:
+            batch = next(self.stream(0))
+            return _select(batch, torch.arange(min(len(batch), PROBE_SIZE), device=self.device))
+        share = max(1, PROBE_SIZE // len(self.given))
+        parts = [_select(b, torch.arange(min(share, len(b)), device=self.device))
+                 for b in self.given[:PROBE_SIZE]]  # fmt: skip
+        return reduce(Rows.join, parts)
+
+    def largest_reward(self) -> float:
+        """Return the largest |r| of what is known beforehand; 0.0 of a function."""
+        known = self.given if self.rows is None else (self.rows,)
+        return max((float(rows.transitions.rewards.abs().max()) for rows in known), default=0.0)
+
+
+def as_batches(
+    data: Any, batch_size: int | None, device: torch.device, dtype: torch.dtype
+) -> Batches:
+    """Read what a rehearsal is given.
+
+    Args:
+        data: One batch of transitions, whose rows are drawn; a list of batches; or a callable.
+        batch_size: Of batches drawn from rows; None: 32, or all where there are fewer.
+        device: Where the copies are.
+        dtype: Of their numbers.
+
+    Raises:
+        InvalidValueError: an empty list, or fewer rows than 1.
+    """
+    if callable(data) and not isinstance(data, Transitions):
+        return Batches(None, (), data, 0, device, dtype)
+    if isinstance(data, Sequence) and not hasattr(data, "_fields"):
+        if not data:
+            raise InvalidValueError("a rehearsal needs batches", got="an empty list")
+        given = tuple(rows_of(batch).to(device, dtype) for batch in data)
+        return Batches(None, given, None, 0, device, dtype)
+    rows = rows_of(data).to(device, dtype)
+    return Batches(rows, (), None, batch_size or min(32, len(rows)), device, dtype)
+
+
+def _select(rows: Rows, index: Tensor) -> Rows:
+    return rows.map(lambda x: x[index])

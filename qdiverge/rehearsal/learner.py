@@ -1,0 +1,222 @@
+"""A copy that trains: networks, targets, optimisers, and an actor where one learns beside.
+
+    θ ← step(θ, ∇ mean_i w_i ℓ(Q(s_i, a_i), y_i)),  θ⁻ ← θ every C updates, or (1 − τ)θ⁻ + τθ
+    φ ← step(φ, ∇ mean_i [α_H log π(a|s_i) − Q(s_i, a)]),  a ~ π_φ(s_i)
+
+Nothing of the original is touched.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from qdiverge.diagnostics.quiet import quiet
+from qdiverge.td import backup
+from qdiverge.transitions import SarsaTransitions
+from qdiverge.update import UpdateRule
+from qdiverge.update.copies import Copies, copies_of
+from qdiverge.update.td_update import (
+    LOSSES,
+    Loss,
+    Rows,
+    TdUpdate,
+    average_one,
+    critic_values,
+)
+
+Policy = Callable[[Tensor], Any]  # s → a, or (a, log π(a|s))
+Update = Callable[[Copies, Rows], object]  # of the networks, in place
+
+
+@dataclass(frozen=True, eq=False)
+class Actor:
+    """What acts, and how it learns.
+
+    Attributes:
+        policy: s → a, or (a, log π): a module or a bound method of one where it learns.
+        optimizer: Its optimiser; None: it stays as it is.
+        target: Where a' comes from; None: from ``policy``.
+        period: Updates of the critics to one of the actor, and to one of the targets.
+    """
+
+    policy: Policy
+    optimizer: torch.optim.Optimizer | None = None
+    target: Policy | None = None
+    period: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Original:
+    """What is copied, and the rule by which the copies train.
+
+    Attributes:
+        networks: The Q-network, or the critics.
+        targets: Theirs; () where there is none.
+        optimizer: Of ``networks``.
+        rule: γ, loss, bootstrap, target, entropy, clipping.
+        actor: Of critics.
+        loss: In place of the rule's, a callable of predictions and targets.
+        update: In place of all of it, makes one update of the copies but for their target.
+        since_copy: Updates since the target was last copied.
+        speed: s of a copy that makes s updates in one, see :mod:`qdiverge.rehearsal.speed`.
+    """
+
+    networks: tuple[nn.Module, ...]
+    targets: tuple[nn.Module, ...]
+    optimizer: torch.optim.Optimizer
+    rule: UpdateRule
+    actor: Actor | None = None
+    loss: Loss | None = None
+    update: Update | None = None
+    since_copy: int = 0
+    speed: float = 1.0
+
+
+class Learner:
+    """A copy of an :class:`Original`, which makes updates.
+
+    Args:
+        original: Left untouched.
+    """
+
+    def __init__(self, original: Original) -> None:
+        rule, actor = original.rule, original.actor
+        beside = () if actor is None else (actor.policy, actor.optimizer, actor.target)
+        self.copies = copies_of(
+            original.networks, original.targets, [original.optimizer], others=beside
+        )
+        if not self.copies.targets and rule.lags:  # a remedy: a target where none was
+            again = copies_of(self.copies.networks, [], [])
+            self.copies = replace(self.copies, targets=again.networks)
+        self.rule, self.number = rule, 0
+        self.actor = None
+        if actor is not None:
+            policy, optimizer, slow = self.copies.others
+            self.actor = Actor(policy, optimizer, slow, actor.period)
+        self.td = TdUpdate(
+            rule.discount,
+            original.loss or LOSSES[rule.loss],
+            rule.bootstrap,
+            max_grad_norm=rule.clipping,
+        )
+        self._update = original.update
+        period = rule.target_period or math.inf
+        self._waited, self._period = original.since_copy % period, period
+        self._parts = [_needs_quiet(network) for network in self.copies.networks]
+
+    def learn(self, rows: Rows) -> None:
+        """Make one update."""
+        self.number += 1
+        if self._update is not None:
+            self._update(self.copies, rows)
+        else:
+            self.td(self.copies, self.with_next_actions(rows))
+        is_due = self.actor is None or self.number % self.actor.period == 0
+        if self.actor is not None and self.actor.optimizer is not None and is_due:
+            self._improve(rows)
+        if is_due:
+            self._follow()
+
+    @torch.no_grad()
+    def size(self, probe: Rows) -> float:
+        """Return max|Q| over the probe: every action of a Q-network, (s_i, a_i) of critics."""
+        batch, sizes = probe.transitions, []
+        for network, is_moved in zip(self.copies.networks, self._parts, strict=True):
+            inputs = [batch.observations]
+            inputs += [batch.actions] if batch.actions.is_floating_point() else []
+            if is_moved:
+                with quiet(network):
+                    values = network(*inputs)
+            else:
+                values = network(*inputs)
+            answers = values if isinstance(values, tuple | list) else (values,)
+            sizes += [answer.abs().amax() for answer in answers]
+        return float(torch.stack(sizes).amax())
+
+    @torch.no_grad()
+    def error(self, probe: Rows) -> float:
+        """Return mean |δ| over the probe, of the first critic."""
+        rows = self.with_next_actions(probe)
+        q = self.td.predictions(self.copies, rows)[0]
+        return float((self.td.targets(self.copies, rows) - q).abs().mean())
+
+    def with_next_actions(self, rows: Rows) -> Rows:
+        """Return a critic's batch with a' = π(s'), its entropy in the rewards."""
+        batch, actor = rows.transitions, self.actor
+        if actor is None or not batch.actions.is_floating_point():
+            return rows
+        with torch.no_grad():
+            answer = (actor.target or actor.policy)(batch.next_observations)
+        actions, log_probs = _parts_of(answer)
+        fields = {name: getattr(batch, name) for name in FIELDS}
+        if log_probs is not None:
+            γ = self.rule.discount if rows.discounts is None else rows.discounts
+            bonus = -self.rule.entropy_coefficient * log_probs.to(batch.rewards)
+            fields["rewards"] = backup(batch.rewards, batch.terminated.bool(), γ, bonus)
+        return replace(rows, transitions=SarsaTransitions(**fields, next_actions=actions))
+
+    def _improve(self, rows: Rows) -> None:
+        """Let the actor take its step."""
+        assert self.actor is not None
+        assert self.actor.optimizer is not None
+        s = rows.transitions.observations
+        actions, log_probs = _parts_of(self.actor.policy(s))
+        values = critic_values(self.copies.networks, s, actions)
+        if log_probs is None:  # DDPG and TD3 climb the first critic
+            loss = -values[0].mean()
+        else:  # SAC the least
+            value = torch.stack(values).amin(0)
+            loss = (self.rule.entropy_coefficient * log_probs - value).mean()
+        self.actor.optimizer.zero_grad()
+        loss.backward()
+        self.actor.optimizer.step()
+
+    def _follow(self) -> None:
+        """Move the targets, as the rule says."""
+        pairs: list[tuple[Any, Any]] = list(
+            zip(self.copies.targets, self.copies.networks, strict=False)
+        )
+        if self.actor is not None and self.actor.target is not None:
+            pairs.append((_module(self.actor.target), _module(self.actor.policy)))
+        if self.rule.polyak is not None:
+            for slow, online in pairs:
+                average_one(slow, online, self.rule.polyak)
+            return
+        self._waited += 1
+        if self._waited >= self._period:
+            self._waited -= self._period
+            for slow, online in pairs:
+                average_one(slow, online, 1.0)
+
+
+FIELDS = ("observations", "actions", "rewards", "next_observations", "terminated")
+
+
+def _parts_of(answer: Any) -> tuple[Tensor, Tensor | None]:
+    """Return actions and log π, [N], of what a policy returned."""
+    if isinstance(answer, Tensor):
+        return answer, None
+    return answer[0], answer[1].reshape(-1)
+
+
+def _module(policy: Any) -> nn.Module:
+    module: nn.Module = policy if isinstance(policy, nn.Module) else policy.__self__
+    return module
+
+
+def _needs_quiet(network: nn.Module) -> bool:
+    """Return whether a look at the network could change it, or draw: buffers, dropout, noise."""
+    names = (type(part).__name__ for part in network.modules())
+    is_random = any("Drop" in name or "Noisy" in name for name in names)
+    return is_random or next(network.buffers(), None) is not None
+
+
+def networks_of(given: nn.Module | Sequence[nn.Module] | None) -> tuple[nn.Module, ...]:
+    """Return one network, several, or none as a tuple."""
+    if given is None:
+        return ()
+    return (given,) if isinstance(given, nn.Module) else tuple(given)

@@ -1,0 +1,55 @@
+"""Run copies ahead on the data at hand, and watch their values."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from qdiverge.generators import same_generators, seed_torch
+from qdiverge.rehearsal.batches import Batches
+from qdiverge.rehearsal.learner import Original
+from qdiverge.rehearsal.speed import FastLearner
+
+
+@dataclass(frozen=True, eq=False)
+class Ahead:
+    """What became of one copy.
+
+    Attributes:
+        sizes: max|Q| after each of its updates, until it passed the limit.
+        passed: The update of the run at which it did; None: it did not.
+        error_before: mean |δ| at the start.
+        error_after: At the end; NaN where the values left all bounds.
+    """
+
+    sizes: list[float]
+    passed: int | None
+    error_before: float
+    error_after: float
+
+
+def run_ahead(
+    original: Original, batches: Batches, *, limit: float, num_updates: int, seed: int
+) -> Ahead:
+    """Train one copy until its values pass ``limit`` or so many of the run's updates are made.
+
+    Args:
+        original: What is copied; a copy of speed s makes ``num_updates``/s updates of its own.
+        batches: What it learns from.
+        limit: Of max|Q|.
+        num_updates: Of the run.
+        seed: Of the order of the batches, and of what an update draws.
+    """
+    learner, probe = FastLearner(original), batches.probe()
+    stream, sizes, passed = batches.stream(seed), list[float](), None
+    with same_generators(batches.device), torch.enable_grad():
+        seed_torch(seed, batches.device)
+        before = learner.error(probe)
+        for number in range(1, math.ceil(num_updates / original.speed) + 1):
+            learner.learn(next(stream))
+            sizes.append(learner.size(probe))
+            if not sizes[-1] <= limit:
+                passed = min(num_updates, round(number * original.speed))
+                break
+        after = learner.error(probe) if passed is None else math.nan
+    return Ahead(sizes, passed, before, after)
