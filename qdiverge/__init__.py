@@ -4,7 +4,8 @@ The empirical neural tangent kernel, exactly: :class:`NTK`, :func:`empirical_ntk
 verdict: :func:`check_contraction`, :func:`check_stability`. All of it for one moment of a network:
 :func:`diagnose`; as a page: :func:`inspect`. On a training run of your own: :func:`attach`. An
 update that contracts where the plain one does not: :class:`PreQN`. What a loop really trains, and
-its bugs, read off its gradient: :func:`audit`.
+its bugs, read off its gradient: :func:`audit`. What becomes of a run, by copies that run ahead, and
+which change prevents it: :func:`preflight`, :func:`rehearse`, :func:`what_if`.
 """
 
 from qdiverge.diagnostics import (
@@ -26,6 +27,7 @@ from qdiverge.errors import (
 from qdiverge.kernel import NTK, empirical_ntk
 from qdiverge.monitor import Monitor, Snapshot, attach, load_snapshot
 from qdiverge.preqn import PreQN, PreQNStep
+from qdiverge.rehearsal import Options, Preflight, Rehearsal, preflight, rehearse, what_if
 from qdiverge.report.inspector import inspect
 from qdiverge.runs import load_run
 from qdiverge.theory import ContractionReport, StabilityReport, check_contraction, check_stability
@@ -43,9 +45,12 @@ __all__ = [
     "InvalidValueError",
     "MissingExtraError",
     "Monitor",
+    "Options",
     "PreQN",
     "PreQNStep",
+    "Preflight",
     "QDivergeError",
+    "Rehearsal",
     "RunFolderError",
     "Snapshot",
     "StabilityReport",
@@ -63,5 +68,8 @@ __all__ = [
     "inspect",
     "load_run",
     "load_snapshot",
+    "preflight",
+    "rehearse",
     "soft_divergence_bound",
+    "what_if",
 ]

@@ -62,6 +62,7 @@ class Original:
         loss: In place of the rule's, a callable of predictions and targets.
         update: In place of all of it, makes one update of the copies but for their target.
         since_copy: Updates since the target was last copied.
+        rate: What the learning rates of ``optimizer`` are multiplied by.
         speed: s of a copy that makes s updates in one, see :mod:`qdiverge.rehearsal.speed`.
     """
 
@@ -73,6 +74,7 @@ class Original:
     loss: Loss | None = None
     update: Update | None = None
     since_copy: int = 0
+    rate: float = 1.0
     speed: float = 1.0
 
 
@@ -92,6 +94,8 @@ class Learner:
         if not self.copies.targets and rule.lags:  # a remedy: a target where none was
             again = copies_of(self.copies.networks, [], [])
             self.copies = replace(self.copies, targets=again.networks)
+        for group in self.copies.optimizers[0].param_groups:
+            group["lr"] = original.rate * group["lr"]
         self.rule, self.number = rule, 0
         self.actor = None
         if actor is not None:
