@@ -12,9 +12,11 @@ from qdiverge.errors import DivergenceError, MissingExtraError, QDivergeError
 COMMANDS = {
     "demo": ("qdiverge.cli.demo", "train on Pong for a few minutes, watched; ends with a report"),
     "train": ("qdiverge.cli.train", "train an agent with the diagnostics attached"),
+    "preflight": ("qdiverge.cli.preflight", "rehearse a run's first updates before it begins"),
     "resume": ("qdiverge.cli.resume", "go on with a run from its newest checkpoint"),
     "evaluate": ("qdiverge.cli.evaluate", "play episodes under a published protocol"),
     "diagnose": ("qdiverge.cli.diagnose", "the full diagnosis of a saved moment of a run"),
+    "rehearse": ("qdiverge.cli.rehearse", "run ahead from a saved moment: will it diverge?"),
     "report": ("qdiverge.cli.report", "write one self-contained report.html for one or more runs"),
     "watch": ("qdiverge.cli.watch", "look at a run while it goes on, from another terminal"),
     "export": ("qdiverge.cli.export", "write a run's time series as a table, CSV or Parquet"),
@@ -81,7 +83,7 @@ def _run(arguments: list[str]) -> int:
 
 def usage() -> str:
     """Return the help of the command itself."""
-    commands = "\n".join(f"  {name:8} {text}" for name, (_, text) in COMMANDS.items())
+    commands = "\n".join(f"  {name:9} {text}" for name, (_, text) in COMMANDS.items())
     return USAGE.format(commands=commands)
 
 

@@ -19,6 +19,7 @@ learning_rate=1)``, in:
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -120,6 +121,10 @@ class PreQN(torch.optim.Optimizer):
         self.q_net, self.alignment, self.align_with = q_net, alignment, align_with
         self.shrink, self.max_backtracks = shrink, max_backtracks
         self.damping, self.cutoff = damping, cutoff
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but who listens, so that a copy can step; torch's own is the groups alone."""
+        return {k: v for k, v in vars(self).items() if not k.startswith("_optimizer_")}
 
     @property
     def learning_rate(self) -> float:

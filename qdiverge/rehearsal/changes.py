@@ -22,7 +22,7 @@ CHANGEABLE = (
 LONG_PERIOD, SLOW_AVERAGE, SMALL_NORM = 100, 0.005, 1.0
 
 
-def usual_changes(rule: UpdateRule, *, is_critic: bool) -> dict[str, Change]:
+def usual_changes(rule: UpdateRule, *, is_critic: bool, is_known: bool = True) -> dict[str, Change]:
     """Return the remedies that are rehearsed unless others are named, the mildest first.
 
     A smaller step, a clipped gradient, a slower target; double Q with it.
@@ -32,6 +32,8 @@ def usual_changes(rule: UpdateRule, *, is_critic: bool) -> dict[str, Change]:
     """
     α = rule.learning_rate
     changes: dict[str, Change] = {"learning rate / 4": {"learning_rate": α / 4}}
+    if not is_known:  # an update of the caller's own
+        return changes | {"learning rate / 16": {"learning_rate": α / 16}}
     if rule.clipping is None or rule.clipping > SMALL_NORM:
         changes[f"gradient clipped at {SMALL_NORM:g}"] = {"clipping": SMALL_NORM}
     slower = _slower_target(rule, is_critic=is_critic)
@@ -57,6 +59,11 @@ def changed(original: Original, change: Change) -> Original:
     if unknown:
         raise InvalidValueError(
             f"a change names fields of the rule: {', '.join(CHANGEABLE)}", got=", ".join(unknown)
+        )
+    if original.update is not None and set(change) - {"learning_rate"}:
+        raise InvalidValueError(
+            "of an update of your own the learning rate alone can be changed",
+            got=", ".join(sorted(change)),
         )
     rule, values = original.rule, dict(change)
     rate = float(values.get("learning_rate", rule.learning_rate)) / rule.learning_rate

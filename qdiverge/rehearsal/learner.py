@@ -61,6 +61,7 @@ class Original:
         actor: Of critics.
         loss: In place of the rule's, a callable of predictions and targets.
         update: In place of all of it, makes one update of the copies but for their target.
+        others: What ``update`` needs besides, copied along: ``copies.others``.
         since_copy: Updates since the target was last copied.
         rate: What the learning rates of ``optimizer`` are multiplied by.
         speed: s of a copy that makes s updates in one, see :mod:`qdiverge.rehearsal.speed`.
@@ -73,6 +74,7 @@ class Original:
     actor: Actor | None = None
     loss: Loss | None = None
     update: Update | None = None
+    others: tuple[Any, ...] = ()
     since_copy: int = 0
     rate: float = 1.0
     speed: float = 1.0
@@ -87,10 +89,11 @@ class Learner:
 
     def __init__(self, original: Original) -> None:
         rule, actor = original.rule, original.actor
-        beside = () if actor is None else (actor.policy, actor.optimizer, actor.target)
+        acting = () if actor is None else (actor.policy, actor.optimizer, actor.target)
         self.copies = copies_of(
-            original.networks, original.targets, [original.optimizer], others=beside
-        )
+            original.networks, original.targets, [original.optimizer],
+            others=(*original.others, *acting),
+        )  # fmt: skip
         if not self.copies.targets and rule.lags:  # a remedy: a target where none was
             again = copies_of(self.copies.networks, [], [])
             self.copies = replace(self.copies, targets=again.networks)
@@ -99,7 +102,7 @@ class Learner:
         self.rule, self.number = rule, 0
         self.actor = None
         if actor is not None:
-            policy, optimizer, slow = self.copies.others
+            policy, optimizer, slow = self.copies.others[-3:]
             self.actor = Actor(policy, optimizer, slow, actor.period)
         self.td = TdUpdate(
             rule.discount,

@@ -64,6 +64,7 @@ def rehearse(
     policy_period: int = 1,
     entropy_coefficient: float = 0.0,
     update: Update | None = None,
+    others: Sequence[Any] = (),
     num_updates: int = 100,
     num_orders: int = 3,
     speed: float = 1.0,
@@ -103,7 +104,9 @@ def rehearse(
         policy_period: Updates of the critics to one of actor and targets, 2 in TD3.
         entropy_coefficient: α_H of a soft critic.
         update: Makes one update of any other rule on the copies it is given, as
-            ``update(copies, rows)``; the target still follows by ``target_period`` or ``polyak``.
+            ``update(copies, rows)``; the target still follows by ``target_period`` or ``polyak``,
+            if one of them is given.
+        others: What ``update`` needs besides, copied along into ``copies.others``.
         num_updates: Of the run, to look ahead.
         num_orders: Copies, each with another order of batches; the verdict is by majority.
         speed: s: each copy makes s updates in one, see :mod:`qdiverge.rehearsal.speed`.
@@ -133,6 +136,7 @@ def rehearse(
         clipping=clipping, batch_size=batch_size, reward_bound=reward_bound, policy=policy,
         policy_optimizer=policy_optimizer, policy_target=policy_target,
         policy_period=policy_period, entropy_coefficient=entropy_coefficient, update=update,
+        others=others,
     )  # fmt: skip
     return rehearsed(stage, num_updates=num_updates, num_orders=num_orders, speed=speed, seed=seed)
 
@@ -190,6 +194,7 @@ def stage_of(
     policy_period: int,
     entropy_coefficient: float,
     update: Update | None,
+    others: Sequence[Any],
 ) -> Stage:
     """Check the arguments of :func:`rehearse` and set the stage that they describe."""
     networks = tuple(unwrap(net)[0] for net in networks_of(q_net))
@@ -213,18 +218,20 @@ def stage_of(
             polyak=polyak, loss=named, bootstrap=bootstrap,
             entropy_coefficient=entropy_coefficient, not_modelled="",
         )  # fmt: skip
-        if targets and target_period is None and polyak is None:
+        if targets and target_period is None and polyak is None and update is None:
             raise InvalidValueError(
                 "a target network needs target_period or polyak: how it follows",
                 got="neither",
                 remedy="Pass target_period=… (updates between copies) or polyak=τ.",
             )
+        if update is not None and target_period is None and polyak is None:
+            rule = replace(rule, target_period=None)  # the update moves it, or nothing does
         rule = replace(rule, clipping=clipping, has_weights=probe.weights is not None)
     actor = None
     if policy is not None:
         actor = Actor(policy, policy_optimizer, policy_target, policy_period)
     _check_actor(actor, probe.transitions, update)
-    notes = _notes(actor, policy_optimizer)
+    notes = _notes(actor) if update is None else []
     if reward_bound is None:
         largest = batches.largest_reward()
         if batches.make is not None:
@@ -236,7 +243,8 @@ def stage_of(
     check_positive("reward_bound", reward_bound)
     original = Original(
         networks, targets, optimizer, rule, actor,
-        loss=None if isinstance(loss, str) else loss, update=update, since_copy=since_copy,
+        loss=None if isinstance(loss, str) else loss, update=update, others=tuple(others),
+        since_copy=since_copy,
     )  # fmt: skip
     learner = _copied(original)
     size = learner.size(probe)
@@ -278,8 +286,8 @@ def _check_actor(actor: Actor | None, batch: Any, update: Update | None) -> None
         )
 
 
-def _notes(actor: Actor | None, policy_optimizer: Any) -> list[str]:
-    if actor is not None and policy_optimizer is None:
+def _notes(actor: Actor | None) -> list[str]:
+    if actor is not None and actor.optimizer is None:
         return ["The policy was held still: pass policy_optimizer=… where it learns."]
     return []
 

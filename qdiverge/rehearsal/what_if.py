@@ -158,7 +158,9 @@ def options_of(
     """Rehearse each change, from a stage that is set."""
     is_critic = stage.batches.probe().transitions.actions.is_floating_point()
     if changes is None:
-        changes = usual_changes(stage.original.rule, is_critic=is_critic)
+        changes = usual_changes(
+            stage.original.rule, is_critic=is_critic, is_known=stage.original.update is None
+        )
     rows = []
     for name, change in {AS_IT_IS: {}, **changes}.items():
         tried = Stage(changed(stage.original, change), stage.batches, stage.limit, stage.notes)

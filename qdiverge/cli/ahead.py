@@ -1,0 +1,70 @@
+"""Run copies of our own agents ahead: what ``preflight`` and ``rehearse`` share."""
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from qdiverge.agents.agent import Agent
+from qdiverge.agents.continuous.deterministic import DeterministicAgent
+from qdiverge.agents.settings.base import AgentConfig
+from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.cli.subjects import subject
+from qdiverge.update.copies import Copies
+from qdiverge.update.td_update import Rows
+
+
+class AgentUpdate:
+    """The agent's own update, on copies of which a copy of the agent is the first other."""
+
+    def __init__(self) -> None:
+        self._numbers: WeakKeyDictionary[Copies, int] = WeakKeyDictionary()
+
+    def __call__(self, copies: Copies, rows: Rows) -> None:
+        """Make one update, whatever the algorithm is; hard copies of the target are not its own."""
+        number = self._numbers[copies] = self._numbers.get(copies, 0) + 1
+        copies.others[0].update(rows.transitions, number)
+
+
+def as_it_is(agent: Agent, config: AgentConfig) -> dict[str, Any]:
+    """Return the arguments of :func:`qdiverge.rehearse`: copies of the agent make its updates."""
+    about = _known(agent, config)
+    if getattr(config, "polyak", None) is not None:
+        del about["polyak"]  # the agent's update moves its targets itself
+    return about | {"update": AgentUpdate(), "others": (agent,)}
+
+
+def to_change(agent: Agent, config: AgentConfig) -> dict[str, Any]:
+    """Return the arguments by the rule, which remedies can change; where that says all of it.
+
+    Of SAC, C51, noisy networks, PreQN and Q-learning without an actor it does not, and what can be
+    changed is the learning rate alone.
+    """
+    is_plain = isinstance(config, DQNConfig) and not (
+        config.distributional or config.noisy or config.is_preqn
+    )
+    if is_plain:
+        return _known(agent, config)
+    slow = getattr(agent, "target_actor", None)
+    if not isinstance(agent, DeterministicAgent) or slow is None:
+        return as_it_is(agent, config)
+    actor = {
+        "policy": agent.actor,
+        "policy_optimizer": agent.actor_optimizer,
+        "policy_target": slow,
+        "policy_period": agent.policy_period,
+    }
+    return _known(agent, config) | actor
+
+
+def _known(agent: Agent, config: AgentConfig) -> dict[str, Any]:
+    """Return networks, optimiser, γⁿ, loss, bootstrap and how the target follows."""
+    about = subject(agent, config)
+    about.pop("not_modelled", None)
+    if callable(coefficient := about.get("entropy_coefficient")):
+        about["entropy_coefficient"] = coefficient()
+    polyak = getattr(config, "polyak", None)
+    if about["target"] is not None:
+        period = config.updates_per_copy if polyak is None else None
+        about |= {"polyak": polyak, "target_period": period}
+    else:
+        about["polyak"] = None
+    return about | {"q_net": about.pop("q_network"), "optimizer": agent.optimizer}
