@@ -1,0 +1,115 @@
+"""Our own agents run ahead: copies make the agent's own updates, whatever the algorithm is."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from qdiverge.agents.loop import Trainer
+from qdiverge.agents.saved import CONFIGS
+from qdiverge.cli import main
+from qdiverge.cli.ahead import as_it_is, to_change
+from qdiverge.rehearsal import rehearse, what_if
+from qdiverge.rehearsal.batches import as_batches
+from qdiverge.rehearsal.learner import Learner, Original
+
+STARTS, NUM_UPDATES = 64, 6
+AGENTS = {
+    "dqn": (
+        "dqn",
+        {
+            "environment": "CartPole-v1",
+            "prioritized": True,
+            "n_step": 3,
+            "target_period": 4,
+            "exploration_steps": 100,
+        },
+    ),
+    "averaged": (
+        "dqn",
+        {"environment": "CartPole-v1", "polyak": 0.1, "double": True, "exploration_steps": 100},
+    ),
+    "c51": (
+        "dqn",
+        {"environment": "CartPole-v1", "distributional": True, "exploration_steps": 100},
+    ),
+    "preqn": ("dqn", {"environment": "CartPole-v1", "update": "preqn", "exploration_steps": 100}),
+    "ddpg": ("ddpg", {"environment": "Pendulum-v1"}),
+    "td3": ("td3", {"environment": "Pendulum-v1"}),
+    "sac": ("sac", {"environment": "Pendulum-v1"}),
+}
+
+
+def trainer_of(name, num_updates):
+    algorithm, settings = AGENTS[name]
+    config = CONFIGS[algorithm]()
+    common = {
+        "seed": 3, "num_envs": 1, "learning_starts": STARTS, "batch_size": 8, "buffer_size": 500,
+        "train_period": 1, "checkpoint_period": None, "total_steps": STARTS + num_updates,
+    }  # fmt: skip
+    return Trainer(dataclasses.replace(config, **common | settings))
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_a_rehearsal_with_the_runs_own_batches_is_the_run(name):
+    batches = []
+
+    def record(batch):
+        batches.append(batch)
+        return batch
+
+    real = trainer_of(name, NUM_UPDATES)
+    real.transform_batch = record
+    for _ in real.run():
+        pass
+    start = trainer_of(name, 0)
+    for _ in start.run():
+        pass
+    assert len(batches) == NUM_UPDATES
+    before = [p.clone() for p in start.agent.parameters.values()]
+    given = as_it_is(start.agent, start.config)
+    ahead = rehearse(data=batches, **given, num_updates=NUM_UPDATES, num_orders=1, reward_bound=1e9)
+    probe = as_batches(batches, None, torch.device("cpu"), torch.float32).probe()
+    networks = tuple(getattr(real.agent, "critics", None) or [real.agent.q_network])
+    learner = Learner(Original(networks, (), real.optimizer, ahead.rule))
+    assert float(ahead.q_abs_max[0, -1]) == pytest.approx(learner.size(probe), rel=1e-6)
+    after = start.agent.parameters.values()
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_remedies_of_what_no_rule_describes_are_smaller_steps():
+    start = trainer_of("sac", 0)
+    for _ in start.run():
+        pass
+    tried = what_if(
+        data=lambda: start.sampler.sample(STARTS), **to_change(start.agent, start.config),
+        num_updates=2, num_orders=1,
+    )  # fmt: skip
+    assert [row.change for row in tried] == ["as it is", "learning rate / 4", "learning rate / 16"]
+
+
+def test_a_preflight_says_what_helps_and_ends_with_the_status_of_divergence(capsys):
+    flags = ["--env", "CartPole-v1", "--learning-starts", "100", "--seed", "1"]
+    assert main(["preflight", "dqn", *flags, "--updates", "20", "--orders", "1"]) == 0
+    assert "stay within" in capsys.readouterr().out
+    wild = ["--no-use-target-network", "--learning-rate", "0.05", "--updates=60"]
+    assert main(["preflight", "dqn", *flags, *wild]) == 3
+    assert "The mildest change that holds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["pdq"], ["dqn", "--updates", "none"], []])
+def test_a_preflight_refuses_what_it_cannot_read(arguments, capsys):
+    assert main(["preflight", *arguments]) == 2
+    assert "qdiverge:" in capsys.readouterr().err
+
+
+def test_a_saved_run_is_rehearsed(tmp_path, capsys):
+    run = tmp_path / "run"
+    flags = ["--env", "CartPole-v1", "--total-steps", "300", "--learning-starts", "100"]
+    assert main(["train", "dqn", *flags, "--out", str(run)]) == 0
+    capsys.readouterr()
+    options = ["--updates", "10", "--orders", "1", "--transitions", "64", "--what-if"]
+    assert main(["rehearse", str(run), *options]) == 0
+    out = capsys.readouterr().out
+    assert "as it is" in out
+    assert (run / "rehearsal.txt").read_text(encoding="utf-8").strip() == out.strip()
