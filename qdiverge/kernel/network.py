@@ -128,7 +128,7 @@ def untouched(module: nn.Module, dtype: torch.dtype | None = None) -> Iterator[N
         if has_compiled_parts(module):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         if dtype is not None:
-            stack.enter_context(_CastTo(dtype))
+            stack.enter_context(casting(dtype))
         try:
             yield
         finally:
@@ -140,14 +140,20 @@ def untouched(module: nn.Module, dtype: torch.dtype | None = None) -> Iterator[N
                 _restore(m, attributes)
 
 
-class _CastTo(TorchFunctionMode):
-    """Let a network's own casts to float32 (as in ``frames.float() / 255``) go to ``dtype``."""
+class casting(TorchFunctionMode):  # noqa: N801  (called like a function)
+    """Let a network's own casts to float32 (as in ``frames.float() / 255``) go to ``dtype``.
+
+    Slow: every operation passes through it.
+
+    Attributes:
+        has_cast: Whether there was any cast so far.
+    """
 
     def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()
-        self.dtype = dtype
+        self.dtype, self.has_cast = dtype, False
 
-    def __enter__(self) -> _CastTo:
+    def __enter__(self) -> casting:
         self._default = torch.get_default_dtype()
         torch.set_default_dtype(self.dtype)
         super().__enter__()
@@ -160,10 +166,14 @@ class _CastTo(TorchFunctionMode):
     def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         kwargs = dict(kwargs or {})
         if func is torch.Tensor.float:
+            self.has_cast = True
             return args[0].to(self.dtype)
-        if func in (torch.Tensor.to, torch.Tensor.type):
+        is_moved = func in (torch.Tensor.to, torch.Tensor.type)
+        if is_moved and any(a is torch.float32 for a in args):
+            self.has_cast = True
             args = tuple(self.dtype if a is torch.float32 else a for a in args)
         if kwargs.get("dtype") is torch.float32:
+            self.has_cast = True
             kwargs["dtype"] = self.dtype
         return func(*args, **kwargs)
 

@@ -174,12 +174,12 @@ def update_exponent(
         copies = copies_of(networks, targets, optimizers, dtype)
         parameter = next(copies.networks[0].parameters())
         with ExitStack() as stack:
-            for index, module in enumerate((*copies.networks, *copies.targets)):
-                stack.enter_context(untouched(module, dtype if index == 0 else None))
+            for module in (*copies.networks, *copies.targets):
+                stack.enter_context(untouched(module))
             own = [b.to(parameter.device, parameter.dtype).clone() for b in batches]
             if is_frozen:
                 freeze_second_moments(copies.optimizers)
-            real = RealMap(copies, own, update, seed, is_frozen=is_frozen)
+            real = RealMap(copies, own, update, seed, is_frozen=is_frozen, dtype=dtype)
             return _exponent(real, target_period, num_updates)
 
     try:
@@ -243,7 +243,7 @@ def _exponent(real: RealMap, period: int | None, most: int) -> UpdateExponent:
 
 
 def _disagreement(
-    real: RealMap, y: np.ndarray, basis: Sequence[Tensor], images: np.ndarray, is_copied: bool
+    real: RealMap, y: np.ndarray, basis: Tensor, images: np.ndarray, is_copied: bool
 ) -> float:
     """Return how far J y, seen from both sides, is from what the products say of it.
 

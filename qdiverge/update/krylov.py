@@ -16,6 +16,7 @@ Matrix = np.ndarray
 _HELD = 3e-5  # of a vector that does not grow: the least share that the start must hold
 _GROWS = 1e-4
 _SAMPLES = 64  # of the updates of a period
+_ROOM = 64  # vectors, at first
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Leading:
 
 def subspaces(
     products: Sequence[Product], start: Tensor, closed: float = 1e-9
-) -> Iterator[tuple[list[Tensor], list[Matrix]]]:
+) -> Iterator[tuple[Tensor, list[Matrix]]]:
     """Yield V and the matrices V'ᵀ(product)V of ever larger subspaces; end once one is invariant.
 
     V holds the k vectors whose products are known, V' ⊇ V also those products; a last row has the
@@ -55,25 +56,30 @@ def subspaces(
     >>> len(V), sorted(np.linalg.eigvals(H[:2]).round(9).tolist())
     (2, [1.0, 2.0])
     """
-    basis, known = [start / start.norm()], 0
+    held = start.new_empty(_ROOM, len(start))  # the basis, row by row
+    held[0] = start / start.norm()
+    known, count = 0, 1
     columns: list[list[tuple[list[float], float]]] = [[] for _ in products]
-    while known < len(basis):
+    while known < count:
         for product, own in zip(products, columns, strict=True):
-            image = product(basis[known])  # fresh: it is changed in place
-            size, coordinates = float(image.norm()), [0.0] * len(basis)
-            for _ in range(2):  # twice is enough (Kahan, Parlett)
-                for index, v in enumerate(basis):
-                    share = float(v @ image)
-                    image.add_(v, alpha=-share)
-                    coordinates[index] += share
+            image = product(held[known])
+            size, basis = float(image.norm()), held[:count]
+            coordinates = basis @ image
+            image = image - coordinates @ basis
+            again = basis @ image  # twice is enough (Kahan, Parlett)
+            image = image - again @ basis
             left = float(image.norm())
+            shares = (coordinates + again).tolist()
             is_new = left > closed * max(size, 1.0)
             if is_new:
-                basis.append(image / left)
-                coordinates.append(left)
-            own.append((coordinates, 0.0 if is_new else left))
+                if count == len(held):
+                    held = torch.cat([held, torch.empty_like(held)])
+                held[count] = image / left
+                count += 1
+                shares.append(left)
+            own.append((shares, 0.0 if is_new else left))
         known += 1
-        yield basis, [_matrix(own, len(basis)) for own in columns]
+        yield held[:count], [_matrix(own, count) for own in columns]
 
 
 def leading(matrices: Sequence[Matrix], period: int | None = None, noise: float = 0.0) -> Leading:
@@ -100,7 +106,7 @@ def leading(matrices: Sequence[Matrix], period: int | None = None, noise: float 
         joint, log_scale = _power(joint, period)
         whole = joint[:k, :k] + joint[:k, k:]
     λ, Y = np.linalg.eig(whole)
-    W = np.linalg.pinv(Y)  # rows: left vectors with wᴴy = 1
+    W = _inverse(Y)  # rows: left vectors with wᴴy = 1
     share = np.abs(W[:, 0])
     is_held = (share >= min(_HELD, share.max())) | (np.abs(λ) * np.exp(log_scale) > 1 + _GROWS)
     first = int(np.where(is_held, np.abs(λ), -1.0).argmax())
@@ -121,7 +127,7 @@ def leading(matrices: Sequence[Matrix], period: int | None = None, noise: float 
     )
 
 
-def combination(coefficients: Iterable[float], vectors: Sequence[Tensor]) -> Tensor:
+def combination(coefficients: Iterable[float], vectors: Sequence[Tensor] | Tensor) -> Tensor:
     """Return Σ_k c_k v_k of as many vectors as there are coefficients.
 
     >>> combination([2.0, 3.0], [torch.tensor([1.0, 0.0]), torch.tensor([1.0, 1.0])])
@@ -131,6 +137,14 @@ def combination(coefficients: Iterable[float], vectors: Sequence[Tensor]) -> Ten
     for c, v in zip(coefficients, vectors, strict=False):
         total.add_(v, alpha=float(c))
     return total
+
+
+def _inverse(Y: np.ndarray) -> np.ndarray:
+    """Return Y⁻¹; of eigenvectors that fall together, the pseudoinverse."""
+    try:
+        return np.linalg.inv(Y)
+    except np.linalg.LinAlgError:
+        return np.linalg.pinv(Y)
 
 
 def _lost_in_a_period(

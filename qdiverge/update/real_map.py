@@ -16,6 +16,7 @@ from torch import Tensor
 
 from qdiverge.errors import InvalidValueError
 from qdiverge.generators import seed_torch
+from qdiverge.kernel.network import casting
 from qdiverge.transitions import Transitions
 from qdiverge.update.copies import Copies
 from qdiverge.update.state import State
@@ -38,6 +39,7 @@ class RealMap:
         update: Makes one update.
         seed: Of the random numbers that an update draws.
         is_frozen: Keep the second moments as they are.
+        dtype: What the network's own casts are to go to; None: they are left alone.
 
     Attributes:
         num_updates: Spent so far.
@@ -52,8 +54,10 @@ class RealMap:
         seed: int,
         *,
         is_frozen: bool,
+        dtype: torch.dtype | None = None,
     ) -> None:
         self.copies, self.batches, self.update, self.seed = copies, list(batches), update, seed
+        self.dtype = dtype
         self.num_updates = 0
         self.noise = 0.0
         self.state = State(copies, is_frozen=is_frozen)
@@ -124,7 +128,13 @@ class RealMap:
             random.seed(self.seed)
             np.random.seed(self.seed)  # noqa: NPY002
             seed_torch(self.seed, device)
-            self.update(self.copies, batch)
+            if self.dtype is None:
+                self.update(self.copies, batch)
+            else:
+                with casting(self.dtype) as mode:
+                    self.update(self.copies, batch)
+                if not mode.has_cast:  # the usual case: from now on without
+                    self.dtype = None
             self.num_updates += 1
 
     def _scale(self) -> Tensor:

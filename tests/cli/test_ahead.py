@@ -1,12 +1,13 @@
 """Our own agents run ahead: copies make the agent's own updates, whatever the algorithm is."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
 
 from qdiverge.agents.loop import Trainer
-from qdiverge.agents.saved import CONFIGS
+from qdiverge.agents.settings.algorithms import CONFIGS
 from qdiverge.cli import main
 from qdiverge.cli.ahead import as_it_is, to_change
 from qdiverge.rehearsal import rehearse, what_if
@@ -42,7 +43,8 @@ AGENTS = {
 
 def trainer_of(name, num_updates):
     algorithm, settings = AGENTS[name]
-    config = CONFIGS[algorithm]()
+    kind: Any = CONFIGS[algorithm]
+    config = kind()
     common = {
         "seed": 3, "num_envs": 1, "learning_starts": STARTS, "batch_size": 8, "buffer_size": 500,
         "train_period": 1, "checkpoint_period": None, "total_steps": STARTS + num_updates,
