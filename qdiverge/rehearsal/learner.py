@@ -113,7 +113,7 @@ class Learner:
         self._update = original.update
         period = rule.target_period or math.inf
         self._waited, self._period = original.since_copy % period, period
-        self._parts = [_needs_quiet(network) for network in self.copies.networks]
+        self._parts = [needs_quiet(network) for network in self.copies.networks]
 
     def learn(self, rows: Rows) -> None:
         """Make one update."""
@@ -215,7 +215,7 @@ def _module(policy: Any) -> nn.Module:
     return module
 
 
-def _needs_quiet(network: nn.Module) -> bool:
+def needs_quiet(network: nn.Module) -> bool:
     """Return whether a look at the network could change it, or draw: buffers, dropout, noise."""
     names = (type(part).__name__ for part in network.modules())
     is_random = any("Drop" in name or "Noisy" in name for name in names)

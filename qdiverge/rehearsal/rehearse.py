@@ -20,7 +20,7 @@ from qdiverge.kernel.network import unwrap
 from qdiverge.rehearsal.batches import Batches, as_batches
 from qdiverge.rehearsal.learner import Actor, Learner, Original, Policy, Update, networks_of
 from qdiverge.rehearsal.result import Rehearsal
-from qdiverge.rehearsal.run_ahead import run_ahead
+from qdiverge.rehearsal.run_ahead import Ahead, run_ahead, run_stacked
 from qdiverge.td import Bootstrap
 from qdiverge.transitions import SarsaTransitions
 from qdiverge.update import UpdateExponent, UpdateRule, update_exponent
@@ -69,6 +69,7 @@ def rehearse(
     num_orders: int = 3,
     speed: float = 1.0,
     seed: int = 0,
+    is_stacked: bool = False,
 ) -> Rehearsal:
     """Run copies of a Q-network ahead, and tell whether their values leave what can be earned.
 
@@ -111,6 +112,8 @@ def rehearse(
         num_orders: Copies, each with another order of batches; the verdict is by majority.
         speed: s: each copy makes s updates in one, see :mod:`qdiverge.rehearsal.speed`.
         seed: Of the orders.
+        is_stacked: All copies in one computation where that can be: several times faster, and
+            rounded otherwise than the run.
 
     Raises:
         InvalidValueError: an argument is out of range, a target of which nobody says how it
@@ -138,23 +141,69 @@ def rehearse(
         policy_period=policy_period, entropy_coefficient=entropy_coefficient, update=update,
         others=others,
     )  # fmt: skip
-    return rehearsed(stage, num_updates=num_updates, num_orders=num_orders, speed=speed, seed=seed)
+    return rehearsed(
+        stage, num_updates=num_updates, num_orders=num_orders, speed=speed, seed=seed,
+        is_stacked=is_stacked,
+    )  # fmt: skip
 
 
 def rehearsed(
-    stage: Stage, *, num_updates: int, num_orders: int, speed: float = 1.0, seed: int = 0
+    stage: Stage,
+    *,
+    num_updates: int,
+    num_orders: int,
+    speed: float = 1.0,
+    seed: int = 0,
+    is_stacked: bool = True,
 ) -> Rehearsal:
     """Run copies ahead, from a stage that is set."""
+    (made,) = rehearsals(
+        [stage], num_updates=num_updates, num_orders=num_orders, speed=speed, seed=seed,
+        is_stacked=is_stacked,
+    )  # fmt: skip
+    return made
+
+
+def rehearsals(
+    stages: Sequence[Stage],
+    *,
+    num_updates: int,
+    num_orders: int,
+    speed: float = 1.0,
+    seed: int = 0,
+    is_stacked: bool = True,
+) -> list[Rehearsal]:
+    """Run copies of several stages ahead that differ in their rules alone.
+
+    Args:
+        stages: Of the same networks and data.
+        num_updates: Of the run.
+        num_orders: Copies of each.
+        speed: Updates of the run in one of theirs.
+        seed: Of the orders, the same for each stage.
+        is_stacked: In one computation where that can be: faster, and rounded otherwise.
+    """
     check_integer("num_updates", num_updates, 1)
     check_integer("num_orders", num_orders, 1)
     if not speed >= 1:
         raise InvalidValueError("speed must be at least 1", got=speed)
-    original = replace(stage.original, speed=float(speed))
-    runs = [
-        run_ahead(original, stage.batches, limit=stage.limit, num_updates=num_updates, seed=k)
-        for k in range(seed, seed + num_orders)
-    ]
-    sizes = np.full((num_orders, math.ceil(num_updates / speed)), np.nan)
+    first = stages[0]
+    originals = [replace(stage.original, speed=float(speed)) for stage in stages]
+    each = [original for original in originals for _ in range(num_orders)]
+    seeds = [seed + k for _ in originals for k in range(num_orders)]
+    options: dict[str, Any] = {"limit": first.limit, "num_updates": num_updates}
+    if is_stacked:
+        runs = run_stacked(each, first.batches, **options, seeds=seeds)
+    else:
+        runs = [run_ahead(o, first.batches, **options, seed=k)
+                for o, k in zip(each, seeds, strict=True)]  # fmt: skip
+    groups = [runs[i : i + num_orders] for i in range(0, len(runs), num_orders)]
+    return [_record(s, o, g, num_updates)
+            for s, o, g in zip(stages, originals, groups, strict=True)]  # fmt: skip
+
+
+def _record(stage: Stage, original: Original, runs: list[Ahead], num_updates: int) -> Rehearsal:
+    sizes = np.full((len(runs), math.ceil(num_updates / original.speed)), np.nan)
     for row, run in zip(sizes, runs, strict=True):
         row[: len(run.sizes)] = run.sizes
     errors = [run.error_after for run in runs if run.passed is None]
@@ -162,7 +211,7 @@ def rehearsed(
         rule=original.rule,
         limit=stage.limit,
         num_updates=num_updates,
-        speed=float(speed),
+        speed=original.speed,
         q_abs_max=sizes,
         passed=tuple(run.passed for run in runs),
         td_error_before=runs[0].error_before,

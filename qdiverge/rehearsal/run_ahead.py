@@ -1,6 +1,7 @@
 """Run copies ahead on the data at hand, and watch their values."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,7 @@ from qdiverge.generators import same_generators, seed_torch
 from qdiverge.rehearsal.batches import Batches
 from qdiverge.rehearsal.learner import Original
 from qdiverge.rehearsal.speed import FastLearner
+from qdiverge.rehearsal.stack import Stack, can_stack
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,3 +55,50 @@ def run_ahead(
                 break
         after = learner.error(probe) if passed is None else math.nan
     return Ahead(sizes, passed, before, after)
+
+
+def run_stacked(
+    originals: Sequence[Original],
+    batches: Batches,
+    *,
+    limit: float,
+    num_updates: int,
+    seeds: Sequence[int],
+) -> list[Ahead]:
+    """Train one copy for each original and seed, all in one computation where that can be.
+
+    Args:
+        originals: One for each copy: of the same networks, speed and loss.
+        batches: What they learn from.
+        limit: Of max|Q|.
+        num_updates: Of the run.
+        seeds: Of the order of each copy's batches.
+    """
+    probe = batches.probe()
+    if len({(o.rule.loss, o.speed) for o in originals}) > 1 or not can_stack(originals[0], probe):
+        return [
+            run_ahead(original, batches, limit=limit, num_updates=num_updates, seed=seed)
+            for original, seed in zip(originals, seeds, strict=True)
+        ]
+    streams = {seed: batches.stream(seed) for seed in seeds}
+    sizes: list[list[float]] = [[] for _ in originals]
+    passed: list[int | None] = [None] * len(originals)
+    with same_generators(batches.device), torch.enable_grad():
+        seed_torch(seeds[0], batches.device)
+        stack = Stack(originals)
+        before = stack.errors(probe)
+        for number in range(1, math.ceil(num_updates / originals[0].speed) + 1):
+            drawn = {seed: next(stream) for seed, stream in streams.items()}
+            stack.learn([drawn[seed] for seed in seeds])
+            for c, size in enumerate(stack.sizes(probe)):
+                if passed[c] is None:
+                    sizes[c].append(size)
+                    if not size <= limit:
+                        passed[c] = min(num_updates, round(number * originals[0].speed))
+            if None not in passed:
+                break
+        after = stack.errors(probe)
+    return [
+        Ahead(s, p, b, math.nan if p is not None else a)
+        for s, p, b, a in zip(sizes, passed, before, after, strict=True)
+    ]

@@ -2,11 +2,11 @@
 
 import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qdiverge.rehearsal.changes import Change, changed, is_mild, usual_changes
-from qdiverge.rehearsal.rehearse import Networks, Stage, rehearse, rehearsed, stage_of
+from qdiverge.rehearsal.rehearse import Networks, Stage, rehearsals, rehearse, stage_of
 from qdiverge.rehearsal.result import Rehearsal
 
 AS_IT_IS = "as it is"
@@ -161,13 +161,12 @@ def options_of(
         changes = usual_changes(
             stage.original.rule, is_critic=is_critic, is_known=stage.original.update is None
         )
-    rows = []
-    for name, change in {AS_IT_IS: {}, **changes}.items():
-        tried = Stage(changed(stage.original, change), stage.batches, stage.limit, stage.notes)
-        made = rehearsed(
-            tried, num_updates=num_updates, num_orders=num_orders, speed=speed, seed=seed
-        )
-        rows.append(Option(name, change, made))
+    tried: dict[str, Change] = {AS_IT_IS: {}, **changes}
+    stages = [replace(stage, original=changed(stage.original, change)) for change in tried.values()]
+    made = rehearsals(
+        stages, num_updates=num_updates, num_orders=num_orders, speed=speed, seed=seed
+    )
+    rows = (Option(name, tried[name], each) for name, each in zip(tried, made, strict=True))
     return Options(tuple(rows))
 
 

@@ -31,10 +31,10 @@ LOSSES: dict[str, Loss] = {
     "half_squared": lambda q, y: functional.mse_loss(q, y) / 2,
     "squared": functional.mse_loss,
 }
-_EACH: dict[Loss, Loss] = {  # the same, of each row
-    LOSSES["huber"]: lambda q, y: functional.smooth_l1_loss(q, y, reduction="none"),
-    LOSSES["half_squared"]: lambda q, y: (q - y).square() / 2,
-    LOSSES["squared"]: lambda q, y: (q - y).square(),
+ROW_LOSSES: dict[str, Loss] = {  # the same, of each row
+    "huber": lambda q, y: functional.smooth_l1_loss(q, y, reduction="none"),
+    "half_squared": lambda q, y: (q - y).square() / 2,
+    "squared": lambda q, y: (q - y).square(),
 }
 
 
@@ -119,7 +119,8 @@ class TdUpdate:
         """Return mean_i w_i ℓ(q_i, y_i)."""
         if weights is None:
             return self.loss(q, y)
-        if (each := _EACH.get(self.loss)) is None:
+        known = (ROW_LOSSES[name] for name, loss in LOSSES.items() if loss is self.loss)
+        if (each := next(known, None)) is None:
             losses = torch.stack([self.loss(a, b) for a, b in zip(q, y, strict=True)])
         else:
             losses = each(q, y)
