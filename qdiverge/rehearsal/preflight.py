@@ -64,8 +64,7 @@ def preflight(
 ) -> Preflight:
     """Diagnose and rehearse a run before it begins.
 
-    Before the first update, 300 rehearsed ones called 44 of 45 divergent runs at 5 of 176 false
-    alarms, and the remedy then chosen cured 45 of 45.
+    How often it is right is measured by ``python -m experiments foresight``.
 
     Args:
         q_net: As in :func:`qdiverge.rehearse`, like ``data`` and what follows.

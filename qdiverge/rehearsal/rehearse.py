@@ -77,8 +77,7 @@ def rehearse(
     own rule, each in an order of its own. What is passed in stays as it is, to the bit: parameters,
     optimiser state, buffers, global random generators, and a replay that is not asked.
 
-    Measured on 221 runs that the rules had not seen: 45 of 45 divergent ones were called, at 5 of
-    176 false alarms, by one rehearsal of 300 updates beforehand and three of 100.
+    How often it is right is measured by ``python -m experiments foresight``.
 
     Args:
         q_net: Called as ``q_net(observations)``; or one critic or several.
