@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from qdiverge.errors import InvalidTypeError
 from qdiverge.integrations.extras import imported
-from qdiverge.integrations.listening import listen
+from qdiverge.monitor.listening import listen
 from qdiverge.monitor import Monitor, attach
 
 LOSSES = {"l2": "squared", "smooth_l1": "huber", "l1": "huber"}

@@ -32,7 +32,7 @@ def attach(
     cost: Cost = "standard",
     max_overhead: float | None = 0.05,
     on_alarm: OnAlarm = "log",
-    loss: Loss | float = "huber",
+    loss: Loss | float | None = None,
     reward_bound: float | None = None,
     bootstrap: Bootstrap | None = None,
     policy: Policy | None = None,
@@ -40,6 +40,7 @@ def attach(
     not_modelled: str = "",
     probe_size: int = 64,
     probe_refresh_period: int = 10_000,
+    audit_period: int | None = 1_000,
     clock: Callable[[], int] | None = None,
     config: dict[str, Any] | None = None,
     sinks: Sequence[Sink | str] = (),
@@ -66,7 +67,8 @@ def attach(
             once values diverge or are about to); called with each alarm, an exception becoming a
             warning; or a tuple of these.
         loss: "huber" and "half_squared" have the step α = lr, "squared" (``mse_loss``) α = 2 lr; of
-            another loss, c with α = c lr: its gradient is −c Σ ρ_i δ_i ∇Q_i at small δ.
+            another loss, c with α = c lr: its gradient is −c Σ ρ_i δ_i ∇Q_i at small δ, and no
+            update is audited. None: as an audit sees it, and "huber" until then.
         reward_bound: r_max of the soft-divergence bound r_max/(1−γ); None: the largest |r| seen.
         bootstrap: Of discrete actions, who selects a' and who evaluates it: "q" (the online network
             both), "target_q" (the target both), "double_q" (online, target), "inverse_double_q"
@@ -81,6 +83,9 @@ def attach(
             modelled are recognised by themselves.
         probe_size: Transitions in the probe batch, N.
         probe_refresh_period: Updates between fresh probe batches.
+        audit_period: Updates between two audits of the loop itself (:func:`qdiverge.audit`), the
+            first ones and doublings apart; what one finds is an alarm of the kind "loop". At most
+            a quarter of ``max_overhead`` goes to them. None: none is made.
         clock: Returns the run's step, e.g. agent steps; None: updates are counted.
         config: The run's settings, for ``run.json``.
         sinks: Further places for metrics and alarms: "tensorboard", "wandb", "mlflow", or objects
@@ -108,6 +113,7 @@ def attach(
         not_modelled=not_modelled,
         probe_size=probe_size,
         probe_refresh_period=probe_refresh_period,
+        audit_period=audit_period,
     )
     networks = _as_list(q_network)
     targets = [] if target is None or target is q_network else _as_list(target)

@@ -1,0 +1,298 @@
+"""Audit the run's own updates, between their backward pass and their step.
+
+An update is audited where its batch is the one that was just shown: the copy made then, and the
+gradient that lies in ``.grad`` when ``optimizer.step`` begins. A finding is said once two audits
+have it, so that what one odd batch shows is never said.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+
+from qdiverge.errors import QDivergeError
+from qdiverge.kernel.network import has_compiled_parts
+from qdiverge.monitor.budget import Budget
+from qdiverge.monitor.guard import Guard
+from qdiverge.monitor.identified import clipped_norm, identified, in_words
+from qdiverge.monitor.shown import Ears, Shown, copy_of, joined
+from qdiverge.monitor.subject import Subject
+from qdiverge.update import why_not_modelled
+from qdiverge.update.auditing import Audit, Auditor, Finding
+from qdiverge.update.auditing.explain import mixes
+
+NUM_FIRST = 3  # audits at the start, whatever they cost
+NUM_AGAIN = 8  # audits of the update after a finding, whatever they cost
+NUM_TRIES = 3  # audits of a network that mixes samples, before it is let alone
+# What a target at another a' than the loop's, or a batch of which the update took a part, looks
+# like, too.
+OF_TARGETS = frozenset({"targets_differ", "bootstrap_differs", "weighted"})
+OF_SPANS = frozenset({"gradients_accumulate", "other_loss", "wrong_actions"})
+BY_ROWS = {"terminals_bootstrapped": "terminated", "truncations_masked": "truncated"}
+
+
+def next_audit(update: int, period: int) -> int:
+    """Return the update to audit after one: the first few, doublings, then each ``period``.
+
+    >>> [next_audit(n, 100) for n in (1, 2, 3, 6, 96, 192)]
+    [2, 3, 6, 12, 192, 292]
+    """
+    return update + 1 if update < NUM_FIRST else min(2 * update, update + period)
+
+
+class LoopAudit:
+    """What the gradients of a run say of its loop, looked at now and then.
+
+    Args:
+        subject: The run; what is seen of its rule is told to it.
+        guard: Of errors.
+        budget: The time that it may take.
+        period: Updates between two audits, once doublings are further apart; None: none is made.
+
+    Attributes:
+        num_audits: Updates audited.
+        num_undecided: Of these, where it could not be told what is trained.
+        why_not: Why none is made any more; "": they go on.
+        latest: The last audit.
+    """
+
+    def __init__(self, subject: Subject, guard: Guard, budget: Budget, period: int | None) -> None:
+        self.subject, self.period = subject, period
+        self._guard, self._budget = guard, budget
+        self.num_audits = self.num_undecided = 0
+        self.why_not = self._why_not()
+        self.latest: Audit | None = None
+        self._auditor: Auditor | None = None
+        self._due, self._last = 1, 0
+        self._said: set[str] = set()
+        self._once: set[str] = set()  # seen at one audit
+        self._num_again = 0
+        self._parts: list[Shown] = []  # of the update that is to be audited
+        self._ears: Ears | None = None
+        self._num_shown = 0  # batches since the last step
+        self._num_served = 0  # updates since the last batch
+        self._is_repeated = False  # the batch before served several updates
+        self._entropy_coefficient = 0.0
+        self._norm: float | None = None
+        self._foreign: dict[str, float] = {}
+
+    @property
+    def is_off(self) -> bool:
+        """Return whether no update is audited any more."""
+        return self.period is None or bool(self.why_not)
+
+    def show(self, data: Any, read: Callable[[Any], Any] | None, update: int) -> None:
+        """Take note of a training batch, and copy it where the coming update is to be audited.
+
+        Args:
+            data: The batch.
+            read: Makes transitions of it.
+            update: Optimiser updates made before.
+        """
+        self._num_shown += 1
+        if self.is_off or not (self._parts or (self._num_shown == 1 and self._wants(update + 1))):
+            return
+        with self._guarded(update), self._budget.charge("audit batch"):
+            part = copy_of(data if read is None else read(data))
+            self._entropy_coefficient = self.subject.entropy_coefficient
+            self._listen(part)
+            self._parts.append(part)
+
+    def before_step(self, update: int, closure: object = None) -> list[Finding]:
+        """Audit the update that is about to be made, where its batch was kept; return what is new.
+
+        Args:
+            update: Its number, from 1.
+            closure: What ``optimizer.step`` was given, if anything.
+        """
+        if self._num_shown:
+            self._is_repeated, self._num_served = self._num_served > 1, 1
+        elif self._num_served:
+            self._num_served += 1
+        parts, self._parts, self._num_shown = self._parts, [], 0
+        if not parts:
+            return []
+        heard = self._hear_no_more()
+        if closure is not None:
+            self.why_not = "its gradient is made inside optimizer.step(closure)"
+            return []
+        if (shown := joined(parts)) is None or not self._has_gradient():
+            return []
+        new: list[Finding] = []
+        with self._guarded(update):
+            if self.subject.device.type == "cuda":  # what is still queued is the run's own time
+                torch.cuda.synchronize(self.subject.device)
+            with self._budget.charge("audit"):
+                new = self._examine(shown | heard, len(parts), update)
+        return new
+
+    def close(self) -> None:
+        """Let go of what is kept of an update under way."""
+        self._hear_no_more()
+        self._parts = []
+
+    def summary(self) -> dict[str, Any]:
+        """Return how many updates were audited, and what they train, for ``run.json``."""
+        return {
+            "num_audits": self.num_audits,
+            "num_undecided": self.num_undecided,
+            "trains": in_words(self.subject.rule, bool(self.subject.targets)),
+            "why_not": self.why_not,
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Return what another one needs to go on as this one would."""
+        names = ("num_audits", "num_undecided", "why_not", "_due", "_num_again", "_norm")
+        own = {name.lstrip("_"): getattr(self, name) for name in names}
+        return own | {"said": sorted(self._said), "once": sorted(self._once)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what ``state`` returned."""
+        self.num_audits, self.num_undecided = state["num_audits"], state["num_undecided"]
+        self.why_not = state["why_not"]
+        self._due, self._num_again, self._norm = state["due"], state["num_again"], state["norm"]
+        self._said, self._once = set(state["said"]), set(state["once"])
+
+    def _why_not(self) -> str:
+        """Return why a run can have no audit, as far as it is known at its start."""
+        options = self.subject.options
+        if self.period is None:
+            return "it was not asked for"
+        if isinstance(options.loss, int | float):
+            return "its loss is known by its step alone"
+        return options.not_modelled or why_not_modelled(self.subject.networks)
+
+    @contextmanager
+    def _guarded(self, update: int) -> Iterator[None]:
+        """Switch off at an error: by its name where it is one of ours, else with a warning."""
+        with self._guard("auditing the loop", update, partial(self._switch_off, "it failed")):
+            try:
+                yield
+            except QDivergeError as error:
+                self._switch_off(f"{error}")
+
+    def _switch_off(self, reason: str) -> None:
+        self.why_not = reason
+        self.close()
+
+    def _wants(self, update: int) -> bool:
+        """Return whether to audit an update, by schedule and budget."""
+        if self._once - self._said and self._num_again < NUM_AGAIN and update == self._last + 1:
+            return True
+        if self._auditor is not None and self._auditor.is_doubtful and update == self._last + 1:
+            return True
+        is_free = self.num_audits < NUM_FIRST
+        return update >= self._due and (is_free or self._budget.allows_audit())
+
+    def _listen(self, part: Shown) -> None:
+        """Hear the next actions of a critic, where the batch does not say them."""
+        is_known = "next_actions" in part or not part["actions"].is_floating_point()
+        modules = [*self.subject.targets[:1], *self.subject.networks]
+        if is_known or self._parts or any(map(has_compiled_parts, modules)):
+            return
+        target = self.subject.targets[0] if self.subject.targets else None
+        self._ears = Ears(target, self.subject.policy, part["next_observations"])
+
+    def _hear_no_more(self) -> Shown:
+        ears, self._ears = self._ears, None
+        return {} if ears is None else ears.close()
+
+    def _has_gradient(self) -> bool:
+        """Return whether there is a gradient to look at: finite, and not zero."""
+        given = [p.grad for n in self.subject.networks for p in n.parameters() if p.grad is not None]
+        size = sum(float(g.detach().abs().sum()) for g in given)
+        return math.isfinite(size) and size > 0
+
+    def _examine(self, shown: Shown, num_parts: int, update: int) -> list[Finding]:
+        subject, options = self.subject, self.subject.options
+        is_critic = shown["actions"].is_floating_point()
+        if is_critic and "next_actions" not in shown and subject.policy is None:
+            self.why_not = "of its critics the next action is not known: pass policy=…"
+            return []
+        if self._auditor is None:
+            self._auditor = Auditor(
+                subject.networks,
+                every=1,
+                discount=options.discount,
+                target=subject.targets or None,
+                optimizer=subject.optimizer,
+                policy=subject.policy,
+                bootstrap=options.bootstrap,
+                loss=options.loss,
+            )
+        auditor, is_again = self._auditor, update == self._last + 1
+        if not is_again:
+            auditor.forget()
+        self._num_again += is_again and bool(self._once - self._said)
+        auditor.options["entropy_coefficient"] = self._entropy_coefficient
+        found = auditor.examine(shown)
+        audit = self.latest = auditor.latest
+        assert audit is not None
+        self.num_audits, self._last = self.num_audits + 1, update
+        self._due = next_audit(update, self.period or 1)
+        is_known = audit.bootstrap != "unknown"
+        self.num_undecided += not is_known
+        if not is_known and mixes(subject.networks) and self.num_audits >= NUM_TRIES:
+            self.why_not = "BatchNorm or dropout make Q of a row depend on others, or on chance"
+        found = [f for f in found if not self._is_doubtful(f, shown, num_parts)]
+        new = self._confirmed(found, shown)
+        if {f.code for f in found} <= self._said:
+            subject.seen |= self._seen(audit, shown, num_parts)
+        return new
+
+    def _is_doubtful(self, finding: Finding, shown: Shown, num_parts: int) -> bool:
+        """Return whether a finding may be of what the monitor does not see."""
+        code = finding.code
+        if code == "clipped":  # a part of the rule, and nothing wrong
+            return True
+        is_drawn = shown["actions"].is_floating_point() and not (
+            "next_actions" in shown
+            and ("next_log_probs" in shown or self._entropy_coefficient == 0.0)
+        )
+        is_fitted = self.latest is not None and self.latest.bootstrap != "unknown"
+        if is_drawn and code in OF_TARGETS and not is_fitted:
+            return True
+        if self._is_repeated and code in OF_TARGETS | OF_SPANS and not is_fitted:
+            return True
+        if code == "loss_differs" and num_parts > 1:
+            return True
+        return code == "parameters_without_gradient" and self._are_trained_elsewhere()
+
+    def _are_trained_elsewhere(self) -> bool:
+        """Return whether parameters that this optimiser does not hold move: by another one."""
+        held = {id(p) for group in self.subject.optimizer.param_groups for p in group["params"]}
+        now = {
+            f"{place}.{name}": float(p.detach().double().sum())
+            for place, network in enumerate(self.subject.networks)
+            for name, p in network.named_parameters()
+            if p.requires_grad and id(p) not in held
+        }
+        before, self._foreign = self._foreign, now
+        return bool(now) and before != now
+
+    def _confirmed(self, found: list[Finding], shown: Shown) -> list[Finding]:
+        """Return the findings that a second audit has, and that were not said yet."""
+        codes = {f.code for f in found}
+        new = [f for f in {f.code: f for f in found}.values() if f.code in self._once - self._said]
+        cannot_tell = {
+            code
+            for code, name in BY_ROWS.items()
+            if name not in shown or not bool(shown[name].any())
+        }
+        self._once = (self._once & (codes | cannot_tell | self._said)) | codes
+        self._said |= {f.code for f in new}
+        return new
+
+    def _seen(self, audit: Audit, shown: Shown, num_parts: int) -> dict[str, Any]:
+        """Return what the audit tells of the rule."""
+        subject = self.subject
+        told = identified(
+            audit, shown, subject.networks, subject.targets, self._entropy_coefficient
+        )
+        if num_parts > 1:
+            told.pop("loss", None)
+        clipping, self._norm = clipped_norm(audit, self._norm)
+        return told | ({} if clipping is None else {"clipping": clipping})
