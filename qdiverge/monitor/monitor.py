@@ -183,7 +183,9 @@ class Monitor:
     @property
     def verdict(self) -> str:
         """Return a sentence on how the run stands now."""
-        return status_line(self.latest, [alarm.message for alarm in self.alarms])
+        alarms = [alarm.message for alarm in self.alarms if alarm.kind != "loop"]
+        loop = [alarm.message for alarm in self.alarms if alarm.kind == "loop"]
+        return status_line(self.latest, alarms, loop)
 
     def moment(self, data: Any = None) -> Moment:
         """Return the run as it is now, which diagnostics measure.
