@@ -15,44 +15,34 @@ from qdiverge.update.auditing.following import Following
 from qdiverge.update.auditing.reading import numbers
 
 WHOLE = 1e-3  # how near a scale is to 1 to be taken for it
+SATURATED = 1e-5  # how near to 1 the slopes of two rows are where Huber's loss clips both
+FAR = 10.0  # residuals, by which they differ at least
 APART = 1e-3  # of the TD errors: by how much rules differ that one gradient tells apart
 ROUND = 2e-6  # how near a norm is to three digits to be taken for them
 
 
-def identified(
-    audit: Audit,
-    shown: dict[str, Any],
-    networks: Sequence[nn.Module],
-    targets: Sequence[nn.Module],
-    entropy_coefficient: float = 0.0,
-) -> dict[str, Any]:
+def identified(audit: Audit, shown: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of an :class:`qdiverge.update.UpdateRule` that a gradient determines.
 
     Args:
         audit: Of this very update.
         shown: Its batch.
-        networks: The Q-network, or the critics, as they were.
-        targets: Their targets.
-        entropy_coefficient: η of a soft critic.
 
     Returns:
         Field → value; what the gradient fits in several ways, such as ½δ² and Huber's loss where no
-        |δ| passes 1, is left out.
+        |δ| passes 1, is left out. The bootstrap: see :func:`fitting_bootstraps`.
     """
     if audit.bootstrap == "unknown" or not audit.residual < 1:
         return {}
     told: dict[str, Any] = {"has_weights": has_spread(shown.get("weights"))}
     if not math.isnan(audit.discount):
         told["discount"] = float(f"{audit.discount:.7g}")
-    errors = td_errors(audit, shown)
-    is_large = bool((abs(errors) > 1 + WHOLE).any())
-    is_whole = abs(audit.gradient_scale - 1) < WHOLE
-    if is_large and (audit.loss == "huber" or (is_whole and audit.loss != "unknown")):
+    errors = abs(td_errors(audit, shown))
+    if audit.loss == "huber" and (abs(errors - 1) < SATURATED).sum() > 1:
         told["loss"] = audit.loss
-    if audit.bootstrap in BOOTSTRAPS and is_apart(
-        audit.bootstrap, errors, shown, networks, targets, entropy_coefficient
-    ):
-        told["bootstrap"] = audit.bootstrap
+    is_whole = abs(audit.gradient_scale - 1) < WHOLE  # else clipping may hide a factor of 2
+    if audit.loss in ("half_squared", "squared") and is_whole and (errors > 1 + WHOLE).any():
+        told["loss"] = audit.loss
     return told
 
 
@@ -71,26 +61,40 @@ def td_errors(audit: Audit, shown: dict[str, Any]) -> np.ndarray:
     return slopes
 
 
-def is_apart(
-    name: str,
-    errors: np.ndarray,
+def fitting_bootstraps(
+    audit: Audit,
     shown: dict[str, Any],
     networks: Sequence[nn.Module],
     targets: Sequence[nn.Module],
-    entropy_coefficient: float,
-) -> bool:
-    """Tell whether every other bootstrap rule would make another gradient of this batch."""
+    entropy_coefficient: float = 0.0,
+) -> frozenset[str]:
+    """Return the bootstrap rules that make this gradient: that which was found, and its likes here.
+
+    Args:
+        audit: Of this very update.
+        shown: Its batch.
+        networks: The Q-network, or the critics, as they were.
+        targets: Their targets.
+        entropy_coefficient: η of a soft critic.
+    """
+    if audit.bootstrap not in BOOTSTRAPS:
+        return frozenset(BOOTSTRAPS)
+    if not targets:
+        return frozenset({audit.bootstrap})
     batch = as_transitions(shown).plain()
     like = next(p for p in networks[0].parameters() if p.is_floating_point())
     batch = batch.to(like.device, like.dtype)
     following = Following(networks, targets, batch, shown, None, entropy_coefficient)
-    if not targets:
-        return True
-    own, live = following[name], numbers(batch.terminated) == 0
-    others = [rule for rule in following if rule in BOOTSTRAPS and rule != name]
-    size = float(np.sqrt((errors**2).mean()))
-    distances = [float(np.sqrt(((following[rule] - own)[live] ** 2).mean())) for rule in others]
-    return live.any() and all(distance > APART * size for distance in distances)
+    own, live = following[audit.bootstrap], numbers(batch.terminated) == 0
+    if not live.any():
+        return frozenset(BOOTSTRAPS)
+    most = max(APART, FAR * audit.residual)  # of half precision little is told apart
+    size = most * float(np.sqrt((td_errors(audit, shown) ** 2).mean()))
+    return frozenset(
+        rule
+        for rule in set(following) & set(BOOTSTRAPS)
+        if float(np.sqrt(((following[rule] - own)[live] ** 2).mean())) <= size
+    )
 
 
 def clipped_norm(audit: Audit, before: float | None) -> tuple[float | None, float | None]:
@@ -112,17 +116,21 @@ def clipped_norm(audit: Audit, before: float | None) -> tuple[float | None, floa
     return (float(f"{norm:.5g}") if is_same else None), norm
 
 
-def in_words(rule: UpdateRule, has_target: bool) -> str:
+def in_words(rule: UpdateRule, fitting: frozenset[str]) -> str:
     """Return what a loop trains, of what is seen of it.
 
+    Args:
+        rule: As far as it is known.
+        fitting: The bootstrap rules that made every gradient seen so far.
+
     >>> seen = {"loss": "seen", "discount": "seen", "bootstrap": "seen"}
-    >>> in_words(UpdateRule(loss="huber", bootstrap="double_q", sources=seen), True)
+    >>> in_words(UpdateRule(loss="huber", bootstrap="double_q", sources=seen), frozenset())
     "Huber's loss, γ = 0.99, target network, double Q"
     """
     seen = {name for name, source in rule.sources.items() if source == "seen"}
     loss = {"half_squared": "½δ²", "squared": "δ²", "huber": "Huber's loss"}[rule.loss]
     bootstraps = {
-        "q": "the online network makes its own targets" if has_target else "no target network",
+        "q": "no target network",
         "target_q": "target network",
         "double_q": "target network, double Q",
         "inverse_double_q": "target network, inverse double Q",
@@ -131,6 +139,8 @@ def in_words(rule: UpdateRule, has_target: bool) -> str:
     parts += [f"γ = {rule.discount:g}"] if "discount" in seen else []
     if "bootstrap" in seen:
         parts.append(bootstraps[rule.bootstrap])
+    elif fitting == {"target_q", "double_q"}:
+        parts.append("target network (with double Q or without: the same on these batches)")
     if rule.critics != "one":
         parts.append(f"{rule.critics} of the critics")
     if "polyak" in seen and rule.polyak is not None:

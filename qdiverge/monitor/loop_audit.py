@@ -16,22 +16,23 @@ import torch
 from qdiverge.errors import QDivergeError
 from qdiverge.kernel.network import has_compiled_parts
 from qdiverge.monitor.budget import Budget
+from qdiverge.monitor.confirming import MISFITS, Confirming, is_trivial
 from qdiverge.monitor.guard import Guard
-from qdiverge.monitor.identified import clipped_norm, identified, in_words
+from qdiverge.monitor.identified import clipped_norm, fitting_bootstraps, identified, in_words
 from qdiverge.monitor.shown import Ears, Shown, copy_of, joined
 from qdiverge.monitor.subject import Subject
+from qdiverge.td import BOOTSTRAPS
 from qdiverge.update import why_not_modelled
 from qdiverge.update.auditing import Audit, Auditor, Finding
+from qdiverge.update.auditing.auditor import AMBIGUOUS
 from qdiverge.update.auditing.explain import mixes
 
 NUM_FIRST = 3  # audits at the start, whatever they cost
 NUM_AGAIN = 8  # audits of the update after a finding, whatever they cost
+LOOK_PERIOD = 16  # audits between two looks for what else would fit, the first doublings apart
 NUM_TRIES = 3  # audits of a network that mixes samples, before it is let alone
-# What a target at another a' than the loop's, or a batch of which the update took a part, looks
-# like, too.
-OF_TARGETS = frozenset({"targets_differ", "bootstrap_differs", "weighted"})
+# What a batch of which the update took a part looks like, too
 OF_SPANS = frozenset({"gradients_accumulate", "other_loss", "wrong_actions"})
-BY_ROWS = {"terminals_bootstrapped": "terminated", "truncations_masked": "truncated"}
 
 
 def next_audit(update: int, period: int) -> int:
@@ -67,8 +68,7 @@ class LoopAudit:
         self.latest: Audit | None = None
         self._auditor: Auditor | None = None
         self._due, self._last = 1, 0
-        self._said: set[str] = set()
-        self._once: set[str] = set()  # seen at one audit
+        self._confirming = Confirming()
         self._num_again = 0
         self._parts: list[Shown] = []  # of the update that is to be audited
         self._ears: Ears | None = None
@@ -77,6 +77,7 @@ class LoopAudit:
         self._is_repeated = False  # the batch before served several updates
         self._entropy_coefficient = 0.0
         self._norm: float | None = None
+        self._fitting = frozenset(BOOTSTRAPS)  # the bootstrap rules that made every gradient so far
         self._foreign: dict[str, float] = {}
 
     @property
@@ -139,7 +140,7 @@ class LoopAudit:
         return {
             "num_audits": self.num_audits,
             "num_undecided": self.num_undecided,
-            "trains": in_words(self.subject.rule, bool(self.subject.targets)),
+            "trains": in_words(self.subject.rule, self._fitting),
             "why_not": self.why_not,
         }
 
@@ -147,14 +148,16 @@ class LoopAudit:
         """Return what another one needs to go on as this one would."""
         names = ("num_audits", "num_undecided", "why_not", "_due", "_num_again", "_norm")
         own = {name.lstrip("_"): getattr(self, name) for name in names}
-        return own | {"said": sorted(self._said), "once": sorted(self._once)}
+        own |= {"confirming": self._confirming.state()}
+        return own | {"fitting": sorted(self._fitting)}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what ``state`` returned."""
         self.num_audits, self.num_undecided = state["num_audits"], state["num_undecided"]
         self.why_not = state["why_not"]
         self._due, self._num_again, self._norm = state["due"], state["num_again"], state["norm"]
-        self._said, self._once = set(state["said"]), set(state["once"])
+        self._fitting = frozenset(state["fitting"])
+        self._confirming.restore(state["confirming"])
 
     def _why_not(self) -> str:
         """Return why a run can have no audit, as far as it is known at its start."""
@@ -180,9 +183,10 @@ class LoopAudit:
 
     def _wants(self, update: int) -> bool:
         """Return whether to audit an update, by schedule and budget."""
-        if self._once - self._said and self._num_again < NUM_AGAIN and update == self._last + 1:
-            return True
-        if self._auditor is not None and self._auditor.is_doubtful and update == self._last + 1:
+        is_open = self._confirming.is_waiting or (
+            self._auditor is not None and self._auditor.is_doubtful
+        )
+        if is_open and update == self._last + 1 and self._num_again < NUM_AGAIN:
             return True
         is_free = self.num_audits < NUM_FIRST
         return update >= self._due and (is_free or self._budget.allows_audit())
@@ -226,7 +230,8 @@ class LoopAudit:
         auditor, is_again = self._auditor, update == self._last + 1
         if not is_again:
             auditor.forget()
-        self._num_again += is_again and bool(self._once - self._said)
+        is_second = auditor.is_doubtful
+        self._num_again += is_again and (is_second or self._confirming.is_waiting)
         auditor.options["entropy_coefficient"] = self._entropy_coefficient
         found = auditor.examine(shown)
         audit = self.latest = auditor.latest
@@ -238,24 +243,26 @@ class LoopAudit:
         if not is_known and mixes(subject.networks) and self.num_audits >= NUM_TRIES:
             self.why_not = "BatchNorm or dropout make Q of a row depend on others, or on chance"
         found = [f for f in found if not self._is_doubtful(f, shown, num_parts)]
-        new = self._confirmed(found, shown)
-        if {f.code for f in found} <= self._said:
+        new = self._confirming.take(
+            found, shown, is_fitted=is_known, resolved=AMBIGUOUS if is_second else frozenset()
+        )
+        if {f.code for f in found} <= self._confirming.said:
             subject.seen |= self._seen(audit, shown, num_parts)
         return new
 
     def _is_doubtful(self, finding: Finding, shown: Shown, num_parts: int) -> bool:
         """Return whether a finding may be of what the monitor does not see."""
         code = finding.code
-        if code == "clipped":  # a part of the rule, and nothing wrong
+        if code == "clipped" or is_trivial(finding):  # a part of the rule, and nothing wrong
             return True
         is_drawn = shown["actions"].is_floating_point() and not (
             "next_actions" in shown
             and ("next_log_probs" in shown or self._entropy_coefficient == 0.0)
         )
         is_fitted = self.latest is not None and self.latest.bootstrap != "unknown"
-        if is_drawn and code in OF_TARGETS and not is_fitted:
+        if is_drawn and code in MISFITS and not is_fitted:
             return True
-        if self._is_repeated and code in OF_TARGETS | OF_SPANS and not is_fitted:
+        if self._is_repeated and code in MISFITS | OF_SPANS and not is_fitted:
             return True
         if code == "loss_differs" and num_parts > 1:
             return True
@@ -273,25 +280,21 @@ class LoopAudit:
         before, self._foreign = self._foreign, now
         return bool(now) and before != now
 
-    def _confirmed(self, found: list[Finding], shown: Shown) -> list[Finding]:
-        """Return the findings that a second audit has, and that were not said yet."""
-        codes = {f.code for f in found}
-        new = [f for f in {f.code: f for f in found}.values() if f.code in self._once - self._said]
-        cannot_tell = {
-            code
-            for code, name in BY_ROWS.items()
-            if name not in shown or not bool(shown[name].any())
-        }
-        self._once = (self._once & (codes | cannot_tell | self._said)) | codes
-        self._said |= {f.code for f in new}
-        return new
+    @property
+    def _is_sparse(self) -> bool:
+        """Return whether this is one of the audits that look what else would fit."""
+        return self.num_audits % LOOK_PERIOD == 0 or self.num_audits & (self.num_audits - 1) == 0
 
     def _seen(self, audit: Audit, shown: Shown, num_parts: int) -> dict[str, Any]:
         """Return what the audit tells of the rule."""
         subject = self.subject
-        told = identified(
-            audit, shown, subject.networks, subject.targets, self._entropy_coefficient
-        )
+        told = identified(audit, shown)
+        if len(self._fitting) > 1 and told and self._is_sparse:
+            self._fitting &= fitting_bootstraps(
+                audit, shown, subject.networks, subject.targets, self._entropy_coefficient
+            )
+        if len(self._fitting) == 1:
+            told |= {"bootstrap": min(self._fitting)}
         if num_parts > 1:
             told.pop("loss", None)
         clipping, self._norm = clipped_norm(audit, self._norm)

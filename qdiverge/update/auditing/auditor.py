@@ -12,7 +12,7 @@ from qdiverge.update.auditing.audit import Audit, audit
 from qdiverge.update.auditing.findings import Finding, finding
 from qdiverge.update.auditing.networks import Networks, modules_of
 
-AMBIGUOUS = {"gradients_accumulate", "other_loss"}
+AMBIGUOUS = frozenset({"gradients_accumulate", "other_loss"})
 
 
 class Auditor:
