@@ -229,8 +229,21 @@ class Averaged(Loop):
             slow.data.lerp_(fast.data, 0.02)
 
 
-class OptimiserInBackward(Loop):
-    """A second optimiser trains half of the network, in the same backward pass."""
+class Hooked(Loop):
+    """Parameters whose hooks would hear of a derivative that is not the loop's own."""
+
+    def network(self):
+        network, self.num_heard = mlp(), 0
+        for parameter in network.parameters():
+            parameter.register_hook(self.hear)
+        return network
+
+    def hear(self, gradient):
+        self.num_heard += 1
+
+
+class TwoOptimisers(Loop):
+    """Another optimiser trains half of the network, in the same backward pass."""
 
     def make_optimizer(self):
         first, *others = self.q_net
@@ -250,7 +263,7 @@ SOUND = {
     each.__name__: each
     for each in (
         Loop, Squared, DoubleQ, Weighted, Clipped, Accumulated, SeveralUpdates, Parts, BatchNorm,
-        Dropout, Scaled, ScaledFused, HalfPrecision, HalfClipped, Averaged, OptimiserInBackward,
+        Dropout, Scaled, ScaledFused, HalfPrecision, HalfClipped, Averaged, Hooked, TwoOptimisers,
     )
 }  # fmt: skip
 
@@ -288,7 +301,7 @@ class NoStop(Loop):
 
 class Broadcast(Loop):
     def errors_loss(self, q, y, batch):
-        return F.smooth_l1_loss(q, y[:, None].expand(-1, len(q)))
+        return F.smooth_l1_loss(q.expand(len(q), -1), y[:, None].expand(-1, len(q)))
 
 
 class WrongActions(Loop):
@@ -328,8 +341,121 @@ BUGS = {
     NoStop: "no_stop_gradient",
     Broadcast: "broadcast",
     WrongActions: "wrong_actions",
-    Rebound: "bootstrap_differs",
+    Rebound: "targets_differ",
     Penalised: "other_loss",
     Unweighted: "weighted",
     OtherObject: "bootstrap_differs",
 }
+
+
+# --- critics ---------------------------------------------------------------------------------------
+
+
+class Critic(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = mlp(6, 1)
+
+    def forward(self, observations, actions):
+        return self.body(torch.cat([observations, actions], 1)).squeeze(1)
+
+
+class Actor(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = mlp(4, 2)
+
+    def forward(self, observations):
+        return torch.tanh(self.body(observations))
+
+    def sample(self, observations):
+        mean = self(observations)
+        noise = torch.randn_like(mean)
+        return mean + 0.3 * noise, -noise.square().sum(1) / 2
+
+
+class Critics:
+    """SAC with twin critics, or TD3 whose actor moves at every second update.
+
+    Args:
+        out: Of the run; None: nobody watches.
+        is_soft: SAC.
+        bug: "", "no minimum", "no entropy", "unmasked".
+        num_optimizers: One for both critics, or one for each, of which the first is watched.
+    """
+
+    entropy = 0.2
+
+    def __init__(self, out=None, is_soft=True, bug="", num_optimizers=1):
+        torch.manual_seed(2)
+        self.critics = nn.ModuleList([Critic(), Critic()])
+        self.targets, self.actor = copy.deepcopy(self.critics), Actor()
+        self.is_soft, self.bug = is_soft, bug
+        groups = [self.critics] if num_optimizers == 1 else self.critics
+        self.optimizers = [torch.optim.Adam(each.parameters(), 1e-3) for each in groups]
+        self.actor_optimizer = torch.optim.Adam(self.actor.parameters(), 1e-3)
+        self.monitor = None
+        if out is not None:
+            self.monitor = attach(
+                list(self.critics), target=list(self.targets), optimizer=self.optimizers[0],
+                policy=self.actor.sample if is_soft else self.actor, discount=DISCOUNT, out=out,
+                entropy_coefficient=self.entropy if is_soft else 0.0, audit_period=5, every=10,
+                max_overhead=None, cost="light",
+            )  # fmt: skip
+
+    def goal(self, batch):
+        s = batch["next_observations"]
+        with torch.no_grad():
+            if self.is_soft:
+                a, log_probs = self.actor.sample(s)
+            else:
+                a = (self.actor(s) + 0.2 * torch.randn(len(s), 2)).clamp(-1, 1)
+            values = torch.stack([target(s, a) for target in self.targets])
+            value = values[0] if self.bug == "no minimum" else values.amin(0)
+            if self.is_soft and self.bug != "no entropy":
+                value = value - self.entropy * log_probs
+            mask = 1.0 if self.bug == "unmasked" else 1 - batch["terminated"]
+            return batch["rewards"] + DISCOUNT * mask * value
+
+    def train(self, num_updates=40):
+        for number in range(num_updates):
+            batch = {
+                "observations": torch.randn(32, 4), "actions": torch.rand(32, 2),
+                "rewards": torch.randn(32), "next_observations": torch.randn(32, 4),
+                "terminated": (torch.arange(32) % 7 == 0).float(),
+            }  # fmt: skip
+            if self.monitor is not None:
+                self.monitor.batch(batch)
+            y, pairs = self.goal(batch), (batch["observations"], batch["actions"])
+            loss = sum(F.mse_loss(critic(*pairs), y) for critic in self.critics)
+            for optimizer in self.optimizers:
+                optimizer.zero_grad()
+            loss.backward()
+            for optimizer in self.optimizers:
+                optimizer.step()
+            if self.is_soft or number % 2:
+                self.improve(batch["observations"])
+            with torch.no_grad():
+                for slow, fast in zip(
+                    self.targets.parameters(), self.critics.parameters(), strict=True
+                ):
+                    slow.lerp_(fast, 0.05)
+        if self.monitor is not None:
+            self.monitor.close()
+        return self
+
+    def improve(self, s):
+        a = self.actor.sample(s)[0] if self.is_soft else self.actor(s)
+        self.actor_optimizer.zero_grad()
+        (-self.critics[0](s, a).mean()).backward()  # leaves a gradient in the critic, too
+        self.actor_optimizer.step()
+
+    def state(self):
+        modules = (self.critics, self.targets, self.actor)
+        tensors = [t for module in modules for t in module.state_dict().values()]
+        tensors += [p.grad for p in self.critics.parameters()]
+        return [*(t.detach().clone() for t in tensors), torch.get_rng_state()]
+
+    @property
+    def found(self):
+        return [alarm.rule for alarm in self.monitor.alarms if alarm.kind == "loop"]
