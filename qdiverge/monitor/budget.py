@@ -8,7 +8,14 @@ from qdiverge.errors import InvalidValueError
 
 # The light tier's part of the allowance, where there are dearer tiers, and where it is alone.
 LIGHT_SHARE, LIGHT_SHARE_ALONE = 1 / 2, 3 / 20
-OTHER_THAN_LIGHT = ("standard", "full", "keep", "batch", "audit", "audit batch")  # charged, but not to the light tier
+OTHER_THAN_LIGHT = (
+    "standard",
+    "full",
+    "keep",
+    "batch",
+    "audit",
+    "audit batch",
+)  # charged, but not to the light tier
 MEASURING_SHARE = 1 / 4  # of the allowance, whatever the calls between measurements take
 AUDIT_SHARE = 1 / 4  # of the allowance, which audits may take whatever measurements took
 

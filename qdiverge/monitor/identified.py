@@ -1,4 +1,4 @@
-"""What an audit tells of the rule that a run trains by, and only where it tells it from the rest."""
+"""What an audit tells of the rule that a run trains by, where it tells it from the rest."""
 
 import math
 from collections.abc import Sequence

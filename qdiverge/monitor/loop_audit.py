@@ -102,24 +102,28 @@ class LoopAudit:
             self._listen(part)
             self._parts.append(part)
 
-    def before_step(self, update: int, closure: object = None) -> list[Finding]:
-        """Audit the update that is about to be made, where its batch was kept; return what is new.
+    @property
+    def is_awaited(self) -> bool:
+        """Return whether the update under way is to be audited: its batch is kept."""
+        return bool(self._parts)
 
-        Args:
-            update: Its number, from 1.
-            closure: What ``optimizer.step`` was given, if anything.
-        """
+    def pass_over(self) -> None:
+        """Take note of an update, and of how many the last batch served."""
         if self._num_shown:
             self._is_repeated, self._num_served = self._num_served > 1, 1
         elif self._num_served:
             self._num_served += 1
-        parts, self._parts, self._num_shown = self._parts, [], 0
-        if not parts:
-            return []
+        self._parts, self._num_shown = [], 0
+
+    def before_step(self, update: int) -> list[Finding]:
+        """Audit the update that is about to be made, whose batch was kept; return what is new.
+
+        Args:
+            update: Its number, from 1.
+        """
+        parts = self._parts
+        self.pass_over()
         heard = self._hear_no_more()
-        if closure is not None:
-            self.why_not = "its gradient is made inside optimizer.step(closure)"
-            return []
         if (shown := joined(parts)) is None or not self._has_gradient():
             return []
         new: list[Finding] = []
@@ -206,7 +210,9 @@ class LoopAudit:
 
     def _has_gradient(self) -> bool:
         """Return whether there is a gradient to look at: finite, and not zero."""
-        given = [p.grad for n in self.subject.networks for p in n.parameters() if p.grad is not None]
+        given = [
+            p.grad for n in self.subject.networks for p in n.parameters() if p.grad is not None
+        ]
         size = sum(float(g.detach().abs().sum()) for g in given)
         return math.isfinite(size) and size > 0
 

@@ -74,9 +74,7 @@ class Monitor:
             if subject.targets
             else None
         )
-        self.loop_audit = LoopAudit(
-            subject, self._guard, self.budget, self.options.audit_period
-        )
+        self.loop_audit = LoopAudit(subject, self._guard, self.budget, self.options.audit_period)
         self._is_closed = False
         self.hook = subject.optimizer.register_step_post_hook(self.after_step)
         self._pre_hook = subject.optimizer.register_step_pre_hook(self.before_step)
@@ -117,12 +115,40 @@ class Monitor:
                 self._log.metrics(self.step, values)
 
     @untraced
-    def before_step(self, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Audit the update that is about to be made, where it is due; the hook's call."""
-        audit = self.loop_audit
-        before = audit.num_audits, audit.why_not
+    def before_step(
+        self, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Audit the update that is about to be made, where it is due; the hook's call.
+
+        Returns:
+            None; where the step was given a closure, which is to make the gradient, the step's
+            arguments with one in its place that calls it, and then looks.
+        """
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
-        for found in audit.before_step(self.num_updates + 1, closure):
+        if closure is None:
+            self._audit()
+            return None
+        if self.loop_audit.is_off:
+            return None
+
+        def looked_at() -> Any:
+            loss = closure()
+            self._audit()
+            return loss
+
+        if len(args) > 1:
+            return (args[0], looked_at, *args[2:]), kwargs
+        return args, kwargs | {"closure": looked_at}
+
+    def _audit(self) -> None:
+        """Audit the update under way, where it is due; what a look that is none costs is billed."""
+        audit, begin = self.loop_audit, self.budget.now()
+        if not audit.is_awaited:
+            audit.pass_over()
+            self.budget.calls += self.budget.now() - begin
+            return
+        before = audit.num_audits, audit.why_not
+        for found in audit.before_step(self.num_updates + 1):
             self._tell(found)
         if before != (audit.num_audits, audit.why_not):
             self._note_audit(is_sparse=before[1] == audit.why_not)

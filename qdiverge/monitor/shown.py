@@ -117,4 +117,3 @@ class Ears:
             and value.device == s.device
             and bool((value == s).all())
         )
-

@@ -100,7 +100,9 @@ class Subject:
             "discount": options.discount,
             "loss": "half_squared" if is_factor else options.loss or ASSUMED_LOSS,
             "bootstrap": options.bootstrap or ("target_q" if self.targets else "q"),
-            "critics": "min" if len(self._split[0] if self._split else self.networks) > 1 else "one",
+            "critics": "min"
+            if len(self._split[0] if self._split else self.networks) > 1
+            else "one",
             "entropy_coefficient": self.entropy_coefficient,
         }
         sources |= dict.fromkeys(self.seen, "seen")

@@ -16,7 +16,7 @@ NUM_TENSORS = 2  # the last ones: an output layer, whose every update moves them
 CONTINUOUS_AFTER = 8  # changes in a row
 CONTINUOUS_SPACING = 4  # updates between two of them; TD3 moves its targets at every other one
 BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes of an entry
-FLOATS = {torch.float16: np.float16, torch.float32: np.float32, torch.float64: np.float64}
+FLOATS = {torch.float16: "float16", torch.float32: "float32", torch.float64: "float64"}
 
 
 class TargetWatch:
@@ -113,7 +113,7 @@ class TargetWatch:
         return [n for n, now in looks if self._has_moved(n, now)]
 
     def _has_moved(self, update: int, now: tuple[bytes, bytes]) -> bool:
-        """Compare a look with the last one: what the target became of what it was, and of θ then."""
+        """Compare a look with the last one: what the target became of what it was, and of θ."""
         (before, online), self._before = self._before, now
         self.is_learning |= online != now[1]
         if now[0] == before:
@@ -121,8 +121,10 @@ class TargetWatch:
         self._changes.append(update)
         self.last_move, self.is_learning = update, False
         if (dtype := FLOATS.get(self._slow[0].dtype)) is not None and online:
-            values = (np.frombuffer(b, dtype).astype(np.float64) for b in (before, now[0], online))
-            self.rule.move(update, *values, eps=float(np.finfo(dtype).eps))
+            old, new, fast = (
+                np.frombuffer(bits, dtype).astype(np.float64) for bits in (before, now[0], online)
+            )
+            self.rule.move(update, old, new, fast, eps=float(np.finfo(dtype).eps))
         return True
 
     def _read(self) -> list[NDArray[np.integer[Any]] | Tensor]:

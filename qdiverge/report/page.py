@@ -10,8 +10,8 @@ from qdiverge.report.document import document, headline, section, write_page
 from qdiverge.report.drawing.marks import MOST_SYNCS
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.facts import is_alarm, step_unit
-from qdiverge.report.loop import loop_lists
 from qdiverge.report.kernel import HEATMAP, SPECTRUM, draw_heatmaps, draw_spectra, saved_kernels
+from qdiverge.report.loop import loop_lists
 from qdiverge.report.panel import Panel, Question
 from qdiverge.report.panels import draw_panel, step_axes
 from qdiverge.report.prose import date, formula, unbroken

@@ -27,8 +27,8 @@ class Verdict:
     Attributes:
         name: Of the run.
         health: "diverged": max |Q| passed its bound, or a value became NaN or infinite; "warned":
-            an alarm, of whatever kind, and neither of these; "healthy": none of these; "unknown": no Q was
-            logged, or there is no bound.
+            an alarm, of whatever kind, and neither of these; "healthy": none of these; "unknown":
+            no Q was logged, or there is no bound.
         headline: The verdict in a few words.
         sentences: How large Q became, and whether an alarm came before.
         remarks: What the row condition says, and how the run ended.

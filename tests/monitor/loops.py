@@ -135,7 +135,7 @@ class Loop:
         return [alarm.rule for alarm in self.monitor.alarms if alarm.kind == "loop"]
 
 
-# --- sound loops -----------------------------------------------------------------------------------
+# sound loops
 
 
 class Squared(Loop):
@@ -242,6 +242,21 @@ class Hooked(Loop):
         self.num_heard += 1
 
 
+class Closure(Loop):
+    """The step calls what makes the gradient, as PyTorch Lightning has it."""
+
+    def backward(self, loss):
+        self.loss_now = loss
+
+    def step(self):
+        def closure():
+            self.optimizer.zero_grad()
+            self.loss_now.backward()
+            return self.loss_now
+
+        self.optimizer.step(closure)
+
+
 class TwoOptimisers(Loop):
     """Another optimiser trains half of the network, in the same backward pass."""
 
@@ -263,12 +278,13 @@ SOUND = {
     each.__name__: each
     for each in (
         Loop, Squared, DoubleQ, Weighted, Clipped, Accumulated, SeveralUpdates, Parts, BatchNorm,
-        Dropout, Scaled, ScaledFused, HalfPrecision, HalfClipped, Averaged, Hooked, TwoOptimisers,
+        Dropout, Scaled, ScaledFused, HalfPrecision, HalfClipped, Averaged, Hooked, Closure,
+        TwoOptimisers,
     )
 }  # fmt: skip
 
 
-# --- and loops with a bug --------------------------------------------------------------------------
+# and loops with a bug
 
 
 class Unmasked(Loop):
@@ -348,7 +364,7 @@ BUGS = {
 }
 
 
-# --- critics ---------------------------------------------------------------------------------------
+# critics
 
 
 class Critic(nn.Module):

@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 import qdiverge as qd
-
 from qdiverge.diagnostics import Transitions
 from qdiverge.monitor import attach, dump_state, load_state
 from qdiverge.monitor.probe_batch import ProbeBatch

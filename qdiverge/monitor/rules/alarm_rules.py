@@ -14,7 +14,6 @@ from qdiverge.monitor.rules.linearised import blow_up_forecast, self_excitation
 from qdiverge.monitor.rules.past import Past
 from qdiverge.monitor.rules.thresholds import Thresholds
 
-
 Kind = Literal["divergence", "loop", "condition"]
 
 

@@ -75,7 +75,9 @@ class Reading:
         if not none:
             return []
         own = torch.autograd.grad(
-            self.outputs.sum(), [self.leaves[id(p)] for p in none.values()], retain_graph=True,
+            self.outputs.sum(),
+            [self.leaves[id(p)] for p in none.values()],
+            retain_graph=True,
             allow_unused=True,
         )
         return [name for name, x in zip(none, own, strict=True) if x is not None and bool(x.any())]
