@@ -54,7 +54,7 @@ def attach(
             all. A compiled module is looked at without its compilation.
         optimizer: The optimiser of ``q_network``; its ``step`` is the seam.
         target: The target network, or the target of each critic; None where the Q-network makes its
-            own targets.
+            own targets. How it follows, by copies or averaging, is seen.
         discount: γ; of an n-step target γⁿ.
         out: A new run folder, or an open :class:`qdiverge.runs.RunLog` to share.
         every: Updates between measurements.
@@ -64,8 +64,9 @@ def attach(
             a deterministic schedule.
         on_alarm: "log"; "snapshot" (keep the update after each measurement in memory, and write it
             to ``snapshots/UPDATE`` at an alarm); "stop" (the next :meth:`Monitor.batch` raises,
-            once values diverge or are about to); called with each alarm, an exception becoming a
-            warning; or a tuple of these.
+            once values diverge or are about to); called with each alarm, whose ``kind`` tells those
+            of divergence from findings in the loop and notes on the network, an exception becoming
+            a warning; or a tuple of these.
         loss: "huber" and "half_squared" have the step α = lr, "squared" (``mse_loss``) α = 2 lr; of
             another loss, c with α = c lr: its gradient is −c Σ ρ_i δ_i ∇Q_i at small δ, and no
             update is audited. None: as an audit sees it, and "huber" until then.
