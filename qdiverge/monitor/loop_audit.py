@@ -30,6 +30,7 @@ from qdiverge.update.auditing.explain import mixes
 NUM_FIRST = 3  # audits at the start, whatever they cost
 NUM_AGAIN = 8  # audits of the update after a finding, whatever they cost
 LOOK_PERIOD = 16  # audits between two looks for what else would fit, the first doublings apart
+NUM_BARE = 10  # updates without a gradient in a row, before no more is waited for one
 NUM_TRIES = 3  # audits of a network that mixes samples, before it is let alone
 # What a batch of which the update took a part looks like, too
 OF_SPANS = frozenset({"gradients_accumulate", "other_loss", "wrong_actions"})
@@ -77,6 +78,7 @@ class LoopAudit:
         self._is_repeated = False  # the batch before served several updates
         self._entropy_coefficient = 0.0
         self._norm: float | None = None
+        self._num_bare = 0
         self._fitting = frozenset(BOOTSTRAPS)  # the bootstrap rules that made every gradient so far
         self._foreign: dict[str, float] = {}
 
@@ -210,10 +212,11 @@ class LoopAudit:
 
     def _has_gradient(self) -> bool:
         """Return whether there is a gradient to look at: finite, and not zero."""
-        given = [
-            p.grad for n in self.subject.networks for p in n.parameters() if p.grad is not None
-        ]
-        size = sum(float(g.detach().abs().sum()) for g in given)
+        parameters = [p for network in self.subject.networks for p in network.parameters()]
+        size = sum(float(p.grad.detach().abs().sum()) for p in parameters if p.grad is not None)
+        self._num_bare = self._num_bare + 1 if size == 0 else 0
+        if self._num_bare >= NUM_BARE:
+            self.why_not = "there is no gradient in .grad when its steps begin"
         return math.isfinite(size) and size > 0
 
     def _examine(self, shown: Shown, num_parts: int, update: int) -> list[Finding]:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from qdiverge.diagnostics import COSTS, Cost, Diagnostic, Moment, Transitions, diagnostics_up_to
 from qdiverge.errors import InvalidValueError
@@ -100,15 +101,21 @@ class Measuring:
         if is_first:
             self._switch_off_what_cannot_be(batch)
 
-    def moment(self, update: int, batch: Transitions | None = None) -> Moment:
-        """Return the run as it is now, on a batch or on the probe batch.
+    def moment(
+        self,
+        update: int,
+        batch: Transitions | None = None,
+        weights: Tensor | None = None,
+        discounts: Tensor | None = None,
+    ) -> Moment:
+        """Return the run as it is now, on a batch and what weighs its rows, or on the probe batch.
 
         Raises:
             InvalidValueError: no batch was shown yet.
         """
         reward_bound = self._subject.options.reward_bound or self._probe.reward_bound or 1.0
         if batch is not None:
-            return self._subject.moment(batch, update, reward_bound)
+            return self._subject.moment(batch, update, reward_bound, weights, discounts)
         if (rows := self._probe.rows) is None:
             raise InvalidValueError("a training batch was to be shown before", got="none so far")
         return self._subject.moment(

@@ -19,6 +19,7 @@ from qdiverge.monitor.subject import Subject
 from qdiverge.monitor.target_watch import TargetWatch
 from qdiverge.monitor.untraced import untraced
 from qdiverge.runs import RunLog
+from qdiverge.transitions import row_discounts, row_weights
 from qdiverge.update import Finding, UpdateRule
 from qdiverge.update.auditing.findings import finding
 
@@ -125,7 +126,7 @@ class Monitor:
             arguments with one in its place that calls it, and then looks.
         """
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
-        if closure is None:
+        if not callable(closure):  # none, or what another optimiser takes
             self._audit()
             return None
         if self.loop_audit.is_off:
@@ -222,8 +223,10 @@ class Monitor:
         Raises:
             InvalidValueError: no batch was shown yet.
         """
-        batch = None if data is None else self.subject.read(data)
-        return self._measuring.moment(self.num_updates, batch)
+        if data is None:
+            return self._measuring.moment(self.num_updates)
+        batch, weights = self.subject.read(data), row_weights(data)
+        return self._measuring.moment(self.num_updates, batch, weights, row_discounts(data))
 
     def state(self) -> dict[str, Any]:
         """Return what a monitor of the same run needs to go on as this one would; see ``restore``.

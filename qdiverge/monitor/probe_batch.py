@@ -147,7 +147,8 @@ def _state(rows: Rows) -> dict[str, Any]:
 
 
 def _rows(fields: dict[str, Any]) -> Rows:
-    """Return the rows of a state; older checkpoints hold the transitions alone."""
-    others = {name: fields.get(name) for name in ("weights", "discounts")}
-    own = {name: value for name, value in fields.items() if name not in others}
-    return Rows.of((SarsaTransitions if "next_actions" in own else Transitions)(**own), **others)
+    """Return the rows of a state, its very tensors; older checkpoints hold the five alone."""
+    own = {k: v for k, v in fields.items() if k not in ("weights", "discounts")}
+    unknown = torch.full_like(own["rewards"], torch.nan)
+    others = (fields.get(name, unknown) for name in ("weights", "discounts"))
+    return Rows((SarsaTransitions if "next_actions" in own else Transitions)(**own), *others)
