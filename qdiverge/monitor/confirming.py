@@ -8,11 +8,14 @@ audits in a row name different ones, what is said is what they share.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from qdiverge.monitor.under_way import Kept
 from qdiverge.update.auditing import Finding
 from qdiverge.update.auditing.findings import finding
 
 NUM_MISFITS = 4  # audits in a row
 MISFITS = frozenset({"targets_differ", "bootstrap_differs", "weighted"})
+# What a batch of which the update took a part looks like, too
+OF_SPANS = frozenset({"gradients_accumulate", "other_loss", "wrong_actions"})
 BY_ROWS = {"terminals_bootstrapped": "terminated", "truncations_masked": "truncated"}
 TRIVIAL = 1e-3  # from its declared value: what a fit may leave of a factor
 
@@ -83,6 +86,25 @@ class Confirming:
         """Hold again what ``state`` returned."""
         self.said, self._once = set(state["said"]), set(state["once"])
         self._misfits = list(state["misfits"])
+
+
+def may_be_said(found: Finding, kept: Kept, *, is_fitted: bool) -> bool:
+    """Return whether a finding cannot come from what the monitor does not see.
+
+    Args:
+        found: By an audit.
+        kept: What it was shown.
+        is_fitted: Whether the whole gradient is explained.
+    """
+    code = found.code
+    if code == "clipped" or is_trivial(found):  # a part of the rule, and nothing wrong
+        return False
+    if code == "loss_differs" and kept.num_parts > 1:
+        return False
+    if is_fitted:
+        return True
+    is_of_part = kept.is_repeated and code in MISFITS | OF_SPANS
+    return not (is_of_part or (kept.is_drawn and code in MISFITS))
 
 
 def is_trivial(found: Finding) -> bool:

@@ -14,13 +14,12 @@ from typing import Any
 import torch
 
 from qdiverge.errors import QDivergeError
-from qdiverge.kernel.network import has_compiled_parts
 from qdiverge.monitor.budget import Budget
-from qdiverge.monitor.confirming import MISFITS, Confirming, is_trivial
+from qdiverge.monitor.confirming import Confirming, may_be_said
 from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.identified import clipped_norm, fitting_bootstraps, identified, in_words
-from qdiverge.monitor.shown import Ears, Shown, copy_of, joined
 from qdiverge.monitor.subject import Subject
+from qdiverge.monitor.under_way import Kept, UnderWay
 from qdiverge.td import BOOTSTRAPS
 from qdiverge.update import why_not_modelled
 from qdiverge.update.auditing import Audit, Auditor, Finding
@@ -32,8 +31,6 @@ NUM_AGAIN = 8  # audits of the update after a finding, whatever they cost
 LOOK_PERIOD = 16  # audits between two looks for what else would fit, the first doublings apart
 NUM_BARE = 10  # updates without a gradient in a row, before no more is waited for one
 NUM_TRIES = 3  # audits of a network that mixes samples, before it is let alone
-# What a batch of which the update took a part looks like, too
-OF_SPANS = frozenset({"gradients_accumulate", "other_loss", "wrong_actions"})
 
 
 def next_audit(update: int, period: int) -> int:
@@ -71,12 +68,7 @@ class LoopAudit:
         self._due, self._last = 1, 0
         self._confirming = Confirming()
         self._num_again = 0
-        self._parts: list[Shown] = []  # of the update that is to be audited
-        self._ears: Ears | None = None
-        self._num_shown = 0  # batches since the last step
-        self._num_served = 0  # updates since the last batch
-        self._is_repeated = False  # the batch before served several updates
-        self._entropy_coefficient = 0.0
+        self._under_way = UnderWay(subject)
         self._norm: float | None = None
         self._num_bare = 0
         self._fitting = frozenset(BOOTSTRAPS)  # the bootstrap rules that made every gradient so far
@@ -95,27 +87,22 @@ class LoopAudit:
             read: Makes transitions of it.
             update: Optimiser updates made before.
         """
-        self._num_shown += 1
-        if self.is_off or not (self._parts or (self._num_shown == 1 and self._wants(update + 1))):
+        now = self._under_way
+        now.num_shown += 1
+        is_wanted = now.is_kept or (now.num_shown == 1 and self._wants(update + 1))
+        if self.is_off or not is_wanted:
             return
         with self._guarded(update), self._budget.charge("audit batch"):
-            part = copy_of(data if read is None else read(data))
-            self._entropy_coefficient = self.subject.entropy_coefficient
-            self._listen(part)
-            self._parts.append(part)
+            now.keep(data if read is None else read(data))
 
     @property
     def is_awaited(self) -> bool:
-        """Return whether the update under way is to be audited: its batch is kept."""
-        return bool(self._parts)
+        """Return whether the update under way is to be audited."""
+        return self._under_way.is_kept
 
     def pass_over(self) -> None:
-        """Take note of an update, and of how many the last batch served."""
-        if self._num_shown:
-            self._is_repeated, self._num_served = self._num_served > 1, 1
-        elif self._num_served:
-            self._num_served += 1
-        self._parts, self._num_shown = [], 0
+        """Take note of an update that is not audited."""
+        self._under_way.pass_over()
 
     def before_step(self, update: int) -> list[Finding]:
         """Audit the update that is about to be made, whose batch was kept; return what is new.
@@ -123,23 +110,20 @@ class LoopAudit:
         Args:
             update: Its number, from 1.
         """
-        parts = self._parts
-        self.pass_over()
-        heard = self._hear_no_more()
-        if (shown := joined(parts)) is None or not self._has_gradient():
-            return []
         new: list[Finding] = []
+        kept = self._under_way.take()
+        if kept is None or not self._has_gradient():
+            return new
         with self._guarded(update):
             if self.subject.device.type == "cuda":  # what is still queued is the run's own time
                 torch.cuda.synchronize(self.subject.device)
             with self._budget.charge("audit"):
-                new = self._examine(shown | heard, len(parts), update)
+                new = self._examine(kept, update)
         return new
 
     def close(self) -> None:
         """Let go of what is kept of an update under way."""
-        self._hear_no_more()
-        self._parts = []
+        self._under_way.close()
 
     def summary(self) -> dict[str, Any]:
         """Return how many updates were audited, and what they train, for ``run.json``."""
@@ -197,19 +181,6 @@ class LoopAudit:
         is_free = self.num_audits < NUM_FIRST
         return update >= self._due and (is_free or self._budget.allows_audit())
 
-    def _listen(self, part: Shown) -> None:
-        """Hear the next actions of a critic, where the batch does not say them."""
-        is_known = "next_actions" in part or not part["actions"].is_floating_point()
-        modules = [*self.subject.targets[:1], *self.subject.networks]
-        if is_known or self._parts or any(map(has_compiled_parts, modules)):
-            return
-        target = self.subject.targets[0] if self.subject.targets else None
-        self._ears = Ears(target, self.subject.policy, part["next_observations"])
-
-    def _hear_no_more(self) -> Shown:
-        ears, self._ears = self._ears, None
-        return {} if ears is None else ears.close()
-
     def _has_gradient(self) -> bool:
         """Return whether there is a gradient to look at: finite, and not zero."""
         parameters = [p for network in self.subject.networks for p in network.parameters()]
@@ -219,63 +190,47 @@ class LoopAudit:
             self.why_not = "there is no gradient in .grad when its steps begin"
         return math.isfinite(size) and size > 0
 
-    def _examine(self, shown: Shown, num_parts: int, update: int) -> list[Finding]:
+    def _make_auditor(self) -> Auditor:
         subject, options = self.subject, self.subject.options
-        is_critic = shown["actions"].is_floating_point()
-        if is_critic and "next_actions" not in shown and subject.policy is None:
+        return Auditor(
+            subject.networks,
+            every=1,
+            discount=options.discount,
+            target=subject.targets or None,
+            optimizer=subject.optimizer,
+            policy=subject.policy,
+            bootstrap=options.bootstrap,
+            loss=options.loss,
+        )
+
+    def _examine(self, kept: Kept, update: int) -> list[Finding]:
+        if kept.is_critic and "next_actions" not in kept.shown and self.subject.policy is None:
             self.why_not = "of its critics the next action is not known: pass policy=…"
             return []
-        if self._auditor is None:
-            self._auditor = Auditor(
-                subject.networks,
-                every=1,
-                discount=options.discount,
-                target=subject.targets or None,
-                optimizer=subject.optimizer,
-                policy=subject.policy,
-                bootstrap=options.bootstrap,
-                loss=options.loss,
-            )
+        self._auditor = self._auditor or self._make_auditor()
         auditor, is_again = self._auditor, update == self._last + 1
         if not is_again:
             auditor.forget()
         is_second = auditor.is_doubtful
         self._num_again += is_again and (is_second or self._confirming.is_waiting)
-        auditor.options["entropy_coefficient"] = self._entropy_coefficient
-        found = auditor.examine(shown)
+        auditor.options["entropy_coefficient"] = kept.entropy_coefficient
+        found = auditor.examine(kept.shown)
         audit = self.latest = auditor.latest
         assert audit is not None
         self.num_audits, self._last = self.num_audits + 1, update
         self._due = next_audit(update, self.period or 1)
         is_known = audit.bootstrap != "unknown"
         self.num_undecided += not is_known
-        if not is_known and mixes(subject.networks) and self.num_audits >= NUM_TRIES:
+        if not is_known and mixes(self.subject.networks) and self.num_audits >= NUM_TRIES:
             self.why_not = "BatchNorm or dropout make Q of a row depend on others, or on chance"
-        found = [f for f in found if not self._is_doubtful(f, shown, num_parts)]
-        new = self._confirming.take(
-            found, shown, is_fitted=is_known, resolved=AMBIGUOUS if is_second else frozenset()
-        )
+        found = [f for f in found if may_be_said(f, kept, is_fitted=is_known)]
+        if self._are_trained_elsewhere():
+            found = [f for f in found if f.code != "parameters_without_gradient"]
+        resolved = AMBIGUOUS if is_second else frozenset()
+        new = self._confirming.take(found, kept.shown, is_fitted=is_known, resolved=resolved)
         if {f.code for f in found} <= self._confirming.said:
-            subject.seen |= self._seen(audit, shown, num_parts)
+            self.subject.seen |= self._seen(audit, kept)
         return new
-
-    def _is_doubtful(self, finding: Finding, shown: Shown, num_parts: int) -> bool:
-        """Return whether a finding may be of what the monitor does not see."""
-        code = finding.code
-        if code == "clipped" or is_trivial(finding):  # a part of the rule, and nothing wrong
-            return True
-        is_drawn = shown["actions"].is_floating_point() and not (
-            "next_actions" in shown
-            and ("next_log_probs" in shown or self._entropy_coefficient == 0.0)
-        )
-        is_fitted = self.latest is not None and self.latest.bootstrap != "unknown"
-        if is_drawn and code in MISFITS and not is_fitted:
-            return True
-        if self._is_repeated and code in MISFITS | OF_SPANS and not is_fitted:
-            return True
-        if code == "loss_differs" and num_parts > 1:
-            return True
-        return code == "parameters_without_gradient" and self._are_trained_elsewhere()
 
     def _are_trained_elsewhere(self) -> bool:
         """Return whether parameters that this optimiser does not hold move: by another one."""
@@ -294,17 +249,18 @@ class LoopAudit:
         """Return whether this is one of the audits that look what else would fit."""
         return self.num_audits % LOOK_PERIOD == 0 or self.num_audits & (self.num_audits - 1) == 0
 
-    def _seen(self, audit: Audit, shown: Shown, num_parts: int) -> dict[str, Any]:
+    def _seen(self, audit: Audit, kept: Kept) -> dict[str, Any]:
         """Return what the audit tells of the rule."""
         subject = self.subject
-        told = identified(audit, shown)
+        told = identified(audit, kept.shown)
         if len(self._fitting) > 1 and told and self._is_sparse:
             self._fitting &= fitting_bootstraps(
-                audit, shown, subject.networks, subject.targets, self._entropy_coefficient
+                audit, kept.shown, subject.networks, subject.targets, kept.entropy_coefficient
             )
+            self._fitting = self._fitting or frozenset(BOOTSTRAPS)  # the loop has changed
         if len(self._fitting) == 1:
             told |= {"bootstrap": min(self._fitting)}
-        if num_parts > 1:
+        if kept.num_parts > 1:  # the sum of k means looks like k times the loss
             told.pop("loss", None)
         clipping, self._norm = clipped_norm(audit, self._norm)
         return told | ({} if clipping is None else {"clipping": clipping})
