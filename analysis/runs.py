@@ -30,7 +30,8 @@ def _row(run: Run) -> dict[str, Any]:
         beyond = ~(magnitudes.values <= bounds)  # NaN is beyond, too
         if beyond.any():
             diverged_at = int(magnitudes.steps[beyond][0])
-    warned = [a.step for a in run.alarms if diverged_at is None or a.step < diverged_at]
+    alarms = [alarm for alarm in run.alarms if alarm.kind == "divergence"]
+    warned = [a.step for a in alarms if diverged_at is None or a.step < diverged_at]
     warned_at = min(warned, default=None)
     returns = run.series.get("charts/episodic_return")
     lead = None if diverged_at is None or warned_at is None else diverged_at - warned_at

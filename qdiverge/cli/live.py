@@ -50,8 +50,9 @@ class Live:
 
     def alarm(self, alarm: AlarmEvent) -> None:
         """Say an alarm at once, where it stays on the screen."""
+        word = "LOOP" if alarm.kind == "loop" else "ALARM"
         self._console.print(
-            Text(f"{self._title}: ALARM at step {alarm.step}: {alarm.message}", style="bold red"),
+            Text(f"{self._title}: {word} at step {alarm.step}: {alarm.message}", style="bold red"),
             soft_wrap=True,
         )
 

@@ -34,7 +34,7 @@ class Watched:
         end: The trainer's last record; None where an alarm or Ctrl-C stopped it.
         folder: The run folder.
         verdict: The monitor's last word.
-        num_alarms: How many rules fired.
+        num_alarms: How many rules fired; findings of audits are none.
     """
 
     end: RunEnd | None
@@ -110,7 +110,8 @@ def watch(
         finally:
             monitor.close(status)
             log.close(status)
-    return Watched(end, log.folder, monitor.verdict, len(monitor.alarms))
+    num_alarms = sum(alarm.kind != "loop" for alarm in monitor.alarms)
+    return Watched(end, log.folder, monitor.verdict, num_alarms)
 
 
 def _save(

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from qdiverge.errors import InvalidTypeError
 from qdiverge.integrations.extras import imported
-from qdiverge.integrations.listening import listen
 from qdiverge.integrations.views import MeanOverQuantiles
 from qdiverge.monitor import Monitor, attach
+from qdiverge.monitor.listening import listen
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm

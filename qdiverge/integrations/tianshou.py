@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from qdiverge.errors import InvalidTypeError
 from qdiverge.integrations.extras import imported
-from qdiverge.integrations.listening import listen
 from qdiverge.integrations.views import First, LeastOf
 from qdiverge.monitor import Monitor
 from qdiverge.monitor import attach as attach_monitor
+from qdiverge.monitor.listening import listen
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from qdiverge.errors import InvalidTypeError
 from qdiverge.integrations.extras import imported
-from qdiverge.integrations.listening import listen
 from qdiverge.monitor import Monitor, attach
+from qdiverge.monitor.listening import listen
 
 LOSSES = {"l2": "squared", "smooth_l1": "huber", "l1": "huber"}
 STAGE = "process_optim_batch"  # where a trainer has just drawn the batch of one update

@@ -53,14 +53,19 @@ class Alarms:
                 continue
             with self._guard(f"the alarm rule {rule.name}", measured.update):
                 if (message := rule.check(past, THRESHOLDS)) is not None:
-                    alarms.append(AlarmEvent(measured.step, measured.update, rule.name, message))
+                    event = AlarmEvent(
+                        measured.step, measured.update, rule.name, message, rule.kind
+                    )
+                    alarms.append(event)
         return alarms
 
     def raise_alarm(self, alarm: AlarmEvent) -> None:
         """Log an alarm, have its update kept, and react as was asked for."""
         self.events.append(alarm)
-        self._log.alarm(alarm.step, alarm.update, alarm.rule, alarm.message)
-        if self._recorder is not None:
+        self._log.alarm(
+            alarm.step, alarm.update, alarm.rule, alarm.message, alarm.kind, alarm.evidence
+        )
+        if self._recorder is not None and alarm.kind != "loop":
             with self._guard("keeping an update", alarm.update):
                 self._recorder.alarm(alarm, is_too_late=alarm.rule == "not_finite")
         stops = any(rule.stops for rule in ALARM_RULES if rule.name == alarm.rule)

@@ -32,7 +32,7 @@ def attach(
     cost: Cost = "standard",
     max_overhead: float | None = 0.05,
     on_alarm: OnAlarm = "log",
-    loss: Loss | float = "huber",
+    loss: Loss | float | None = None,
     reward_bound: float | None = None,
     bootstrap: Bootstrap | None = None,
     policy: Policy | None = None,
@@ -40,6 +40,7 @@ def attach(
     not_modelled: str = "",
     probe_size: int = 64,
     probe_refresh_period: int = 10_000,
+    audit_period: int | None = 1_000,
     clock: Callable[[], int] | None = None,
     config: dict[str, Any] | None = None,
     sinks: Sequence[Sink | str] = (),
@@ -53,7 +54,7 @@ def attach(
             all. A compiled module is looked at without its compilation.
         optimizer: The optimiser of ``q_network``; its ``step`` is the seam.
         target: The target network, or the target of each critic; None where the Q-network makes its
-            own targets.
+            own targets. How it follows, by copies or averaging, is seen.
         discount: γ; of an n-step target γⁿ.
         out: A new run folder, or an open :class:`qdiverge.runs.RunLog` to share.
         every: Updates between measurements.
@@ -63,10 +64,12 @@ def attach(
             a deterministic schedule.
         on_alarm: "log"; "snapshot" (keep the update after each measurement in memory, and write it
             to ``snapshots/UPDATE`` at an alarm); "stop" (the next :meth:`Monitor.batch` raises,
-            once values diverge or are about to); called with each alarm, an exception becoming a
-            warning; or a tuple of these.
+            once values diverge or are about to); called with each alarm, whose ``kind`` tells those
+            of divergence from findings in the loop and notes on the network, an exception becoming
+            a warning; or a tuple of these.
         loss: "huber" and "half_squared" have the step α = lr, "squared" (``mse_loss``) α = 2 lr; of
-            another loss, c with α = c lr: its gradient is −c Σ ρ_i δ_i ∇Q_i at small δ.
+            another loss, c with α = c lr: its gradient is −c Σ ρ_i δ_i ∇Q_i at small δ, and no
+            update is audited. None: as an audit sees it, and "huber" until then.
         reward_bound: r_max of the soft-divergence bound r_max/(1−γ); None: the largest |r| seen.
         bootstrap: Of discrete actions, who selects a' and who evaluates it: "q" (the online network
             both), "target_q" (the target both), "double_q" (online, target), "inverse_double_q"
@@ -81,6 +84,9 @@ def attach(
             modelled are recognised by themselves.
         probe_size: Transitions in the probe batch, N.
         probe_refresh_period: Updates between fresh probe batches.
+        audit_period: Updates between two audits of the loop itself (:func:`qdiverge.audit`), the
+            first ones and doublings apart; what one finds is an alarm of the kind "loop". At most
+            a quarter of ``max_overhead`` goes to them. None: none is made.
         clock: Returns the run's step, e.g. agent steps; None: updates are counted.
         config: The run's settings, for ``run.json``.
         sinks: Further places for metrics and alarms: "tensorboard", "wandb", "mlflow", or objects
@@ -108,6 +114,7 @@ def attach(
         not_modelled=not_modelled,
         probe_size=probe_size,
         probe_refresh_period=probe_refresh_period,
+        audit_period=audit_period,
     )
     networks = _as_list(q_network)
     targets = [] if target is None or target is q_network else _as_list(target)

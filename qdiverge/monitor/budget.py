@@ -8,8 +8,16 @@ from qdiverge.errors import InvalidValueError
 
 # The light tier's part of the allowance, where there are dearer tiers, and where it is alone.
 LIGHT_SHARE, LIGHT_SHARE_ALONE = 1 / 2, 3 / 20
-OTHER_THAN_LIGHT = ("standard", "full", "keep", "batch")  # charged, but not to the light tier
+OTHER_THAN_LIGHT = (
+    "standard",
+    "full",
+    "keep",
+    "batch",
+    "audit",
+    "audit batch",
+)  # charged, but not to the light tier
 MEASURING_SHARE = 1 / 4  # of the allowance, whatever the calls between measurements take
+AUDIT_SHARE = 1 / 4  # of the allowance, which audits may take whatever measurements took
 
 
 def check_share(share: float | None) -> None:
@@ -82,6 +90,16 @@ class Budget:
             }
         allowance = max(limit - self.calls, MEASURING_SHARE * limit)
         return sum(spent.values()) + self._costs[tier] <= allowance
+
+    def allows_audit(self) -> bool:
+        """Return whether one more audit fits into the share that audits have for themselves.
+
+        What they take is taken from the measurements, which look at all that was spent.
+        """
+        if self.share is None or "audit" not in self._costs:
+            return True
+        own = self.now() - self._start - self.spent
+        return self._spent["audit"] + self._costs["audit"] <= AUDIT_SHARE * self.share * own
 
     @contextmanager
     def charge(self, tier: str) -> Iterator[None]:

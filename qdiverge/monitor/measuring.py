@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from qdiverge.diagnostics import COSTS, Cost, Diagnostic, Moment, Transitions, diagnostics_up_to
 from qdiverge.errors import InvalidValueError
@@ -15,7 +16,7 @@ from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.probe_batch import ProbeBatch
 from qdiverge.monitor.subject import Subject
 from qdiverge.runs import RunLog
-from qdiverge.transitions import rewards_of
+from qdiverge.transitions import rewards_of, row_discounts, row_weights
 
 LOG_DENSITY = 10_000  # measurements that are logged while the run grows e-fold: bounds the log
 
@@ -96,20 +97,34 @@ class Measuring:
             return
         is_first = not self._subject.is_split
         batch = self._subject.read(data)
-        self._probe.show(batch, update)
+        self._probe.show(batch, update, row_weights(data), row_discounts(data))
         if is_first:
             self._switch_off_what_cannot_be(batch)
 
-    def moment(self, update: int, batch: Transitions | None = None) -> Moment:
-        """Return the run as it is now, on a batch or on the probe batch.
+    def moment(
+        self,
+        update: int,
+        batch: Transitions | None = None,
+        weights: Tensor | None = None,
+        discounts: Tensor | None = None,
+    ) -> Moment:
+        """Return the run as it is now, on a batch and what weighs its rows, or on the probe batch.
 
         Raises:
             InvalidValueError: no batch was shown yet.
         """
-        if batch is None and (batch := self._probe.batch) is None:
-            raise InvalidValueError("a training batch was to be shown before", got="none so far")
         reward_bound = self._subject.options.reward_bound or self._probe.reward_bound or 1.0
-        return self._subject.moment(batch, update, reward_bound)
+        if batch is not None:
+            return self._subject.moment(batch, update, reward_bound, weights, discounts)
+        if (rows := self._probe.rows) is None:
+            raise InvalidValueError("a training batch was to be shown before", got="none so far")
+        return self._subject.moment(
+            rows.transitions,
+            update,
+            reward_bound,
+            rows.weights_or(1.0),
+            rows.discounts_or(self._subject.options.discount),
+        )
 
     def measure(self, update: int, step: int, *, is_last: bool = False) -> Measurement | None:
         """Measure what the budget allows, arrays included; None where it allows nothing.

@@ -9,8 +9,9 @@ from qdiverge.errors import DivergenceError
 from qdiverge.monitor.alarms import Alarms
 from qdiverge.monitor.attach_checks import mark_watched, unmark_watched
 from qdiverge.monitor.guard import Guard
+from qdiverge.monitor.loop_audit import LoopAudit
 from qdiverge.monitor.measuring import LOG_DENSITY, Measuring
-from qdiverge.monitor.reminder import Reminder
+from qdiverge.monitor.reminder import Reminder, speak
 from qdiverge.monitor.rules.alarm_rules import AlarmEvent
 from qdiverge.monitor.snapshots import SnapshotRecorder
 from qdiverge.monitor.status_line import status_line
@@ -18,9 +19,12 @@ from qdiverge.monitor.subject import Subject
 from qdiverge.monitor.target_watch import TargetWatch
 from qdiverge.monitor.untraced import untraced
 from qdiverge.runs import RunLog
-from qdiverge.update import UpdateRule
+from qdiverge.transitions import row_discounts, row_weights
+from qdiverge.update import Finding, UpdateRule
+from qdiverge.update.auditing.findings import finding
 
 Data = TypeVar("Data")
+TARGET_PATIENCE = 50_000  # updates in which a target that is alive has moved; DQN's copies: 10,000
 
 
 class Monitor:
@@ -43,6 +47,7 @@ class Monitor:
         budget: The time that it may take.
         num_updates: Optimiser updates seen.
         hook: On the optimiser; it calls ``after_step``.
+        loop_audit: What audits of the run's own updates have said.
     """
 
     def __init__(
@@ -64,12 +69,18 @@ class Monitor:
         self._measuring = Measuring(subject, log, self._guard, diagnostics, log_density)
         self._alarms = Alarms(log, self._guard, self.options.reactions, self._recorder)
         self.budget = self._measuring.budget
-        self._look_period = self.options.every if subject.device.type == "cuda" else 1
+        look_period = self.options.every if subject.device.type == "cuda" else 1
         self._target_watch = (
-            TargetWatch(subject.targets[0], self._look_period) if subject.targets else None
+            TargetWatch(subject.targets[0], look_period, subject.networks[0])
+            if subject.targets
+            else None
         )
+        self.loop_audit = LoopAudit(subject, self._guard, self.budget, self.options.audit_period)
         self._is_closed = False
         self.hook = subject.optimizer.register_step_post_hook(self.after_step)
+        self._pre_hook = subject.optimizer.register_step_pre_hook(self.before_step)
+        if self.loop_audit.is_off:
+            self._log.note({"audit": self.loop_audit.summary()})
         mark_watched(subject.networks, log.folder)
 
     @untraced
@@ -105,6 +116,45 @@ class Monitor:
                 self._log.metrics(self.step, values)
 
     @untraced
+    def before_step(
+        self, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Audit the update that is about to be made, where it is due; the hook's call.
+
+        Returns:
+            None; where the step was given a closure, which is to make the gradient, the step's
+            arguments with one in its place that calls it, and then looks.
+        """
+        closure = args[1] if len(args) > 1 else kwargs.get("closure")
+        if not callable(closure):  # none, or what another optimiser takes
+            self._audit()
+            return None
+        if self.loop_audit.is_off:
+            return None
+
+        def looked_at() -> Any:
+            loss = closure()
+            self._audit()
+            return loss
+
+        if len(args) > 1:
+            return (args[0], looked_at, *args[2:]), kwargs
+        return args, kwargs | {"closure": looked_at}
+
+    def _audit(self) -> None:
+        """Audit the update under way, where it is due; what a look that is none costs is billed."""
+        audit, begin = self.loop_audit, self.budget.now()
+        if not audit.is_awaited:
+            audit.pass_over()
+            self.budget.calls += self.budget.now() - begin
+            return
+        before = audit.num_audits, audit.why_not
+        for found in audit.before_step(self.num_updates + 1):
+            self._tell(found)
+        if before != (audit.num_audits, audit.why_not):
+            self._note_audit(is_sparse=before[1] == audit.why_not)
+
+    @untraced
     def after_step(self, *_: Any) -> None:
         """Look at the update that was just made, and measure where it is due; the hook's call."""
         self.num_updates += 1
@@ -112,7 +162,7 @@ class Monitor:
             with self._guard("keeping an update", self.num_updates), self.budget.charge("keep"):
                 self._recorder.finish()
         begin = self.budget.now()
-        if self._target_watch is not None and self.num_updates % self._look_period == 0:
+        if self._target_watch is not None:
             self._look_at_target(self._target_watch)
         if self.num_updates % self.options.every:
             self.budget.calls += self.budget.now() - begin
@@ -160,7 +210,9 @@ class Monitor:
     @property
     def verdict(self) -> str:
         """Return a sentence on how the run stands now."""
-        return status_line(self.latest, [alarm.message for alarm in self.alarms])
+        alarms = [alarm.message for alarm in self.alarms if alarm.kind != "loop"]
+        loop = [alarm.message for alarm in self.alarms if alarm.kind == "loop"]
+        return status_line(self.latest, alarms, loop)
 
     def moment(self, data: Any = None) -> Moment:
         """Return the run as it is now, which diagnostics measure.
@@ -171,8 +223,10 @@ class Monitor:
         Raises:
             InvalidValueError: no batch was shown yet.
         """
-        batch = None if data is None else self.subject.read(data)
-        return self._measuring.moment(self.num_updates, batch)
+        if data is None:
+            return self._measuring.moment(self.num_updates)
+        batch, weights = self.subject.read(data), row_weights(data)
+        return self._measuring.moment(self.num_updates, batch, weights, row_discounts(data))
 
     def state(self) -> dict[str, Any]:
         """Return what a monitor of the same run needs to go on as this one would; see ``restore``.
@@ -182,6 +236,7 @@ class Monitor:
         """
         target = None if self._target_watch is None else self._target_watch.state()
         own = {"num_updates": self.num_updates, "target": target}
+        own |= {"audit": self.loop_audit.state(), "seen": dict(self.subject.seen)}
         return own | self._alarms.state() | self._measuring.state()
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -196,6 +251,9 @@ class Monitor:
         self.num_updates = state["num_updates"]
         self._alarms.restore(state)
         self._measuring.restore(state)
+        if "audit" in state:  # older checkpoints have none
+            self.loop_audit.restore(state["audit"])
+            self.subject.seen = dict(state["seen"])
         if state["target"] is None:
             self._target_watch = None
         elif self._target_watch is not None:
@@ -214,6 +272,10 @@ class Monitor:
                 self._reminder.remind(self.num_updates)
         self._is_closed = True
         self.hook.remove()
+        self._pre_hook.remove()
+        self.loop_audit.close()
+        if self.num_updates:
+            self._note_audit(is_sparse=False)
         if self._recorder is not None:
             with self._guard("keeping an update", self.num_updates):
                 self._recorder.close()
@@ -247,6 +309,8 @@ class Monitor:
                 remedy="See the run's report.",
             )
         self._reminder.num_batches += 1
+        if not self._is_closed:
+            self.loop_audit.show(data, read, update)
         if not self._is_closed and self._measuring.wants_batch(update):
             with self._guard("reading the batch", update), self.budget.charge("batch"):
                 self._measuring.read_batch(data if read is None else read(data), update)
@@ -255,13 +319,47 @@ class Monitor:
 
     def _look_at_target(self, watch: TargetWatch) -> None:
         try:  # at every update, where a context manager would cost as much as the look
-            if watch.has_moved(self.num_updates):
-                self._log.target_sync(self.step, self.num_updates)
-                if watch.is_continuous:
-                    self._target_watch = None
+            was_continuous = watch.is_continuous
+            if moves := watch.moves(self.num_updates):
+                self._take_target_rule(watch)
+                for update in [] if was_continuous else moves:
+                    self._log.target_sync(self.step, update)
+                if watch.is_continuous and not was_continuous:
                     self._log.note({"target_follows": "at nearly every update; no longer logged"})
+                if watch.is_continuous and watch.rule.is_settled:
+                    self._target_watch = None
+            elif watch.is_learning and self.num_updates - watch.last_move == TARGET_PATIENCE:
+                self._tell(finding("target_never_moves", num_updates=TARGET_PATIENCE))
         except Exception as error:
             self._guard.tell("watching the target", self.num_updates, error, None)
+
+    def _note_audit(self, *, is_sparse: bool) -> None:
+        """Note in ``run.json`` what the audits say; while the run goes on, at doublings."""
+        num = self.loop_audit.num_audits
+        if is_sparse and num & (num - 1):
+            return
+        with self._guard("noting the audits", self.num_updates), self.budget.charge("log"):
+            rule = {"update_rule": str(self.subject.rule)} if num else {}
+            self._log.note({"audit": self.loop_audit.summary()} | rule)
+
+    def _take_target_rule(self, watch: TargetWatch) -> None:
+        """Tell the subject how the target follows, where that is new."""
+        seen, names = self.subject.seen, ("target_period", "polyak")
+        before = {name: seen[name] for name in names if name in seen}
+        if watch.rule.fields != before:
+            self.subject.seen = {k: v for k, v in seen.items() if k not in names}
+            self.subject.seen |= watch.rule.fields
+            told = watch.rule.why_not or "seen"
+            self._log.note({"target_rule": told, "update_rule": str(self.subject.rule)})
+
+    def _tell(self, found: Finding) -> None:
+        """Say what is wrong with the loop."""
+        event = AlarmEvent(
+            self.step, self.num_updates, found.code, found.message, "loop", dict(found.evidence)
+        )
+        with self._guard("saying what an audit found", self.num_updates):
+            self._alarms.raise_alarm(event)
+            speak(event)
 
     def _measure(self, *, is_last: bool = False) -> None:
         measured = self._measuring.measure(self.num_updates, self.step, is_last=is_last)

@@ -15,6 +15,7 @@ Loss = Literal["huber", "half_squared", "squared"]
 Reaction = Literal["log", "snapshot", "stop"] | Callable[[AlarmEvent], object]
 OnAlarm = Reaction | tuple[Reaction, ...]
 REACTIONS = ("log", "snapshot", "stop")
+ASSUMED_LOSS: Loss = "huber"  # until an audit sees another
 # The theory's loss is ½ Σ ρ_i δ_i²; torch's mse_loss has no ½, so its α is twice the optimiser's.
 STEP_FACTORS: dict[str, float] = {"huber": 1.0, "half_squared": 1.0, "squared": 2.0}
 
@@ -28,25 +29,28 @@ class MonitorOptions:
     cost: Cost = "standard"
     max_overhead: float | None = 0.05  # share of the run's own time
     on_alarm: OnAlarm = "log"
-    loss: Loss | float = "huber"
+    loss: Loss | float | None = None
     reward_bound: float | None = None
     bootstrap: Bootstrap | None = None
     not_modelled: str = ""
     probe_size: int = 64  # transitions
     probe_refresh_period: int = 10_000  # updates
+    audit_period: int | None = 1_000  # updates
 
     def __post_init__(self) -> None:
         check_discount(self.discount)
         check_positive("every", self.every)
         check_positive("probe_size", self.probe_size)
         check_positive("probe_refresh_period", self.probe_refresh_period)
+        if self.audit_period is not None:
+            check_positive("audit_period", self.audit_period)
         if self.reward_bound is not None:
             check_positive("reward_bound", self.reward_bound)
         check_choice("cost", self.cost, COSTS)
         check_share(self.max_overhead)
         if isinstance(self.loss, int | float):
             check_positive("loss, as a factor of the step,", self.loss)
-        else:
+        elif self.loss is not None:
             check_choice("loss", self.loss, STEP_FACTORS)
         if self.bootstrap is not None:
             check_choice("bootstrap", self.bootstrap, BOOTSTRAPS)
@@ -67,7 +71,13 @@ class MonitorOptions:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if name != "on_alarm"}
 
-    def step_size(self, learning_rate: float) -> float:
-        """Return α of the loss ½ Σ ρ_i δ_i² for an optimiser's learning rate."""
-        factor = STEP_FACTORS[self.loss] if isinstance(self.loss, str) else self.loss
-        return factor * learning_rate
+    def step_size(self, learning_rate: float, seen: Loss | None = None) -> float:
+        """Return α of the loss ½ Σ ρ_i δ_i² for an optimiser's learning rate.
+
+        Args:
+            learning_rate: The optimiser's.
+            seen: The loss that an audit saw.
+        """
+        if isinstance(self.loss, int | float):
+            return self.loss * learning_rate
+        return STEP_FACTORS[seen or self.loss or ASSUMED_LOSS] * learning_rate

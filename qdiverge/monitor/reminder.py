@@ -1,6 +1,9 @@
 """What a loop has forgotten: to show its batches, or to pass the optimiser that it calls."""
 
 import warnings
+from contextlib import suppress
+
+from qdiverge.monitor.rules.alarm_rules import AlarmEvent
 
 PATIENCE = 10  # measurements that fall due without a batch or an update before it is said
 
@@ -39,3 +42,11 @@ class Reminder:
         else:
             return
         warnings.warn(f"qdiverge has seen {text}", stacklevel=5)
+
+
+def speak(event: AlarmEvent) -> None:
+    """Warn of what an audit found, in a sentence; never an error, whatever warnings are made of."""
+    with suppress(Warning):
+        warnings.warn(
+            f"qdiverge, at update {event.update}: {event.message} ({event.rule})", stacklevel=2
+        )

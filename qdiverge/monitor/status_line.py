@@ -3,18 +3,24 @@
 from collections.abc import Mapping, Sequence
 
 
-def status_line(latest: Mapping[str, float], alarms: Sequence[str]) -> str:
+def status_line(
+    latest: Mapping[str, float], alarms: Sequence[str], loop: Sequence[str] = ()
+) -> str:
     """Return the present state in words.
 
     Args:
         latest: The newest value of each metric.
         alarms: The messages of the alarms that fired, oldest first.
+        loop: What audits found in the loop, oldest first.
 
     >>> status_line({"diverge/q_abs_max": 0.5, "diverge/soft_divergence_bound": 100.0}, [])
     'healthy: max|Q| 0.5 of at most 100'
+    >>> status_line({}, [], ["Terminal states keep 97% of their bootstrap: …"])
+    'LOOP: Terminal states keep 97% of their bootstrap: … Waiting for the first measurement'
     """
     if "diverge/q_abs_max" not in latest:
-        return "waiting for the first measurement"
+        waiting = "waiting for the first measurement"
+        return f"LOOP: {loop[-1]} {waiting.capitalize()}" if loop else waiting
     parts = [
         f"max|Q| {latest['diverge/q_abs_max']:.3g} of at most "
         f"{latest['diverge/soft_divergence_bound']:.3g}"
@@ -24,5 +30,6 @@ def status_line(latest: Mapping[str, float], alarms: Sequence[str]) -> str:
             f"row condition holds in {latest['diverge/fraction_holding']:.0%} of rows "
             f"(γ = 0: {latest['diverge/fraction_holding_regression']:.0%})"
         )
-    state = f"ALARM: {alarms[-1]}" if alarms else "healthy"
-    return f"{state}{' Now ' if alarms else ': '}{'; '.join(parts)}"
+    told = [f"ALARM: {alarm}" for alarm in alarms[-1:]] + [f"LOOP: {each}" for each in loop[-1:]]
+    state = " ".join(told) if told else "healthy"
+    return f"{state}{' Now ' if told else ': '}{'; '.join(parts)}"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from qdiverge.diagnostics import (
     Diagnostic,
@@ -19,7 +19,7 @@ from qdiverge.diagnostics.diagnose import split_networks
 from qdiverge.diagnostics.preconditioner import is_understood, largest_rate
 from qdiverge.kernel.network import unwrap
 from qdiverge.monitor.attach_checks import warn_of_batch_discounts
-from qdiverge.monitor.options import MonitorOptions
+from qdiverge.monitor.options import ASSUMED_LOSS, MonitorOptions
 from qdiverge.transitions import without_ends
 from qdiverge.update import UpdateRule, read_optimizer, why_not_modelled
 from qdiverge.update.rule import Source
@@ -50,6 +50,7 @@ class Subject:
         self.targets = [unwrap(target)[0] for target in targets]
         self.optimizer, self.options, self.policy = optimizer, options, policy
         self._entropy_coefficient = entropy_coefficient
+        self.seen: dict[str, Any] = {}  # fields of the rule that the run showed
         self._split: tuple[tuple[nn.Module, ...], tuple[nn.Module, ...]] | None = None
         self._parameter = next(p for p in self.networks[0].parameters() if p.is_floating_point())
 
@@ -78,30 +79,34 @@ class Subject:
     @property
     def learning_rate(self) -> float:
         """Return α of the loss ½ Σ ρ_i δ_i², as the optimiser has it now."""
-        return self.options.step_size(largest_rate(self.optimizer, *self.networks))
+        rate = largest_rate(self.optimizer, *self.networks)
+        return self.options.step_size(rate, self.seen.get("loss"))
 
     @property
     def rule(self) -> UpdateRule:
         """Return the update as the options and the optimiser say it, now."""
         options, fields = self.options, read_optimizer(self.optimizer, self.networks)
-        is_named = isinstance(options.loss, str)
-        slope = 1.0 if is_named else float(options.loss)
-        fields["learning_rate"] *= slope
+        if isinstance(options.loss, int | float):
+            fields["learning_rate"] *= options.loss
         of_networks = options.not_modelled or why_not_modelled(self.networks)
         fields["not_modelled"] = of_networks or fields["not_modelled"]
         sources: dict[str, Source] = dict.fromkeys(fields, "optimizer")
-        sources |= {"discount": "given", "loss": "given"}
+        sources |= {"discount": "given"}
+        sources |= {} if options.loss is None else {"loss": "given"}
         if options.bootstrap is not None:
             sources["bootstrap"] = "given"
-        return UpdateRule(
-            discount=options.discount,
-            loss=options.loss if isinstance(options.loss, str) else "half_squared",
-            bootstrap=options.bootstrap or ("target_q" if self.targets else "q"),
-            critics="min" if len(self.networks) > 1 else "one",
-            entropy_coefficient=self.entropy_coefficient,
-            sources=sources,
-            **fields,
-        )
+        is_factor = isinstance(options.loss, int | float)
+        fields |= {
+            "discount": options.discount,
+            "loss": "half_squared" if is_factor else options.loss or ASSUMED_LOSS,
+            "bootstrap": options.bootstrap or ("target_q" if self.targets else "q"),
+            "critics": "min"
+            if len(self._split[0] if self._split else self.networks) > 1
+            else "one",
+            "entropy_coefficient": self.entropy_coefficient,
+        }
+        sources |= dict.fromkeys(self.seen, "seen")
+        return UpdateRule(sources=sources, **fields | self.seen)
 
     @property
     def entropy_coefficient(self) -> float:
@@ -116,23 +121,33 @@ class Subject:
             return reason
         return diagnostic.why_off(batch.actions.is_floating_point(), has_next_actions)
 
-    def moment(self, batch: Transitions, update: int, reward_bound: float) -> Moment:
-        """Return the run as it is now."""
+    def moment(
+        self,
+        batch: Transitions,
+        update: int,
+        reward_bound: float,
+        weights: Tensor | None = None,
+        discounts: Tensor | None = None,
+    ) -> Moment:
+        """Return the run as it is now, on a batch with what each of its rows is weighted by."""
         assert self._split is not None
         (network, *twins), targets = self._split
+        rule = self.rule
         return Moment(
             q_network=network,
             batch=batch,
-            discount=self.options.discount,
+            discount=rule.discount,
             learning_rate=self.learning_rate,
             update=update,
             target=targets[0] if targets else None,
             optimizer=self.optimizer if is_understood(self.optimizer) else None,
-            bound=soft_divergence_bound(self.options.discount, reward_bound),
-            bootstrap=self.options.bootstrap,
+            bound=soft_divergence_bound(rule.discount, reward_bound),
+            bootstrap=rule.bootstrap if "bootstrap" in self.seen else self.options.bootstrap,
             twins=tuple(twins),
             target_twins=targets[1:],
             policy=self.policy,
             entropy_coefficient=self.entropy_coefficient,
-            rule=self.rule,
+            rule=rule,
+            weights=weights,
+            discounts=discounts,
         )

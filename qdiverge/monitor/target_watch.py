@@ -1,6 +1,7 @@
 """See the target network move, whoever moves it: a fingerprint of a few of its numbers."""
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,40 +9,58 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from qdiverge.monitor.target_rule import TargetRule
+
 NUM_ENTRIES = 8  # of each tensor that is looked at
 NUM_TENSORS = 2  # the last ones: an output layer, whose every update moves them
 CONTINUOUS_AFTER = 8  # changes in a row
 CONTINUOUS_SPACING = 4  # updates between two of them; TD3 moves its targets at every other one
 BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes of an entry
+FLOATS = {torch.float16: "float16", torch.float32: "float32", torch.float64: "float64"}
 
 
 class TargetWatch:
-    """A fingerprint of the target's parameters, compared from one look to the next.
+    """A fingerprint of the target's parameters, compared from one update to the next.
 
     ``.data.copy_`` leaves no trace in a tensor's version counter, so the bits of a few numbers are
-    read: about a microsecond a look on a CPU. On a GPU a look waits for the device, so it is for
-    measured updates alone.
+    read: about two microseconds a look on a CPU. On a GPU a look waits for the device; there the
+    numbers are put aside on it at every update, and looked at together, every ``period`` updates.
 
     Args:
         target: The target network.
-        period: Updates between two looks.
+        period: Updates between two looks; 1 on a CPU.
+        online: The network that learns, of the same shapes; None: how the target follows it is not
+            asked.
+
+    Attributes:
+        rule: How the target follows, as far as it was seen.
+        last_move: The update at which it was last seen to have moved; 0: it has not.
+        is_learning: Whether the network that learns has moved since.
 
     >>> target = nn.Linear(1, 1)
     >>> watch = TargetWatch(target, period=1)
-    >>> watch.has_moved(1)
-    False
-    >>> target.weight.data.add_(1.0) is not None, watch.has_moved(2), watch.has_moved(3)
-    (True, True, False)
+    >>> watch.moves(1)
+    []
+    >>> target.weight.data.add_(1.0) is not None, watch.moves(2), watch.moves(3)
+    (True, [2], [])
     """
 
-    def __init__(self, target: nn.Module, period: int) -> None:
-        usable = [p for p in target.parameters() if p.numel() and p.is_contiguous()]
-        self._parameters = [p for p in usable if p.element_size() in BITS][-NUM_TENSORS:]
-        self._spacing = max(CONTINUOUS_SPACING, period)
+    def __init__(self, target: nn.Module, period: int, online: nn.Module | None = None) -> None:
+        slow = list(target.parameters())
+        usable = [i for i, p in enumerate(slow) if _is_usable(p)][-NUM_TENSORS:]
+        usable = [i for i in usable if slow[i].dtype == slow[usable[-1]].dtype]
+        fast = [] if online is None else list(online.parameters())
+        if len(fast) != len(slow) or any(fast[i].dtype != slow[i].dtype for i in usable):
+            fast = []
+        self._slow, self._fast = [slow[i] for i in usable], [fast[i] for i in usable if fast]
+        self._spacing, self._period = max(CONTINUOUS_SPACING, period), period
         self._changes: deque[int] = deque(maxlen=CONTINUOUS_AFTER)
         self._pointers: list[int] = []
-        self._entries: list[NDArray[np.integer[Any]] | Tensor] = []
-        self._before = self._read()
+        self._views: list[NDArray[np.integer[Any]] | Tensor] = []
+        self._kept: list[tuple[int, Tensor]] = []  # on a GPU, until the next look
+        self.rule = TargetRule()
+        self.last_move, self.is_learning = 0, False
+        self._before = self._look(self._read())
 
     @property
     def is_continuous(self) -> bool:
@@ -52,29 +71,85 @@ class TargetWatch:
 
     def state(self) -> dict[str, Any]:
         """Return what it saw last, perhaps before the newest copy, and when the target moved."""
-        return {"before": self._before.hex(), "changes": list(self._changes)}
+        return {
+            "before": self._before[0].hex(),
+            "online": self._before[1].hex(),
+            "changes": list(self._changes),
+            "last_move": self.last_move,
+            "is_learning": self.is_learning,
+            "rule": self.rule.state(),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what ``state`` returned; older checkpoints hold numbers, which are left."""
+        """Go on from what ``state`` returned; older checkpoints hold less, which is left."""
         if isinstance(before := state["before"], str):
-            self._before = bytes.fromhex(before)
+            online = state.get("online")
+            self._before = (
+                bytes.fromhex(before),
+                self._before[1] if online is None else bytes.fromhex(online),
+            )
         self._changes.extend(state["changes"])
+        self.last_move = state.get("last_move", max(state["changes"], default=0))
+        self.is_learning = state.get("is_learning", False)
+        if "rule" in state:
+            self.rule.restore(state["rule"])
 
-    def has_moved(self, update: int) -> bool:
-        """Return whether the target differs from the last look."""
-        now = self._read()
-        if now == self._before:
+    def moves(self, update: int) -> list[int]:
+        """Return the updates since the last look before which the target moved.
+
+        Args:
+            update: Updates made; to be called at each.
+        """
+        views = self._read()
+        if self._period > 1:
+            self._kept.append((update, torch.cat([torch.as_tensor(view) for view in views])))
+            if update % self._period:
+                return []
+            kept, self._kept = self._kept, []
+            rows = torch.stack([row for _, row in kept]).cpu().numpy()
+            looks = [(n, self._halves(row)) for (n, _), row in zip(kept, rows, strict=True)]
+        else:
+            looks = [(update, self._look(views))]
+        return [n for n, now in looks if self._has_moved(n, now)]
+
+    def _has_moved(self, update: int, now: tuple[bytes, bytes]) -> bool:
+        """Compare a look with the last one: what the target became of what it was, and of θ."""
+        (before, online), self._before = self._before, now
+        self.is_learning |= online != now[1]
+        if now[0] == before:
             return False
-        self._before = now
         self._changes.append(update)
+        self.last_move, self.is_learning = update, False
+        if (dtype := FLOATS.get(self._slow[0].dtype)) is not None and online:
+            old, new, fast = (
+                np.frombuffer(bits, dtype).astype(np.float64) for bits in (before, now[0], online)
+            )
+            self.rule.move(update, old, new, fast, eps=float(np.finfo(dtype).eps))
         return True
 
-    def _read(self) -> bytes:
-        pointers = [p.data_ptr() for p in self._parameters]
+    def _read(self) -> list[NDArray[np.integer[Any]] | Tensor]:
+        parameters = self._slow + self._fast
+        pointers = [p.data_ptr() for p in parameters]
         if pointers != self._pointers:  # a parameter's storage was exchanged
             self._pointers = pointers
-            self._entries = [_spread(p) for p in self._parameters]
-        return b"".join([_bits(entries) for entries in self._entries])
+            self._views = [_spread(p) for p in parameters]
+        return self._views
+
+    def _look(self, views: Sequence[NDArray[np.integer[Any]] | Tensor]) -> tuple[bytes, bytes]:
+        """Return the bits of the target and of the network that learns."""
+        bits = [_bits(view) for view in views]
+        num = len(self._slow)
+        return b"".join(bits[:num]), b"".join(bits[num:])
+
+    def _halves(self, row: NDArray[np.integer[Any]]) -> tuple[bytes, bytes]:
+        bits = row.tobytes()
+        size = len(bits) // 2 if self._fast else len(bits)
+        return bits[:size], bits[size:]
+
+
+def _is_usable(parameter: Tensor) -> bool:
+    is_there = bool(parameter.numel()) and parameter.is_contiguous()
+    return is_there and parameter.element_size() in BITS
 
 
 def _spread(parameter: Tensor) -> NDArray[np.integer[Any]] | Tensor:

@@ -4,7 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qdiverge.runs import Run, Series
+from qdiverge.runs import Alarm, Run, Series
+
+
+def is_alarm(alarm: Alarm) -> bool:
+    """Return whether it is of the values or the network; what is wrong with a loop stands apart."""
+    return alarm.kind != "loop"
 
 
 def bounds_of(run: Run) -> Series | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qdiverge.runs import Tail, read_info, status_of
+from qdiverge.runs.alarm import read_alarm
 from qdiverge.runs.columns import RESERVED
 
 NUM_SCORES = 20  # episodes that the mean score is over
@@ -44,12 +45,13 @@ class History:
 
 @dataclass(frozen=True)
 class RaisedAlarm:
-    """An alarm: its step, seconds since the run's start, rule and message."""
+    """An alarm: its step, seconds since the run's start, rule, message and kind."""
 
     step: int
     time: float
     rule: str
     message: str
+    kind: str = "divergence"
 
 
 class Follower:
@@ -149,7 +151,9 @@ class Follower:
         self._measure_pace(step, seconds)
         self.step, self.seconds = step, seconds
         if entry["kind"] == "alarm":
-            self.alarms.append(RaisedAlarm(step, seconds, entry["rule"], entry["message"]))
+            alarm = read_alarm(entry)
+            raised = RaisedAlarm(step, seconds, alarm.rule, alarm.message, alarm.kind)
+            self.alarms.append(raised)
         elif entry["kind"] == "metrics":
             for key in entry.keys() - RESERVED:
                 value = float(entry[key])

@@ -9,8 +9,9 @@ from qdiverge.report.comparison import compare
 from qdiverge.report.document import document, headline, section, write_page
 from qdiverge.report.drawing.marks import MOST_SYNCS
 from qdiverge.report.drawing.svg import Markup, element
-from qdiverge.report.facts import step_unit
+from qdiverge.report.facts import is_alarm, step_unit
 from qdiverge.report.kernel import HEATMAP, SPECTRUM, draw_heatmaps, draw_spectra, saved_kernels
+from qdiverge.report.loop import loop_lists
 from qdiverge.report.panel import Panel, Question
 from qdiverge.report.panels import draw_panel, step_axes
 from qdiverge.report.prose import date, formula, unbroken
@@ -68,6 +69,7 @@ def render(runs: Sequence[Run]) -> str:
         element("p", _about(runs, is_shared), class_="meta"),
         *([] if is_single else [element("p", unbroken(compare(runs, verdicts)), class_="lede")]),
         element("div", *(_verdict(verdict, not is_single) for verdict in verdicts), class_="runs"),
+        section("Is the loop right?", loop_lists(runs)),
         *(answered(question) for question in QUESTIONS),
         section("Alarms", alarm_lists(runs)),
         section("Settings", settings_table(runs)),
@@ -112,7 +114,7 @@ def _about(runs: Sequence[Run], is_shared: bool) -> str:
 
 def _ticks(runs: Sequence[Run]) -> str:
     """Say what the marks on the time axes mean; of many syncs only some are drawn."""
-    if not any(run.syncs or run.alarms for run in runs):
+    if not any(run.syncs or any(is_alarm(alarm) for alarm in run.alarms) for run in runs):
         return ""
     text = " Triangles above a chart mark alarms"
     if any(run.syncs for run in runs):

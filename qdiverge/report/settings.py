@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qdiverge.report.drawing.svg import Markup, element
+from qdiverge.report.facts import is_alarm
 from qdiverge.report.numbers import whole
 from qdiverge.runs import Run, status_of
 
@@ -45,9 +46,10 @@ def alarm_lists(runs: Sequence[Run]) -> Markup:
 
 def _alarm_list(run: Run, is_named: bool) -> Markup:
     name = [element("p", run.name, class_="run")] if is_named else []
-    if not run.alarms:
+    alarms = [alarm for alarm in run.alarms if is_alarm(alarm)]
+    if not alarms:
         return element("div", *name, element("p", "None was raised.", class_="soft"))
-    first = sorted(run.alarms, key=lambda alarm: alarm.step)[:_MOST_ALARMS]
+    first = sorted(alarms, key=lambda alarm: alarm.step)[:_MOST_ALARMS]
     rows = [
         element(
             "tr",
@@ -57,7 +59,7 @@ def _alarm_list(run: Run, is_named: bool) -> Markup:
         for alarm in first
     ]
     table = element("table", element("tbody", *rows), class_="alarms")
-    num_more = len(run.alarms) - len(first)
+    num_more = len(alarms) - len(first)
     more = f"and {whole(num_more)} more, in events.jsonl"
     return element("div", *name, table, *([element("p", more, class_="note")] if num_more else []))
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from qdiverge.monitor.status_line import status_line
 from qdiverge.report.drawing.sparkline import profile
 from qdiverge.report.follow import Follower, RaisedAlarm
+from qdiverge.report.loop import audit_line
 from qdiverge.report.numbers import brief, human, percent, whole
 from qdiverge.runs import MEANING
 
@@ -141,18 +142,30 @@ def _verdict(follower: Follower, width: int) -> list[Text]:
     if follower.status in ("crashed", "unknown"):
         lines += _wrapped(MEANING[follower.status], width, MARKS[follower.status][1])
     present = status_line(WHERE_NOT_LOGGED | follower.latest, []).removeprefix("healthy: ")
+    lines += _loop(follower, width)
     if "diverge/q_abs_max" not in follower.latest:
         return [*lines, Text(present, "bright_black")]
-    state, style = ("ALARM", "red") if follower.alarms else ("healthy", "green")
+    is_alarmed = any(alarm.kind != "loop" for alarm in follower.alarms)
+    state, style = ("ALARM", "red") if is_alarmed else ("healthy", "green")
     return lines + _wrapped(f"{state}: {present}", width, style)
+
+
+def _loop(follower: Follower, width: int) -> list[Text]:
+    """Say what the audits of the loop found, or that they found nothing."""
+    if (audit := follower.info.get("audit")) is None:
+        return []
+    num_found = sum(alarm.kind == "loop" for alarm in follower.alarms)
+    style = "yellow" if num_found else "bright_black"
+    return _wrapped(f"loop: {audit_line(audit, num_found)}", width, style)
 
 
 def _alarms(alarms: Sequence[RaisedAlarm], width: int) -> list[Text]:
     lines = []
     for alarm in alarms[-NUM_ALARMS:]:
         rule = alarm.rule.replace("_", " ")
-        head = f"▲ step {whole(alarm.step)}, after {clock(alarm.time)}, {rule}: "
-        lines += _wrapped(head + alarm.message, width, "red")
+        mark, style = ("◆", "yellow") if alarm.kind == "loop" else ("▲", "red")
+        head = f"{mark} step {whole(alarm.step)}, after {clock(alarm.time)}, {rule}: "
+        lines += _wrapped(head + alarm.message, width, style)
     return lines
 
 

@@ -14,7 +14,7 @@ from qdiverge.report.facts import (
     step_unit,
 )
 from qdiverge.report.numbers import human, percent, whole
-from qdiverge.runs import MEANING, Run, status_of
+from qdiverge.runs import MEANING, Alarm, Run, status_of
 
 Health = Literal["healthy", "warned", "diverged", "unknown"]
 _WATCHED = ("diverge/q_abs_max", "diverge/q_mean", "losses/td_loss", "diverge/td_error_abs_max")
@@ -27,12 +27,12 @@ class Verdict:
     Attributes:
         name: Of the run.
         health: "diverged": max |Q| passed its bound, or a value became NaN or infinite; "warned":
-            an alarm and neither of these; "healthy": none of these; "unknown": no Q was
-            logged, or there is no bound.
+            an alarm, of whatever kind, and neither of these; "healthy": none of these; "unknown":
+            no Q was logged, or there is no bound.
         headline: The verdict in a few words.
         sentences: How large Q became, and whether an alarm came before.
         remarks: What the row condition says, and how the run ended.
-        alarm_step: Step of the first alarm.
+        alarm_step: Step of the first alarm of divergence.
         bound_step: First step at which max |Q| lay above r_max/(1−γ).
         non_finite_step: First step at which a watched value was no finite number.
         lead: Steps from the first alarm to the first of the two events above; negative: too late.
@@ -54,7 +54,7 @@ class Verdict:
 def judge(run: Run) -> Verdict:
     """Return the verdict on a run, from its logged numbers alone."""
     size = run.series.get("diverge/q_abs_max")
-    alarm_step = min((alarm.step for alarm in run.alarms), default=None)
+    alarm_step = min((alarm.step for alarm in _of(run, "divergence")), default=None)
     crossing = crossing_of(run)
     bound_step = None if crossing is None else crossing[0]
     non_finite_step = min(
@@ -72,9 +72,10 @@ def judge(run: Run) -> Verdict:
         health = "warned"
     elif not finite.size or bounds_of(run) is None:
         health = "unknown"
+    is_loop_alone = all(alarm.kind == "loop" for alarm in run.alarms)
     headline = {
         "diverged": "Diverged, after a warning" if (lead or 0) > 0 else "Diverged",
-        "warned": "Warned, and within its bound",
+        "warned": f"{'Loop to be checked' if is_loop_alone else 'Warned'}, and within its bound",
         "healthy": "Healthy",
         "unknown": "No verdict",
     }[health]
@@ -84,6 +85,7 @@ def judge(run: Run) -> Verdict:
     sentences = (
         _size(run, largest, crossing, non_finite_step),
         _warning(run, alarm_step, lead, bound_step is not None),
+        _notes(run),
         _ending(run) if has_crashed else "",
     )
     remarks = (_row_condition(run), "" if has_crashed else _ending(run))
@@ -132,7 +134,8 @@ def _warning(run: Run, alarm_step: int | None, lead: int | None, passed: bool) -
     unit = step_unit(run)
     if alarm_step is None:
         return "No alarm was raised." if lead is None else ""
-    first = min(run.alarms, key=lambda alarm: alarm.step)
+    alarms = _of(run, "divergence")
+    first = min(alarms, key=lambda alarm: alarm.step)
     rule = first.rule.replace("_", " ")
     text = f"The first alarm ({rule}) came at {whole(alarm_step)} {unit}"
     event = "the bound was passed" if passed else "the values stopped being finite"
@@ -140,15 +143,35 @@ def _warning(run: Run, alarm_step: int | None, lead: int | None, passed: bool) -
         text += f", {whole(lead)} {unit} before {event}"
     elif lead is not None:
         text += f", {whole(-lead)} {unit} after {event}" if lead else f", just when {event}"
-    rules = Counter(alarm.rule.replace("_", " ") for alarm in run.alarms)
-    if len(run.alarms) > 1:
-        text += f"; {len(run.alarms)} alarms in all"
+    rules = Counter(alarm.rule.replace("_", " ") for alarm in alarms)
+    if len(alarms) > 1:
+        text += f"; {len(alarms)} alarms in all"
         text += (
             f" ({', '.join(f'{n} × {rule}' for rule, n in rules.most_common())})"
             if len(rules) > 1
             else ""
         )
     return text + "."
+
+
+def _of(run: Run, kind: str) -> list[Alarm]:
+    return [alarm for alarm in run.alarms if alarm.kind == kind]
+
+
+def _notes(run: Run) -> str:
+    """Say what else a person should know: of the loop, and of what the network can tell apart."""
+    found, conditions = _of(run, "loop"), _of(run, "condition")
+    parts = []
+    if found:
+        message = min(found, key=lambda alarm: alarm.update).message
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        parts.append(f"The audits of its loop say: {message}{more}")
+    parts += [
+        f"A note on the network came at {whole(alarm.step)} {step_unit(run)}: "
+        f"{alarm.rule.replace('_', ' ')}."
+        for alarm in conditions
+    ]
+    return " ".join(parts)
 
 
 def _row_condition(run: Run) -> str:

@@ -144,12 +144,20 @@ class RunLog:
         self._append({"kind": "metrics", "step": step} | {k: _number(v) for k, v in values.items()})
         self._sinks.metrics(step, values)
 
-    def alarm(self, step: int, update: int, rule: str, message: str) -> None:
-        """Append one alarm: which rule fired, and a sentence for a person."""
-        self._append(
-            {"kind": "alarm", "step": step, "update": update, "rule": rule, "message": message}
-        )
-        self._sinks.alarm(Alarm(step, update, rule, message))
+    def alarm(
+        self,
+        step: int,
+        update: int,
+        rule: str,
+        message: str,
+        kind: str = "divergence",
+        evidence: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Append one alarm: which rule fired, a sentence for a person, and of which class it is."""
+        told = {k: _number(v) if isinstance(v, float) else v for k, v in (evidence or {}).items()}
+        entry = {"kind": "alarm", "step": step, "update": update, "rule": rule, "message": message}
+        self._append(entry | {"class": kind} | ({"evidence": told} if told else {}))
+        self._sinks.alarm(Alarm(step, update, rule, message, kind, told))
 
     def target_sync(self, step: int, update: int) -> None:
         """Append that the target network was seen to have changed before this update."""

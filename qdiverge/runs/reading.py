@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from qdiverge.errors import RunFolderError
-from qdiverge.runs.alarm import Alarm
+from qdiverge.runs.alarm import Alarm, read_alarm
 from qdiverge.runs.columns import RESERVED
 from qdiverge.runs.info import read_info
 
@@ -79,7 +79,7 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
     entries, is_torn = _events(folder / "events.jsonl")
     for entry in entries:
         if entry["kind"] == "alarm":
-            alarms.append(Alarm(entry["step"], entry["update"], entry["rule"], entry["message"]))
+            alarms.append(read_alarm(entry))
         elif entry["kind"] == "sync":
             syncs.append(Sync(entry["step"], entry["update"]))
         elif entry["kind"] == "metrics":

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from qdiverge.errors import InvalidTypeError, RunFolderError
-from qdiverge.integrations.listening import HeardMethod
+from qdiverge.monitor.listening import HeardMethod
 from qdiverge.runs import load_run
 from tests.integrations.same import LAST, assert_same, random_states
 
@@ -24,6 +24,9 @@ from stable_baselines3.common.callbacks import BaseCallback  # noqa: E402
 from qdiverge.integrations import sb3  # noqa: E402
 
 NUM_STEPS = 160
+TRAINED = {  # loss, critics
+    "DQN": ("huber", 1), "DDPG": ("squared", 1), "TD3": ("squared", 2), "SAC": ("half_squared", 2)
+}  # fmt: skip
 SMALL = {"learning_starts": 40, "batch_size": 16, "buffer_size": 500, "seed": 1, "device": "cpu"}
 DISCRETE = {"train_freq": 2, "target_update_interval": 40, "policy_kwargs": {"net_arch": [16]}}
 QUANTILES = DISCRETE | {"policy_kwargs": {"net_arch": [16], "n_quantiles": 8}}
@@ -238,3 +241,25 @@ def test_n_step_returns_are_discounted_by_as_many(tmp_path):
     callback = sb3.Callback(tmp_path / "run", **EVERYTHING)
     model.learn(80, callback=callback)
     assert callback.monitor.options.discount == pytest.approx(0.99**3)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_model_is_audited_and_nothing_is_found(tmp_path, name):
+    loss, num_critics = TRAINED[name]
+    callback = sb3.Callback(out=tmp_path / "run", audit_period=10, **EVERYTHING)
+    make(name).learn(NUM_STEPS, callback=callback)
+    monitor = callback.monitor
+    assert [alarm for alarm in monitor.alarms if alarm.kind == "loop"] == []
+    assert (monitor.loop_audit.num_undecided, monitor.loop_audit.why_not) == (0, "")
+    assert monitor.loop_audit.num_audits >= 8
+    rule = monitor.rule
+    assert (rule.loss, rule.discount, rule.sources["discount"]) == (loss, 0.99, "seen")
+    assert rule.critics == ("one" if num_critics == 1 else "min")
+    seen = {"DQN": ("target_period", 20), "TD3": ("polyak", None)}.get(name, ("polyak", 0.005))
+    assert getattr(rule, seen[0]) == seen[1]  # TD3 averages at every other update: by no map
+
+
+def test_quantiles_are_not_audited_and_say_so(tmp_path):
+    callback = sb3.Callback(out=tmp_path / "run", **EVERYTHING)
+    make("QRDQN").learn(NUM_STEPS, callback=callback)
+    assert load_run(tmp_path / "run").info["audit"]["why_not"].startswith("its loss is known by")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from qdiverge.errors import InvalidTypeError
-from qdiverge.integrations.listening import HeardMethod
+from qdiverge.monitor.listening import HeardMethod
 from qdiverge.runs import load_run
 from tests.integrations.same import LAST, assert_same, random_states
 

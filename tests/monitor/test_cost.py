@@ -184,19 +184,19 @@ def test_copies_into_the_target_are_seen_when_they_are_made(tmp_path, period):
 def test_a_target_in_any_precision_and_storage_is_seen(exchanged):
     target = nn.Linear(64, 32).to(torch.bfloat16)
     watch = TargetWatch(target, period=1)
-    assert not watch.has_moved(1)
+    assert not watch.moves(1)
     if exchanged:
         target.weight.data = target.weight.data + 1.0
     else:
         target.weight.data.add_(1.0)
-    assert watch.has_moved(2)
-    assert not watch.has_moved(3)
+    assert watch.moves(2)
+    assert not watch.moves(3)
 
 
 def test_a_watch_goes_on_from_a_checkpoint_that_holds_numbers():
     watch = TargetWatch(nn.Linear(4, 2), period=1)
     watch.restore({"before": [[0.5, 0.25]], "changes": [3]})
-    assert not watch.has_moved(4)
+    assert not watch.moves(4)
     assert watch.state()["changes"] == [3]
 
 
@@ -204,7 +204,7 @@ def test_a_target_that_is_not_finite_stands_still():
     target = nn.Linear(4, 2)
     watch = TargetWatch(target, period=1)
     target.weight.data.fill_(math.nan)
-    assert [watch.has_moved(update) for update in (1, 2, 3)] == [True, False, False]
+    assert [watch.moves(update) for update in (1, 2, 3)] == [[1], [], []]
 
 
 def test_updates_between_measurements_are_on_the_account(tmp_path):
@@ -223,9 +223,9 @@ def test_a_target_that_follows_at_every_update_is_continuous():
     for update in range(1, 200):
         with torch.no_grad():
             target.weight.mul_(1.01)
-        fast.has_moved(update)
+        fast.moves(update)
         if update % 10 == 0:
-            slow.has_moved(update)
+            slow.moves(update)
     assert fast.is_continuous
     assert not slow.is_continuous
 
@@ -241,6 +241,6 @@ def test_a_watch_and_a_probe_of_critics_go_on_from_their_state():
     watch_on, probe_on = TargetWatch(target, period=1), ProbeBatch(size=8, refresh_period=10)
     watch_on.restore(state["watch"])
     probe_on.restore(state["probe"])
-    assert watch_on.has_moved(2)
+    assert watch_on.moves(2)
     assert torch.equal(probe_on.batch.next_actions, a + 1)
     assert probe_on.wants(2)

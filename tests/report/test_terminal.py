@@ -147,3 +147,20 @@ def test_it_ends_when_the_run_has(tmp_path):
         process.kill()
         os.close(theirs)
         os.close(ours)
+
+
+def test_what_audits_found_has_a_line_and_is_no_alarm(running):
+    audit = {"num_audits": 40, "num_undecided": 0, "trains": "Huber's loss, γ = 0.99"}
+    running.info |= {"audit": audit}
+    text = shown([running])
+    assert "loop: Audited 40 updates, nothing found. It trains: Huber's loss, γ = 0.99." in text
+    line = {"kind": "alarm", "class": "loop", "step": 400, "time": 40.0, "update": 1}
+    line |= {"rule": "broadcast", "message": "Every Q is pulled to every target."}
+    with (running.folder / "events.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    running.refresh()
+    running.info |= {"audit": audit}
+    text = shown([running], width=120)
+    assert "healthy: max|Q| 400" in text
+    assert "loop: Audited 40 updates, 1 found." in text
+    assert "◆ step 400, after 40 s, broadcast: Every Q is pulled to every target." in text

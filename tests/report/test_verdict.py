@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -135,3 +136,18 @@ def test_runs_of_one_kind_are_counted():
     assert outcome(good, good) == "Neither run diverged"
     assert outcome(bad, bad) == "Both runs diverged"
     assert outcome(good, bad, bad) == "2 of 3 runs diverged: “x”, “x”"
+
+
+def test_only_alarms_of_divergence_have_a_lead():
+    told = Alarm(100, 1, "terminals_bootstrapped", "Is (1 − done) missing?", "loop")
+    noted = Alarm(100, 1, "dead_units", "Most units are silent.", "condition")
+    diverged = replace(run([1, 2, 300]), alarms=(told, noted, Alarm(200, 2, "growth", "it grows")))
+    verdict = judge(diverged)
+    assert (verdict.alarm_step, verdict.lead) == (200, 100)
+    words = " ".join(verdict.sentences)
+    assert "The audits of its loop say: Is (1 − done) missing?" in words
+    assert "A note on the network came at 100 agent steps: dead units." in words
+    alone = judge(replace(run([1, 2, 3]), alarms=(told,)))
+    assert (alone.health, alone.alarm_step) == ("warned", None)
+    assert alone.headline == "Loop to be checked, and within its bound"
+    assert judge(replace(run([1, 2, 3]), alarms=(noted,))).headline.startswith("Warned")

@@ -1,6 +1,7 @@
 """What is written can be read: also NaN, also after a crash in the middle of a line."""
 
 import json
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from qdiverge.errors import RunFolderError
 from qdiverge.runs import RunLog, load_run, provenance
+from qdiverge.runs.alarm import read_alarm
 from qdiverge.runs.info import write_info
 
 
@@ -137,3 +139,12 @@ def test_the_command_is_one_that_can_be_typed(monkeypatch):
     assert provenance()["command"] == "python -m experiments run 'a b'"
     monkeypatch.setattr("sys.argv", ["/usr/bin/qdiverge", "watch", "runs/x"])
     assert provenance()["command"] == "qdiverge watch runs/x"
+
+
+def test_an_alarm_has_its_class_and_evidence_and_old_lines_are_read_by_their_rule(tmp_path):
+    with RunLog(tmp_path / "run") as log:
+        log.alarm(7, 3, "discount_differs", "γ differs", "loop", {"shown": 0.9, "hint": math.inf})
+    (alarm,) = load_run(tmp_path / "run").alarms
+    assert (alarm.kind, alarm.evidence) == ("loop", {"shown": 0.9, "hint": "inf"})
+    lines = [{"step": 1, "update": 1, "rule": r, "message": ""} for r in ("srank", "rank_collapse")]
+    assert [read_alarm(line).kind for line in lines] == ["divergence", "condition"]

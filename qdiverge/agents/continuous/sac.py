@@ -87,16 +87,20 @@ class SAC(ContinuousAgent):
         """Return tanh(m(s))."""
         return self.actor(observations)
 
-    def next_actions(self, observations: Tensor) -> tuple[Tensor, Tensor]:
-        """Draw a' ~ π(·|s'), and log π."""
-        shape = (len(observations), self.action_size)
-        return self.actor.at(observations, torch.randn(shape, device=self.device))
+    def next_actions(
+        self, observations: Tensor, noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draw a' ~ π(·|s'), and log π; by PyTorch's draws, or by standard normal ones, [N, k]."""
+        if noise is None:
+            shape = (len(observations), self.action_size)
+            noise = torch.randn(shape, device=self.device)
+        return self.actor.at(observations, noise)
 
     @torch.no_grad()
     def targets(self, batch: Transitions) -> Tensor:
         """Return the lesser critic at a drawn action, with its entropy."""
         s = batch.next_observations
-        actions, log_probs = self.actor.at(s, self._standard_normal(batch.actions))
+        actions, log_probs = self.next_actions(s, self._standard_normal(batch.actions))
         values = least(self.target_critics, s, actions) - self.entropy_coefficient * log_probs
         return backup(batch.rewards, batch.terminated, self.discount, values)
 

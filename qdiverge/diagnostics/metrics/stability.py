@@ -9,11 +9,12 @@ from qdiverge.theory import check_stability
 
 
 class Stability(Diagnostic):
-    """Spectral radius of the run's update, and self-excitation, without a target network.
+    """Spectral radius of the run's update, with its target network, and self-excitation without.
 
-    With the optimiser's momentum and decay, the loss's clipping and the weights of the samples.
+    With the optimiser's momentum and decay, the loss's clipping, the weights of the samples, and
+    the target network where its period or τ is known; until then without one.
     A = K' − K at the greedy successors (Yue et al. 2023, arXiv:2310.04411, for max Re eig(AD)).
-    A target network can hold a run stable at which both are above their healthy range; the γ = 0
+    A target network can hold a run stable at which the latter is above its healthy range; the γ = 0
     radius tells whether the step alone is at fault.
     """
 
@@ -21,7 +22,7 @@ class Stability(Diagnostic):
         Metric(
             "diverge/spectral_radius",
             "ρ of the update’s linear map (of I + αAD without momentum), A = K′ − K at the greedy "
-            "successors, D = wψ′(δ)/N",
+            "successors, D = wψ′(δ)/N; ρ^{1/C} of a target copied every C updates",
             "factor per update",
             "below 1",
         ),
@@ -47,14 +48,18 @@ class Stability(Diagnostic):
 
     def measure(self, moment: Moment) -> dict[str, float]:
         """Return ``diverge/spectral_radius``, ``diverge/self_excitation`` and their kin."""
+        rule = moment.rule
+        is_lagging = rule is not None and rule.is_evaluated_by_target
         report = check_stability(
             moment.kernel,
             moment.successor_kernel,
+            target_period=rule.target_period or 1 if rule is not None and is_lagging else 1,
+            polyak=rule.polyak if rule is not None and is_lagging else None,
             descent=moment.descent,
             sample_weights=moment.sample_weights.to(moment.kernel.device),
         )
         return {
-            "diverge/spectral_radius": report.spectral_radius,
+            "diverge/spectral_radius": report.spectral_radius ** (1 / report.target_period),
             "diverge/spectral_radius_regression": report.regression.spectral_radius,
             "diverge/self_excitation": report.self_excitation,
             "diverge/max_stable_learning_rate": report.max_learning_rate,

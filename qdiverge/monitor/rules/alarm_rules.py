@@ -4,8 +4,9 @@ A rule is a pure function of thresholds and of the past of the metrics that it n
 what it has to say to a person (what, since when, how sure, what to do), or None.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from qdiverge.monitor.rules.capacity import dead_units, rank_collapse
 from qdiverge.monitor.rules.growth import not_finite, runaway_growth, soft_divergence
@@ -13,15 +14,29 @@ from qdiverge.monitor.rules.linearised import blow_up_forecast, self_excitation
 from qdiverge.monitor.rules.past import Past
 from qdiverge.monitor.rules.thresholds import Thresholds
 
+Kind = Literal["divergence", "loop", "condition"]
+
 
 @dataclass(frozen=True)
 class AlarmEvent:
-    """An alarm as it is handed to a callable: when, by which rule, and what it says."""
+    """An alarm as it is handed to a callable: when, by which rule, and what it says.
+
+    Attributes:
+        step: In the run's own unit.
+        update: Optimiser updates made before.
+        rule: The rule that fired, or the code of an audit's finding.
+        message: A sentence for a person.
+        kind: "divergence"; "loop": an audit found the loop to train something else than it is said
+            to; "condition": the network can tell less apart. Only the first ends a run.
+        evidence: The numbers that a finding rests on.
+    """
 
     step: int
     update: int
     rule: str
     message: str
+    kind: Kind = "divergence"
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -33,11 +48,13 @@ class AlarmRule:
         needs: The metrics that it reads, without ``diverge/``.
         stops: Whether ``on_alarm="stop"`` ends the run by it: only where values diverge or are
             about to; a network that loses capacity goes on.
+        kind: What it is about.
     """
 
     check: Callable[[Past, Thresholds], str | None]
     needs: frozenset[str]
     stops: bool
+    kind: Kind = "divergence"
 
     @property
     def name(self) -> str:
@@ -55,6 +72,6 @@ ALARM_RULES: tuple[AlarmRule, ...] = (
         stops=True,
     ),
     AlarmRule(self_excitation, frozenset({"self_excitation", "td_error_abs_mean"}), stops=False),
-    AlarmRule(dead_units, frozenset({"dead_units"}), stops=False),
-    AlarmRule(rank_collapse, frozenset({"srank"}), stops=False),
+    AlarmRule(dead_units, frozenset({"dead_units"}), stops=False, kind="condition"),
+    AlarmRule(rank_collapse, frozenset({"srank"}), stops=False, kind="condition"),
 )

@@ -100,9 +100,10 @@ class SnapshotRecorder:
         if subject.policy is not None and batch.actions.is_floating_point():
             following = next_actions(subject.policy, batch.next_observations).actions
             tensors["batch"].setdefault("next_actions", following.clone())
+        loss = {} if subject.options.loss is not None else {"loss": subject.rule.loss}
         settings = {
             "update": update,
-            "options": subject.options.settings(),
+            "options": subject.options.settings() | loss,
             "learning_rate": subject.learning_rate,
             "random_states": random_states(subject.device),
             "optimizer": optimizer_settings(subject.optimizer, subject.networks),

@@ -12,7 +12,7 @@ from qdiverge.update.auditing.audit import Audit, audit
 from qdiverge.update.auditing.findings import Finding, finding
 from qdiverge.update.auditing.networks import Networks, modules_of
 
-AMBIGUOUS = {"gradients_accumulate", "other_loss"}
+AMBIGUOUS = frozenset({"gradients_accumulate", "other_loss"})
 
 
 class Auditor:
@@ -74,19 +74,37 @@ class Auditor:
         is_due, told = self.is_due, self._watch_target()
         self.num_looks += 1
         if is_due:
-            self.latest = audit(self.q_net, batch, previous_gradient=self._previous, **self.options)
-            found = list(self.latest.findings)
-            codes = {f.code for f in found}
-            if codes >= AMBIGUOUS:
-                found = self._doubt(found)
-            else:
-                self._doubtful = 0
-            told += found
-            self._previous = self._gradient() if self._doubtful else None
+            told += self.examine(batch)
         new = [f for f in told if f.code not in self._said]
         self._said |= {f.code for f in new}
         self.findings += new
         return new
+
+    def examine(self, batch: Any) -> list[Finding]:
+        """Audit this very update, and return all that is found, whether it was said or not.
+
+        Where ``is_doubtful`` is set afterwards, the next update tells more.
+
+        Raises:
+            QDivergeError: as of :func:`audit`.
+        """
+        self.latest = audit(self.q_net, batch, previous_gradient=self._previous, **self.options)
+        found = list(self.latest.findings)
+        if {f.code for f in found} >= AMBIGUOUS:
+            found = self._doubt(found)
+        else:
+            self._doubtful = 0
+        self._previous = self._gradient() if self._doubtful else None
+        return found
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether an audit of the next update tells old gradients from another loss."""
+        return self._doubtful > 0
+
+    def forget(self) -> None:
+        """Forget the gradient that is kept: the next update was not examined."""
+        self._doubtful, self._previous = 0, None
 
     def _doubt(self, found: list[Finding]) -> list[Finding]:
         """Return the findings for now: whether old gradients are kept shows at the next look."""

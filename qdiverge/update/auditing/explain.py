@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -66,7 +67,7 @@ def explain(case: Case) -> Explanation:
             if (found := look(case, h, v, unit)) is not None:
                 return found
     nothing = Explanation(None, math.nan, residual, np.full(len(case.batch), np.nan), math.nan)
-    if mixes(case):
+    if mixes(case.modules):
         return nothing
     try:
         module = case.modules[0]
@@ -83,10 +84,10 @@ def explain(case: Case) -> Explanation:
     )
 
 
-def mixes(case: Case) -> bool:
+def mixes(modules: Sequence[nn.Module]) -> bool:
     """Tell whether a part in training mode makes Q of a row depend on others, or on chance."""
     random = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
-    parts = (part for module in case.modules for part in module.modules())
+    parts = (part for module in modules for part in module.modules())
     return any(isinstance(part, random) and part.training for part in parts)
 
 

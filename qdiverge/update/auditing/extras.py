@@ -61,7 +61,7 @@ def residual_gradient(
     """
     greedy = columns.following
     w = columns.slopes(h)[:, 0]
-    values = q_values(modules[0], batch.next_observations)
+    values = q_values(modules[0], batch.next_observations, reading.leaves)
     selects = getattr(greedy, "online" if h.bootstrap == "q" else "target")
     back = np.zeros(values.shape)
     back[np.arange(len(w)), selects.argmax(1)] = -w * columns.factors(h) * columns.discounts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -47,20 +47,31 @@ def modules_of(name: str, networks: Networks) -> tuple[nn.Module, ...]:
     return tuple(unwrap(module)[0] for module in given)
 
 
-def call(module: nn.Module, *inputs: Tensor) -> Any:
-    """Return what the module returns in its present mode; copies of its buffers may change."""
-    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+Leaves = Mapping[int, Tensor]  # id of a parameter → its value, as a leaf of its own
+
+
+def call(module: nn.Module, *inputs: Tensor, leaves: Leaves | None = None) -> Any:
+    """Return what the module returns in its present mode; copies of its buffers may change.
+
+    Args:
+        module: Called.
+        inputs: Its inputs.
+        leaves: What stands for its parameters, so that no hook on them hears of a derivative.
+    """
+    state = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    if leaves is not None:
+        state |= {n: leaves[id(p)] for n, p in module.named_parameters() if id(p) in leaves}
     with untouched(module):
-        return functional_call(module, buffers, inputs) if buffers else module(*inputs)
+        return functional_call(module, state, inputs) if state else module(*inputs)
 
 
-def q_values(module: nn.Module, observations: Tensor) -> Tensor:
+def q_values(module: nn.Module, observations: Tensor, leaves: Leaves | None = None) -> Tensor:
     """Return Q(s, ·), [N, A].
 
     Raises:
         InvalidValueError: something else comes back.
     """
-    values = call(module, observations)
+    values = call(module, observations, leaves=leaves)
     if not isinstance(values, Tensor) or values.ndim != 2 or len(values) != len(observations):
         raise InvalidValueError(
             f"q_net must return Q-values [{len(observations)}, A]",
@@ -70,11 +81,13 @@ def q_values(module: nn.Module, observations: Tensor) -> Tensor:
     return values
 
 
-def critic_values(modules: Sequence[nn.Module], *inputs: Tensor) -> Tensor:
+def critic_values(
+    modules: Sequence[nn.Module], *inputs: Tensor, leaves: Leaves | None = None
+) -> Tensor:
     """Return Q_c(s, a), [N, C], of critics that return [N], [N, 1], or a tuple of these."""
     columns: list[Tensor] = []
     for module in modules:
-        values = call(module, *inputs)
+        values = call(module, *inputs, leaves=leaves)
         columns += list(values) if isinstance(values, tuple | list) else [values]
     for column in columns:
         if column.numel() != len(inputs[0]):

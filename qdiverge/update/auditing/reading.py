@@ -27,12 +27,14 @@ class Reading:
         gradient: g, the ``.grad`` of those that have one, in a row, [P].
         outputs: Q(s_i, ·) [N, A], or Q_c(s_i, a_i) [N, C] of critics, with its graph.
         actions: Integers [N]; None for critics.
+        leaves: What stands for the parameters in that graph, by their ids.
     """
 
     params: dict[str, Tensor]
     gradient: Tensor
     outputs: Tensor
     actions: Tensor | None
+    leaves: dict[int, Tensor]
 
     def pull(self, slopes: Array, actions: Tensor | None = None) -> Tensor:
         """Return Jᵀ w over the parameters that have a gradient, [P].
@@ -51,7 +53,7 @@ class Reading:
         """Return Σ w ∂outputs/∂θ by parameter; the graph stays."""
         return list(
             torch.autograd.grad(
-                outputs, list(self.params.values()), w, retain_graph=True, allow_unused=True
+                outputs, list(self.leaves.values()), w, retain_graph=True, allow_unused=True
             )
         )
 
@@ -73,7 +75,10 @@ class Reading:
         if not none:
             return []
         own = torch.autograd.grad(
-            self.outputs.sum(), list(none.values()), retain_graph=True, allow_unused=True
+            self.outputs.sum(),
+            [self.leaves[id(p)] for p in none.values()],
+            retain_graph=True,
+            allow_unused=True,
         )
         return [name for name, x in zip(none, own, strict=True) if x is not None and bool(x.any())]
 
@@ -118,15 +123,18 @@ def read(modules: Sequence[nn.Module], batch: Transitions) -> Reading:
             got="NaN or infinity in .grad",
             remedy="The run has diverged, or AMP's scale overflowed: that step is skipped anyway.",
         )
+    leaves = {id(p): p.detach().requires_grad_() for p in named.values()}
     if batch.actions.is_floating_point():
-        return Reading(named, gradient, critic_values(modules, *inputs_of(batch)), None)
-    outputs, actions = q_values(modules[0], batch.observations), batch.actions.long()
+        values = critic_values(modules, *inputs_of(batch), leaves=leaves)
+        return Reading(named, gradient, values, None, leaves)
+    outputs = q_values(modules[0], batch.observations, leaves)
+    actions = batch.actions.long()
     if actions.ndim != 1 or int(actions.min()) < 0 or int(actions.max()) >= outputs.shape[1]:
         raise InvalidValueError(
             f"integer actions must have shape [N] and lie in 0 … {outputs.shape[1] - 1}",
             got=f"shape {list(actions.shape)}, {int(actions.min())} … {int(actions.max())}",
         )
-    return Reading(named, gradient, outputs, actions)
+    return Reading(named, gradient, outputs, actions, leaves)
 
 
 def inputs_of(batch: Transitions) -> tuple[Tensor, Tensor]:

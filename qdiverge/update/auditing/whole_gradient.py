@@ -87,7 +87,7 @@ def at_other_actions(case: Case, h: Hypothesis, v: Tensor, unit: float) -> Expla
         return None
     for by, name in ((-1, "those of the next row"), (1, "those of the row before")):
         pairs = case.batch.observations, case.batch.actions.roll(by, 0)
-        outputs = critic_values(case.modules, *pairs)
+        outputs = critic_values(case.modules, *pairs, leaves=case.reading.leaves)
         columns = replace(case.columns, q={"shown": numbers(outputs)})
         slopes = torch.as_tensor(columns.slopes(h)).to(outputs)
         scale, left = hold(case, case.reading.flat(case.reading.gradients(outputs, slopes)))

@@ -1,0 +1,266 @@
+"""Audit the run's own updates, between their backward pass and their step.
+
+An update is audited where its batch is the one that was just shown: the copy made then, and the
+gradient that lies in ``.grad`` when ``optimizer.step`` begins. A finding is said once two audits
+have it, so that what one odd batch shows is never said.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+
+from qdiverge.errors import QDivergeError
+from qdiverge.monitor.budget import Budget
+from qdiverge.monitor.confirming import Confirming, may_be_said
+from qdiverge.monitor.guard import Guard
+from qdiverge.monitor.identified import clipped_norm, fitting_bootstraps, identified, in_words
+from qdiverge.monitor.subject import Subject
+from qdiverge.monitor.under_way import Kept, UnderWay
+from qdiverge.td import BOOTSTRAPS
+from qdiverge.update import why_not_modelled
+from qdiverge.update.auditing import Audit, Auditor, Finding
+from qdiverge.update.auditing.auditor import AMBIGUOUS
+from qdiverge.update.auditing.explain import mixes
+
+NUM_FIRST = 3  # audits at the start, whatever they cost
+NUM_AGAIN = 8  # audits of the update after a finding, whatever they cost
+LOOK_PERIOD = 16  # audits between two looks for what else would fit, the first doublings apart
+NUM_BARE = 10  # updates without a gradient in a row, before no more is waited for one
+NUM_TRIES = 3  # audits of a network that mixes samples, before it is let alone
+
+
+def next_audit(update: int, period: int) -> int:
+    """Return the update to audit after one: the first few, doublings, then each ``period``.
+
+    >>> [next_audit(n, 100) for n in (1, 2, 3, 6, 96, 192)]
+    [2, 3, 6, 12, 192, 292]
+    """
+    return update + 1 if update < NUM_FIRST else min(2 * update, update + period)
+
+
+class LoopAudit:
+    """What the gradients of a run say of its loop, looked at now and then.
+
+    Args:
+        subject: The run; what is seen of its rule is told to it.
+        guard: Of errors.
+        budget: The time that it may take.
+        period: Updates between two audits, once doublings are further apart; None: none is made.
+
+    Attributes:
+        num_audits: Updates audited.
+        num_undecided: Of these, where it could not be told what is trained.
+        why_not: Why none is made any more; "": they go on.
+        latest: The last audit.
+    """
+
+    def __init__(self, subject: Subject, guard: Guard, budget: Budget, period: int | None) -> None:
+        self.subject, self.period = subject, period
+        self._guard, self._budget = guard, budget
+        self.num_audits = self.num_undecided = 0
+        self.why_not = self._why_not()
+        self.latest: Audit | None = None
+        self._auditor: Auditor | None = None
+        self._due, self._last = 1, 0
+        self._confirming = Confirming()
+        self._num_again = 0
+        self._under_way = UnderWay(subject)
+        self._norm: float | None = None
+        self._num_bare = 0
+        self._fitting = frozenset(BOOTSTRAPS)  # the bootstrap rules that made every gradient so far
+        self._foreign: dict[str, float] = {}
+
+    @property
+    def is_off(self) -> bool:
+        """Return whether no update is audited any more."""
+        return self.period is None or bool(self.why_not)
+
+    def show(self, data: Any, read: Callable[[Any], Any] | None, update: int) -> None:
+        """Take note of a training batch, and copy it where the coming update is to be audited.
+
+        Args:
+            data: The batch.
+            read: Makes transitions of it.
+            update: Optimiser updates made before.
+        """
+        now = self._under_way
+        now.num_shown += 1
+        is_wanted = now.is_kept or (now.num_shown == 1 and self._wants(update + 1))
+        if self.is_off or not is_wanted:
+            return
+        with self._guarded(update), self._budget.charge("audit batch"):
+            now.keep(data if read is None else read(data))
+
+    @property
+    def is_awaited(self) -> bool:
+        """Return whether the update under way is to be audited."""
+        return self._under_way.is_kept
+
+    def pass_over(self) -> None:
+        """Take note of an update that is not audited."""
+        self._under_way.pass_over()
+
+    def before_step(self, update: int) -> list[Finding]:
+        """Audit the update that is about to be made, whose batch was kept; return what is new.
+
+        Args:
+            update: Its number, from 1.
+        """
+        new: list[Finding] = []
+        kept = self._under_way.take()
+        if kept is None or not self._has_gradient():
+            return new
+        with self._guarded(update):
+            if self.subject.device.type == "cuda":  # what is still queued is the run's own time
+                torch.cuda.synchronize(self.subject.device)
+            with self._budget.charge("audit"):
+                new = self._examine(kept, update)
+        return new
+
+    def close(self) -> None:
+        """Let go of what is kept of an update under way."""
+        self._under_way.close()
+
+    def summary(self) -> dict[str, Any]:
+        """Return how many updates were audited, and what they train, for ``run.json``."""
+        return {
+            "num_audits": self.num_audits,
+            "num_undecided": self.num_undecided,
+            "trains": in_words(self.subject.rule, self._fitting),
+            "why_not": self.why_not,
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Return what another one needs to go on as this one would."""
+        names = ("num_audits", "num_undecided", "why_not", "_due", "_num_again", "_norm")
+        own = {name.lstrip("_"): getattr(self, name) for name in names}
+        own |= {"confirming": self._confirming.state()}
+        return own | {"fitting": sorted(self._fitting)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what ``state`` returned."""
+        self.num_audits, self.num_undecided = state["num_audits"], state["num_undecided"]
+        self.why_not = state["why_not"]
+        self._due, self._num_again, self._norm = state["due"], state["num_again"], state["norm"]
+        self._fitting = frozenset(state["fitting"])
+        self._confirming.restore(state["confirming"])
+
+    def _why_not(self) -> str:
+        """Return why a run can have no audit, as far as it is known at its start."""
+        options = self.subject.options
+        if self.period is None:
+            return "it was not asked for"
+        if isinstance(options.loss, int | float):
+            return "its loss is known by its step alone"
+        return options.not_modelled or why_not_modelled(self.subject.networks)
+
+    @contextmanager
+    def _guarded(self, update: int) -> Iterator[None]:
+        """Switch off at an error: by its name where it is one of ours, else with a warning."""
+        with self._guard("auditing the loop", update, partial(self._switch_off, "it failed")):
+            try:
+                yield
+            except QDivergeError as error:
+                self._switch_off(f"{error}")
+
+    def _switch_off(self, reason: str) -> None:
+        self.why_not = reason
+        self.close()
+
+    def _wants(self, update: int) -> bool:
+        """Return whether to audit an update, by schedule and budget."""
+        is_open = self._confirming.is_waiting or (
+            self._auditor is not None and self._auditor.is_doubtful
+        )
+        if is_open and update == self._last + 1 and self._num_again < NUM_AGAIN:
+            return True
+        is_free = self.num_audits < NUM_FIRST
+        return update >= self._due and (is_free or self._budget.allows_audit())
+
+    def _has_gradient(self) -> bool:
+        """Return whether there is a gradient to look at: finite, and not zero."""
+        parameters = [p for network in self.subject.networks for p in network.parameters()]
+        size = sum(float(p.grad.detach().abs().sum()) for p in parameters if p.grad is not None)
+        self._num_bare = self._num_bare + 1 if size == 0 else 0
+        if self._num_bare >= NUM_BARE:
+            self.why_not = "there is no gradient in .grad when its steps begin"
+        return math.isfinite(size) and size > 0
+
+    def _make_auditor(self) -> Auditor:
+        subject, options = self.subject, self.subject.options
+        return Auditor(
+            subject.networks,
+            every=1,
+            discount=options.discount,
+            target=subject.targets or None,
+            optimizer=subject.optimizer,
+            policy=subject.policy,
+            bootstrap=options.bootstrap,
+            loss=options.loss,
+        )
+
+    def _examine(self, kept: Kept, update: int) -> list[Finding]:
+        if kept.is_critic and "next_actions" not in kept.shown and self.subject.policy is None:
+            self.why_not = "of its critics the next action is not known: pass policy=…"
+            return []
+        self._auditor = self._auditor or self._make_auditor()
+        auditor, is_again = self._auditor, update == self._last + 1
+        if not is_again:
+            auditor.forget()
+        is_second = auditor.is_doubtful
+        self._num_again += is_again and (is_second or self._confirming.is_waiting)
+        auditor.options["entropy_coefficient"] = kept.entropy_coefficient
+        found = auditor.examine(kept.shown)
+        audit = self.latest = auditor.latest
+        assert audit is not None
+        self.num_audits, self._last = self.num_audits + 1, update
+        self._due = next_audit(update, self.period or 1)
+        is_known = audit.bootstrap != "unknown"
+        self.num_undecided += not is_known
+        if not is_known and mixes(self.subject.networks) and self.num_audits >= NUM_TRIES:
+            self.why_not = "BatchNorm or dropout make Q of a row depend on others, or on chance"
+        found = [f for f in found if may_be_said(f, kept, is_fitted=is_known)]
+        if self._are_trained_elsewhere():
+            found = [f for f in found if f.code != "parameters_without_gradient"]
+        resolved = AMBIGUOUS if is_second else frozenset()
+        new = self._confirming.take(found, kept.shown, is_fitted=is_known, resolved=resolved)
+        if {f.code for f in found} <= self._confirming.said:
+            self.subject.seen |= self._seen(audit, kept)
+        return new
+
+    def _are_trained_elsewhere(self) -> bool:
+        """Return whether parameters that this optimiser does not hold move: by another one."""
+        held = {id(p) for group in self.subject.optimizer.param_groups for p in group["params"]}
+        now = {
+            f"{place}.{name}": float(p.detach().double().sum())
+            for place, network in enumerate(self.subject.networks)
+            for name, p in network.named_parameters()
+            if p.requires_grad and id(p) not in held
+        }
+        before, self._foreign = self._foreign, now
+        return bool(now) and before != now
+
+    @property
+    def _is_sparse(self) -> bool:
+        """Return whether this is one of the audits that look what else would fit."""
+        return self.num_audits % LOOK_PERIOD == 0 or self.num_audits & (self.num_audits - 1) == 0
+
+    def _seen(self, audit: Audit, kept: Kept) -> dict[str, Any]:
+        """Return what the audit tells of the rule."""
+        subject = self.subject
+        told = identified(audit, kept.shown)
+        if len(self._fitting) > 1 and told and self._is_sparse:
+            self._fitting &= fitting_bootstraps(
+                audit, kept.shown, subject.networks, subject.targets, kept.entropy_coefficient
+            )
+            self._fitting = self._fitting or frozenset(BOOTSTRAPS)  # the loop has changed
+        if len(self._fitting) == 1:
+            told |= {"bootstrap": min(self._fitting)}
+        if kept.num_parts > 1:  # the sum of k means looks like k times the loss
+            told.pop("loss", None)
+        clipping, self._norm = clipped_norm(audit, self._norm)
+        return told | ({} if clipping is None else {"clipping": clipping})
