@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -19,8 +19,10 @@ class Term(ABC):
 
     Attributes:
         block: The module (or the bare parameter) whose part this is.
+        held: Names of the tensors that it holds, each with the samples first.
     """
 
+    held: ClassVar[tuple[str, ...]]
     block: str
 
     @abstractmethod
@@ -31,13 +33,13 @@ class Term(ABC):
     def diagonal(self) -> Tensor:
         """Return this block's kernel of each row with itself, [R]."""
 
-    @abstractmethod
     def parts(self) -> tuple[Tensor, ...]:
         """Return the tensors that it holds, each with the samples first."""
+        return tuple(getattr(self, name) for name in self.held)
 
-    @abstractmethod
     def rebuilt(self, parts: Sequence[Tensor]) -> Self:
         """Return the same term of other samples."""
+        return replace(self, **dict(zip(self.held, parts, strict=True)))
 
     def joined(self, others: Sequence[Term]) -> Self:
         """Return the same term of these samples and then the others'."""
@@ -55,6 +57,7 @@ class Term(ABC):
 class Explicit(Term):
     """K = F Fᵀ with the per-sample gradients F [n, A', p] held as they are."""
 
+    held = ("features",)
     features: Tensor
 
     def add_gram(self, out: Tensor, other: Term, gram: Gram) -> None:
@@ -65,11 +68,3 @@ class Explicit(Term):
     def diagonal(self) -> Tensor:
         """Return Σ_p F²."""
         return self.features.square().sum(-1).flatten()
-
-    def parts(self) -> tuple[Tensor, ...]:
-        """Return F."""
-        return (self.features,)
-
-    def rebuilt(self, parts: Sequence[Tensor]) -> Explicit:
-        """Return the term of other features."""
-        return Explicit(self.block, parts[0])
