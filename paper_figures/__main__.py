@@ -1,7 +1,5 @@
 """The command ``python -m paper_figures``: draw figures from their tables, or make those anew."""
 
-from __future__ import annotations
-
 import argparse
 import ast
 import sys

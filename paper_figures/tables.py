@@ -1,7 +1,5 @@
 """The table behind a figure: columns, and where they come from."""
 
-from __future__ import annotations
-
 import csv
 import json
 import textwrap

@@ -1,7 +1,5 @@
 """A trained agent to look into: of a run that is given, else a small one, trained once."""
 
-from __future__ import annotations
-
 import base64
 import dataclasses
 import shlex

@@ -1,7 +1,5 @@
 """One cell of the study: everything that fixes a run, and its key in the results."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Overestimation of agents: what Q promises against what its greedy policy then earns."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

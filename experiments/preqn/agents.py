@@ -1,7 +1,5 @@
 """The agents compared: PreQN and DQN, with and without a target network, on short runs."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

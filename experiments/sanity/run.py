@@ -1,7 +1,5 @@
 """Every ground truth of the theory: expected, measured, tolerance, passed or failed."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

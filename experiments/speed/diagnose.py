@@ -1,7 +1,5 @@
 """Time ``qd.diagnose`` on the Nature network against the kernels that it needs."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Does a monitor grow? A small network, a million real updates, watched from a fresh process."""
 
-from __future__ import annotations
-
 import gc
 import json
 import subprocess

@@ -1,7 +1,5 @@
 """Time ``update_exponent`` against one update of the same rule on the same copies."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 from pathlib import Path

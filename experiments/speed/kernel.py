@@ -1,7 +1,5 @@
 """The kernel benchmark: every method on the same network and inputs, in one process, in turn."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import functools
@@ -76,7 +74,7 @@ class Task:
     floor: Operations
 
     @staticmethod
-    def of(case: Case, device: str) -> Task:
+    def of(case: Case, device: str) -> "Task":
         """Return the case, ready."""
         network, observations, actions = case.build(device)
         num_outputs = 1 if case.actions == "chosen" else network(observations[:1]).shape[1]

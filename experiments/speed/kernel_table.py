@@ -1,7 +1,5 @@
 """The table: one row for each case and method, as CSV, JSON and Markdown."""
 
-from __future__ import annotations
-
 import csv
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path

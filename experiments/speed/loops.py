@@ -1,7 +1,5 @@
 """Training loops that can be advanced a number of agent steps at a time."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace

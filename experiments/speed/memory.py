@@ -6,8 +6,6 @@ resets that mark (/proc/self/clear_refs); elsewhere getrusage's is used, which s
 loading needed more than it left behind. On CUDA: the allocator's peak above what is allocated.
 """
 
-from __future__ import annotations
-
 import json
 import resource
 import subprocess

@@ -1,7 +1,5 @@
 """The methods that are compared, and what each is expected to cost."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass

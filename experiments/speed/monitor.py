@@ -7,8 +7,6 @@ processor time spent in the monitor's calls as a share of the rest of its loop: 
 without the noise of two loops' difference, and without what the monitor does to the caches.
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 import tempfile

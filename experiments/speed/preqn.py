@@ -1,7 +1,5 @@
 """Time one PreQN update on Pong frames against a DQN update and a PreQN by whole Jacobians."""
 
-from __future__ import annotations
-
 import argparse
 import copy
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The file of a benchmark's numbers: where it is, and what made them."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from pathlib import Path

@@ -1,7 +1,5 @@
 """How much memory a filled replay really takes: the resident set, in a process of its own."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Time the exact solvers on sparse open grids, beside pymdptoolbox where it is installed."""
 
-from __future__ import annotations
-
 import argparse
 import time
 from collections.abc import Callable

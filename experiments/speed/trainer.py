@@ -3,8 +3,6 @@
 Each loop has a process of its own, and only one of them works at a time.
 """
 
-from __future__ import annotations
-
 import argparse
 import tempfile
 from contextlib import ExitStack, suppress

@@ -1,7 +1,5 @@
 """Training loops as users have them, unwatched, with the monitor, or with W&B's ``watch``."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The network as a pure function of its parameters: the module itself is only ever read."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 from collections.abc import Iterator
@@ -147,7 +145,7 @@ class _CastTo(TorchFunctionMode):
         super().__init__()
         self.dtype = dtype
 
-    def __enter__(self) -> _CastTo:
+    def __enter__(self) -> "_CastTo":
         self._default = torch.get_default_dtype()
         torch.set_default_dtype(self.dtype)
         super().__enter__()

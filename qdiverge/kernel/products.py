@@ -1,7 +1,5 @@
 """Terms that never form a weight's gradient: K is an elementwise product of two smaller kernels."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Terms of the kernel: what one parameter block adds to K = Σ_b J_b J_bᵀ, kept in factored form."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +24,7 @@ class Term(ABC):
     block: str
 
     @abstractmethod
-    def add_gram(self, out: Tensor, other: Term, gram: Gram) -> None:
+    def add_gram(self, out: Tensor, other: "Term", gram: Gram) -> None:
         """Add this block's kernel between these rows and ``other``'s to ``out`` [R, S]."""
 
     @abstractmethod
@@ -41,7 +39,7 @@ class Term(ABC):
         """Return the same term of other samples."""
         return replace(self, **dict(zip(self.held, parts, strict=True)))
 
-    def joined(self, others: Sequence[Term]) -> Self:
+    def joined(self, others: Sequence["Term"]) -> Self:
         """Return the same term of these samples and then the others'."""
         if not others:
             return self

@@ -1,7 +1,5 @@
 """What the sweep asks of an engine."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 

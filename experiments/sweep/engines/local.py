@@ -4,8 +4,6 @@ One process dying takes nothing else with it, where a pool of workers would lose
 The server imports PyTorch once, so that a short cell does not pay for it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 from multiprocessing import get_context
@@ -17,7 +15,7 @@ from experiments.sweep.engines.base import Ended, Engine
 from experiments.sweep.work import DONE, REFUSED, module_of, work_and_exit
 
 
-def make(workers: int, study: str) -> LocalEngine:
+def make(workers: int, study: str) -> Engine:
     """Make the engine for a study."""
     return LocalEngine(workers, study)
 

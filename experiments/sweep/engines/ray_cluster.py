@@ -4,8 +4,6 @@ Every machine must see the sweep's folder under the same path and have qdiverge 
 itself restarts nothing: killed tasks come back as failures, and the sweep decides.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from experiments.sweep.work import DONE, REFUSED, work
 from qdiverge.errors import MissingExtraError
 
 
-def make(workers: int, study: str, address: str = "") -> RayEngine:
+def make(workers: int, study: str, address: str = "") -> Engine:
     """Make the engine.
 
     Raises:

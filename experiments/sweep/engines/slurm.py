@@ -3,8 +3,6 @@
 The sweep's folder must lie on a file system that the nodes share.
 """
 
-from __future__ import annotations
-
 import time
 from typing import Any
 
@@ -18,7 +16,7 @@ POLL = 1.0  # seconds between looks at the queue
 
 def make(
     workers: int, study: str, cluster: str = "slurm", partition: str = "", minutes: str = "240"
-) -> SlurmEngine:
+) -> Engine:
     """Make the engine.
 
     Raises:
