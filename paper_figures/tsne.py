@@ -1,13 +1,14 @@
 """What a trained network sees as alike: t-SNE of its last hidden layer, coloured by value."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import ConnectionPatch
 from numpy.typing import NDArray
 
 from paper_figures.style import INK, foot
@@ -16,9 +17,6 @@ from paper_figures.trained import packed, picture, q_values, show, states_of_pla
 from qdiverge.agents.saved import SavedAgent
 from qdiverge.diagnostics.activations import layer_inputs
 from qdiverge.errors import MissingExtraError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 NUM_STATES = 800
 PERIOD = 3  # agent steps between two states
@@ -43,12 +41,10 @@ def compute(run: Path | None = None) -> Table:
     rows = [
         {"x": round(float(x), 3), "y": round(float(y), 3), "value": round(float(values[number]), 4)}
         | {"frame": packed(picture(states[number])) if number in shown else ""}
+        | {"environment": saved.config.environment, "step": saved.step}
         for number, (x, y) in enumerate(places)
     ]
-    columns = columns_of(rows)
-    columns["environment"] = [saved.config.environment] * len(rows)
-    columns["step"] = [saved.step] * len(rows)
-    return Table(columns, made)
+    return Table(columns_of(rows), made)
 
 
 def hidden_layer(saved: SavedAgent, states: NDArray[Any]) -> NDArray[np.floating]:
@@ -79,8 +75,6 @@ def _scikit_learn() -> Any:
 
 def make(table: Table) -> Figure:
     """Draw the places, coloured by value, the examples around them."""
-    import matplotlib.pyplot as plt
-
     columns = table.arrays
     x, y, values = columns["x"], columns["y"], columns["value"]
     shown = [number for number, frame in enumerate(table.columns["frame"]) if frame]
@@ -113,8 +107,6 @@ def make(table: Table) -> Figure:
 
 
 def _line(frame: Any, edge: tuple[float, float], axes: Any, point: tuple[float, float]) -> Any:
-    from matplotlib.patches import ConnectionPatch
-
     return ConnectionPatch(
         edge, point, coordsA="axes fraction", coordsB="data", axesA=frame, axesB=axes,
         color=INK, linewidth=0.5, alpha=0.7,

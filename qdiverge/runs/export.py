@@ -44,7 +44,7 @@ def export_run(
         InvalidValueError: a pattern fits no metric.
         MissingExtraError: Parquet without pyarrow.
     """
-    writers: dict[str, Callable[[Columns, Path], None]] = {"csv": _csv, "parquet": _parquet}
+    writers: dict[str, Callable[[Columns, Path], None]] = {"csv": write_csv, "parquet": _parquet}
     if format not in writers or layout not in ("wide", "long"):
         raise InvalidValueError(
             "format must be csv or parquet, layout wide or long", got=f"{format} and {layout}"
@@ -69,8 +69,8 @@ def export_run(
     return target, beside
 
 
-def _csv(columns: Columns, path: Path) -> None:
-    """Write floats with the digits that read back to the same number."""
+def write_csv(columns: Columns, path: Path) -> None:
+    """Write columns as CSV, floats with the digits that read back to the same number."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
