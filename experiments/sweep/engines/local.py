@@ -11,8 +11,8 @@ from multiprocessing.connection import wait as wait_for
 from multiprocessing.context import ForkServerProcess
 
 from experiments.sweep.cells import Cell
-from experiments.sweep.engines.base import Ended, Engine
-from experiments.sweep.work import DONE, REFUSED, module_of, work_and_exit
+from experiments.sweep.engines.base import Ended, Engine, ended
+from experiments.sweep.work import module_of, work_and_exit
 
 
 def make(workers: int, study: str) -> Engine:
@@ -66,8 +66,4 @@ class LocalEngine(Engine):
         code = process.exitcode
         del self._running[cell.key]
         process.close()
-        if code == DONE:
-            return Ended(cell)
-        noted = cell.failure()
-        reason = noted["error"] if noted else f"its process ended with status {code}"
-        return Ended(cell, reason, is_final=code == REFUSED)
+        return ended(cell, code, f"its process ended with status {code}")

@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 from experiments.sweep.cells import Cell
-from experiments.sweep.engines.base import Ended, Engine
-from experiments.sweep.work import DONE, REFUSED, work
+from experiments.sweep.engines.base import Ended, Engine, ended, ended_by
+from experiments.sweep.work import work
 from qdiverge.errors import MissingExtraError
 
 POLL = 1.0  # seconds between looks at the queue
@@ -74,11 +74,4 @@ class SlurmEngine(Engine):
     def _ended(self, cell: Cell, job: Any) -> Ended:
         del self._running[cell.key]
         error = job.exception()
-        if error is not None:
-            return Ended(cell, f"{type(error).__name__}: {error}".splitlines()[0])
-        if job.result() == DONE:
-            return Ended(cell)
-        noted = cell.failure()
-        return Ended(
-            cell, noted["error"] if noted else "no result", is_final=job.result() == REFUSED
-        )
+        return ended(cell, job.result()) if error is None else ended_by(cell, error)
