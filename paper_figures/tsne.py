@@ -1,6 +1,5 @@
 """What a trained network sees as alike: t-SNE of its last hidden layer, coloured by value."""
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ from paper_figures.style import INK, foot
 from paper_figures.tables import Table, columns_of
 from paper_figures.trained import packed, picture, q_values, show, states_of_play, trained, unpacked
 from qdiverge.agents.saved import SavedAgent
+from qdiverge.checks import check_installed
 from qdiverge.diagnostics.activations import layer_inputs
-from qdiverge.errors import MissingExtraError
 
 NUM_STATES = 800
 PERIOD = 3  # agent steps between two states
@@ -30,7 +29,8 @@ def compute(run: Path | None = None) -> Table:
     Raises:
         MissingExtraError: scikit-learn is not installed.
     """
-    manifold = _scikit_learn()
+    remedy = "Drawing from the table needs none."
+    manifold = check_installed("sklearn.manifold", "t-SNE needs scikit-learn", "foresight", remedy)
     saved, made = trained(run)
     states = states_of_play(saved, NUM_STATES, PERIOD)
     features = hidden_layer(saved, states)
@@ -61,16 +61,6 @@ def examples(places: NDArray[np.floating], values: NDArray[np.floating]) -> NDAr
     outward = np.linalg.norm(places - places.mean(axis=0), axis=1)
     parts = np.array_split(values.argsort(), NUM_EXAMPLES)
     return np.array([part[outward[part].argmax()] for part in parts])
-
-
-def _scikit_learn() -> Any:
-    try:
-        return import_module("sklearn.manifold")
-    except ImportError as error:
-        raise MissingExtraError(
-            "t-SNE needs scikit-learn, which is not installed",
-            remedy="Install it: pip install scikit-learn. Drawing from the table needs none.",
-        ) from error
 
 
 def make(table: Table) -> Figure:

@@ -74,7 +74,7 @@ def chosen_moment(choice: Choice) -> Moment:
         update = snapshots[-1]
     if update is None:
         saved = load_agent(folder, step)
-        facts = {"step": saved.step, "update": saved.num_updates}
+        facts: dict[str, Any] = {"step": saved.step, "update": saved.num_updates}
         arguments = agent_arguments(saved, choice.transitions)
         return Moment(run, f"{run.name}, agent step {saved.step:,}", facts, arguments)
     snapshot = load_snapshot(folder / "snapshots" / str(update))

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -37,7 +37,8 @@ class Term(ABC):
 
     def rebuilt(self, parts: Sequence[Tensor]) -> Self:
         """Return the same term of other samples."""
-        return replace(self, **dict(zip(self.held, parts, strict=True)))
+        changed: dict[str, Any] = dict(zip(self.held, parts, strict=True))
+        return replace(self, **changed)
 
     def joined(self, others: Sequence["Term"]) -> Self:
         """Return the same term of these samples and then the others'."""

@@ -11,7 +11,7 @@ from typing import Any
 from experiments.sweep.cells import Cell
 from experiments.sweep.engines.base import Ended, Engine, ended, ended_by
 from experiments.sweep.work import work
-from qdiverge.errors import MissingExtraError
+from qdiverge.checks import check_installed
 
 
 def make(workers: int, study: str, address: str = "") -> Engine:
@@ -20,13 +20,7 @@ def make(workers: int, study: str, address: str = "") -> Engine:
     Raises:
         MissingExtraError: Ray is not installed.
     """
-    try:
-        import ray
-    except ImportError as error:
-        raise MissingExtraError(
-            "the engine ray needs Ray, which is not installed",
-            remedy="Install it here and on every worker: pip install 'qdiverge[ray]'.",
-        ) from error
+    ray = check_installed("ray", "the engine ray needs Ray", "ray", "On every worker, too.")
     return RayEngine(ray, workers, address)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from experiments.sweep.cells import Cell
 from experiments.sweep.engines.base import Ended, Engine, ended, ended_by
 from experiments.sweep.work import work
-from qdiverge.errors import MissingExtraError
+from qdiverge.checks import check_installed
 
 POLL = 1.0  # seconds between looks at the queue
 
@@ -22,13 +22,7 @@ def make(
     Raises:
         MissingExtraError: submitit is not installed.
     """
-    try:
-        import submitit
-    except ImportError as error:
-        raise MissingExtraError(
-            "the engine slurm needs submitit, which is not installed",
-            remedy="Install it: pip install 'qdiverge[slurm]'.",
-        ) from error
+    submitit = check_installed("submitit", "the engine slurm needs submitit", "slurm")
     return SlurmEngine(submitit, workers, cluster, partition, int(minutes))
 
 
