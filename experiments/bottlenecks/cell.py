@@ -23,7 +23,6 @@ DOMAINS: dict[str, Callable[[], MDP]] = {
     "sparse_graph": sparse_graph,
 }
 NETWORKS = ("tabular", "linear", "4x4", "16x16", "64x64", "256x256")
-ALGORITHMS = ("exact", "sampled", "replay")
 WEIGHTINGS = (
     "uniform", "pi", "pi_star", "random", "replay", "replay10", "prioritised", "adversarial", "afm",
 )  # fmt: skip

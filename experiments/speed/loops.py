@@ -41,11 +41,15 @@ class Loop(Protocol):
     def advance(self, steps: int) -> None:
         """Take agent steps, with the updates due."""
 
-    def replay_bytes(self) -> int:
-        """Return what the replay allocates."""
-
     def close(self) -> None:
         """Stop."""
+
+
+class Weighed(Loop, Protocol):
+    """One whose replay can be weighed."""
+
+    def replay_bytes(self) -> int:
+        """Return what the replay allocates."""
 
 
 class Ours:
@@ -139,7 +143,7 @@ class Contender:
     """
 
     name: str
-    make: Callable[[], Loop]
+    make: Callable[[], Weighed]
     needs: tuple[str, ...] = ()
 
     @property

@@ -34,13 +34,11 @@ class Watched:
         end: The trainer's last record; None where an alarm or Ctrl-C stopped it.
         folder: The run folder.
         verdict: The monitor's last word.
-        num_alarms: How many rules fired.
     """
 
     end: RunEnd | None
     folder: Path
     verdict: str
-    num_alarms: int
 
 
 def watch(
@@ -110,7 +108,7 @@ def watch(
         finally:
             monitor.close(status)
             log.close(status)
-    return Watched(end, log.folder, monitor.verdict, len(monitor.alarms))
+    return Watched(end, log.folder, monitor.verdict)
 
 
 def _save(
