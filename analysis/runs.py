@@ -1,7 +1,5 @@
 """One row a run: what it was, how large its values grew, whether it was warned of."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable
 from typing import Any

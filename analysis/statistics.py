@@ -1,7 +1,5 @@
 """Point estimates and intervals over seeds and tasks (Agarwal et al. 2021, arXiv:2108.13264)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """When do runs diverge? Those that did not yet are censored, never dropped."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import stats
 

@@ -1,7 +1,5 @@
 """One row a cell of a sweep: its settings, what came of it, where and how long it ran."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

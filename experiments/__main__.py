@@ -5,8 +5,6 @@ Its ``show(records)`` prints the records of the study's table; where there are o
 the table, its ``main(arguments)`` returns an exit status instead.
 """
 
-from __future__ import annotations
-
 import ast
 import sys
 from importlib import import_module

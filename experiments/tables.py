@@ -1,7 +1,5 @@
 """What the studies' commands share: arguments, the committed table, and how it is printed."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """One thread for small matrices: more only wait for one another."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -1,7 +1,5 @@
 """Follow a DQN run from outside: the size of its values, its errors, and where its updates go."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field

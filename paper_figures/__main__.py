@@ -1,7 +1,5 @@
 """The command ``python -m paper_figures``: draw figures from their tables, or make those anew."""
 
-from __future__ import annotations
-
 import argparse
 import ast
 import sys
@@ -12,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from paper_figures import gallery, tables
-from paper_figures.style import style
 from qdiverge.errors import InvalidValueError, QDivergeError, RunFolderError
 from qdiverge.runs import provenance
+from qdiverge.runs.export import write_csv
 
 FOLDER = Path(__file__).parent
 
@@ -110,6 +108,8 @@ def draw(name: str, out: Path) -> Path:
     """
     import matplotlib.pyplot as plt
 
+    from paper_figures.style import style
+
     module, table = import_module(f"paper_figures.{name}"), tables.load(name)
     out.mkdir(parents=True, exist_ok=True)
     open_before = set(plt.get_fignums())
@@ -121,7 +121,7 @@ def draw(name: str, out: Path) -> Path:
         finally:
             for number in set(plt.get_fignums()) - open_before:
                 plt.close(number)
-    tables.write_csv(table, out / f"{name}.csv")
+    write_csv(table.columns, out / f"{name}.csv")
     return out / f"{name}.pdf"
 
 

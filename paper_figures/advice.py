@@ -1,17 +1,14 @@
 """Does a target network help? What the kernels at the start advise, against training."""
 
-from __future__ import annotations
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from paper_figures.style import BLUE, GREY, INK, ORANGE, foot
-from paper_figures.tables import Table, columns_of, of_study
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from paper_figures.tables import Table, along, from_study
 
 KINDS = {"known": ("known linear problems", "*", 8), "random": ("random linear problems", "o", 4),
          "network": ("small networks", "s", 4)}  # fmt: skip
@@ -26,20 +23,14 @@ LIMIT = 1e-6  # rates within ± this are drawn on a linear scale
 
 def compute() -> Table:
     """Return a row for each problem and period of experiments/target_period; runs nothing."""
-    study, made = of_study("target_period")
-    rows = [
-        {name: record[name] for name in ("kind", "name", "seed", "td_radius", "fitted_radius")}
-        | dict(zip(record["periods"], values, strict=True))
-        for record in study.records()
-        for values in zip(*record["periods"].values(), strict=True)
-    ]
-    return Table(columns_of(rows), made)
+    settings = ("kind", "name", "seed", "td_radius", "fitted_radius")
+    return from_study(
+        "target_period", lambda r: along(r | r["periods"], settings, tuple(r["periods"]))
+    )
 
 
 def make(table: Table) -> Figure:
     """Draw the quadrants of the advice with what training did at either end, and all rates."""
-    import matplotlib.pyplot as plt
-
     columns = table.arrays
     figure, (shortest, longest, rates) = plt.subplots(1, 3, figsize=(7.6, 3.3))
     for axes, pick, title in (

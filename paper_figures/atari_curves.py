@@ -1,22 +1,17 @@
 """A long Atari run: score and predicted value against training, as the Nature study's figure 2."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from experiments.learning.rows import NUM_POINTS, curve
 from paper_figures.learning_curves import SMOOTHING, smoothed
 from paper_figures.style import BLUE, GREY, ORANGE, foot
-from paper_figures.tables import Table, columns_of
+from paper_figures.tables import Table, chosen, columns_of
 from paper_figures.trained import provenance_of
 from qdiverge.errors import RunFolderError
 from qdiverge.runs import load_run
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 RUN = Path("runs/pong")
 COMMAND = f"qdiverge train dqn --preset fast --n-step 3 --seed 1 --out {RUN}"
@@ -55,32 +50,27 @@ def compute(run: Path | None = None) -> Table:
                 | {"num_episodes": 0}
                 for step, value in zip(series.steps[::every], series.values[::every], strict=True)
             ]
-    columns = columns_of(rows)
-    columns["environment"] = [loaded.info["config"]["environment"]] * len(rows)
-    return Table(columns, provenance_of(loaded))
+    environment = {"environment": loaded.info["config"]["environment"]}
+    return Table(columns_of(row | environment for row in rows), provenance_of(loaded))
 
 
 def make(table: Table) -> Figure:
     """Draw the score on the left, the values on the right."""
-    import matplotlib.pyplot as plt
-
     columns = table.arrays
-
-    def of(measure: str, name: str) -> np.ndarray:
-        return columns[name][columns["measure"] == measure]
-
+    score, largest, held_out = (
+        chosen(columns, measure=name) for name in ("score", "largest_q", "held_out_q")
+    )
     figure, (scores, values) = plt.subplots(1, 2, figsize=(6.6, 3.1))
-    step, score = of("score", "step"), of("score", "value")
-    scores.plot(step, score, color=BLUE, linewidth=0.5, alpha=0.4)
-    smooth = smoothed(step, score, of("score", "num_episodes"), SMOOTHING * step[-1])
-    scores.plot(*smooth, color=BLUE)
+    step, value = score["step"], score["value"]
+    scores.plot(step, value, color=BLUE, linewidth=0.5, alpha=0.4)
+    scores.plot(*smoothed(step, value, score["num_episodes"], SMOOTHING * step[-1]), color=BLUE)
     scores.set(title=table.columns["environment"][0], ylabel="score of training episodes")
     values.plot(
-        of("largest_q", "step"), of("largest_q", "value"), color=GREY, linewidth=0.6, zorder=1,
+        largest["step"], largest["value"], color=GREY, linewidth=0.6, zorder=1,
         label="largest |Q| of the probe batch",
     )  # fmt: skip
     values.plot(
-        of("held_out_q", "step"), of("held_out_q", "value"), "o-", color=ORANGE, markersize=3,
+        held_out["step"], held_out["value"], "o-", color=ORANGE, markersize=3,
         label="mean max$_a$ Q, held-out states",
     )  # fmt: skip
     values.axhline(0, color=GREY, linewidth=0.6)

@@ -1,17 +1,14 @@
 """What the figures of Fu et al. share: rows of experiments/bottlenecks, and how they are drawn."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from paper_figures.style import GREY, INK
-from paper_figures.tables import Table, columns_of, of_study
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from paper_figures.tables import Table, from_study
 
 DOMAINS = {
     "grid16_one_hot": "grid 16, one-hot",
@@ -30,27 +27,16 @@ def study_table(factors: dict[str, str], measures: tuple[str, ...]) -> Table:
         factors: Of each part, by its name, the setting that it varies; column ``level``.
         measures: Columns.
     """
-    study, made = of_study("bottlenecks")
-    rows = [
-        {"study": cell["study"], "domain": cell["domain"], "algorithm": cell["algorithm"]}
-        | {"level": cell[factors[cell["study"]]], "seed": number}
-        | {name: seed[name] for name in measures if name in seed}
-        for record in study.rows.values()
-        if (cell := record["config"])["study"] in factors
-        for number, seed in enumerate(record["row"]["seeds"])
-    ]
-    return Table(columns_of(rows), made)
 
+    def rows_of(cell: dict[str, Any]) -> list[dict[str, Any]]:
+        return [
+            {"study": cell["study"], "domain": cell["domain"], "algorithm": cell["algorithm"]}
+            | {"level": cell[factors[cell["study"]]], "seed": number}
+            | {name: seed[name] for name in measures if name in seed}
+            for number, seed in enumerate(cell["seeds"] if cell["study"] in factors else [])
+        ]
 
-def chosen(table: Table, **conditions: str) -> dict[str, np.ndarray]:
-    """Return the columns of the rows that meet every condition.
-
-    >>> chosen(Table({"a": ["x", "y"], "b": [1, 2]}, {}), a="y")["b"]
-    array([2])
-    """
-    columns = table.arrays
-    own = np.logical_and.reduce([columns[name] == value for name, value in conditions.items()])
-    return {name: values[own] for name, values in columns.items()}
+    return from_study("bottlenecks", rows_of)
 
 
 def draw(
@@ -77,8 +63,6 @@ def draw(
 
 def name_domains(figure: Figure, table: Table) -> None:
     """Say over the panels which marker is which domain."""
-    from matplotlib.lines import Line2D
-
     handles = [
         Line2D([], [], marker=MARKERS[domain], color=GREY, linestyle="", markersize=4, label=name)
         for domain, name in DOMAINS.items()

@@ -1,15 +1,11 @@
 """Function approximation alone: what a network could hold, and what fitted Q-iteration finds."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from paper_figures.bottleneck_study import draw, name_domains, study_table
 from paper_figures.style import BLUE, INK, ORANGE, foot
 from paper_figures.tables import Table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 MEASURES = ("projection_error", "fqi_error", "returns", "diverged")
 
@@ -21,8 +17,6 @@ def compute() -> Table:
 
 def make(table: Table) -> Figure:
     """Draw both errors, the return and the runs that diverged, against the network."""
-    import matplotlib.pyplot as plt
-
     columns = table.arrays
     figure, (errors, returns) = plt.subplots(1, 2, figsize=(6.6, 3.4))
     draw(errors, columns, "projection_error", BLUE, "‖Q* − ΠQ*‖, what it could represent")

@@ -1,15 +1,13 @@
 """Sampling error and overfitting: fewer samples, more gradient steps, an oracle that stops them."""
 
-from __future__ import annotations
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
-from paper_figures.bottleneck_study import chosen, draw, name_domains, study_table
+from paper_figures.bottleneck_study import draw, name_domains, study_table
 from paper_figures.style import BLUE, INK, ORANGE, foot
-from paper_figures.tables import Table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from paper_figures.tables import Table, chosen
 
 FACTORS = {"samples": "num_samples", "steps": "gradient_steps", "stopping": "stopping"}
 MEASURES = ("train_loss", "validation_loss", "fqi_error", "returns")
@@ -29,11 +27,10 @@ def compute() -> Table:
 
 def make(table: Table) -> Figure:
     """Draw losses above, returns below, against each of the three."""
-    import matplotlib.pyplot as plt
-
+    columns = table.arrays
     figure, panels = plt.subplots(2, 3, figsize=(7.2, 4.6), sharey="row", sharex="col")
     for (losses, returns), (study, xlabel) in zip(panels.T, XLABELS.items(), strict=True):
-        replay = chosen(table, study=study, algorithm="replay")
+        replay = chosen(columns, study=study, algorithm="replay")
         line = APART if study == "stopping" else {}
         dashes = line or {"linestyle": "--"}
         draw(losses, replay, "train_loss", BLUE, "training loss", **line)
@@ -43,7 +40,7 @@ def make(table: Table) -> Figure:
     losses = panels[0, 0]
     losses.set(yscale="log", ylabel="Bellman error² / max |Q*|²")
     losses.legend(fontsize=7)
-    fresh = chosen(table, study="samples", algorithm="sampled")
+    fresh = chosen(columns, study="samples", algorithm="sampled")
     draw(panels[1, 0], fresh, "returns", BLUE, "fresh samples only", linestyle="--")
     panels[1, 0].legend(fontsize=7, loc="lower right")
     panels[1, 0].set(ylabel="return", ylim=(None, 1.15))

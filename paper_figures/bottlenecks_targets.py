@@ -1,15 +1,11 @@
 """Moving targets: does a slower target, τT*Q + (1 − τ)Q, help?"""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from paper_figures.bottleneck_study import draw, name_domains, study_table
 from paper_figures.style import BLUE, INK, ORANGE, foot
 from paper_figures.tables import Table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 def compute() -> Table:
@@ -19,8 +15,6 @@ def compute() -> Table:
 
 def make(table: Table) -> Figure:
     """Draw the error of a fit, the error of the whole, and the return, against τ."""
-    import matplotlib.pyplot as plt
-
     columns = table.arrays
     figure, (errors, returns) = plt.subplots(1, 2, figsize=(6.6, 3.2))
     draw(errors, columns, "fit_error", BLUE, "of a fit to its target", linestyle="--")

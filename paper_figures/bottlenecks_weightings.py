@@ -1,18 +1,13 @@
 """The distribution of the data: return by weighting, and against its entropy and its shift."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from experiments.bottlenecks.summary import correlations
 from paper_figures.bottleneck_study import MARKERS, name_domains, study_table
 from paper_figures.style import BLUE, INK, ORANGE, foot
 from paper_figures.tables import Table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 NAMES = {
     "pi": "π", "pi_star": "π*", "replay": "replay", "replay10": "replay, last 10",
@@ -32,8 +27,6 @@ def compute() -> Table:
 
 def make(table: Table) -> Figure:
     """Draw returns by weighting from best to worst, and both scatter plots."""
-    import matplotlib.pyplot as plt
-
     columns = table.arrays
     levels = list(dict.fromkeys(table.columns["level"]))
     means = {level: columns["returns"][columns["level"] == level].mean() for level in levels}

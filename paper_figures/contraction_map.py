@@ -1,18 +1,15 @@
 """What each verdict can see, on two states with features 1 and x that both lead to the second."""
 
-from __future__ import annotations
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from paper_figures.style import BLUE, INK, ORANGE, PALE_BLUE, PALE_ORANGE, PAPER, foot
 from paper_figures.tables import Table, columns_of
 from qdiverge.theory import check_contraction, check_stability
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 OWN = 0.1  # how much of each state the other does not share: K = φφᵀ + OWN · I
 LEARNING_RATE = 0.05
@@ -48,8 +45,6 @@ def _verdicts(x: float, discount: float) -> dict[str, Any]:
 
 def make(table: Table) -> Figure:
     """Draw the map: diverging, stable, certified, and where the row condition holds."""
-    import matplotlib.pyplot as plt
-
     columns = table.arrays
     x, γ = np.unique(columns["x"]), np.unique(columns["discount"])
     shape = (len(γ), len(x))

@@ -1,17 +1,14 @@
 """Continuous control: returns while learning, and how well each update was aligned."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from paper_figures.style import BLUE, GREY, INK, ORANGE, foot
-from paper_figures.tables import Table, columns_of, of_study
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from paper_figures.tables import Table, chosen, from_study
 
 PER_ROW = 3  # tasks
 NUM_BINS = 16  # of a run: each point is the mean over what fell into one
@@ -23,8 +20,7 @@ MEASURES = {"return": "training return", "alignment": r"$\cos(\Delta Q, \delta)$
 
 def compute() -> Table:
     """Return the curves of experiments/control, a row for each point; trains nothing."""
-    study, made = of_study("control")
-    return Table(columns_of(row for record in study.records() for row in _rows(record)), made)
+    return from_study("control", _rows)
 
 
 def _rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -56,8 +52,6 @@ def binned(steps: np.ndarray, values: np.ndarray, length: int) -> tuple[list[int
 
 def make(table: Table) -> Figure:
     """Draw two panels for each task: returns above, alignment below; seeds thin, mean thick."""
-    import matplotlib.pyplot as plt
-
     columns = table.arrays
     tasks = list(dict.fromkeys(table.columns["environment"]))
     width = min(len(tasks), PER_ROW)
@@ -71,12 +65,11 @@ def make(table: Table) -> Figure:
         for number, task in enumerate(tasks):
             axes = panels[2 * (number // width) + down, number % width]
             for method, label in METHODS.items():
-                here = (columns["measure"] == measure) & (columns["environment"] == task)
-                own = {k: v[here & (columns["method"] == method)] for k, v in columns.items()}
+                own = chosen(columns, measure=measure, environment=task, method=method)
                 look = {"color": COLOURS[method], "linestyle": ":" if "sb3" in method else "-"}
                 for seed in np.unique(own["seed"]):
-                    line = own["seed"] == seed
-                    axes.plot(own["step"][line], own["value"][line], **look, lw=0.5, alpha=0.35)
+                    line = chosen(own, seed=seed)
+                    axes.plot(line["step"], line["value"], **look, lw=0.5, alpha=0.35)
                 steps = np.unique(own["step"])
                 means = [own["value"][own["step"] == step].mean() for step in steps]
                 if len(steps):

@@ -1,20 +1,17 @@
 """The deadly triad: the share of soft divergence by each factor (van Hasselt et al. 2018)."""
 
-from __future__ import annotations
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from analysis.statistics import wilson_interval
 from experiments.deadly_triad.run import fractions
 from experiments.deadly_triad.sweep import BASE, FACTORS
 from paper_figures.style import BLUE, GREY, INK, foot
-from paper_figures.tables import Table, columns_of, of_study
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from paper_figures.tables import Table, from_study
 
 TITLES = {
     "bootstrap": "Bootstrap", "n_step": "n-step return", "priority": "Priority exponent",
@@ -30,17 +27,13 @@ DIRECTIONS = {"n_step": "falls", "priority": "rises", "size": "rises"}
 
 def compute() -> Table:
     """Return the cells of experiments/deadly_triad; runs nothing."""
-    study, made = of_study("deadly_triad")
     names = (*FACTORS, "environment", "learning_rate", "seed", "soft_divergent", "passed_at",
              "max_abs_q", "bound", "mean_score")  # fmt: skip
-    rows = [{name: record[name] for name in names} for record in study.records()]
-    return Table(columns_of(rows), made)
+    return from_study("deadly_triad", lambda record: [{name: record[name] for name in names}])
 
 
 def make(table: Table) -> Figure:
     """Draw a panel for each factor, the others at their base."""
-    import matplotlib.pyplot as plt
-
     records = [
         dict(zip(table.columns, row, strict=True))
         for row in zip(*table.columns.values(), strict=True)

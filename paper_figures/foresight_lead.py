@@ -1,19 +1,16 @@
 """Caught runs against false alarms, and how early: every alarm at its threshold from training."""
 
-from __future__ import annotations
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from experiments.foresight.corpus import RESULTS
 from experiments.foresight.evaluate import COMBINATION
 from experiments.foresight.show import origin, read_evaluation
 from paper_figures.style import BLUE, GREY, INK, ORANGE, PALE_BLUE
 from paper_figures.tables import Table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 FALSE_ALARMS, CAUGHT, LEAD = 0.05, 0.9, 0.2  # the study's goals
 MARKED = (COMBINATION, "|Q| threshold", "self-excitation", "value churn")
@@ -39,8 +36,6 @@ def compute() -> Table:
 
 def make(table: Table) -> Figure:
     """Draw both panels; the pale region is the goal."""
-    import matplotlib.pyplot as plt
-
     names = table.columns["alarm"]
     caught, false, lead = (
         np.array(table.columns[name], dtype=float)

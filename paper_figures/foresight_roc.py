@@ -1,10 +1,8 @@
 """What foresees divergence: the AUROC of every predictor, on problems and networks held out."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from experiments.foresight.combination import HORIZON
 from experiments.foresight.corpus import RESULTS
@@ -12,9 +10,6 @@ from experiments.foresight.evaluate import COMBINATION
 from experiments.foresight.show import origin, read_evaluation
 from paper_figures.style import BLUE, GREY, INK, ORANGE
 from paper_figures.tables import Table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 def compute() -> Table:
@@ -31,8 +26,6 @@ def compute() -> Table:
 
 def make(table: Table) -> Figure:
     """Draw a line for each predictor: its AUROC, and the 95 % interval over runs."""
-    import matplotlib.pyplot as plt
-
     names = table.columns["predictor"]
     value, low, high = (np.array(table.columns[name]) for name in ("value", "low", "high"))
     place = np.arange(len(names))

@@ -1,7 +1,5 @@
 """The gallery, README.md: small copies of the pictures, and a table of where each comes from."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any

@@ -1,17 +1,14 @@
 """How Q blows up under SGD and Adam, and how early the end is foreseen (Yue et al. 2023)."""
 
-from __future__ import annotations
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from paper_figures.style import BLUE, GREY, INK, ORANGE, foot
-from paper_figures.tables import Table, columns_of, of_study
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from paper_figures.tables import Table, chosen, from_study
 
 OPTIMIZERS = {"sgd": ("SGD", ORANGE, "o"), "adam": ("Adam", BLUE, "s")}
 LINES = {2: "-", 3: "--", 4: ":", 5: "-."}  # by depth
@@ -19,9 +16,7 @@ LINES = {2: "-", 3: "--", 4: ":", 5: "-."}  # by depth
 
 def compute() -> Table:
     """Return growth, exponents and forecasts of experiments/growth_law, a row each."""
-    study, made = of_study("growth_law")
-    rows = [row for record in study.records() for row in _rows(record)]
-    return Table(columns_of(rows), made)
+    return from_study("growth_law", _rows)
 
 
 def _rows(record: dict[str, Any]) -> list[dict[str, Any]]:
@@ -43,23 +38,16 @@ def _rows(record: dict[str, Any]) -> list[dict[str, Any]]:
 
 def make(table: Table) -> Figure:
     """Draw the growth, its exponent against theory's, and the forecasts against the truth."""
-    import matplotlib.pyplot as plt
-
     columns = table.arrays
     figure, (growth, exponents, forecasts) = plt.subplots(1, 3, figsize=(7.4, 3.1))
     for optimizer, (name, colour, marker) in OPTIMIZERS.items():
-        of = {part: (columns["optimizer"] == optimizer) & (columns["part"] == part)
-              for part in ("growth", "exponent", "forecast")}  # fmt: skip
-        _draw_growth(growth, columns, of["growth"], name, colour)
-        expected = columns["expected_exponent"][of["exponent"]]
-        exponents.plot(expected, columns["y"][of["exponent"]], marker, color=colour, markersize=4,
+        own = chosen(columns, optimizer=optimizer)
+        _draw_growth(growth, chosen(own, part="growth"), name, colour)
+        law, made = chosen(own, part="exponent"), chosen(own, part="forecast")
+        exponents.plot(law["expected_exponent"], law["y"], marker, color=colour, markersize=4,
                        alpha=0.7, label=name)  # fmt: skip
-        ends = columns["end"][of["forecast"]].astype(float)
-        times = columns["y"][of["forecast"]].astype(float)
-        forecasts.plot(
-            columns["x"][of["forecast"]].astype(float) / ends, times / ends, marker, color=colour,
-            markersize=2.5, alpha=0.5,
-        )  # fmt: skip
+        ends, times, at = (made[name].astype(float) for name in ("end", "y", "x"))
+        forecasts.plot(at / ends, times / ends, marker, color=colour, markersize=2.5, alpha=0.5)
     growth.set(yscale="log", ylim=(None, 1e9), xlabel="update / update of the end")
     growth.set(ylabel="mean |Q|", title="Growth")
     growth.legend(fontsize=6.5, loc="upper left")
@@ -85,18 +73,16 @@ def make(table: Table) -> Figure:
     return figure
 
 
-def _draw_growth(
-    axes: Axes, columns: dict[str, np.ndarray], own: np.ndarray, name: str, colour: str
-) -> None:
+def _draw_growth(axes: Axes, columns: dict[str, np.ndarray], name: str, colour: str) -> None:
     """Draw a line for each run, against its own end; a label for each depth."""
-    for depth in np.unique(columns["depth"][own]):
-        for seed in np.unique(columns["seed"][own]):
-            line = own & (columns["depth"] == depth) & (columns["seed"] == seed)
-            end = columns["end"][line][0]
+    for depth in np.unique(columns["depth"]):
+        for seed in np.unique(columns["seed"]):
+            line = chosen(columns, depth=depth, seed=seed)
+            end = line["end"][0]
             if end is None:
                 continue
-            label = f"{name}, L = {depth}" if seed == columns["seed"][own].min() else None
-            updates, q = columns["x"][line].astype(float), columns["y"][line].astype(float)
+            label = f"{name}, L = {depth}" if seed == columns["seed"].min() else None
+            updates, q = line["x"].astype(float), line["y"].astype(float)
             shown = updates <= end
             axes.plot(
                 updates[shown] / end, q[shown], color=colour, linewidth=0.9, label=label,

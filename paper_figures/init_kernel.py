@@ -1,16 +1,11 @@
 """The kernel of a critic at its start: diagonal and row ratio over depth, width and activation."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from paper_figures.style import BLUE, INK, ORANGE, foot
-from paper_figures.tables import Table, columns_of, of_study
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from paper_figures.tables import Table, along, chosen, from_study
 
 COLOURS = {"relu": ORANGE, "tanh": INK, "sin": BLUE}
 STARTS = {"glorot": "Glorot", "pytorch": "PyTorch’s default"}
@@ -19,21 +14,15 @@ MEASURES = {"diagonal": "mean $K_{ii}$", "row_ratio": "mean row ratio"}
 
 def compute() -> Table:
     """Return the table of experiments/init_kernel, a row for each seed; measures nothing."""
-    study, made = of_study("init_kernel")
-    rows = [
-        {name: record[name] for name in ("start", "activation", "width", "depth")}
-        | {"seed": seed}
-        | {name: record[name][seed] for name in MEASURES}
-        for record in study.records()
-        for seed in range(len(record["diagonal"]))
-    ]
-    return Table(columns_of(rows), made)
+    settings = ("start", "activation", "width", "depth")
+    return from_study(
+        "init_kernel",
+        lambda r: along(r | {"seed": range(len(r["diagonal"]))}, settings, ("seed", *MEASURES)),
+    )
 
 
 def make(table: Table) -> Figure:
     """Draw both measures against depth, a line for each width (the thicker the wider)."""
-    import matplotlib.pyplot as plt
-
     columns = table.arrays
     widths, depths = np.unique(columns["width"]), np.unique(columns["depth"])
     figure, panels = plt.subplots(2, 2, figsize=(5.4, 4.6), sharex=True, sharey="row")
@@ -41,15 +30,8 @@ def make(table: Table) -> Figure:
         for axes, (start, title) in zip(row, STARTS.items(), strict=True):
             for activation, colour in COLOURS.items():
                 for width in widths:
-                    own = (
-                        (columns["start"] == start)
-                        & (columns["activation"] == activation)
-                        & (columns["width"] == width)
-                    )
-                    means = [
-                        columns[measure][own & (columns["depth"] == depth)].mean()
-                        for depth in depths
-                    ]
+                    own = chosen(columns, start=start, activation=activation, width=width)
+                    means = [own[measure][own["depth"] == depth].mean() for depth in depths]
                     thickness = 0.6 + 0.5 * np.log2(width / widths[0])
                     label = activation if width == widths[-1] else None
                     axes.plot(depths, means, color=colour, linewidth=thickness, label=label)

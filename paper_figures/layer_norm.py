@@ -1,52 +1,37 @@
 """Self-excitation and the size of Q in training, with and without LayerNorm (Yue et al. 2023)."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from experiments.layer_norm.training import BOUND, FAR
 from paper_figures.style import BLUE, GREY, INK, ORANGE, foot
-from paper_figures.tables import Table, columns_of, of_study
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from paper_figures.tables import Table, along, chosen, from_study
 
 KINDS = {False: ("without", ORANGE, "-"), True: ("with LayerNorm", BLUE, "--")}
 
 
 def compute() -> Table:
     """Return every look at every run of experiments/layer_norm; runs nothing."""
-    study, made = of_study("layer_norm")
-    names = ("update", "relative_excitation", "max_abs_q")
-    rows = [
-        {name: record[name] for name in ("task", "layer_norm", "learning_rate", "seed")}
-        | dict(zip(names, look, strict=True))
-        for record in study.records()
-        for look in zip(*(record[name] for name in names), strict=True)
-    ]
-    return Table(columns_of(rows), made)
+    settings = ("task", "layer_norm", "learning_rate", "seed")
+    series = ("update", "relative_excitation", "max_abs_q")
+    return from_study("layer_norm", lambda record: along(record, settings, series))
 
 
 def make(table: Table) -> Figure:
     """Draw for each task the eigenvalue above, the largest value below, a line a run."""
-    import matplotlib.pyplot as plt
-
     columns = table.arrays
     tasks = list(dict.fromkeys(table.columns["task"]))
     figure, panels = plt.subplots(2, len(tasks), figsize=(7.2, 4.4), sharex="col", sharey="row")
     for (excitation, values), task in zip(panels.T, tasks, strict=True):
         for layer_norm, (name, colour, line) in KINDS.items():
-            own = (columns["task"] == task) & (columns["layer_norm"] == layer_norm)
+            own = chosen(columns, task=task, layer_norm=layer_norm)
             label: str | None = name
-            runs = np.stack([columns["seed"][own], columns["learning_rate"][own]], axis=1)
-            for seed, step in np.unique(runs, axis=0):
-                run = own & (columns["seed"] == seed) & (columns["learning_rate"] == step)
-                update = columns["update"][run]
+            for seed, step in np.unique([own["seed"], own["learning_rate"]], axis=1).T:
+                run = chosen(own, seed=seed, learning_rate=step)
                 style = {"color": colour, "linestyle": line, "linewidth": 1.0, "alpha": 0.85}
-                excitation.plot(update, columns["relative_excitation"][run], **style)
-                values.plot(update, columns["max_abs_q"][run], label=label, **style)
+                excitation.plot(run["update"], run["relative_excitation"], **style)
+                values.plot(run["update"], run["max_abs_q"], label=label, **style)
                 label = None
         excitation.axhline(0, color=INK, linewidth=0.7)
         excitation.set_title(task.removesuffix("-v1"))

@@ -1,18 +1,13 @@
 """What the agents learn: the return of training episodes against agent steps, a line a seed."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from experiments.learning import rows
 from paper_figures.style import BLUE, GREY, INK, ORANGE, foot
-from paper_figures.tables import Table, columns_of, joint
+from paper_figures.tables import Table, chosen, columns_of, joint
 from qdiverge.errors import RunFolderError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 COMMAND = "python -m experiments run learning"
 SMOOTHING = 0.05  # share of the run that one point is the mean of
@@ -60,29 +55,22 @@ def smoothed(
 
 def make(table: Table) -> Figure:
     """Draw a panel for each task: every seed's smoothed curve, and the goal."""
-    import matplotlib.pyplot as plt
-
     columns = table.arrays
     tasks = list(dict.fromkeys(table.columns["environment"]))
     figure, panels = plt.subplots(
         1, len(tasks), squeeze=False, figsize=(max(2.7 * len(tasks), 5.4), 2.9)
     )
     for axes, task in zip(panels[0], tasks, strict=True):
-        own = columns["environment"] == task
-        for preset, colour in zip(dict.fromkeys(columns["preset"][own]), COLOURS, strict=False):
+        own = chosen(columns, environment=task)
+        for preset, colour in zip(dict.fromkeys(own["preset"]), COLOURS, strict=False):
             label = preset
-            for seed in np.unique(columns["seed"][own & (columns["preset"] == preset)]):
-                line = own & (columns["preset"] == preset) & (columns["seed"] == seed)
-                steps = columns["step"][line]
-                points = smoothed(
-                    steps,
-                    columns["mean_return"][line],
-                    columns["num_episodes"][line],
-                    SMOOTHING * steps[-1],
-                )
+            for seed in np.unique(chosen(own, preset=preset)["seed"]):
+                line = chosen(own, preset=preset, seed=seed)
+                steps, counts = line["step"], line["num_episodes"]
+                points = smoothed(steps, line["mean_return"], counts, SMOOTHING * steps[-1])
                 axes.plot(*points, color=colour, linewidth=1.0, alpha=0.8, label=label)
                 label = None  # once for all seeds
-        goal = columns["goal"][own][0]
+        goal = own["goal"][0]
         if goal is not None:
             axes.axhline(goal, color=GREY, linewidth=0.8, linestyle=":")
         axes.ticklabel_format(axis="x", style="sci", scilimits=(3, 3), useMathText=True)

@@ -1,10 +1,10 @@
 """The maximum of noisy estimates is too large, more so of more actions; a second one cures it."""
 
-from __future__ import annotations
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from paper_figures.style import BLUE, INK, ORANGE, foot
 from paper_figures.tables import Table, columns_of
@@ -13,9 +13,6 @@ from qdiverge.mdp.overestimation import (
     overestimation_bound,
     uniform_overestimation,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 NUM_ACTIONS = [2**k for k in range(1, 11)]  # 2 … 1024, as in the paper's figure 1
 TRIALS = 10_000
@@ -47,8 +44,6 @@ def _row(m: int) -> dict[str, float | int]:
 
 def make(table: Table) -> Figure:
     """Draw Gaussian errors on the left, uniform ones on the right."""
-    import matplotlib.pyplot as plt
-
     columns = table.arrays
     m = columns["num_actions"]
     figure, (gaussian, uniform) = plt.subplots(1, 2, figsize=(6.6, 3.1))

@@ -1,18 +1,15 @@
 """No noise, and still too large: the maximum over flexible fits (van Hasselt et al. 2016)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from paper_figures.style import BLUE, GREY, INK, ORANGE, foot
-from paper_figures.tables import Table, columns_of
+from paper_figures.tables import Table, chosen, columns_of
 from qdiverge.mdp.overestimation import fitted_overestimation
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 STATES = np.linspace(-6, 6, 97)
 CASES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int]] = {
@@ -29,31 +26,26 @@ def compute() -> dict[str, list[Any]]:
         result = fitted_overestimation(function, degree, states=STATES)
         for s, state in enumerate(STATES):
             fits = {f"fit_{a}": round(float(q[s]), 6) for a, q in enumerate(result.fits)}
-            rows.append(
-                {"case": name, "state": float(state), "value": float(result.values[s])}
-                | fits
-                | {"single": round(float(result.single[s]), 6)}
-                | {"double": round(float(result.double[s]), 6)}
-            )
+            errors = {k: round(float(getattr(result, k)[s]), 6) for k in ("single", "double")}
+            value = float(result.values[s])
+            rows.append({"case": name, "state": float(state), "value": value} | fits | errors)
     return columns_of(rows)
 
 
 def make(table: Table) -> Figure:
     """Draw the fits above, the error of their maximum and of the double form below."""
-    import matplotlib.pyplot as plt
-
     columns = table.arrays
     figure, panels = plt.subplots(2, len(CASES), figsize=(7.2, 4.4), sharex=True, sharey="row")
     for (fits, errors), case in zip(panels.T, dict.fromkeys(table.columns["case"]), strict=True):
-        own = columns["case"] == case
-        s = columns["state"][own]
-        every = np.stack([columns[name][own] for name in columns if name.startswith("fit_")])
+        own = chosen(columns, case=case)
+        s = own["state"]
+        every = np.stack([values for name, values in own.items() if name.startswith("fit_")])
         fits.plot(s, every.T, color=GREY, linewidth=0.5, alpha=0.7)
         fits.plot(s, every.max(0), color=ORANGE, linestyle="--", label="max$_a$ Q(s, a)")
-        fits.plot(s, columns["value"][own], color=INK, label="V*(s)")
+        fits.plot(s, own["value"], color=INK, label="V*(s)")
         fits.set_title(case)
         for name, colour, line in (("single", ORANGE, "--"), ("double", BLUE, "-")):
-            error = columns[name][own]
+            error = own[name]
             errors.plot(
                 s,
                 error,

@@ -1,59 +1,48 @@
 """What Q promises and what its greedy policy earns, along training: DQN and double DQN."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from paper_figures.style import BLUE, INK, ORANGE, foot
-from paper_figures.tables import Table, columns_of, of_study
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from paper_figures.tables import Table, along, chosen, from_study
 
 RULES = {"target_q": ("DQN", ORANGE), "double_q": ("double DQN", BLUE)}
 
 
 def compute() -> Table:
     """Return every look at every agent of experiments/overestimation; trains nothing."""
-    study, made = of_study("overestimation")
-    names = ("step", "predicted", "realised", "score")
-    rows = [
-        {name: record[name] for name in ("environment", "bootstrap", "seed")}
-        | dict(zip(names, look, strict=True))
-        for record in study.records()
-        if record["kind"] == "agent"
-        for look in zip(*(record[name] for name in names), strict=True)
-    ]
-    return Table(columns_of(rows), made)
+    settings, series = (
+        ("environment", "bootstrap", "seed"),
+        ("step", "predicted", "realised", "score"),
+    )
+    return from_study(
+        "overestimation",
+        lambda record: along(record, settings, series) if record["kind"] == "agent" else (),
+    )
 
 
 def make(table: Table) -> Figure:
     """Draw promises and returns on the left, their difference on the right."""
-    import matplotlib.pyplot as plt
-
     columns = table.arrays
     figure, (values, bias) = plt.subplots(1, 2, figsize=(6.8, 3.2))
     for rule, (name, colour) in RULES.items():
-        own = columns["bootstrap"] == rule
-        steps = np.unique(columns["step"][own])
-        means = {}
-        for measure in ("predicted", "realised"):
-            runs = np.stack([
-                columns[measure][own & (columns["step"] == step)] for step in steps
-            ])  # [looks, seeds]  # fmt: skip
-            means[measure] = runs.mean(1)
+        own = chosen(columns, bootstrap=rule)
+        steps = np.unique(own["step"])
+        means = {
+            measure: np.stack([own[measure][own["step"] == step] for step in steps]).mean(1)
+            for measure in ("predicted", "realised")
+        }
         values.plot(
             steps, means["predicted"], "o-", color=colour, markersize=3, label=f"{name}: promised"
         )
         values.plot(
             steps, means["realised"], "s--", color=colour, markersize=3, label=f"{name}: earned"
         )
-        for seed in np.unique(columns["seed"][own]):
-            run = own & (columns["seed"] == seed)
-            gap = columns["predicted"][run] - columns["realised"][run]
-            bias.plot(columns["step"][run], gap, color=colour, linewidth=0.6, alpha=0.5)
+        for seed in np.unique(own["seed"]):
+            run = chosen(own, seed=seed)
+            gap = run["predicted"] - run["realised"]
+            bias.plot(run["step"], gap, color=colour, linewidth=0.6, alpha=0.5)
         bias.plot(steps, means["predicted"] - means["realised"], color=colour, label=name)
     values.set(ylabel="discounted return", title=table.columns["environment"][0])
     values.legend(fontsize=6.5)

@@ -1,18 +1,15 @@
 """PreQN beside DQN, with a target network and without: return, alignment (Achiam et al. 2019)."""
 
-from __future__ import annotations
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from analysis.statistics import bootstrap_interval
 from paper_figures.style import BLUE, GREY, INK, ORANGE, PURPLE, foot
-from paper_figures.tables import Table, columns_of, of_study
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from paper_figures.tables import Table, chosen, from_study
 
 METHODS = {
     "target": ("DQN", BLUE),
@@ -25,8 +22,7 @@ LINES = ("-", "--", ":")  # a method's first, second and third step
 
 def compute() -> Table:
     """Return the curves of experiments/preqn, a row for each point; trains nothing."""
-    study, made = of_study("preqn")
-    return Table(columns_of(row for record in study.records() for row in _rows(record)), made)
+    return from_study("preqn", _rows)
 
 
 def _rows(record: dict[str, Any]) -> list[dict[str, Any]]:
@@ -43,16 +39,13 @@ def _rows(record: dict[str, Any]) -> list[dict[str, Any]]:
 
 def make(table: Table) -> Figure:
     """Draw for each task the returns above, the alignment below."""
-    import matplotlib.pyplot as plt
-
     columns = table.arrays
     columns["value"] = np.array([np.nan if v is None else v for v in table.columns["value"]], float)
     tasks = list(dict.fromkeys(table.columns["environment"]))
     figure, panels = plt.subplots(2, len(tasks), figsize=(7.0, 5.2), sharex="col", squeeze=False)
     for (scores, alignments), task in zip(panels.T, tasks, strict=True):
         for axes, measure in ((scores, "score"), (alignments, "alignment")):
-            own = (columns["environment"] == task) & (columns["measure"] == measure)
-            _draw(axes, {name: values[own] for name, values in columns.items()})
+            _draw(axes, chosen(columns, environment=task, measure=measure))
         scores.set_title(task)
         alignments.axhline(0, color=GREY, linewidth=0.7)
         alignments.axhline(0.97, color=GREY, linewidth=0.7, linestyle=":")
@@ -73,15 +66,14 @@ def make(table: Table) -> Figure:
 def _draw(axes: Axes, columns: dict[str, np.ndarray]) -> None:
     """Draw a line for each method and step, a band of intervals over its seeds."""
     for method, (name, colour) in METHODS.items():
-        of_method = columns["method"] == method
-        rates = list(dict.fromkeys(columns["learning_rate"][of_method].tolist()))
+        of_method = chosen(columns, method=method)
+        rates = dict.fromkeys(of_method["learning_rate"].tolist())
         for rate, line in zip(rates, LINES, strict=False):
-            own = of_method & (columns["learning_rate"] == rate)
-            steps = np.unique(columns["step"][own])
+            own = chosen(of_method, learning_rate=rate)
             points = [
                 (step, values)
-                for step in steps
-                if len(values := _known(columns["value"][own & (columns["step"] == step)]))
+                for step in np.unique(own["step"])
+                if len(values := _known(own["value"][own["step"] == step]))
             ]
             x = [step for step, _ in points]
             mean = [values.mean() for _, values in points]

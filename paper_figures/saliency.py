@@ -1,23 +1,21 @@
 """Where a dueling network looks: value and advantage by pixel (Wang et al. 2016)."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from paper_figures.style import BLUE, ORANGE, foot
-from paper_figures.tables import Table, columns_of
+from paper_figures.tables import Table, chosen, columns_of
 from paper_figures.trained import picture, q_values, show, states_of_play, trained
 from qdiverge.agents.networks.heads import Dueling
 from qdiverge.errors import UnsupportedNetworkError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 NUM_STATES = 400
 PERIOD = 3  # agent steps between two states
@@ -43,12 +41,10 @@ def compute(run: Path | None = None) -> Table:
             | {"value_saliency": float(f"{value[i, j]:.4g}")}
             | {"advantage_saliency": float(f"{advantage[i, j]:.4g}")}
             | {"advantage_spread": round(float(spread[number]), 4)}
+            | {"environment": saved.config.environment, "step": saved.step}
             for i, j in np.ndindex(*image.shape)
         ]
-    columns = columns_of(rows)
-    columns["environment"] = [saved.config.environment] * len(rows)
-    columns["step"] = [saved.step] * len(rows)
-    return Table(columns, made)
+    return Table(columns_of(rows), made)
 
 
 def saliency(
@@ -97,26 +93,21 @@ def saliency(
 
 def make(table: Table) -> Figure:
     """Draw a column for each state: the state, and both saliencies over it."""
-    import matplotlib.pyplot as plt
-    from matplotlib.colors import LinearSegmentedColormap
-
     columns = table.arrays
     moments = np.unique(columns["moment"])
     side = columns["row"].max() + 1, columns["column"].max() + 1
     figure, panels = plt.subplots(3, len(moments), figsize=(1.55 * len(moments), 5.0))
     names = {"value_saliency": (BLUE, "value"), "advantage_saliency": (ORANGE, "advantage")}
     for column, moment in zip(panels.T, moments, strict=True):
-        own = columns["moment"] == moment
-        image = columns["pixel"][own].reshape(side)
+        own = chosen(columns, moment=moment)
+        image = own["pixel"].reshape(side)
         show(column[0], image)
-        spread = columns["advantage_spread"][own][0]
+        spread = own["advantage_spread"][0]
         column[0].set_title(f"spread of A: {spread:.2f}", fontsize=7.5, loc="center")
         for axes, (name, (colour, _)) in zip(column[1:], names.items(), strict=True):
             shades = LinearSegmentedColormap.from_list(name, ["#ffffff00", colour])
             show(axes, image, alpha=0.25)
-            axes.imshow(
-                columns[name][own].reshape(side), cmap=shades, vmin=0, vmax=columns[name].max()
-            )
+            axes.imshow(own[name].reshape(side), cmap=shades, vmin=0, vmax=columns[name].max())
     panels[0, 0].set_ylabel("what it sees")
     for axes, (colour, label) in zip(panels[1:, 0], names.values(), strict=True):
         axes.set_ylabel(f"|∂ {label} / ∂ s|", color=colour)

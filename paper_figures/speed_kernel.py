@@ -1,16 +1,13 @@
 """The exact kernel: how long qdiverge and other libraries take for the same matrix."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from experiments.speed.record import RESULTS
 from paper_figures.style import BLUE, GREY, INK, ORANGE, foot
-from paper_figures.tables import Table, columns_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from paper_figures.tables import Table, chosen, columns_of
 
 COLUMNS = ("case", "method", "version", "status", "least_ms", "floor_ms", "peak_mb")
 
@@ -24,20 +21,15 @@ def compute() -> Table:
 
 def make(table: Table) -> Figure:
     """Draw a panel for each case: a mark a method, and the floor that arithmetic sets."""
-    import matplotlib.pyplot as plt
-
     columns = table.arrays
     cases = list(dict.fromkeys(table.columns["case"]))
     methods = [name for name in dict.fromkeys(table.columns["method"]) if "per_sample" not in name]
     figure, panels = plt.subplots(1, len(cases), figsize=(7.4, 2.9), sharey=True)
     for axes, case in zip(panels, cases, strict=True):
-        own = columns["case"] == case
-        floor = columns["floor_ms"][own][0]
+        own = chosen(columns, case=case)
+        floor = own["floor_ms"][0]
         axes.axvline(floor, color=GREY, linewidth=0.8, linestyle=":")
-        times = {
-            method: columns["least_ms"][own & (columns["method"] == method)][0]
-            for method in methods
-        }
+        times = {method: own["least_ms"][own["method"] == method][0] for method in methods}
         ours = times["qdiverge"]
         for place, (method, time) in enumerate(times.items()):
             colour = ORANGE if method == "qdiverge" else BLUE

@@ -1,19 +1,15 @@
 """A training step on Pong: processor time and replay memory, beside other people's loops."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING
 
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from experiments.learning.rows import MADE_BY
 from experiments.speed.record import RESULTS
 from paper_figures.style import BLUE, INK, ORANGE, foot
 from paper_figures.tables import Table, columns_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 def compute() -> Table:
@@ -35,8 +31,6 @@ def compute() -> Table:
 
 def make(table: Table) -> Figure:
     """Draw time against ours with quartiles, and bytes of a transition."""
-    import matplotlib.pyplot as plt
-
     columns = table.arrays
     loops = table.columns["loop"]
     colours = [ORANGE if loop.startswith("qdiverge") else BLUE for loop in loops]

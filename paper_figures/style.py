@@ -1,15 +1,13 @@
 """One look for every figure: readable in print, safe for the colour-blind, fonts embedded."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+import matplotlib as mpl
+from matplotlib.figure import Figure
 
-    from paper_figures.tables import Table
+from paper_figures.tables import Table
 
 BLUE, ORANGE, GREY, INK = "#0068b2", "#c24e00", "#8a867f", "#1c1b19"
 PURPLE = "#8d4aa8"
@@ -36,8 +34,6 @@ SETTINGS: Any = {
 @contextmanager
 def style() -> Iterator[None]:
     """Draw inside in the house's style, on a canvas that needs no display."""
-    import matplotlib as mpl
-
     mpl.use("Agg")
     with mpl.rc_context(SETTINGS):
         yield

@@ -1,11 +1,8 @@
 """The table behind a figure: columns, and where they come from."""
 
-from __future__ import annotations
-
-import csv
 import json
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +72,36 @@ def of_study(name: str) -> tuple[StudyTable, dict[str, Any]]:
     return study, {"seconds": round(seconds), **study.header, "command": sweep_command(name)}
 
 
+def from_study(
+    name: str, rows_of: Callable[[dict[str, Any]], Iterable[Mapping[str, Any]]]
+) -> Table:
+    """Return the rows that ``rows_of`` makes of each record of a study; runs nothing."""
+    study, made = of_study(name)
+    return Table(columns_of(row for record in study.records() for row in rows_of(record)), made)
+
+
+def along(
+    record: Mapping[str, Any], settings: Sequence[str], series: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """Yield a row for each entry of a record's series, its settings beside them.
+
+    >>> list(along({"seed": 1, "x": [2, 3], "y": [4, 5]}, ["seed"], ["x", "y"]))
+    [{'seed': 1, 'x': 2, 'y': 4}, {'seed': 1, 'x': 3, 'y': 5}]
+    """
+    for entries in zip(*(record[name] for name in series), strict=True):
+        yield {name: record[name] for name in settings} | dict(zip(series, entries, strict=True))
+
+
+def chosen(columns: Mapping[str, np.ndarray], **conditions: Any) -> dict[str, np.ndarray]:
+    """Return the columns of the rows that meet every condition.
+
+    >>> chosen({"a": np.array(["x", "y"]), "b": np.array([1, 2])}, a="y")["b"]
+    array([2])
+    """
+    own = np.logical_and.reduce([columns[name] == value for name, value in conditions.items()])
+    return {name: values[own] for name, values in columns.items()}
+
+
 def joint(provenances: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return one provenance for several: the first one's, but every commit and command.
 
@@ -126,11 +153,3 @@ def load(name: str, folder: Path = DATA) -> Table:
             f"columns of one length in {path.name}", got=sorted(lengths), remedy=remedy
         )
     return Table(content["columns"], content["provenance"])
-
-
-def write_csv(table: Table, path: Path) -> None:
-    """Write the columns as CSV."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(table.columns)
-        writer.writerows(zip(*table.columns.values(), strict=True))

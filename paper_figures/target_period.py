@@ -1,19 +1,16 @@
 """Baird's star under a hard target network: the growth per update against the period."""
 
-from __future__ import annotations
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from paper_figures.style import BLUE, GREY, INK, ORANGE, foot
-from paper_figures.tables import Table, columns_of
+from paper_figures.tables import Table, chosen, columns_of
 from qdiverge.mdp.problems import baird
 from qdiverge.theory import check_stability
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 LEARNING_RATE = 0.01
 DISCOUNTS = (0.85, 0.95, 0.99)
@@ -44,21 +41,19 @@ def compute() -> dict[str, list[Any]]:
 
 def make(table: Table) -> Figure:
     """Draw log₁₀ growth per update against the period, one line for each γ."""
-    import matplotlib.pyplot as plt
-
     columns = table.arrays
     figure, axes = plt.subplots()
     colours = dict(zip(DISCOUNTS, (GREY, BLUE, ORANGE), strict=True))
     for discount, colour in colours.items():
-        own = columns["discount"] == discount
-        period, radius = columns["period"][own], columns["radius_per_period"][own]
+        own = chosen(columns, discount=discount)
+        period, radius = own["period"], own["radius_per_period"]
         growth = np.log(radius) / period  # e-folds per update
         axes.plot(period, growth, color=colour)
         axes.annotate(
             f"γ = {discount}", (period[0], growth[0]), (4, 4), color=colour,
             textcoords="offset points",
         )  # fmt: skip
-        certified = columns["sup_norm_modulus"][own] < 1
+        certified = own["sup_norm_modulus"] < 1
         if certified.any():
             axes.plot(period[certified], growth[certified], color=colour, linewidth=3.5)
     axes.axhline(0, color=INK, linewidth=0.8)
@@ -70,9 +65,5 @@ def make(table: Table) -> Figure:
         ylabel="ln ρ($B_C$) / C, e-folds per update",
         title="A long enough target period cures Baird’s star",
     )
-    foot(
-        figure,
-        table,
-        f"α = {LEARNING_RATE}. Thick: certified in the sup norm.",
-    )
+    foot(figure, table, f"α = {LEARNING_RATE}. Thick: certified in the sup norm.")
     return figure

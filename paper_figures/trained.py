@@ -1,7 +1,5 @@
 """A trained agent to look into: of a run that is given, else a small one, trained once."""
 
-from __future__ import annotations
-
 import base64
 import dataclasses
 import shlex
@@ -9,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import ListedColormap
 from numpy.typing import NDArray
 
 from qdiverge.agents.discrete.dqn import DQN
@@ -122,8 +121,6 @@ def unpacked(text: str) -> NDArray[np.uint8]:
 
 def show(axes: Any, image: NDArray[Any], **options: Any) -> None:
     """Draw a picture: the objects of a grid in their colours, or grey pixels."""
-    from matplotlib.colors import ListedColormap
-
     if max(image.shape) <= 10:  # MinAtar
         axes.imshow(image, cmap=ListedColormap(COLOURS), vmin=0, vmax=len(COLOURS) - 1, **options)
     else:

@@ -1,24 +1,21 @@
 """What a trained network sees as alike: t-SNE of its last hidden layer, coloured by value."""
 
-from __future__ import annotations
-
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import ConnectionPatch
 from numpy.typing import NDArray
 
 from paper_figures.style import INK, foot
 from paper_figures.tables import Table, columns_of
 from paper_figures.trained import packed, picture, q_values, show, states_of_play, trained, unpacked
 from qdiverge.agents.saved import SavedAgent
+from qdiverge.checks import check_installed
 from qdiverge.diagnostics.activations import layer_inputs
-from qdiverge.errors import MissingExtraError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 NUM_STATES = 800
 PERIOD = 3  # agent steps between two states
@@ -32,7 +29,8 @@ def compute(run: Path | None = None) -> Table:
     Raises:
         MissingExtraError: scikit-learn is not installed.
     """
-    manifold = _scikit_learn()
+    remedy = "Drawing from the table needs none."
+    manifold = check_installed("sklearn.manifold", "t-SNE needs scikit-learn", "foresight", remedy)
     saved, made = trained(run)
     states = states_of_play(saved, NUM_STATES, PERIOD)
     features = hidden_layer(saved, states)
@@ -43,12 +41,10 @@ def compute(run: Path | None = None) -> Table:
     rows = [
         {"x": round(float(x), 3), "y": round(float(y), 3), "value": round(float(values[number]), 4)}
         | {"frame": packed(picture(states[number])) if number in shown else ""}
+        | {"environment": saved.config.environment, "step": saved.step}
         for number, (x, y) in enumerate(places)
     ]
-    columns = columns_of(rows)
-    columns["environment"] = [saved.config.environment] * len(rows)
-    columns["step"] = [saved.step] * len(rows)
-    return Table(columns, made)
+    return Table(columns_of(rows), made)
 
 
 def hidden_layer(saved: SavedAgent, states: NDArray[Any]) -> NDArray[np.floating]:
@@ -67,20 +63,8 @@ def examples(places: NDArray[np.floating], values: NDArray[np.floating]) -> NDAr
     return np.array([part[outward[part].argmax()] for part in parts])
 
 
-def _scikit_learn() -> Any:
-    try:
-        return import_module("sklearn.manifold")
-    except ImportError as error:
-        raise MissingExtraError(
-            "t-SNE needs scikit-learn, which is not installed",
-            remedy="Install it: pip install scikit-learn. Drawing from the table needs none.",
-        ) from error
-
-
 def make(table: Table) -> Figure:
     """Draw the places, coloured by value, the examples around them."""
-    import matplotlib.pyplot as plt
-
     columns = table.arrays
     x, y, values = columns["x"], columns["y"], columns["value"]
     shown = [number for number, frame in enumerate(table.columns["frame"]) if frame]
@@ -113,8 +97,6 @@ def make(table: Table) -> Figure:
 
 
 def _line(frame: Any, edge: tuple[float, float], axes: Any, point: tuple[float, float]) -> Any:
-    from matplotlib.patches import ConnectionPatch
-
     return ConnectionPatch(
         edge, point, coordsA="axes fraction", coordsB="data", axesA=frame, axesB=axes,
         color=INK, linewidth=0.5, alpha=0.7,

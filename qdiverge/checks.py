@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.errors import InvalidTypeError, InvalidValueError, MissingExtraError
 
 
 def check_discount(discount: float) -> float:
@@ -105,3 +107,25 @@ def check_distribution(name: str, rho: Tensor, size: int) -> Tensor:
             remedy=f"Normalise it: {name} / {name}.sum().",
         )
     return rho
+
+
+def check_installed(module: str, need: str, extra: str, remedy: str = "") -> Any:
+    """Return a module of an optional dependency.
+
+    Args:
+        module: Its name.
+        need: What needs what.
+        extra: The extra of qdiverge that installs it.
+        remedy: What else there is to know or to do.
+
+    Raises:
+        MissingExtraError: it is not installed.
+
+    >>> check_installed("math", "counting needs math", "none").floor(1.5)
+    1
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        install = f"Install it: pip install 'qdiverge[{extra}]'. {remedy}".rstrip()
+        raise MissingExtraError(f"{need}, which is not installed", remedy=install) from error

@@ -1,7 +1,5 @@
 """Score and mean held-out Q against training on Atari games (Mnih et al. 2015)."""
 
-from __future__ import annotations
-
 from experiments.tables import Column, Record, print_table
 
 COLUMNS = (

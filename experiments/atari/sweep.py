@@ -1,7 +1,5 @@
 """The study's cells, for ``python -m experiments sweep atari``."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import product
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Adversarial feature matching: the hardest weighting that keeps the features' mean."""
 
-from __future__ import annotations
-
 import numpy as np
 
 

@@ -1,7 +1,5 @@
 """One cell of the study: everything that fixes a run, and its key in the results."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,7 +23,6 @@ DOMAINS: dict[str, Callable[[], MDP]] = {
     "sparse_graph": sparse_graph,
 }
 NETWORKS = ("tabular", "linear", "4x4", "16x16", "64x64", "256x256")
-ALGORITHMS = ("exact", "sampled", "replay")
 WEIGHTINGS = (
     "uniform", "pi", "pi_star", "random", "replay", "replay10", "prioritised", "adversarial", "afm",
 )  # fmt: skip

@@ -1,7 +1,5 @@
 """One fit of the network to backed-up values, by Adam: every pair weighted, or samples."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,7 +25,7 @@ class Data:
     actions: np.ndarray
     nexts: np.ndarray
 
-    def more(self, other: Data) -> Data:
+    def more(self, other: "Data") -> "Data":
         """Return both."""
         pairs = zip(vars(self).values(), vars(other).values(), strict=True)
         return Data(*(np.concatenate(pair, axis=1) for pair in pairs))

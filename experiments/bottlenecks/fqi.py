@@ -1,7 +1,5 @@
 """Fitted Q-iteration with an oracle watching: exact, sampled, or from replay."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

@@ -1,7 +1,5 @@
 """Q-networks of many seeds in one: every weight has a leading axis of seeds."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import torch

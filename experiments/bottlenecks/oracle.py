@@ -1,7 +1,5 @@
 """What an oracle knows: Q*, exact backups, exact returns, exact visits, many seeds at once."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +19,7 @@ class Oracle:
     random: float  # and of the uniform policy
 
     @classmethod
-    def of(cls, mdp: MDP, temperature: float) -> Oracle:
+    def of(cls, mdp: MDP, temperature: float) -> "Oracle":
         """Solve the problem."""
         solution = value_iteration(mdp, 1e-8, temperature=temperature)
         uniform = np.full(mdp.rewards.shape, 1 / mdp.num_actions)

@@ -1,7 +1,5 @@
 """The bottlenecks of deep Q-learning, separated with oracle access (Fu et al. 2019)."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from experiments.bottlenecks.summary import by_seed, correlations, divergences, mean_with_error

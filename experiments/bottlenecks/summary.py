@@ -1,7 +1,5 @@
 """What the records of the study come to, seed by seed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The study's cells, for ``python -m experiments sweep bottlenecks``."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Which pairs an exact fit weighs, and by how much: the distributions of Fu et al., section 6."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 

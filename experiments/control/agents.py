@@ -1,7 +1,5 @@
 """The agents compared: methods with the same small networks, batches and rates on every task."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from qdiverge.agents.settings.continuous import ContinuousConfig

@@ -1,7 +1,5 @@
 """One run of ours: returns while it learns, alignment of its updates, greedy returns at the end."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from experiments.control.agents import REPORTS

@@ -1,7 +1,5 @@
 """The same run by Stable-Baselines3: its algorithm, our settings."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """PreQN against DDPG, TD3 and SAC on continuous control (Achiam et al. 2019)."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from experiments.control.sweep import FULL, cells

@@ -1,7 +1,5 @@
 """The study's cells, for ``python -m experiments sweep control``."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Any

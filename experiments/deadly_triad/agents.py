@@ -1,7 +1,5 @@
 """The agents of the triad: short runs on MinAtar, long ones on Atari."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

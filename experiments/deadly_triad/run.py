@@ -1,7 +1,5 @@
 """How often max|Q| passes the bound, over the four factors of van Hasselt et al. (2018)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from experiments.deadly_triad.sweep import BASE, FACTORS

@@ -1,7 +1,5 @@
 """A homogeneous ReLU network that learns from a fixed batch, excites itself, and blows up."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Which law a growing |Q| follows, and when it said that the end would come."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """How Q blows up under SGD and Adam, and how early the crash is foreseen (Yue et al. 2023)."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The study's cells, for ``python -m experiments sweep growth_law``."""
 
-from __future__ import annotations
-
 from itertools import product
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The kernel of a critic as it starts: its diagonal and its row ratio on observations of Ant."""
 
-from __future__ import annotations
-
 import functools
 from itertools import pairwise
 from typing import Any

@@ -1,7 +1,5 @@
 """The kernel of a Q-network at its start, over width, depth and activation (Achiam et al. 2019)."""
 
-from __future__ import annotations
-
 from functools import partial
 from statistics import mean
 

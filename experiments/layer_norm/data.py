@@ -1,7 +1,5 @@
 """Fixed batches of random play whose successors lie further out than the states themselves."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Whether LayerNorm takes away the self-excitation that makes Q diverge (Yue et al. 2023)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from operator import itemgetter
 from statistics import median

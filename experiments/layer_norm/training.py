@@ -1,7 +1,5 @@
 """Q-learning on a fixed batch, with the eigenvalue that decides looked at along the way."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

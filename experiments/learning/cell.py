@@ -1,7 +1,5 @@
 """One run of the study: a task, the preset with its settings, how long, which seed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from experiments.learning import rows

@@ -1,7 +1,5 @@
 """A run folder as one result: a row of the table, a short curve, where it comes from."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Which score the agents reach on which task, after how many steps, in what time."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

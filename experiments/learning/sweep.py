@@ -1,7 +1,5 @@
 """The study's cells, for ``python -m experiments sweep learning``."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Train one agent into a run folder, and play greedily with what it has learnt."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import time

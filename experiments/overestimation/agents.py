@@ -1,14 +1,12 @@
 """Overestimation of agents: what Q promises against what its greedy policy then earns."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 
 from experiments.tracing import Sample, rounded, trace
 from qdiverge.agents.environments.kinds import environment_kind
+from qdiverge.agents.evaluation.environments import own_protocol
 from qdiverge.agents.evaluation.evaluation import evaluate
-from qdiverge.agents.evaluation.protocols import Protocol
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.agents.settings.presets.discrete import PRESETS
@@ -39,28 +37,15 @@ def config_of(environment: str, bootstrap: Bootstrap, seed: int) -> DQNConfig:
     return replace(base, environment=environment, seed=seed, bootstrap=bootstrap)
 
 
-def greedy(config: DQNConfig) -> Protocol:
-    """Return the greedy policy in the run's own environments."""
-    is_atari = environment_kind(config.environment) == "atari"
-    return Protocol(
-        name="greedy",
-        source="the run's own environments, no ε",
-        episodes=NUM_EPISODES,
-        epsilon=0.0,
-        max_episode_frames=config.max_episode_frames if is_atari else None,
-        most_noops=max(0, config.noop_max - 1) if is_atari else None,
-        repeat_action_probability=config.repeat_action_probability if is_atari else None,
-    )
-
-
 def follow(config: DQNConfig, num_looks: int) -> dict[str, Any]:
     """Train, and let the greedy policy play at ``num_looks`` moments; return the series of both."""
     names = ("step", "predicted", "realised", "score")
     series: dict[str, list[float]] = {name: [] for name in names}
+    greedy = own_protocol(config, "greedy", NUM_EPISODES, epsilon=0.0)
 
     def look(trainer: Trainer, sample: Sample) -> None:
         weights = trainer.q_network.state_dict()
-        played = evaluate(trainer.config, weights, greedy(config), seed=sample.step)
+        played = evaluate(trainer.config, weights, greedy, seed=sample.step)
         scores = [one.episode.score for one in played.episodes]
         bias = played.overestimation
         numbers = sample.step, bias.predicted, bias.realised, sum(scores) / len(scores)

@@ -1,7 +1,5 @@
 """Overestimation where the truth is known: noisy estimates, and fits through few points."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

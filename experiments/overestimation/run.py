@@ -1,7 +1,5 @@
 """How far the maximum over estimates is too large, and what double estimators mend (2016)."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from experiments.tables import Column, Record, grouped, mean, print_table

@@ -1,7 +1,5 @@
 """The agents compared: PreQN and DQN, with and without a target network, on short runs."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 
@@ -59,12 +57,8 @@ def config_of(cell: dict[str, Any]) -> DQNConfig:
     kind = environment_kind(cell["environment"])
     task = ACROBOT if "Acrobot" in cell["environment"] else CARTPOLE
     short = {"task": task, "minatar": BREAKOUT, "atari": PRESETS["fast"]}
-    long = {
-        "task": PRESETS["cartpole"],
-        "minatar": PRESETS["minatar_fast"],
-        "atari": PRESETS["fast"],
-    }
-    base = (long if cell["long"] else short)[kind]
+    long = {"task": PRESETS["cartpole"], "minatar": PRESETS["minatar_fast"]}
+    base = (short | long if cell["long"] else short)[kind]
     is_preqn = METHODS[cell["method"]].get("update") == "preqn"
     rate = "preqn_learning_rate" if is_preqn else "learning_rate"
     given = {"environment": cell["environment"], "seed": cell["seed"], rate: cell["step"]}

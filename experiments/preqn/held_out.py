@@ -5,8 +5,6 @@ damping on the update's own batch, and what it does to the batch before it. A st
 moves the values of both along their TD errors.
 """
 
-from __future__ import annotations
-
 import copy
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """PreQN beside DQN with and without a target network: returns, alignment, cost (Achiam 2019)."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from experiments import tables

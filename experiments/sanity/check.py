@@ -1,7 +1,5 @@
 """One line of the sanity table: what theory says, what the code measures, and by how much."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """Counterexamples: divergence where it must be, at the predicted rate, and its cures."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,16 +26,14 @@ from qdiverge.theory import StabilityReport, check_stability
 NORMS = {0: 10.344, 100: 16.82634, 500: 101.21534, 1000: 436.85602}  # updates: ‖w‖
 
 
-def verdict(
-    problem: LinearProblem, learning_rate: float, target_period: int = 1
-) -> StabilityReport:
+def verdict(problem: LinearProblem, learning_rate: float, **options: Any) -> StabilityReport:
     """Return the stability report of a linear problem at its first weights."""
     return check_stability(
         torch.tensor(problem.kernel),
         torch.tensor(problem.successor_kernel(problem.weights)),
         rho=torch.tensor(problem.rho),
         learning_rate=learning_rate,
-        target_period=target_period,
+        **options,
     )
 
 

@@ -44,12 +44,7 @@ def averaged_target() -> Iterator[Check]:
     """Check a smoothed target on Baird's star: predicted and simulated growth."""
     star = baird(0.99)
     for τ, α in ((0.5, 0.01), (0.1, 0.01), (0.01, 0.01)):
-        report = check_stability(
-            torch.tensor(star.kernel),
-            torch.tensor(star.successor_kernel(star.weights)),
-            learning_rate=α,
-            polyak=τ,
-        )
+        report = verdict(star, α, polyak=τ)
         path = linear_q_learning(star, 25_000, α, polyak=τ) @ star.features.T
         size = np.abs(path).max(1)
         rate = (size[-1] / size[-5_000]) ** (1 / 4_999)

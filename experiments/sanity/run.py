@@ -1,12 +1,11 @@
 """Every ground truth of the theory: expected, measured, tolerance, passed or failed."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +75,6 @@ def run_section(section: Callable[[], Iterator[Check]]) -> Iterator[Check]:
     try:
         for check in section():
             # numpy's booleans would not survive JSON
-            yield Check(
-                check.what, check.expected, check.measured, check.tolerance, bool(check.passed)
-            )
+            yield replace(check, passed=bool(check.passed))
     except Exception as error:  # any failure is a result of this table
         yield Check("runs to its end", "yes", f"{type(error).__name__}: {error}", "", False)

@@ -1,7 +1,5 @@
 """What is measured: a network, a number of samples, and which outputs are differentiated."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

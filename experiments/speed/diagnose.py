@@ -1,19 +1,16 @@
 """Time ``qd.diagnose`` on the Nature network, rule by rule, against the kernels that it needs."""
 
-from __future__ import annotations
-
-import argparse
 import copy
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn.functional import mse_loss
 
 import qdiverge as qd
-from experiments.speed.record import RESULTS, made_by, save
-from experiments.speed.rounds import CLOCKS, interleaved
+from experiments.speed import record
+from experiments.speed.record import made_by, save
+from experiments.speed.rounds import interleaved
 from qdiverge.agents.networks import NatureNetwork
 from qdiverge.diagnostics.preconditioner import step_scales
 from qdiverge.td import values_of
@@ -33,14 +30,11 @@ KINDS = {"SGD": torch.optim.SGD, "Adam": torch.optim.Adam}
 
 def main(arguments: list[str]) -> int:
     """Return time, print and write ``results/diagnose.json``; return the exit status."""
-    parser = argparse.ArgumentParser("python -m experiments speed diagnose", description=__doc__)
+    parser = record.parser("diagnose", __doc__, threads=torch.get_num_threads(), clock="wall")
     parser.add_argument("--size", type=int, default=256, help="transitions, N (default 256)")
     parser.add_argument("--num-actions", type=int, default=6)
     parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--repeats", type=int, default=5, help="rounds (default 5)")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--clock", choices=CLOCKS, default="wall")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the table")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     q_net, batch = case(options.size, options.num_actions)

@@ -1,10 +1,7 @@
 """Does a monitor grow? A small network, a million real updates, watched from a fresh process."""
 
-from __future__ import annotations
-
 import gc
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -14,7 +11,7 @@ import torch
 from torch import nn
 
 import qdiverge as qd
-from experiments.speed.resident import resident
+from experiments.speed.resident import in_fresh_process, resident
 
 MARKS = (10_000, 100_000, 1_000_000)  # updates
 SYNC_PERIOD = 1_000  # updates
@@ -23,9 +20,7 @@ MAX_OVERHEAD = 0.25  # measures more often than by default: there is more to kee
 
 def growth(num_updates: int) -> list[dict[str, Any]]:
     """Return, at each mark up to ``num_updates``, what the process and its log hold."""
-    command = [sys.executable, "-m", "experiments.speed.endless", str(num_updates)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    return in_fresh_process("experiments.speed.endless", num_updates)
 
 
 def run(num_updates: int, folder: Path) -> list[dict[str, Any]]:

@@ -1,7 +1,5 @@
 """How far a kernel is from the float64 one, on rows spread over it."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import dataclass
 
@@ -27,7 +25,7 @@ class Reference:
     rows: Tensor
 
     @staticmethod
-    def of(network: nn.Module, observations: Tensor, actions: Tensor | str) -> Reference:
+    def of(network: nn.Module, observations: Tensor, actions: Tensor | str) -> "Reference":
         """Return the reference for rows spread evenly, the first and the last among them."""
         network = copy.deepcopy(network).double()
         if observations.is_floating_point():

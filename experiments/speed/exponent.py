@@ -1,16 +1,13 @@
 """Time ``update_exponent`` against one update of the same rule on the same copies."""
 
-from __future__ import annotations
-
-import argparse
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import nn
 
-from experiments.speed.record import RESULTS, made_by, save
-from experiments.speed.rounds import CLOCKS, interleaved
+from experiments.speed import record
+from experiments.speed.record import made_by, save
+from experiments.speed.rounds import interleaved
 from qdiverge.transitions import Transitions
 from qdiverge.update import update_exponent
 from qdiverge.update.copies import copies_of
@@ -19,12 +16,10 @@ from qdiverge.update.td_update import LOSSES, TdUpdate
 
 def main(arguments: list[str]) -> int:
     """Time, print and write ``results/exponent.json``; return the exit status."""
-    parser = argparse.ArgumentParser("python -m experiments speed exponent", description=__doc__)
+    parser = record.parser("exponent", __doc__, clock="cpu")
     parser.add_argument("--size", type=int, default=32, help="transitions (default 32)")
     parser.add_argument("--width", type=int, default=256, help="of the hidden layers (default 256)")
     parser.add_argument("--repeats", type=int, default=10, help="rounds (default 10)")
-    parser.add_argument("--clock", choices=CLOCKS, default="cpu")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the table")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     timed, num_updates = functions(options.size, options.width)

@@ -1,7 +1,5 @@
 """The kernel benchmark: every method on the same network and inputs, in one process, in turn."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import functools
@@ -10,7 +8,6 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,13 +15,15 @@ from torch import Tensor, nn
 from experiments.speed import kernel_table, methods
 from experiments.speed.cases import Case, cases
 from experiments.speed.error import Reference
-from experiments.speed.kernel_table import MEASURED, NOT_INSTALLED, Row
+from experiments.speed.kernel_table import COLUMNS, MEASURED, NOT_INSTALLED
 from experiments.speed.memory import Request, available_gigabytes, peak_megabytes
 from experiments.speed.methods import OURS, Kernel, Method
 from experiments.speed.operations import Operations, floor_operations, layers, num_parameters
 from experiments.speed.options import parse, settings
 from experiments.speed.record import made_by
 from experiments.speed.rounds import MatrixProduct, Times, interleaved
+from experiments.tables import Record
+from qdiverge.runs.provenance import installed
 
 MATRIX = "matrix product"
 MEMORY_SHARE = 0.6  # of what is free: others may use the machine too
@@ -42,10 +41,10 @@ def main(arguments: list[str]) -> int:
     rate = matrix.rate(min(seconds[MATRIX].seconds(options.clock)))
     kind = "cuda" if options.device.startswith("cuda") else "cpu"
     load = [os.getloadavg()]
-    record: dict[str, Any] = {
+    record: Record = {
         "provenance": made_by("kernel", arguments), "settings": settings(options), "load": load,
     }  # fmt: skip
-    rows: list[Row] = []
+    rows: list[Record] = []
     paths: list[Path] = []
     for case in cases(options.sizes, options.networks):
         print(f"{case.label} …", flush=True)
@@ -53,7 +52,10 @@ def main(arguments: list[str]) -> int:
         rows += measured
         print(kernel_table.text(finished(measured, rate)) + "\n", flush=True)
         load.append(os.getloadavg())
-        record |= {"matrix_rate_gflops": round(rate, 1), "versions": versions(chosen)}
+        record |= {
+            "matrix_rate_gflops": round(rate, 1),
+            "versions": installed(method.package for method in chosen),
+        }
         paths = kernel_table.write(options.out, f"kernel-{kind}", finished(rows, rate), record)
     print(*paths, sep="\n")
     return 0
@@ -76,7 +78,7 @@ class Task:
     floor: Operations
 
     @staticmethod
-    def of(case: Case, device: str) -> Task:
+    def of(case: Case, device: str) -> "Task":
         """Return the case, ready."""
         network, observations, actions = case.build(device)
         num_outputs = 1 if case.actions == "chosen" else network(observations[:1]).shape[1]
@@ -87,7 +89,7 @@ class Task:
 
 def measure(
     task: Task, chosen: list[Method], options: argparse.Namespace, rate: float
-) -> tuple[list[Row], float]:
+) -> tuple[list[Record], float]:
     """Return the case's rows, and the best matrix rate seen, in GFLOP/s.
 
     Args:
@@ -105,29 +107,28 @@ def measure(
         mine, reason = times.get(method.name), reasons[method.name]
         if mine is not None and mine.failure:
             reason = f"failed: {mine.failure}"
-        row = Row(
-            case=task.case.label,
-            network=task.case.network,
-            num=task.case.num,
-            actions=task.case.actions,
-            method=method.name,
-            version=method.version,
-            status=reason or MEASURED,
-            floor_gflop=2e-9 * task.floor.total,
-        )
+        row: Record = dict.fromkeys(COLUMNS) | {
+            "case": task.case.label,
+            **dataclasses.asdict(task.case),
+            "method": method.name,
+            "version": method.version,
+            "status": reason or MEASURED,
+            "calls": 0,
+            "clock": "wall",
+            "floor_gflop": 2e-9 * task.floor.total,
+        }
         if mine is not None and not reason:
             seconds = mine.seconds(options.clock)
             request = Request(task.case, method.name, options.threads, options.device)
             timeout = 120 + 10 * min(mine.wall)
-            row = dataclasses.replace(
-                row,
-                calls=len(seconds),
-                clock=options.clock,
-                least_ms=1e3 * min(seconds),
-                median_ms=1e3 * statistics.median(seconds),
-                peak_mb=None if options.no_memory else peak_megabytes(request, timeout),
-                error=errors[method.name],
-            )
+            row |= {
+                "calls": len(seconds),
+                "clock": options.clock,
+                "least_ms": 1e3 * min(seconds),
+                "median_ms": 1e3 * statistics.median(seconds),
+                "peak_mb": None if options.no_memory else peak_megabytes(request, timeout),
+                "error": errors[method.name],
+            }
         rows.append(row)
     matrix = MatrixProduct(options.device)
     return rows, max(rate, matrix.rate(min(times[MATRIX].seconds(options.clock))))
@@ -172,24 +173,17 @@ def why_not(
     return ""
 
 
-def finished(rows: list[Row], rate: float) -> list[Row]:
+def finished(rows: list[Record], rate: float) -> list[Record]:
     """Return the rows with the ratios to ours and to the floor at ``rate`` GFLOP/s."""
-    ours = {row.case: row.least_ms for row in rows if row.method == OURS}
-    done = []
-    for row in rows:
-        floor_ms = 1e3 * (row.floor_gflop or 0.0) / rate
-        least, mine = row.least_ms, ours.get(row.case)
-        done.append(
-            dataclasses.replace(
-                row,
-                floor_ms=floor_ms,
-                ratio=least / mine if least and mine else None,
-                times_floor=least / floor_ms if least else None,
-            )
-        )
-    return done
+    ours = {row["case"]: row["least_ms"] for row in rows if row["method"] == OURS}
 
+    def ratios(row: Record) -> Record:
+        least, mine = row["least_ms"], ours.get(row["case"])
+        floor_ms = 1e3 * row["floor_gflop"] / rate
+        return {
+            "ratio": least / mine if least and mine else None,
+            "times_floor": least / floor_ms if least else None,
+            "floor_ms": floor_ms,
+        }
 
-def versions(chosen: list[Method]) -> dict[str, str]:
-    """Return the versions of the packages that were compared."""
-    return {m.package: m.version for m in chosen if m.version is not None}
+    return [row | ratios(row) for row in rows]

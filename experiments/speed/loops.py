@@ -1,7 +1,5 @@
 """Training loops that can be advanced a number of agent steps at a time."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -43,11 +41,15 @@ class Loop(Protocol):
     def advance(self, steps: int) -> None:
         """Take agent steps, with the updates due."""
 
-    def replay_bytes(self) -> int:
-        """Return what the replay allocates."""
-
     def close(self) -> None:
         """Stop."""
+
+
+class Weighed(Loop, Protocol):
+    """One whose replay can be weighed."""
+
+    def replay_bytes(self) -> int:
+        """Return what the replay allocates."""
 
 
 class Ours:
@@ -141,7 +143,7 @@ class Contender:
     """
 
     name: str
-    make: Callable[[], Loop]
+    make: Callable[[], Weighed]
     needs: tuple[str, ...] = ()
 
     @property

@@ -6,8 +6,6 @@ resets that mark (/proc/self/clear_refs); elsewhere getrusage's is used, which s
 loading needed more than it left behind. On CUDA: the allocator's peak above what is allocated.
 """
 
-from __future__ import annotations
-
 import json
 import resource
 import subprocess
@@ -20,6 +18,7 @@ import torch
 from experiments.speed.cases import Case
 from experiments.speed.methods import METHODS
 from experiments.speed.rounds import synchronise
+from qdiverge.agents.machine.memory import available_memory, device_memory
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,12 +46,8 @@ def peak_megabytes(request: Request, timeout: float) -> float | None:
 def available_gigabytes(device: str = "cpu") -> float:
     """Return the memory that can still be taken."""
     if device.startswith("cuda"):
-        return torch.cuda.mem_get_info(device)[0] / 1e9
-    meminfo = Path("/proc/meminfo")
-    if not meminfo.exists():
-        return 8.0
-    fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
-    return float(fields["MemAvailable"].split()[0]) * 1024 / 1e9
+        return device_memory(torch.device(device)) / 1e9
+    return (available_memory() or 8e9) / 1e9
 
 
 def measure(request: Request) -> float:

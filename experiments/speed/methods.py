@@ -1,16 +1,15 @@
 """The methods that are compared, and what each is expected to cost."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module, metadata
+from importlib import import_module
 
 from torch import Tensor, nn
 
 import qdiverge as qd
 from experiments.speed.operations import Operations
+from qdiverge.runs.provenance import installed
 
 Kernel = Callable[[nn.Module, Tensor, "Tensor | str"], Tensor]
 OURS = "qdiverge"
@@ -35,10 +34,7 @@ class Method:
     @property
     def version(self) -> str | None:
         """Return the installed version, None where it is not installed."""
-        try:
-            return metadata.version(self.package)
-        except metadata.PackageNotFoundError:
-            return None
+        return installed([self.package]).get(self.package)
 
     def load(self) -> Kernel:
         """Return the function."""

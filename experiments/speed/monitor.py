@@ -7,27 +7,25 @@ processor time spent in the monitor's calls as a share of the rest of its loop: 
 without the noise of two loops' difference, and without what the monitor does to the caches.
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from experiments.speed import endless, watched
-from experiments.speed.record import RESULTS, made_by, save
+from experiments.speed import endless, record, watched
+from experiments.speed.record import made_by, save
 from experiments.speed.rounds import Times, interleaved
 from experiments.speed.watched import UNWATCHED
 from experiments.tables import markdown
 from qdiverge.monitor import Monitor
+from qdiverge.runs.provenance import installed
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def main(arguments: list[str]) -> int:
     table: dict[str, Any] = {
         "rounds": options.rounds,
         **made_by("monitor", arguments),
-        "peers": {n: metadata.version(n) for n in ("stable-baselines3", "wandb") if _has(n)},
+        "peers": installed(("stable-baselines3", "wandb")),
         "loops": {},
     }
     for name in options.loops:
@@ -91,7 +89,7 @@ def main(arguments: list[str]) -> int:
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser("python -m experiments speed monitor", description=__doc__)
+    parser = record.parser("monitor", __doc__)
     add = parser.add_argument
     add("--rounds", type=int, default=40, help="turns of each loop that are timed (default 40)")
     add("--loops", nargs="*", default=list(SETUPS), help=f"of {', '.join(SETUPS)} (default all)")
@@ -99,7 +97,6 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--updates", type=int, default=1_000_000, help="of the run whose memory is watched; 0: none"
     )
     add("--name", default="monitor", help="of the table's file (default monitor)")
-    add("--out", type=Path, default=RESULTS, help="folder of the table")
     options = parser.parse_args(arguments)
     if unknown := set(options.loops) - set(SETUPS):
         parser.error(f"expected --loops of {', '.join(SETUPS)}; got {', '.join(unknown)}")
@@ -181,11 +178,3 @@ def _line(name: str, row: dict[str, Any]) -> tuple[str, ...]:
     own = f"{row['inside']:.1%}" if "inside" in row else ""
     counts = ", ".join(map(str, row.get("measurements", {}).values()))
     return name, f"{row['extra']:+.1%}", f"{row['standard_error']:.1%}", own, counts
-
-
-def _has(name: str) -> bool:
-    try:
-        metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True

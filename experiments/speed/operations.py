@@ -9,8 +9,6 @@ for every pair i ≤ j. Additions alone, activations and copies count as nothing
 reaches this floor.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,15 +1,11 @@
 """The kernel benchmark's command line."""
 
-from __future__ import annotations
-
 import argparse
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from experiments.speed import methods
-from experiments.speed.rounds import CLOCKS
+from experiments.speed import methods, record
 
 DESCRIPTION = "Time the exact empirical NTK by every method; write CSV, JSON and Markdown."
 
@@ -21,20 +17,18 @@ def settings(options: argparse.Namespace) -> dict[str, Any]:
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser("python -m experiments speed kernel", description=DESCRIPTION)
+    threads = torch.get_num_threads()
+    parser = record.parser("kernel", DESCRIPTION, threads=threads, clock="wall")
     add = parser.add_argument
     add("--sizes", type=int, nargs="+", default=[64, 256, 1024], help="N (default 64 256 1024)")
     add("--networks", nargs="+", default=["nature", "mlp"], choices=["nature", "mlp", "tiny"])
-    add("--threads", type=int, default=torch.get_num_threads())
     add("--repeats", type=int, default=10, help="rounds (default 10)")
     add("--turn", type=float, default=1, help="seconds of calls that make a turn (default 1)")
     add("--budget", type=float, default=20, help="seconds after which a method leaves the rounds")
     add("--time-limit", type=float, default=120, help="seconds of one call that is still run")
     add("--peers", nargs="*", default=["all"], help="which peers; none after it: ours alone")
-    add("--clock", choices=CLOCKS, default="wall", help="cpu: with one thread on a busy machine")
     add("--device", default="cpu", help="cpu or cuda")
     add("--no-memory", action="store_true", help="skip the fresh processes that measure memory")
-    add("--out", type=Path, default=Path(__file__).parent / "results", help="folder of the tables")
     options = parser.parse_args(arguments)
     try:
         methods.find(options.peers)

@@ -1,11 +1,7 @@
 """Time one PreQN update on Pong frames against a DQN update and a PreQN by whole Jacobians."""
 
-from __future__ import annotations
-
-import argparse
 import copy
 from collections.abc import Callable
-from pathlib import Path
 from statistics import mean, median
 
 import numpy as np
@@ -13,9 +9,10 @@ import torch
 from torch import nn
 
 import qdiverge as qd
+from experiments.speed import record
 from experiments.speed.peers.torch_func_flat import jacobian
-from experiments.speed.record import RESULTS, made_by, save
-from experiments.speed.rounds import CLOCKS, interleaved
+from experiments.speed.record import made_by, save
+from experiments.speed.rounds import interleaved
 from experiments.tables import Column, print_table
 from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.environments.atari import make_atari
@@ -37,13 +34,10 @@ COLUMNS = (
 
 def main(arguments: list[str]) -> int:
     """Return time, print and write ``results/preqn.json``; return the exit status."""
-    parser = argparse.ArgumentParser("python -m experiments speed preqn", description=__doc__)
+    parser = record.parser("preqn", __doc__, threads=1, clock="cpu")
     parser.add_argument("--sizes", type=int, nargs="+", default=[32, 256], help="batch sizes")
     parser.add_argument("--repeats", type=int, default=20, help="rounds (default 20)")
     parser.add_argument("--budget", type=float, default=40, help="seconds for each function")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--clock", choices=CLOCKS, default="cpu")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the table")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     rows = [measure(size, options.repeats, options.budget, options.clock) for size in options.sizes]

@@ -1,16 +1,31 @@
 """The file of a benchmark's numbers: where it is, and what made them."""
 
-from __future__ import annotations
-
+import argparse
 import json
 import shlex
 from pathlib import Path
 from typing import Any
 
+from experiments.speed.rounds import CLOCKS
 from qdiverge.runs import provenance
 from qdiverge.runs.whole import write_whole
 
 RESULTS = Path(__file__).parent / "results"
+
+
+def parser(
+    benchmark: str, description: str | None, threads: int | None = None, clock: str | None = None
+) -> argparse.ArgumentParser:
+    """Return the arguments that benchmarks share; ``threads`` and ``clock`` are defaults."""
+    made = argparse.ArgumentParser(
+        f"python -m experiments speed {benchmark}", description=description
+    )
+    if threads:
+        made.add_argument("--threads", type=int, default=threads, help="of PyTorch")
+    if clock:
+        made.add_argument("--clock", choices=CLOCKS, default=clock, help="cpu: of all threads")
+    made.add_argument("--out", type=Path, default=RESULTS, help="folder of the table")
+    return made
 
 
 def made_by(benchmark: str, arguments: list[str]) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 In one process the loops would share an allocator, and what one of them asks of it helps the others.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import time
 from multiprocessing.connection import Connection

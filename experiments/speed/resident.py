@@ -1,7 +1,5 @@
 """How much memory a filled replay really takes: the resident set, in a process of its own."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
@@ -14,11 +12,15 @@ from qdiverge.agents.replay.frames import FrameReplay, bytes_needed
 NUM_ENVS = 8
 
 
+def in_fresh_process(module: str, number: int) -> Any:
+    """Return what a module prints as JSON when it is run on its own with a number."""
+    command = [sys.executable, "-m", module, str(number)]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
 def resident_bytes(capacity: int) -> dict[str, Any]:
     """Return the bytes by which the resident set rises while a replay is filled with frames."""
-    command = [sys.executable, "-m", "experiments.speed.resident", str(capacity)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    return in_fresh_process("experiments.speed.resident", capacity)
 
 
 def fill(replay: FrameReplay, steps: int) -> None:

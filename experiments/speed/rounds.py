@@ -1,7 +1,5 @@
 """Time several functions in turn, round after round, so that a busy machine harms all alike."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """How long the parts of qdiverge take, against other libraries and against the hardware."""
 
-from __future__ import annotations
-
 import argparse
 from importlib import import_module
 

@@ -1,16 +1,13 @@
 """Time the exact solvers on sparse open grids, beside pymdptoolbox where it is installed."""
 
-from __future__ import annotations
-
-import argparse
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
-from experiments.speed.record import RESULTS, made_by, save
+from experiments.speed import record
+from experiments.speed.record import made_by, save
 from qdiverge.mdp import MDP, modified_policy_iteration, value_iteration
 from qdiverge.mdp.problems import gridworld
 
@@ -20,10 +17,9 @@ Solver = Callable[[MDP], np.ndarray]
 
 def main(arguments: list[str]) -> int:
     """Return time, print and write ``results/solvers.json``; return the exit status."""
-    parser = argparse.ArgumentParser("python -m experiments speed solvers", description=__doc__)
+    parser = record.parser("solvers", __doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[2_000, 20_000, 100_000])
     parser.add_argument("--peer-limit", type=int, default=2_000, help="most states for the peer")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the table")
     options = parser.parse_args(arguments)
     rows = []
     for size in options.sizes:

@@ -1,8 +1,5 @@
 """What the sweep engine adds to its cells' own time, and how long a table of 1,000 cells takes."""
 
-from __future__ import annotations
-
-import argparse
 import json
 import os
 import tempfile
@@ -12,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments import tables
-from experiments.speed.record import RESULTS, made_by, save
+from experiments.speed import record
+from experiments.speed.record import made_by, save
 from experiments.speed.waiting import waits
 from experiments.sweep.engines import make_engine
 from experiments.sweep.sweep import Sweep, cells_of
@@ -23,12 +21,11 @@ STUDY = "experiments.speed.waiting"
 
 def main(arguments: list[str]) -> int:
     """Return time, print and write ``results/sweep.json``; return the exit status."""
-    parser = argparse.ArgumentParser("python -m experiments speed sweep", description=__doc__)
+    parser = record.parser("sweep", __doc__)
     parser.add_argument("--cells", type=int, default=100, help="cells that only wait")
     parser.add_argument("--seconds", type=float, default=2.0, help="how long each waits")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--table-cells", type=int, default=1_000, help="rows of the table")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the result")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         engine = time_engine(Path(folder), options.cells, options.seconds, options.workers)

@@ -3,23 +3,21 @@
 Each loop has a process of its own, and only one of them works at a time.
 """
 
-from __future__ import annotations
-
 import argparse
 import tempfile
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from experiments.speed import loops
-from experiments.speed.record import RESULTS, made_by, save
+from experiments.speed import loops, record
+from experiments.speed.record import made_by, save
 from experiments.speed.remote import LoopError, Remote
 from experiments.speed.resident import resident_bytes
 from experiments.speed.rounds import Times
 from experiments.speed.trainer_table import aims, row, text
 from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.runs.provenance import installed
 
 PACKAGES = ("stable-baselines3", "opencv-python-headless", "opencv-python")
 
@@ -45,7 +43,7 @@ def main(arguments: list[str]) -> int:
         "aims": aims(rows),
         "resident": [] if options.no_memory else [resident_bytes(n) for n in (20_000, 100_000)],
         **made_by("trainer", arguments),
-        "peers": versions(),
+        "peers": installed(PACKAGES),
     }
     save(table, options.out, options.name)
     print(text(rows))
@@ -56,18 +54,16 @@ def main(arguments: list[str]) -> int:
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser("python -m experiments speed trainer", description=__doc__)
+    parser = record.parser("trainer", __doc__, threads=1)
     add = parser.add_argument
     add("--rounds", type=int, default=16, help="turns of each loop that are timed (default 16)")
     add("--turn", type=int, default=192, help="agent steps of a turn (default 192)")
-    add("--threads", type=int, default=1, help="threads of PyTorch (default 1)")
     add("--num-envs", type=int, default=8, help="environments of ours; the peers have one")
     add("--emulator-threads", type=int, default=1, help="of ours")
     add("--device", default="cpu", help="cpu, cuda or cuda:N")
     add("--loops", nargs="*", default=[], help="only those with one of these words, and ours")
     add("--name", default="trainer", help="of the table's file (default trainer)")
     add("--no-memory", action="store_true", help="skip the processes that fill replays")
-    add("--out", type=Path, default=RESULTS, help="folder of the table")
     options = parser.parse_args(arguments)
     if options.rounds < 1 or options.turn < 8 or options.threads < 1:
         parser.error("expected --rounds and --threads of at least 1, --turn of at least 8")
@@ -118,12 +114,3 @@ def advance(loop: Remote, steps: int, times: Times, failed: Times) -> None:
         return
     times.wall.append(wall)
     times.cpu.append(cpu)
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what the peers are made of."""
-    by_package = {}
-    for name in PACKAGES:
-        with suppress(metadata.PackageNotFoundError):
-            by_package[name] = metadata.version(name)
-    return by_package

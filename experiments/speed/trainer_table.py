@@ -1,7 +1,5 @@
 """The table of the trainer's benchmark: its rows, the aims, and how both are printed."""
 
-from __future__ import annotations
-
 import statistics
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A study whose cells only wait, so that a sweep over them shows what the engine itself takes."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Any

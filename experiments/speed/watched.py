@@ -1,7 +1,5 @@
 """Training loops as users have them, unwatched, with the monitor, or with W&B's ``watch``."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable
@@ -22,21 +20,11 @@ UNWATCHED, WATCH_DEFAULT, WATCH_ALL = (
 )
 
 
-class Loop(Protocol):
+class Loop(loops.Loop, Protocol):
     """A training loop, watched or not."""
 
     monitor: Monitor | None
     watch: loops.Stopwatch
-
-    @property
-    def step(self) -> int:
-        """Return the agent steps taken."""
-
-    def advance(self, steps: int) -> None:
-        """Take agent steps, with the updates due."""
-
-    def close(self) -> None:
-        """Stop."""
 
 
 class Inside:

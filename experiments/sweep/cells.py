@@ -7,8 +7,6 @@ cells/KEY/result.json    the row, once it is finished: written aside, then renam
 cells/KEY/failure.json   why the last attempt ended, where it did not finish
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Run the cells of a study on this machine, a Ray cluster or SLURM; resumable."""
 
-from __future__ import annotations
-
 import argparse
 import math
 import os

@@ -1,7 +1,5 @@
 """Make the table of a sweep the committed one of its study, or say why it cannot be."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import re

@@ -1,7 +1,5 @@
 """The sweep itself: submit what is missing, try again what was lost, append what is finished."""
 
-from __future__ import annotations
-
 import fcntl
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence

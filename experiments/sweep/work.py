@@ -1,7 +1,5 @@
 """One cell in a process of its own: run the study's function, write what came of it."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import platform

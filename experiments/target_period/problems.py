@@ -1,7 +1,5 @@
 """Problems to train with hard target periods: known linear ones, random ones, small networks."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

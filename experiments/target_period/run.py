@@ -1,7 +1,5 @@
 """Does training under a hard target period do what the kernels of its start foresee?"""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from functools import partial

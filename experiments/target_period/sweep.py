@@ -1,7 +1,5 @@
 """The study's cells, for ``python -m experiments sweep target_period``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

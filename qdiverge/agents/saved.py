@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from qdiverge.agents.checkpoints.saving import (
     STATE,
     WEIGHTS,
     check_network,
-    no_checkpoint,
+    chosen,
 )
 from qdiverge.agents.checkpoints.tensors import load_optimizer, load_weights
 from qdiverge.agents.networks.given import MakeNetwork
@@ -74,7 +73,7 @@ def load_agent(
     """
     store = CheckpointStore(Path(run) / "checkpoints")
     if step is None:
-        step = newest_intact(store, AGENT_FILES)
+        step = chosen(store, *store.newest(AGENT_FILES))
     elif step not in store.steps():
         raise CheckpointError(
             f"a checkpoint of {Path(run)} was expected, of step "
@@ -90,20 +89,6 @@ def load_agent(
     load_weights(agent, store.read(step, WEIGHTS))
     load_optimizer(agent, store.read(step, OPTIMIZER), state["optimizer"])
     return SavedAgent(config, agent, step, state["updates"], state["ended"], store.path(step))
-
-
-def newest_intact(store: CheckpointStore, names: tuple[str, ...] | None = None) -> int:
-    """Return the step of the newest checkpoint that verifies; a warning for each that does not.
-
-    Raises:
-        CheckpointError: there is none.
-    """
-    step, errors = store.newest(names)
-    if step is None:
-        raise no_checkpoint(store, errors)
-    for error in errors:
-        warnings.warn(f"qdiverge: {error} Step {step} is taken instead.", stacklevel=3)
-    return step
 
 
 def config_from_json(values: Mapping[str, Any]) -> AgentConfig:

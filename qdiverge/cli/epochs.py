@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from qdiverge.agents.evaluation.environments import game_of
+from qdiverge.agents.evaluation.environments import own_protocol
 from qdiverge.agents.evaluation.evaluation import evaluate
 from qdiverge.agents.evaluation.held_out import HeldOut
 from qdiverge.agents.evaluation.protocols import TASK, Protocol
@@ -135,13 +135,4 @@ def _as_trained(config: AgentConfig, episodes: int) -> Protocol:
     """Return a protocol of the run's own environments, with an ε where actions are discrete."""
     if not isinstance(config, DQNConfig):
         return TASK.changed(episodes=episodes)
-    is_atari = game_of(config) is not None
-    return Protocol(
-        name="epoch",
-        source="the run's own environments, with the ε of Mnih et al. (2015)",
-        episodes=episodes,
-        epsilon=EPSILON,
-        max_episode_frames=config.max_episode_frames if is_atari else None,
-        most_noops=max(0, config.noop_max - 1) if is_atari else None,
-        repeat_action_probability=config.repeat_action_probability if is_atari else None,
-    )
+    return own_protocol(config, "epoch", episodes, EPSILON)

@@ -8,20 +8,20 @@ from collections.abc import Sequence
 
 from qdiverge.errors import DivergenceError, MissingExtraError, QDivergeError
 
-# name → (module, what it does); a module is imported only when its command is called.
+# name → what it does; its module of that name is imported only when it is called
 COMMANDS = {
-    "demo": ("qdiverge.cli.demo", "train on Pong for a few minutes, watched; ends with a report"),
-    "train": ("qdiverge.cli.train", "train an agent with the diagnostics attached"),
-    "preflight": ("qdiverge.cli.preflight", "rehearse a run's first updates before it begins"),
-    "resume": ("qdiverge.cli.resume", "go on with a run from its newest checkpoint"),
-    "evaluate": ("qdiverge.cli.evaluate", "play episodes under a published protocol"),
-    "diagnose": ("qdiverge.cli.diagnose", "the full diagnosis of a saved moment of a run"),
-    "rehearse": ("qdiverge.cli.rehearse", "run ahead from a saved moment: will it diverge?"),
-    "report": ("qdiverge.cli.report", "write one self-contained report.html for one or more runs"),
-    "watch": ("qdiverge.cli.watch", "look at a run while it goes on, from another terminal"),
-    "export": ("qdiverge.cli.export", "write a run's time series as a table, CSV or Parquet"),
-    "inspect": ("qdiverge.cli.inspect", "write one page on a single moment of a run"),
-    "metrics": ("qdiverge.cli.metrics", "what each logged number is: formula, unit, healthy range"),
+    "demo": "train on Pong for a few minutes, watched; ends with a report",
+    "train": "train an agent with the diagnostics attached",
+    "preflight": "rehearse a run's first updates before it begins",
+    "resume": "go on with a run from its newest checkpoint",
+    "evaluate": "play episodes under a published protocol",
+    "diagnose": "the full diagnosis of a saved moment of a run",
+    "rehearse": "run ahead from a saved moment: will it diverge?",
+    "report": "write one self-contained report.html for one or more runs",
+    "watch": "look at a run while it goes on, from another terminal",
+    "export": "write a run's time series as a table, CSV or Parquet",
+    "inspect": "write one page on a single moment of a run",
+    "metrics": "what each logged number is: formula, unit, healthy range",
 }
 OK, FAILED, BAD_USAGE, DIVERGED = 0, 1, 2, 3
 
@@ -77,13 +77,13 @@ def _run(arguments: list[str]) -> int:
     name, *rest = arguments
     if name not in COMMANDS:
         return _fail(BAD_USAGE, f"there is no command {name!r}.{_suggest(name)} Try: qdiverge -h")
-    command = importlib.import_module(COMMANDS[name][0])
+    command = importlib.import_module(f"qdiverge.cli.{name}")
     return int(command.main(rest))
 
 
 def usage() -> str:
     """Return the help of the command itself."""
-    commands = "\n".join(f"  {name:9} {text}" for name, (_, text) in COMMANDS.items())
+    commands = "\n".join(f"  {name:9} {text}" for name, text in COMMANDS.items())
     return USAGE.format(commands=commands)
 
 

@@ -16,18 +16,12 @@ from qdiverge.agents.replay.sampling import Sampler
 from qdiverge.agents.saved import SavedAgent, config_from_json, fresh_agent
 from qdiverge.agents.settings.base import AgentConfig
 from qdiverge.cli.subjects import subject
-from qdiverge.diagnostics import Diagnosis, Transitions, diagnose
+from qdiverge.diagnostics import Transitions
 from qdiverge.errors import InvalidValueError
-from qdiverge.monitor import Snapshot
 from qdiverge.runs import Run
 
 STEPS_PER_TRANSITION = 16  # agent steps played for each transition that is drawn
 SEED = 0  # of that play: the same experience at each diagnosis
-
-
-def diagnose_agent(saved: SavedAgent, num_transitions: int) -> Diagnosis:
-    """Return the diagnosis of an agent from a checkpoint, on experience that it collects now."""
-    return diagnose(**agent_arguments(saved, num_transitions))
 
 
 def agent_arguments(saved: SavedAgent, num_transitions: int) -> dict[str, Any]:
@@ -70,11 +64,6 @@ def collect(saved: SavedAgent, num_transitions: int) -> Transitions:
     finally:
         environments.close()
     return Sampler(replay, drawn, sampling).sample(saved.step).plain()
-
-
-def diagnose_snapshot(snapshot: Snapshot, run: Run, builder: str | None) -> Diagnosis:
-    """Return the diagnosis of a snapshot; see :func:`snapshot_network`."""
-    return snapshot.diagnose(snapshot_network(run, builder))
 
 
 def snapshot_network(run: Run, builder: str | None) -> nn.Module | Sequence[nn.Module]:

@@ -34,13 +34,11 @@ class Watched:
         end: The trainer's last record; None where an alarm or Ctrl-C stopped it.
         folder: The run folder.
         verdict: The monitor's last word.
-        num_alarms: How many rules fired; findings of audits are none.
     """
 
     end: RunEnd | None
     folder: Path
     verdict: str
-    num_alarms: int
 
 
 def watch(
@@ -110,8 +108,7 @@ def watch(
         finally:
             monitor.close(status)
             log.close(status)
-    num_alarms = sum(alarm.kind != "loop" for alarm in monitor.alarms)
-    return Watched(end, log.folder, monitor.verdict, num_alarms)
+    return Watched(end, log.folder, monitor.verdict)
 
 
 def _save(

@@ -1,7 +1,5 @@
 """From terms to answers: the kernel, its diagonal, its row sums, its blocks; pure functions."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

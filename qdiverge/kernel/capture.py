@@ -5,8 +5,6 @@ call the layer sees an alias of its parameters; whatever reaches the other alias
 rule describes, and the graph tells.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """Refuse networks without a per-sample gradient: those that mix samples or draw random numbers."""
 
-from __future__ import annotations
-
 import random as python_random
 from collections.abc import Callable
 

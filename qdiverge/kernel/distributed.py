@@ -20,8 +20,6 @@ A script that ``torchrun --nproc-per-node 2 script.py`` runs; on GPUs, with "ncc
     dist.destroy_process_group()
 """
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Gram products x yᵀ, in full precision or with rounded inputs; sums are always kept in full."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Where the samples are in a layer's tensors: [N, …], time first, or folded into one axis."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

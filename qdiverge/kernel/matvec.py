@@ -1,7 +1,5 @@
 """K v = J M (Jᵀ v): one vector-Jacobian and one Jacobian-vector product, K never held."""
 
-from __future__ import annotations
-
 import warnings
 
 import torch

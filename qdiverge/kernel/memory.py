@@ -4,8 +4,6 @@ Features are written once and read once or twice, so that the page faults of fre
 as much as the products that fill it. Nothing is ever read from kept memory before it is written.
 """
 
-from __future__ import annotations
-
 import math
 import mmap
 import weakref

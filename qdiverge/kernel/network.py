@@ -1,7 +1,5 @@
 """The network as a pure function of its parameters: the module itself is only ever read."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 from collections.abc import Iterator
@@ -153,7 +151,7 @@ class casting(TorchFunctionMode):  # noqa: N801  (called like a function)
         super().__init__()
         self.dtype, self.has_cast = dtype, False
 
-    def __enter__(self) -> casting:
+    def __enter__(self) -> "casting":
         self._default = torch.get_default_dtype()
         torch.set_default_dtype(self.dtype)
         super().__enter__()

@@ -1,7 +1,5 @@
 """The empirical neural tangent kernel of a Q-network: the object that users hold."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 

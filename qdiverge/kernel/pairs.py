@@ -1,7 +1,5 @@
 """State-action pairs x = (s, a): what the kernel is evaluated at, checked before anything runs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,7 +28,7 @@ class Pairs:
     def __len__(self) -> int:
         return self.observations.shape[0]
 
-    def __getitem__(self, rows: slice) -> Pairs:
+    def __getitem__(self, rows: slice) -> "Pairs":
         return Pairs(self.observations[rows], None if self.actions is None else self.actions[rows])
 
     @property

@@ -1,7 +1,5 @@
 """Per-sample gradients by ``vmap(grad)``: no rule is needed, the whole Jacobian is formed."""
 
-from __future__ import annotations
-
 import warnings
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """What is done for each parameter, and why; the record that users print."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 
 from qdiverge.kernel.layout import Layout
@@ -86,7 +84,7 @@ class Plan:
             for e in self.entries
         )
 
-    def renamed(self, prefix: str) -> Plan:
+    def renamed(self, prefix: str) -> "Plan":
         """Return the plan with the names that a wrapped module has."""
         entries = (replace(e, name=prefix + e.name, block=prefix + e.block) for e in self.entries)
         return replace(self, entries=tuple(entries))

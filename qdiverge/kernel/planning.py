@@ -1,7 +1,5 @@
 """Choosing each parameter's form: the one with the fewest multiply-adds, counted in trial runs."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import torch

@@ -1,7 +1,5 @@
 """From checked inputs to a problem: the method's extraction, and portions that fit in memory."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

@@ -4,8 +4,6 @@ Adam and AdamW: M = 1 / (√(v / (1 − β₂ᵗ)) + ε). RMSProp: M = 1 / (√v
 SGD: M = 1. Momentum is left out: M is the map from a gradient to the step of this very update.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

@@ -1,7 +1,5 @@
 """A kernel to be made: its sides, how their terms are extracted, and in what portions."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 

@@ -1,8 +1,5 @@
 """Terms that never form a weight's gradient: K is an elementwise product of two smaller kernels."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -23,6 +20,7 @@ class Product(Term):
         has_bias: Whether the bias is part of the block.
     """
 
+    held = ("inputs", "grads")
     inputs: Tensor
     grads: Tensor
     has_bias: bool
@@ -43,19 +41,12 @@ class Product(Term):
         inner = self.inputs.square().sum(-1, keepdim=True) + float(self.has_bias)
         return (inner * self.grads.square().sum(-1)).flatten()
 
-    def parts(self) -> tuple[Tensor, ...]:
-        """Return A and G."""
-        return self.inputs, self.grads
-
-    def rebuilt(self, parts: Sequence[Tensor]) -> Product:
-        """Return the term of other inputs and gradients."""
-        return Product(self.block, parts[0], parts[1], self.has_bias)
-
 
 @dataclass(frozen=True)
 class ScaledProduct(Term):
     """A linear layer used once, with a preconditioner M [O, I]: K = Σ_o (A M_o Aᵀ) ∘ (g_o g_oᵀ)."""
 
+    held = ("inputs", "grads")
     inputs: Tensor
     grads: Tensor
     scale: Tensor
@@ -82,14 +73,6 @@ class ScaledProduct(Term):
             (self.grads.square() * (self.inputs.square() @ self.scale.T)[:, None]).sum(-1).flatten()
         )
 
-    def parts(self) -> tuple[Tensor, ...]:
-        """Return A and G."""
-        return self.inputs, self.grads
-
-    def rebuilt(self, parts: Sequence[Tensor]) -> ScaledProduct:
-        """Return the term of other inputs and gradients."""
-        return ScaledProduct(self.block, parts[0], parts[1], self.scale)
-
 
 @dataclass(frozen=True)
 class Positions(Term):
@@ -101,6 +84,7 @@ class Positions(Term):
         has_bias: Whether the bias is part of the block.
     """
 
+    held = ("inputs", "grads")
     inputs: Tensor
     grads: Tensor
     has_bias: bool
@@ -135,14 +119,6 @@ class Positions(Term):
         else:
             inner = self.inputs @ self.inputs.mT + float(self.has_bias)
         return (outer * inner[:, None]).sum((2, 3)).flatten()
-
-    def parts(self) -> tuple[Tensor, ...]:
-        """Return A and G."""
-        return self.inputs, self.grads
-
-    def rebuilt(self, parts: Sequence[Tensor]) -> Positions:
-        """Return the term of other inputs and gradients."""
-        return Positions(self.block, parts[0], parts[1], self.has_bias)
 
 
 def by_sample(matrix: Tensor, left: Tensor, right: Tensor) -> Tensor:

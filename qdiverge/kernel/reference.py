@@ -1,7 +1,5 @@
 """The slow and obvious method: one backward pass for each sample and action."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Walk over K in tiles, holding the terms of one block of rows and one chunk of columns."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +19,7 @@ class Chunk:
     rows: slice
     terms: Sequence[Term]
 
-    def part(self, start: int, stop: int) -> Chunk:
+    def part(self, start: int, stop: int) -> "Chunk":
         """Return the part of the samples counted from this chunk's first."""
         rows = slice(self.rows.start + start, self.rows.start + stop)
         return Chunk(rows, [term.samples(slice(start, stop)) for term in self.terms])

@@ -1,7 +1,5 @@
 """The structured method: each layer's rule where there is one, per-sample gradients elsewhere."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -32,7 +30,7 @@ class TrialRuns:
     outside: set[str]
 
     @staticmethod
-    def of(network: Network) -> TrialRuns:
+    def of(network: Network) -> "TrialRuns":
         """Return trial runs, none of which is made yet."""
         return TrialRuns(Recorder(network, layers_of(network)), [], set())
 

@@ -1,11 +1,9 @@
 """Terms of the kernel: what one parameter block adds to K = Σ_b J_b J_bᵀ, kept in factored form."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -19,27 +17,30 @@ class Term(ABC):
 
     Attributes:
         block: The module (or the bare parameter) whose part this is.
+        held: Names of the tensors that it holds, each with the samples first.
     """
 
+    held: ClassVar[tuple[str, ...]]
     block: str
 
     @abstractmethod
-    def add_gram(self, out: Tensor, other: Term, gram: Gram) -> None:
+    def add_gram(self, out: Tensor, other: "Term", gram: Gram) -> None:
         """Add this block's kernel between these rows and ``other``'s to ``out`` [R, S]."""
 
     @abstractmethod
     def diagonal(self) -> Tensor:
         """Return this block's kernel of each row with itself, [R]."""
 
-    @abstractmethod
     def parts(self) -> tuple[Tensor, ...]:
         """Return the tensors that it holds, each with the samples first."""
+        return tuple(getattr(self, name) for name in self.held)
 
-    @abstractmethod
     def rebuilt(self, parts: Sequence[Tensor]) -> Self:
         """Return the same term of other samples."""
+        changed: dict[str, Any] = dict(zip(self.held, parts, strict=True))
+        return replace(self, **changed)
 
-    def joined(self, others: Sequence[Term]) -> Self:
+    def joined(self, others: Sequence["Term"]) -> Self:
         """Return the same term of these samples and then the others'."""
         if not others:
             return self
@@ -55,6 +56,7 @@ class Term(ABC):
 class Explicit(Term):
     """K = F Fᵀ with the per-sample gradients F [n, A', p] held as they are."""
 
+    held = ("features",)
     features: Tensor
 
     def add_gram(self, out: Tensor, other: Term, gram: Gram) -> None:
@@ -65,11 +67,3 @@ class Explicit(Term):
     def diagonal(self) -> Tensor:
         """Return Σ_p F²."""
         return self.features.square().sum(-1).flatten()
-
-    def parts(self) -> tuple[Tensor, ...]:
-        """Return F."""
-        return (self.features,)
-
-    def rebuilt(self, parts: Sequence[Tensor]) -> Explicit:
-        """Return the term of other features."""
-        return Explicit(self.block, parts[0])

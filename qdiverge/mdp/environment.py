@@ -1,7 +1,5 @@
 """The Gymnasium view of an exact MDP; imported only when gymnasium is there."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import gymnasium

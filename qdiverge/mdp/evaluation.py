@@ -42,17 +42,12 @@ def policy_values(
     check_proper(mdp, P)
     P = sparse.diags_array(alive.astype(float)) @ P
     if mdp.num_states > DIRECT_STATES and mdp.discount < 1:
-        return (
-            fixed_point(
-                lambda v: rewards + mdp.discount * (P @ v),
-                np.zeros(mdp.num_states),
-                mdp.discount,
-                tolerance,
-                1_000_000,
-                bool(mdp.terminal.any()),
-            ).value
-            * alive
-        )
+
+        def backup(values: np.ndarray) -> np.ndarray:
+            return rewards + mdp.discount * (P @ values)
+
+        start = np.zeros(mdp.num_states)
+        return fixed_point(backup, start, mdp, tolerance, 1_000_000).value * alive
     return _solve(sparse.eye_array(mdp.num_states) - mdp.discount * P, rewards)
 
 

@@ -129,13 +129,7 @@ def check_start(start: Any, num_states: int) -> np.ndarray:
         mass = np.zeros(num_states)
         mass[state] = 1.0
     else:
-        mass = real_array("start", start)
-        if mass.shape != (num_states,) or mass.min() < 0 or abs(mass.sum() - 1) > ROW_TOLERANCE:
-            raise InvalidValueError(
-                f"start must be a distribution over the {num_states} states, or one state",
-                got=f"shape {list(mass.shape)}, sum {mass.sum():.6g}",
-                remedy="Normalise it: start / start.sum().",
-            )
+        mass = _distribution("start", start, num_states, "states, or one state")
         mass /= mass.sum()
     mass.setflags(write=False)
     return mass
@@ -220,12 +214,18 @@ def check_pairs_rho(rho: Any, num_pairs: int) -> np.ndarray:
     Raises:
         InvalidValueError: it is no distribution over the pairs.
     """
-    weights = np.full(num_pairs, 1 / num_pairs) if rho is None else real_array("rho", rho)
-    if weights.shape != (num_pairs,) or weights.min() < 0 or abs(weights.sum() - 1) > ROW_TOLERANCE:
-        raise InvalidValueError(
-            f"rho must be a distribution over the {num_pairs} pairs",
-            got=f"shape {list(weights.shape)}, sum {weights.sum():.6g}",
-            remedy="Normalise it: rho / rho.sum().",
-        )
+    uniform = np.full(num_pairs, 1 / num_pairs)
+    weights = uniform if rho is None else _distribution("rho", rho, num_pairs, "pairs")
     weights.setflags(write=False)
     return weights
+
+
+def _distribution(name: str, value: Any, size: int, what: str) -> np.ndarray:
+    mass = real_array(name, value)
+    if mass.shape != (size,) or mass.min() < 0 or abs(mass.sum() - 1) > ROW_TOLERANCE:
+        raise InvalidValueError(
+            f"{name} must be a distribution over the {size} {what}",
+            got=f"shape {list(mass.shape)}, sum {mass.sum():.6g}",
+            remedy=f"Normalise it: {name} / {name}.sum().",
+        )
+    return mass

@@ -8,6 +8,7 @@ import numpy as np
 
 from qdiverge.checks import check_positive
 from qdiverge.mdp.errors import NotConvergedError
+from qdiverge.mdp.model import MDP
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,12 @@ class FixedPoint:
 def fixed_point(
     backup: Callable[[np.ndarray], np.ndarray],
     initial: np.ndarray,
-    discount: float,
+    mdp: MDP,
     tolerance: float,
     max_iterations: int,
-    has_ends: bool = True,
     between: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> FixedPoint:
-    """Iterate a monotone γ-contraction until x* is known to ``tolerance``.
+    """Iterate a monotone γ-contraction of a problem until x* is known to ``tolerance``.
 
     With Δ = T x − x, where T(x + c) = T x + γc for every constant c,
 
@@ -46,7 +46,7 @@ def fixed_point(
         NotConvergedError: ``max_iterations`` backups did not suffice.
     """
     check_positive("tolerance", tolerance)
-    x = initial
+    x, discount, has_ends = initial, mdp.discount, bool(mdp.terminal.any())
     for count in range(1, max_iterations + 1):
         new = backup(x)
         change = new - x

@@ -1,7 +1,5 @@
 """Linear function approximation on an exact MDP: Q = Φw over every state-action pair."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,7 +4,6 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import linprog
 
-from qdiverge.mdp.bellman import q_from_values, soft_policy
 from qdiverge.mdp.errors import NotConvergedError
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.value_iteration import Solution
@@ -36,8 +35,4 @@ def linear_program(mdp: MDP) -> Solution:
     )
     if not optimum.success:
         raise NotConvergedError("the linear program must have a solution", got=optimum.message)
-    values = np.where(mdp.terminal, 0.0, optimum.x)
-    q = q_from_values(mdp, values)
-    gap = float(np.abs(q.max(1) - values)[~mdp.terminal].max(initial=0.0))
-    bound = gap / (1 - mdp.discount) if mdp.discount < 1 else gap
-    return Solution(values, q, soft_policy(q), int(optimum.nit), bound)
+    return Solution.of(mdp, optimum.x, int(optimum.nit))

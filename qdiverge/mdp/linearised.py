@@ -1,7 +1,5 @@
 """A Q-network and its linearisation at a moment, both trained exactly on an MDP."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

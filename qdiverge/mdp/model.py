@@ -1,7 +1,5 @@
 """A finite Markov decision process, known exactly."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 

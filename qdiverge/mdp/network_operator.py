@@ -1,7 +1,5 @@
 """The nonlinear update itself: what each step of a network contracts, beside what is certified."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The Q-learning update as an operator on tables: tabular, sampled, and with a kernel."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Overestimation: the maximum of noisy values is too large, and two estimators cure it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

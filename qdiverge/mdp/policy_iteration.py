@@ -79,7 +79,6 @@ def modified_policy_iteration(
     """
     S, A = mdp.rewards.shape
     first = np.arange(S) * A
-    alive = ~mdp.terminal
     greedy = np.zeros(S, dtype=np.int64)
 
     def backup(values: np.ndarray) -> np.ndarray:
@@ -93,18 +92,8 @@ def modified_policy_iteration(
             values = R + mdp.discount * (P @ values)
         return values
 
-    limit = fixed_point(
-        backup,
-        np.zeros(S),
-        mdp.discount,
-        tolerance,
-        max_iterations,
-        bool(mdp.terminal.any()),
-        sweeps,
-    )
-    values = limit.value * alive
-    q = q_from_values(mdp, values)
-    return Solution(values, q, np.eye(A)[q.argmax(1)], limit.num_iterations, limit.error_bound)
+    limit = fixed_point(backup, np.zeros(S), mdp, tolerance, max_iterations, sweeps)
+    return Solution.of(mdp, limit.value, limit.num_iterations, limit.error_bound)
 
 
 def _first(mdp: MDP) -> np.ndarray:

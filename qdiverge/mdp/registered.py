@@ -4,8 +4,6 @@
 Rewards are expected ones; episodes are truncated at the MDP's horizon, at most LIMIT.
 """
 
-from __future__ import annotations
-
 import gymnasium
 
 from qdiverge.mdp import problems

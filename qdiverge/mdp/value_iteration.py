@@ -1,6 +1,8 @@
 """Value iteration on V and on Q, hard and soft."""
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Self
 
 import numpy as np
 
@@ -27,6 +29,24 @@ class Solution:
     policy: np.ndarray  # [S, A]; one-hot unless soft
     num_iterations: int
     error_bound: float
+
+    @classmethod
+    def of(
+        cls,
+        mdp: MDP,
+        values: np.ndarray,
+        num_iterations: int,
+        error_bound: float | None = None,
+        temperature: float = 0.0,
+    ) -> Self:
+        """Return what follows from V; its error by ‖V* − V‖ ≤ ‖T*V − V‖/(1 − γ) for None."""
+        alive = ~mdp.terminal
+        values = values * alive
+        q = q_from_values(mdp, values)
+        if error_bound is None:
+            gap = float(np.abs(q.max(1) - values)[alive].max(initial=0.0))
+            error_bound = gap / (1 - mdp.discount) if mdp.discount < 1 else gap
+        return cls(values, q, soft_policy(q, temperature), num_iterations, error_bound)
 
     @property
     def actions(self) -> np.ndarray:
@@ -66,12 +86,8 @@ def value_iteration(
     def backup(values: np.ndarray) -> np.ndarray:
         return soft_maximum(q_from_values(mdp, values), temperature) * alive
 
-    limit = fixed_point(
-        backup, start, mdp.discount, tolerance, max_iterations, has_ends=bool(mdp.terminal.any())
-    )
-    values = limit.value * alive
-    q = q_from_values(mdp, values)
-    return Solution(values, q, soft_policy(q, temperature), limit.num_iterations, limit.error_bound)
+    limit = fixed_point(backup, start, mdp, tolerance, max_iterations)
+    return Solution.of(mdp, limit.value, limit.num_iterations, limit.error_bound, temperature)
 
 
 def q_value_iteration(
@@ -95,14 +111,8 @@ def q_value_iteration(
     check_temperature(temperature)
     alive = ~mdp.terminal
     start = check_initial(initial, mdp.terminal, mdp.rewards.shape)
-    limit = fixed_point(
-        lambda q: optimal_backup(mdp, q, temperature),
-        start,
-        mdp.discount,
-        tolerance,
-        max_iterations,
-        has_ends=bool(mdp.terminal.any()),
-    )
+    backup = partial(optimal_backup, mdp, temperature=temperature)
+    limit = fixed_point(backup, start, mdp, tolerance, max_iterations)
     q = limit.value * alive[:, None]
     return Solution(
         soft_maximum(q, temperature) * alive,

@@ -33,9 +33,8 @@ class Panel:
         band: Keys of a lower and an upper series.
         is_bounded: Whether the soft-divergence bound belongs to it.
         level: A horizontal reference for a run: value and label, or None.
-        kind: The axis; "auto" takes symlog where values span many sizes, linear elsewhere.
-        span: Fixed ends of the axis.
-        is_percent: Whether values are fractions.
+        kind: The axis; "auto" takes symlog where values span many sizes, linear elsewhere. Of
+            fractions "percent", or "share" where the axis shows all of 0 to 1.
         is_averaged: Whether the subject is single events, drawn as dots behind their mean.
         how_to_have: How to have the numbers in the next run; "": by the cost of the subject.
     """
@@ -48,9 +47,7 @@ class Panel:
     band: tuple[str, str] | None = None
     is_bounded: bool = False
     level: Level | None = None
-    kind: Kind | Literal["auto"] = "auto"
-    span: tuple[float, float] | None = None
-    is_percent: bool = False
+    kind: Kind | Literal["auto", "share", "percent"] = "auto"
     is_averaged: bool = False
     how_to_have: str = ""
 

@@ -85,7 +85,7 @@ def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: A
             alarms=tuple(alarm.step for alarm in run.alarms if is_alarm(alarm)),
             syncs=tuple(sync.step for sync in run.syncs),
             crossing=crossing_of(run) if panel.is_bounded else None,
-            is_percent=panel.is_percent,
+            is_percent=panel.kind in ("share", "percent"),
             is_named=panel.is_bounded,
         )
     )
@@ -96,15 +96,19 @@ def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: A
 
 def _value_axis(panel: Panel, runs: Sequence[Run], levels: list[float]) -> Axis:
     """Return an axis that holds the panel's numbers of all runs, its bound and its levels."""
-    if panel.span is not None:
-        return Axis("linear", *panel.span)
+    if panel.kind == "share":
+        return Axis("linear", 0.0, 1.0)
     logged = [run.series[key].values for run in runs for key in panel.logged if key in run.series]
     values = np.concatenate(logged) if logged else np.array([])
     include = list(levels)
     for run in runs:
         if panel.is_bounded and (bounds := bounds_of(run)) is not None:
             include += bounds.values.tolist()
-    kind: Kind = panel.kind if panel.kind != "auto" else "symlog" if is_wide(values) else "linear"
+    kind: Kind
+    if panel.kind == "auto":
+        kind = "symlog" if is_wide(values) else "linear"
+    else:
+        kind = "linear" if panel.kind == "percent" else panel.kind
     return fit_axis(kind, values, tuple(include))
 
 

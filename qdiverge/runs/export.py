@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from qdiverge.errors import InvalidValueError, MissingExtraError, RunFolderError
+from qdiverge.checks import check_installed
+from qdiverge.errors import InvalidValueError, RunFolderError
 from qdiverge.runs.columns import Columns, alarms, check_patterns, long, wide
 from qdiverge.runs.info import read_info
 from qdiverge.runs.reading import read_events
@@ -44,7 +45,7 @@ def export_run(
         InvalidValueError: a pattern fits no metric.
         MissingExtraError: Parquet without pyarrow.
     """
-    writers: dict[str, Callable[[Columns, Path], None]] = {"csv": _csv, "parquet": _parquet}
+    writers: dict[str, Callable[[Columns, Path], None]] = {"csv": write_csv, "parquet": _parquet}
     if format not in writers or layout not in ("wide", "long"):
         raise InvalidValueError(
             "format must be csv or parquet, layout wide or long", got=f"{format} and {layout}"
@@ -69,8 +70,8 @@ def export_run(
     return target, beside
 
 
-def _csv(columns: Columns, path: Path) -> None:
-    """Write floats with the digits that read back to the same number."""
+def write_csv(columns: Columns, path: Path) -> None:
+    """Write columns as CSV, floats with the digits that read back to the same number."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
@@ -78,14 +79,10 @@ def _csv(columns: Columns, path: Path) -> None:
 
 
 def _parquet(columns: Columns, path: Path) -> None:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtraError(
-            "Parquet needs pyarrow",
-            remedy="pip install 'qdiverge[parquet]', or choose --format csv.",
-        ) from error
+    remedy = "Or choose --format csv."
+    parquet = check_installed("pyarrow.parquet", "Parquet needs pyarrow", "parquet", remedy)
+    import pyarrow
+
     kinds: dict[str, Any] = {
         "step": pyarrow.int64(),
         "update": pyarrow.int64(),
@@ -99,4 +96,4 @@ def _parquet(columns: Columns, path: Path) -> None:
         name: pyarrow.array(cells, type=kinds.get(name, pyarrow.float64()), from_pandas=False)
         for name, cells in columns.items()
     }
-    pyarrow.parquet.write_table(pyarrow.table(arrays), path)
+    parquet.write_table(pyarrow.table(arrays), path)

@@ -1,11 +1,9 @@
 """How a run stands, from what it wrote and whether its process is still there."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from qdiverge.runs.process import is_alive
-
-Status = Literal["running", "crashed", "unknown", "finished", "interrupted", "alarm", "diverged"]
 
 MEANING: dict[str, str] = {
     "running": "The run is under way.",

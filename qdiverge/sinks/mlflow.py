@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qdiverge.errors import MissingExtraError
+from qdiverge.checks import check_installed
 from qdiverge.runs import Alarm
 
 MOST_METRICS = 1_000  # that one request may carry
@@ -30,13 +30,10 @@ class MLflow:
     def __init__(
         self, tracking_uri: str | None = None, experiment: str = "qdiverge", period: float = 5.0
     ) -> None:
-        try:
-            from mlflow import MlflowClient
-            from mlflow.entities import Metric, RunTag
-        except ImportError as error:
-            raise MissingExtraError(
-                "the MLflow sink needs mlflow", remedy="pip install 'qdiverge[mlflow]'"
-            ) from error
+        check_installed("mlflow", "the MLflow sink needs mlflow", "mlflow")
+        from mlflow import MlflowClient
+        from mlflow.entities import Metric, RunTag
+
         self._make_client, self._make_metric, self._make_tag = MlflowClient, Metric, RunTag
         self._tracking_uri, self._experiment, self._period = tracking_uri, experiment, period
         self._held: list[Any] = []  # metrics that have not been sent

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qdiverge.errors import MissingExtraError
+from qdiverge.checks import check_installed
 from qdiverge.runs import Alarm
 
 
@@ -21,14 +21,9 @@ class TensorBoard:
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
-        try:
-            from torch.utils.tensorboard.writer import SummaryWriter
-        except ImportError as error:
-            raise MissingExtraError(
-                "the TensorBoard sink needs tensorboard",
-                remedy="pip install 'qdiverge[tensorboard]'",
-            ) from error
-        self._make_writer = SummaryWriter
+        need = "the TensorBoard sink needs tensorboard"
+        module = check_installed("torch.utils.tensorboard.writer", need, "tensorboard")
+        self._make_writer = module.SummaryWriter
         self._folder = folder
         self._writer: Any = None
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qdiverge.errors import MissingExtraError
+from qdiverge.checks import check_installed
 from qdiverge.runs import Alarm
 
 
@@ -21,13 +21,7 @@ class WandB:
     """
 
     def __init__(self, run: Any = None, **options: Any) -> None:
-        try:
-            import wandb
-        except ImportError as error:
-            raise MissingExtraError(
-                "the Weights & Biases sink needs wandb", remedy="pip install 'qdiverge[wandb]'"
-            ) from error
-        self._wandb = wandb
+        self._wandb = check_installed("wandb", "the Weights & Biases sink needs wandb", "wandb")
         self._run, self._owns_run = run, run is None
         self._options = {"project": "qdiverge"} | options
 

@@ -153,16 +153,14 @@ def test_an_audit_that_fails_is_one_warning_and_training_goes_on(tmp_path):
             class Twice(torch.nn.Module):
                 def __init__(self):
                     super().__init__()
-                    self.body = mlp()
+                    self.body, self.may = mlp(), False
 
                 def forward(self, s):
                     if torch.is_grad_enabled() and not self.may:
                         raise RuntimeError("called by a stranger")
                     return self.body(s)
 
-            network = Twice()
-            network.may = False
-            return network
+            return Twice()
 
         def q(self, batch):
             self.q_net.may = True

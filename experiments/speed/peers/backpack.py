@@ -1,7 +1,5 @@
 """BackPACK's BatchGrad: per-sample gradients in the backward pass, then a Gram per parameter."""
 
-from __future__ import annotations
-
 import copy
 import warnings
 

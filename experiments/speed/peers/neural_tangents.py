@@ -3,8 +3,6 @@
 Its structured-derivatives method does not run on a JAX that goes with NumPy 2.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from typing import Any

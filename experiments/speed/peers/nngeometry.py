@@ -4,8 +4,6 @@ Its default DataLoader, one batch of all samples. Observations are made floating
 library differentiates by them.
 """
 
-from __future__ import annotations
-
 import copy
 
 import torch

@@ -1,7 +1,5 @@
 """Stable-Baselines3's DQN with its own Atari wrappers and ``CnnPolicy``, otherwise by default."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from qdiverge.agents.settings.dqn import DQNConfig

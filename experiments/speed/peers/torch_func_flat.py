@@ -1,7 +1,5 @@
 """torch.func, the short way: the whole Jacobian by vmap(grad), then J Jᵀ."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, vmap

@@ -4,8 +4,6 @@ The Jacobian is taken once, where the tutorial takes it for both sides.
 https://docs.pytorch.org/tutorials/intermediate/neural_tangent_kernels.html
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap

@@ -1,7 +1,5 @@
 """TorchJD's autogram engine: the Gramian accumulated layer by layer in one backward pass."""
 
-from __future__ import annotations
-
 import copy
 
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """Where cells are worked on: processes here, a Ray cluster, SLURM."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from inspect import signature
 

@@ -1,11 +1,10 @@
 """What the sweep asks of an engine."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from experiments.sweep.cells import Cell
+from experiments.sweep.work import DONE, REFUSED
 
 
 @dataclass(frozen=True)
@@ -21,6 +20,19 @@ class Ended:
     cell: Cell
     failure: str = ""
     is_final: bool = False
+
+
+def ended(cell: Cell, code: int | None, otherwise: str = "no result") -> Ended:
+    """Return the end of a cell whose work came back with ``code``."""
+    if code == DONE:
+        return Ended(cell)
+    noted = cell.failure()
+    return Ended(cell, noted["error"] if noted else otherwise, is_final=code == REFUSED)
+
+
+def ended_by(cell: Cell, error: BaseException) -> Ended:
+    """Return the end of a cell whose work did not come back."""
+    return Ended(cell, f"{type(error).__name__}: {error}".splitlines()[0])
 
 
 class Engine(ABC):

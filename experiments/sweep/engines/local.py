@@ -4,8 +4,6 @@ One process dying takes nothing else with it, where a pool of workers would lose
 The server imports PyTorch once, so that a short cell does not pay for it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 from multiprocessing import get_context
@@ -13,11 +11,11 @@ from multiprocessing.connection import wait as wait_for
 from multiprocessing.context import ForkServerProcess
 
 from experiments.sweep.cells import Cell
-from experiments.sweep.engines.base import Ended, Engine
-from experiments.sweep.work import DONE, REFUSED, module_of, work_and_exit
+from experiments.sweep.engines.base import Ended, Engine, ended
+from experiments.sweep.work import module_of, work_and_exit
 
 
-def make(workers: int, study: str) -> LocalEngine:
+def make(workers: int, study: str) -> Engine:
     """Make the engine for a study."""
     return LocalEngine(workers, study)
 
@@ -68,8 +66,4 @@ class LocalEngine(Engine):
         code = process.exitcode
         del self._running[cell.key]
         process.close()
-        if code == DONE:
-            return Ended(cell)
-        noted = cell.failure()
-        reason = noted["error"] if noted else f"its process ended with status {code}"
-        return Ended(cell, reason, is_final=code == REFUSED)
+        return ended(cell, code, f"its process ended with status {code}")

@@ -4,31 +4,23 @@ Every machine must see the sweep's folder under the same path and have qdiverge 
 itself restarts nothing: killed tasks come back as failures, and the sweep decides.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any
 
 from experiments.sweep.cells import Cell
-from experiments.sweep.engines.base import Ended, Engine
-from experiments.sweep.work import DONE, REFUSED, work
-from qdiverge.errors import MissingExtraError
+from experiments.sweep.engines.base import Ended, Engine, ended, ended_by
+from experiments.sweep.work import work
+from qdiverge.checks import check_installed
 
 
-def make(workers: int, study: str, address: str = "") -> RayEngine:
+def make(workers: int, study: str, address: str = "") -> Engine:
     """Make the engine.
 
     Raises:
         MissingExtraError: Ray is not installed.
     """
-    try:
-        import ray
-    except ImportError as error:
-        raise MissingExtraError(
-            "the engine ray needs Ray, which is not installed",
-            remedy="Install it here and on every worker: pip install 'qdiverge[ray]'.",
-        ) from error
+    ray = check_installed("ray", "the engine ray needs Ray", "ray", "On every worker, too.")
     return RayEngine(ray, workers, address)
 
 
@@ -45,7 +37,7 @@ class RayEngine(Engine):
         else:
             options = {"include_dashboard": False, "num_cpus": workers}
             ray.init(runtime_env=environment, log_to_driver=False, **options)
-        self._work = ray.remote(num_cpus=1, max_calls=1, max_retries=0)(_work)
+        self._work = ray.remote(num_cpus=1, max_calls=1, max_retries=0)(work)
         self._running: dict[Any, Cell] = {}
 
     def submit(self, cell: Cell) -> None:
@@ -73,14 +65,6 @@ class RayEngine(Engine):
     def _ended(self, reference: Any) -> Ended:
         cell = self._running.pop(reference)
         try:
-            code = self._ray.get(reference)
+            return ended(cell, self._ray.get(reference))
         except self._ray.exceptions.RayError as error:
-            return Ended(cell, f"{type(error).__name__}: {error}".splitlines()[0])
-        if code == DONE:
-            return Ended(cell)
-        noted = cell.failure()
-        return Ended(cell, noted["error"] if noted else "no result", is_final=code == REFUSED)
-
-
-def _work(cell: Cell) -> int:
-    return work(cell)
+            return ended_by(cell, error)

@@ -3,34 +3,26 @@
 The sweep's folder must lie on a file system that the nodes share.
 """
 
-from __future__ import annotations
-
 import time
 from typing import Any
 
 from experiments.sweep.cells import Cell
-from experiments.sweep.engines.base import Ended, Engine
-from experiments.sweep.work import DONE, REFUSED, work
-from qdiverge.errors import MissingExtraError
+from experiments.sweep.engines.base import Ended, Engine, ended, ended_by
+from experiments.sweep.work import work
+from qdiverge.checks import check_installed
 
 POLL = 1.0  # seconds between looks at the queue
 
 
 def make(
     workers: int, study: str, cluster: str = "slurm", partition: str = "", minutes: str = "240"
-) -> SlurmEngine:
+) -> Engine:
     """Make the engine.
 
     Raises:
         MissingExtraError: submitit is not installed.
     """
-    try:
-        import submitit
-    except ImportError as error:
-        raise MissingExtraError(
-            "the engine slurm needs submitit, which is not installed",
-            remedy="Install it: pip install 'qdiverge[slurm]'.",
-        ) from error
+    submitit = check_installed("submitit", "the engine slurm needs submitit", "slurm")
     return SlurmEngine(submitit, workers, cluster, partition, int(minutes))
 
 
@@ -76,11 +68,4 @@ class SlurmEngine(Engine):
     def _ended(self, cell: Cell, job: Any) -> Ended:
         del self._running[cell.key]
         error = job.exception()
-        if error is not None:
-            return Ended(cell, f"{type(error).__name__}: {error}".splitlines()[0])
-        if job.result() == DONE:
-            return Ended(cell)
-        noted = cell.failure()
-        return Ended(
-            cell, noted["error"] if noted else "no result", is_final=job.result() == REFUSED
-        )
+        return ended(cell, job.result()) if error is None else ended_by(cell, error)

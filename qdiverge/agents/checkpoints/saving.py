@@ -113,9 +113,9 @@ class Checkpoints:
                 errors.append(error)
                 continue
             if ended != "interrupted" or from_end:
-                return self._chosen(step, errors)
+                return chosen(self.store, step, errors)
             second_choice = step if second_choice is None else second_choice
-        return self._chosen(second_choice, errors)
+        return chosen(self.store, second_choice, errors)
 
     def restore(self, trainer: Trainer, step: int) -> None:
         """Put a checkpoint, which has been verified, into a trainer that has not run yet.
@@ -153,13 +153,6 @@ class Checkpoints:
     def state(self, step: int) -> dict[str, Any]:
         """Return the counters, settings and generators of a checkpoint."""
         return dict(json.loads(self.store.read(step, STATE)))
-
-    def _chosen(self, step: int | None, errors: list[CheckpointError]) -> int:
-        if step is None:
-            raise no_checkpoint(self.store, errors)
-        for error in errors:
-            warnings.warn(f"qdiverge: {error} Step {step} is taken instead.", stacklevel=4)
-        return step
 
     def _write(
         self, trainer: Trainer, ended: str | None, others: Callable[[], Mapping[str, bytes]]
@@ -224,10 +217,18 @@ def check_network(state: Mapping[str, Any], make_q_network: MakeNetwork | None) 
         )
 
 
-def no_checkpoint(store: CheckpointStore, errors: list[CheckpointError]) -> CheckpointError:
-    """Return the error where there is none, or none intact."""
-    return CheckpointError(
-        f"an intact checkpoint was expected in {store.folder}",
-        got=" ".join(map(str, errors)) or "none",
-        remedy="A run writes one every checkpoint_period agent steps, and one when it ends.",
-    )
+def chosen(store: CheckpointStore, step: int | None, errors: list[CheckpointError]) -> int:
+    """Return the step that was chosen, with a warning for each newer one that is damaged.
+
+    Raises:
+        CheckpointError: there is none, or none intact.
+    """
+    if step is None:
+        raise CheckpointError(
+            f"an intact checkpoint was expected in {store.folder}",
+            got=" ".join(map(str, errors)) or "none",
+            remedy="A run writes one every checkpoint_period agent steps, and one when it ends.",
+        )
+    for error in errors:
+        warnings.warn(f"qdiverge: {error} Step {step} is taken instead.", stacklevel=4)
+    return step

@@ -143,15 +143,8 @@ def _reaches(segment: Segment, oldest: NDArray[np.int64]) -> bool:
 
 
 def _row_dtype(replay: ReplayRing) -> np.dtype[Any]:
-    return np.dtype(
-        [
-            ("kept", replay.kept.dtype, replay.kept.shape[2:]),
-            ("action", replay.actions.dtype, replay.actions.shape[2:]),
-            ("reward", replay.rewards.dtype),
-            ("terminated", replay.terminated.dtype),
-            ("depth", replay.depth.dtype),
-        ]
-    )
+    columns = _columns(replay).items()
+    return np.dtype([(name, column.dtype, column.shape[2:]) for name, column in columns])
 
 
 def _columns(replay: ReplayRing) -> dict[str, NDArray[Any]]:

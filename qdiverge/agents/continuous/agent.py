@@ -8,6 +8,7 @@ What y is, what acts and how that learns is the algorithm, and the whole of its 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,10 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from qdiverge.agents.agent import Update
+from qdiverge.agents.batch_loss import BatchLoss
 from qdiverge.agents.continuous.networks import Critic
-from qdiverge.agents.continuous.steps import as_array, follow, least, slow_copy
+from qdiverge.agents.continuous.steps import as_array, least
 from qdiverge.agents.losses import td_loss
 from qdiverge.agents.once import Once
+from qdiverge.agents.settings.continuous import ContinuousConfig
+from qdiverge.agents.targets import follow, slow_copy
 from qdiverge.preqn import PreQNStep
 from qdiverge.transitions import Transitions
 
@@ -37,9 +41,8 @@ class ContinuousAgent(ABC):
     Args:
         critics: Used in place.
         optimizer: Over their parameters.
-        discount: γ.
+        config: The numbers.
         polyak: τ; None: no target networks.
-        seed: Of the agent's own draws.
     """
 
     policy_period = 1
@@ -51,18 +54,16 @@ class ContinuousAgent(ABC):
         self,
         critics: Sequence[Critic],
         optimizer: torch.optim.Optimizer,
-        *,
-        discount: float,
+        config: ContinuousConfig,
         polyak: float | None,
-        seed: int,
     ) -> None:
         self.critics = tuple(critics)
         self.optimizer = optimizer
-        self.discount, self.polyak = discount, polyak
+        self.discount, self.polyak = config.discount, polyak
         self.device = next(self.critics[0].parameters()).device
         copied = self.critics if polyak is not None else ()
         self.target_critics = tuple(slow_copy(critic) for critic in copied)
-        self._noise = torch.Generator(self.device).manual_seed(seed)
+        self._noise = torch.Generator(self.device).manual_seed(config.seed)
 
     @property
     def q_network(self) -> nn.Module:
@@ -195,30 +196,17 @@ class ContinuousAgent(ABC):
         losses = [td_loss(y - q, "mse") for q in q_values]
         loss = torch.stack(losses).sum()
         q, errors = q_values[0].detach(), (y - q_values[0]).detach()
-        numbers_of_step = torch.stack(
-            (loss.detach(), errors.abs().mean(), errors.abs().max(), q.mean(), q.max())
-        )
-        total, td_abs_mean, td_abs_max, q_mean, q_max = numbers_of_step.tolist()
-        numbers, preqn = dict[str, float](), None
-        if math.isfinite(total):
+        seen = BatchLoss.of(loss, errors, errors, q, q).read()
+        total, numbers, preqn = seen.loss, dict[str, float](), None
+        if seen.is_finite:
             has_stepped, preqn = self._step(batch, errors, loss)
             total = total if has_stepped else math.nan
         if math.isfinite(total) and number % self.policy_period == 0:
             numbers = dict(self.improve(batch))
             total = next((x for x in numbers.values() if not math.isfinite(x)), total)
             self._follow()
-        return Update(
-            loss=total,
-            td_abs_mean=td_abs_mean,
-            td_abs_max=td_abs_max,
-            q_mean=q_mean,
-            q_max=q_max,
-            is_finite=math.isfinite(total),
-            td_errors=errors,
-            surprises=errors,
-            preqn=preqn,
-            numbers=numbers,
-        )
+        is_finite = math.isfinite(total)
+        return replace(seen, loss=total, is_finite=is_finite, preqn=preqn, numbers=numbers)
 
     def after_step(self, step: int) -> None:  # noqa: B027
         """Do nothing: targets move a little after each update, see ``update``."""

@@ -10,15 +10,12 @@ Differs from the paper in:
 4. Uniformly random actions come first, for ``learning_starts`` agent steps.
 """
 
-from collections.abc import Mapping
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from qdiverge.agents.continuous.deterministic import DeterministicAgent
 from qdiverge.agents.continuous.networks import Actor, Critic
-from qdiverge.agents.continuous.steps import adam, slow_copy
-from qdiverge.agents.once import Once
+from qdiverge.agents.continuous.steps import adam
 from qdiverge.agents.settings.continuous import DDPGConfig
 from qdiverge.td import backup
 from qdiverge.transitions import Transitions
@@ -33,26 +30,13 @@ class DDPG(DeterministicAgent):
         config: The numbers.
     """
 
-    target_actor = Once[Actor]()
-
     def __init__(self, critic: Critic, actor: Actor, config: DDPGConfig) -> None:
         optimizer = adam([critic], config.learning_rate)
-        super().__init__([critic], actor, optimizer, config, polyak=config.polyak)
-        self.target_actor = slow_copy(actor)
-
-    def next_actions(self, observations: Tensor) -> Tensor:
-        """Return μ⁻(s')."""
-        return self.target_actor(observations)
+        super().__init__([critic], actor, optimizer, config, config.polyak)
 
     @torch.no_grad()
     def targets(self, batch: Transitions) -> Tensor:
         """Return R + γ (1 − d) Q⁻(s', μ⁻(s'))."""
         s = batch.next_observations
-        following = self.target_critics[0](s, self.target_actor(s))
+        following = self.target_critics[0](s, self.next_actions(s))
         return backup(batch.rewards, batch.terminated, self.discount, following)
-
-    def _slow_and_fast(self) -> list[tuple[nn.Module, nn.Module]]:
-        return [*super()._slow_and_fast(), (self.target_actor, self.actor)]
-
-    def _others(self) -> Mapping[str, nn.Module]:
-        return {"actor": self.actor, "target_actor": self.target_actor}

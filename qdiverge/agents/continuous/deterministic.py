@@ -16,6 +16,7 @@ from qdiverge.agents.continuous.noise import noisy
 from qdiverge.agents.continuous.steps import adam, descend
 from qdiverge.agents.once import Once
 from qdiverge.agents.settings.continuous import DDPGConfig, TD3Config
+from qdiverge.agents.targets import slow_copy
 from qdiverge.transitions import Transitions
 
 
@@ -24,6 +25,7 @@ class DeterministicAgent(ContinuousAgent):
 
     Attributes:
         actor: μ.
+        target_actor: μ⁻, its slow copy; None without target networks.
         actor_optimizer: Adam.
 
     Args:
@@ -35,6 +37,7 @@ class DeterministicAgent(ContinuousAgent):
     """
 
     actor = Once[Actor]()
+    target_actor = Once[Actor | None]()
     actor_optimizer = Once[torch.optim.Optimizer]()
 
     def __init__(
@@ -43,11 +46,10 @@ class DeterministicAgent(ContinuousAgent):
         actor: Actor,
         optimizer: torch.optim.Optimizer,
         config: DDPGConfig | TD3Config,
-        *,
         polyak: float | None,
     ) -> None:
-        discount, seed = config.discount, config.seed
-        super().__init__(critics, optimizer, discount=discount, polyak=polyak, seed=seed)
+        super().__init__(critics, optimizer, config, polyak)
+        self.target_actor = None if polyak is None else slow_copy(actor)
         self.actor, self.exploration_noise = actor, config.exploration_noise
         self.actor_optimizer = adam([actor], config.actor_learning_rate)
 
@@ -67,11 +69,21 @@ class DeterministicAgent(ContinuousAgent):
         actions: Tensor = self.actor(observations)
         return actions
 
+    def next_actions(self, observations: Tensor) -> Tensor:
+        """Return μ⁻(s'), without noise; μ(s') where there is no target network."""
+        actions: Tensor = (self.target_actor or self.actor)(observations)
+        return actions
+
     def improve(self, batch: Transitions) -> Mapping[str, float]:
         """Ascend Q_1(s, μ(s))."""
         s = batch.observations
         loss = -self.critics[0](s, self.actor(s)).mean()
         return {"actor_loss": descend(self.actor, self.actor_optimizer, loss)}
 
+    def _slow_and_fast(self) -> list[tuple[nn.Module, nn.Module]]:
+        pairs = super()._slow_and_fast()
+        return pairs if self.target_actor is None else [*pairs, (self.target_actor, self.actor)]
+
     def _others(self) -> Mapping[str, nn.Module]:
-        return {"actor": self.actor}
+        slow = {} if self.target_actor is None else {"target_actor": self.target_actor}
+        return {"actor": self.actor, **slow}

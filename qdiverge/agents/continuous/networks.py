@@ -13,7 +13,38 @@ from qdiverge.agents.networks.activations import Activation
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0  # of SAC's policy (Haarnoja et al. 2018, published code)
 
 
-class Critic(nn.Module):
+class OnMLP(nn.Module):
+    """An MLP between the ends that a subclass names.
+
+    Args:
+        observation_size: Numbers in s.
+        action_size: k.
+        hidden_sizes: Of the MLP.
+        activation: Between its layers.
+        layer_norm: Normalise before each activation.
+    """
+
+    def __init__(
+        self,
+        observation_size: int,
+        action_size: int,
+        hidden_sizes: Sequence[int],
+        *,
+        activation: Activation = "relu",
+        layer_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        inputs, outputs = self.ends(observation_size, action_size)
+        sizes = [inputs, *hidden_sizes, outputs]
+        self.net = MLP(sizes, activation=activation, layer_norm=layer_norm)
+
+    @staticmethod
+    def ends(observation_size: int, action_size: int) -> tuple[int, int]:
+        """Return how many numbers go in and come out: s, and a."""
+        return observation_size, action_size
+
+
+class Critic(OnMLP):
     """Q(s, a) of an MLP that reads both in a row.
 
     Args:
@@ -27,18 +58,10 @@ class Critic(nn.Module):
     torch.Size([5])
     """
 
-    def __init__(
-        self,
-        observation_size: int,
-        action_size: int,
-        hidden_sizes: Sequence[int],
-        *,
-        activation: Activation = "relu",
-        layer_norm: bool = False,
-    ) -> None:
-        super().__init__()
-        sizes = [observation_size + action_size, *hidden_sizes, 1]
-        self.net = MLP(sizes, activation=activation, layer_norm=layer_norm)
+    @staticmethod
+    def ends(observation_size: int, action_size: int) -> tuple[int, int]:
+        """Return s and a in a row, and one value."""
+        return observation_size + action_size, 1
 
     def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
         """Return Q(s_i, a_i).
@@ -54,36 +77,18 @@ class Critic(nn.Module):
         return values.squeeze(1)
 
 
-class Actor(nn.Module):
+class Actor(OnMLP):
     """A deterministic policy, μ(s) = tanh(f(s)) ∈ (−1, 1)^k.
 
-    Args:
-        observation_size: Numbers in s.
-        action_size: k.
-        hidden_sizes: Of the MLP f.
-        activation: Between its layers.
-        layer_norm: Normalise before each activation.
+    f is the MLP; arguments as for :class:`OnMLP`.
     """
-
-    def __init__(
-        self,
-        observation_size: int,
-        action_size: int,
-        hidden_sizes: Sequence[int],
-        *,
-        activation: Activation = "relu",
-        layer_norm: bool = False,
-    ) -> None:
-        super().__init__()
-        sizes = [observation_size, *hidden_sizes, action_size]
-        self.net = MLP(sizes, activation=activation, layer_norm=layer_norm)
 
     def forward(self, observations: Tensor) -> Tensor:
         """Return μ(s), [N, k]."""
         return torch.tanh(self.net(observations))
 
 
-class GaussianActor(nn.Module):
+class GaussianActor(OnMLP):
     """A stochastic policy: a = tanh(u), u ~ N(m(s), diag σ(s)²).
 
     Source: Haarnoja et al. (2018), arXiv:1801.01290, Appendix C.
@@ -96,18 +101,10 @@ class GaussianActor(nn.Module):
         layer_norm: Normalise before each activation.
     """
 
-    def __init__(
-        self,
-        observation_size: int,
-        action_size: int,
-        hidden_sizes: Sequence[int],
-        *,
-        activation: Activation = "relu",
-        layer_norm: bool = False,
-    ) -> None:
-        super().__init__()
-        sizes = [observation_size, *hidden_sizes, 2 * action_size]
-        self.net = MLP(sizes, activation=activation, layer_norm=layer_norm)
+    @staticmethod
+    def ends(observation_size: int, action_size: int) -> tuple[int, int]:
+        """Return s, and the mean and the log deviation of a."""
+        return observation_size, 2 * action_size
 
     def forward(self, observations: Tensor) -> Tensor:
         """Return tanh(m(s)), [N, k]: what the policy is evaluated by."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from qdiverge.agents.continuous.deterministic import DeterministicAgent
 from qdiverge.agents.continuous.networks import Actor, Critic
 from qdiverge.agents.once import Once
+from qdiverge.agents.preqn import make_preqn
 from qdiverge.agents.settings.continuous import DDPGConfig
 from qdiverge.errors import InvalidValueError
 from qdiverge.preqn import PreQN, PreQNStep
@@ -30,24 +31,14 @@ class PreQNDDPG(DeterministicAgent):
     preqn = Once[PreQN]()
 
     def __init__(self, critic: Critic, actor: Actor, config: DDPGConfig) -> None:
-        self.preqn = PreQN(
-            critic,
-            learning_rate=config.preqn_learning_rate,
-            alignment=config.preqn_alignment,
-            align_with=config.preqn_align_with,
-            damping=config.preqn_damping,
-        )
-        super().__init__([critic], actor, self.preqn, config, polyak=None)
-
-    def next_actions(self, observations: Tensor) -> Tensor:
-        """Return μ(s')."""
-        return self.best_actions(observations)
+        self.preqn = make_preqn(critic, config)
+        super().__init__([critic], actor, self.preqn, config, None)
 
     @torch.no_grad()
     def targets(self, batch: Transitions) -> Tensor:
         """Return R + γ (1 − d) Q(s', μ(s'))."""
         s = batch.next_observations
-        following = self.critics[0](s, self.actor(s))
+        following = self.critics[0](s, self.next_actions(s))
         return backup(batch.rewards, batch.terminated, self.discount, following)
 
     def _step(

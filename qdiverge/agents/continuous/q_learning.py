@@ -38,13 +38,7 @@ class QLearning(ContinuousAgent):
     """
 
     def __init__(self, critic: Critic, action_size: int, config: QLearningConfig) -> None:
-        super().__init__(
-            [critic],
-            adam([critic], config.learning_rate),
-            discount=config.discount,
-            polyak=config.polyak,
-            seed=config.seed,
-        )
+        super().__init__([critic], adam([critic], config.learning_rate), config, config.polyak)
         self.action_size, self.exploration_noise = action_size, config.exploration_noise
         self.maximise = make_maximiser(config)
 

@@ -49,13 +49,7 @@ class SAC(ContinuousAgent):
         action_size: int,
         config: SACConfig,
     ) -> None:
-        super().__init__(
-            critics,
-            adam(critics, config.learning_rate),
-            discount=config.discount,
-            polyak=config.polyak,
-            seed=config.seed,
-        )
+        super().__init__(critics, adam(critics, config.learning_rate), config, config.polyak)
         self.actor, self.action_size = actor, action_size
         self.actor_optimizer = adam([actor], config.actor_learning_rate)
         self.temperature = LogTemperature(config.temperature).to(self.device)

@@ -1,33 +1,17 @@
-"""The small steps that agents of continuous control are made of: descend, follow, copy."""
+"""Small steps of continuous control: the least critic, a descent, Adam, actions for the task."""
 
-import copy
 import math
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-Network = TypeVar("Network", bound=nn.Module)
-
 
 def least(critics: Sequence[nn.Module], observations: Tensor, actions: Tensor) -> Tensor:
     """Return min_j Q_j(s, a), [N]."""
     return torch.stack([critic(observations, actions) for critic in critics]).amin(dim=0)
-
-
-def slow_copy(network: Network) -> Network:
-    """Return a copy that no optimiser moves."""
-    return copy.deepcopy(network).requires_grad_(False)
-
-
-@torch.no_grad()
-def follow(slow: nn.Module, fast: nn.Module, share: float) -> None:
-    """Move the slow network, θ⁻ ← θ⁻ + τ (θ − θ⁻)."""
-    for own, other in zip(slow.parameters(), fast.parameters(), strict=True):
-        own.lerp_(other, share)
 
 
 def descend(network: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> float:

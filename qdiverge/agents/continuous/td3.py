@@ -8,15 +8,14 @@ Differs from the paper in its numbers alone, which are those of the published co
 the preset "paper" has the paper's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from qdiverge.agents.continuous.deterministic import DeterministicAgent
 from qdiverge.agents.continuous.networks import Actor, Critic
-from qdiverge.agents.continuous.steps import adam, least, slow_copy
-from qdiverge.agents.once import Once
+from qdiverge.agents.continuous.steps import adam, least
 from qdiverge.agents.settings.continuous import TD3Config
 from qdiverge.td import backup
 from qdiverge.transitions import Transitions
@@ -31,31 +30,18 @@ class TD3(DeterministicAgent):
         config: The numbers.
     """
 
-    target_actor = Once[Actor]()
-
     def __init__(self, critics: Sequence[Critic], actor: Actor, config: TD3Config) -> None:
         optimizer = adam(critics, config.learning_rate)
-        super().__init__(critics, actor, optimizer, config, polyak=config.polyak)
+        super().__init__(critics, actor, optimizer, config, config.polyak)
         self.policy_period = config.policy_period
         self.policy_noise, self.noise_clip = config.policy_noise, config.noise_clip
-        self.target_actor = slow_copy(actor)
-
-    def next_actions(self, observations: Tensor) -> Tensor:
-        """Return μ⁻(s'), without the noise of the targets."""
-        return self.target_actor(observations)
 
     @torch.no_grad()
     def targets(self, batch: Transitions) -> Tensor:
         """Return the lesser critic at a smoothed action."""
         s = batch.next_observations
-        actions = self.target_actor(s)
+        actions = self.next_actions(s)
         noise = self.policy_noise * self._standard_normal(actions)
         noise = noise.clamp(-self.noise_clip, self.noise_clip)
         following = least(self.target_critics, s, (actions + noise).clamp(-1.0, 1.0))
         return backup(batch.rewards, batch.terminated, self.discount, following)
-
-    def _slow_and_fast(self) -> list[tuple[nn.Module, nn.Module]]:
-        return [*super()._slow_and_fast(), (self.target_actor, self.actor)]
-
-    def _others(self) -> Mapping[str, nn.Module]:
-        return {"actor": self.actor, "target_actor": self.target_actor}

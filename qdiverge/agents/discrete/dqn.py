@@ -13,7 +13,6 @@ Differs from the paper, whatever the settings, in (those of the presets say how 
 5. A loss that is not finite takes no step, and ends the run.
 """
 
-import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from qdiverge.agents.agent import Update
-from qdiverge.agents.discrete.batch_loss import BatchLoss
+from qdiverge.agents.batch_loss import BatchLoss
 from qdiverge.agents.discrete.categorical import (
     CategoricalLoss,
     bootstrap_distribution,
@@ -42,6 +41,7 @@ from qdiverge.agents.networks.noisy import resample_noise, still_noise
 from qdiverge.agents.once import Once
 from qdiverge.agents.replay.sampling import LearnerBatch
 from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.targets import follow, slow_copy
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.preqn import PreQN
 from qdiverge.td import bootstrap_values, td_errors, td_targets
@@ -81,8 +81,7 @@ class DQN:
             )
         self.config = config
         self.q_network = q_network
-        slow = copy.deepcopy(q_network).requires_grad_(False) if config.has_target_network else None
-        self.target_network = slow
+        self.target_network = slow_copy(q_network) if config.has_target_network else None
         self.optimizer = make_optimizer(q_network, config)
         self.device = next(q_network.parameters()).device
         self.arithmetic = Arithmetic(config.precision, self.device, q_network)
@@ -212,10 +211,9 @@ class DQN:
             q_values = self.evaluate(self.q_network, batch.observations)  # [N, A]
             errors = surprises = td_errors(q_values, batch.actions, targets)  # [N]
             loss = td_loss(errors, self.config.loss, weights)
-        d, q = errors.detach(), q_values.detach()
-        size, of_taken = d.abs(), of_actions(q, batch.actions)
-        numbers = (loss.detach(), size.mean(), size.max(), of_taken.mean(), q.max())
-        return BatchLoss(loss, torch.stack(numbers), d, surprises.detach())
+        q = q_values.detach()
+        taken = of_actions(q, batch.actions)
+        return BatchLoss.of(loss, errors.detach(), surprises.detach(), taken, q)
 
     @torch.no_grad()
     def targets(self, batch: Transitions) -> Tensor:
@@ -290,7 +288,6 @@ class DQN:
             if self.target_network is not None:
                 resample_noise(self.target_network, self._noise)
 
-    @torch.no_grad()
     def follow(self, share: Tensor | float = 1.0) -> None:
         """Move the target network, θ⁻ ← θ⁻ + τ (θ − θ⁻), where there is a τ, ``polyak``.
 
@@ -298,6 +295,4 @@ class DQN:
             share: Of the move; 0: none.
         """
         if self.config.polyak is not None and self.target_network is not None:
-            pairs = zip(self.target_network.parameters(), self.q_network.parameters(), strict=True)
-            for slow, fast in pairs:
-                slow.lerp_(fast, share * self.config.polyak)
+            follow(self.target_network, self.q_network, share * self.config.polyak)

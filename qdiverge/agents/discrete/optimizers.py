@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qdiverge.agents.preqn import make_preqn
 from qdiverge.agents.settings.dqn import DQNConfig
-from qdiverge.preqn import PreQN
 
 
 class NatureRMSprop(torch.optim.RMSprop):
@@ -93,13 +93,7 @@ def make_optimizer(q_network: nn.Module, config: DQNConfig) -> torch.optim.Optim
         same step.
     """
     if config.update == "preqn":
-        return PreQN(
-            q_network,
-            learning_rate=config.preqn_learning_rate,
-            alignment=config.preqn_alignment,
-            align_with=config.preqn_align_with,
-            damping=config.preqn_damping,
-        )
+        return make_preqn(q_network, config)
     parameters = q_network.parameters()
     rate = config.learning_rate
     if config.optimizer == "adam":

@@ -25,6 +25,20 @@ def game_of(config: AgentConfig) -> str | None:
     return None if find_task(config.environment) else resolve_game(config.environment)
 
 
+def own_protocol(config: DQNConfig, name: str, episodes: int, epsilon: float) -> Protocol:
+    """Return the rules of the run's own environments, with another ε."""
+    is_atari = game_of(config) is not None
+    return Protocol(
+        name=name,
+        source="the run's own environments",
+        episodes=episodes,
+        epsilon=epsilon,
+        max_episode_frames=config.max_episode_frames if is_atari else None,
+        most_noops=max(0, config.noop_max - 1) if is_atari else None,
+        repeat_action_probability=config.repeat_action_probability if is_atari else None,
+    )
+
+
 def own_environments(
     config: AgentConfig, num_envs: int, seed: np.random.SeedSequence
 ) -> Environments:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiverge.errors import InvalidValueError, MissingExtraError, RunFolderError
+from qdiverge.checks import check_installed
+from qdiverge.errors import InvalidValueError, RunFolderError
 from qdiverge.runs.whole import written_whole
 
 MOST_COLOURS = 256  # of a GIF's palette; the Atari has 128
@@ -111,11 +112,4 @@ def _save(picture: Any, path: Path, kind: str, options: dict[str, Any]) -> Path:
 
 
 def _pillow() -> Any:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise MissingExtraError(
-            "pictures need pillow, which is not installed",
-            remedy="Install it: pip install 'qdiverge[figures]'.",
-        ) from error
-    return Image
+    return check_installed("PIL.Image", "pictures need pillow", "figures")

@@ -136,16 +136,10 @@ def find_protocol(name: str | None, *, is_atari: bool, environment: str) -> Prot
     if name is None:
         return NATURE if is_atari else TASK
     protocol = PROTOCOLS[check_choice("protocol", name, PROTOCOLS)]
-    if protocol.is_atari and not is_atari:
+    if protocol.is_atari != is_atari:
         raise InvalidValueError(
-            f"the protocol {name} is for Atari games",
+            f"the protocol {name} is for {'tasks outside Atari' if is_atari else 'Atari games'}",
             got=f"it with {environment}",
-            remedy="Take the protocol task.",
-        )
-    if is_atari and not protocol.is_atari:
-        raise InvalidValueError(
-            f"the protocol {name} is for tasks outside Atari",
-            got=f"it with {environment}",
-            remedy="Take the protocol nature or machado.",
+            remedy=f"Take the protocol {'nature or machado' if is_atari else 'task'}.",
         )
     return protocol

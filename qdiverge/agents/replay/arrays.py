@@ -10,7 +10,6 @@ from torch import Tensor
 
 from qdiverge.agents.replay.frames import check_fits
 from qdiverge.agents.replay.ring import ReplayRing
-from qdiverge.transitions import Transitions
 
 
 class ArrayReplay(ReplayRing):
@@ -66,23 +65,6 @@ class ArrayReplay(ReplayRing):
         """Return all of it: [E, *shape]."""
         return observations
 
-    def gather(self, index: NDArray[np.int64]) -> Transitions:
-        """Return the transitions in the slots ``index``, each environment * slots + position.
-
-        Args:
-            index: integers [N] of slots that hold a transition.
-
-        Returns:
-            N transitions.
-        """
-        return Transitions(
-            observations=self.states(index),
-            actions=torch.from_numpy(self.taken(index)),
-            rewards=torch.from_numpy(self.rewards.reshape(-1).take(index)),
-            next_observations=self.states(self.following(index, 1)),
-            terminated=torch.from_numpy(self.terminated.reshape(-1).take(index)),
-        )
-
     def states(self, index: NDArray[np.int64]) -> Tensor:
         """Return the observations in the slots ``index``, those of an episode's end included.
 
@@ -94,6 +76,3 @@ class ArrayReplay(ReplayRing):
         """
         flat = self.arrays.reshape(-1, *self.arrays.shape[2:])
         return torch.from_numpy(flat.take(index, axis=0))
-
-    def _store(self, at: tuple[Any, Any], kept: NDArray[Any]) -> None:
-        self.arrays[at] = kept

@@ -19,7 +19,6 @@ from qdiverge.agents.machine.memory import available_memory, device_memory
 from qdiverge.agents.replay.ring import NO_ACTION as NO_ACTION
 from qdiverge.agents.replay.ring import ReplayRing
 from qdiverge.errors import InvalidValueError
-from qdiverge.transitions import Transitions
 
 CPU = torch.device("cpu")
 HEADROOM = 0.9  # of the available memory; the rest is for the learner
@@ -77,23 +76,10 @@ class FrameReplay(ReplayRing):
         newest: NDArray[Any] = observations[:, -1]
         return newest
 
-    def gather(self, index: NDArray[np.int64]) -> Transitions:
-        """Return the transitions in the slots ``index``, each environment * slots + position.
-
-        Args:
-            index: integers [N] of slots that hold a transition.
-
-        Returns:
-            N transitions; s and s' are views of one buffer of five frames each.
-        """
+    def _both(self, index: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Return s and s', views of one buffer of five frames each."""
         both = self._pixels(index, self._window)  # [N, 5, H, W]
-        return Transitions(
-            observations=both[:, :-1],
-            actions=torch.from_numpy(self.taken(index)),
-            rewards=torch.from_numpy(self.rewards.reshape(-1).take(index)),
-            next_observations=both[:, 1:],
-            terminated=torch.from_numpy(self.terminated.reshape(-1).take(index)),
-        )
+        return both[:, :-1], both[:, 1:]
 
     def states(self, index: NDArray[np.int64]) -> Tensor:
         """Return the stacks that end in the slots ``index``, those of an episode's end included.
@@ -120,9 +106,6 @@ class FrameReplay(ReplayRing):
         for row in (depth < self.stack - 1).nonzero()[0]:
             pixels[row, : self.stack - 1 - depth[row]] = 0
         return torch.from_numpy(pixels)
-
-    def _store(self, at: tuple[Any, Any], kept: NDArray[Any]) -> None:
-        self.frames[at] = kept
 
 
 def bytes_needed(capacity: int, frame_shape: tuple[int, int] = (84, 84)) -> int:

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -216,16 +217,34 @@ class ReplayRing(ABC):
     def part_to_keep(observations: NDArray[Any]) -> NDArray[Any]:
         """Return what a slot keeps of observations [E, ...]."""
 
-    @abstractmethod
     def gather(self, index: NDArray[np.int64]) -> Transitions:
-        """Return the transitions in the slots ``index``, [N]."""
+        """Return the transitions in the slots ``index``, each environment * slots + position.
+
+        Args:
+            index: integers [N] of slots that hold a transition.
+
+        Returns:
+            N transitions.
+        """
+        observations, next_observations = self._both(index)
+        return Transitions(
+            observations=observations,
+            actions=torch.from_numpy(self.taken(index)),
+            rewards=torch.from_numpy(self.rewards.reshape(-1).take(index)),
+            next_observations=next_observations,
+            terminated=torch.from_numpy(self.terminated.reshape(-1).take(index)),
+        )
 
     @abstractmethod
     def states(self, index: NDArray[np.int64]) -> Tensor:
         """Return the observations in slots ``index``, [N, ...]; those without action, too."""
 
-    @abstractmethod
-    def _store(self, at: tuple[Any, Any], kept: NDArray[Any]) -> None: ...
+    def _both(self, index: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Return s and s' of the transitions in slots ``index``, [N, ...] each."""
+        return self.states(index), self.states(self.following(index, 1))
+
+    def _store(self, at: tuple[Any, Any], kept: NDArray[Any]) -> None:
+        self.kept[at] = kept
 
     def _drawable(self) -> NDArray[np.int64]:
         """Return slots of each ring that have a successor and whose whole stack is still there."""

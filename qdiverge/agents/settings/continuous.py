@@ -157,15 +157,15 @@ class DDPGConfig(PreQNSettings, NoiseSettings, ActorCriticConfig):
     unread = (
         UnreadRule(
             ("polyak",),
-            lambda c: c.is_preqn,
             "PreQN needs no target network",
             "Take the update gradient",
+            lambda c: c.is_preqn,
         ),
         UnreadRule(
             ("learning_rate",),
-            lambda c: c.is_preqn,
             "PreQN takes the place of the critic's optimiser",
             "Take the update gradient",
+            lambda c: c.is_preqn,
         ),
         OF_PREQN,
     )
@@ -192,9 +192,9 @@ class SACConfig(EntropySettings, EarlyReplaySettings, ActorCriticConfig):
     unread = (
         UnreadRule(
             ("target_entropy", "temperature_learning_rate"),
-            lambda c: not c.tune_temperature,
             "the temperature stays what it is",
             "Tune the temperature",
+            lambda c: not c.tune_temperature,
         ),
     )
 
@@ -211,15 +211,15 @@ class QLearningConfig(SearchSettings, NoiseSettings, ContinuousConfig):
     unread = (
         UnreadRule(
             ("cem_samples", "cem_elites", "cem_rounds"),
-            lambda c: c.maximiser != "cem",
             "only the cross-entropy method has it",
             "Take the maximiser cem",
+            lambda c: c.maximiser != "cem",
         ),
         UnreadRule(
             ("ascent_starts", "ascent_rounds", "ascent_step"),
-            lambda c: c.maximiser != "gradient",
             "only gradient ascent has it",
             "Take the maximiser gradient",
+            lambda c: c.maximiser != "gradient",
         ),
     )
 

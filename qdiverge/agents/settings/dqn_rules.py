@@ -14,126 +14,120 @@ if TYPE_CHECKING:
 SWITCHED_OFF = (
     UnreadRule(
         ("distributional", "prioritized", "precision"),
-        lambda c: c.is_preqn,
         "PreQN solves for plain TD errors, all of one weight, in full precision",
         "Take the update gradient",
+        lambda c: c.is_preqn,
     ),
     UnreadRule(
         ("exploration",),
-        lambda c: c.noisy,
         "noisy weights explore by themselves",
         "Drop noisy",
+        lambda c: c.noisy,
     ),
     UnreadRule(
         ("double",),
-        lambda c: c.bootstrap not in (None, "double_q"),
         "double means the bootstrap double_q, and another one was named",
         "Drop the bootstrap",
+        lambda c: c.bootstrap not in (None, "double_q"),
     ),
     UnreadRule(
         ("double",),
-        lambda c: not c.use_target_network,
         "double Q-learning needs a target network",
         "Keep the target network",
+        lambda c: not c.use_target_network,
     ),
     UnreadRule(
         ("polyak", "target_period"),
-        lambda c: c.bootstrap_rule == "q",
         "the bootstrap q has no target network to move",
         "Take another bootstrap",
+        lambda c: c.bootstrap_rule == "q",
     ),
     UnreadRule(
         ("target_period",),
-        lambda c: c.polyak is not None,
         "polyak moves the target network after every update, in place of copies",
         "Drop polyak",
+        lambda c: c.polyak is not None,
     ),
     UnreadRule(
         ("priority_exponent", "priority_beta"),
-        lambda c: not c.prioritized,
         "only prioritised replay has priorities",
         "Add prioritized",
+        lambda c: not c.prioritized,
     ),
     UnreadRule(
         ("num_atoms", "value_min", "value_max"),
-        lambda c: not c.distributional,
         "only a distribution over returns has atoms",
         "Add distributional",
+        lambda c: not c.distributional,
     ),
     UnreadRule(
         ("loss",),
-        lambda c: c.distributional,
         "a distribution over returns is learnt by its cross-entropy",
         "Drop distributional",
+        lambda c: c.distributional,
     ),
     UnreadRule(
         ("optimizer", "learning_rate", "loss"),
-        lambda c: c.is_preqn,
         "PreQN takes the place of loss and optimiser",
         "Take the update gradient",
+        lambda c: c.is_preqn,
     ),
     OF_PREQN,
     UnreadRule(
         ("adam_epsilon",),
-        lambda c: c.optimizer != "adam",
         "only Adam has it",
         "Take the optimizer adam",
+        lambda c: c.optimizer != "adam",
     ),
     UnreadRule(
         ("epsilon_start", "epsilon_end", "exploration_steps"),
-        lambda c: c.noisy,
         "noisy weights explore in place of ε",
         "Drop noisy",
+        lambda c: c.noisy,
     ),
     UnreadRule(
         ("epsilon_start", "epsilon_end"),
-        lambda c: c.exploration == "boltzmann",
         "Boltzmann exploration has a temperature in place of ε",
         "Take the exploration epsilon_greedy",
+        lambda c: c.exploration == "boltzmann",
     ),
     UnreadRule(
         ("temperature_start", "temperature_end"),
-        lambda c: c.exploration != "boltzmann",
         "only Boltzmann exploration has a temperature",
         "Take the exploration boltzmann",
+        lambda c: c.exploration != "boltzmann",
     ),
 )
 """Settings that other settings switch off."""
 
 FIXED_NETWORK = UnreadRule(
     ("hidden_sizes",),
-    lambda c: True,
     "only the MLP, which reads vectors, has them",
     "Take a task whose observations are vectors",
 )
 SCALED_NETWORK = UnreadRule(
     ("width_factor",),
-    lambda c: True,
     "it scales the networks that read images, and the MLP's widths are hidden_sizes",
     "Set hidden_sizes",
 )
 GIVEN_NETWORK = UnreadRule(
     ("hidden_sizes", "width_factor", "dueling", "layer_norm", "optimistic_value"),
-    lambda c: True,
     "make_q_network makes the network",
     "Let it do so",
 )
 ATARI_ALONE = UnreadRule(
     ("noop_max", "terminal_on_life_loss", "full_action_space"),
-    lambda c: True,
     "only Atari games open with no-ops, have lives and share 18 actions",
     "Take an Atari game",
 )
 EMULATED = UnreadRule(
     ("repeat_action_probability", "max_episode_frames"),
-    lambda c: True,
     "only Atari and MinAtar games have sticky actions and count frames",
     "Take such a game",
 )
 
 THREADED = UnreadRule(
     ("emulator_threads",),
-    lambda c: True,
     "only Atari emulators have threads of their own",
     "Take an Atari game",
 )

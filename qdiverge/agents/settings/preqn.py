@@ -29,7 +29,7 @@ class PreQNSettings:
 
 OF_PREQN = UnreadRule(
     ("preqn_learning_rate", "preqn_alignment", "preqn_align_with", "preqn_damping"),
-    lambda c: not c.is_preqn,
     "only PreQN has it",
     "Take the update preqn",
+    lambda c: not c.is_preqn,
 )

@@ -20,15 +20,15 @@ class UnreadRule:
 
     Args:
         settings: Their names.
-        is_unread: Of a configuration: whether nothing reads them.
         reason: Why.
         remedy: What to change; "or leave SETTING out" is added.
+        is_unread: Of a configuration: whether nothing reads them; always, where nothing is said.
     """
 
     settings: tuple[str, ...]
-    is_unread: Callable[[Any], bool]
     reason: str
     remedy: str
+    is_unread: Callable[[Any], bool] = lambda config: True
 
 
 def unread(config: Any, rule: UnreadRule) -> list[str]:

@@ -1,7 +1,5 @@
 """What a layer's rule must give: the per-sample gradient of its parameters from inputs and G."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 
 import torch

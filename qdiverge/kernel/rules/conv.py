@@ -1,7 +1,5 @@
 """Convolutions: ∂Q/∂W = Σ_l g_l p_lᵀ over the output places l, p_l the input patch under l."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad

@@ -1,7 +1,5 @@
 """Embeddings: ∂Q/∂E[v] = Σ_t 1[id_t = v] g_t."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from qdiverge.kernel.rules.base import Rule, has_own_forward

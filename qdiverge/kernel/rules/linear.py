@@ -1,7 +1,5 @@
 """Linear layers: ∂Q/∂W = Σ_t g_t a_tᵀ, ∂Q/∂b = Σ_t g_t over the positions t."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

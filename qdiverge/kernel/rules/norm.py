@@ -1,7 +1,5 @@
 """Per-sample normalisations: y = w ∘ x̂ + b, so ∂Q/∂w = Σ g ∘ x̂ and ∂Q/∂b = Σ g."""
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase

@@ -54,17 +54,20 @@ def name_non_finite(chart: Chart) -> list[Markup]:
         return []
     first, _, kind = spans[0]
     x, y = float(chart.x_at(first)), HEIGHT - BOTTOM
-    on_left = x > LEFT + 0.55 * (WIDTH - LEFT - RIGHT)
+    side, style = _side(x, 0.55, "warn halo")
     return [
         element("path", class_="cross", d=f"M{x - 4:.1f} {y - 4:g}l8 8m0 -8l-8 8"),
-        element(
-            "text",
-            f"{kind} from {whole(first)}",
-            class_="warn halo end" if on_left else "warn halo",
-            x=x - 8 if on_left else x + 8,
-            y=y - 8,
-        ),
+        element("text", f"{kind} from {whole(first)}", class_=style, x=x + 8 * side, y=y - 8),
     ]
+
+
+def _side(x: float, share: float, style: str) -> tuple[int, str]:
+    """Return where a text at ``x`` goes, −1 left and 1 right of it, and its class.
+
+    It goes left beyond that ``share`` of the plot's width.
+    """
+    on_left = x > LEFT + share * (WIDTH - LEFT - RIGHT)
+    return (-1, f"{style} end") if on_left else (1, style)
 
 
 def _all_spans(chart: Chart) -> list[tuple[int, int | None, str]]:
@@ -105,11 +108,8 @@ def mark_alarms(chart: Chart) -> list[Markup]:
     ]
     if chart.is_named:
         text = f"first alarm, {whole(min(chart.alarms))}"
-        on_left = first > LEFT + 0.6 * (WIDTH - LEFT - RIGHT)
-        kind = "warn end" if on_left else "warn"
-        marks.append(
-            element("text", text, class_=kind, x=first + (4 if on_left else -4), y=TOP - 12)
-        )
+        side, style = _side(first, 0.6, "warn")
+        marks.append(element("text", text, class_=style, x=first - 4 * side, y=TOP - 12))
     return marks
 
 
@@ -119,14 +119,9 @@ def mark_crossing(chart: Chart) -> list[Markup]:
         return []
     step, value = chart.crossing
     x, y = float(chart.x_at(step)), float(chart.y_at(value))
-    on_left = x > LEFT + 0.45 * (WIDTH - LEFT - RIGHT)
+    side, style = _side(x, 0.45, "warn halo")
+    text, below = f"past the bound, {whole(step)}", -8 if side < 0 else 18
     return [
         element("circle", class_="ring", cx=x, cy=y, r=4.0),
-        element(
-            "text",
-            f"past the bound, {whole(step)}",
-            class_="warn halo end" if on_left else "warn halo",
-            x=x - 9 if on_left else x + 9,
-            y=y - 8 if on_left else y + 18,
-        ),
+        element("text", text, class_=style, x=x + 9 * side, y=y + below),
     ]

@@ -55,9 +55,7 @@ CONTRACTION = Question(
             "How many transitions would diverge if they were learnt alone. A few are common; many"
             " are a network that cannot tell a state from its successor.",
             ("diverge/self_exciting", "{}"),
-            kind="linear",
-            span=(0.0, 1.0),
-            is_percent=True,
+            kind="share",
         ),
         Panel(
             "Rows that hold",
@@ -66,9 +64,7 @@ CONTRACTION = Question(
             " bootstrapping.",
             ("diverge/fraction_holding", "{} hold"),
             beside=(("diverge/fraction_holding_regression", "{} at γ = 0"),),
-            kind="linear",
-            span=(0.0, 1.0),
-            is_percent=True,
+            kind="share",
         ),
         Panel(
             "Modulus",

@@ -24,9 +24,7 @@ HEALTH = Question(
             " capacity.",
             ("diverge/dormant_units", "{}"),
             beside=(("diverge/dead_units", "{} dead"),),
-            kind="linear",
-            span=(0.0, 1.0),
-            is_percent=True,
+            kind="share",
         ),
         Panel(
             "Interference",
@@ -40,9 +38,7 @@ HEALTH = Question(
             "How many pairs of transitions undo each other’s learning. About one half is what"
             " unrelated gradients have.",
             ("diverge/gradient_conflicts", "{}"),
-            kind="linear",
-            span=(0.0, 1.0),
-            is_percent=True,
+            kind="share",
         ),
         Panel(
             "Co-adaptation",
@@ -61,9 +57,7 @@ HEALTH = Question(
             "How many states have changed their greedy action (Schaul et al. 2022). It should fall"
             " as the policy settles.",
             ("diverge/greedy_churn", "{}"),
-            kind="linear",
-            span=(0.0, 1.0),
-            is_percent=True,
+            kind="share",
             how_to_have="It is measured where actions are discrete.",
         ),
         Panel(

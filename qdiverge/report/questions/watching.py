@@ -10,8 +10,7 @@ WATCHING = Question(
             "Costly measurements wait until the share is below max_overhead again. It is large at"
             " first, as the first measurements are made whatever they cost.",
             ("diverge/overhead", "{}"),
-            kind="linear",
-            is_percent=True,
+            kind="percent",
             how_to_have="It is logged where watching has a limit: qd.attach(…, max_overhead=0.05).",
         ),
         Panel(

@@ -2,7 +2,9 @@
 
 import math
 from dataclasses import dataclass
+from typing import Self
 
+import torch
 from torch import Tensor
 
 from qdiverge.agents.agent import Update
@@ -23,6 +25,15 @@ class BatchLoss:
     numbers: Tensor
     td_errors: Tensor
     surprises: Tensor
+
+    @classmethod
+    def of(
+        cls, loss: Tensor, errors: Tensor, surprises: Tensor, taken: Tensor, values: Tensor
+    ) -> Self:
+        """Return it from the loss, δ, the surprises, Q(s_i, a_i), and all Q-values seen."""
+        loss_value, sizes = loss.detach(), errors.abs()
+        numbers = loss_value, sizes.mean(), sizes.max(), taken.mean(), values.max()
+        return cls(loss, torch.stack(numbers), errors, surprises)
 
     def read(self) -> Update:
         """Wait for the device, and take the numbers from it."""
