@@ -29,7 +29,7 @@ SWITCHES = {
     | {"double": True, "dueling": True, "prioritized": True, "n_step": 3, "optimizer": "rmsprop"},
 }
 BY_NAME = {
-    "noisy": (PERIODIC | {"noisy": True}, "noisy weights are not modelled"),
+    "noisy": (PERIODIC | {"noisy": True}, "noisy weights: an update has one draw"),
     "distributional": (PERIODIC | {"distributional": True}, "Q lies inside C51's support"),
     "preqn": ({"update": "preqn"}, "there is no gradient in .grad"),
 }
