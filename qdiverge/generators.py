@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,17 +20,44 @@ def same_generators(device: torch.device = CPU) -> Iterator[None]:
     >>> torch.equal(first, torch.rand(1))
     True
     """
-    states = random.getstate(), np.random.get_state()  # noqa: NPY002
-    cpu_state = torch.get_rng_state()
-    cuda_state = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    states = _states(device)
     try:
         yield
     finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
-        torch.set_rng_state(cpu_state)
-        if cuda_state is not None:
-            torch.cuda.set_rng_state(cuda_state, device)
+        _set_states(states, device)
+
+
+class OwnGenerators:
+    """Global generators of one's own: inside, they go on from where they were left inside.
+
+    Args:
+        seed: Where they begin.
+        device: Whose generator is among them.
+
+    >>> own, torch_state = OwnGenerators(0), torch.get_rng_state()
+    >>> with own:
+    ...     first = torch.rand(1)
+    >>> with own:
+    ...     second = torch.rand(1)
+    >>> torch.equal(first, second), torch.equal(torch_state, torch.get_rng_state())
+    (False, True)
+    """
+
+    def __init__(self, seed: int, device: torch.device = CPU) -> None:
+        self._device = device
+        with same_generators(device):
+            random.seed(seed)
+            np.random.seed(seed)  # noqa: NPY002
+            seed_torch(seed, device)
+            self._own = _states(device)
+
+    def __enter__(self) -> None:
+        self._outer = _states(self._device)
+        _set_states(self._own, self._device)
+
+    def __exit__(self, *_: object) -> None:
+        self._own = _states(self._device)
+        _set_states(self._outer, self._device)
 
 
 def seed_torch(seed: int, device: torch.device = CPU) -> None:
@@ -37,3 +65,18 @@ def seed_torch(seed: int, device: torch.device = CPU) -> None:
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+
+
+def _states(device: torch.device) -> tuple[Any, ...]:
+    on_device = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    numpys = np.random.get_state()  # noqa: NPY002
+    return random.getstate(), numpys, torch.get_rng_state(), on_device
+
+
+def _set_states(states: tuple[Any, ...], device: torch.device) -> None:
+    pythons, numpys, torchs, on_device = states
+    random.setstate(pythons)
+    np.random.set_state(numpys)  # noqa: NPY002
+    torch.set_rng_state(torchs)
+    if on_device is not None:
+        torch.cuda.set_rng_state(on_device, device)

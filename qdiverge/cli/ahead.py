@@ -3,11 +3,15 @@
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from qdiverge.agents.agent import Agent
 from qdiverge.agents.continuous.deterministic import DeterministicAgent
+from qdiverge.agents.loop import Trainer
 from qdiverge.agents.settings.base import AgentConfig
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.cli.subjects import subject
+from qdiverge.monitor.foresight.options import OF_COPIES
 from qdiverge.update.copies import Copies
 from qdiverge.update.td_update import Rows
 
@@ -53,6 +57,22 @@ def to_change(agent: Agent, config: AgentConfig) -> dict[str, Any]:
         "policy_period": agent.policy_period,
     }
     return _known(agent, config) | actor
+
+
+def foresight_of(trainer: Trainer) -> dict[str, Any] | bool:
+    """Return what :func:`qdiverge.attach` is told for copies that run ahead of our own trainer.
+
+    They draw from its replay by a generator of their own. C51's values cannot leave its support.
+    """
+    agent, config = trainer.agent, trainer.config
+    if isinstance(config, DQNConfig) and config.distributional:
+        return False
+    rng = np.random.default_rng(config.seed)
+    about = to_change(agent, config)
+    return {name: about[name] for name in OF_COPIES if name in about} | {
+        "data": lambda: trainer.sampler.sample(trainer.agent_step, rng),
+        "num_updates": max(1, (config.total_steps - config.learning_starts) // config.train_period),
+    }
 
 
 def _known(agent: Agent, config: AgentConfig) -> dict[str, Any]:

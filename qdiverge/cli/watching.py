@@ -21,6 +21,8 @@ class Watching:
     max_overhead: float | None = 0.05
     """Share of the run's own time that costly diagnostics may take; None: no limit, so that what is
     measured does not depend on the machine's speed."""
+    foresight: bool = True
+    """Let copies train ahead of the run now and then, to see divergence before it starts."""
     on_alarm: Literal["log", "snapshot", "stop"] = "log"
     """snapshot: keep the update, to diagnose it; stop: end with exit status 3 at the first alarm
     that says values diverge or are about to."""

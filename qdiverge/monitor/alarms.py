@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from qdiverge.monitor.foresight.forecast import FORESEEN
 from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.measuring import Measurement
 from qdiverge.monitor.options import Reaction
@@ -12,6 +13,8 @@ from qdiverge.monitor.rules.past import History, Past
 from qdiverge.monitor.rules.thresholds import THRESHOLDS
 from qdiverge.monitor.snapshots import SnapshotRecorder
 from qdiverge.runs import RunLog
+
+STOPPING = {FORESEEN} | {rule.name for rule in ALARM_RULES if rule.stops}
 
 
 class Alarms:
@@ -68,7 +71,7 @@ class Alarms:
         if self._recorder is not None and alarm.kind != "loop":
             with self._guard("keeping an update", alarm.update):
                 self._recorder.alarm(alarm, is_too_late=alarm.rule == "not_finite")
-        stops = any(rule.stops for rule in ALARM_RULES if rule.name == alarm.rule)
+        stops = alarm.rule in STOPPING
         for reaction in self._reactions:
             if callable(reaction):
                 with self._guard("the callable on_alarm", alarm.update):

@@ -1,7 +1,7 @@
 """``qd.attach``: three lines in somebody else's training loop."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from qdiverge.diagnostics import Cost
 from qdiverge.diagnostics.critics import Policy
 from qdiverge.errors import InvalidValueError
 from qdiverge.monitor.attach_checks import check_networks, warn_of_other_discount
+from qdiverge.monitor.foresight.options import ForesightOptions
 from qdiverge.monitor.monitor import Monitor
 from qdiverge.monitor.options import Loss, MonitorOptions, OnAlarm
 from qdiverge.monitor.subject import Subject
@@ -41,6 +42,7 @@ def attach(
     probe_size: int = 64,
     probe_refresh_period: int = 10_000,
     audit_period: int | None = 1_000,
+    foresight: bool | Mapping[str, Any] = True,
     clock: Callable[[], int] | None = None,
     config: dict[str, Any] | None = None,
     sinks: Sequence[Sink | str] = (),
@@ -87,6 +89,13 @@ def attach(
         audit_period: Updates between two audits of the loop itself (:func:`qdiverge.audit`), the
             first ones and doublings apart; what one finds is an alarm of the kind "loop". At most
             a quarter of ``max_overhead`` goes to them. None: none is made.
+        foresight: Whether copies of the run train ahead of it now and then, and call divergence
+            before it starts, with the mildest change that held in rehearsal; beside the run where a
+            core is free, else within ``max_overhead`` of its whole length. They learn from the last
+            batches shown, unless it is told more, in a dict: ``data`` (a function that returns a
+            batch of the replay, or transitions that stay as they are), ``num_updates`` of the whole
+            run, and arguments of :func:`qdiverge.rehearse`: batch_size, target_period, polyak,
+            policy_optimizer, policy_target, policy_period, update, others.
         clock: Returns the run's step, e.g. agent steps; None: updates are counted.
         config: The run's settings, for ``run.json``.
         sinks: Further places for metrics and alarms: "tensorboard", "wandb", "mlflow", or objects
@@ -115,6 +124,7 @@ def attach(
         probe_size=probe_size,
         probe_refresh_period=probe_refresh_period,
         audit_period=audit_period,
+        foresight=ForesightOptions.of(foresight),
     )
     networks = _as_list(q_network)
     targets = [] if target is None or target is q_network else _as_list(target)

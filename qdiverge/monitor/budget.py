@@ -1,5 +1,6 @@
 """The time that measuring may take: a share of the run's own."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,9 +16,15 @@ OTHER_THAN_LIGHT = (
     "batch",
     "audit",
     "audit batch",
+    "foresight",
+    "foresight batch",
+    "look",
 )  # charged, but not to the light tier
 MEASURING_SHARE = 1 / 4  # of the allowance, whatever the calls between measurements take
 AUDIT_SHARE = 1 / 4  # of the allowance, which audits may take whatever measurements took
+FORESIGHT_SHARE = 1 / 2  # of the allowance of the whole run, which running ahead may take at once
+AT_ONCE = ("foresight", "foresight batch", "look")  # tiers that are paid for by the whole run
+USUAL_LENGTH = 10_000  # updates of a run, where nobody says how long it is
 
 
 def check_share(share: float | None) -> None:
@@ -56,7 +63,7 @@ class Budget:
 
     def restart(self, clock: Callable[[], float]) -> None:
         """Count anew from now on, by another clock; what has been set up stays so."""
-        self.now, self.calls = clock, 0.0
+        self.now, self.calls, self._paid = clock, 0.0, 1.0
         self._start = clock()
         self._costs: dict[str, float] = {}  # the last cost of each tier, in seconds
         self._spent: dict[str, float] = {}  # what each tier has cost, in seconds
@@ -89,7 +96,8 @@ class Budget:
                 name: seconds for name, seconds in spent.items() if name not in OTHER_THAN_LIGHT
             }
         allowance = max(limit - self.calls, MEASURING_SHARE * limit)
-        return sum(spent.values()) + self._costs[tier] <= allowance
+        due = (s * (self._paid if name in AT_ONCE else 1.0) for name, s in spent.items())
+        return sum(due) + self._costs[tier] <= allowance
 
     def allows_audit(self) -> bool:
         """Return whether one more audit fits into the share that audits have for themselves.
@@ -100,6 +108,24 @@ class Budget:
             return True
         own = self.now() - self._start - self.spent
         return self._spent["audit"] + self._costs["audit"] <= AUDIT_SHARE * self.share * own
+
+    def steps_ahead(self, update: int, length: int | None = None) -> float:
+        """Return how many updates copies may make now, of what the whole run may spend on them.
+
+        One costs as much as an update of the run's own. Measurements pay for them bit by bit.
+
+        Args:
+            update: Updates that the run has made.
+            length: That it makes in all; None: not known.
+        """
+        length = max(length or USUAL_LENGTH, update)
+        self._paid = update / length
+        if self.share is None or update == 0:
+            return math.inf
+        each = (self.now() - self._start - self.spent) / update
+        spent = sum(self._spent.get(tier, 0.0) for tier in AT_ONCE)
+        part = self.light_share if self.light_share == LIGHT_SHARE_ALONE else 1.0
+        return FORESIGHT_SHARE * self.share * part * length - spent / each
 
     @contextmanager
     def charge(self, tier: str) -> Iterator[None]:

@@ -85,6 +85,11 @@ class Measuring:
         """Return whether the budget allows any tier."""
         return any(map(self.budget.allows, self._tiers))
 
+    @property
+    def largest_reward(self) -> float:
+        """Return the largest |r| that was seen."""
+        return self._probe.reward_bound
+
     def wants_batch(self, update: int) -> bool:
         """Return whether to read the training batch that is shown after so many updates."""
         is_due = (update + 1) % self._every == 0 and self.is_affordable

@@ -1,13 +1,19 @@
 """The monitor: diagnostics on an optimiser's hook, which see the run and change nothing."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
+
+import numpy as np
 
 from qdiverge.diagnostics import Diagnostic, Moment
 from qdiverge.errors import DivergenceError
 from qdiverge.monitor.alarms import Alarms
 from qdiverge.monitor.attach_checks import mark_watched, unmark_watched
+from qdiverge.monitor.early_look import EarlyLook
+from qdiverge.monitor.foresight.forecast import FORESEEN
+from qdiverge.monitor.foresight.foresight import Foresight
 from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.loop_audit import LoopAudit
 from qdiverge.monitor.measuring import LOG_DENSITY, Measuring
@@ -48,6 +54,7 @@ class Monitor:
         num_updates: Optimiser updates seen.
         hook: On the optimiser; it calls ``after_step``.
         loop_audit: What audits of the run's own updates have said.
+        foresight: What copies that ran ahead have said.
     """
 
     def __init__(
@@ -76,6 +83,8 @@ class Monitor:
             else None
         )
         self.loop_audit = LoopAudit(subject, self._guard, self.budget, self.options.audit_period)
+        self.foresight = Foresight(subject, self._guard, self.budget, self.options.foresight)
+        self._early = EarlyLook(self.options.every, subject.device)
         self._is_closed = False
         self.hook = subject.optimizer.register_step_post_hook(self.after_step)
         self._pre_hook = subject.optimizer.register_step_pre_hook(self.before_step)
@@ -166,6 +175,8 @@ class Monitor:
             self._look_at_target(self._target_watch)
         if self.num_updates % self.options.every:
             self.budget.calls += self.budget.now() - begin
+            if self.num_updates == self._early.due and self._measuring.has_batch:
+                self._look_early()
         elif self._measuring.has_batch:
             with self._guard("measuring", self.num_updates):
                 self._measure()
@@ -237,6 +248,7 @@ class Monitor:
         target = None if self._target_watch is None else self._target_watch.state()
         own = {"num_updates": self.num_updates, "target": target}
         own |= {"audit": self.loop_audit.state(), "seen": dict(self.subject.seen)}
+        own |= {"foresight": self.foresight.state()}
         return own | self._alarms.state() | self._measuring.state()
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -254,6 +266,8 @@ class Monitor:
         if "audit" in state:  # older checkpoints have none
             self.loop_audit.restore(state["audit"])
             self.subject.seen = dict(state["seen"])
+        if "foresight" in state:
+            self.foresight.restore(state["foresight"])
         if state["target"] is None:
             self._target_watch = None
         elif self._target_watch is not None:
@@ -274,6 +288,9 @@ class Monitor:
         self.hook.remove()
         self._pre_hook.remove()
         self.loop_audit.close()
+        if not self.foresight.is_off or self.foresight.num_forecasts:
+            self._log.note({"foresight": self.foresight.summary()})
+        self.foresight.close()
         if self.num_updates:
             self._note_audit(is_sparse=False)
         if self._recorder is not None:
@@ -311,6 +328,8 @@ class Monitor:
         self._reminder.num_batches += 1
         if not self._is_closed:
             self.loop_audit.show(data, read, update)
+        if update >= self.foresight.wake and not self._is_closed:
+            self._run_ahead(data, read, update)
         if not self._is_closed and self._measuring.wants_batch(update):
             with self._guard("reading the batch", update), self.budget.charge("batch"):
                 self._measuring.read_batch(data if read is None else read(data), update)
@@ -361,10 +380,41 @@ class Monitor:
             self._alarms.raise_alarm(event)
             speak(event)
 
+    def _run_ahead(self, data: Any, read: Callable[[Any], Any] | None, update: int) -> None:
+        """Let copies run ahead where that is due; log what they did, and say what they call."""
+        watch, largest = self._target_watch, self._measuring.largest_reward
+        last_move = 0 if watch is None else watch.last_move
+        forecast = self.foresight.show(
+            data, read, update, last_move=last_move, largest_reward=largest
+        )
+        if forecast is None:
+            return
+        with self._guard("logging a look ahead", update), self.budget.charge("log"):
+            fan = {name: np.asarray(values) for name, values in forecast.fan.items()}
+            fan |= {"update": np.asarray(forecast.update), "limit": np.asarray(forecast.limit)}
+            self._log.arrays("foresight", self.step, fan)
+            self._log.note({"foresight": self.foresight.summary()})
+            if forecast.is_call:
+                self._alarms.raise_alarm(
+                    AlarmEvent(self.step, update, FORESEEN, forecast.message, "divergence",
+                               forecast.evidence)
+                )  # fmt: skip
+
+    def _look_early(self) -> None:
+        """Look at max|Q| between two measurements; measure at once where it is beyond the bound."""
+        with self._guard("looking at the values", self.num_updates):
+            with self.budget.charge("look"):
+                moment = self._measuring.moment(self.num_updates)
+                is_beyond = self._early.is_beyond(moment, self.num_updates)
+            if is_beyond:
+                self._measure()
+
     def _measure(self, *, is_last: bool = False) -> None:
         measured = self._measuring.measure(self.num_updates, self.step, is_last=is_last)
         if measured is None:
             return
+        size = measured.metrics.get("diverge/q_abs_max", math.nan)
+        self.foresight.look_at(size, measured.moment.bound, self.num_updates)
         with self.budget.charge("log"):
             if self._recorder is not None and self.budget.allows("keep"):
                 self._recorder.want()

@@ -1,13 +1,14 @@
 """The settings of a monitor, checked before anything is touched."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from qdiverge.checks import check_choice, check_discount, check_positive
 from qdiverge.diagnostics import COSTS, Cost
 from qdiverge.errors import InvalidValueError
 from qdiverge.monitor.budget import check_share
+from qdiverge.monitor.foresight.options import ForesightOptions
 from qdiverge.monitor.rules.alarm_rules import AlarmEvent
 from qdiverge.td import BOOTSTRAPS, Bootstrap
 
@@ -36,6 +37,7 @@ class MonitorOptions:
     probe_size: int = 64  # transitions
     probe_refresh_period: int = 10_000  # updates
     audit_period: int | None = 1_000  # updates
+    foresight: ForesightOptions = field(default_factory=ForesightOptions)
 
     def __post_init__(self) -> None:
         check_discount(self.discount)
@@ -68,8 +70,8 @@ class MonitorOptions:
 
     def settings(self) -> dict[str, Any]:
         """Return what JSON can hold of the options."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if name != "on_alarm"}
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {k: v for k, v in values.items() if k not in ("on_alarm", "foresight")}
 
     def step_size(self, learning_rate: float, seen: Loss | None = None) -> float:
         """Return α of the loss ½ Σ ρ_i δ_i² for an optimiser's learning rate.

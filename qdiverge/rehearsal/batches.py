@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from qdiverge.errors import InvalidValueError
-from qdiverge.generators import same_generators
+from qdiverge.generators import OwnGenerators
 from qdiverge.transitions import Transitions
 from qdiverge.update.td_update import Rows, rows_of
 
@@ -23,7 +23,7 @@ class Batches:
     Attributes:
         rows: All there is, of which batches are drawn; None where they are given or made.
         given: Batches as they are.
-        make: Returns a batch; the global generators are put back after each call.
+        make: Returns a batch; it draws from global generators of its own, seeded by the order.
         size: Of a batch that is drawn from ``rows``.
         device: Where the copies are.
         dtype: Of their numbers.
@@ -42,12 +42,13 @@ class Batches:
         Rows are drawn with replacement. Given batches are gone through again and again, in an order
         of the seed's but for the first round of seed 0.
         """
-        generator = torch.Generator().manual_seed(seed)
         if self.make is not None:
+            own = OwnGenerators(seed, self.device)
             while True:
-                with same_generators(self.device):
+                with own:
                     batch = rows_of(self.make())
                 yield batch.to(self.device, self.dtype)
+        generator = torch.Generator().manual_seed(seed)
         if self.rows is not None:
             while True:
                 index = torch.randint(len(self.rows), (self.size,), generator=generator)

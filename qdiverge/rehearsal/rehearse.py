@@ -34,12 +34,21 @@ _LOOKS = 8  # batches that a function is asked for, to see its rewards
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """All that a rehearsal needs: what is copied, from what it learns, where its values end."""
+    """All that a rehearsal needs: what is copied, from what it learns, where its values end.
+
+    Attributes:
+        original: What is copied.
+        batches: What the copies learn from.
+        limit: Of max|Q|.
+        notes: What is to be said of it.
+        is_beyond: Whether the values are beyond the bound already, or not finite.
+    """
 
     original: Original
     batches: Batches
     limit: float
     notes: tuple[str, ...]
+    is_beyond: bool = False
 
 
 def rehearse(
@@ -302,7 +311,8 @@ def stage_of(
         notes.append(f"γ = 1 has no bound: growing {_NO_BOUND:g}-fold counts as divergence.")
     if size > bound:
         notes.append(f"max|Q| = {size:.4g} is beyond the bound {bound:.4g} already.")
-    return Stage(original, batches, bound if size <= bound else 2 * size, tuple(notes))
+    is_beyond = not size <= bound
+    return Stage(original, batches, 2 * size if is_beyond else bound, tuple(notes), is_beyond)
 
 
 def _copied(original: Original) -> Learner:

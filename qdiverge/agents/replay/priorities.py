@@ -118,13 +118,14 @@ class Priorities:
         return self.tree.get(np.arange(self.capacity))
 
     def draw(
-        self, batch_size: int, *, beta: float
+        self, batch_size: int, *, beta: float, rng: np.random.Generator | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Draw slots, one from each of N equal parts of the whole mass.
 
         Args:
             batch_size: N.
             beta: β, how far the weights make up for the uneven sampling; 1: wholly.
+            rng: What draws; None: the priorities' own.
 
         Returns:
             integers [N], and the importance weights w [N].
@@ -135,7 +136,9 @@ class Priorities:
         total = self.tree.total
         if total <= 0:
             raise InvalidValueError("the replay must hold a transition before one can be drawn")
-        masses = (np.arange(batch_size) + self._rng.random(batch_size)) * (total / batch_size)
+        masses = (np.arange(batch_size) + (rng or self._rng).random(batch_size)) * (
+            total / batch_size
+        )
         index = self.tree.find(masses)
         drawn = self.tree.get(index)
         return index, ((drawn / drawn.min()) ** -beta).astype(np.float32)

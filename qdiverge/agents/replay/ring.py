@@ -159,11 +159,12 @@ class ReplayRing(ABC):
         """
         return self.gather(self.draw(batch_size))
 
-    def draw(self, batch_size: int) -> NDArray[np.int64]:
+    def draw(self, batch_size: int, rng: np.random.Generator | None = None) -> NDArray[np.int64]:
         """Draw slots that hold a transition, uniformly, with replacement.
 
         Args:
             batch_size: N, how many.
+            rng: What draws; None: the replay's own.
 
         Returns:
             integers [N], each environment * slots + position.
@@ -178,7 +179,7 @@ class ReplayRing(ABC):
         chosen = np.empty(batch_size, dtype=np.int64)
         missing = np.arange(batch_size)
         while len(missing):  # again for the few that hit the end of an episode
-            draw = self._rng.integers(bounds[-1], size=len(missing))
+            draw = (rng or self._rng).integers(bounds[-1], size=len(missing))
             ring = np.searchsorted(bounds, draw, side="right")
             back = 1 + draw - (bounds - drawable)[ring]
             slot = ring * self.slots + (self.head[ring] - back) % self.slots

@@ -60,22 +60,23 @@ class Sampler:
                 replay.num_envs * replay.slots, exponent=settings.priority_exponent, seed=seed
             )
 
-    def sample(self, step: int) -> Transitions:
+    def sample(self, step: int, rng: np.random.Generator | None = None) -> Transitions:
         """Draw a batch, rewards clipped where the settings say so.
 
         Args:
             step: Agent steps taken; β rises to 1 at the end of the run.
+            rng: What draws, for a look that leaves the run's own generators alone; None: these.
 
         Returns:
             Plain transitions for uniform sampling of single steps, else a LearnerBatch.
         """
         settings, priorities = self.settings, self.replay.priorities
         if priorities is None:
-            index = self.replay.draw(settings.batch_size)
+            index = self.replay.draw(settings.batch_size, rng)
             weights = np.ones(settings.batch_size, dtype=np.float32)
         else:
             beta = linear_schedule(step, settings.priority_beta, 1.0, settings.total_steps)
-            index, weights = priorities.draw(settings.batch_size, beta=beta)
+            index, weights = priorities.draw(settings.batch_size, beta=beta, rng=rng)
         batch = self.replay.gather(index) if settings.n_step == 1 else None
         if batch is not None and settings.clip_rewards:
             batch = dataclasses.replace(batch, rewards=batch.rewards.clamp(-1.0, 1.0))

@@ -1,0 +1,60 @@
+"""What running ahead of a watched run is told of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from qdiverge.checks import check_integer
+from qdiverge.errors import InvalidValueError
+
+OF_COPIES = (
+    "batch_size", "target_period", "polyak", "policy", "policy_optimizer", "policy_target",
+    "policy_period", "update", "others",
+)  # fmt: skip  # arguments of rehearse that attach does not have
+
+
+@dataclass(frozen=True)
+class ForesightOptions:
+    """The argument ``foresight`` of :func:`qdiverge.attach`, read.
+
+    Attributes:
+        is_on: Whether copies run ahead at all.
+        data: What they learn from: a function that returns a batch of the replay, or transitions
+            that stay as they are; None: the last batches shown.
+        num_updates: That the run makes in all; None: not known.
+        of_copies: Further arguments of :func:`qdiverge.rehearse`.
+    """
+
+    is_on: bool = True
+    data: Any = None
+    num_updates: int | None = None
+    of_copies: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, foresight: bool | Mapping[str, Any]) -> Self:
+        """Read True, False, or what is known besides.
+
+        Raises:
+            InvalidValueError: an entry is not known, or out of range.
+
+        >>> ForesightOptions.of({"num_updates": 1_000, "polyak": 0.005}).of_copies
+        {'polyak': 0.005}
+        """
+        if isinstance(foresight, bool):
+            return cls(foresight)
+        known = ("data", "num_updates", *OF_COPIES)
+        if not isinstance(foresight, Mapping) or set(foresight) - set(known):
+            unknown = set(foresight) - set(known) if isinstance(foresight, Mapping) else foresight
+            raise InvalidValueError(
+                f"foresight must be True, False, or a dict of {', '.join(known)}",
+                got=", ".join(map(str, unknown)) if isinstance(unknown, set) else repr(unknown),
+            )
+        if (length := foresight.get("num_updates")) is not None:
+            check_integer("num_updates", length, 1)
+        rest = {name: value for name, value in foresight.items() if name in OF_COPIES}
+        return cls(True, foresight.get("data"), length, rest)
+
+    @property
+    def is_fixed(self) -> bool:
+        """Return whether the data stay as they are."""
+        return self.data is not None and not callable(self.data)

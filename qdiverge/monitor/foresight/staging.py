@@ -1,0 +1,87 @@
+"""Set the stage for copies of a watched run: by the rule that it was seen to train by."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from qdiverge.diagnostics import soft_divergence_bound
+from qdiverge.monitor.foresight.options import ForesightOptions
+from qdiverge.monitor.subject import Subject
+from qdiverge.rehearsal.rehearse import Stage, stage_of
+from qdiverge.rehearsal.what_if import DEFAULTS
+from qdiverge.update import UpdateRule
+from qdiverge.update.rule import RuleLoss
+
+TIMING = ("target_period", "polyak")
+ASSUMED_LOSSES: tuple[RuleLoss, ...] = ("half_squared", "huber")  # the same while |δ| ≤ 1
+
+
+def why_never(subject: Subject, options: ForesightOptions, *, is_critic: bool) -> str:
+    """Return why no copy of this run can be faithful; "" where one can."""
+    if not options.is_on:
+        return "it was not asked for"
+    if options.of_copies.get("update") is not None:
+        return ""
+    if subject.options.not_modelled:
+        return subject.options.not_modelled
+    if isinstance(subject.options.loss, int | float):
+        return "its loss is known by its step alone: pass foresight={'update': …}"
+    if is_critic and subject.policy is None:
+        return "of its critics the next action is not known: pass policy=…"
+    return ""
+
+
+def rule_of_copies(subject: Subject, options: ForesightOptions) -> UpdateRule:
+    """Return the run's rule as it is known now, and as it is said to be."""
+    given = {name: options.of_copies[name] for name in TIMING if name in options.of_copies}
+    rule = subject.rule
+    if not given and options.of_copies.get("update") is None:  # which may move the target itself
+        return rule
+    fields: dict[str, Any] = dict.fromkeys(TIMING) | given
+    return replace(rule, sources={**rule.sources, **dict.fromkeys(given, "given")}, **fields)
+
+
+def is_known(rule: UpdateRule, subject: Subject, options: ForesightOptions) -> bool:
+    """Return whether the rule says enough: how the target follows, and a step that moves."""
+    is_followed = not subject.targets or any(getattr(rule, name) is not None for name in TIMING)
+    is_own = options.of_copies.get("update") is not None
+    return rule.learning_rate > 0 and (is_followed or is_own)
+
+
+def stages(
+    subject: Subject,
+    options: ForesightOptions,
+    data: Any,
+    *,
+    since_copy: int,
+    largest_reward: float,
+) -> Sequence[Stage]:
+    """Return the stage; two, where no one has said or seen by which loss the run learns.
+
+    Args:
+        subject: The run.
+        options: What is said of it besides.
+        data: What copies learn from.
+        since_copy: Updates since the target was copied.
+        largest_reward: The largest |r| that the run was seen to have.
+    """
+    rule = rule_of_copies(subject, options)
+    is_unsure = rule.sources["loss"] == "assumed" and options.of_copies.get("update") is None
+    losses = ASSUMED_LOSSES if is_unsure else (rule.loss,)
+    networks, targets = subject.networks, subject.targets
+    others = {k: v for k, v in options.of_copies.items() if k not in TIMING}
+    told: dict[str, Any] = {
+        "optimizer": subject.optimizer,
+        "target": targets[0] if len(targets) == 1 else targets or None,
+        "policy": subject.policy,
+        "since_copy": since_copy,
+        "reward_bound": subject.options.reward_bound,
+        **others,
+    }
+    network = networks[0] if len(networks) == 1 else networks
+    given = DEFAULTS | told
+    least = 0.0
+    if subject.options.reward_bound is None and largest_reward > 0 and rule.discount < 1:
+        least = soft_divergence_bound(rule.discount, largest_reward)
+    made = [stage_of(network, data, **given | {"rule": replace(rule, loss=x)}) for x in losses]
+    return [replace(stage, limit=max(stage.limit, least)) for stage in made]
