@@ -210,7 +210,7 @@ def test_it_goes_on_where_another_stood(tmp_path):
 @pytest.mark.parametrize("given", [{"datum": 1}, {"num_updates": 0}, "yes"])
 def test_what_it_is_told_is_checked(tmp_path, given):
     q, sgd = linear(0.1)
-    with pytest.raises(InvalidValueError, match="foresight must be|num_updates"):
+    with pytest.raises(InvalidValueError, match=r"foresight must be|num_updates"):
         watch(tmp_path / "run", q, sgd, foresight=given)
 
 
