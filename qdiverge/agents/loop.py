@@ -20,6 +20,7 @@ have. The emulators' own state cannot be saved; so it is not needed. The episode
 dropped: neither terminated nor counted, cut off in the replay as by a time limit.
 """
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
@@ -30,7 +31,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from qdiverge.agents.agent import Agent, Behaviour, Update
-from qdiverge.agents.discrete.deferred import DeferredUpdates, deferred_updates
 from qdiverge.agents.environments.atari import AtariEnvironments
 from qdiverge.agents.environments.kinds import Environments
 from qdiverge.agents.machine.device import find_device
@@ -42,16 +42,10 @@ from qdiverge.agents.records import Barrier, EpisodeEnd, Progress, RunEnd, Updat
 from qdiverge.agents.replay.ring import ReplayRing
 from qdiverge.agents.replay.sampling import Sampler
 from qdiverge.agents.settings.base import AgentConfig
+from qdiverge.agents.updates import Updates
 from qdiverge.checks import check_integer, check_positive
 from qdiverge.errors import InvalidValueError
-from qdiverge.preqn import cosine
 from qdiverge.transitions import Transitions
-
-REASONS = {
-    "total_steps": "the number of steps asked for was reached at",
-    "deadline": "the wall-clock time asked for was reached at",
-    "interrupted": "it was stopped from outside at",
-}
 
 
 class Trainer:
@@ -64,7 +58,7 @@ class Trainer:
         agent: What learns; its class is that of the configuration.
         behaviour: What acts meanwhile, by asking the agent.
         agent_step: Agent steps taken so far, all environments together.
-        num_updates: Updates made so far.
+        updates: What makes the updates, and counts them.
         steps_learnt: Agent steps whose updates have been made.
         num_restarts: How often the environments have been started.
 
@@ -92,7 +86,7 @@ class Trainer:
     sampler = Once[Sampler]()
     agent = Once[Agent]()
     behaviour = Once[Behaviour]()
-    deferred = Once[DeferredUpdates | None]()
+    updates = Once[Updates]()
 
     def __init__(
         self,
@@ -105,12 +99,11 @@ class Trainer:
         has_alignment: bool = False,
     ) -> None:
         self.make_q_network = make_q_network
-        self.has_alignment = has_alignment
         self.transform_batch = transform_batch
         if deadline_seconds is not None:
             check_positive("deadline_seconds", deadline_seconds)
         self.deadline_seconds = deadline_seconds
-        self.log_period = check_integer("log_period", log_period, 1)
+        check_integer("log_period", log_period, 1)
         device = find_device(config.device)
         games, weights, exploration, sampling = np.random.SeedSequence(config.seed).spawn(4)
         parts = parts_of(config)
@@ -120,18 +113,18 @@ class Trainer:
             self.replay = make_replay(config, environments, sampling)
             self.sampler = Sampler(self.replay, config.sampling, sampling, device)
             self.agent = parts.agent(environments, weights, make_q_network)
+            self.updates = Updates(
+                self.agent, self.sampler, log_period, has_alignment=has_alignment
+            )
             self.behaviour = parts.behaviour(self.agent, environments, exploration)
         except BaseException:
             self.environments.close()
             raise
-        self.deferred = deferred_updates(self.agent)
         self.agent_step = 0
-        self.num_updates = 0
         self.steps_learnt = 0
         self.num_restarts = 0
         self._has_run = False
         self._is_stopping = False
-        self._alignment: float | None = None  # of the last update that was looked at
 
     @property
     def q_network(self) -> nn.Module:
@@ -147,6 +140,11 @@ class Trainer:
     def optimizer(self) -> torch.optim.Optimizer:
         """Return the optimiser of the Q-network, or of the critics."""
         return self.agent.optimizer
+
+    @property
+    def num_updates(self) -> int:
+        """Return how many updates were made so far."""
+        return self.updates.number
 
     @property
     def epsilon(self) -> float | None:
@@ -218,11 +216,11 @@ class Trainer:
             if overlap and (yield from self._updates_due()):
                 return
             is_pause = reason or actions is None
-            if is_pause and (last := self._read()) is not None and not last.is_finite:
-                yield self._end("divergence", f"the loss became {last.loss} in")
+            if is_pause and (last := self.updates.read()) is not None and not last.is_finite:
+                yield self._end("divergence", last.loss)
                 return
             if reason:
-                yield self._end(reason, REASONS[reason])
+                yield self._end(reason)
                 return
             if actions is None:
                 yield Barrier(self.agent_step, self.num_updates)
@@ -232,12 +230,8 @@ class Trainer:
 
     def _is_barrier(self) -> bool:
         """Return whether a multiple of the checkpoint period was passed since the last restart."""
-        period = self.config.checkpoint_period
-        return (
-            period is not None
-            and period > 0
-            and (self.agent_step // period > self._restarted_at // period)
-        )
+        period = self.config.checkpoint_period or 0
+        return period > 0 and self.agent_step // period > self._restarted_at // period
 
     def _restart(self) -> NDArray[Any]:
         """Begin an episode in every environment; its first observations."""
@@ -253,9 +247,9 @@ class Trainer:
             update = self._learn(step)
             self.steps_learnt = step
             if update is not None and not update.is_finite:
-                yield self._end("divergence", f"the loss became {update.loss} in")
+                yield self._end("divergence", update.loss)
                 return True
-            if update is not None and self.num_updates % self.log_period == 0:
+            if update is not None and self.updates.is_record_due:
                 yield self._record(update)
         return False
 
@@ -267,34 +261,8 @@ class Trainer:
             batch = self.sampler.sample(step)
             if self.transform_batch is not None:
                 batch = self.sampler.check(self.transform_batch(batch))
-            self.num_updates += 1
-            if self.deferred is not None:
-                self.deferred(batch)
-                update = self._read() if self.num_updates % self.log_period == 0 else None
-            else:
-                update = self._update(batch)
-                if update.is_finite:
-                    self.sampler.learnt(batch, update.surprises)
+            update = self.updates.make(batch)
         self.agent.after_step(step)
-        return update
-
-    def _update(self, batch: Transitions) -> Update:
-        """Update number ``num_updates``, and how it moved the values where that is asked for."""
-        is_looked_at = self.has_alignment and self.num_updates % self.log_period == 0
-        before = self.agent.values_of(batch) if is_looked_at else None
-        update = self.agent.update(batch, self.num_updates)
-        if before is not None and update.is_finite:
-            moved = self.agent.values_of(batch) - before
-            self._alignment = cosine(moved, update.td_errors)
-        return update
-
-    def _read(self) -> Update | None:
-        """Read the newest deferred update, or go back to the first that diverged."""
-        newest = None if self.deferred is None else self.deferred.read()
-        if self.deferred is None or newest is None:
-            return None
-        update, number = newest
-        self.num_updates += number - self.deferred.num_updates
         return update
 
     def _experience(self, actions: NDArray[Any]) -> Generator[EpisodeEnd, None, NDArray[Any]]:
@@ -304,13 +272,7 @@ class Trainer:
         self.replay.store(actions, step, terminal_on_life_loss=at_life_loss)
         self.agent_step += len(actions)
         for episode in step.episodes:
-            yield EpisodeEnd(
-                step=self.agent_step,
-                score=episode.score,
-                length=episode.length,
-                frames=episode.frames,
-                terminated=episode.terminated,
-            )
+            yield EpisodeEnd.of(episode, self.agent_step)
         return step.observations
 
     def _record(self, update: Update) -> UpdateRecord:
@@ -328,10 +290,9 @@ class Trainer:
             temperature=self.temperature,
             steps_per_second=steps / max(seconds, 1e-9),
             preqn=update.preqn,
-            alignment=self._alignment,
+            alignment=self.updates.alignment,
             numbers=update.numbers,
         )
 
-    def _end(self, reason: str, detail: str) -> RunEnd:
-        where = f"update {self.num_updates}, agent step {self.agent_step}"
-        return RunEnd(self.agent_step, self.num_updates, reason, f"{detail} {where}")
+    def _end(self, reason: str, loss: float = math.nan) -> RunEnd:
+        return RunEnd.of(reason, self.agent_step, self.num_updates, loss)

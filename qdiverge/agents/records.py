@@ -2,8 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
+from qdiverge.agents.environments.experience import Episode
 from qdiverge.preqn import PreQNStep
+
+REASONS = {
+    "total_steps": "the number of steps asked for was reached at",
+    "deadline": "the wall-clock time asked for was reached at",
+    "interrupted": "it was stopped from outside at",
+    "divergence": "the loss became {loss} in",
+}
 
 
 @dataclass(frozen=True)
@@ -23,6 +32,11 @@ class EpisodeEnd:
     length: int
     frames: int
     terminated: bool
+
+    @classmethod
+    def of(cls, episode: Episode, step: int) -> Self:
+        """Return the record of an episode that ended at ``step``."""
+        return cls(step, episode.score, episode.length, episode.frames, episode.terminated)
 
 
 @dataclass(frozen=True)
@@ -87,6 +101,12 @@ class RunEnd:
     update: int
     reason: str
     detail: str
+
+    @classmethod
+    def of(cls, reason: str, step: int, update: int, loss: float) -> Self:
+        """Return the record of an end for one of the reasons, with its sentence."""
+        why = REASONS[reason].format(loss=loss)
+        return cls(step, update, reason, f"{why} update {update}, agent step {step}")
 
 
 Progress = EpisodeEnd | UpdateRecord | Barrier | RunEnd

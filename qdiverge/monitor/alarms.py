@@ -11,7 +11,7 @@ from qdiverge.monitor.options import Reaction
 from qdiverge.monitor.rules.alarm_rules import ALARM_RULES, AlarmEvent
 from qdiverge.monitor.rules.past import History, Past
 from qdiverge.monitor.rules.thresholds import THRESHOLDS
-from qdiverge.monitor.snapshots import SnapshotRecorder
+from qdiverge.monitor.snapshots import Keeping
 from qdiverge.runs import RunLog
 
 STOPPING = {FORESEEN} | {rule.name for rule in ALARM_RULES if rule.stops}
@@ -24,7 +24,7 @@ class Alarms:
         log: Where alarms are written.
         guard: Of errors.
         reactions: What else happens at an alarm.
-        recorder: Keeps updates, with ``on_alarm="snapshot"``; None: nobody does.
+        keeping: Keeps the update of an alarm, with ``on_alarm="snapshot"``.
 
     Attributes:
         events: What fired so far, oldest first.
@@ -36,12 +36,12 @@ class Alarms:
         log: RunLog,
         guard: Guard,
         reactions: Sequence[Reaction],
-        recorder: SnapshotRecorder | None,
+        keeping: Keeping,
     ) -> None:
         self.events: list[AlarmEvent] = []
         self.stopped_by: AlarmEvent | None = None
         self._log, self._guard, self._reactions = log, guard, reactions
-        self._recorder = recorder
+        self._keeping = keeping
         self._history = History({f"diverge/{name}" for rule in ALARM_RULES for name in rule.needs})
 
     def check(self, measured: Measurement) -> list[AlarmEvent]:
@@ -68,9 +68,8 @@ class Alarms:
         self._log.alarm(
             alarm.step, alarm.update, alarm.rule, alarm.message, alarm.kind, alarm.evidence
         )
-        if self._recorder is not None and alarm.kind != "loop":
-            with self._guard("keeping an update", alarm.update):
-                self._recorder.alarm(alarm, is_too_late=alarm.rule == "not_finite")
+        if alarm.kind != "loop":
+            self._keeping.alarm(alarm)
         stops = alarm.rule in STOPPING
         for reaction in self._reactions:
             if callable(reaction):

@@ -9,6 +9,7 @@ import torch
 from qdiverge.diagnostics import Moment
 
 EVERY_UPDATE_UNTIL = 300
+NEVER = -1
 ON_GPU = 5  # updates between two looks at least, since each waits for the device
 
 
@@ -29,10 +30,14 @@ class EarlyLook:
         self.due = self._least
 
     def is_beyond(self, moment: Moment, update: int) -> bool:
-        """Return whether max|Q| is beyond the bound or not finite, and see when to look next."""
-        self.due = next_look(update, self._every, self._least)
-        size = float(moment.q_all.abs().max())
-        return not size <= moment.bound
+        """Return whether max|Q| is beyond the bound or not finite; if so, no more looks are due."""
+        is_beyond = not float(moment.q_all.abs().max()) <= moment.bound
+        self.due = NEVER if is_beyond else next_look(update, self._every, self._least)
+        return is_beyond
+
+    def switch_off(self) -> None:
+        """Look no more."""
+        self.due = NEVER
 
 
 def next_look(update: int, every: int, least: int = 1) -> int:
@@ -43,6 +48,6 @@ def next_look(update: int, every: int, least: int = 1) -> int:
     """
     distance = max(least, update // EVERY_UPDATE_UNTIL)
     if distance >= every:
-        return -1
+        return NEVER
     due = update + distance
     return due if due % every else due + 1

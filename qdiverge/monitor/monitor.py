@@ -2,35 +2,31 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
 from typing import Any, Self, TypeVar
-
-import numpy as np
 
 from qdiverge.diagnostics import Diagnostic, Moment
 from qdiverge.errors import DivergenceError
 from qdiverge.monitor.alarms import Alarms
 from qdiverge.monitor.attach_checks import mark_watched, unmark_watched
+from qdiverge.monitor.audit_notes import AuditNotes, StepArguments, after_closure
 from qdiverge.monitor.early_look import EarlyLook
-from qdiverge.monitor.foresight.forecast import FORESEEN
 from qdiverge.monitor.foresight.foresight import Foresight
+from qdiverge.monitor.foresight.notes import ForesightNotes
 from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.loop_audit import LoopAudit
 from qdiverge.monitor.measuring import LOG_DENSITY, Measuring
 from qdiverge.monitor.reminder import Reminder, speak
 from qdiverge.monitor.rules.alarm_rules import AlarmEvent
-from qdiverge.monitor.snapshots import SnapshotRecorder
+from qdiverge.monitor.snapshots import Keeping, SnapshotRecorder
 from qdiverge.monitor.status_line import status_line
 from qdiverge.monitor.subject import Subject
-from qdiverge.monitor.target_watch import TargetWatch
+from qdiverge.monitor.target_notes import TargetNotes
 from qdiverge.monitor.untraced import untraced
 from qdiverge.runs import RunLog
 from qdiverge.transitions import row_discounts, row_weights
 from qdiverge.update import Finding, UpdateRule
-from qdiverge.update.auditing.findings import finding
 
 Data = TypeVar("Data")
-TARGET_PATIENCE = 50_000  # updates in which a target that is alive has moved; DQN's copies: 10,000
 
 
 class Monitor:
@@ -71,25 +67,23 @@ class Monitor:
         self.num_updates = 0
         self._log, self._owns_log, self._clock = log, owns_log, clock
         self._guard, self._reminder = Guard(), Reminder(self.options.every)
-        keeps = "snapshot" in self.options.reactions
-        self._recorder = SnapshotRecorder(subject, log.folder) if keeps else None
         self._measuring = Measuring(subject, log, self._guard, diagnostics, log_density)
-        self._alarms = Alarms(log, self._guard, self.options.reactions, self._recorder)
         self.budget = self._measuring.budget
-        look_period = self.options.every if subject.device.type == "cuda" else 1
-        self._target_watch = (
-            TargetWatch(subject.targets[0], look_period, subject.networks[0])
-            if subject.targets
-            else None
-        )
+        keeps = "snapshot" in self.options.reactions
+        recorder = SnapshotRecorder(subject, log.folder) if keeps else None
+        self._keeping = Keeping(recorder, self._guard, self.budget)
+        self._alarms = Alarms(log, self._guard, self.options.reactions, self._keeping)
+        self._target = TargetNotes(subject, log, self._guard, lambda: self.step, self._tell)
         self.loop_audit = LoopAudit(subject, self._guard, self.budget, self.options.audit_period)
         self.foresight = Foresight(subject, self._guard, self.budget, self.options.foresight)
+        self._ahead = ForesightNotes(self.foresight, log, self._guard, self.budget, self._alarms)
         self._early = EarlyLook(self.options.every, subject.device)
+        self._audit = AuditNotes(
+            self.loop_audit, subject, log, self._guard, self.budget, self._tell
+        )
         self._is_closed = False
         self.hook = subject.optimizer.register_step_post_hook(self.after_step)
         self._pre_hook = subject.optimizer.register_step_pre_hook(self.before_step)
-        if self.loop_audit.is_off:
-            self._log.note({"audit": self.loop_audit.summary()})
         mark_watched(subject.networks, log.folder)
 
     @untraced
@@ -127,52 +121,23 @@ class Monitor:
     @untraced
     def before_step(
         self, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    ) -> StepArguments | None:
         """Audit the update that is about to be made, where it is due; the hook's call.
 
         Returns:
-            None; where the step was given a closure, which is to make the gradient, the step's
-            arguments with one in its place that calls it, and then looks.
+            None; or the step's arguments, where its closure is to look in between.
         """
-        closure = args[1] if len(args) > 1 else kwargs.get("closure")
-        if not callable(closure):  # none, or what another optimiser takes
-            self._audit()
-            return None
         if self.loop_audit.is_off:
             return None
-
-        def looked_at() -> Any:
-            loss = closure()
-            self._audit()
-            return loss
-
-        if len(args) > 1:
-            return (args[0], looked_at, *args[2:]), kwargs
-        return args, kwargs | {"closure": looked_at}
-
-    def _audit(self) -> None:
-        """Audit the update under way, where it is due; what a look that is none costs is billed."""
-        audit, begin = self.loop_audit, self.budget.now()
-        if not audit.is_awaited:
-            audit.pass_over()
-            self.budget.calls += self.budget.now() - begin
-            return
-        before = audit.num_audits, audit.why_not
-        for found in audit.before_step(self.num_updates + 1):
-            self._tell(found)
-        if before != (audit.num_audits, audit.why_not):
-            self._note_audit(is_sparse=before[1] == audit.why_not)
+        return after_closure(lambda: self._audit.look(self.num_updates + 1), args, kwargs)
 
     @untraced
     def after_step(self, *_: Any) -> None:
         """Look at the update that was just made, and measure where it is due; the hook's call."""
         self.num_updates += 1
-        if self._recorder is not None and self._recorder.is_recording:
-            with self._guard("keeping an update", self.num_updates), self.budget.charge("keep"):
-                self._recorder.finish()
+        self._keeping.finish(self.num_updates)
         begin = self.budget.now()
-        if self._target_watch is not None:
-            self._look_at_target(self._target_watch)
+        self._target.look(self.num_updates)
         if self.num_updates % self.options.every:
             self.budget.calls += self.budget.now() - begin
             if self.num_updates == self._early.due and self._measuring.has_batch:
@@ -245,10 +210,9 @@ class Monitor:
         Returns:
             Of numbers, strings, tensors, lists and dicts; see ``dump_state`` for files of it.
         """
-        target = None if self._target_watch is None else self._target_watch.state()
-        own = {"num_updates": self.num_updates, "target": target}
+        own = {"num_updates": self.num_updates, "target": self._target.state()}
         own |= {"audit": self.loop_audit.state(), "seen": dict(self.subject.seen)}
-        own |= {"foresight": self.foresight.state()}
+        own |= {"foresight": self.foresight.state(), "look_due": self._early.due}
         return own | self._alarms.state() | self._measuring.state()
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -268,10 +232,8 @@ class Monitor:
             self.subject.seen = dict(state["seen"])
         if "foresight" in state:
             self.foresight.restore(state["foresight"])
-        if state["target"] is None:
-            self._target_watch = None
-        elif self._target_watch is not None:
-            self._target_watch.restore(state["target"])
+            self._early.due = state["look_due"]
+        self._target.restore(state["target"])
 
     def close(self, status: str = "finished") -> None:
         """Measure once more, remove the hook and close the log that :func:`attach` opened."""
@@ -288,14 +250,10 @@ class Monitor:
         self.hook.remove()
         self._pre_hook.remove()
         self.loop_audit.close()
-        if not self.foresight.is_off or self.foresight.num_forecasts:
-            self._log.note({"foresight": self.foresight.summary()})
-        self.foresight.close()
+        self._ahead.close(self.num_updates)
         if self.num_updates:
-            self._note_audit(is_sparse=False)
-        if self._recorder is not None:
-            with self._guard("keeping an update", self.num_updates):
-                self._recorder.close()
+            self._audit.note(self.num_updates)
+        self._keeping.close(self.num_updates)
         unmark_watched(self.subject.networks)
         if self._guard.failed:
             self._log.note({"monitor_failures": self._guard.failed})
@@ -305,20 +263,14 @@ class Monitor:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close("finished" if kind is None else "interrupted")
 
     def _take(self, data: Any, read: Callable[[Any], Any] | None, *, raises: bool) -> None:
         """Hand a training batch to whoever wants it."""
         update = self.num_updates
-        if self._recorder is not None and self._recorder.wants_batch and not self._is_closed:
-            with self._guard("keeping an update", update), self.budget.charge("keep"):
-                self._recorder.begin(data if read is None else read(data), update + 1)
+        if not self._is_closed:
+            self._keeping.begin(data, read, update + 1)
         if raises and (alarm := self._alarms.stopped_by) is not None:
             raise DivergenceError(
                 "training was to stop at the first alarm",
@@ -329,47 +281,13 @@ class Monitor:
         if not self._is_closed:
             self.loop_audit.show(data, read, update)
         if update >= self.foresight.wake and not self._is_closed:
-            self._run_ahead(data, read, update)
+            last_move, largest = self._target.last_move, self._measuring.largest_reward
+            self._ahead.look(data, read, update, self.step, last_move, largest)
         if not self._is_closed and self._measuring.wants_batch(update):
             with self._guard("reading the batch", update), self.budget.charge("batch"):
                 self._measuring.read_batch(data if read is None else read(data), update)
         if update == 0 and self._reminder.num_batches == self._reminder.patience:
             self._reminder.remind(update)
-
-    def _look_at_target(self, watch: TargetWatch) -> None:
-        try:  # at every update, where a context manager would cost as much as the look
-            was_continuous = watch.is_continuous
-            if moves := watch.moves(self.num_updates):
-                self._take_target_rule(watch)
-                for update in [] if was_continuous else moves:
-                    self._log.target_sync(self.step, update)
-                if watch.is_continuous and not was_continuous:
-                    self._log.note({"target_follows": "at nearly every update; no longer logged"})
-                if watch.is_continuous and watch.rule.is_settled:
-                    self._target_watch = None
-            elif watch.is_learning and self.num_updates - watch.last_move == TARGET_PATIENCE:
-                self._tell(finding("target_never_moves", num_updates=TARGET_PATIENCE))
-        except Exception as error:
-            self._guard.tell("watching the target", self.num_updates, error, None)
-
-    def _note_audit(self, *, is_sparse: bool) -> None:
-        """Note in ``run.json`` what the audits say; while the run goes on, at doublings."""
-        num = self.loop_audit.num_audits
-        if is_sparse and num & (num - 1):
-            return
-        with self._guard("noting the audits", self.num_updates), self.budget.charge("log"):
-            rule = {"update_rule": str(self.subject.rule)} if num else {}
-            self._log.note({"audit": self.loop_audit.summary()} | rule)
-
-    def _take_target_rule(self, watch: TargetWatch) -> None:
-        """Tell the subject how the target follows, where that is new."""
-        seen, names = self.subject.seen, ("target_period", "polyak")
-        before = {name: seen[name] for name in names if name in seen}
-        if watch.rule.fields != before:
-            self.subject.seen = {k: v for k, v in seen.items() if k not in names}
-            self.subject.seen |= watch.rule.fields
-            told = watch.rule.why_not or "seen"
-            self._log.note({"target_rule": told, "update_rule": str(self.subject.rule)})
 
     def _tell(self, found: Finding) -> None:
         """Say what is wrong with the loop."""
@@ -380,29 +298,9 @@ class Monitor:
             self._alarms.raise_alarm(event)
             speak(event)
 
-    def _run_ahead(self, data: Any, read: Callable[[Any], Any] | None, update: int) -> None:
-        """Let copies run ahead where that is due; log what they did, and say what they call."""
-        watch, largest = self._target_watch, self._measuring.largest_reward
-        last_move = 0 if watch is None else watch.last_move
-        forecast = self.foresight.show(
-            data, read, update, last_move=last_move, largest_reward=largest
-        )
-        if forecast is None:
-            return
-        with self._guard("logging a look ahead", update), self.budget.charge("log"):
-            fan = {name: np.asarray(values) for name, values in forecast.fan.items()}
-            fan |= {"update": np.asarray(forecast.update), "limit": np.asarray(forecast.limit)}
-            self._log.arrays("foresight", self.step, fan)
-            self._log.note({"foresight": self.foresight.summary()})
-            if forecast.is_call:
-                self._alarms.raise_alarm(
-                    AlarmEvent(self.step, update, FORESEEN, forecast.message, "divergence",
-                               forecast.evidence)
-                )  # fmt: skip
-
     def _look_early(self) -> None:
         """Look at max|Q| between two measurements; measure at once where it is beyond the bound."""
-        with self._guard("looking at the values", self.num_updates):
+        with self._guard("looking at the values", self.num_updates, self._early.switch_off):
             with self.budget.charge("look"):
                 moment = self._measuring.moment(self.num_updates)
                 is_beyond = self._early.is_beyond(moment, self.num_updates)
@@ -416,8 +314,7 @@ class Monitor:
         size = measured.metrics.get("diverge/q_abs_max", math.nan)
         self.foresight.look_at(size, measured.moment.bound, self.num_updates)
         with self.budget.charge("log"):
-            if self._recorder is not None and self.budget.allows("keep"):
-                self._recorder.want()
+            self._keeping.want()
             self._measuring.log(measured, is_last=is_last)
             if not (alarms := self._alarms.check(measured)):
                 return

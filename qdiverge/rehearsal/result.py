@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from qdiverge.update.exponent import UpdateExponent
+from qdiverge.update.map_exponent import UpdateExponent
 from qdiverge.update.rule import UpdateRule
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qdiverge.rehearsal.changes import Change, changed, is_mild, usual_changes
-from qdiverge.rehearsal.rehearse import Networks, Stage, rehearsals, rehearse, stage_of
+from qdiverge.rehearsal.rehearse import rehearsals, rehearse
 from qdiverge.rehearsal.result import Rehearsal
+from qdiverge.rehearsal.stage import Networks, Stage, stage_of
 
 AS_IT_IS = "as it is"
 DEFAULTS = {

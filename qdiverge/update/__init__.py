@@ -1,7 +1,8 @@
 """What one update of a run does: described, read off optimiser and gradient, and what it grows."""
 
 from qdiverge.update.auditing import Audit, Auditor, Finding, audit, audit_data
-from qdiverge.update.exponent import UpdateExponent, update_exponent
+from qdiverge.update.exponent import update_exponent
+from qdiverge.update.map_exponent import UpdateExponent
 from qdiverge.update.read_optimizer import read_optimizer, why_not_modelled
 from qdiverge.update.rule import UpdateRule
 

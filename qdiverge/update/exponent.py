@@ -9,13 +9,10 @@ sound runs too (measured), since the batch, the gradient and the greedy actions 
 """
 
 import copy
-import math
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -27,55 +24,12 @@ from qdiverge.td import BOOTSTRAPS, Bootstrap, bootstrap_weights
 from qdiverge.transitions import SarsaTransitions, Transitions, as_transitions
 from qdiverge.update.copies import copies_of
 from qdiverge.update.frozen import freeze_second_moments
-from qdiverge.update.krylov import combination, leading, subspaces
+from qdiverge.update.map_exponent import LEAST, UpdateExponent, exponent_of
 from qdiverge.update.real_map import RealMap, Update
 from qdiverge.update.td_update import LOSSES, Loss, TdUpdate
 
 Networks = nn.Module | Sequence[nn.Module]
 Optimizers = torch.optim.Optimizer | Sequence[torch.optim.Optimizer]
-_TOLERANCE = 1e-6  # of the exponent: no more updates are spent, and no less is claimed
-_ROUNDING = 1e-9  # the least relative error of a product that is reckoned with
-_CLOSED = 1e-6  # what part of a product outside the subspace is none
-_LEAST = 16  # updates, of which 13 are spent before the first product
-_STEADY = 3  # rounds for which it must have been met
-_CHECK = 4  # updates kept back: the derivative along the leading vector, from both sides
-_SMOOTH = 1e-3  # how far the two sides may differ
-
-
-@dataclass(frozen=True)
-class UpdateExponent:
-    """What one update does to a small difference.
-
-    Attributes:
-        growth: |λ|, per update.
-        exponent: log |λ|, per update.
-        error: Of ``exponent``: what left the subspace, rounding and curvature, times the condition
-            of the eigenvalue; 1e-6 at least. A first-order estimate, not a bound: 993 of 1,000
-            random linear problems lay within it; the others were decays slower than 0.003 an
-            update, of which the start held next to nothing.
-        is_rotating: Whether λ is complex: of one update, or of a period or list of batches.
-        is_smooth: Whether J is the same seen from both sides. False: a greedy action, a rectifier
-            or Huber's loss is at its kink, and there is no derivative.
-        num_updates: What it cost, in updates of the rule on one batch.
-        num_directions: The dimension of the subspace that was looked at.
-    """
-
-    growth: float
-    exponent: float
-    error: float
-    is_rotating: bool
-    is_smooth: bool
-    num_updates: int
-    num_directions: int
-
-    def __str__(self) -> str:
-        turning = ", turning" if self.is_rotating else ""
-        kink = "" if self.is_smooth else "; at a kink, where there is no derivative"
-        return (
-            f"a small difference grows by {self.growth:.6g} an update (exponent {self.exponent:.3g}"
-            f" ± {self.error:.1g}{turning}){kink}; {self.num_updates} updates spent. This holds at "
-            "this moment and predicts nothing: sound runs have positive exponents too."
-        )
 
 
 def update_exponent(
@@ -150,7 +104,7 @@ def update_exponent(
     given = batch if isinstance(batch, list) else [batch]
     batches = [_with_next_actions(as_transitions(b), policy, discount, entropy_coefficient, seed)
                for b in given]  # fmt: skip
-    check_integer("num_updates", num_updates, _LEAST * len(given))
+    check_integer("num_updates", num_updates, LEAST * len(given))
     _check_target(targets, target_period, polyak, update, len(batches))
     if update is None:
         if len(optimizers) != 1:
@@ -180,89 +134,12 @@ def update_exponent(
             if is_frozen:
                 freeze_second_moments(copies.optimizers)
             real = RealMap(copies, own, update, seed, is_frozen=is_frozen, dtype=dtype)
-            return _exponent(real, target_period, num_updates)
+            return exponent_of(real, target_period, num_updates)
 
     try:
         return measured(torch.float64)
     except RuntimeError:  # of layers that know float32 alone
         return measured(None)
-
-
-def _exponent(real: RealMap, period: int | None, most: int) -> UpdateExponent:
-    """Enlarge the subspace until the leading eigenvalue stands or the updates are spent."""
-    online, slow = real.state.online, real.state.target
-    length = len(real.batches)
-    per = length * (period or 1)
-
-    def own(u: Tensor) -> Tensor:
-        moved = real.product(u)
-        if period is not None:
-            moved[slow] = 0  # it stays until it is copied
-        return moved
-
-    def through_target(u: Tensor) -> Tensor:
-        copied = torch.zeros_like(u)
-        copied[slow] = u[online]
-        return own(copied)
-
-    products = [own] if period is None else [own, through_target]
-    if period is not None and online.stop - online.start != slow.stop - slow.start:
-        raise InvalidValueError("the target must have the parameters of q_net", got="others")
-    start = real.start()
-    if period is not None:
-        start[slow] = 0
-    if float(start.norm()) == 0:
-        raise InvalidValueError(
-            "an update must move something", got="none", remedy="Is the learning rate 0?"
-        )
-    start = start / start.norm()
-    is_smooth = real.fit_step(start)
-    keep = (_CHECK + len(products)) * length
-    steady, closed, past = 0, max(_CLOSED, 1e3 * real.noise), [math.inf]
-    for vectors, matrices in subspaces(products, start, closed):
-        found = leading(matrices, period, max(real.noise, _ROUNDING))
-        basis, images = vectors, np.sum(matrices, axis=0)[:-1]
-        past.append(found.log_modulus)
-        steady = steady + 1 if found.error / per <= _TOLERANCE else 0
-        if steady == _STEADY or real.num_updates + keep > most:
-            break
-    off = _disagreement(real, found.vector, basis, images, period is not None)
-    exponent = found.log_modulus / per
-    error = found.error + found.condition * off * (period or 1)
-    if steady == 0:  # not resolved: no better known than from one round to the next
-        error = max(error, max(past[-_STEADY:]) - min(past[-_STEADY:]))
-    return UpdateExponent(
-        growth=math.exp(exponent),
-        exponent=exponent,
-        error=max(error / per, _TOLERANCE),
-        is_rotating=abs(math.sin(found.angle)) > _TOLERANCE,
-        is_smooth=is_smooth and off < _SMOOTH,
-        num_updates=real.num_updates,
-        num_directions=len(found.vector),
-    )
-
-
-def _disagreement(
-    real: RealMap, y: np.ndarray, basis: Tensor, images: np.ndarray, is_copied: bool
-) -> float:
-    """Return how far J y, seen from both sides, is from what the products say of it.
-
-    max ‖J₊y − Jy‖/‖Jy‖ and ‖J₋y − Jy‖/‖Jy‖ over the parts of the leading vector y.
-    """
-    worst = 0.0
-    for part in (y.real, y.imag):
-        if float(np.linalg.norm(part)) < 1e-8:
-            continue
-        direction, expected = combination(part, basis), combination(images @ part, basis)
-        if is_copied:
-            direction[real.state.target] = direction[real.state.online]
-        for step in (real.step, -real.step):
-            image = real.product(direction, step)
-            if is_copied:
-                image[real.state.target] = 0
-            off = float((image - expected).norm())
-            worst = max(worst, off / max(float(expected.norm()), 1e-300))
-    return worst
 
 
 def _modules(networks: Networks | None) -> list[nn.Module]:

@@ -194,7 +194,7 @@ def test_steps_without_a_gradient_or_with_none_that_is_finite_are_passed_over(tm
 
 
 def test_a_target_that_stands_still_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("qdiverge.monitor.monitor.TARGET_PATIENCE", 30)
+    monkeypatch.setattr("qdiverge.monitor.target_notes.PATIENCE", 30)
 
     class Forgotten(Loop):
         def synchronise(self):

@@ -140,7 +140,7 @@ class Checkpoints:
         load_optimizer(trainer.agent, self.store.read(step, OPTIMIZER), state["optimizer"])
         load_generators(trainer, state["generators"])
         self._replay = load_replay(trainer.replay, folder, state["replay"], files)
-        trainer.agent_step, trainer.num_updates = state["step"], state["updates"]
+        trainer.agent_step, trainer.updates.number = state["step"], state["updates"]
         trainer.steps_learnt, trainer.num_restarts = state["steps_learnt"], state["restarts"]
         self._last = (trainer.agent_step, trainer.num_updates)
 

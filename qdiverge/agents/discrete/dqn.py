@@ -16,7 +16,7 @@ Differs from the paper, whatever the settings, in (those of the presets say how 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,26 +25,17 @@ from torch import Tensor, nn
 
 from qdiverge.agents.agent import Update
 from qdiverge.agents.batch_loss import BatchLoss
-from qdiverge.agents.discrete.categorical import (
-    CategoricalLoss,
-    bootstrap_distribution,
-    categorical_loss,
-    expectation,
-    of_actions,
-    projected,
-)
+from qdiverge.agents.discrete.categorical import of_actions
+from qdiverge.agents.discrete.equations import DistributionEquation, Equation, ValueEquation
 from qdiverge.agents.discrete.optimizers import make_optimizer
-from qdiverge.agents.losses import td_loss, weighted_mean
 from qdiverge.agents.machine.arithmetic import Arithmetic
 from qdiverge.agents.networks.categorical import CategoricalQ
 from qdiverge.agents.networks.noisy import resample_noise, still_noise
 from qdiverge.agents.once import Once
-from qdiverge.agents.replay.sampling import LearnerBatch
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.agents.targets import follow, slow_copy
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.preqn import PreQN
-from qdiverge.td import bootstrap_values, td_errors, td_targets
 from qdiverge.transitions import Transitions
 
 
@@ -86,6 +77,8 @@ class DQN:
         self.device = next(q_network.parameters()).device
         self.arithmetic = Arithmetic(config.precision, self.device, q_network)
         self.evaluate = self.arithmetic.evaluate
+        make: type[Equation[Any]] = DistributionEquation if config.distributional else ValueEquation
+        self.equation = make(self.q_network, self.target_network, config, self.evaluate)
         self._noise = torch.Generator().manual_seed(config.seed)
 
     @property
@@ -201,21 +194,8 @@ class DQN:
         Returns:
             All of it as tensors.
         """
-        weights = batch.weights if isinstance(batch, LearnerBatch) else None
-        if self.config.distributional:
-            terms = self._categorical_loss(batch)
-            q_values, errors, surprises = terms.q_values, terms.td_errors, terms.divergences
-            loss = weighted_mean(terms.cross_entropies, weights)
-        else:
-            targets = self.targets(batch)  # [N]
-            q_values = self.evaluate(self.q_network, batch.observations)  # [N, A]
-            errors = surprises = td_errors(q_values, batch.actions, targets)  # [N]
-            loss = td_loss(errors, self.config.loss, weights)
-        q = q_values.detach()
-        taken = of_actions(q, batch.actions)
-        return BatchLoss.of(loss, errors.detach(), surprises.detach(), taken, q)
+        return self.equation.loss(batch)
 
-    @torch.no_grad()
     def targets(self, batch: Transitions) -> Tensor:
         """Return what Q(s_i, a_i) should be, by the bootstrap that the configuration names.
 
@@ -225,40 +205,7 @@ class DQN:
         Returns:
             [N], y; where a distribution is learnt, the mean of its target.
         """
-        if self.config.distributional:
-            return expectation(self.target_distributions(batch), self._categorical.support)
-        online, target = self.q_network, self.target_network
-        next_q_values, next_actions = bootstrap_values(
-            self.config.bootstrap_rule,
-            partial(self.evaluate, online),
-            partial(self.evaluate, online if target is None else target),
-            batch.next_observations,
-        )
-        discount = batch.discounts if isinstance(batch, LearnerBatch) else self.config.discount
-        return td_targets(batch.rewards, batch.terminated, next_q_values, discount, next_actions)
-
-    @torch.no_grad()
-    def target_distributions(self, batch: Transitions) -> Tensor:
-        """Return how R of (s_i, a_i) should be distributed, where a distribution is learnt.
-
-        Args:
-            batch: B transitions.
-
-        Returns:
-            [B, N], m.
-        """
-        online = self._categorical
-        target = online if self.target_network is None else self.target_network
-        assert isinstance(target, CategoricalQ)
-        probabilities = bootstrap_distribution(
-            self.config.bootstrap_rule,
-            partial(self.evaluate, online.logits),
-            partial(self.evaluate, target.logits),
-            batch.next_observations,
-            online.support,
-        )
-        discount = batch.discounts if isinstance(batch, LearnerBatch) else self.config.discount
-        return projected(probabilities, batch.rewards, batch.terminated, discount, online.support)
+        return self.equation.targets(batch)
 
     def after_step(self, step: int) -> None:
         """Copy the network into its target at every ``target_period`` agent steps."""
@@ -269,17 +216,6 @@ class DQN:
         """Copy the network into its target network; nothing to do without one."""
         if self.target_network is not None:
             self.target_network.load_state_dict(self.q_network.state_dict())
-
-    @property
-    def _categorical(self) -> CategoricalQ:
-        assert isinstance(self.q_network, CategoricalQ)
-        return self.q_network
-
-    def _categorical_loss(self, batch: Transitions) -> CategoricalLoss:
-        targets = self.target_distributions(batch)  # [B, N]
-        network = self._categorical
-        logits = self.evaluate(network.logits, batch.observations)  # [B, A, N]
-        return categorical_loss(logits, batch.actions, targets, network.support)
 
     def resample_noise(self) -> None:
         """Draw new noise for both networks, each its own, where they are noisy."""

@@ -14,8 +14,9 @@ import numpy as np
 
 from qdiverge.monitor.foresight.plan import Plan
 from qdiverge.rehearsal import Rehearsal
-from qdiverge.rehearsal.rehearse import Stage, rehearsed
+from qdiverge.rehearsal.rehearse import rehearsed
 from qdiverge.rehearsal.stack import can_stack
+from qdiverge.rehearsal.stage import Stage
 from qdiverge.rehearsal.what_if import AS_IT_IS, options_of
 
 FORESEEN = "foreseen_divergence"  # the alarm rule's name

@@ -7,7 +7,7 @@ from typing import Any
 from qdiverge.diagnostics import soft_divergence_bound
 from qdiverge.monitor.foresight.options import ForesightOptions
 from qdiverge.monitor.subject import Subject
-from qdiverge.rehearsal.rehearse import Stage, stage_of
+from qdiverge.rehearsal.stage import Stage, stage_of
 from qdiverge.rehearsal.what_if import DEFAULTS
 from qdiverge.update import UpdateRule
 from qdiverge.update.rule import RuleLoss

@@ -83,7 +83,7 @@ def test_neither_monitor_nor_alignment_changes_a_bit(config, tmp_path, monkeypat
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     assert len(records) == 10
     assert records[0].alignment is None
-    assert watched[0].has_alignment
+    assert watched[0].updates.has_alignment
 
 
 @pytest.mark.parametrize("name", ["DDPG", "PreQN-DDPG"])

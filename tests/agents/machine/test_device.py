@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from qdiverge.agents import loop
+from qdiverge.agents import updates
 from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.checkpoints.segments import dump_replay, load_replay
 from qdiverge.agents.discrete.deferred import DeferredUpdates, why_not_deferred
@@ -151,7 +151,7 @@ def deferring(monkeypatch):
 
     def make(*args, **options):
         with monkeypatch.context() as patch:
-            patch.setattr(loop, "deferred_updates", DeferredUpdates)
+            patch.setattr(updates, "deferred_updates", DeferredUpdates)
             return Trainer(*args, **options)
 
     return make

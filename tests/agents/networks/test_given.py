@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from qdiverge.agents import loop
+from qdiverge.agents import updates
 from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.discrete.deferred import DeferredUpdates
 from qdiverge.agents.evaluation.environments import own_environments
@@ -103,7 +103,7 @@ def test_given_the_network_of_the_configuration_the_run_is_the_run(config, make)
 @pytest.mark.parametrize("action", [0, 1])
 def test_what_learns_is_what_acts(action, is_deferred, monkeypatch):
     if is_deferred:
-        monkeypatch.setattr(loop, "deferred_updates", DeferredUpdates)
+        monkeypatch.setattr(updates, "deferred_updates", DeferredUpdates)
     trainer = Trainer(CARTPOLE.adapted(noisy=True), make_q_network=mlp(noisy=True))
     trainer.close()
     layer = trainer.q_network.layers[0]
@@ -117,7 +117,7 @@ def test_what_learns_is_what_acts(action, is_deferred, monkeypatch):
     assert trainer.behaviour.agent is trainer.agent  # type: ignore[attr-defined]  # ε-greedy
     assert trainer.optimizer.param_groups[0]["params"] == list(trainer.q_network.parameters())
     if is_deferred:
-        assert trainer.deferred.agent is trainer.agent
+        assert trainer.updates.deferred.agent is trainer.agent
 
 
 def test_from_a_checkpoint_a_given_network_goes_on_as_if_never_stopped(tmp_path):
@@ -211,11 +211,12 @@ def test_agents_of_continuous_control_take_none(config):
 
 
 PARTS = {
-    "trainer": ("config", "environments", "replay", "sampler", "agent", "behaviour", "deferred",
+    "trainer": ("config", "environments", "replay", "sampler", "agent", "behaviour", "updates",
                 "make_q_network", "q_network", "target_network", "optimizer"),
     "trainer.agent": ("q_network", "target_network", "optimizer"),
     "trainer.behaviour": ("agent",),
     "trainer.sampler": ("replay",),
+    "trainer.updates": ("agent", "sampler", "deferred"),
 }  # fmt: skip
 
 

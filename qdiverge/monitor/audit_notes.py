@@ -1,0 +1,89 @@
+"""The audit of the update under way: carried out where it is due, billed, and noted."""
+
+from collections.abc import Callable
+from typing import Any
+
+from qdiverge.monitor.budget import Budget
+from qdiverge.monitor.guard import Guard
+from qdiverge.monitor.loop_audit import LoopAudit
+from qdiverge.monitor.subject import Subject
+from qdiverge.runs import RunLog
+from qdiverge.update import Finding
+
+StepArguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+class AuditNotes:
+    """Has the update under way audited, and tells ``run.json`` and the user.
+
+    Args:
+        audit: What audits.
+        subject: The run.
+        log: Where it is noted.
+        guard: Of errors.
+        budget: The time that it may take.
+        tell: Says what is wrong with the loop.
+    """
+
+    def __init__(
+        self,
+        audit: LoopAudit,
+        subject: Subject,
+        log: RunLog,
+        guard: Guard,
+        budget: Budget,
+        tell: Callable[[Finding], None],
+    ) -> None:
+        self._audit, self._subject, self._log = audit, subject, log
+        self._guard, self._budget, self._tell = guard, budget, tell
+        if audit.is_off:
+            log.note({"audit": audit.summary()})
+
+    def look(self, update: int) -> None:
+        """Audit an update, where it is due; what a look that is none costs is billed."""
+        audit, begin = self._audit, self._budget.now()
+        if not audit.is_awaited:
+            audit.pass_over()
+            self._budget.calls += self._budget.now() - begin
+            return
+        before = audit.num_audits, audit.why_not
+        for found in audit.before_step(update):
+            self._tell(found)
+        is_seldom = before[1] == audit.why_not and audit.num_audits & (audit.num_audits - 1)
+        if before != (audit.num_audits, audit.why_not) and not is_seldom:
+            self.note(update)
+
+    def note(self, update: int) -> None:
+        """Note in ``run.json`` what the audits say."""
+        with self._guard("noting the audits", update), self._budget.charge("log"):
+            rule = {"update_rule": str(self._subject.rule)} if self._audit.num_audits else {}
+            self._log.note({"audit": self._audit.summary()} | rule)
+
+
+def after_closure(
+    look: Callable[[], None], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> StepArguments | None:
+    """Have ``look`` called when the gradient is there: now, or by the step's own closure.
+
+    Args:
+        look: To be called.
+        args: Of the optimiser's step, itself among them.
+        kwargs: The others.
+
+    Returns:
+        None; where the step was given a closure, which is to make the gradient, the step's
+        arguments with one in its place that calls it, and then looks.
+    """
+    closure = args[1] if len(args) > 1 else kwargs.get("closure")
+    if not callable(closure):  # none, or what another optimiser takes
+        look()
+        return None
+
+    def looked_at() -> Any:
+        loss = closure()
+        look()
+        return loss
+
+    if len(args) > 1:
+        return (args[0], looked_at, *args[2:]), kwargs
+    return args, kwargs | {"closure": looked_at}

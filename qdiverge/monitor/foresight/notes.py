@@ -1,0 +1,68 @@
+"""What is made known of copies that run ahead: their fan, what they call, why there are none."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from qdiverge.monitor.alarms import Alarms
+from qdiverge.monitor.budget import Budget
+from qdiverge.monitor.foresight.forecast import FORESEEN, Forecast
+from qdiverge.monitor.foresight.foresight import Foresight
+from qdiverge.monitor.guard import Guard
+from qdiverge.monitor.rules.alarm_rules import AlarmEvent
+from qdiverge.runs import RunLog
+
+
+class ForesightNotes:
+    """Lets copies run ahead where that is due, and tells the log and the user.
+
+    Args:
+        foresight: What runs ahead.
+        log: Where fans are kept, ``arrays/foresight-STEP.npz``.
+        guard: Of errors.
+        budget: The time that it may take.
+        alarms: Where a call is raised.
+    """
+
+    def __init__(
+        self, foresight: Foresight, log: RunLog, guard: Guard, budget: Budget, alarms: Alarms
+    ) -> None:
+        self._foresight, self._log, self._guard = foresight, log, guard
+        self._budget, self._alarms = budget, alarms
+
+    def look(
+        self,
+        data: Any,
+        read: Callable[[Any], Any] | None,
+        update: int,
+        step: int,
+        last_move: int,
+        largest_reward: float,
+    ) -> None:
+        """Show a batch to what runs ahead; see :meth:`Foresight.show`."""
+        forecast = self._foresight.show(
+            data, read, update, last_move=last_move, largest_reward=largest_reward
+        )
+        if forecast is None:
+            return
+        with self._guard("logging a look ahead", update), self._budget.charge("log"):
+            self._log.arrays("foresight", step, _arrays(forecast))
+            self._log.note({"foresight": self._foresight.summary()})
+            if forecast.is_call:
+                event = AlarmEvent(
+                    step, update, FORESEEN, forecast.message, evidence=forecast.evidence
+                )
+                self._alarms.raise_alarm(event)
+
+    def close(self, update: int) -> None:
+        """Note how often copies ran ahead, or why none did."""
+        with self._guard("noting the looks ahead", update):
+            if self._foresight.options.is_on:
+                self._log.note({"foresight": self._foresight.summary()})
+        self._foresight.close()
+
+
+def _arrays(forecast: Forecast) -> dict[str, np.ndarray]:
+    fan = {name: np.asarray(values) for name, values in forecast.fan.items()}
+    return fan | {"update": np.asarray(forecast.update), "limit": np.asarray(forecast.limit)}

@@ -1,0 +1,168 @@
+"""The stage of a rehearsal: what is copied, from what it learns, and where its values end."""
+
+import copy
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from qdiverge.checks import check_integer, check_positive
+from qdiverge.diagnostics.diagnose import rule_of
+from qdiverge.diagnostics.metrics.q_values import soft_divergence_bound
+from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.kernel.network import unwrap
+from qdiverge.rehearsal.batches import Batches, as_batches
+from qdiverge.rehearsal.learner import Actor, Learner, Original, Policy, Update, networks_of
+from qdiverge.td import Bootstrap
+from qdiverge.transitions import SarsaTransitions
+from qdiverge.update import UpdateRule
+from qdiverge.update.copies import module_of
+from qdiverge.update.td_update import Loss
+
+Networks = nn.Module | Sequence[nn.Module]
+_NO_BOUND = 100.0  # times the values of now: what counts as growing without bound at γ = 1
+_LOOKS = 8  # batches that a function is asked for, to see its rewards
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """All that a rehearsal needs: what is copied, from what it learns, where its values end.
+
+    Attributes:
+        original: What is copied.
+        batches: What the copies learn from.
+        limit: Of max|Q|.
+        notes: What is to be said of it.
+        is_beyond: Whether the values are beyond the bound already, or not finite.
+    """
+
+    original: Original
+    batches: Batches
+    limit: float
+    notes: tuple[str, ...]
+    is_beyond: bool = False
+
+
+def stage_of(
+    q_net: Networks,
+    data: Any,
+    *,
+    optimizer: torch.optim.Optimizer,
+    target: Networks | None,
+    discount: float,
+    rule: UpdateRule | None,
+    loss: str | Loss,
+    bootstrap: Bootstrap | None,
+    target_period: int | None,
+    polyak: float | None,
+    since_copy: int,
+    clipping: float | None,
+    batch_size: int | None,
+    reward_bound: float | None,
+    policy: Policy | None,
+    policy_optimizer: torch.optim.Optimizer | None,
+    policy_target: Policy | None,
+    policy_period: int,
+    entropy_coefficient: float,
+    update: Update | None,
+    others: Sequence[Any],
+) -> Stage:
+    """Check the arguments of :func:`rehearse` and set the stage that they describe."""
+    networks = tuple(unwrap(net)[0] for net in networks_of(q_net))
+    targets = () if target in (None, q_net) else tuple(unwrap(n)[0] for n in networks_of(target))
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise InvalidTypeError(
+            "a torch.optim.Optimizer was expected, the one that trains q_net",
+            got=type(optimizer).__name__,
+            remedy="Of a wrapper, pass the optimiser inside, such as .optimizer.",
+        )
+    check_integer("policy_period", policy_period, 1)
+    check_integer("since_copy", since_copy, 0)
+    parameter = next(p for p in networks[0].parameters() if p.is_floating_point())
+    batches = as_batches(data, batch_size, parameter.device, parameter.dtype)
+    probe = batches.probe()
+    if rule is None:
+        named = loss if isinstance(loss, str) else "half_squared"
+        rule = rule_of(
+            list(networks) if len(networks) > 1 else networks[0], probe.transitions, discount, None,
+            target=targets or None, optimizer=optimizer, target_period=target_period,
+            polyak=polyak, loss=named, bootstrap=bootstrap,
+            entropy_coefficient=entropy_coefficient, not_modelled="",
+        )  # fmt: skip
+        if targets and target_period is None and polyak is None and update is None:
+            raise InvalidValueError(
+                "a target network needs target_period or polyak: how it follows",
+                got="neither",
+                remedy="Pass target_period=… (updates between copies) or polyak=τ.",
+            )
+        if update is not None and target_period is None and polyak is None:
+            rule = replace(rule, target_period=None)  # the update moves it, or nothing does
+        rule = replace(rule, clipping=clipping, has_weights=probe.weights is not None)
+    actor = None
+    if policy is not None:
+        actor = Actor(policy, policy_optimizer, policy_target, policy_period)
+    _check_actor(actor, probe.transitions, update)
+    notes = _notes(actor) if update is None else []
+    if reward_bound is None:
+        largest = batches.largest_reward()
+        if batches.make is not None:
+            looks = itertools.islice(batches.stream(0), _LOOKS)
+            largest = max(float(rows.transitions.rewards.abs().max()) for rows in looks)
+        if largest == 0:
+            notes.append("No reward was seen: r_max is taken to be 1; pass reward_bound=….")
+        reward_bound = largest or 1.0
+    check_positive("reward_bound", reward_bound)
+    original = Original(
+        networks, targets, optimizer, rule, actor,
+        loss=None if isinstance(loss, str) else loss, update=update, others=tuple(others),
+        since_copy=since_copy,
+    )  # fmt: skip
+    learner = _copied(original)
+    size = learner.size(probe)
+    bound = soft_divergence_bound(rule.discount, reward_bound)
+    if math.isinf(bound):
+        bound = _NO_BOUND * max(size, reward_bound)
+        notes.append(f"γ = 1 has no bound: growing {_NO_BOUND:g}-fold counts as divergence.")
+    if size > bound:
+        notes.append(f"max|Q| = {size:.4g} is beyond the bound {bound:.4g} already.")
+    is_beyond = not size <= bound
+    return Stage(original, batches, 2 * size if is_beyond else bound, tuple(notes), is_beyond)
+
+
+def _copied(original: Original) -> Learner:
+    """Return a copy, or say what cannot be copied."""
+    try:
+        return Learner(original)
+    except (TypeError, RuntimeError, copy.Error) as error:
+        raise InvalidTypeError(
+            "networks, target, optimiser and policy must let themselves be copied (copy.deepcopy)",
+            got=f"{type(error).__name__}: {error}",
+            remedy="Pass update=… and modules of plain tensors.",
+        ) from error
+
+
+def _check_actor(actor: Actor | None, batch: Any, update: Update | None) -> None:
+    if actor is None:
+        has_next = isinstance(batch, SarsaTransitions)
+        if batch.actions.is_floating_point() and not has_next and update is None:
+            raise InvalidValueError(
+                "a critic's target needs the next action",
+                got="neither policy=… nor next_actions in the batch",
+                remedy="Pass policy=target_policy, a callable s' → a'.",
+            )
+    elif actor.optimizer is not None and module_of(actor.policy) is None:
+        raise InvalidTypeError(
+            "a policy that learns must be a module, or a method of one, to be copied",
+            got=type(actor.policy).__name__,
+            remedy="Pass the actor itself, or its method.",
+        )
+
+
+def _notes(actor: Actor | None) -> list[str]:
+    if actor is not None and actor.optimizer is None:
+        return ["The policy was held still: pass policy_optimizer=… where it learns."]
+    return []
