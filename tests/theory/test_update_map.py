@@ -1,6 +1,7 @@
 """The linearised update against the real optimiser's: its map, and what it comes to."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -41,14 +42,37 @@ def test_what_is_certified_shrinks_and_what_is_divergent_grows(seed):
         assert grows(update, report)
 
 
+@pytest.mark.parametrize("target", [{}, {"period": 20}, {"polyak": 0.05}])
 @pytest.mark.parametrize("options", [{}, {"momentum": 0.5}, {"momentum": 0.9, "nesterov": True}])
-def test_small_steps_are_certified_with_momentum_too_and_never_grow(options):
+def test_small_steps_are_certified_with_momentum_too_and_never_grow(options, target):
     for seed in range(4):
-        rule = Rule("SGD", options, 0.0001)
+        rule = Rule("SGD", options, 0.0001, **target)
         update = real(seed, rule, num_actions=3, size=5, num_features=40, scale=0.1)
         report = update.verdict(torch.zeros(5, dtype=torch.int64))
         assert report.verdict == "certified"
         assert_never_grows(update, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", range(10))
+def test_a_thousand_certified_updates_with_momentum_and_a_target_never_grow(block):
+    """Of every optimiser with momentum and each kind of target; none that grows is certified."""
+    certified = dict.fromkeys(("copied", "averaged", "averaged now and then"), 0)
+    seed = 1_000_000 * (block + 1)
+    while sum(certified.values()) < 100 or min(certified.values()) < 20:
+        seed += 1
+        rule = random_rule(seed, has_decay=False)
+        small = (1e-4, 1e-3, 1e-2)[seed % 3]
+        rule = replace(rule, learning_rate=small * rule.learning_rate)
+        scale, actions = (0.1, 0.2, 0.5)[seed // 3 % 3], 1 + seed % 3
+        if not (rule.lags and rule.descent.momentum):
+            continue
+        update = real(seed, rule, num_actions=actions, size=5, num_features=40, scale=scale)
+        report = update.verdict(torch.zeros(5, dtype=torch.int64))
+        if report.verdict == "certified":
+            kind = "copied" if rule.polyak is None else "averaged"
+            certified[kind + (" now and then" if rule.polyak and rule.period > 1 else "")] += 1
+            assert_never_grows(update, seed)
 
 
 def assert_never_grows(update, seed, num_updates=600):
@@ -95,16 +119,26 @@ def grows(update, report):
     return False
 
 
-@pytest.mark.parametrize("seed", range(24))
-def test_the_norm_of_the_momentum_certificate_shrinks_at_every_step(seed):
-    """‖(ε, u)‖_v, ε the TD errors at θ + cv and v = Jᵀ D u, while the greedy actions switch."""
+TARGETS = (
+    {}, {"period": 3}, {"period": 40}, {"polyak": 0.05}, {"polyak": 0.005, "period": 2},
+    {"polyak": 0.5, "period": 7},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("seed", range(12))
+def test_the_norm_of_the_momentum_certificate_shrinks_at_every_step(seed, target):
+    """‖(ε, u)‖_v, ε the TD errors at θ + cv and v = Jᵀ D u, while the greedy actions switch.
+
+    With an averaged target ‖(ε, u, m)‖_v, ε against the target's own values and θ − θ̄ = h Jᵀ D m.
+    """
     g = torch.Generator().manual_seed(seed)
     options = (
         {"momentum": 0.5},
         {"momentum": 0.9, "nesterov": True},
         {"momentum": 0.8, "dampening": 0.8},
     )
-    rule = Rule("SGD", options[seed % 3], (1e-4, 1e-3)[seed % 2])
+    rule = Rule("SGD", options[seed % 3], (1e-4, 1e-3)[seed % 2], **target)
     update = real(seed, rule, num_actions=2 + seed % 3, size=5, num_features=40, scale=0.1)
     certificate, d = update.verdict(torch.zeros(5, dtype=torch.int64)).certificate, rule.descent
     assert certificate.holds or rule.learning_rate > 1e-4
@@ -112,20 +146,28 @@ def test_the_norm_of_the_momentum_certificate_shrinks_at_every_step(seed):
         return
     p, v, modulus = update.problem, certificate.bound.weights, certificate.modulus
     D = p.rho * update.sample_weights
-    u = 1e4 * torch.randn(5, generator=g, dtype=F)
+    u, m = (1e4 * torch.randn(5, generator=g, dtype=F) for _ in range(2))
     θ = 1e3 * torch.randn(len(update.θ), generator=g, dtype=F)
-    update.set(θ, -(p.features.T @ (D * u)))
+    h, is_averaged = d.learning_rate * d.total_gain, rule.polyak is not None
+    update.set(θ, -(p.features.T @ (D * u)), θ - h * p.features.T @ (D * m) if is_averaged else θ)
 
     def norm():
-        ahead = d.learning_rate * d.lead * (p.features.T @ (D * u))
-        errors = p.td_errors(update.θ.detach() + ahead)
-        return float((torch.cat([errors, u]).abs() / v).max())
+        now = update.θ.detach()
+        ahead = now + d.learning_rate * d.lead * (p.features.T @ (D * u))
+        errors = p.td_errors(ahead, update.target if is_averaged else ahead)
+        return float((torch.cat([errors, u, *([m] if is_averaged else [])]).abs() / v).max())
 
     before = norm()
     for _ in range(30):
-        errors = p.td_errors(update.θ.detach())
-        update.step()
-        u = d.momentum * u + d.gain * errors
+        for _ in range(rule.period):
+            errors = p.td_errors(update.θ.detach(), update.target if rule.lags else None)
+            m = m + d.learning_rate / h * (d.direct * errors + d.carried * u)
+            update.step()
+            u = d.momentum * u + d.gain * errors
+        if is_averaged:
+            m = (1 - rule.polyak) * m
+            lag = h * p.features.T @ (D * m)
+            torch.testing.assert_close(update.θ.detach() - update.target, lag)
         after = norm()
         assert after <= modulus * before * (1 + 1e-9)
         before = after
