@@ -1,7 +1,7 @@
 """``qd.attach``: three lines in somebody else's training loop."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -41,6 +41,7 @@ def attach(
     probe_size: int = 64,
     probe_refresh_period: int = 10_000,
     audit_period: int | None = 1_000,
+    rule: Mapping[str, Any] | None = None,
     clock: Callable[[], int] | None = None,
     config: dict[str, Any] | None = None,
     sinks: Sequence[Sink | str] = (),
@@ -87,6 +88,8 @@ def attach(
         audit_period: Updates between two audits of the loop itself (:func:`qdiverge.audit`), the
             first ones and doublings apart; what one finds is an alarm of the kind "loop". At most
             a quarter of ``max_overhead`` goes to them. None: none is made.
+        rule: Fields of :class:`qdiverge.UpdateRule` that are known of the run beside all this, such
+            as ``{"polyak": 0.005, "clipping": 10.0}``; what is seen in the run comes first.
         clock: Returns the run's step, e.g. agent steps; None: updates are counted.
         config: The run's settings, for ``run.json``.
         sinks: Further places for metrics and alarms: "tensorboard", "wandb", "mlflow", or objects
@@ -115,6 +118,7 @@ def attach(
         probe_size=probe_size,
         probe_refresh_period=probe_refresh_period,
         audit_period=audit_period,
+        rule=rule or {},
     )
     networks = _as_list(q_network)
     targets = [] if target is None or target is q_network else _as_list(target)

@@ -11,6 +11,7 @@ from qdiverge.monitor.attach_checks import mark_watched, unmark_watched
 from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.loop_audit import LoopAudit
 from qdiverge.monitor.measuring import LOG_DENSITY, Measuring
+from qdiverge.monitor.options import OF_TARGET
 from qdiverge.monitor.reminder import Reminder, speak
 from qdiverge.monitor.rules.alarm_rules import AlarmEvent
 from qdiverge.monitor.snapshots import SnapshotRecorder
@@ -344,7 +345,7 @@ class Monitor:
 
     def _take_target_rule(self, watch: TargetWatch) -> None:
         """Tell the subject how the target follows, where that is new."""
-        seen, names = self.subject.seen, ("target_period", "polyak")
+        seen, names = self.subject.seen, OF_TARGET
         before = {name: seen[name] for name in names if name in seen}
         if watch.rule.fields != before:
             self.subject.seen = {k: v for k, v in seen.items() if k not in names}
