@@ -75,6 +75,16 @@ def foresight_of(trainer: Trainer) -> dict[str, Any] | bool:
     }
 
 
+def target_rule_of(agent: Agent, config: AgentConfig) -> dict[str, Any]:
+    """Return the fields of an :class:`qdiverge.UpdateRule` that say how the target follows."""
+    if subject(agent, config)["target"] is None:
+        return {}
+    polyak = getattr(config, "polyak", None)
+    if polyak is None:
+        return {"target_period": config.updates_per_copy}
+    return {"polyak": polyak, "averaging_period": getattr(config, "policy_period", 1)}
+
+
 def _known(agent: Agent, config: AgentConfig) -> dict[str, Any]:
     """Return networks, optimiser, γⁿ, loss, bootstrap and how the target follows."""
     about = subject(agent, config)

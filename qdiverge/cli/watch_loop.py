@@ -12,7 +12,7 @@ from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import Barrier, RunEnd
-from qdiverge.cli.ahead import foresight_of
+from qdiverge.cli.ahead import foresight_of, target_rule_of
 from qdiverge.cli.epochs import Epochs
 from qdiverge.cli.interrupt import calling_at_ctrl_c
 from qdiverge.cli.live import Live
@@ -78,6 +78,7 @@ def watch(
             every=watching.every,
             cost="light" if config.is_preqn else watching.cost,  # its α is not K's
             max_overhead=watching.max_overhead,
+            rule=target_rule_of(trainer.agent, config),
             foresight=watching.foresight and foresight_of(trainer),
         )
         if state is not None:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from qdiverge.diagnostics.diagnosis import Diagnosis
 from qdiverge.theory.linearisation import LARGEST_ERROR
-from qdiverge.update.rule import LOSS_SLOPES
 
 
 def advice(diagnosis: Diagnosis) -> tuple[str, ...]:
@@ -51,7 +50,7 @@ def _values(diagnosis: Diagnosis) -> Iterator[str]:
 
 def _step(diagnosis: Diagnosis) -> Iterator[str]:
     """Compare the step with the largest stable one, both as the optimiser's learning rate."""
-    stability, slope = diagnosis.stability, LOSS_SLOPES[diagnosis.rule.loss]
+    stability, slope = diagnosis.stability, diagnosis.rule.slope
     if stability.verdict == "certified" or stability.spectral_radius < 1:
         return
     largest, α = stability.max_learning_rate, diagnosis.learning_rate

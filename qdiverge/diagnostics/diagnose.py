@@ -53,6 +53,7 @@ def diagnose(
     target_period: int | None = None,
     polyak: float | None = None,
     loss: str = "half_squared",
+    loss_factor: float | None = None,
     reward_bound: float | None = None,
     bootstrap: Bootstrap | None = None,
     policy: Policy | None = None,
@@ -78,7 +79,7 @@ def diagnose(
         batch: N transitions: :class:`Transitions`, a dict, or a batch of another library.
         discount: γ.
         learning_rate: α of the loss ½ Σ ρ_i δ_i² (twice the optimiser's for torch's ``mse_loss``);
-            None: the optimiser's, by ``loss``, or 1e-4 without one.
+            None: the optimiser's, by ``loss`` and ``loss_factor``, or 1e-4 without one.
         target: The network that makes the bootstrap target; None: ``q_net``.
         optimizer: The live optimiser; None: gradient descent.
         target_period: C, updates between two hard copies of the target network; None or 1: it
@@ -86,6 +87,8 @@ def diagnose(
         polyak: τ of an averaged target.
         loss: "half_squared"; "squared", torch's ``mse_loss``; "huber", which clips the TD errors of
             the step to ±1.
+        loss_factor: c, what the mean of that loss is multiplied by, such as N where it is summed;
+            None: 1. ``qd.audit`` reads it off a gradient.
         reward_bound: r_max; None: the largest |r| of the batch, or 1.
         bootstrap: Who selects and who evaluates a': "q", "target_q", "double_q" or
             "inverse_double_q"; None: the target network does both, or ``q_net`` without one.
@@ -114,6 +117,7 @@ def diagnose(
             q_net, batch, discount, learning_rate, target=target, optimizer=optimizer,
             target_period=target_period, polyak=polyak, loss=loss, bootstrap=bootstrap,
             entropy_coefficient=entropy_coefficient, not_modelled=not_modelled,
+            loss_factor=loss_factor,
         )  # fmt: skip
     moment = make_moment(
         q_net, batch, rule.discount, rule.descent.learning_rate, target=target,
@@ -179,6 +183,7 @@ def rule_of(
     bootstrap: Bootstrap | None,
     entropy_coefficient: float,
     not_modelled: str,
+    loss_factor: float | None = None,
 ) -> UpdateRule:
     """Return the rule that the arguments of :func:`diagnose` and a live optimiser come to."""
     fields: dict[str, Any] = {}
@@ -193,9 +198,12 @@ def rule_of(
     if reason := not_modelled or why_not_modelled(modules):
         fields["not_modelled"] = reason
     check_choice("loss", loss, LOSSES)
+    if loss_factor is not None:
+        fields["loss_factor"] = check_positive("loss_factor", loss_factor)
+        sources["loss_factor"] = "given"
     if learning_rate is not None:
         check_positive("learning_rate", learning_rate)
-        fields["learning_rate"] = learning_rate / LOSS_SLOPES[loss]
+        fields["learning_rate"] = learning_rate / (LOSS_SLOPES[loss] * (loss_factor or 1.0))
         sources["learning_rate"] = "given"
     has_target = target is not None and target is not q_net
     if bootstrap is None:

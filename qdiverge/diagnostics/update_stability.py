@@ -33,15 +33,14 @@ def stability_of(
         K, successors = blocks.kernel(0), all_successors(moment)
         K = (K + K.T) / 2  # the sum over layers rounds either triangle alike, but for the order
         greedy = None if moment.is_critic else moment.next_actions
-    is_lagging = rule.is_evaluated_by_target
 
     def verdict(at: Tensor) -> StabilityReport:
         return check_stability(
             K,
             successors,
             greedy,
-            target_period=rule.target_period or 1 if is_lagging else 1,
-            polyak=rule.polyak if is_lagging else None,
+            target_period=rule.period,
+            polyak=rule.share,
             descent=rule.descent,
             sample_weights=at.to(K.device),
             is_double=rule.is_double,

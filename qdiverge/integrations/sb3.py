@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 else:
     BaseCallback = imported("stable_baselines3.common.callbacks", "sb3").BaseCallback
 
+OF_QUANTILES = "a quantile loss moves each quantile by the others' share, not Q by its TD error"
 SETTINGS = ("gamma", "batch_size", "buffer_size", "tau", "target_update_interval",
             "gradient_steps", "learning_starts", "max_grad_norm")  # fmt: skip
 
@@ -103,9 +104,45 @@ def watched(model: "BaseAlgorithm") -> dict[str, Any]:
     config = {name: getattr(model, name) for name in SETTINGS if hasattr(model, name)}
     config |= {"framework": "stable-baselines3", "algorithm": type(model).__name__}
     return parts | {
+        "rule": known_rule(model),
         "discount": config["gamma"] ** num_steps,
         "config": config | {"n_steps": num_steps},
     }
+
+
+def known_rule(model: Any) -> dict[str, Any]:
+    """Return the fields of :class:`qdiverge.UpdateRule` that the model's settings determine.
+
+    How the target follows is left to be seen where copies and updates do not keep step.
+    """
+    is_critic = hasattr(model, "critic")
+    rule: dict[str, Any] = {
+        "bootstrap": "target_q",
+        "clipping": None if is_critic else model.max_grad_norm,
+        "critics": "one" if not is_critic or model.critic.n_critics == 1 else "min",
+    }
+    if (period := _updates_per_move(model)) is None:
+        return rule
+    if model.tau == 1:
+        return rule | {"target_period": period}
+    return rule | {"polyak": model.tau, "averaging_period": period}
+
+
+def _updates_per_move(model: Any) -> int | None:
+    """Return the updates between two moves of the target; None: they are no whole number."""
+    if hasattr(model, "policy_delay"):  # TD3 and DDPG count updates
+        return int(model.policy_delay)
+    calls, unit = model.train_freq  # of env.step, or episodes, to a call of train
+    steps = model.gradient_steps if model.gradient_steps >= 0 else calls * model.n_envs
+    if unit.value != "step" or steps == 0:
+        return None
+    interval = model.target_update_interval
+    if hasattr(model, "critic"):  # SAC counts the updates of each call anew
+        if steps == 1:
+            return 1
+        return interval if steps % interval == 0 else None
+    between = max(interval // model.n_envs, 1)  # calls of env.step
+    return between // calls * steps if between % calls == 0 else None
 
 
 def _parts(model: Any) -> dict[str, Any]:
@@ -113,7 +150,7 @@ def _parts(model: Any) -> dict[str, Any]:
 
     A quantile loss of n quantiles, summed over them, moves their mean much as a regression of it
     with α = n/2 lr, while targets lie evenly on both sides of each quantile; later by less, and not
-    quite that way. Values and kernels of QR-DQN are exact, what is said of its step is not.
+    quite that way. Values and kernels of QR-DQN are exact; its step has no map here.
     """
     sb3 = imported("stable_baselines3", "sb3")
     if isinstance(model, sb3.DQN):
@@ -129,6 +166,7 @@ def _parts(model: Any) -> dict[str, Any]:
             "target": MeanOverQuantiles(model.quantile_net_target, dim=1),
             "optimizer": model.policy.optimizer,
             "loss": model.n_quantiles / 2,
+            "not_modelled": OF_QUANTILES,
         }
     if not isinstance(model, sb3.TD3 | sb3.SAC):  # DDPG is a TD3
         raise InvalidTypeError(

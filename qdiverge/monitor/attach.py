@@ -43,6 +43,7 @@ def attach(
     probe_refresh_period: int = 10_000,
     audit_period: int | None = 1_000,
     foresight: bool | Mapping[str, Any] = True,
+    rule: Mapping[str, Any] | None = None,
     clock: Callable[[], int] | None = None,
     config: dict[str, Any] | None = None,
     sinks: Sequence[Sink | str] = (),
@@ -90,12 +91,14 @@ def attach(
             first ones and doublings apart; what one finds is an alarm of the kind "loop". At most
             a quarter of ``max_overhead`` goes to them. None: none is made.
         foresight: Whether copies of the run train ahead of it now and then, and call divergence
-            before it starts, with the mildest change that held in rehearsal; beside the run where a
-            core is free, else within ``max_overhead`` of its whole length. They learn from the last
-            batches shown, unless it is told more, in a dict: ``data`` (a function that returns a
-            batch of the replay, or transitions that stay as they are), ``num_updates`` of the whole
-            run, and arguments of :func:`qdiverge.rehearse`: batch_size, target_period, polyak,
-            policy_optimizer, policy_target, policy_period, update, others.
+            before it starts, with the mildest change that held in rehearsal. What they take is
+            within ``max_overhead`` of the whole run. They learn from the last batches shown, unless
+            more is told in a dict: ``data`` (a function that returns a batch of the replay and
+            draws by global generators or its own, or transitions that stay as they are),
+            ``num_updates`` of the whole run, and arguments of :func:`qdiverge.rehearse`:
+            batch_size, policy, policy_optimizer, policy_target, policy_period, update, others.
+        rule: Fields of :class:`qdiverge.UpdateRule` that are known of the run beside all this, such
+            as ``{"polyak": 0.005, "clipping": 10.0}``; what is seen in the run comes first.
         clock: Returns the run's step, e.g. agent steps; None: updates are counted.
         config: The run's settings, for ``run.json``.
         sinks: Further places for metrics and alarms: "tensorboard", "wandb", "mlflow", or objects
@@ -125,6 +128,7 @@ def attach(
         probe_refresh_period=probe_refresh_period,
         audit_period=audit_period,
         foresight=ForesightOptions.of(foresight),
+        rule=rule or {},
     )
     networks = _as_list(q_network)
     targets = [] if target is None or target is q_network else _as_list(target)

@@ -13,6 +13,7 @@ from qdiverge.update import UpdateRule
 from qdiverge.update.auditing import Audit
 from qdiverge.update.auditing.following import Following
 from qdiverge.update.auditing.reading import numbers
+from qdiverge.update.rule import LOSS_SLOPES
 
 WHOLE = 1e-3  # how near a scale is to 1 to be taken for it
 SATURATED = 1e-5  # how near to 1 the slopes of two rows are where Huber's loss clips both
@@ -21,12 +22,13 @@ APART = 1e-3  # of the TD errors: by how much rules differ that one gradient tel
 ROUND = 2e-6  # how near a norm is to three digits to be taken for them
 
 
-def identified(audit: Audit, shown: dict[str, Any]) -> dict[str, Any]:
+def identified(audit: Audit, shown: dict[str, Any], slope: float | None = None) -> dict[str, Any]:
     """Return the fields of an :class:`qdiverge.update.UpdateRule` that a gradient determines.
 
     Args:
         audit: Of this very update.
         shown: Its batch.
+        slope: Of the loss, as several audits show it (:mod:`qdiverge.monitor.loss_slope`).
 
     Returns:
         Field → value; what the gradient fits in several ways, such as ½δ² and Huber's loss where no
@@ -40,7 +42,9 @@ def identified(audit: Audit, shown: dict[str, Any]) -> dict[str, Any]:
     errors = abs(td_errors(audit, shown))
     if audit.loss == "huber" and (abs(errors - 1) < SATURATED).sum() > 1:
         told["loss"] = audit.loss
+    own = LOSS_SLOPES.get(audit.loss, math.nan) * audit.gradient_scale
     is_whole = abs(audit.gradient_scale - 1) < WHOLE  # else clipping may hide a factor of 2
+    is_whole |= slope is not None and abs(own / slope - 1) < WHOLE
     if audit.loss in ("half_squared", "squared") and is_whole and (errors > 1 + WHOLE).any():
         told["loss"] = audit.loss
     return told
@@ -135,7 +139,9 @@ def in_words(rule: UpdateRule, fitting: frozenset[str]) -> str:
         "double_q": "target network, double Q",
         "inverse_double_q": "target network, inverse double Q",
     }
-    parts = [loss] if "loss" in seen else []
+    if "loss_factor" in seen and rule.loss_factor != 1:
+        loss = f"{rule.loss_factor:.4g} × {loss}"
+    parts = [loss] if seen & {"loss", "loss_factor"} else []
     parts += [f"γ = {rule.discount:g}"] if "discount" in seen else []
     if "bootstrap" in seen:
         parts.append(bootstraps[rule.bootstrap])
@@ -144,7 +150,9 @@ def in_words(rule: UpdateRule, fitting: frozenset[str]) -> str:
     if rule.critics != "one":
         parts.append(f"{rule.critics} of the critics")
     if "polyak" in seen and rule.polyak is not None:
-        parts.append(f"target averaged with τ = {rule.polyak:g}")
+        every = rule.averaging_period
+        often = f" every {every} updates" if every > 1 else ""
+        parts.append(f"target averaged with τ = {rule.polyak:g}{often}")
     if "target_period" in seen and rule.target_period is not None:
         parts.append(f"target copied every {rule.target_period} updates")
     parts += ["importance weights"] if rule.has_weights and "has_weights" in seen else []

@@ -8,6 +8,7 @@ have it, so that what one odd batch shows is never said.
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ from qdiverge.monitor.budget import Budget
 from qdiverge.monitor.confirming import Confirming, may_be_said
 from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.identified import clipped_norm, fitting_bootstraps, identified, in_words
+from qdiverge.monitor.loss_slope import LossSlope
 from qdiverge.monitor.subject import Subject
 from qdiverge.monitor.under_way import Kept, UnderWay
 from qdiverge.td import BOOTSTRAPS
@@ -25,6 +27,7 @@ from qdiverge.update import why_not_modelled
 from qdiverge.update.auditing import Audit, Auditor, Finding
 from qdiverge.update.auditing.auditor import AMBIGUOUS
 from qdiverge.update.auditing.explain import mixes
+from qdiverge.update.rule import LOSS_SLOPES
 
 NUM_FIRST = 3  # audits at the start, whatever they cost
 NUM_AGAIN = 8  # audits of the update after a finding, whatever they cost
@@ -70,6 +73,7 @@ class LoopAudit:
         self._num_again = 0
         self._under_way = UnderWay(subject)
         self._norm: float | None = None
+        self._slope = LossSlope()
         self._num_bare = 0
         self._fitting = frozenset(BOOTSTRAPS)  # the bootstrap rules that made every gradient so far
         self._foreign: dict[str, float] = {}
@@ -138,7 +142,7 @@ class LoopAudit:
         """Return what another one needs to go on as this one would."""
         names = ("num_audits", "num_undecided", "why_not", "_due", "_num_again", "_norm")
         own = {name.lstrip("_"): getattr(self, name) for name in names}
-        own |= {"confirming": self._confirming.state()}
+        own |= {"confirming": self._confirming.state(), "slope": self._slope.state()}
         return own | {"fitting": sorted(self._fitting)}
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -148,6 +152,8 @@ class LoopAudit:
         self._due, self._num_again, self._norm = state["due"], state["num_again"], state["norm"]
         self._fitting = frozenset(state["fitting"])
         self._confirming.restore(state["confirming"])
+        if "slope" in state:  # older checkpoints have none
+            self._slope.restore(state["slope"])
 
     def _why_not(self) -> str:
         """Return why a run can have no audit, as far as it is known at its start."""
@@ -244,6 +250,17 @@ class LoopAudit:
         before, self._foreign = self._foreign, now
         return bool(now) and before != now
 
+    def _norm_now(self) -> float:
+        """Return the norm of the gradient that lies in ``.grad``."""
+        parameters = [p for network in self.subject.networks for p in network.parameters()]
+        each = [float(p.grad.detach().double().norm()) for p in parameters if p.grad is not None]
+        return math.hypot(*each)
+
+    def _scale_of_amp(self) -> float:
+        """Return what a GradScaler leaves to a fused optimiser to divide the gradient by."""
+        scale = getattr(self.subject.optimizer, "grad_scale", None)
+        return 1.0 if scale is None else float(scale)
+
     @property
     def _is_sparse(self) -> bool:
         """Return whether this is one of the audits that look what else would fit."""
@@ -252,7 +269,14 @@ class LoopAudit:
     def _seen(self, audit: Audit, kept: Kept) -> dict[str, Any]:
         """Return what the audit tells of the rule."""
         subject = self.subject
-        told = identified(audit, kept.shown)
+        amp = self._scale_of_amp()
+        audit = replace(
+            audit,
+            gradient_scale=audit.gradient_scale / amp,
+            sample_gradients=audit.sample_gradients / amp,
+        )
+        self._slope.take(audit, self._norm_now())
+        told = identified(audit, kept.shown, slope=self._slope.value)
         if len(self._fitting) > 1 and told and self._is_sparse:
             self._fitting &= fitting_bootstraps(
                 audit, kept.shown, subject.networks, subject.targets, kept.entropy_coefficient
@@ -262,5 +286,8 @@ class LoopAudit:
             told |= {"bootstrap": min(self._fitting)}
         if kept.num_parts > 1:  # the sum of k means looks like k times the loss
             told.pop("loss", None)
+        if (slope := self._slope.value) is not None:
+            name = told.get("loss") or subject.rule.loss
+            told["loss_factor"] = slope / LOSS_SLOPES[name]
         clipping, self._norm = clipped_norm(audit, self._norm)
         return told | ({} if clipping is None else {"clipping": clipping})

@@ -1,7 +1,8 @@
 """The settings of a monitor, checked before anything is touched."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, Literal
 
 from qdiverge.checks import check_choice, check_discount, check_positive
@@ -11,14 +12,17 @@ from qdiverge.monitor.budget import check_share
 from qdiverge.monitor.foresight.options import ForesightOptions
 from qdiverge.monitor.rules.alarm_rules import AlarmEvent
 from qdiverge.td import BOOTSTRAPS, Bootstrap
+from qdiverge.update import UpdateRule
+from qdiverge.update.rule import LOSSES
 
 Loss = Literal["huber", "half_squared", "squared"]
 Reaction = Literal["log", "snapshot", "stop"] | Callable[[AlarmEvent], object]
 OnAlarm = Reaction | tuple[Reaction, ...]
 REACTIONS = ("log", "snapshot", "stop")
+OF_TARGET = ("target_period", "polyak", "averaging_period")  # how it follows
+OF_RULE = (*OF_TARGET, "bootstrap", "clipping", "critics", "critic_subset", "has_weights",
+           "loss_factor")  # fmt: skip
 ASSUMED_LOSS: Loss = "huber"  # until an audit sees another
-# The theory's loss is ½ Σ ρ_i δ_i²; torch's mse_loss has no ½, so its α is twice the optimiser's.
-STEP_FACTORS: dict[str, float] = {"huber": 1.0, "half_squared": 1.0, "squared": 2.0}
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class MonitorOptions:
     probe_refresh_period: int = 10_000  # updates
     audit_period: int | None = 1_000  # updates
     foresight: ForesightOptions = field(default_factory=ForesightOptions)
+    rule: Mapping[str, Any] = field(default_factory=dict)  # of the update, until seen otherwise
 
     def __post_init__(self) -> None:
         check_discount(self.discount)
@@ -53,9 +58,17 @@ class MonitorOptions:
         if isinstance(self.loss, int | float):
             check_positive("loss, as a factor of the step,", self.loss)
         elif self.loss is not None:
-            check_choice("loss", self.loss, STEP_FACTORS)
+            check_choice("loss", self.loss, LOSSES)
         if self.bootstrap is not None:
             check_choice("bootstrap", self.bootstrap, BOOTSTRAPS)
+        if unknown := set(self.rule) - set(OF_RULE):
+            raise InvalidValueError(
+                f"rule must name fields of qd.UpdateRule, of {', '.join(OF_RULE)}",
+                got=", ".join(sorted(unknown)),
+                remedy="What else there is of it is read from the optimiser, or said beside it.",
+            )
+        UpdateRule(**self.rule)  # checks the values
+        object.__setattr__(self, "rule", MappingProxyType(dict(self.rule)))
         for reaction in self.reactions:
             if not (callable(reaction) or reaction in REACTIONS):
                 raise InvalidValueError(
@@ -71,15 +84,5 @@ class MonitorOptions:
     def settings(self) -> dict[str, Any]:
         """Return what JSON can hold of the options."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
+        values["rule"] = dict(self.rule)
         return {k: v for k, v in values.items() if k not in ("on_alarm", "foresight")}
-
-    def step_size(self, learning_rate: float, seen: Loss | None = None) -> float:
-        """Return α of the loss ½ Σ ρ_i δ_i² for an optimiser's learning rate.
-
-        Args:
-            learning_rate: The optimiser's.
-            seen: The loss that an audit saw.
-        """
-        if isinstance(self.loss, int | float):
-            return self.loss * learning_rate
-        return STEP_FACTORS[seen or self.loss or ASSUMED_LOSS] * learning_rate

@@ -16,10 +16,10 @@ from qdiverge.diagnostics import (
 )
 from qdiverge.diagnostics.critics import Policy
 from qdiverge.diagnostics.diagnose import split_networks
-from qdiverge.diagnostics.preconditioner import is_understood, largest_rate
+from qdiverge.diagnostics.preconditioner import is_understood
 from qdiverge.kernel.network import unwrap
 from qdiverge.monitor.attach_checks import warn_of_batch_discounts
-from qdiverge.monitor.options import ASSUMED_LOSS, MonitorOptions
+from qdiverge.monitor.options import ASSUMED_LOSS, OF_TARGET, MonitorOptions
 from qdiverge.transitions import without_ends
 from qdiverge.update import UpdateRule, read_optimizer, why_not_modelled
 from qdiverge.update.rule import Source
@@ -79,34 +79,47 @@ class Subject:
     @property
     def learning_rate(self) -> float:
         """Return α of the loss ½ Σ ρ_i δ_i², as the optimiser has it now."""
-        rate = largest_rate(self.optimizer, *self.networks)
-        return self.options.step_size(rate, self.seen.get("loss"))
+        return self.rule.descent.learning_rate
 
     @property
     def rule(self) -> UpdateRule:
-        """Return the update as the options and the optimiser say it, now."""
-        options, fields = self.options, read_optimizer(self.optimizer, self.networks)
-        if isinstance(options.loss, int | float):
-            fields["learning_rate"] *= options.loss
+        """Return the update as the options, the optimiser and the run say it, now."""
+        options = self.options
+        of_optimizer = read_optimizer(self.optimizer, self.networks)
         of_networks = options.not_modelled or why_not_modelled(self.networks)
-        fields["not_modelled"] = of_networks or fields["not_modelled"]
-        sources: dict[str, Source] = dict.fromkeys(fields, "optimizer")
-        sources |= {"discount": "given"}
-        sources |= {} if options.loss is None else {"loss": "given"}
-        if options.bootstrap is not None:
-            sources["bootstrap"] = "given"
+        of_optimizer["not_modelled"] = of_networks or of_optimizer["not_modelled"]
         is_factor = isinstance(options.loss, int | float)
-        fields |= {
-            "discount": options.discount,
-            "loss": "half_squared" if is_factor else options.loss or ASSUMED_LOSS,
-            "bootstrap": options.bootstrap or ("target_q" if self.targets else "q"),
-            "critics": "min"
-            if len(self._split[0] if self._split else self.networks) > 1
-            else "one",
-            "entropy_coefficient": self.entropy_coefficient,
+        assumed = {
+            "loss": "half_squared" if is_factor else ASSUMED_LOSS,
+            "bootstrap": "target_q" if self.targets else "q",
+            "critics": "one" if len(self._critics) == 1 else "min",
         }
+        given = {"discount": options.discount, **options.rule}
+        if is_factor:
+            given["loss_factor"] = options.loss
+        elif options.loss is not None:
+            given["loss"] = options.loss
+        if options.bootstrap is not None:
+            given["bootstrap"] = options.bootstrap
+        given |= {"entropy_coefficient": self.entropy_coefficient} if self._is_soft else {}
+        if any(name in self.seen for name in OF_TARGET):
+            given = {k: v for k, v in given.items() if k not in OF_TARGET}
+        sources: dict[str, Source] = dict.fromkeys(of_optimizer, "optimizer")
+        for name in given:
+            sources[name] = "given"
         sources |= dict.fromkeys(self.seen, "seen")
-        return UpdateRule(sources=sources, **fields | self.seen)
+        return UpdateRule(sources=sources, **of_optimizer | assumed | given | self.seen)
+
+    @property
+    def _critics(self) -> Sequence[nn.Module]:
+        """Return each network with one value, as far as a batch has told."""
+        return self._split[0] if self._split else self.networks
+
+    @property
+    def _is_soft(self) -> bool:
+        """Return whether a coefficient of the entropy was given."""
+        given = self._entropy_coefficient
+        return callable(given) or given != 0.0
 
     @property
     def entropy_coefficient(self) -> float:

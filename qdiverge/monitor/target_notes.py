@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qdiverge.monitor.guard import Guard
+from qdiverge.monitor.options import OF_TARGET
 from qdiverge.monitor.subject import Subject
 from qdiverge.monitor.target_watch import TargetWatch
 from qdiverge.runs import RunLog
@@ -11,7 +12,6 @@ from qdiverge.update import Finding
 from qdiverge.update.auditing.findings import finding
 
 PATIENCE = 50_000  # updates in which a target that is alive has moved; DQN's copies: 10,000
-FIELDS = ("target_period", "polyak")
 
 
 class TargetNotes:
@@ -78,9 +78,9 @@ class TargetNotes:
     def _note_rule(self, watch: TargetWatch) -> None:
         """Tell the subject how the target follows, where that is new."""
         seen = self._subject.seen
-        before = {name: seen[name] for name in FIELDS if name in seen}
+        before = {name: seen[name] for name in OF_TARGET if name in seen}
         if watch.rule.fields != before:
-            others = {name: value for name, value in seen.items() if name not in FIELDS}
+            others = {name: value for name, value in seen.items() if name not in OF_TARGET}
             self._subject.seen = others | watch.rule.fields
             told = watch.rule.why_not or "seen"
             self._log.note({"target_rule": told, "update_rule": str(self._subject.rule)})

@@ -1,7 +1,8 @@
 """How a target network follows: read off what a few of its numbers become when it moves.
 
 A copy:    θ⁻_new = θ, to the bit, every C updates; C is known once two were seen.
-Averaging: θ⁻_new = (1 − τ) θ⁻_old + τ θ, so τ = (θ⁻_new − θ⁻_old)·(θ − θ⁻_old) / ‖θ − θ⁻_old‖².
+Averaging, every C updates: θ⁻_new = (1 − τ) θ⁻_old + τ θ, so
+           τ = (θ⁻_new − θ⁻_old)·(θ − θ⁻_old) / ‖θ − θ⁻_old‖².
 """
 
 from typing import Any
@@ -115,14 +116,16 @@ class TargetRule:
         gaps = set(np.diff(updates).astype(int).tolist())
         if (abs(each / τ - 1) > AGREEMENT).any():
             self.why_not = f"it is averaged with τ between {each.min():.2g} and {each.max():.2g}"
-        elif gaps != {1}:
+        elif len(gaps) > 1:
             told = " and ".join(map(str, sorted(gaps)))
             self.why_not = (
                 f"it is averaged (τ = {few_digits(τ):g}) at intervals of {told} updates, of which "
                 "no map is known here"
             )
         else:
+            (gap,) = gaps
             self.fields, self.why_not = {"polyak": few_digits(τ)}, ""
+            self.fields |= {"averaging_period": gap} if gap > 1 else {}
 
     def _forget(self, reason: str) -> None:
         self.fields, self.why_not, self._copies, self._moves = {}, reason, [], []

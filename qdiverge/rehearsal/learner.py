@@ -109,6 +109,7 @@ class Learner:
             original.loss or LOSSES[rule.loss],
             rule.bootstrap,
             max_grad_norm=rule.clipping,
+            factor=rule.loss_factor,
         )
         self._update = original.update
         period = rule.target_period or math.inf
@@ -190,6 +191,8 @@ class Learner:
         if self.actor is not None and self.actor.target is not None:
             pairs.append((_module(self.actor.target), _module(self.actor.policy)))
         if self.rule.polyak is not None:
+            if self.actor is None and self.number % self.rule.averaging_period:
+                return
             for slow, online in pairs:
                 average_one(slow, online, self.rule.polyak)
             return

@@ -35,6 +35,7 @@ def can_stack(original: Original, rows: Rows) -> bool:
         and not rows.transitions.actions.is_floating_point()
         and original.update is None
         and original.loss is None
+        and (original.rule.loss_factor, original.rule.averaging_period) == (1.0, 1)
         and type(original.optimizer) in ELEMENTWISE
         and not needs_quiet(original.networks[0])
         and {id(p) for group in original.optimizer.param_groups for p in group["params"]}

@@ -47,14 +47,22 @@ def descent_increment(reach: Reachable, descent: Descent) -> Tensor:
     return _increment(descent, own, ahead)
 
 
-def averaged_increment(reach: Reachable, descent: Descent, polyak: float) -> Tensor:
+def averaged_increment(
+    reach: Reachable, descent: Descent, polyak: float, period: int = 1
+) -> Tensor:
     """Return the map of (z, u, z̄) with an averaged target, minus the identity, ``[3r, 3r]``.
 
-    z̄ ← (1 − τ) z̄ + τ z after the step.
+    z̄ ← (1 − τ) z̄ + τ z after each step, or after every C of them, as TD3 does (Fujimoto et al.
+    2018): of these (z, u)_C = S_C(λ) (z, u)_0 + g_C(λ) ∘ Λ' z̄.
     """
     own, ahead = _own(reach, descent), reach.ahead
     eye, none = torch.eye(len(own), dtype=own.dtype), torch.zeros_like(own)
-    upper = torch.cat([_increment(descent, own, none), _pushed(descent, ahead)], 1)  # [2r, 3r]
+    if period == 1:
+        upper = torch.cat([_increment(descent, own, none), _pushed(descent, ahead)], 1)  # [2r, 3r]
+    else:
+        S, g = period_powers(reach.rates, descent, period)
+        pushed = torch.cat([g[:, :1] * ahead, g[:, 1:] * ahead])
+        upper = torch.cat([_powers_increment(S), pushed], 1)
     moved = upper[: len(own)]
     lower = polyak * (moved + torch.cat([eye, none, -eye], 1))
     return torch.cat([upper, lower])
@@ -71,12 +79,7 @@ def copied_increment(reach: Reachable, descent: Descent, period: int) -> tuple[T
     """
     S, g = period_powers(reach.rates, descent, period)
     r = len(reach.rates)
-    increment = torch.cat(
-        [
-            torch.cat([torch.diag(S[:, 0, 0] - 1), torch.diag(S[:, 0, 1])], 1),
-            torch.cat([torch.diag(S[:, 1, 0]), torch.diag(S[:, 1, 1] - 1)], 1),
-        ]
-    )
+    increment = _powers_increment(S)
     pushed = torch.cat([g[:, :1] * reach.ahead, g[:, 1:] * reach.ahead])
     increment[:, :r] += pushed
     return increment, float(torch.linalg.matrix_norm(pushed) + torch.linalg.matrix_norm(increment))
@@ -108,6 +111,12 @@ def period_powers(rates: Tensor, descent: Descent, period: int) -> tuple[Tensor,
     step = torch.stack([torch.stack(row, -1) for row in rows], -2)  # [r, 3, 3]
     power = torch.linalg.matrix_power(step, period)
     return power[:, :2, :2], power[:, :2, 2]
+
+
+def _powers_increment(S: Tensor) -> Tensor:
+    """Return the map of (z, u) by a 2 × 2 map of each λ, minus the identity, ``[2r, 2r]``."""
+    upper = torch.cat([torch.diag(S[:, 0, 0] - 1), torch.diag(S[:, 0, 1])], 1)
+    return torch.cat([upper, torch.cat([torch.diag(S[:, 1, 0]), torch.diag(S[:, 1, 1] - 1)], 1)])
 
 
 def _own(reach: Reachable, descent: Descent) -> Tensor:

@@ -12,6 +12,7 @@ from qdiverge.theory.augmented_map import (
     period_powers,
 )
 from qdiverge.theory.descent import Descent
+from qdiverge.theory.momentum_certificate import averaged_certificate, copied_certificate
 from qdiverge.theory.spectral import (
     Modes,
     Reachable,
@@ -27,7 +28,6 @@ from qdiverge.theory.target_network import (
 )
 from qdiverge.theory.td_error import (
     TDErrorCertificate,
-    momentum_certificate,
     no_certificate,
     td_error_certificate,
     td_increments,
@@ -46,8 +46,8 @@ class LinearSystem:
     successors: Tensor  # K'_a [N, A, N]
     weights: Tensor  # D: ρ times the weights of the samples [N]
     descent: Descent
-    period: int  # C
-    polyak: float | None  # τ instead of a period
+    period: int  # C, updates between two copies or averagings
+    polyak: float | None  # τ; None: the target is copied
     eps: float  # machine epsilon of the kernels' entries
     is_double: bool = False  # another network selects a' than evaluates it: one learns, one lags
 
@@ -69,7 +69,9 @@ class LinearSystem:
     @property
     def _is_augmented(self) -> bool:
         """Return whether the state holds a velocity, or the displacement itself."""
-        return not self.descent.is_plain or (self.is_double and self.has_target)
+        is_period_averaged = self.polyak is not None and self.period > 1
+        is_plain = self.descent.is_plain and not is_period_averaged
+        return not is_plain or (self.is_double and self.has_target)
 
     def chosen(self, greedy: Tensor) -> Tensor:
         """Return K' at the greedy actions [N, N]."""
@@ -95,7 +97,8 @@ class LinearSystem:
             increment, scale = period_increment(reach, self.learning_rate, self.period)
             return increment, self.eps, scale
         if self.polyak is not None:
-            return averaged_increment(reach, self.descent, self.polyak), self.eps, 0.0
+            increment = averaged_increment(reach, self.descent, self.polyak, self.period)
+            return increment, self.eps, float(torch.linalg.matrix_norm(increment))
         if self.period == 1:
             return descent_increment(reach, self.descent), self.eps, 0.0
         increment, scale = copied_increment(reach, self.descent, self.period)
@@ -116,9 +119,9 @@ class LinearSystem:
         if not (self.is_double and self.period > 1):
             return []
         r, mode = len(reach.rates), found.vectors[:, found.dominant]
-        z, u = mode[:r], mode[r:]
+        z, u, slow = mode[:r], mode[r : 2 * r], mode[:r] if self.polyak is None else mode[-r:]
         at = torch.linspace(1, self.period - 1, min(most, self.period - 1)).round().int().unique()
-        pushed = reach.ahead.to(z.dtype) @ z
+        pushed = reach.ahead.to(z.dtype) @ slow
         looks = []
         for k in at.tolist():
             S, g = period_powers(reach.rates, self.descent, k)
@@ -150,23 +153,26 @@ class LinearSystem:
     def certificate(self) -> TDErrorCertificate:
         """Certify the system under every greedy switching, allowing for rounding.
 
-        None is known for momentum together with a target network, for decay, and where another
-        network selects actions than evaluates them.
+        None is known for weights that decay, whose errors no longer come back to the same point,
+        and where another network selects actions than evaluates them.
         """
-        is_known = self.descent.is_plain or not (self.has_target or self.descent.has_decay)
-        if not is_known or (self.is_double and self.is_switching):
-            return no_certificate(len(self.kernel))
+        size = len(self.kernel)
+        if self.descent.has_decay or (self.is_double and self.is_switching):
+            return no_certificate(size)
         scale = max(float(self.kernel.abs().max()), float(self.successors.abs().max()))
+        error = 2 * self.eps * scale
         if not self.descent.is_plain:
-            rows = td_increments(self.kernel, self.successors, self.weights)
-            return momentum_certificate(rows, self.descent, 2 * self.eps * scale * self.weights)
+            system = self.kernel, self.successors, self.weights, self.descent
+            if self.polyak is None:
+                return copied_certificate(*system, self.period, error)
+            return averaged_certificate(*system, self.polyak, self.period, error)
+        step = self.step()
         if self.polyak is None:
-            step = self.step()
             rows = td_increments(self.kernel, self.successors, step)
-            return td_error_certificate(rows, 2 * self.eps * scale * step.abs().sum(0))
-        step = self.learning_rate * self.weights
-        rows = _averaged_rows(self.kernel, self.successors, step, self.polyak)
-        return td_error_certificate(rows, 2 * self.eps * scale * torch.cat([step, step]))
+            return td_error_certificate(rows, error * step.abs().sum(0))
+        rows, lag = _averaged_rows(self.kernel, self.successors, step, self.polyak)
+        slack = error * step.abs().sum(0).repeat(2)
+        return td_error_certificate(rows, slack, lag)
 
     def without_target(self) -> "LinearSystem":
         """Return the same system with a target that follows at every update."""
@@ -185,13 +191,14 @@ class LinearSystem:
         return replace(self.without_target(), descent=self.descent.plain())
 
 
-def _averaged_rows(K: Tensor, successors: Tensor, step: Tensor, polyak: float) -> Tensor:
-    """Return the increments [2N, A, 2N] of TD errors ε and scaled lag ℓ of an averaged target.
+def _averaged_rows(
+    K: Tensor, successors: Tensor, step: Tensor, polyak: float
+) -> tuple[Tensor, Tensor]:
+    """Return the increments of TD errors ε ``[N, A, 2N]`` and of an averaged target's lag ℓ.
 
     ε ← ε − KPε + τK'_wP(ℓ + ε),  ℓ ← (1 − τ)(ℓ + ε), where θ − θ̄ = JᵀPℓ.
     """
-    moved = polyak * successors * step  # [N, A, N]
+    moved = polyak * successors @ step  # [N, A, N]
     eye = torch.eye(len(K), dtype=K.dtype)
-    upper = torch.cat([moved - (K * step)[:, None, :], moved], 2)
-    lower = torch.cat([(1 - polyak) * eye, -polyak * eye], 1)[:, None, :]
-    return torch.cat([upper, lower.expand(-1, successors.shape[1], -1)])
+    upper = torch.cat([moved - (K @ step)[:, None, :], moved], 2)
+    return upper, torch.cat([(1 - polyak) * eye, -polyak * eye], 1)

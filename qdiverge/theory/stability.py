@@ -58,7 +58,7 @@ def check_stability(
         greedy_actions: of the successors ``[N]``; needed when A > 1.
         rho: sampling distribution ``[N]``; uniform by default.
         learning_rate: α of the loss ½ Σ ρ_i δ_i² (twice the optimiser's for torch's ``mse_loss``).
-        target_period: C, updates between two hard copies of the target network.
+        target_period: C, updates between two hard copies of the target network, or averagings.
         polyak: τ of an averaged target, θ̄ ← (1 − τ)θ̄ + τθ, instead of hard copies.
         batch_size: adds mean-square stability at this batch size, sampled from the N pairs, of
             gradient descent without a target network.
@@ -184,8 +184,3 @@ def _check_target(target_period: int, polyak: float | None) -> None:
         )
     if polyak is not None and not 0 < polyak <= 1:
         raise InvalidValueError("polyak must lie in (0, 1]", got=polyak, remedy="Usual: 0.005.")
-    if polyak is not None and target_period != 1:
-        raise InvalidValueError(
-            "target_period must be 1 with polyak: the averaged target moves at every update",
-            got=target_period,
-        )

@@ -88,7 +88,8 @@ def _setting(report: StabilityReport) -> str:
     """Say what was analysed and its spectral radius."""
     target = "no target network"
     if report.polyak is not None:
-        target = f"target averaged with τ = {report.polyak:g}"
+        often = f" every {report.target_period} updates" if report.target_period > 1 else ""
+        target = f"target averaged with τ = {report.polyak:g}{often}"
     elif report.target_period > 1:
         target = f"target copied every {report.target_period} updates"
     per = "period" if report.target_period > 1 else "update"

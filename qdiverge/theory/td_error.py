@@ -1,12 +1,12 @@
 """The TD-error certificate: contraction on the data alone, under every greedy switching."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from qdiverge.theory.descent import Descent
 from qdiverge.theory.weighted_norm import WeightedModulus, best_weights
 
 
@@ -41,7 +41,7 @@ def td_increments(K: Tensor, successors: Tensor, step: Tensor) -> Tensor:
 
 
 def td_error_certificate(
-    increments: Tensor, uncertainty: Tensor | None = None
+    increments: Tensor, uncertainty: Tensor | None = None, fixed: Tensor | None = None
 ) -> TDErrorCertificate:
     """Bound the TD errors of the frozen-kernel system, however the greedy actions switch.
 
@@ -53,83 +53,50 @@ def td_error_certificate(
     which is what the row condition gives away.
 
     Args:
-        increments: X of :func:`td_increments`, float64 ``[N, A, N]``.
-        uncertainty: u ``[N]``: error bound of X_{a,ij}, the same for every i and a.
+        increments: X of :func:`td_increments`, float64 ``[N, A, M]``; M > N where the state holds
+            more than the TD errors.
+        uncertainty: u ``[M]``: error bound of X_{a,ij}, the same for every i and a.
+        fixed: the other M − N rows of the state, in which no action counts, minus the identity.
 
     >>> X = torch.tensor([[[-0.01], [-0.05]]], dtype=torch.float64)
     >>> certificate = td_error_certificate(X)
     >>> certificate.holds, round(certificate.modulus, 6), certificate.largest_factor
     (True, 0.99, 40.0)
     """
-    size = increments.shape[0]
-    if not bool(torch.isfinite(increments).all()):  # a period that overflows float64
-        return no_certificate(size)
-    own = increments.diagonal(dim1=0, dim2=2).T  # [N, A] X_{a,ii}
-    others = increments.abs()
-    others.diagonal(dim1=0, dim2=2).zero_()
+    size, M = len(increments), increments.shape[2]
+    rest = increments.new_zeros(0, M) if fixed is None else fixed
+    if not bool(torch.isfinite(increments).all() and torch.isfinite(rest).all()):
+        return no_certificate(M)  # a period that overflows float64
+    own, others = _split(increments)
     kept = torch.maximum(own, -2 - own)  # |1 + X_ii| − 1 without cancellation
+    own_fixed = rest.diagonal(size)
+    below = rest.abs()
+    below.diagonal(size).copy_(torch.maximum(own_fixed, -2 - own_fixed))
+    rows = torch.arange(size)
+
+    def each(v: Tensor) -> Tensor:
+        return kept * v[:size, None] + others @ v
 
     def excess(v: Tensor) -> Tensor:
-        return (kept * v[:, None] + others @ v).amax(1)
+        return torch.cat([each(v).amax(1), below @ v])
 
-    start = _balancing_weights(kept, others)
-    bound = best_weights(excess, size, max(0.0, -float(kept.min())), start)
+    def chosen(v: Tensor) -> Tensor:
+        choice = each(v).argmax(1)
+        upper = others[rows, choice]
+        upper.diagonal().copy_(kept[rows, choice])
+        return torch.cat([upper, below])
+
+    least = float(torch.cat([kept.amin(1), below.diagonal(size)]).min())
+    bound = best_weights(excess, M, max(0.0, -least), balancing_weights(chosen, M))
     v = bound.weights
-    slack = torch.zeros_like(v) if uncertainty is None else uncertainty @ v
+    slack = torch.zeros_like(v)
+    if uncertainty is not None:
+        slack[:size] = uncertainty @ v
     return TDErrorCertificate(
         holds=bool((excess(v) + slack < 0).all()),
         bound=bound,
-        largest_factor=_largest_factor(-own, (others @ v) / v[:, None]),
+        largest_factor=0.0 if len(rest) else _largest_factor(-own, (others @ v) / v[:, None]),
     )
-
-
-def momentum_certificate(
-    increments: Tensor, descent: Descent, uncertainty: Tensor
-) -> TDErrorCertificate:
-    """Bound the TD errors under momentum, without a target network, whatever the greedy actions do.
-
-    θ + cv moves by h along g alone, with c and h of :class:`Descent`. So with ε the TD errors
-    there, X_w = (K'_w − K)D and v = PJᵀD u, by the mean value of the maximum twice,
-
-        ε ← ε + h X_w (ε − c X_w' u),   u ← μ u + κ (ε − c X_w' u)
-
-    with rows of w and w' that may choose any action. A weighted sup norm of (ε, u) that shrinks
-    under the absolute values of all this is a certificate.
-
-    Args:
-        increments: X ``[N, A, N]``, without the learning rate.
-        descent: without decay.
-        uncertainty: u ``[N]``: error bound of X_{a,ij}, the same for every i and a.
-
-    >>> X = torch.tensor([[[-1.0]]], dtype=torch.float64)
-    >>> exact = torch.zeros(1, dtype=torch.float64)
-    >>> momentum_certificate(X, Descent(0.001, momentum=0.9), exact).holds
-    True
-    >>> momentum_certificate(X, Descent(0.1, momentum=0.9), exact).holds
-    False
-    """
-    size, d = len(increments), descent
-    h, c = d.learning_rate * d.total_gain, d.learning_rate * d.lead
-    own = h * increments.diagonal(dim1=0, dim2=2).T  # [N, A]
-    kept = torch.maximum(own, -2 - own)  # |1 + hX_ii| − 1
-    others = h * increments.abs()
-    others.diagonal(dim1=0, dim2=2).zero_()
-    every = increments.abs() + uncertainty
-
-    def excess(v: Tensor) -> Tensor:
-        of_errors, of_velocity = v[:size], v[size:]
-        shifted = c * (every @ of_velocity).amax(1)  # |c X u|, [N]
-        slack = h * (uncertainty @ of_errors)
-        rows = (kept * of_errors[:, None] + others @ of_errors + h * (every @ shifted)).amax(1)
-        steps = d.gain * (of_errors + shifted) + (d.momentum - 1) * of_velocity
-        return torch.cat([rows + slack, steps])
-
-    start = _balancing_weights(kept, others)
-    if start is not None:
-        start = torch.cat([start, 1.5 * d.gain / (1 - d.momentum) * start])
-    shift = max(1 - d.momentum, -float(kept.min()))
-    bound = best_weights(excess, 2 * size, shift, start)
-    return TDErrorCertificate(bool((excess(bound.weights) < 0).all()), bound, 0.0)
 
 
 def no_certificate(size: int) -> TDErrorCertificate:
@@ -139,26 +106,40 @@ def no_certificate(size: int) -> TDErrorCertificate:
     return TDErrorCertificate(False, never, 0.0)
 
 
-def _balancing_weights(kept: Tensor, others: Tensor, num_rounds: int = 20) -> Tensor | None:
-    """Solve max_a (kept v + others v) = −1 by policy iteration; v > 0 iff a certificate exists.
+def balancing_weights(
+    chosen: Callable[[Tensor], Tensor], size: int, num_rounds: int = 20
+) -> Tensor | None:
+    """Solve E(v) v = −1 by policy iteration, E the excess at the worst actions for v.
 
-    It is blind to the scale of the rows, where power iteration takes as long as the slowest row.
+    v > 0 iff a certificate exists: −E is then an M-matrix at every choice. It is blind to the
+    scale of the rows, where power iteration takes as long as the slowest row.
+
+    Args:
+        chosen: v ↦ E(v) ``[M, M]``, none but its diagonal below 0.
+        size: M.
+        num_rounds: choices at most.
     """
-    if not bool((kept < 0).all()):
-        return None
-    rows = torch.arange(len(kept))
-    choice = (others.sum(2) / -kept).argmax(1)
+    v, matrix = torch.ones(size, dtype=torch.float64), None
     for _ in range(num_rounds):
-        matrix = others[rows, choice] + torch.diag(kept[rows, choice])
-        v, info = torch.linalg.solve_ex(-matrix, torch.ones(len(kept), dtype=kept.dtype))
+        before, matrix = matrix, chosen(v)
+        if before is not None and torch.equal(before, matrix):
+            break
+        if not bool((matrix.diagonal() < 0).all()):
+            return None
+        v, info = torch.linalg.solve_ex(-matrix, torch.ones(size, dtype=torch.float64))
         if int(info) or not bool((v > 0).all()) or not bool(torch.isfinite(v).all()):
             return None
         v = v / v.max()
-        worse = (kept * v[:, None] + others @ v).argmax(1)
-        if bool((worse == choice).all()):
-            break
-        choice = worse
     return v
+
+
+def _split(increments: Tensor) -> tuple[Tensor, Tensor]:
+    """Return X_{a,ii} ``[N, A]``, and |X| without it ``[N, A, M]``."""
+    size = len(increments)
+    own = increments[:, :, :size].diagonal(dim1=0, dim2=2).T
+    others = increments.abs()
+    others[:, :, :size].diagonal(dim1=0, dim2=2).zero_()
+    return own, others
 
 
 def _largest_factor(own: Tensor, others: Tensor) -> float:

@@ -23,15 +23,18 @@ class UpdateRule:
 
     Attributes:
         discount: γ; of a target of several steps γⁿ, unless the batch says it row by row.
-        loss: "half_squared" ½δ², "squared" δ² (torch's ``mse_loss``), "huber" (``smooth_l1_loss``).
+        loss: "half_squared" ½δ², "squared" δ² (torch's ``mse_loss``), "huber" (``smooth_l1_loss``);
+            its mean over the batch.
+        loss_factor: c, what the loss is multiplied by: N where it is summed, ¼, a coefficient.
         bootstrap: Who selects and who evaluates a', see :mod:`qdiverge.td`.
         target_period: Updates between two hard copies of the target network; None: none is copied.
         polyak: τ of an averaged target; None: none is averaged.
+        averaging_period: Updates between two averagings; TD3's policy delay.
         critics: "one"; of several, the target's "min" or "mean".
         critic_subset: m, where the least is of m critics drawn at random (REDQ); None: of all.
         entropy_coefficient: α_H of a soft critic.
         optimizer: The kind, such as "Adam".
-        learning_rate: Of the optimiser; α of ½ Σ ρ_i δ_i² is this times the slope of the loss.
+        learning_rate: Of the optimiser; α of ½ Σ ρ_i δ_i² is this times the loss's slope and c.
         momentum: μ; β₁ of Adam.
         gain: κ, the share of the gradient that enters the velocity; 1 − β₁ of Adam.
         is_nesterov: Whether the step looks ahead.
@@ -56,9 +59,11 @@ class UpdateRule:
 
     discount: float = 0.99
     loss: RuleLoss = "half_squared"
+    loss_factor: float = 1.0
     bootstrap: Bootstrap = "q"
     target_period: int | None = None
     polyak: float | None = None
+    averaging_period: int = 1
     critics: Critics = "one"
     critic_subset: int | None = None
     entropy_coefficient: float = 0.0
@@ -89,6 +94,8 @@ class UpdateRule:
                 got=f"target_period {self.target_period} and polyak {self.polyak:g}",
                 remedy="Leave one of the two out.",
             )
+        check_positive("loss_factor", self.loss_factor)
+        check_integer("averaging_period", self.averaging_period, 1)
         if self.critic_subset is not None:
             check_integer("critic_subset", self.critic_subset, 1)
         if self.clipping is not None:
@@ -98,10 +105,15 @@ class UpdateRule:
         object.__setattr__(self, "sources", MappingProxyType(known | dict(self.sources)))
 
     @property
+    def slope(self) -> float:
+        """Return α over the learning rate: what the loss's gradient is of ½δ²'s at small δ."""
+        return LOSS_SLOPES[self.loss] * self.loss_factor
+
+    @property
     def descent(self) -> Descent:
         """Return the linear part of the optimiser's step, α that of ½ Σ ρ_i δ_i²."""
         return Descent(
-            LOSS_SLOPES[self.loss] * self.learning_rate,
+            self.slope * self.learning_rate,
             self.momentum,
             self.gain,
             self.is_nesterov,
@@ -112,7 +124,20 @@ class UpdateRule:
     @property
     def lags(self) -> bool:
         """Return whether the target network is another than the one that learns."""
-        return self.target_period not in (None, 1) or self.polyak not in (None, 1.0)
+        is_averaged = self.polyak is not None and (self.polyak, self.averaging_period) != (1.0, 1)
+        return self.target_period not in (None, 1) or is_averaged
+
+    @property
+    def period(self) -> int:
+        """Return the updates between two moves of the target network that lags; 1 without one."""
+        if not self.is_evaluated_by_target:
+            return 1
+        return self.averaging_period if self.polyak is not None else self.target_period or 1
+
+    @property
+    def share(self) -> float | None:
+        """Return τ of the target network that lags; None: it is copied, or there is none."""
+        return self.polyak if self.is_evaluated_by_target else None
 
     @property
     def is_evaluated_by_target(self) -> bool:
@@ -131,10 +156,13 @@ class UpdateRule:
 
     def __str__(self) -> str:
         loss = {"half_squared": "½δ²", "squared": "δ²", "huber": "Huber's loss"}[self.loss]
+        if self.loss_factor != 1:
+            loss = f"{self.loss_factor:g} × {loss}"
         step = f"{loss} by {self.optimizer}, learning rate {self.learning_rate:g}{self.descent}"
         target = "no target network"
         if self.polyak is not None:
-            target = f"target averaged with τ = {self.polyak:g}"
+            often = f" every {self.averaging_period} updates" if self.averaging_period > 1 else ""
+            target = f"target averaged with τ = {self.polyak:g}{often}"
         elif self.target_period is not None:
             target = f"target copied every {self.target_period} updates"
         parts = [f"γ = {self.discount:g}", target]

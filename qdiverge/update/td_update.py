@@ -93,6 +93,7 @@ class TdUpdate:
         bootstrap: Who selects and who evaluates a* of a Q-network.
         polyak: τ; None: the target is left alone.
         max_grad_norm: Where the norm of the gradient is clipped; None: nowhere.
+        factor: What ℓ is multiplied by.
     """
 
     discount: float
@@ -100,6 +101,7 @@ class TdUpdate:
     bootstrap: Bootstrap
     polyak: float | None = None
     max_grad_norm: float | None = None
+    factor: float = 1.0
 
     def __call__(self, copies: Copies, batch: Transitions | Rows) -> None:
         """Make one update."""
@@ -107,7 +109,9 @@ class TdUpdate:
         rows = batch if isinstance(batch, Rows) else Rows(batch)
         targets, predictions = self.targets(copies, rows), self.predictions(copies, rows)
         optimizer.zero_grad()
-        torch.stack([self._loss(q, targets, rows.weights) for q in predictions]).sum().backward()
+        losses = [self._loss(q, targets, rows.weights) for q in predictions]
+        whole = torch.stack(losses).sum()
+        (whole if self.factor == 1 else self.factor * whole).backward()
         if self.max_grad_norm is not None:
             held = [p for group in optimizer.param_groups for p in group["params"]]
             nn.utils.clip_grad_norm_(held, self.max_grad_norm)

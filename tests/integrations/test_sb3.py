@@ -3,6 +3,7 @@
 import copy
 import functools
 import io
+from dataclasses import fields
 from typing import Any
 
 import gymnasium
@@ -86,7 +87,11 @@ def test_a_watched_model_is_the_model_nobody_watched(tmp_path, name, cost):
     assert_same(state_of(model), plain_state(name))
     assert_nobody_listens(model)
     run = load_run(tmp_path / "run")
-    series = run.series[f"diverge/{LAST[cost]}"]
+    has_map = name != "QRDQN"  # of quantiles nothing is said of a step
+    assert ("diverge/spectral_radius" in run.series) == (cost == "full" and has_map)
+    if cost == "full" and not has_map:
+        assert "a quantile loss moves" in run.info["diagnostics_off"]["Stability"]
+    series = run.series[f"diverge/{LAST[cost if has_map else 'light']}"]
     assert len(series.steps) >= 5
     assert np.isfinite(series.values).all()
     assert series.steps[-1] == NUM_STEPS  # the model's own clock
@@ -255,8 +260,81 @@ def test_a_model_is_audited_and_nothing_is_found(tmp_path, name):
     rule = monitor.rule
     assert (rule.loss, rule.discount, rule.sources["discount"]) == (loss, 0.99, "seen")
     assert rule.critics == ("one" if num_critics == 1 else "min")
-    seen = {"DQN": ("target_period", 20), "TD3": ("polyak", None)}.get(name, ("polyak", 0.005))
-    assert getattr(rule, seen[0]) == seen[1]  # TD3 averages at every other update: by no map
+    seen = ("target_period", 20) if name == "DQN" else ("polyak", 0.005)
+    assert getattr(rule, seen[0]) == seen[1]
+    assert rule.averaging_period == (2 if name == "TD3" else 1)
+
+
+ADAM = {
+    "optimizer": "Adam", "momentum": 0.9, "gain": pytest.approx(0.1), "is_nesterov": False,
+    "decay": 0.0, "coupled_decay": 0.0, "is_preconditioned": True, "not_modelled": "",
+}  # fmt: skip
+GIVEN = {"bootstrap": "target_q", "clipping": None, "critics": "min", "loss_factor": 1.0}
+SETTINGS = {  # model and options → what the filled rule must be, by the model's own settings
+    "DQN": ("DQN", {}, {"loss": "huber", "clipping": 10, "critics": "one", "target_period": 20}),
+    "DQN, three steps": (
+        "DQN", {"n_steps": 3, "gamma": 0.95},
+        {"loss": "huber", "clipping": 10, "critics": "one", "target_period": 20,
+         "discount": pytest.approx(0.95**3)},
+    ),
+    "DQN, averaged": (
+        "DQN", {"tau": 0.5, "target_update_interval": 6, "gradient_steps": 2, "max_grad_norm": 3.0},
+        {"loss": "huber", "clipping": 3.0, "critics": "one", "polyak": 0.5, "averaging_period": 6},
+    ),
+    "DQN, out of step": (
+        "DQN", {"target_update_interval": 5},
+        {"loss": "huber", "clipping": 10, "critics": "one", "target_period": None},
+    ),
+    "DDPG": ("DDPG", {"tau": 0.02}, {"loss": "squared", "critics": "one", "polyak": 0.02}),
+    "TD3": ("TD3", {"policy_delay": 3, "gamma": 0.9},
+            {"loss": "squared", "polyak": 0.005, "averaging_period": 3, "discount": 0.9}),
+    "SAC, learned": ("SAC", {}, {"loss": "half_squared", "polyak": 0.005}),
+    "SAC, fixed": (
+        "SAC", {"ent_coef": 0.3},
+        {"loss": "half_squared", "polyak": 0.005, "entropy_coefficient": pytest.approx(0.3)},
+    ),
+    "SAC, now and then": (
+        "SAC", {"gradient_steps": 4, "train_freq": 4, "target_update_interval": 2},
+        {"loss": "half_squared", "polyak": 0.005, "averaging_period": 2},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SETTINGS)
+def test_the_rule_is_the_models_own_and_says_where_each_field_is_from(tmp_path, case):
+    name, options, expected = SETTINGS[case]
+    model = make(name, **options)
+    callback = sb3.Callback(out=tmp_path / "run", audit_period=10, **EVERYTHING)
+    model.learn(NUM_STEPS, callback=callback)
+    rule = callback.monitor.rule
+    if name == "SAC" and "ent_coef" not in options:
+        entropy = float(model.log_ent_coef.detach().exp())
+        assert 0 < entropy < 1  # it has learnt
+        expected = expected | {"entropy_coefficient": pytest.approx(entropy)}
+    none = {"target_period": None, "polyak": None, "averaging_period": 1, "critic_subset": None}
+    rest: dict[str, Any] = {"entropy_coefficient": 0.0, "discount": 0.99, "has_weights": False}
+    rest |= {"learning_rate": pytest.approx(optimizer_of(model).param_groups[0]["lr"])}
+    whole = none | rest | ADAM | GIVEN | expected
+    assert {f.name: getattr(rule, f.name) for f in fields(rule) if f.name != "sources"} == whole
+    sources = dict.fromkeys((*ADAM, "learning_rate"), "optimizer")
+    sources |= dict.fromkeys(("discount", "loss_factor", "has_weights"), "seen")
+    moves = ("target_period", "polyak", "averaging_period")
+    sources |= {n: "seen" for n in moves if getattr(rule, n) != none[n]} | {"critics": "given"}
+    sources |= {"entropy_coefficient": "given"} if name == "SAC" else {}
+    assert {field: rule.sources[field] for field in sources} == sources
+    for field in ("loss", "bootstrap", "clipping"):  # seen where a gradient told
+        assert rule.sources[field] in ("given", "seen")
+    assert set(rule.assumed) <= {*none, "entropy_coefficient"}
+
+
+def test_what_the_settings_say_is_there_before_anything_is_seen(tmp_path):
+    model = make("TD3", policy_delay=3, learning_starts=NUM_STEPS)
+    callback = sb3.Callback(out=tmp_path / "run", **EVERYTHING)
+    model.learn(60, callback=callback)
+    rule = callback.monitor.rule
+    assert (rule.polyak, rule.averaging_period) == (0.005, 3)
+    given = ("polyak", "averaging_period", "clipping", "critics", "loss", "discount", "bootstrap")
+    assert {rule.sources[name] for name in given} == {"given"}
 
 
 def test_quantiles_are_not_audited_and_say_so(tmp_path):

@@ -158,6 +158,34 @@ class Clipped(Loop):
         self.optimizer.step()
 
 
+class Quartered(Loop):
+    loss, factor = "squared", 0.25
+
+    def objective(self, batch):
+        return self.factor * super().objective(batch)
+
+
+class Summed(Quartered):
+    """A loss that is summed over its batch of 32 rows."""
+
+    loss, factor = "huber", 32.0
+
+
+class SummedFused(Summed):
+    """The same under AMP, whose scale a fused optimiser takes out by itself."""
+
+    def make_optimizer(self):
+        self.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**12)
+        return torch.optim.Adam(self.q_net.parameters(), self.learning_rate, fused=True)
+
+    def backward(self, loss):
+        self.scaler.scale(loss).backward()
+
+    def step(self):
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+
 class Accumulated(Loop):
     num_parts = 3
 
@@ -279,7 +307,7 @@ SOUND = {
     for each in (
         Loop, Squared, DoubleQ, Weighted, Clipped, Accumulated, SeveralUpdates, Parts, BatchNorm,
         Dropout, Scaled, ScaledFused, HalfPrecision, HalfClipped, Averaged, Hooked, Closure,
-        TwoOptimisers,
+        TwoOptimisers, Quartered, Summed, SummedFused,
     )
 }  # fmt: skip
 

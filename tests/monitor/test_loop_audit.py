@@ -6,6 +6,7 @@ import warnings
 import pytest
 import torch
 
+import qdiverge as qd
 from qdiverge.monitor import attach, dump_state, load_state
 from qdiverge.monitor.budget import AUDIT_SHARE, Budget
 from qdiverge.monitor.loop_audit import NUM_FIRST, next_audit
@@ -78,6 +79,51 @@ def test_what_is_seen_of_the_rule_is_known_from_the_gradient(tmp_path):
     assert SOUND["Weighted"](tmp_path / "weighted").train().monitor.rule.has_weights
     page = write_report([tmp_path / "run"]).read_text(encoding="utf-8")
     assert "nothing found. It trains: Huber’s loss" in page.replace("&#x27;", "’").replace("'", "’")
+
+
+FACTORS = {"Loop": 1, "Squared": 2, "Quartered": 0.5, "Summed": 32, "SummedFused": 32,
+           "Accumulated": 1, "Scaled": 1, "ScaledFused": 1, "Clipped": 1}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FACTORS)
+def test_the_constant_factor_of_the_loss_is_in_the_step_of_the_verdict(tmp_path, name):
+    loop = SOUND[name](tmp_path / "run", audit_period=10).train()
+    rule, slope = loop.monitor.rule, FACTORS[name]
+    assert rule.slope == pytest.approx(slope, rel=1e-3)
+    assert loop.monitor.subject.learning_rate == pytest.approx(slope * 3e-3, rel=1e-3)
+    assert (rule.loss_factor, rule.sources["loss_factor"]) == (1, "assumed") or (
+        rule.sources["loss_factor"] == "seen"
+    )
+    if slope in (32, 0.5):
+        assert rule.sources["loss_factor"] == "seen"
+        told = f"{rule.loss_factor:.4g} × "
+        assert told in load_run(tmp_path / "run").info["audit"]["trains"]
+        assert told in load_run(tmp_path / "run").info["update_rule"]
+
+
+def test_the_radius_is_that_of_a_loss_that_is_summed(tmp_path):
+    """One weight, s = 1 → s' = 2, γ = .6, eight rows: 1 + 8 α(2γ − 1), by monitor and diagnose."""
+    q, s = torch.nn.Linear(1, 1, bias=False), torch.ones(8, 1)
+    optimizer = torch.optim.SGD(q.parameters(), lr=0.01)
+    r = torch.linspace(-1, 1, 8)
+    batch = {"obs": s, "actions": torch.zeros(8).long(), "rewards": r, "next_obs": 2 * s,
+             "dones": torch.zeros(8)}  # fmt: skip
+    options = {"every": 1, "cost": "full", "max_overhead": None, "probe_size": 8}
+    with attach(q, optimizer=optimizer, discount=0.6, out=tmp_path / "run", **options) as monitor:
+        for _ in range(20):
+            monitor.batch(batch)
+            y = batch["rewards"] + 0.6 * q(2 * s)[:, 0].detach()
+            optimizer.zero_grad()
+            (0.5 * (q(s)[:, 0] - y) ** 2).sum().backward()
+            optimizer.step()
+    assert monitor.latest["diverge/spectral_radius"] == pytest.approx(1 + 0.08 * 0.2, rel=1e-5)
+    report = qd.diagnose(q, batch, 0.6, optimizer=optimizer, loss_factor=8.0)
+    assert report.stability.spectral_radius == pytest.approx(1 + 0.08 * 0.2, rel=1e-5)
+    assert report.rule.sources["loss_factor"] == "given"
+    assert str(report.rule).startswith("8 × ½δ² by SGD")
+    step = report.stability.learning_rate
+    same = qd.diagnose(q, batch, 0.6, step, optimizer=optimizer, loss_factor=8.0)
+    assert same.rule.learning_rate == pytest.approx(0.01)  # α is that of ½ Σ ρ δ²
 
 
 @pytest.mark.parametrize("is_soft", [False, True])

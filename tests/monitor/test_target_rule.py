@@ -69,10 +69,20 @@ def test_the_share_of_averaging_is_read_off_the_moves(τ, look_period):
     assert watch.rule.is_settled
 
 
+@pytest.mark.parametrize("every", [2, 5])
+def test_how_often_it_is_averaged_is_seen(every):
+    watch, _ = watched(20 * every, averaged(0.05, every))
+    assert watch.rule.fields == {"polyak": 0.05, "averaging_period": every}
+
+
 def test_what_has_no_map_is_said_by_name():
-    watch, _ = watched(60, averaged(0.005, every=2))
+    def now_and_then(update, target, network):
+        if update % 7 in (0, 2, 3):
+            averaged(0.005)(update, target, network)
+
+    watch, _ = watched(60, now_and_then)
     assert watch.rule.fields == {}
-    assert "averaged (τ = 0.005) at intervals of 2 updates" in watch.rule.why_not
+    assert "averaged (τ = 0.005) at intervals of 1 and 2 and 4 updates" in watch.rule.why_not
 
     def uneven(update, target, network):
         if update in (5, 10, 17):

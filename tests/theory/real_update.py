@@ -25,6 +25,10 @@ class Rule:
     is_double: bool = False
 
     @property
+    def lags(self):
+        return self.period > 1 or self.polyak is not None
+
+    @property
     def descent(self):
         o, decay = self.options, self.options.get("weight_decay", 0.0)
         if self.kind in ("Adam", "AdamW"):
@@ -79,8 +83,7 @@ class RealUpdate:
     def step(self, greedy=None):
         """One update; at fixed greedy actions without rewards, or the real thing."""
         p, rule = self.problem, self.rule
-        has_target = rule.period > 1 or rule.polyak is not None
-        bootstrap = self.target if has_target else self.θ.detach()
+        bootstrap = self.target if rule.lags else self.θ.detach()
         values = p.successor_features @ bootstrap  # [N, A]
         if greedy is None:
             selects = self.θ.detach() if rule.is_double else bootstrap
@@ -93,10 +96,9 @@ class RealUpdate:
         self.θ.grad = -(p.features.T @ (p.rho * self.sample_weights * errors))
         self.optimizer.step()
         self.num_updates += 1
-        if rule.polyak is not None:
-            self.target += rule.polyak * (self.θ.detach() - self.target)
-        elif self.num_updates % rule.period == 0:
-            self.target.copy_(self.θ.detach())
+        if self.num_updates % rule.period == 0:
+            share = 1.0 if rule.polyak is None else rule.polyak
+            self.target.lerp_(self.θ.detach(), share)
 
     def parameter_map(self, greedy):
         """The matrix of a period (or an update) on (θ, buffer, target), column by column."""
@@ -163,5 +165,8 @@ def random_rule(seed: int, *, has_decay: bool = True) -> Rule:
             {"momentum": 0.8, "dampening": 0.8},
             {"momentum": 0.95, "dampening": 0.3},
         )
-    target = pick({}, {}, {"polyak": 0.005}, {"polyak": 0.1}, {"period": 3}, {"period": 25})
+    target = pick(
+        {}, {}, {"polyak": 0.005}, {"polyak": 0.1}, {"period": 3}, {"period": 25},
+        {"polyak": 0.005, "period": 2}, {"polyak": 0.5, "period": 5},
+    )  # fmt: skip
     return Rule(kind, options | {"weight_decay": decay}, rate, **target)

@@ -233,7 +233,7 @@ def test_bad_input_says_what_to_do(arguments, message):
     ("options", "message"),
     [
         ({"polyak": 0.0}, r"polyak must lie in \(0, 1\]"),
-        ({"polyak": 0.5, "target_period": 2}, r"target_period must be 1 with polyak"),
+        ({"polyak": 0.5, "target_period": 0}, r"target_period must be a whole number"),
         ({"batch_size": 3}, r"batch_size must lie in 1…2"),
     ],
 )

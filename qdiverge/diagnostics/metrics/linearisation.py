@@ -13,7 +13,6 @@ from qdiverge.diagnostics.quiet import quiet
 from qdiverge.td import values_of
 from qdiverge.theory import linearisation_error
 from qdiverge.update.real_step import Step, linear_step, real_step
-from qdiverge.update.rule import LOSS_SLOPES
 
 
 def step_changes(moment: Moment, applied: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,7 +59,7 @@ def _real_step(moment: Moment, ascent: Step, predicted: Step) -> Step:
     """Return the optimiser's own step; the predicted one where there is no optimiser."""
     if moment.optimizer is None:
         return predicted
-    slope = 1.0 if moment.rule is None else LOSS_SLOPES[moment.rule.loss]
+    slope = 1.0 if moment.rule is None else moment.rule.slope
     gradients = {name: -slope * g for name, g in ascent.items()}
     rate = moment.learning_rate / slope
     return real_step(moment.q_network, moment.optimizer, gradients, learning_rate=rate)

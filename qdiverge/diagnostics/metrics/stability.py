@@ -49,12 +49,11 @@ class Stability(Diagnostic):
     def measure(self, moment: Moment) -> dict[str, float]:
         """Return ``diverge/spectral_radius``, ``diverge/self_excitation`` and their kin."""
         rule = moment.rule
-        is_lagging = rule is not None and rule.is_evaluated_by_target
         report = check_stability(
             moment.kernel,
             moment.successor_kernel,
-            target_period=rule.target_period or 1 if rule is not None and is_lagging else 1,
-            polyak=rule.polyak if rule is not None and is_lagging else None,
+            target_period=1 if rule is None else rule.period,
+            polyak=None if rule is None else rule.share,
             descent=moment.descent,
             sample_weights=moment.sample_weights.to(moment.kernel.device),
         )

@@ -8,7 +8,7 @@ from qdiverge.checks import check_integer
 from qdiverge.errors import InvalidValueError
 
 OF_COPIES = (
-    "batch_size", "target_period", "polyak", "policy", "policy_optimizer", "policy_target",
+    "batch_size", "policy", "policy_optimizer", "policy_target",
     "policy_period", "update", "others",
 )  # fmt: skip  # arguments of rehearse that attach does not have
 
@@ -37,8 +37,8 @@ class ForesightOptions:
         Raises:
             InvalidValueError: an entry is not known, or out of range.
 
-        >>> ForesightOptions.of({"num_updates": 1_000, "polyak": 0.005}).of_copies
-        {'polyak': 0.005}
+        >>> ForesightOptions.of({"num_updates": 1_000, "policy_period": 2}).of_copies
+        {'policy_period': 2}
         """
         if isinstance(foresight, bool):
             return cls(foresight)

@@ -12,7 +12,6 @@ from qdiverge.rehearsal.what_if import DEFAULTS
 from qdiverge.update import UpdateRule
 from qdiverge.update.rule import RuleLoss
 
-TIMING = ("target_period", "polyak")
 ASSUMED_LOSSES: tuple[RuleLoss, ...] = ("half_squared", "huber")  # the same while |δ| ≤ 1
 
 
@@ -32,18 +31,16 @@ def why_never(subject: Subject, options: ForesightOptions, *, is_critic: bool) -
 
 
 def rule_of_copies(subject: Subject, options: ForesightOptions) -> UpdateRule:
-    """Return the run's rule as it is known now, and as it is said to be."""
-    given = {name: options.of_copies[name] for name in TIMING if name in options.of_copies}
+    """Return the run's rule as it is known now; an update of the run's own may move the target."""
     rule = subject.rule
-    if not given and options.of_copies.get("update") is None:  # which may move the target itself
+    if options.of_copies.get("update") is None:
         return rule
-    fields: dict[str, Any] = dict.fromkeys(TIMING) | given
-    return replace(rule, sources={**rule.sources, **dict.fromkeys(given, "given")}, **fields)
+    return replace(rule, polyak=None, averaging_period=1)
 
 
 def is_known(rule: UpdateRule, subject: Subject, options: ForesightOptions) -> bool:
     """Return whether the rule says enough: how the target follows, and a step that moves."""
-    is_followed = not subject.targets or any(getattr(rule, name) is not None for name in TIMING)
+    is_followed = not subject.targets or (rule.target_period or rule.polyak) is not None
     is_own = options.of_copies.get("update") is not None
     return rule.learning_rate > 0 and (is_followed or is_own)
 
@@ -69,14 +66,13 @@ def stages(
     is_unsure = rule.sources["loss"] == "assumed" and options.of_copies.get("update") is None
     losses = ASSUMED_LOSSES if is_unsure else (rule.loss,)
     networks, targets = subject.networks, subject.targets
-    others = {k: v for k, v in options.of_copies.items() if k not in TIMING}
     told: dict[str, Any] = {
         "optimizer": subject.optimizer,
         "target": targets[0] if len(targets) == 1 else targets or None,
         "policy": subject.policy,
         "since_copy": since_copy,
         "reward_bound": subject.options.reward_bound,
-        **others,
+        **options.of_copies,
     }
     network = networks[0] if len(networks) == 1 else networks
     given = DEFAULTS | told
