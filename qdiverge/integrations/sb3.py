@@ -57,7 +57,7 @@ class Callback(BaseCallback):
 
     def _on_training_start(self) -> None:
         model: Any = self.model
-        options = watched(model) | self._options
+        options = watched(model) | {"foresight": of_copies(model)} | self._options
         clock = options.pop("clock", lambda: model.num_timesteps)
         self.monitor = attach(out=self._out, clock=clock, **options)
         self._endings = [
@@ -126,6 +126,33 @@ def known_rule(model: Any) -> dict[str, Any]:
     if model.tau == 1:
         return rule | {"target_period": period}
     return rule | {"polyak": model.tau, "averaging_period": period}
+
+
+def of_copies(model: Any) -> dict[str, Any]:
+    """Return what copies that run ahead learn from, for how long, and how the actor learns."""
+    sample = model.replay_buffer.sample  # as it is before anybody listens
+    known: dict[str, Any] = {
+        "data": lambda: sample(model.batch_size, env=model.get_vec_normalize_env()),
+        "num_updates": _num_updates(model),
+    }
+    if not hasattr(model, "critic"):
+        return known
+    known |= {"policy_optimizer": model.actor.optimizer}
+    if not hasattr(model, "actor_target"):
+        return known
+    delay = {"policy_period": model.policy_delay, "policy_target": model.actor_target}
+    return known | delay | {"policy": model.actor}
+
+
+def _num_updates(model: Any) -> int | None:
+    """Return how many updates this call of ``learn`` makes; None: it is not known beforehand."""
+    calls, unit = model.train_freq
+    if unit.value != "step":
+        return None
+    each = calls * model.n_envs  # steps to a call of train
+    per_call = model.gradient_steps if model.gradient_steps >= 0 else each
+    left = model._total_timesteps - max(model.num_timesteps, model.learning_starts)
+    return max(1, int(left // each * per_call))
 
 
 def _updates_per_move(model: Any) -> int | None:
