@@ -1,6 +1,6 @@
 """Call a network as if nobody had: no gradient, no random draw, no buffer or flag is changed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -64,3 +64,34 @@ def quiet_values(module: nn.Module, observations: Tensor) -> Tensor:
     """Return the Q-values [N, A] of ``module`` at ``observations``, leaving no trace."""
     values: Tensor = quiet_call(module, observations)
     return values.detach()
+
+
+def needs_quiet(network: nn.Module) -> bool:
+    """Return whether a look at the network could change it, or draw: buffers, dropout, noise."""
+    names = (type(part).__name__ for part in network.modules())
+    is_random = any("Drop" in name or "Noisy" in name for name in names)
+    return is_random or next(network.buffers(), None) is not None
+
+
+@torch.no_grad()
+def largest_value(
+    networks: Iterable[nn.Module],
+    observations: Tensor,
+    actions: Tensor | None,
+    is_quiet: bool,
+) -> float:
+    """Return max|Q| of all networks: of every action, or of critics at the given ones.
+
+    Args:
+        networks: The Q-network, or critics.
+        observations: s, [N, …].
+        actions: [N, k] of critics; None of a Q-network.
+        is_quiet: Whether to call them as if nobody had, see :func:`needs_quiet`: it takes longer.
+    """
+    inputs = (observations,) if actions is None else (observations, actions)
+    sizes = []
+    for network in networks:
+        answer = quiet_call(network, *inputs) if is_quiet else network(*inputs)
+        values = answer if isinstance(answer, tuple | list) else (answer,)
+        sizes += [value.abs().amax() for value in values]
+    return float(torch.stack(sizes).amax())

@@ -4,9 +4,10 @@ Values that blow up do so within few updates as a rule: looked at every 25 updat
 from sound to beyond all bounds unseen.
 """
 
-import torch
-
-from qdiverge.diagnostics import Moment
+from qdiverge.diagnostics.quiet import largest_value, needs_quiet
+from qdiverge.kernel.network import has_compiled_parts
+from qdiverge.monitor.subject import Subject
+from qdiverge.transitions import Transitions
 
 EVERY_UPDATE_UNTIL = 300
 NEVER = -1
@@ -17,21 +18,26 @@ class EarlyLook:
     """When to look, and whether the values are where no policy can bring them.
 
     Args:
-        every: Updates between two measurements, which look, too.
-        device: Where the network is.
+        subject: The run.
 
     Attributes:
         due: The update after which to look.
     """
 
-    def __init__(self, every: int, device: torch.device) -> None:
-        self._every = every
-        self._least = ON_GPU if device.type == "cuda" else 1
+    def __init__(self, subject: Subject) -> None:
+        self._networks = subject.networks
+        self._every = subject.options.every
+        self._is_quiet = any(
+            needs_quiet(network) or has_compiled_parts(network) for network in subject.networks
+        )
+        self._least = ON_GPU if subject.device.type == "cuda" else 1
         self.due = self._least
 
-    def is_beyond(self, moment: Moment, update: int) -> bool:
+    def is_beyond(self, batch: Transitions, bound: float, update: int) -> bool:
         """Return whether max|Q| is beyond the bound or not finite; if so, no more looks are due."""
-        is_beyond = not float(moment.q_all.abs().max()) <= moment.bound
+        actions = batch.actions if batch.actions.is_floating_point() else None
+        size = largest_value(self._networks, batch.observations, actions, self._is_quiet)
+        is_beyond = not size <= bound
         self.due = NEVER if is_beyond else next_look(update, self._every, self._least)
         return is_beyond
 

@@ -9,7 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qdiverge.diagnostics import COSTS, Cost, Diagnostic, Moment, Transitions, diagnostics_up_to
+from qdiverge.diagnostics import (
+    COSTS,
+    Cost,
+    Diagnostic,
+    Moment,
+    Transitions,
+    diagnostics_up_to,
+    soft_divergence_bound,
+)
 from qdiverge.errors import InvalidValueError
 from qdiverge.monitor.budget import LIGHT_SHARE, LIGHT_SHARE_ALONE, Budget
 from qdiverge.monitor.guard import Guard
@@ -89,6 +97,18 @@ class Measuring:
     def largest_reward(self) -> float:
         """Return the largest |r| that was seen."""
         return self._probe.reward_bound
+
+    @property
+    def batch(self) -> Transitions:
+        """Return the transitions that are measured on, once there are any."""
+        assert self._probe.batch is not None
+        return self._probe.batch
+
+    @property
+    def bound(self) -> float:
+        """Return what no policy can earn more than, by the rewards seen."""
+        reward_bound = self._subject.options.reward_bound or self._probe.reward_bound or 1.0
+        return soft_divergence_bound(self._subject.options.discount, reward_bound)
 
     def wants_batch(self, update: int) -> bool:
         """Return whether to read the training batch that is shown after so many updates."""

@@ -77,7 +77,7 @@ class Monitor:
         self.loop_audit = LoopAudit(subject, self._guard, self.budget, self.options.audit_period)
         self.foresight = Foresight(subject, self._guard, self.budget, self.options.foresight)
         self._ahead = ForesightNotes(self.foresight, log, self._guard, self.budget, self._alarms)
-        self._early = EarlyLook(self.options.every, subject.device)
+        self._early = EarlyLook(subject)
         self._audit = AuditNotes(
             self.loop_audit, subject, log, self._guard, self.budget, self._tell
         )
@@ -301,9 +301,9 @@ class Monitor:
     def _look_early(self) -> None:
         """Look at max|Q| between two measurements; measure at once where it is beyond the bound."""
         with self._guard("looking at the values", self.num_updates, self._early.switch_off):
+            batch, bound = self._measuring.batch, self._measuring.bound
             with self.budget.charge("look"):
-                moment = self._measuring.moment(self.num_updates)
-                is_beyond = self._early.is_beyond(moment, self.num_updates)
+                is_beyond = self._early.is_beyond(batch, bound, self.num_updates)
             if is_beyond:
                 self._measure()
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qdiverge.diagnostics.quiet import quiet
+from qdiverge.diagnostics.quiet import largest_value, needs_quiet
 from qdiverge.td import backup
 from qdiverge.transitions import SarsaTransitions
 from qdiverge.update import UpdateRule
@@ -114,7 +114,7 @@ class Learner:
         self._update = original.update
         period = rule.target_period or math.inf
         self._waited, self._period = original.since_copy % period, period
-        self._parts = [needs_quiet(network) for network in self.copies.networks]
+        self._moves = any(map(needs_quiet, self.copies.networks))
 
     def learn(self, rows: Rows) -> None:
         """Make one update."""
@@ -129,21 +129,11 @@ class Learner:
         if is_due:
             self._follow()
 
-    @torch.no_grad()
     def size(self, probe: Rows) -> float:
         """Return max|Q| over the probe: every action of a Q-network, (s_i, a_i) of critics."""
-        batch, sizes = probe.transitions, []
-        for network, is_moved in zip(self.copies.networks, self._parts, strict=True):
-            inputs = [batch.observations]
-            inputs += [batch.actions] if batch.actions.is_floating_point() else []
-            if is_moved:
-                with quiet(network):
-                    values = network(*inputs)
-            else:
-                values = network(*inputs)
-            answers = values if isinstance(values, tuple | list) else (values,)
-            sizes += [answer.abs().amax() for answer in answers]
-        return float(torch.stack(sizes).amax())
+        batch = probe.transitions
+        actions = batch.actions if batch.actions.is_floating_point() else None
+        return largest_value(self.copies.networks, batch.observations, actions, self._moves)
 
     @torch.no_grad()
     def error(self, probe: Rows) -> float:
@@ -216,13 +206,6 @@ def _parts_of(answer: Any) -> tuple[Tensor, Tensor | None]:
 def _module(policy: Any) -> nn.Module:
     module: nn.Module = policy if isinstance(policy, nn.Module) else policy.__self__
     return module
-
-
-def needs_quiet(network: nn.Module) -> bool:
-    """Return whether a look at the network could change it, or draw: buffers, dropout, noise."""
-    names = (type(part).__name__ for part in network.modules())
-    is_random = any("Drop" in name or "Noisy" in name for name in names)
-    return is_random or next(network.buffers(), None) is not None
 
 
 def networks_of(given: nn.Module | Sequence[nn.Module] | None) -> tuple[nn.Module, ...]:
