@@ -123,7 +123,7 @@ class Budget:
         if self.share is None or update == 0:
             return math.inf
         each = (self.now() - self._start - self.spent) / update
-        spent = sum(self._spent.get(tier, 0.0) for tier in AT_ONCE)
+        spent = self._spent.get("foresight", 0.0)
         part = self.light_share if self.light_share == LIGHT_SHARE_ALONE else 1.0
         return FORESIGHT_SHARE * self.share * part * length - spent / each
 

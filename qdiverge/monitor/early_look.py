@@ -10,6 +10,7 @@ from qdiverge.monitor.subject import Subject
 from qdiverge.transitions import Transitions
 
 EVERY_UPDATE_UNTIL = 300
+THEN = 60  # a 60th of the updates made lies between two looks
 NEVER = -1
 ON_GPU = 5  # updates between two looks at least, since each waits for the device
 
@@ -49,10 +50,10 @@ class EarlyLook:
 def next_look(update: int, every: int, least: int = 1) -> int:
     """Return the update after which to look again; where measurements are as frequent, none.
 
-    >>> [next_look(n, 25) for n in (1, 299, 600, 7_499, 7_500)]
-    [2, 300, 602, 7523, -1]
+    >>> [next_look(n, 25) for n in (1, 299, 600, 1_499, 1_500)]
+    [2, 301, 610, 1523, -1]
     """
-    distance = max(least, update // EVERY_UPDATE_UNTIL)
+    distance = max(least, 1 if update < EVERY_UPDATE_UNTIL else update // THEN)
     if distance >= every:
         return NEVER
     due = update + distance

@@ -10,6 +10,7 @@ from qdiverge.report.drawing.decimate import trailing_mean
 from qdiverge.report.drawing.lines import line_chart
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.facts import bounds_of, crossing_of, is_alarm, step_unit
+from qdiverge.report.fans import fans_of
 from qdiverge.report.panel import Panel
 from qdiverge.report.questions.learning import RETURN_WINDOW
 from qdiverge.runs import Run, Series
@@ -70,7 +71,13 @@ def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: A
         steps = np.concatenate([[int(x.low)], bounds.steps, [int(x.high)]])
         values = np.concatenate([bounds.values[:1], bounds.values, bounds.values[-1:]])
         lines.insert(0, Line("bound {}", Series(steps, values), "bound"))
-    is_banded = panel.band is not None and all(k in run.series for k in panel.band)
+    bands = []
+    if panel.band is not None and all(k in run.series for k in panel.band):
+        bands = [(run.series[panel.band[0]], run.series[panel.band[1]])]
+    if panel.is_bounded:
+        fans = [tuple(_within(series, x) for series in fan) for fan in fans_of(run)]
+        bands += [(low, high) for low, _, high in fans]
+        lines[:0] = [Line("", median, "ahead") for _, median, _ in fans]
     chart = line_chart(
         Chart(
             title=f"{panel.title}, run {run.name}: {_in_words(subject)}",
@@ -78,9 +85,7 @@ def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: A
             y=y,
             unit=step_unit(run),
             lines=tuple(lines),
-            band=(run.series[panel.band[0]], run.series[panel.band[1]])
-            if panel.band and is_banded
-            else None,
+            bands=tuple(bands),
             levels=(level,) if level else (),
             alarms=tuple(alarm.step for alarm in run.alarms if is_alarm(alarm)),
             syncs=tuple(sync.step for sync in run.syncs),
@@ -92,6 +97,12 @@ def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: A
     absent = [k for k in panel.logged if k not in run.series]
     note = [element("p", f"Not in this run: {', '.join(absent)}.", class_="note")] if absent else []
     return element("div", chart, *note)
+
+
+def _within(series: Series, x: Axis) -> Series:
+    """Return the part of a fan that lies on the chart."""
+    is_on = (series.steps >= x.low) & (series.steps <= x.high)
+    return Series(series.steps[is_on], series.values[is_on])
 
 
 def _value_axis(panel: Panel, runs: Sequence[Run], levels: list[float]) -> Axis:

@@ -10,7 +10,7 @@ from qdiverge.errors import QDivergeError
 from qdiverge.monitor.budget import Budget
 from qdiverge.monitor.foresight.forecast import Forecast, look_ahead
 from qdiverge.monitor.foresight.options import ForesightOptions
-from qdiverge.monitor.foresight.plan import next_due, plan_at
+from qdiverge.monitor.foresight.plan import FEW, next_due, plan_at
 from qdiverge.monitor.foresight.recent import MOST, RecentBatches
 from qdiverge.monitor.foresight.staging import is_known, rule_of_copies, stages, why_never
 from qdiverge.monitor.guard import Guard
@@ -26,8 +26,8 @@ FEWEST = 16  # batches to collect for a look that no schedule foresaw
 class Foresight:
     """What runs ahead of one run, on its own schedule.
 
-    In the run's own time, as far as its budget allows, since a copy is no faster than the run:
-    computed beside it, what it has to say would come too late.
+    In the run's own time, as far as its budget allows (a first short look is always made). A copy
+    is no faster than the run: computed beside it, what it has to say would come too late.
 
     Args:
         subject: The run.
@@ -167,7 +167,7 @@ class Foresight:
         self._due = next_due(update)
         if plan is not None:
             steps = self._budget.steps_ahead(update, options.num_updates)
-            plan = plan.cut(steps / COST)
+            plan = plan.cut(max(steps / COST, 0 if self.num_forecasts else FEW))
         if plan is None:
             return None
         period = rule.target_period or 1

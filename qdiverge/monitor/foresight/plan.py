@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 FIRST, FACTOR = 8, 4  # updates before the first rehearsal, and from one to the next
 BEFORE = 300  # updates ahead from before the first one, where a replay is at hand
+PART = 30  # of a short run, at least FEW: what one look may cost it
 FEW, MANY = 100, 500  # ahead, of growing data: from early on, and at most
 LONGEST = 600  # updates that a copy makes for one rehearsal of fixed data
 SHORTEST = 30  # updates of a copy, that tell anything
@@ -77,7 +78,9 @@ def plan_at(update: int, length: int | None, *, is_fixed: bool) -> Plan | None:
     left = None if length is None else length - update
     if left is not None and left < 1:
         return None
-    ahead = BEFORE if update == 0 else min(MANY, max(FEW, update))
+    ahead = min(MANY, max(FEW, update))
+    if update == 0:
+        ahead = BEFORE if length is None else min(BEFORE, max(FEW, length // PART))
     if not is_fixed:
         return Plan(ahead if left is None else min(ahead, left))
     ahead = max(ahead, UNKNOWN_LENGTH * update) if left is None else left

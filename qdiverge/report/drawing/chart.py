@@ -14,14 +14,14 @@ LEFT, RIGHT, TOP, BOTTOM = 50.0, 96.0, 26.0, 30.0
 
 @dataclass(frozen=True)
 class Line:
-    """A series and how it is drawn: the subject, beside it, a reference, or single events.
+    """A series and how it is drawn: the subject, beside or ahead of it, a reference, or events.
 
     The label may hold ``{}``, which becomes the last finite value.
     """
 
     label: str
     series: Series
-    style: Literal["main", "quiet", "bound", "dots"] = "main"
+    style: Literal["main", "quiet", "bound", "ahead", "dots"] = "main"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Chart:
         y: Axis of the values.
         unit: Of the steps.
         lines: Drawn in this order, labelled at their last finite point.
-        band: A lower and an upper series with the space between them filled.
+        bands: Lower and upper series with the space between them filled.
         levels: Horizontal references: value and label.
         alarms: Steps of the alarms.
         syncs: Steps at which the target network was synchronised.
@@ -48,7 +48,7 @@ class Chart:
     y: Axis
     unit: str
     lines: tuple[Line, ...]
-    band: tuple[Series, Series] | None = None
+    bands: tuple[tuple[Series, Series], ...] = ()
     levels: tuple[tuple[float, str], ...] = ()
     alarms: tuple[int, ...] = ()
     syncs: tuple[int, ...] = ()

@@ -28,7 +28,7 @@ def line_chart(chart: Chart) -> Markup:
         *_frame(chart),
         *mark_syncs(chart),
         *_levels(chart),
-        *_band(chart),
+        *_bands(chart),
         *(_line(chart, line) for line in chart.lines),
         *mark_alarms(chart),
         *mark_crossing(chart),
@@ -64,13 +64,15 @@ def _levels(chart: Chart) -> list[Markup]:
     return marks
 
 
-def _band(chart: Chart) -> list[Markup]:
-    if chart.band is None:
-        return []
-    low, high = (_finite(decimate(series)) for series in chart.band)
-    x = np.concatenate([chart.x_at(high.steps), chart.x_at(low.steps)[::-1]])
-    y = np.concatenate([chart.y_at(high.values), chart.y_at(low.values)[::-1]])
-    return [element("path", class_="band", d=polyline(x, y) + "Z")] if len(high.steps) else []
+def _bands(chart: Chart) -> list[Markup]:
+    marks = []
+    for band in chart.bands:
+        low, high = (_finite(decimate(series)) for series in band)
+        x = np.concatenate([chart.x_at(high.steps), chart.x_at(low.steps)[::-1]])
+        y = np.concatenate([chart.y_at(high.values), chart.y_at(low.values)[::-1]])
+        if len(high.steps):
+            marks.append(element("path", class_="band", d=polyline(x, y) + "Z"))
+    return marks
 
 
 def _line(chart: Chart, line: Line) -> Markup:
@@ -93,7 +95,7 @@ def _end_labels(chart: Chart) -> list[Markup]:
     labels = [(float(chart.y_at(v)), WIDTH - RIGHT, name, "bound") for v, name in chart.levels]
     for line in chart.lines:
         series = _finite(line.series)
-        if line.style == "dots" or not len(series.steps):
+        if line.style in ("dots", "ahead") or not len(series.steps):
             continue
         last = float(series.values[-1])
         value = percent(last) if chart.is_percent else brief(last)

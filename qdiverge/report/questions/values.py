@@ -9,7 +9,7 @@ BLOW_UP = Question(
             "Largest Q-value",
             "Logarithmic axis. No policy can earn more than the dashed bound r / (1−γ), r the"
             " largest reward (1 where rewards are clipped); beyond it lies soft divergence."
-            " Triangles mark alarms.",
+            " Triangles mark alarms. Dotted fans: what copies that trained ahead of the run did.",
             ("diverge/q_abs_max", "{}"),
             is_bounded=True,
             kind="log",

@@ -1,0 +1,34 @@
+"""The fan of a look ahead stands on the chart of the values, in the run's own steps."""
+
+import re
+
+import numpy as np
+import pytest
+
+from qdiverge.report.fans import fans_of, steps_per_update
+from qdiverge.report.page import render
+from qdiverge.runs import RunLog, load_run
+
+
+@pytest.fixture
+def run(tmp_path):
+    with RunLog(tmp_path / "run", {"discount": 0.9}, step_unit="agent steps") as log:
+        for update in (25, 50, 75, 100):
+            values = {"diverge/q_abs_max": update / 20, "diverge/soft_divergence_bound": 10.0}
+            log.metrics(4 * update, values | {"update": update})
+        fan = {"updates": [1.0, 10.0], "low": [1.5, 2.0], "median": [1.6, 4.0], "high": [1.7, 9.0]}
+        log.arrays("foresight", 128, {name: np.array(values) for name, values in fan.items()})
+    return load_run(tmp_path / "run")
+
+
+def test_a_fan_begins_where_its_copies_did_and_goes_as_far(run):
+    assert steps_per_update(run) == 4.0
+    ((low, median, high),) = fans_of(run)
+    assert median.steps.tolist() == [132, 168]
+    assert (low.values[1], median.values[1], high.values[1]) == (2.0, 4.0, 9.0)
+
+
+def test_the_page_draws_it_beside_the_values_and_nowhere_else(run):
+    page = render([run])
+    assert len(re.findall(r'class="ahead"', page)) == 1
+    assert "copies that trained ahead" in page
