@@ -88,8 +88,9 @@ def attach(
         audit_period: Updates between two audits of the loop itself (:func:`qdiverge.audit`), the
             first ones and doublings apart; what one finds is an alarm of the kind "loop". At most
             a quarter of ``max_overhead`` goes to them. None: none is made.
-        rule: Fields of :class:`qdiverge.UpdateRule` that are known of the run beside all this, such
-            as ``{"polyak": 0.005, "clipping": 10.0}``; what is seen in the run comes first.
+        rule: Fields of :class:`qdiverge.UpdateRule` that are known beside all this, such as
+            ``{"polyak": 0.005, "clipping": 10.0}``; what is seen in the run comes first. With
+            ``not_modelled`` among them updates are audited all the same.
         clock: Returns the run's step, e.g. agent steps; None: updates are counted.
         config: The run's settings, for ``run.json``.
         sinks: Further places for metrics and alarms: "tensorboard", "wandb", "mlflow", or objects

@@ -95,6 +95,8 @@ class Subject:
             "critics": "one" if len(self._critics) == 1 else "min",
         }
         given = {"discount": options.discount, **options.rule}
+        if not given.get("not_modelled"):
+            given.pop("not_modelled", None)
         if is_factor:
             given["loss_factor"] = options.loss
         elif options.loss is not None:
