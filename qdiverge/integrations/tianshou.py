@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from qdiverge.errors import InvalidTypeError
 from qdiverge.integrations.extras import imported
-from qdiverge.integrations.views import First, LeastOf
+from qdiverge.integrations.views import First, LeastOf, OfAllowed
 from qdiverge.monitor import Monitor
 from qdiverge.monitor import attach as attach_monitor
 from qdiverge.monitor.listening import listen
@@ -47,7 +47,7 @@ def attach(algorithm: Any, buffer: Any, *, out: Any, **options: Any) -> Iterator
     Raises:
         InvalidTypeError: another algorithm.
     """
-    monitor = attach_monitor(out=out, **watched(algorithm) | options)
+    monitor = attach_monitor(out=out, **watched(algorithm, buffer) | options)
     memory = buffer
     trainers: list[Callable[[], None]] = []  # what ends listening to each
 
@@ -87,8 +87,12 @@ def attach(algorithm: Any, buffer: Any, *, out: Any, **options: Any) -> Iterator
         monitor.close(status)
 
 
-def watched(algorithm: Any) -> dict[str, Any]:
+def watched(algorithm: Any, buffer: Any = None) -> dict[str, Any]:
     """Return what :func:`qdiverge.attach` has to be told about an algorithm.
+
+    Args:
+        algorithm: It.
+        buffer: Where its observations lie: {obs, mask}, with flat obs, is read as one array.
 
     Raises:
         InvalidTypeError: another algorithm.
@@ -109,9 +113,15 @@ def watched(algorithm: Any) -> dict[str, Any]:
     }
     if isinstance(algorithm, kinds.DQN):
         is_double = algorithm.is_double and algorithm.use_target_network
+
+        def view(module: nn.Module) -> nn.Module:
+            kept = getattr(buffer, "obs", None)
+            mask = getattr(kept, "mask", None)
+            return First(module) if mask is None else OfAllowed(First(module), mask.shape[-1])
+
         return common | {
-            "q_network": First(algorithm.policy.model),
-            "target": First(algorithm.model_old) if algorithm.use_target_network else None,
+            "q_network": view(algorithm.policy.model),
+            "target": view(algorithm.model_old) if algorithm.use_target_network else None,
             "optimizer": algorithm.optim._optim,
             "loss": "squared" if algorithm.huber_loss_delta is None else "huber",
             "bootstrap": "double_q" if is_double else None,
@@ -183,13 +193,26 @@ def n_step_transitions(
         goes_on &= ~(buffer.done[now] | np.isin(now, unfinished))
     last = buffer[now]
     return {
-        "observations": batch.obs,
+        "observations": one_array(batch.obs),
         "actions": batch.act,
         "rewards": rewards,
-        "next_observations": last.obs_next,
+        "next_observations": one_array(last.obs_next),
         "terminated": last.terminated,
         "discounts": discount**made,
     }
+
+
+def one_array(observations: Any) -> Any:
+    """Return observations {obs, mask} side by side, [N, F + A]; others as they are.
+
+    >>> from types import SimpleNamespace
+    >>> one_array(SimpleNamespace(obs=np.zeros((1, 2)), mask=np.array([[True, False]])))
+    array([[0., 0., 1., 0.]])
+    """
+    if not hasattr(observations, "mask"):
+        return observations
+    flat = np.asarray(observations.obs).reshape(len(observations.mask), -1)
+    return np.concatenate([flat, np.asarray(observations.mask, dtype=flat.dtype)], 1)
 
 
 def _num_steps(algorithm: Any) -> int:
@@ -226,14 +249,14 @@ def _read(
     """Return what a batch trains: of several steps, the sums; of critics, with its a'."""
     if (num_steps := _num_steps(algorithm)) > 1:
         return n_step_transitions(batch, buffer, indices, algorithm.gamma, num_steps) | following
-    if not following:
+    if not following and not hasattr(batch.obs, "mask"):
         return batch
     weights = getattr(batch, "weight", None)
     return {
-        "observations": batch.obs,
+        "observations": one_array(batch.obs),
         "actions": batch.act,
         "rewards": batch.rew,
-        "next_observations": batch.obs_next,
+        "next_observations": one_array(batch.obs_next),
         "terminated": batch.terminated,
         **({} if weights is None else {"weights": weights}),
         **following,

@@ -9,6 +9,7 @@ from qdiverge.errors import DivergenceError
 from qdiverge.monitor.alarms import Alarms
 from qdiverge.monitor.attach_checks import mark_watched, unmark_watched
 from qdiverge.monitor.guard import Guard
+from qdiverge.monitor.idle_watch import PATIENCE, IdleWatch
 from qdiverge.monitor.loop_audit import LoopAudit
 from qdiverge.monitor.measuring import LOG_DENSITY, Measuring
 from qdiverge.monitor.options import OF_TARGET
@@ -76,6 +77,7 @@ class Monitor:
             if subject.targets
             else None
         )
+        self._idle_watch = IdleWatch(subject.networks)
         self.loop_audit = LoopAudit(subject, self._guard, self.budget, self.options.audit_period)
         self._is_closed = False
         self.hook = subject.optimizer.register_step_post_hook(self.after_step)
@@ -213,7 +215,9 @@ class Monitor:
         """Return a sentence on how the run stands now."""
         alarms = [alarm.message for alarm in self.alarms if alarm.kind != "loop"]
         loop = [alarm.message for alarm in self.alarms if alarm.kind == "loop"]
-        return status_line(self.latest, alarms, loop)
+        line = status_line(self.latest, alarms, loop)
+        other = self.subject.measured_otherwise
+        return f"{line}. {other[:1].upper()}{other[1:]}" if other else line
 
     def moment(self, data: Any = None) -> Moment:
         """Return the run as it is now, which diagnostics measure.
@@ -317,6 +321,8 @@ class Monitor:
                 self._measuring.read_batch(data if read is None else read(data), update)
         if update == 0 and self._reminder.num_batches == self._reminder.patience:
             self._reminder.remind(update)
+        if not self._is_closed and self._idle_watch.is_idle(update):
+            self._tell(finding("optimizer_never_steps", num_batches=PATIENCE))
 
     def _look_at_target(self, watch: TargetWatch) -> None:
         try:  # at every update, where a context manager would cost as much as the look

@@ -225,6 +225,55 @@ def test_the_td_errors_are_the_algorithms_own(tmp_path):
         torch.testing.assert_close(moment.td_errors, own, rtol=1e-4, atol=1e-5)
 
 
+class Masked(gymnasium.Env):
+    """Observations {obs, mask}: one of three actions is not allowed."""
+
+    action_space = gymnasium.spaces.Discrete(3)
+    observation_space = gymnasium.spaces.Dict(
+        obs=gymnasium.spaces.Box(-2, 2, (3,)), mask=gymnasium.spaces.Box(0, 1, (3,), dtype=np.int8)
+    )
+
+    def look(self):
+        mask = np.ones(3, bool)
+        mask[self.np_random.integers(3)] = False
+        return {"obs": self.np_random.normal(size=3).astype(np.float32), "mask": mask}
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return self.look(), {}
+
+    def step(self, action):
+        self.t += 1
+        return self.look(), 1.0, False, self.t >= 20, {}
+
+
+def test_observations_with_a_mask_are_watched_to_the_end(tmp_path):
+    torch.manual_seed(0)
+    network = Net(state_shape=3, action_shape=3, hidden_sizes=[32])
+    policy = DiscreteQLearningPolicy(
+        model=network, action_space=Masked.action_space, eps_training=0.2
+    )
+    algorithm = DQN(
+        policy=policy, optim=AdamOptimizerFactory(lr=1e-3), gamma=0.9, target_update_freq=50
+    )
+    buffer = VectorReplayBuffer(2000, 2)
+    environments = DummyVectorEnv([Masked] * 2)
+    collector = Collector(algorithm, environments, buffer, exploration_noise=True)
+    collector.reset()
+    collector.collect(n_step=200)
+    params = OffPolicyTrainerParams(
+        training_collector=collector, test_collector=None, max_epochs=1, epoch_num_steps=300,
+        collection_step_num_env_steps=10, update_step_num_gradient_steps_per_sample=0.5,
+        batch_size=32, verbose=False, show_progress=False,
+    )  # fmt: skip
+    with tianshou.attach(algorithm, buffer, out=tmp_path / "run", **EVERYTHING) as monitor:
+        algorithm.run_training(params)
+    assert monitor.num_updates == 150
+    assert monitor.latest["diverge/q_abs_max"] < 10
+    assert "monitor_failures" not in load_run(tmp_path / "run").info
+
+
 @pytest.mark.parametrize("where", ["update", "environment"])
 def test_nothing_is_left_behind_after_an_exception(tmp_path, where):
     def breaks(*_):
