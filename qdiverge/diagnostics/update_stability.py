@@ -9,7 +9,7 @@ from qdiverge.diagnostics.blocks import Blocks, selection_of
 from qdiverge.diagnostics.moment import Moment
 from qdiverge.td import bootstrap_weights
 from qdiverge.theory import StabilityReport, check_stability
-from qdiverge.update import UpdateRule
+from qdiverge.update import UpdateRule, measured_otherwise
 
 
 def stability_of(
@@ -56,6 +56,8 @@ def stability_of(
         return replace(report, verdict="undecided", reason=reason)
     if rule.not_modelled:
         return replace(report, verdict="undecided", reason=rule.not_modelled)
+    if other := measured_otherwise((moment.q_network, *moment.twins)):
+        return replace(report, verdict="undecided", reason=other)
     if rule.critic_subset is not None and report.verdict == "certified":
         reason = "certified while the order of the critics at each successor stays"
         return replace(report, verdict="undecided", reason=reason)

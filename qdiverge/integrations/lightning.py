@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 else:
     LightningCallback = imported("lightning.pytorch.callbacks", "lightning").Callback
 
+BY_VALUE = "gradients are clipped entry by entry"
 Where = str | Sequence[str]  # a name in the module, such as "agent.q"; or several
 
 
@@ -63,10 +64,11 @@ class Callback(LightningCallback):
         parts = {key: _find(pl_module, where) for key, where in self._where.items()}
         own = {k: v for k, v in pl_module.hparams.items() if isinstance(v, int | float | str)}
         config = {"framework": "lightning", "algorithm": type(pl_module).__name__} | own
+        rule = known_rule(trainer) | dict(self._options.get("rule", {}))
         self.monitor = attach(
             out=self._out,
             optimizer=trainer.optimizers[self._optimizer],
-            **parts | {"config": config} | self._options,
+            **parts | {"config": config} | self._options | {"rule": rule},
         )
 
     def on_train_batch_start(
@@ -100,6 +102,23 @@ class Callback(LightningCallback):
         """Remove the monitor's hook; called at the end of training."""
         if self.monitor is not None:
             self.monitor.close(status)
+
+
+def known_rule(trainer: Any) -> dict[str, Any]:
+    """Return the fields of :class:`qdiverge.UpdateRule` that a trainer determines: its clipping.
+
+    What there is beyond that, the module's own code decides, and the run shows.
+
+    >>> from types import SimpleNamespace
+    >>> known_rule(SimpleNamespace(gradient_clip_val=0.5, gradient_clip_algorithm="norm"))
+    {'clipping': 0.5}
+    """
+    if (value := trainer.gradient_clip_val) is None:
+        return {}  # a module may clip by itself
+    kind = trainer.gradient_clip_algorithm  # None, a string, or an enumeration of strings
+    if getattr(kind, "value", kind) in (None, "norm"):
+        return {"clipping": float(value)}
+    return {"not_modelled": BY_VALUE}
 
 
 def _find(module: Any, where: Where | None) -> Any:

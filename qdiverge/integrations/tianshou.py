@@ -3,9 +3,9 @@
     with tianshou.attach(algorithm, buffer, out="runs/x") as monitor:
         algorithm.run_training(params)
 
-It has no hook for an update, so methods of the algorithm are heard at its class. Twin critics have
-an optimiser each: the first is watched, with the least of both targets as its bootstrap. TD3's
-smoothing noise is left out of a' = π_target(s').
+It has no hook for an update, so methods of the algorithm are heard at its class, and with them the
+a' of each target, as it was drawn. Twin critics have an optimiser each: the first is watched, with
+the least of both targets as its bootstrap; of the two together there is no map here.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,10 +18,12 @@ from torch import Tensor, nn
 
 from qdiverge.errors import InvalidTypeError
 from qdiverge.integrations.extras import imported
-from qdiverge.integrations.views import First, LeastOf
+from qdiverge.integrations.views import First, LeastOf, OfAllowed
 from qdiverge.monitor import Monitor
 from qdiverge.monitor import attach as attach_monitor
 from qdiverge.monitor.listening import listen
+
+OF_TWINS = "the other critic, which the targets bootstrap from too, has an optimiser of its own"
 
 
 @contextmanager
@@ -45,15 +47,18 @@ def attach(algorithm: Any, buffer: Any, *, out: Any, **options: Any) -> Iterator
     Raises:
         InvalidTypeError: another algorithm.
     """
-    monitor = attach_monitor(out=out, **watched(algorithm) | options)
-    memory, is_n_step = buffer, _num_steps(algorithm) > 1
+    monitor = attach_monitor(out=out, **watched(algorithm, buffer) | options)
+    memory = buffer
     trainers: list[Callable[[], None]] = []  # what ends listening to each
 
     def prepare(method: Callable[..., Any], batch: Any, buffer: Any, indices: Any) -> Any:
         if buffer is memory:
             if monitor.stopped_by is not None and not trainers:
                 monitor.batch(batch)  # raises
-            monitor.show(batch, partial(_read, algorithm, buffer, indices) if is_n_step else None)
+            with _heard(algorithm) as following:
+                prepared = method(batch, buffer, indices)
+            monitor.show(batch, partial(_read, algorithm, buffer, indices, following))
+            return prepared
         return method(batch, buffer, indices)
 
     def create(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -82,8 +87,12 @@ def attach(algorithm: Any, buffer: Any, *, out: Any, **options: Any) -> Iterator
         monitor.close(status)
 
 
-def watched(algorithm: Any) -> dict[str, Any]:
+def watched(algorithm: Any, buffer: Any = None) -> dict[str, Any]:
     """Return what :func:`qdiverge.attach` has to be told about an algorithm.
+
+    Args:
+        algorithm: It.
+        buffer: Where its observations lie: {obs, mask}, with flat obs, is read as one array.
 
     Raises:
         InvalidTypeError: another algorithm.
@@ -100,12 +109,19 @@ def watched(algorithm: Any) -> dict[str, Any]:
     common: dict[str, Any] = {
         "discount": algorithm.gamma**num_steps,
         "config": config | {"gamma": algorithm.gamma, "n_steps": num_steps},
+        "rule": known_rule(algorithm),
     }
     if isinstance(algorithm, kinds.DQN):
         is_double = algorithm.is_double and algorithm.use_target_network
+
+        def view(module: nn.Module) -> nn.Module:
+            kept = getattr(buffer, "obs", None)
+            mask = getattr(kept, "mask", None)
+            return First(module) if mask is None else OfAllowed(First(module), mask.shape[-1])
+
         return common | {
-            "q_network": First(algorithm.policy.model),
-            "target": First(algorithm.model_old) if algorithm.use_target_network else None,
+            "q_network": view(algorithm.policy.model),
+            "target": view(algorithm.model_old) if algorithm.use_target_network else None,
             "optimizer": algorithm.optim._optim,
             "loss": "squared" if algorithm.huber_loss_delta is None else "huber",
             "bootstrap": "double_q" if is_double else None,
@@ -127,6 +143,29 @@ def watched(algorithm: Any) -> dict[str, Any]:
     }
 
 
+def known_rule(algorithm: Any) -> dict[str, Any]:
+    """Return the fields of :class:`qdiverge.UpdateRule` that an algorithm's settings determine."""
+    if hasattr(algorithm, "optim"):
+        delta, period = algorithm.huber_loss_delta, algorithm.target_update_freq
+        is_odd = delta is not None and delta != 1
+        return {
+            "bootstrap": "q" if not period else "double_q" if algorithm.is_double else "target_q",
+            "clipping": algorithm.optim._max_grad_norm,
+            "critics": "one",
+            "target_period": period or None,
+            "not_modelled": f"Huber's loss clips at {delta:g}, not at 1" if is_odd else "",
+        }
+    is_twin = hasattr(algorithm, "critic2_old")
+    return {
+        "bootstrap": "target_q",
+        "clipping": algorithm.critic_optim._max_grad_norm,
+        "critics": "min" if is_twin else "one",
+        "polyak": algorithm.tau,
+        "averaging_period": getattr(algorithm, "update_actor_freq", 1),
+        "not_modelled": OF_TWINS if is_twin else "",
+    }
+
+
 class SoftPolicy(nn.Module):
     """SAC's policy as s' → (a', log π(a'|s'))."""
 
@@ -144,24 +183,36 @@ class SoftPolicy(nn.Module):
 def n_step_transitions(
     batch: Any, buffer: Any, indices: np.ndarray, discount: float, num_steps: int
 ) -> dict[str, Any]:
-    """Return (s, a, Σ_i γ^i r_{t+i}, s', d) with s' after n steps, or at the episode's end.
-
-    Where an episode was cut off before, the monitor takes γⁿ, and Tianshou γ to the steps made.
-    """
+    """Return (s, a, Σ_i γ^i r_{t+i}, s', d) and γ^k, k = n or the steps to an episode's end."""
     rewards, goes_on = np.zeros(len(indices)), np.ones(len(indices), dtype=bool)
-    now, unfinished = indices, buffer.unfinished_index()
+    now, unfinished, made = indices, buffer.unfinished_index(), np.zeros(len(indices))
     for i in range(num_steps):
         now = buffer.next(now) if i else now
+        made += goes_on
         rewards += goes_on * discount**i * buffer.rew[now]
         goes_on &= ~(buffer.done[now] | np.isin(now, unfinished))
     last = buffer[now]
     return {
-        "observations": batch.obs,
+        "observations": one_array(batch.obs),
         "actions": batch.act,
         "rewards": rewards,
-        "next_observations": last.obs_next,
+        "next_observations": one_array(last.obs_next),
         "terminated": last.terminated,
+        "discounts": discount**made,
     }
+
+
+def one_array(observations: Any) -> Any:
+    """Return observations {obs, mask} side by side, [N, F + A]; others as they are.
+
+    >>> from types import SimpleNamespace
+    >>> one_array(SimpleNamespace(obs=np.zeros((1, 2)), mask=np.array([[True, False]])))
+    array([[0., 0., 1., 0.]])
+    """
+    if not hasattr(observations, "mask"):
+        return observations
+    flat = np.asarray(observations.obs).reshape(len(observations.mask), -1)
+    return np.concatenate([flat, np.asarray(observations.mask, dtype=flat.dtype)], 1)
 
 
 def _num_steps(algorithm: Any) -> int:
@@ -169,5 +220,44 @@ def _num_steps(algorithm: Any) -> int:
     return num
 
 
-def _read(algorithm: Any, buffer: Any, indices: np.ndarray, batch: Any) -> dict[str, Any]:
-    return n_step_transitions(batch, buffer, indices, algorithm.gamma, _num_steps(algorithm))
+@contextmanager
+def _heard(algorithm: Any) -> Iterator[dict[str, Any]]:
+    """Hear a' and log π(a'|s') of the target that is made meanwhile, as they were drawn."""
+    following: dict[str, Any] = {}
+    name = "_target_q_compute_action"
+    if not hasattr(algorithm, name):  # of Q-networks it is the greedy action
+        yield following
+        return
+
+    def hear(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        answer = method(*args, **kwargs)
+        following["next_actions"] = answer.act.detach().clone()
+        if (log_probs := getattr(answer, "log_prob", None)) is not None:
+            following["next_log_probs"] = log_probs.detach().reshape(-1).clone()
+        return answer
+
+    end = listen(algorithm, name, hear)
+    try:
+        yield following
+    finally:
+        end()
+
+
+def _read(
+    algorithm: Any, buffer: Any, indices: np.ndarray, following: dict[str, Any], batch: Any
+) -> Any:
+    """Return what a batch trains: of several steps, the sums; of critics, with its a'."""
+    if (num_steps := _num_steps(algorithm)) > 1:
+        return n_step_transitions(batch, buffer, indices, algorithm.gamma, num_steps) | following
+    if not following and not hasattr(batch.obs, "mask"):
+        return batch
+    weights = getattr(batch, "weight", None)
+    return {
+        "observations": one_array(batch.obs),
+        "actions": batch.act,
+        "rewards": batch.rew,
+        "next_observations": one_array(batch.obs_next),
+        "terminated": batch.terminated,
+        **({} if weights is None else {"weights": weights}),
+        **following,
+    }

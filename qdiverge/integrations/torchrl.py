@@ -18,6 +18,8 @@ from qdiverge.monitor import Monitor, attach
 from qdiverge.monitor.listening import listen
 
 LOSSES = {"l2": "squared", "smooth_l1": "huber", "l1": "huber"}
+OF_ABSOLUTE = "|δ| has no slope: its step does not shrink with the error"
+BY_VALUE = "gradients are clipped entry by entry"
 STAGE = "process_optim_batch"  # where a trainer has just drawn the batch of one update
 
 
@@ -51,6 +53,10 @@ class Hook:
         del name
         options = {"clock": lambda: trainer.collected_frames} | self._options
         read = BatchReader(trainer.loss_module)
+        clipped = {"clipping": trainer.clip_norm}
+        if trainer.clip_norm is not None and not trainer.clip_grad_norm:
+            clipped = {"not_modelled": BY_VALUE}
+        options["rule"] = known_rule(trainer.loss_module) | clipped | dict(options.get("rule", {}))
         monitor = watch(trainer.loss_module, trainer.optimizer, self._out, **options)
 
         def show(batch: Any) -> None:
@@ -116,22 +122,44 @@ def watch(loss_module: Any, optimizer: Any, out: Any, **options: Any) -> Monitor
         "discount": _discount(loss_module),
         "loss": LOSSES[loss_module.loss_function],
         "bootstrap": "double_q" if loss_module.double_dqn else None,
+        "rule": known_rule(loss_module),
         "config": {"framework": "torchrl", "algorithm": type(loss_module).__name__},
     }
     return attach(online, optimizer=optimizer, out=out, **settings | options)
+
+
+def known_rule(loss_module: Any) -> dict[str, Any]:
+    """Return the fields of :class:`qdiverge.UpdateRule` that a loss module determines.
+
+    How its target follows, an updater of its own decides, and the run shows.
+    """
+    is_double, is_delayed = loss_module.double_dqn, loss_module.delay_value
+    rule: dict[str, Any] = {
+        "bootstrap": "q" if not is_delayed else "double_q" if is_double else "target_q",
+        "critics": "one",
+    }
+    is_absolute = loss_module.loss_function == "l1"
+    return rule | ({"not_modelled": OF_ABSOLUTE} if is_absolute else {})
 
 
 class BatchReader:
     """A reader of the TensorDicts of a loss module, by the module's own keys."""
 
     def __init__(self, loss_module: Any) -> None:
-        self._keys = loss_module.tensor_keys
+        self._module, self._keys = loss_module, loss_module.tensor_keys
         (self._observation,) = loss_module.value_network.in_keys
 
     def __call__(self, batch: Any) -> dict[str, Tensor]:
-        """Return the five fields; leading dimensions, such as time, become one."""
+        """Return the five fields, and γ^k and the weights where they are; time becomes a row."""
         batch, keys = batch.reshape(-1), self._keys
-        return {
+        others = {}
+        if (steps := batch.get("steps_to_next_obs", None)) is not None:  # as of MultiStepTransform
+            others["discounts"] = _discount(self._module) ** steps.reshape(-1).float()
+        is_weighted = getattr(self._module, "use_prioritized_weights", False) in (True, "auto")
+        if is_weighted and (name := getattr(keys, "priority_weight", None)) is not None:
+            weights = batch.get(name, None)
+            others |= {} if weights is None else {"weights": weights.reshape(-1)}
+        return others | {
             "observations": batch.get(self._observation),
             "actions": batch.get(keys.action),
             "rewards": batch.get(("next", keys.reward)),

@@ -23,6 +23,33 @@ class First(nn.Module):
         return value
 
 
+class OfAllowed(nn.Module):
+    """A network judged by the actions that its observations allow.
+
+    Called with observations [N, F + A] whose last A columns are the mask. An action that is not
+    allowed has the value of the least that is, so that max, min and |max| are of allowed ones.
+
+    Args:
+        module: Called with [N, F]; returns [N, A].
+        num_actions: A.
+
+    >>> view = OfAllowed(nn.Identity(), num_actions=3)
+    >>> view(torch.tensor([[5.0, 9.0, 2.0, 1.0, 0.0, 1.0]]))  # the second is not allowed
+    tensor([[5., 2., 2.]])
+    """
+
+    def __init__(self, module: nn.Module, num_actions: int) -> None:
+        super().__init__()
+        self.module, self.num_actions = module, num_actions
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Return Q-values, [N, A]."""
+        s, mask = observations[:, : -self.num_actions], observations[:, -self.num_actions :]
+        values, is_allowed = self.module(s), mask != 0
+        least = values.masked_fill(~is_allowed, torch.inf).amin(1, keepdim=True)
+        return torch.where(is_allowed, values, least)
+
+
 class MeanOverQuantiles(nn.Module):
     """Q(s, a) of a distribution's quantiles, their mean (Dabney et al. 2018, arXiv:1710.10044).
 

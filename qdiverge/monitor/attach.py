@@ -97,8 +97,9 @@ def attach(
             draws by global generators or its own, or transitions that stay as they are),
             ``num_updates`` of the whole run, and arguments of :func:`qdiverge.rehearse`:
             batch_size, policy, policy_optimizer, policy_target, policy_period, update, others.
-        rule: Fields of :class:`qdiverge.UpdateRule` that are known of the run beside all this, such
-            as ``{"polyak": 0.005, "clipping": 10.0}``; what is seen in the run comes first.
+        rule: Fields of :class:`qdiverge.UpdateRule` that are known beside all this, such as
+            ``{"polyak": 0.005, "clipping": 10.0}``; what is seen in the run comes first. With
+            ``not_modelled`` among them updates are audited all the same.
         clock: Returns the run's step, e.g. agent steps; None: updates are counted.
         config: The run's settings, for ``run.json``.
         sinks: Further places for metrics and alarms: "tensorboard", "wandb", "mlflow", or objects

@@ -236,5 +236,7 @@ class Measuring:
     def _switch_off_what_cannot_be(self, batch: Transitions) -> None:
         reasons = {each: self._subject.why_off(each, batch) for each in self._diagnostics}
         self._diagnostics = [each for each, reason in reasons.items() if not reason]
+        if self._subject.measured_otherwise:
+            self._log.note({"measured_otherwise": self._subject.measured_otherwise})
         if off := {type(each).__name__: reason for each, reason in reasons.items() if reason}:
             self._log.note({"diagnostics_off": off})

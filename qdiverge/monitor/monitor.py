@@ -13,6 +13,7 @@ from qdiverge.monitor.early_look import EarlyLook
 from qdiverge.monitor.foresight.foresight import Foresight
 from qdiverge.monitor.foresight.notes import ForesightNotes
 from qdiverge.monitor.guard import Guard
+from qdiverge.monitor.idle_watch import PATIENCE, IdleWatch
 from qdiverge.monitor.loop_audit import LoopAudit
 from qdiverge.monitor.measuring import LOG_DENSITY, Measuring
 from qdiverge.monitor.reminder import Reminder, speak
@@ -25,6 +26,7 @@ from qdiverge.monitor.untraced import untraced
 from qdiverge.runs import RunLog
 from qdiverge.transitions import row_discounts, row_weights
 from qdiverge.update import Finding, UpdateRule
+from qdiverge.update.auditing.findings import finding
 
 Data = TypeVar("Data")
 
@@ -74,6 +76,7 @@ class Monitor:
         self._keeping = Keeping(recorder, self._guard, self.budget)
         self._alarms = Alarms(log, self._guard, self.options.reactions, self._keeping)
         self._target = TargetNotes(subject, log, self._guard, lambda: self.step, self._tell)
+        self._idle_watch = IdleWatch(subject.networks)
         self.loop_audit = LoopAudit(subject, self._guard, self.budget, self.options.audit_period)
         self.foresight = Foresight(subject, self._guard, self.budget, self.options.foresight)
         self._ahead = ForesightNotes(self.foresight, log, self._guard, self.budget, self._alarms)
@@ -188,7 +191,9 @@ class Monitor:
         """Return a sentence on how the run stands now."""
         alarms = [alarm.message for alarm in self.alarms if alarm.kind != "loop"]
         loop = [alarm.message for alarm in self.alarms if alarm.kind == "loop"]
-        return status_line(self.latest, alarms, loop)
+        line = status_line(self.latest, alarms, loop)
+        other = self.subject.measured_otherwise
+        return f"{line}. {other[:1].upper()}{other[1:]}" if other else line
 
     def moment(self, data: Any = None) -> Moment:
         """Return the run as it is now, which diagnostics measure.
@@ -288,6 +293,8 @@ class Monitor:
                 self._measuring.read_batch(data if read is None else read(data), update)
         if update == 0 and self._reminder.num_batches == self._reminder.patience:
             self._reminder.remind(update)
+        if not self._is_closed and self._idle_watch.is_idle(update):
+            self._tell(finding("optimizer_never_steps", num_batches=PATIENCE))
 
     def _tell(self, found: Finding) -> None:
         """Say what is wrong with the loop."""

@@ -21,7 +21,7 @@ OnAlarm = Reaction | tuple[Reaction, ...]
 REACTIONS = ("log", "snapshot", "stop")
 OF_TARGET = ("target_period", "polyak", "averaging_period")  # how it follows
 OF_RULE = (*OF_TARGET, "bootstrap", "clipping", "critics", "critic_subset", "has_weights",
-           "loss_factor")  # fmt: skip
+           "loss_factor", "not_modelled")  # fmt: skip
 ASSUMED_LOSS: Loss = "huber"  # until an audit sees another
 
 

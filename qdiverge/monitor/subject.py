@@ -21,7 +21,7 @@ from qdiverge.kernel.network import unwrap
 from qdiverge.monitor.attach_checks import warn_of_batch_discounts
 from qdiverge.monitor.options import ASSUMED_LOSS, OF_TARGET, MonitorOptions
 from qdiverge.transitions import without_ends
-from qdiverge.update import UpdateRule, read_optimizer, why_not_modelled
+from qdiverge.update import UpdateRule, measured_otherwise, read_optimizer, why_not_modelled
 from qdiverge.update.rule import Source
 
 
@@ -51,6 +51,7 @@ class Subject:
         self.optimizer, self.options, self.policy = optimizer, options, policy
         self._entropy_coefficient = entropy_coefficient
         self.seen: dict[str, Any] = {}  # fields of the rule that the run showed
+        self.measured_otherwise = ""  # why another function learns than is measured
         self._split: tuple[tuple[nn.Module, ...], tuple[nn.Module, ...]] | None = None
         self._parameter = next(p for p in self.networks[0].parameters() if p.is_floating_point())
 
@@ -74,6 +75,7 @@ class Subject:
             warn_of_batch_discounts(self.options.discount, data)
             targets = split_networks(self.targets, batch) if self.targets else ()
             self._split = split_networks(self.networks, batch), targets
+            self.measured_otherwise = measured_otherwise(self.networks)
         return batch
 
     @property
@@ -95,6 +97,8 @@ class Subject:
             "critics": "one" if len(self._critics) == 1 else "min",
         }
         given = {"discount": options.discount, **options.rule}
+        if not given.get("not_modelled"):
+            given.pop("not_modelled", None)
         if is_factor:
             given["loss_factor"] = options.loss
         elif options.loss is not None:

@@ -70,6 +70,26 @@ def why_not_modelled(modules: Iterable[nn.Module]) -> str:
     return ""
 
 
+def measured_otherwise(modules: Iterable[nn.Module]) -> str:
+    """Return why what is measured is another function than what learns; "" where it is not.
+
+    Measurements are of the network in evaluation mode. While BatchNorm trains, Q of a row depends
+    on the rows beside it; while dropout does, on chance.
+
+    >>> measured_otherwise([nn.Sequential(nn.Linear(1, 2), nn.BatchNorm1d(2))])
+    'the network learns with the statistics of its batch (BatchNorm1d) and is measured without'
+    """
+    parts = [part for module in modules for part in module.modules() if part.training]
+    norms = {type(p).__name__ for p in parts if isinstance(p, nn.modules.batchnorm._BatchNorm)}
+    drops = {
+        type(p).__name__ for p in parts
+        if isinstance(p, nn.modules.dropout._DropoutNd) and p.p > 0
+    }  # fmt: skip
+    ways = [f"the statistics of its batch ({', '.join(sorted(norms))})"] if norms else []
+    ways += [f"dropout ({', '.join(sorted(drops))})"] if drops else []
+    return f"the network learns with {' and '.join(ways)} and is measured without" if ways else ""
+
+
 def _of_group(kind: type[Optimizer], group: dict[str, Any]) -> dict[str, Any]:
     """Return what the options of one group come to."""
     decay = float(group.get("weight_decay", 0.0))

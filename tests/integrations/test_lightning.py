@@ -127,6 +127,19 @@ def test_a_watched_module_is_the_module_nobody_watched(tmp_path, cost):
     assert_same(dict(loaded.state_dict()), dict(learner.state_dict()))
 
 
+def test_the_rule_is_the_modules_own_and_says_where_each_field_is_from(tmp_path):
+    callback = make(tmp_path / "run", audit_period=5)
+    learner, trainer = fit(tmp_path, callback)
+    rule = callback.monitor.rule
+    assert (rule.discount, rule.sources["discount"]) == (learner.hparams.gamma, "given")
+    assert (rule.target_period, rule.sources["target_period"]) == (10, "seen")
+    assert (rule.clipping, rule.sources["clipping"]) == (0.5, "given")
+    group = trainer.optimizers[0].param_groups[0]
+    assert (rule.learning_rate, rule.momentum) == (group["lr"], group["betas"][0])
+    assert (rule.optimizer, rule.sources["optimizer"]) == ("Adam", "optimizer")
+    assert (rule.loss, rule.sources["loss"]) == ("huber", "assumed")  # BatchNorm: no audit tells
+
+
 def test_nothing_is_left_behind_after_an_exception(tmp_path):
     with pytest.raises(ZeroDivisionError):
         fit(tmp_path, make(tmp_path / "run"), breaks_at=30)

@@ -102,6 +102,22 @@ def test_a_watched_trainer_is_the_trainer_nobody_watched(tmp_path, cost, double)
     assert torch.load(tmp_path / "trainer.pt", weights_only=False)  # it saved itself at the end
 
 
+@pytest.mark.parametrize("double", [False, True])
+def test_the_rule_is_the_loss_modules_own_and_says_where_each_field_is_from(tmp_path, double):
+    trainer = make(tmp_path, double=double)
+    hook = torchrl.Hook(tmp_path / "run", audit_period=10, **EVERYTHING)
+    hook.register(trainer)
+    trainer.train()
+    rule, group = hook.monitor.rule, trainer.optimizer.param_groups[0]
+    assert (rule.discount, rule.loss) == (pytest.approx(DISCOUNT), "huber")
+    assert rule.bootstrap == ("double_q" if double else "target_q")
+    assert (rule.critics, rule.clipping) == ("one", trainer.clip_norm)
+    assert (rule.learning_rate, rule.momentum) == (group["lr"], group["betas"][0])
+    assert (rule.target_period, rule.sources["target_period"]) == (11, "seen")  # HardUpdate's 10
+    assert (rule.sources["critics"], rule.sources["momentum"]) == ("given", "optimizer")
+    assert rule.sources["bootstrap"] in ("given", "seen")
+
+
 def test_the_td_errors_are_the_loss_modules_own(tmp_path):
     trainer = make(tmp_path, double=True)
     hook = torchrl.Hook(tmp_path / "run", cost="light", **EVERYTHING | {"probe_size": 32})

@@ -21,8 +21,8 @@ def why_never(subject: Subject, options: ForesightOptions, *, is_critic: bool) -
         return "it was not asked for"
     if options.of_copies.get("update") is not None:
         return ""
-    if subject.options.not_modelled:
-        return subject.options.not_modelled
+    if reason := subject.options.not_modelled or subject.options.rule.get("not_modelled", ""):
+        return str(reason)
     if isinstance(subject.options.loss, int | float):
         return "its loss is known by its step alone: pass foresight={'update': …}"
     if is_critic and subject.policy is None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from qdiverge.monitor.rules.capacity import dead_units, rank_collapse
+from qdiverge.monitor.rules.capacity import dead_units, end_atoms, rank_collapse
 from qdiverge.monitor.rules.growth import not_finite, runaway_growth, soft_divergence
 from qdiverge.monitor.rules.linearised import blow_up_forecast, self_excitation
 from qdiverge.monitor.rules.past import Past
@@ -74,4 +74,7 @@ ALARM_RULES: tuple[AlarmRule, ...] = (
     AlarmRule(self_excitation, frozenset({"self_excitation", "td_error_abs_mean"}), stops=False),
     AlarmRule(dead_units, frozenset({"dead_units"}), stops=False, kind="condition"),
     AlarmRule(rank_collapse, frozenset({"srank"}), stops=False, kind="condition"),
+    AlarmRule(
+        end_atoms, frozenset({"low_atom_mass", "high_atom_mass"}), stops=False, kind="condition"
+    ),
 )

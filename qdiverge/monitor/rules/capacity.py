@@ -1,4 +1,4 @@
-"""Alarm rules on what the network can still tell apart: dead units, collapsed features."""
+"""Alarm rules on what the network can still tell apart: dead units, collapsed features, support."""
 
 import numpy as np
 
@@ -57,6 +57,40 @@ def rank_collapse(past: Past, thresholds: Thresholds = THRESHOLDS) -> str | None
         "alike to it. Certain of the probe batch. Lower the step; values that grow at the same "
         "time are the usual cause."
     )
+
+
+def end_atoms(past: Past, thresholds: Thresholds = THRESHOLDS) -> str | None:
+    """Fire when an end of a distribution's support holds half of it, three times in a row.
+
+    Q of a categorical network lies inside its support whatever happens (Bellemare et al. 2017,
+    arXiv:1707.06887): returns beyond it, and values that would have diverged, gather at the end
+    atom. Mass that was there from the first measurement on, and has not grown, is a support that
+    was chosen too narrow; it is said likewise.
+
+    >>> from qdiverge.monitor.rules.past import Track
+    >>> t = np.array([10, 20, 30, 40])
+    >>> low, high = Track(t, np.full(4, 0.01)), Track(t, np.array([0.1, 0.6, 0.7, 0.8]))
+    >>> print(end_atoms(Past({"diverge/low_atom_mass": low, "diverge/high_atom_mass": high})))
+    The largest return of the support holds 80 % of the probability, 50 % or more since update 20
+    (10 % at update 10): returns lie beyond it, or values grow against it. Certain of the probe
+    batch. Widen the support (v_max), or look for what makes the values grow.
+    """
+    limits = thresholds.capacity
+    for name, which, end in (("high", "largest", "v_max"), ("low", "least", "v_min")):
+        mass = past[f"{name}_atom_mass"]
+        is_full = mass.values >= limits.end_atom_mass
+        if len(mass) < limits.num_in_a_row or not is_full[-limits.num_in_a_row :].all():
+            continue
+        start = _start(is_full)
+        before = f"{100 * mass.values[0]:.0f} % at update {int(mass.updates[0])}"
+        return (
+            f"The {which} return of the support holds {100 * mass.values[-1]:.0f} % of the "
+            f"probability, {100 * limits.end_atom_mass:.0f} % or more since update "
+            f"{int(mass.updates[start])} ({before}): returns lie beyond it, or values grow against "
+            f"it. Certain of the probe batch. Widen the support ({end}), or look for what makes "
+            "the values grow."
+        )
+    return None
 
 
 def _start(is_so: np.ndarray) -> int:

@@ -66,12 +66,15 @@ class CapacityThresholds:
         collapsed_rank: The most directions that hold 99 % of collapsed features' singular values.
         rank_fall: How many times fewer than there were: a small network may have had as few from
             the start.
+        end_atom_mass: Of a return's distribution, at one end of its support: with as much there,
+            Q is more the support's end than an expectation.
     """
 
     num_in_a_row: int = 3
     dead_share: float = 0.9
     collapsed_rank: int = 2
     rank_fall: int = 4
+    end_atom_mass: float = 0.5
 
 
 @dataclass(frozen=True)

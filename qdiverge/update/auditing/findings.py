@@ -33,6 +33,10 @@ SENTENCES = {
         "The target network has not moved in {num_updates} updates: is it copied, and is this the "
         "object that the loop uses?"
     ),
+    "optimizer_never_steps": (
+        "The network has moved over {num_batches} batches in which the watched optimiser made no "
+        "step: was it made anew? Attach again, to the one that steps now."
+    ),
     "parameters_without_gradient": "{names} {shown}.",
     "weighted": "The samples are weighted otherwise than shown: {shown}.",
     "clipped": "The gradient is {scale:.3g} of the loss's: it is clipped{hint}.",

@@ -7,10 +7,12 @@ import pytest
 import torch
 from torch import nn
 
+from qdiverge.agents.networks.categorical import CategoricalQ
 from qdiverge.monitor import attach
-from qdiverge.monitor.rules.capacity import dead_units, rank_collapse
+from qdiverge.monitor.rules.capacity import dead_units, end_atoms, rank_collapse
 from qdiverge.monitor.rules.linearised import blow_up_forecast, self_excitation
 from qdiverge.monitor.rules.past import History, Past, Track
+from qdiverge.monitor.rules.thresholds import CapacityThresholds, Thresholds
 from tests.monitor.test_monitor import diverge, loss_of, make_network, random_batch, w_to_2w
 
 T = np.arange(40) * 5.0
@@ -96,6 +98,54 @@ def test_dead_units_and_collapse_need_three_in_a_row():
     assert rank_collapse(past(srank=[30, 9, 1, 1])) is None
     assert rank_collapse(past(srank=[2.0] * 10)) is None  # a small network, from the start
     assert rank_collapse(past(srank=[np.nan] * 3)) is None
+
+
+def test_mass_at_an_end_of_the_support_needs_half_of_it_three_times_in_a_row():
+    low, full = [0.1] * 4, [0.1, 0.6, 0.7, 0.8]
+    told = end_atoms(past(low_atom_mass=low, high_atom_mass=full))
+    assert told.startswith("The largest return of the support holds 80 %")
+    assert "since update 5 (10 % at update 0)" in told
+    told = end_atoms(past(low_atom_mass=full, high_atom_mass=low))
+    assert told.startswith("The least return")
+    assert "(v_min)" in told
+    assert end_atoms(past(low_atom_mass=low, high_atom_mass=[0.6, 0.4, 0.6, 0.6])) is None
+    assert end_atoms(past(low_atom_mass=[0.4] * 9, high_atom_mass=[0.49] * 9)) is None
+    assert end_atoms(past(q_abs_max=[1.0] * 4)) is None  # no distribution
+    later = Thresholds(capacity=CapacityThresholds(end_atom_mass=0.9))
+    assert end_atoms(past(low_atom_mass=low, high_atom_mass=full), later) is None
+
+
+@pytest.mark.parametrize(("reward", "is_beyond"), [(1.0, True), (0.0, False)])
+def test_returns_beyond_the_support_gather_at_its_end_and_the_run_goes_on(
+    tmp_path, reward, is_beyond
+):
+    """C51 on atoms −1, 0, 1 with γ = .9: a reward of 1 for ever is worth 10, of 0 is worth 0."""
+    torch.manual_seed(0)
+    network = CategoricalQ(nn.Linear(4, 9), value_min=-1.0, value_max=1.0, num_atoms=3)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.5)
+    options = {"every": 5, "max_overhead": None, "on_alarm": "stop", "discount": 0.9}
+    s, a, r = torch.rand(32, 4), torch.zeros(32).long(), torch.full((32,), reward)
+    batch = {"obs": s, "actions": a, "rewards": r, "next_obs": 0.5 * s, "dones": torch.zeros(32)}
+    # where −1, 0 and 1 go: to .1, 1 and 1, or to −.9, 0 and .9
+    project = torch.tensor(
+        [[0.0, 0.9, 0.1], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]] if is_beyond
+        else [[0.9, 0.1, 0.0], [0.0, 1.0, 0.0], [0.0, 0.1, 0.9]]
+    )  # fmt: skip
+    with attach(
+        network, optimizer=optimizer, out=tmp_path / "run", not_modelled="C51", **options
+    ) as monitor:
+        for _ in range(100):
+            monitor.batch(batch)
+            with torch.no_grad():
+                greedy = network(batch["next_obs"]).argmax(1)
+                p = network.logits(batch["next_obs"]).softmax(2)[torch.arange(32), greedy]
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(network.logits(s)[:, 0], p @ project).backward()
+            optimizer.step()
+    rules = {alarm.rule: alarm.kind for alarm in monitor.alarms}
+    assert ("end_atoms" in rules) == is_beyond
+    assert rules.get("end_atoms", "condition") == "condition"
+    assert monitor.num_updates == 100
 
 
 def test_the_past_is_bounded_and_in_order():
