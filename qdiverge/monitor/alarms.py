@@ -7,11 +7,11 @@ from typing import Any
 from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.measuring import Measurement
 from qdiverge.monitor.options import Reaction
-from qdiverge.monitor.rules.alarm_rules import ALARM_RULES, AlarmEvent
+from qdiverge.monitor.rules.alarm_rules import ALARM_RULES
 from qdiverge.monitor.rules.past import History, Past
 from qdiverge.monitor.rules.thresholds import THRESHOLDS
 from qdiverge.monitor.snapshots import Keeping
-from qdiverge.runs import RunLog
+from qdiverge.runs import AlarmEvent, RunLog
 
 
 class Alarms:
@@ -62,9 +62,7 @@ class Alarms:
     def raise_alarm(self, alarm: AlarmEvent) -> None:
         """Log an alarm, have its update kept, and react as was asked for."""
         self.events.append(alarm)
-        self._log.alarm(
-            alarm.step, alarm.update, alarm.rule, alarm.message, alarm.kind, alarm.evidence
-        )
+        self._log.alarm(**vars(alarm))
         if alarm.kind != "loop":
             self._keeping.alarm(alarm)
         stops = any(rule.stops for rule in ALARM_RULES if rule.name == alarm.rule)

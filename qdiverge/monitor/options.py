@@ -8,7 +8,7 @@ from qdiverge.checks import check_choice, check_discount, check_positive
 from qdiverge.diagnostics import COSTS, Cost
 from qdiverge.errors import InvalidValueError
 from qdiverge.monitor.budget import check_share
-from qdiverge.monitor.rules.alarm_rules import AlarmEvent
+from qdiverge.runs import AlarmEvent
 from qdiverge.td import BOOTSTRAPS, Bootstrap
 
 Loss = Literal["huber", "half_squared", "squared"]

@@ -17,7 +17,6 @@ from qdiverge.diagnostics.critics import Policy
 from qdiverge.diagnostics.diagnose import Networks
 from qdiverge.errors import CheckpointError
 from qdiverge.kernel.network import unwrap
-from qdiverge.monitor.rules.alarm_rules import AlarmEvent
 from qdiverge.monitor.snapshots.named_tensors import (
     Tensors,
     as_laid_out,
@@ -29,6 +28,7 @@ from qdiverge.monitor.snapshots.named_tensors import (
 )
 from qdiverge.monitor.snapshots.random_states import restore_random_states
 from qdiverge.monitor.snapshots.recorder import STATE
+from qdiverge.runs import AlarmEvent
 from qdiverge.runs.checkpoints import CheckpointStore
 
 LARGEST_BATCH = 256  # transitions of a diagnosis
