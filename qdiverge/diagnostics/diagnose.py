@@ -21,12 +21,7 @@ from qdiverge.diagnostics.update_stability import stability_of, weights_of_criti
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel.network import unwrap
 from qdiverge.td import BOOTSTRAPS, Bootstrap
-from qdiverge.theory import (
-    attribute,
-    check_contraction,
-    linearisation_error,
-    time_to_threshold,
-)
+from qdiverge.theory import attribute, check_contraction, linearisation_error, time_to_threshold
 from qdiverge.theory.arnoldi import DENSE_LIMIT
 from qdiverge.theory.linearisation import LARGEST_ERROR
 from qdiverge.transitions import (

@@ -29,11 +29,7 @@ class Alarms:
     """
 
     def __init__(
-        self,
-        log: RunLog,
-        guard: Guard,
-        reactions: Sequence[Reaction],
-        keeping: Keeping,
+        self, log: RunLog, guard: Guard, reactions: Sequence[Reaction], keeping: Keeping
     ) -> None:
         self.events: list[AlarmEvent] = []
         self.stopped_by: AlarmEvent | None = None
@@ -75,10 +71,7 @@ class Alarms:
 
     def state(self) -> dict[str, Any]:
         """Return what fired, and what the rules look back on."""
-        return {
-            "alarms": [asdict(alarm) for alarm in self.events],
-            "past": self._history.state(),
-        }
+        return {"alarms": [asdict(alarm) for alarm in self.events], "past": self._history.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what ``state`` returned: rules that fired do not fire again."""

@@ -19,14 +19,7 @@ from qdiverge.td import backup
 from qdiverge.transitions import SarsaTransitions
 from qdiverge.update import UpdateRule
 from qdiverge.update.copies import Copies, copies_of
-from qdiverge.update.td_update import (
-    LOSSES,
-    Loss,
-    Rows,
-    TdUpdate,
-    average_one,
-    critic_values,
-)
+from qdiverge.update.td_update import LOSSES, Loss, Rows, TdUpdate, average_one, critic_values
 
 Policy = Callable[[Tensor], Any]  # s → a, or (a, log π(a|s))
 Update = Callable[[Copies, Rows], object]  # of the networks, in place

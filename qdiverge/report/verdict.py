@@ -6,13 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from qdiverge.report.facts import (
-    bounds_of,
-    crossing_of,
-    first_non_finite,
-    last_finite,
-    step_unit,
-)
+from qdiverge.report.facts import bounds_of, crossing_of, first_non_finite, last_finite, step_unit
 from qdiverge.report.numbers import human, percent, whole
 from qdiverge.runs import MEANING, AlarmEvent, Run, status_of
 

@@ -43,11 +43,7 @@ class SAC(ContinuousAgent):
     temperature_optimizer = Once[torch.optim.Optimizer]()
 
     def __init__(
-        self,
-        critics: Sequence[Critic],
-        actor: GaussianActor,
-        action_size: int,
-        config: SACConfig,
+        self, critics: Sequence[Critic], actor: GaussianActor, action_size: int, config: SACConfig
     ) -> None:
         super().__init__(critics, adam(critics, config.learning_rate), config, config.polyak)
         self.actor, self.action_size = actor, action_size
