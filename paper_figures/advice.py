@@ -63,12 +63,11 @@ def make(table: Table) -> Figure:
     rates.set_title(f"Right on {right.sum()} of {len(right)}", fontsize=9)
     rates.tick_params(labelsize=7)
     rates.legend(fontsize=5.5, loc=(0.0, 0.52), handletextpad=0.2)
-    foot(
+    return foot(
         figure, table,
         "A mark a problem. Filled blue: Q came to rest; hollow orange: it grew. Right: per "
         "update, a mark for each problem and period C; overflows are counted, not drawn.",
     )  # fmt: skip
-    return figure
 
 
 def _draw_quadrants(axes: Axes, columns: dict[str, np.ndarray], pick: Any) -> None:

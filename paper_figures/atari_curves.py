@@ -81,9 +81,8 @@ def make(table: Table) -> Figure:
     for axes in (scores, values):
         axes.set_xlabel("agent steps")
         axes.ticklabel_format(axis="x", style="sci", scilimits=(3, 3), useMathText=True)
-    foot(
+    return foot(
         figure, table,
         f"One seed. Left, thick: mean over the last {SMOOTHING:.0%} of the run. Right: in units of "
         "clipped reward; the held-out states are fixed and from random play.",
     )  # fmt: skip
-    return figure

@@ -39,10 +39,9 @@ def make(table: Table) -> Figure:
     name_domains(figure, table)
     for axes in (errors, returns):
         axes.tick_params(axis="x", labelsize=7)
-    foot(
+    return foot(
         figure, table,
         "Exact backups, uniform weights: no sampling error. Diverged: max |Q| > 10 max |Q*|. Line: "
         "mean over domains\nand 3 seeds; marks: domains. Return: 0 uniform policy, 1 optimal. The "
         "table’s projection error is what 2,000 Adam steps leave.",
     )  # fmt: skip
-    return figure

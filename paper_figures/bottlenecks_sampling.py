@@ -47,10 +47,9 @@ def make(table: Table) -> Figure:
     name_domains(figure, table)
     for axes, title in zip(panels[0], ("Samples", "Gradient steps", "Early stopping"), strict=True):
         axes.set_title(title)
-    foot(
+    return foot(
         figure, table,
         "Network 64×64. Line: mean over domains and 3 seeds; marks: domains. Steps and stopping: "
         "32 samples an iteration, replay; stopping: of 200 steps.\nReturn: 0 uniform policy, 1 "
         "optimal.",
     )  # fmt: skip
-    return figure

@@ -26,9 +26,8 @@ def make(table: Table) -> Figure:
     name_domains(figure, table)
     for axes in (errors, returns):
         axes.set_xlabel("smoothing of the target, τ")
-    foot(
+    return foot(
         figure, table,
         "Replay, 32 new samples an iteration, network 64×64, 100 iterations. Line: mean over "
         "domains and 3 seeds; marks: domains. Return: 0 uniform policy, 1 optimal.",
     )  # fmt: skip
-    return figure

@@ -14,10 +14,7 @@ NAMES = {
     "prioritised": "by |Bellman error|", "adversarial": "adversarial", "afm": "AFM",
     "uniform": "uniform", "random": "random play",
 }  # fmt: skip
-SCATTERED = {
-    "entropy": "entropy / maximum",
-    "shift": "total-variation shift",
-}
+SCATTERED = {"entropy": "entropy / maximum", "shift": "total-variation shift"}
 
 
 def compute() -> Table:
@@ -63,13 +60,12 @@ def make(table: Table) -> Figure:
     scatters[1].sharey(scatters[0])
     scatters[0].set_ylabel("return")
     name_domains(figure, table)
-    foot(
+    return foot(
         figure, table,
         "Exact backups, network 64×64, 3 seeds a domain. Orange: AFM. Entropy of the weights; "
         "their shift from an\niteration to the next. Return: 0 uniform policy, 1 optimal. ρ: "
         "Spearman’s, each domain’s mean taken off both sides.",
     )  # fmt: skip
-    return figure
 
 
 def _seeds(columns: dict[str, np.ndarray]) -> list[dict]:

@@ -68,10 +68,9 @@ def make(table: Table) -> Figure:
         title="Two states, both leading to the second: who sees what",
         ylim=(0, 0.99),
     )
-    foot(
+    return foot(
         figure,
         table,
         f"K = φφᵀ + {OWN} I, φ = (1, x), uniform ρ, α = {LEARNING_RATE}. White: stable, not "
         "certified.",
     )
-    return figure

@@ -84,5 +84,4 @@ def make(table: Table) -> Figure:
     handles = panels[0, 0].get_legend_handles_labels()
     figure.legend(*handles, fontsize=7, loc="outside upper center", ncols=len(METHODS))
     note = "Thick: the mean over seeds. Dashed: the least alignment that PreQN accepts, 0.97."
-    foot(figure, table, note)
-    return figure
+    return foot(figure, table, note)

@@ -45,13 +45,12 @@ def make(table: Table) -> Figure:
     panels[0].legend(fontsize=6.5, loc="upper right")
     count = len(table.columns["seed"])
     rest = ", ".join(str(NAMES.get(str(value), value)) for value in BASE.values())
-    foot(
+    return foot(
         figure, table,
         f"{count} runs; each factor with the others at {rest} (bootstrap, n, priority, size). "
         "Lines: 95 % Wilson intervals. Hollow: published, of Atari runs;\nof the other factors "
         "the paper gives directions, named in grey.",
     )  # fmt: skip
-    return figure
 
 
 def _draw(axes: Axes, factor: str, rows: list[dict[str, Any]]) -> None:

@@ -63,14 +63,12 @@ def make(table: Table) -> Figure:
         xlabel="made at / update of the end", ylabel="forecast / update of the end",
         title="Forecast", xlim=(0, 1), ylim=(0, 2),
     )  # fmt: skip
-    seeds = len(np.unique(columns["seed"]))
-    foot(
+    return foot(
         figure, table,
-        f"Homogeneous ReLU networks of 2 to 4 layers, one fixed batch, no target network, {seeds} "
-        "seeds each.\nThe end: mean |Q| of 10⁶ under SGD, 10³ under Adam. Theory: e = 1 + "
-        "(2L − 2)/L under SGD, 1 − 1/L under Adam.",
+        "Homogeneous ReLU networks of 2 to 4 layers, one fixed batch, no target network, "
+        f"{table.num_seeds} seeds each.\nThe end: mean |Q| of 10⁶ under SGD, 10³ under Adam. "
+        "Theory: e = 1 + (2L − 2)/L under SGD, 1 − 1/L under Adam.",
     )  # fmt: skip
-    return figure
 
 
 def _draw_growth(axes: Axes, columns: dict[str, np.ndarray], name: str, colour: str) -> None:

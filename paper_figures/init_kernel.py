@@ -43,11 +43,9 @@ def make(table: Table) -> Figure:
         row[0].set_ylabel(name)
     panels[1, 0].set_ylim(bottom=0)
     panels[1, 0].legend(fontsize=7, loc="upper left")
-    seeds = len(np.unique(columns["seed"]))
-    foot(
+    return foot(
         figure,
         table,
-        f"Ant-v5, 256 pairs of random play, means of {seeds} seeds; the thicker the wider: "
-        f"{', '.join(map(str, widths))}.",
+        f"Ant-v5, 256 pairs of random play, means of {table.num_seeds} seeds; the thicker the "
+        f"wider: {', '.join(map(str, widths))}.",
     )
-    return figure

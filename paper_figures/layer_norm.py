@@ -41,11 +41,9 @@ def make(table: Table) -> Figure:
     panels[0, 0].set_ylabel("max Re eig(A) / λ$_{max}$(K)")
     panels[1, 0].set_ylabel("max |Q|")
     panels[1, 0].legend(fontsize=7, loc="upper left")
-    seeds = len(np.unique(columns["seed"]))
-    foot(
+    return foot(
         figure, table,
         "Adam on a fixed batch of transitions that lead outwards, no target network; a line each "
-        f"of {seeds} seeds. Above 0 some TD errors excite themselves.\nDotted: {FAR:g} times the "
-        "largest possible return, past which a run counts as diverged.",
+        f"of {table.num_seeds} seeds. Above 0 some TD errors excite themselves.\nDotted: "
+        f"{FAR:g} times the largest possible return, past which a run counts as diverged.",
     )  # fmt: skip
-    return figure

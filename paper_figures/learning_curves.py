@@ -77,10 +77,9 @@ def make(table: Table) -> Figure:
         axes.set(title=task, xlabel="agent steps")
         axes.legend(fontsize=7, loc="lower right")
     panels[0, 0].set_ylabel("return of training episodes")
-    foot(
+    return foot(
         figure,
         table,
         f"A line a seed, each point the mean over the last {SMOOTHING:.0%} of the run; dotted: the "
         "goal.",
     )
-    return figure

@@ -8,11 +8,7 @@ from matplotlib.figure import Figure
 
 from paper_figures.style import BLUE, INK, ORANGE, foot
 from paper_figures.tables import Table, columns_of
-from qdiverge.mdp.overestimation import (
-    estimator_bias,
-    overestimation_bound,
-    uniform_overestimation,
-)
+from qdiverge.mdp.overestimation import estimator_bias, overestimation_bound, uniform_overestimation
 
 NUM_ACTIONS = [2**k for k in range(1, 11)]  # 2 … 1024, as in the paper's figure 1
 TRIALS = 10_000
@@ -74,9 +70,8 @@ def make(table: Table) -> Figure:
         axes.set_xscale("log", base=2)
         axes.set_xticks(m[::3], [str(number) for number in m[::3]])
         axes.set_xlabel("actions, m, all worth the same")
-    foot(
+    return foot(
         figure, table,
         f"Both estimators see 2 samples an action of variance 1; {TRIALS:,} trials; bars: 2 "
         "standard errors. van Hasselt, Guez & Silver 2016, figure 1, theorems 1 and 2.",
     )  # fmt: skip
-    return figure

@@ -61,9 +61,8 @@ def make(table: Table) -> Figure:
     panels[0, 0].legend(fontsize=7, loc="upper center")
     panels[1, 0].set_ylim(-2.6, 4)
     panels[1, 0].set_ylabel("estimate − V*(s)")
-    foot(
+    return foot(
         figure, table,
         "Grey: 10 actions, each fitted to V* at the integers −6 … 6 but two neighbours. Double: "
         "one fit chooses, another values. van Hasselt, Guez & Silver 2016, figure 2.",
     )  # fmt: skip
-    return figure

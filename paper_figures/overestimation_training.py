@@ -51,10 +51,8 @@ def make(table: Table) -> Figure:
     bias.legend(fontsize=7)
     for axes in (values, bias):
         axes.set_xlabel("agent steps")
-    seeds = len(np.unique(columns["seed"]))
-    foot(
+    return foot(
         figure, table,
-        f"Means of {seeds} seeds; thin: each. Promised: mean max$_a$ Q over the states of greedy "
-        "episodes; earned: their mean discounted return from there on.",
+        f"Means of {table.num_seeds} seeds; thin: each. Promised: mean max$_a$ Q over the states "
+        "of greedy episodes; earned: their mean discounted return from there on.",
     )  # fmt: skip
-    return figure

@@ -54,13 +54,11 @@ def make(table: Table) -> Figure:
     panels[1, 0].set_ylabel("alignment cos(ΔQ, δ)")
     lines, names = panels[0, 0].get_legend_handles_labels()
     figure.legend(lines, names, fontsize=6.5, loc="outside upper center", ncols=4)
-    seeds = len(np.unique(columns["seed"]))
-    foot(
+    return foot(
         figure, table,
-        f"Means of {seeds} seeds with 95 % bootstrap intervals. Dotted: η = 0.97, the alignment "
-        "with the TD errors that undamped PreQN asks for.",
+        f"Means of {table.num_seeds} seeds with 95 % bootstrap intervals. Dotted: η = 0.97, the "
+        "alignment with the TD errors that undamped PreQN asks for.",
     )  # fmt: skip
-    return figure
 
 
 def _draw(axes: Axes, columns: dict[str, np.ndarray]) -> None:

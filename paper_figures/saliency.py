@@ -111,10 +111,9 @@ def make(table: Table) -> Figure:
     panels[0, 0].set_ylabel("what it sees")
     for axes, (colour, label) in zip(panels[1:, 0], names.values(), strict=True):
         axes.set_ylabel(f"|∂ {label} / ∂ s|", color=colour)
-    foot(
+    return foot(
         figure, table,
         f"{table.columns['environment'][0]}, step {columns['step'][0]:,}. States by the "
         f"spread of their advantages,\nquantiles {', '.join(map(str, QUANTILES))} of {NUM_STATES} "
         "states of play. Each row has one scale.",
     )  # fmt: skip
-    return figure

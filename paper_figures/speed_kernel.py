@@ -48,9 +48,8 @@ def make(table: Table) -> Figure:
         axes.tick_params(labelsize=7)
     panels[0].set_yticks(range(len(methods)), methods)
     panels[0].invert_yaxis()
-    foot(
+    return foot(
         figure, table,
         "Least wall time of many calls, all methods interleaved in one process, fp32, two threads. "
         "Dotted: the least arithmetic at the measured matrix rate. ×: times qdiverge’s.",
     )  # fmt: skip
-    return figure

@@ -52,9 +52,8 @@ def make(table: Table) -> Figure:
     kilobytes = columns["replay_bytes_per_transition"] / 1_000
     memory.barh(places, kilobytes, color=colours, alpha=0.55, height=0.6)
     memory.set(xlabel="kB of replay a transition")
-    foot(
+    return foot(
         figure, table,
         "One thread, an update at every fourth step, each loop in a process of its own, turns "
         "interleaved; lines: quartiles of 10 rounds.",
     )  # fmt: skip
-    return figure

@@ -39,6 +39,7 @@ def style() -> Iterator[None]:
         yield
 
 
-def foot(figure: Figure, table: Table, note: str) -> None:
-    """Print a note and where the numbers come from under a figure, small."""
+def foot(figure: Figure, table: Table, note: str) -> Figure:
+    """Print a note and where the numbers come from under a figure, small; return the figure."""
     figure.supxlabel(f"{note}\n{table.source}", fontsize=5.5, color=GREY)
+    return figure

@@ -37,6 +37,11 @@ class Table:
         return {name: np.array(values) for name, values in self.columns.items()}
 
     @property
+    def num_seeds(self) -> int:
+        """Return how many seeds there are in the column ``seed``."""
+        return len(set(self.columns["seed"]))
+
+    @property
     def source(self) -> str:
         """Return small lines for a figure's foot: what measured the numbers, where and when."""
         p = self.provenance

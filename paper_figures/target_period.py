@@ -65,5 +65,4 @@ def make(table: Table) -> Figure:
         ylabel="ln ρ($B_C$) / C, e-folds per update",
         title="A long enough target period cures Baird’s star",
     )
-    foot(figure, table, f"α = {LEARNING_RATE}. Thick: certified in the sup norm.")
-    return figure
+    return foot(figure, table, f"α = {LEARNING_RATE}. Thick: certified in the sup norm.")

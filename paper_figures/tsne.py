@@ -88,12 +88,11 @@ def make(table: Table) -> Figure:
             frame.set_title(f"Q = {values[number]:.2f}", fontsize=7, loc="center")
             edge = (1.0, 0.5) if place == 0 else (0.0, 0.5)
             figure.add_artist(_line(frame, edge, axes, (x[number], y[number])))
-    foot(
+    return foot(
         figure, table,
         f"{len(x)} states of ε-greedy play (ε = .05) of the agent at step {columns['step'][0]:,}; "
         f"t-SNE with perplexity {PERPLEXITY:g} of the last hidden layer.",
     )  # fmt: skip
-    return figure
 
 
 def _line(frame: Any, edge: tuple[float, float], axes: Any, point: tuple[float, float]) -> Any:

@@ -4,13 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from qdiverge.mdp import MDP
-from qdiverge.mdp.problems import (
-    cliffwalk,
-    mountain_car,
-    pendulum,
-    random_gridworld,
-    sparse_graph,
-)
+from qdiverge.mdp.problems import cliffwalk, mountain_car, pendulum, random_gridworld, sparse_graph
 
 DOMAINS: dict[str, Callable[[], MDP]] = {
     "grid16_one_hot": lambda: random_gridworld(16, "one_hot"),

@@ -17,12 +17,7 @@ from qdiverge.mdp import (
     worst_pair,
 )
 from qdiverge.mdp.problems import garnet
-from qdiverge.theory import (
-    StabilityReport,
-    check_contraction,
-    check_stability,
-    sup_norm_modulus,
-)
+from qdiverge.theory import StabilityReport, check_contraction, check_stability, sup_norm_modulus
 
 F = torch.float64
 

@@ -15,7 +15,7 @@ from experiments.speed.record import made_by, save
 from experiments.speed.rounds import interleaved
 from experiments.tables import Column, print_table
 from qdiverge.agents.discrete.dqn import DQN
-from qdiverge.agents.environments.atari import make_atari
+from qdiverge.agents.environments.atari import AtariEnvironments
 from qdiverge.agents.networks import NatureNetwork, channels_last
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.preqn import solve
@@ -93,7 +93,7 @@ def case(size: int) -> tuple[DQN, qd.Transitions]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         q_net = channels_last(NatureNetwork(6))
-    rng, games = np.random.default_rng(0), make_atari("Pong", num_envs=8, seed=0)
+    rng, games = np.random.default_rng(0), AtariEnvironments("Pong", num_envs=8, seed=0)
     s = games.reset().copy()
     transitions: list[tuple[np.ndarray, ...]] = []
     while len(transitions) * 8 < size:

@@ -1,7 +1,6 @@
 """``qdiverge demo``: an ordinary run and one set up to diverge, both real, side by side."""
 
 import datetime
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -54,7 +53,7 @@ PARTS = {"ordinary": ORDINARY, "diverging": DIVERGING}
 
 
 @dataclass(frozen=True)
-class Demo:
+class Options:
     """Train a DQN on Atari Pong twice, watched: as usual, and set up to diverge.
 
     The second run has no target network and too large a step; its monitor raises an alarm before
@@ -68,9 +67,8 @@ class Demo:
     seed: int = 1
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(options: Options) -> None:
     """Run the command; see :func:`qdiverge.cli.main`."""
-    options = tyro.cli(Demo, prog="qdiverge demo", args=list(arguments))
     check_positive("seconds", options.seconds)
     folder = options.out or Path("runs") / f"demo-{datetime.datetime.now():%Y%m%d-%H%M%S}"
     for name in PARTS:
@@ -94,4 +92,3 @@ def main(arguments: Sequence[str]) -> int:
         made = [folder / name for name in PARTS if (folder / name / "events.jsonl").exists()]
         page = write_report(made, folder / "report.html") if made else None
     print(f"\nThe report, also for a browser: {page}")
-    return 0

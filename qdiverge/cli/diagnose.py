@@ -2,18 +2,15 @@
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import tyro
 
 from qdiverge.cli.choice import Choice, chosen_moment
 from qdiverge.diagnostics import Diagnosis, diagnose
 
 
 @dataclass(frozen=True)
-class Diagnose(Choice):
+class Options(Choice):
     """Diagnose a saved moment: will its updates contract or blow up, why, what to change.
 
     Of a run of qdiverge's own trainer the newest checkpoint, on experience that its agent collects;
@@ -22,9 +19,9 @@ class Diagnose(Choice):
     """
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(options: Options) -> None:
     """Run the command; see :func:`qdiverge.cli.main`."""
-    moment = chosen_moment(tyro.cli(Diagnose, prog="qdiverge diagnose", args=list(arguments)))
+    moment = chosen_moment(options)
     diagnosis = diagnose(**moment.arguments)
     text = f"{moment.title}\n\n{diagnosis}"
     folder = moment.run.folder
@@ -32,7 +29,6 @@ def main(arguments: Sequence[str]) -> int:
     content = json.dumps(moment.facts | as_json(diagnosis), indent=1, allow_nan=False)
     (folder / "diagnosis.json").write_text(content + "\n", encoding="utf-8")
     print(text)
-    return 0
 
 
 def as_json(diagnosis: Diagnosis) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from qdiverge.runs.checkpoints import CheckpointStore
 
 
 @dataclass(frozen=True)
-class Evaluate:
+class Options:
     """Play whole episodes with a run's network under a published protocol.
 
     Writes every episode, the mean with its 95 % interval, the human-normalised score, predicted
@@ -46,9 +46,8 @@ class Evaluate:
     """Eight frames of the first episode, side by side."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(options: Options) -> None:
     """Run the command; see :func:`qdiverge.cli.main`."""
-    options = tyro.cli(Evaluate, prog="qdiverge evaluate", args=list(arguments))
     check_integer("seed", options.seed, 0)
     pictures = [path for path in (options.video, options.strip) if path is not None]
     if options.all_checkpoints and (pictures or options.step is not None):
@@ -66,10 +65,9 @@ def main(arguments: Sequence[str]) -> int:
         steps = CheckpointStore(options.run / "checkpoints").steps() or [None]
     for step in steps:
         _evaluate(options, load_agent(options.run, step))
-    return 0
 
 
-def _evaluate(options: Evaluate, saved: SavedAgent) -> None:
+def _evaluate(options: Options, saved: SavedAgent) -> None:
     """Evaluate one checkpoint, write what came of it, and say it."""
     config = saved.config
     game = game_of(config)
@@ -116,7 +114,7 @@ def _training_scores(run: Path, protocol: Protocol, step: int) -> list[float]:
     return [float(score) for score in scores[-protocol.training_window :]]
 
 
-def _pictures(options: Evaluate, evaluation: Evaluation) -> list[Path]:
+def _pictures(options: Options, evaluation: Evaluation) -> list[Path]:
     made = []
     if options.video is not None:
         made.append(write_gif(options.video, evaluation.frames, evaluation.frame_rate))

@@ -1,6 +1,5 @@
 """``qdiverge export RUN``: the time series as a table."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +13,7 @@ Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
 
 @dataclass(frozen=True)
-class Export:
+class Options:
     """Write a run's time series as one table, and its alarms as another beside it."""
 
     run: tyro.conf.Positional[Path]  # run folder
@@ -25,9 +24,8 @@ class Export:
     long: Flag = False  # a row for each number: step, time, metric, value
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(options: Options) -> None:
     """Run the command; see :func:`qdiverge.cli.main`."""
-    options = tyro.cli(Export, prog="qdiverge export", args=list(arguments))
     if options.wide and options.long:
         raise InvalidValueError("--wide and --long cannot be given together", got="both")
     for path in export_run(
@@ -38,4 +36,3 @@ def main(arguments: Sequence[str]) -> int:
         metrics=options.metrics,
     ):
         print(path)
-    return 0

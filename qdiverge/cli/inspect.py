@@ -1,10 +1,7 @@
 """``qdiverge inspect RUN``: one moment of a run on one page."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import tyro
 
 from qdiverge.cli.choice import Choice, chosen_moment
 from qdiverge.cli.moments import action_names
@@ -12,7 +9,7 @@ from qdiverge.report.inspector import inspect
 
 
 @dataclass(frozen=True)
-class Inspect(Choice):
+class Options(Choice):
     """Write one page on a saved moment: kernel, worst rows, layers, and the pairs that push.
 
     Of a run of qdiverge's own trainer the newest checkpoint, on experience that its agent collects;
@@ -23,13 +20,11 @@ class Inspect(Choice):
     """The page; by default moment-STEP.html in the run's folder."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(options: Options) -> None:
     """Run the command; see :func:`qdiverge.cli.main`."""
-    options = tyro.cli(Inspect, prog="qdiverge inspect", args=list(arguments))
     moment = chosen_moment(options)
     run, facts = moment.run, moment.facts
     name = f"update-{facts['snapshot']}" if "snapshot" in facts else facts["step"]
     out = options.out or run.folder / f"moment-{name}.html"
     names = action_names(run)
     print(inspect(**moment.arguments, out=out, title=moment.title, action_names=names))
-    return 0

@@ -77,8 +77,12 @@ def _run(arguments: list[str]) -> int:
     name, *rest = arguments
     if name not in COMMANDS:
         return _fail(BAD_USAGE, f"there is no command {name!r}.{_suggest(name)} Try: qdiverge -h")
-    command = importlib.import_module(f"qdiverge.cli.{name}")
-    return int(command.main(rest))
+    command, given = importlib.import_module(f"qdiverge.cli.{name}"), rest
+    if hasattr(command, "Options"):  # where it has none, it reads its flags itself
+        import tyro
+
+        given = tyro.cli(command.Options, prog=f"qdiverge {name}", args=rest)
+    return int(command.main(given) or OK)
 
 
 def usage() -> str:

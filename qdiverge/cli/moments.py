@@ -123,7 +123,6 @@ def build(builder: str) -> nn.Module | Sequence[nn.Module]:
     modules = made if isinstance(made, list | tuple) else [made]
     if not modules or not all(isinstance(each, nn.Module) for each in modules):
         raise InvalidValueError(
-            "--network must return a torch.nn.Module, or a list of critics",
-            got=type(made).__name__,
+            "--network must return a torch.nn.Module, or a list of critics", got=type(made).__name__
         )
     return made if isinstance(made, nn.Module) else [*modules]

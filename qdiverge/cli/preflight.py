@@ -7,7 +7,7 @@ from typing import Any
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.settings.base import AgentConfig
 from qdiverge.cli.ahead import as_it_is, to_change
-from qdiverge.cli.training import AGENTS, parse
+from qdiverge.cli.training import AGENTS, agent_of, is_help, parse
 from qdiverge.errors import InvalidValueError
 from qdiverge.rehearsal import Rehearsal, rehearse, what_if
 
@@ -22,16 +22,10 @@ exit status: 0 sound, 3 diverges
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; see :func:`qdiverge.cli.main`."""
-    name, rest = (arguments[0], list(arguments[1:])) if arguments else ("nothing", [])
-    if name in ("-h", "--help"):
+    if is_help(arguments):
         print(USAGE.format(agents=f"{{{','.join(AGENTS)}}}"), end="")
         return 0
-    if name not in AGENTS:
-        raise InvalidValueError(
-            f"an agent was expected: qdiverge preflight {{{','.join(AGENTS)}}}",
-            got=name,
-            remedy="Try: qdiverge preflight dqn --env CartPole-v1",
-        )
+    name, rest = agent_of(arguments, "preflight", "CartPole-v1")
     num_updates, num_orders = (
         _taken(rest, flag, n) for flag, n in (("updates", 300), ("orders", 3))
     )

@@ -1,6 +1,5 @@
 """``qdiverge rehearse``: what becomes of a saved run, and which change prevents it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +14,7 @@ from qdiverge.rehearsal import rehearse, what_if
 
 
 @dataclass(frozen=True)
-class Rehearse:
+class Options:
     """Run ahead from a checkpoint: do the values leave what any policy can earn?
 
     Copies of the agent learn from experience that it collects now, each in another order. Leaves
@@ -38,9 +37,8 @@ class Rehearse:
     """Transitions to learn from."""
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(options: Options) -> int:
     """Run the command; see :func:`qdiverge.cli.main`."""
-    options = tyro.cli(Rehearse, prog="qdiverge rehearse", args=list(arguments))
     check_integer("transitions", options.transitions, 1)
     saved = load_agent(options.run, options.step)
     agent, config = saved.agent, saved.config

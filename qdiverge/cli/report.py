@@ -1,6 +1,5 @@
 """``qdiverge report RUN [RUN …]``: one self-contained page."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,15 +9,13 @@ from qdiverge.report import write_report
 
 
 @dataclass(frozen=True)
-class Report:
+class Options:
     """Write one self-contained report.html for one run, or several side by side."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]  # run folders
     out: Path | None = None  # the page; by default report.html in the (first) run's folder
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(options: Options) -> None:
     """Run the command; see :func:`qdiverge.cli.main`."""
-    options = tyro.cli(Report, prog="qdiverge report", args=list(arguments))
     print(write_report(options.runs, options.out))
-    return 0

@@ -1,6 +1,5 @@
 """``qdiverge resume``: go on with a run that was stopped, killed or has ended."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from qdiverge.report import write_report
 
 
 @dataclass(frozen=True)
-class Resume:
+class Options:
     """Go on with a run, in its folder, from its newest intact checkpoint.
 
     A run that was killed, or stopped by Ctrl-C, goes on from its last barrier: on a CPU it becomes,
@@ -24,9 +23,8 @@ class Resume:
     from_end: bool = False  # from where Ctrl-C stopped it: no work is redone, but it differs then
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(options: Options) -> None:
     """Run the command; see :func:`qdiverge.cli.main`."""
-    options = tyro.cli(Resume, prog="qdiverge resume", args=list(arguments))
     has_begun = False
 
     def say(step: int, total_steps: int, folder: Path) -> None:
@@ -47,4 +45,3 @@ def main(arguments: Sequence[str]) -> int:
             page = write_report([options.run])
     print(f"{options.run.name}: {result.verdict}")
     print(page)
-    return 0

@@ -2,27 +2,20 @@
 
 from collections.abc import Sequence
 
-from qdiverge.cli.training import AGENTS, parse
+from qdiverge.cli.training import AGENTS, agent_of, is_help, parse
 from qdiverge.cli.watched import train_watched
-from qdiverge.errors import InvalidValueError
 from qdiverge.report import write_report
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; see :func:`qdiverge.cli.main`."""
-    name, rest = (arguments[0], list(arguments[1:])) if arguments else ("nothing", [])
-    if name in ("-h", "--help"):
+    if is_help(arguments):
         print(f"usage: qdiverge train {{{','.join(AGENTS)}}} [options]")
         for agent, what in AGENTS.items():
             print(f"  {agent:<10} {what}")
         print("`qdiverge train dqn -h` shows every option of dqn, and so on.")
         return 0
-    if name not in AGENTS:
-        raise InvalidValueError(
-            f"an agent was expected: qdiverge train {{{','.join(AGENTS)}}}",
-            got=name,
-            remedy="Try: qdiverge train dqn --env ALE/Pong-v5 --out runs/pong",
-        )
+    name, rest = agent_of(arguments, "train", "ALE/Pong-v5 --out runs/pong")
     training = parse(name, rest)
     out = training.out
     is_new = not (out / "run.json").exists()  # else it is another run's, and refused

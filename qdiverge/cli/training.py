@@ -63,6 +63,27 @@ class Training:
     watching: Watching
 
 
+def is_help(arguments: Sequence[str]) -> bool:
+    """Return whether help is asked for before an agent is named."""
+    return bool(arguments) and arguments[0] in ("-h", "--help")
+
+
+def agent_of(arguments: Sequence[str], command: str, example: str) -> tuple[str, list[str]]:
+    """Return the agent that the arguments begin with, and what follows.
+
+    Raises:
+        InvalidValueError: there is none of this name.
+    """
+    name, *rest = arguments or ["nothing"]
+    if name not in AGENTS:
+        raise InvalidValueError(
+            f"an agent was expected: qdiverge {command} {{{','.join(AGENTS)}}}",
+            got=name,
+            remedy=f"Try: qdiverge {command} dqn --env {example}",
+        )
+    return name, rest
+
+
 def parse(algorithm: str, arguments: Sequence[str]) -> Training:
     """Read the flags; those beside a preset change its settings, wherever they stand.
 

@@ -1,7 +1,6 @@
 """``qdiverge watch RUN [RUN …]``: a live page on the terminal, from another process."""
 
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from qdiverge.runs import is_run
 
 
 @dataclass(frozen=True)
-class Watch:
+class Options:
     """Look at runs while they go on: progress, verdict, alarms and curves on the terminal.
 
     It only reads the run's files, so it works from any process and over SSH. It ends when the runs
@@ -31,17 +30,15 @@ class Watch:
     wait: bool = False  # wait for runs that are not there yet
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(options: Options) -> None:
     """Run the command; see :func:`qdiverge.cli.main`."""
-    options = tyro.cli(Watch, prog="qdiverge watch", args=list(arguments))
     check_positive("refresh", options.refresh)
     console = Console()
     with suppress(KeyboardInterrupt):
         _watch(options, console)
-    return 0
 
 
-def _watch(options: Watch, console: Console) -> None:
+def _watch(options: Options, console: Console) -> None:
     for run in options.runs:
         if options.wait:
             _wait_for(run, options.refresh, console)

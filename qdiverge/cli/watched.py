@@ -18,11 +18,7 @@ from qdiverge.sinks import as_sink
 
 
 def train_watched(
-    config: AgentConfig,
-    out: Path,
-    watching: Watching,
-    *,
-    seconds: float | None = None,
+    config: AgentConfig, out: Path, watching: Watching, *, seconds: float | None = None
 ) -> Watched:
     """Train, logged and watched, with progress on the terminal; a checkpoint marks the end.
 
@@ -118,10 +114,7 @@ def resume_watched(
 def make_trainer(config: AgentConfig, seconds: float | None, log_period: int) -> Trainer:
     """Return the trainer of a watched run; with continuous actions it logs the alignment, too."""
     return Trainer(
-        config,
-        deadline_seconds=seconds,
-        log_period=log_period,
-        has_alignment=config.is_continuous,
+        config, deadline_seconds=seconds, log_period=log_period, has_alignment=config.is_continuous
     )
 
 

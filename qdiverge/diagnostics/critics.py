@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from qdiverge.diagnostics.quiet import quiet, quiet_call
 from qdiverge.errors import InvalidValueError
 from qdiverge.generators import same_generators, seed_torch
-from qdiverge.kernel.network import unwrap
+from qdiverge.kernel.network import Networks, each_of, module_of, unwrap
 
 # s' → a', or (a', log π(a'|s')); further entries, such as CleanRL's mean action, are passed over
 Policy = Callable[[Tensor], Tensor | tuple[Tensor, ...]]
@@ -55,9 +55,7 @@ class CriticView(nn.Module):
         return [name for name, here, there in pairs if here is None and there is not None]
 
 
-def critic_views(
-    critics: nn.Module | Sequence[nn.Module], observations: Tensor, actions: Tensor
-) -> tuple[nn.Module, ...]:
+def critic_views(critics: Networks, observations: Tensor, actions: Tensor) -> tuple[nn.Module, ...]:
     """Return each critic as a module with one value: the given ones, or views of a tuple's entries.
 
     Args:
@@ -66,8 +64,7 @@ def critic_views(
         actions: a, [N, k].
     """
     views: list[nn.Module] = []
-    for module in [critics] if isinstance(critics, nn.Module) else critics:
-        module = unwrap(module)[0]
+    for module in (unwrap(each)[0] for each in each_of(critics)):
         values = quiet_call(module, observations[:1], actions[:1])
         if isinstance(values, tuple | list):
             views += [CriticView(module, index) for index in range(len(values))]
@@ -118,10 +115,10 @@ def next_actions(policy: Policy, next_observations: Tensor) -> NextActions:
     >>> next_actions(lambda s: 2 * s, torch.ones(1, 3)).actions
     tensor([[2., 2., 2.]])
     """
-    module = policy if isinstance(policy, nn.Module) else getattr(policy, "__self__", None)
+    module = module_of(policy)
     with ExitStack() as stack:
         stack.enter_context(same_generators(next_observations.device))
-        if isinstance(module, nn.Module):
+        if module is not None:
             stack.enter_context(quiet(module))
         seed_torch(SEED, next_observations.device)
         answer = policy(next_observations)

@@ -1,7 +1,6 @@
 """``qd.diagnose``: one moment of a Q-network, from its batch to advice."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,14 +18,9 @@ from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.preconditioner import has_scales
 from qdiverge.diagnostics.update_stability import stability_of, weights_of_critics
 from qdiverge.errors import InvalidValueError
-from qdiverge.kernel.network import unwrap
+from qdiverge.kernel.network import Networks, each_of, unwrap
 from qdiverge.td import BOOTSTRAPS, Bootstrap
-from qdiverge.theory import (
-    attribute,
-    check_contraction,
-    linearisation_error,
-    time_to_threshold,
-)
+from qdiverge.theory import attribute, check_contraction, linearisation_error, time_to_threshold
 from qdiverge.theory.arnoldi import DENSE_LIMIT
 from qdiverge.theory.linearisation import LARGEST_ERROR
 from qdiverge.transitions import (
@@ -38,8 +32,6 @@ from qdiverge.transitions import (
 )
 from qdiverge.update import UpdateRule, read_optimizer, why_not_modelled
 from qdiverge.update.rule import LOSS_SLOPES, LOSSES, Source
-
-Networks = nn.Module | Sequence[nn.Module]  # a Q-network; or one critic or several
 
 
 def diagnose(
@@ -188,7 +180,7 @@ def rule_of(
     """Return the rule that the arguments of :func:`diagnose` and a live optimiser come to."""
     fields: dict[str, Any] = {}
     sources: dict[str, Source] = {"discount": "given", "loss": "given"}
-    modules = [q_net] if isinstance(q_net, nn.Module) else list(q_net)
+    modules = each_of(q_net)
     if optimizer is not None:
         fields = read_optimizer(optimizer, modules)
         sources |= dict.fromkeys(fields, "optimizer")
@@ -284,7 +276,7 @@ def split_networks(networks: Networks, batch: Transitions) -> tuple[nn.Module, .
     """
     if batch.actions.is_floating_point():
         return critic_views(networks, batch.observations, batch.actions)
-    modules = [networks] if isinstance(networks, nn.Module) else networks
+    modules = each_of(networks)
     if len(modules) != 1:
         raise InvalidValueError(
             "several networks are critics, whose actions are floating-point numbers [N, k]",

@@ -2,8 +2,9 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from qdiverge.errors import InvalidTypeError, InvalidValueError, UnsupportedNetw
 from qdiverge.generators import same_generators
 from qdiverge.kernel.pairs import Pairs, all_finite
 
+Networks = nn.Module | Sequence[nn.Module]  # a Q-network; or one critic or several
 WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 
@@ -53,6 +55,24 @@ def unwrap(q_net: nn.Module) -> tuple[nn.Module, str]:
             q_net, prefix = q_net.module, prefix + "module."
         else:
             return q_net, prefix
+
+
+def each_of(networks: Networks | None) -> list[nn.Module]:
+    """Return one network, several, or none as a list."""
+    if networks is None:
+        return []
+    return [networks] if isinstance(networks, nn.Module) else list(networks)
+
+
+def module_of(policy: Any) -> nn.Module | None:
+    """Return the module behind a module or a bound method of one; None where there is none.
+
+    >>> net = nn.Linear(1, 1)
+    >>> module_of(net) is net, module_of(net.forward) is net, module_of(abs)
+    (True, True, None)
+    """
+    module = policy if isinstance(policy, nn.Module) else getattr(policy, "__self__", None)
+    return module if isinstance(module, nn.Module) else None
 
 
 def read_network(q_net: nn.Module, dtype: torch.dtype | None = None) -> Network:

@@ -14,14 +14,13 @@ from qdiverge.mdp.evaluation import (
     stationary_distribution,
     visits_within,
 )
-from qdiverge.mdp.exploration import boltzmann, epsilon_greedy
+from qdiverge.mdp.exploration import epsilon_greedy
 from qdiverge.mdp.fitted import fitted_q_iteration, fitted_value_iteration, is_averager
 from qdiverge.mdp.linear import LinearProblem, td_matrix, td_solution
-from qdiverge.mdp.linear_learning import linear_q_learning, sampled_linear_q_learning
+from qdiverge.mdp.linear_learning import linear_q_learning
 from qdiverge.mdp.linear_program import linear_program
 from qdiverge.mdp.linearised import LinearisedNetwork, linearisation_gap, linearise, train_network
 from qdiverge.mdp.model import MDP
-from qdiverge.mdp.network_operator import NetworkRun, measure_network
 from qdiverge.mdp.operators import (
     ContractionRun,
     UpdateOperator,
@@ -54,7 +53,6 @@ __all__ = [
     "InvalidTransitionsError",
     "LinearProblem",
     "LinearisedNetwork",
-    "NetworkRun",
     "NoProperPolicyError",
     "NotConvergedError",
     "QLearningRun",
@@ -63,7 +61,6 @@ __all__ = [
     "UnreachableStartError",
     "UpdateOperator",
     "as_environment",
-    "boltzmann",
     "discounted_visits",
     "disjoint_union",
     "epsilon_greedy",
@@ -80,7 +77,6 @@ __all__ = [
     "linearisation_gap",
     "linearise",
     "measure_contraction",
-    "measure_network",
     "modified_policy_iteration",
     "optimal_backup",
     "overestimation_bound",
@@ -89,7 +85,6 @@ __all__ = [
     "q_from_values",
     "q_learning",
     "q_value_iteration",
-    "sampled_linear_q_learning",
     "sampled_operator",
     "soft_maximum",
     "soft_policy",

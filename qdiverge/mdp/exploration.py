@@ -5,8 +5,6 @@ from collections.abc import Callable
 import numpy as np
 
 from qdiverge.checks import check_share
-from qdiverge.errors import InvalidValueError
-from qdiverge.mdp.bellman import check_temperature, soft_policy
 
 Exploration = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -23,24 +21,5 @@ def epsilon_greedy(epsilon: float) -> Exploration:
         score = rng.random(q.shape)
         best = np.where(q == q.max(-1, keepdims=True), score, -1.0).argmax(-1)
         return np.where(rng.random(len(q)) < epsilon, score.argmax(-1), best)
-
-    return choose
-
-
-def boltzmann(temperature: float) -> Exploration:
-    """Return the policy π(a) ∝ exp(Q_a/τ), τ > 0.
-
-    Raises:
-        InvalidValueError: τ is not above 0.
-    """
-    if check_temperature(temperature) == 0:
-        raise InvalidValueError(
-            "a Boltzmann temperature must be above 0", got=0, remedy="Greedy: epsilon_greedy(0)."
-        )
-
-    def choose(q: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        cumulative = soft_policy(q, temperature).cumsum(-1)
-        drawn = rng.random((len(q), 1)) * cumulative[:, -1:]
-        return np.minimum((drawn >= cumulative).sum(-1), q.shape[-1] - 1)
 
     return choose

@@ -1,11 +1,10 @@
-"""Linear TD and Q-learning, expected and sampled, with hard or smoothed targets."""
+"""Linear TD and Q-learning, expected, with hard or smoothed targets."""
 
 import numpy as np
 
 from qdiverge.checks import check_positive
 from qdiverge.errors import InvalidValueError
 from qdiverge.mdp.linear import LinearProblem
-from qdiverge.mdp.sampling import Sampler
 
 
 def linear_q_learning(
@@ -31,7 +30,7 @@ def linear_q_learning(
     Raises:
         InvalidValueError: α, T, C or τ is out of range.
     """
-    target_of = _target_rule(num_updates, learning_rate, target_period, polyak)
+    target_of = target_rule(num_updates, learning_rate, target_period, polyak)
     weights = np.empty((num_updates + 1, len(problem.weights)))
     weights[0] = target = problem.weights
     for t in range(num_updates):
@@ -40,50 +39,12 @@ def linear_q_learning(
     return weights
 
 
-def sampled_linear_q_learning(
-    problem: LinearProblem,
-    num_updates: int,
-    learning_rate: float,
-    *,
-    batch_size: int = 1,
-    target_period: int = 1,
-    polyak: float | None = None,
-    num_seeds: int = 1,
-    seed: int = 0,
-) -> np.ndarray:
-    """Return the weights of sampled updates, ``[T + 1, B, k]`` for B seeds stepped together.
-
-    Each update draws ``batch_size`` pairs from ρ and their successors from P, and averages
-    φ(x)(r + γ(1 − d) max_a' φ(s', a')ᵀw̄ − φ(x)ᵀw), whose mean is the expected update.
+def target_rule(num_updates: int, learning_rate: float, period: int, polyak: float | None):  # type: ignore[no-untyped-def]
+    """Return (updates done, weights, target) → target.
 
     Raises:
-        InvalidValueError: α, T, C, τ, the batch size or the number of seeds is out of range.
+        InvalidValueError: a number is out of range.
     """
-    target_of = _target_rule(num_updates, learning_rate, target_period, polyak)
-    for name, count in (("batch_size", batch_size), ("num_seeds", num_seeds)):
-        if count < 1:
-            raise InvalidValueError(f"{name} must be at least 1", got=count)
-    mdp, Φ, A = problem.mdp, problem.features, problem.mdp.num_actions
-    sampler, alive = Sampler(mdp, seed), ~mdp.terminal
-    per_state = Φ.reshape(mdp.num_states, A, -1)
-    weights = np.empty((num_updates + 1, num_seeds, Φ.shape[1]))
-    weights[0] = problem.weights
-    target = weights[0]
-    for t in range(num_updates):
-        shape = (num_seeds, batch_size)
-        x = sampler.rng.choice(len(Φ), size=shape, p=problem.rho)  # [B, n]
-        nexts = sampler.next_states(x // A, x % A)
-        following = np.einsum("bnak,bk->bna", per_state[nexts], target).max(-1) * alive[nexts]
-        own = np.einsum("bnk,bk->bn", Φ[x], weights[t])
-        δ = mdp.rewards.ravel()[x] + mdp.discount * following - own
-        step = np.einsum("bn,bnk->bk", δ, Φ[x]) / batch_size
-        weights[t + 1] = weights[t] + learning_rate * step
-        target = target_of(t + 1, weights[t + 1], target)
-    return weights
-
-
-def _target_rule(num_updates: int, learning_rate: float, period: int, polyak: float | None):  # type: ignore[no-untyped-def]
-    """Return (updates done, weights, target) → target."""
     check_positive("learning_rate", learning_rate)
     if num_updates < 1 or period < 1:
         raise InvalidValueError(

@@ -57,11 +57,7 @@ def policy_iteration(
 
 
 def modified_policy_iteration(
-    mdp: MDP,
-    tolerance: float = 1e-8,
-    *,
-    num_sweeps: int = 30,
-    max_iterations: int = 100_000,
+    mdp: MDP, tolerance: float = 1e-8, *, num_sweeps: int = 30, max_iterations: int = 100_000
 ) -> Solution:
     """Return V* by a greedy backup and ``num_sweeps`` sweeps of the policy it finds, in turn.
 

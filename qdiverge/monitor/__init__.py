@@ -3,9 +3,9 @@
 from qdiverge.monitor.attach import attach
 from qdiverge.monitor.monitor import Monitor
 from qdiverge.monitor.options import Loss, MonitorOptions
-from qdiverge.monitor.rules.alarm_rules import AlarmEvent
 from qdiverge.monitor.saved_state import TENSORS, VALUES, dump_state, load_state
 from qdiverge.monitor.snapshots import Snapshot, load_snapshot
+from qdiverge.runs import AlarmEvent
 
 __all__ = [
     "TENSORS",

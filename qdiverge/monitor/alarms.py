@@ -8,11 +8,11 @@ from qdiverge.monitor.foresight.forecast import FORESEEN
 from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.measuring import Measurement
 from qdiverge.monitor.options import Reaction
-from qdiverge.monitor.rules.alarm_rules import ALARM_RULES, AlarmEvent
+from qdiverge.monitor.rules.alarm_rules import ALARM_RULES
 from qdiverge.monitor.rules.past import History, Past
 from qdiverge.monitor.rules.thresholds import THRESHOLDS
 from qdiverge.monitor.snapshots import Keeping
-from qdiverge.runs import RunLog
+from qdiverge.runs import AlarmEvent, RunLog
 
 STOPPING = {FORESEEN} | {rule.name for rule in ALARM_RULES if rule.stops}
 
@@ -32,11 +32,7 @@ class Alarms:
     """
 
     def __init__(
-        self,
-        log: RunLog,
-        guard: Guard,
-        reactions: Sequence[Reaction],
-        keeping: Keeping,
+        self, log: RunLog, guard: Guard, reactions: Sequence[Reaction], keeping: Keeping
     ) -> None:
         self.events: list[AlarmEvent] = []
         self.stopped_by: AlarmEvent | None = None
@@ -65,9 +61,7 @@ class Alarms:
     def raise_alarm(self, alarm: AlarmEvent) -> None:
         """Log an alarm, have its update kept, and react as was asked for."""
         self.events.append(alarm)
-        self._log.alarm(
-            alarm.step, alarm.update, alarm.rule, alarm.message, alarm.kind, alarm.evidence
-        )
+        self._log.alarm(**vars(alarm))
         if alarm.kind != "loop":
             self._keeping.alarm(alarm)
         stops = alarm.rule in STOPPING
@@ -80,10 +74,7 @@ class Alarms:
 
     def state(self) -> dict[str, Any]:
         """Return what fired, and what the rules look back on."""
-        return {
-            "alarms": [asdict(alarm) for alarm in self.events],
-            "past": self._history.state(),
-        }
+        return {"alarms": [asdict(alarm) for alarm in self.events], "past": self._history.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what ``state`` returned: rules that fired do not fire again."""

@@ -10,6 +10,7 @@ from torch import nn
 from qdiverge.diagnostics import Cost
 from qdiverge.diagnostics.critics import Policy
 from qdiverge.errors import InvalidValueError
+from qdiverge.kernel.network import Networks
 from qdiverge.monitor.attach_checks import check_networks, warn_of_other_discount
 from qdiverge.monitor.foresight.options import ForesightOptions
 from qdiverge.monitor.monitor import Monitor
@@ -18,8 +19,6 @@ from qdiverge.monitor.subject import Subject
 from qdiverge.runs import RunLog, Sink
 from qdiverge.sinks import as_sink
 from qdiverge.td import Bootstrap
-
-Networks = nn.Module | Sequence[nn.Module]
 
 
 def attach(

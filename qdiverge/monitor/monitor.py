@@ -17,13 +17,12 @@ from qdiverge.monitor.idle_watch import PATIENCE, IdleWatch
 from qdiverge.monitor.loop_audit import LoopAudit
 from qdiverge.monitor.measuring import LOG_DENSITY, Measuring
 from qdiverge.monitor.reminder import Reminder, speak
-from qdiverge.monitor.rules.alarm_rules import AlarmEvent
 from qdiverge.monitor.snapshots import Keeping, SnapshotRecorder
 from qdiverge.monitor.status_line import status_line
 from qdiverge.monitor.subject import Subject
 from qdiverge.monitor.target_notes import TargetNotes
 from qdiverge.monitor.untraced import untraced
-from qdiverge.runs import RunLog
+from qdiverge.runs import AlarmEvent, RunLog
 from qdiverge.transitions import row_discounts, row_weights
 from qdiverge.update import Finding, UpdateRule
 from qdiverge.update.auditing.findings import finding

@@ -10,7 +10,7 @@ from qdiverge.diagnostics import COSTS, Cost
 from qdiverge.errors import InvalidValueError
 from qdiverge.monitor.budget import check_share
 from qdiverge.monitor.foresight.options import ForesightOptions
-from qdiverge.monitor.rules.alarm_rules import AlarmEvent
+from qdiverge.runs import AlarmEvent
 from qdiverge.td import BOOTSTRAPS, Bootstrap
 from qdiverge.update import UpdateRule
 from qdiverge.update.rule import LOSSES

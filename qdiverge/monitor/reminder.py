@@ -3,7 +3,7 @@
 import warnings
 from contextlib import suppress
 
-from qdiverge.monitor.rules.alarm_rules import AlarmEvent
+from qdiverge.runs import AlarmEvent
 
 PATIENCE = 10  # measurements that fall due without a batch or an update before it is said
 

@@ -24,11 +24,7 @@ class LeastSquares:
 
 
 def solve(
-    K: Tensor,
-    td_errors: Tensor,
-    *,
-    damping: float = 0.0,
-    cutoff: float | None = None,
+    K: Tensor, td_errors: Tensor, *, damping: float = 0.0, cutoff: float | None = None
 ) -> LeastSquares:
     """Solve K Z = Δ for a positive semidefinite K, through its eigenvalues λ and eigenvectors u.
 

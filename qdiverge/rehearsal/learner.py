@@ -7,7 +7,7 @@ Nothing of the original is touched.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from qdiverge.diagnostics.quiet import largest_value, needs_quiet
-from qdiverge.td import backup
-from qdiverge.transitions import SarsaTransitions
+from qdiverge.kernel.network import module_of
 from qdiverge.update import UpdateRule
 from qdiverge.update.copies import Copies, copies_of
 from qdiverge.update.td_update import (
@@ -26,6 +25,8 @@ from qdiverge.update.td_update import (
     TdUpdate,
     average_one,
     critic_values,
+    parts_of,
+    with_next_actions,
 )
 
 Policy = Callable[[Tensor], Any]  # s → a, or (a, log π(a|s))
@@ -149,20 +150,16 @@ class Learner:
             return rows
         with torch.no_grad():
             answer = (actor.target or actor.policy)(batch.next_observations)
-        actions, log_probs = _parts_of(answer)
-        fields = {name: getattr(batch, name) for name in FIELDS}
-        if log_probs is not None:
-            γ = self.rule.discount if rows.discounts is None else rows.discounts
-            bonus = -self.rule.entropy_coefficient * log_probs.to(batch.rewards)
-            fields["rewards"] = backup(batch.rewards, batch.terminated.bool(), γ, bonus)
-        return replace(rows, transitions=SarsaTransitions(**fields, next_actions=actions))
+        γ = self.rule.discount if rows.discounts is None else rows.discounts
+        η = self.rule.entropy_coefficient
+        return replace(rows, transitions=with_next_actions(batch, answer, γ, η))
 
     def _improve(self, rows: Rows) -> None:
         """Let the actor take its step."""
         assert self.actor is not None
         assert self.actor.optimizer is not None
         s = rows.transitions.observations
-        actions, log_probs = _parts_of(self.actor.policy(s))
+        actions, log_probs = parts_of(self.actor.policy(s))
         values = critic_values(self.copies.networks, s, actions)
         if log_probs is None:  # DDPG and TD3 climb the first critic
             loss = -values[0].mean()
@@ -179,7 +176,7 @@ class Learner:
             zip(self.copies.targets, self.copies.networks, strict=False)
         )
         if self.actor is not None and self.actor.target is not None:
-            pairs.append((_module(self.actor.target), _module(self.actor.policy)))
+            pairs.append((module_of(self.actor.target), module_of(self.actor.policy)))
         if self.rule.polyak is not None:
             if self.actor is None and self.number % self.rule.averaging_period:
                 return
@@ -191,25 +188,3 @@ class Learner:
             self._waited -= self._period
             for slow, online in pairs:
                 average_one(slow, online, 1.0)
-
-
-FIELDS = ("observations", "actions", "rewards", "next_observations", "terminated")
-
-
-def _parts_of(answer: Any) -> tuple[Tensor, Tensor | None]:
-    """Return actions and log π, [N], of what a policy returned."""
-    if isinstance(answer, Tensor):
-        return answer, None
-    return answer[0], answer[1].reshape(-1)
-
-
-def _module(policy: Any) -> nn.Module:
-    module: nn.Module = policy if isinstance(policy, nn.Module) else policy.__self__
-    return module
-
-
-def networks_of(given: nn.Module | Sequence[nn.Module] | None) -> tuple[nn.Module, ...]:
-    """Return one network, several, or none as a tuple."""
-    if given is None:
-        return ()
-    return (given,) if isinstance(given, nn.Module) else tuple(given)

@@ -5,9 +5,10 @@ from typing import Any, Literal
 
 from qdiverge.diagnostics import Diagnosis, diagnose
 from qdiverge.errors import QDivergeError
+from qdiverge.kernel.network import Networks
 from qdiverge.rehearsal.rehearse import rehearsed
 from qdiverge.rehearsal.result import Rehearsal
-from qdiverge.rehearsal.stage import Networks, stage_of
+from qdiverge.rehearsal.stage import stage_of
 from qdiverge.rehearsal.what_if import DEFAULTS, Options, options_of
 
 MOST_ROWS = 128  # that the diagnosis looks at

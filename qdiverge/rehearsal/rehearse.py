@@ -12,10 +12,11 @@ import torch
 
 from qdiverge.checks import check_integer
 from qdiverge.errors import InvalidValueError
+from qdiverge.kernel.network import Networks
 from qdiverge.rehearsal.learner import Learner, Original, Policy, Update
 from qdiverge.rehearsal.result import Rehearsal
 from qdiverge.rehearsal.run_ahead import Ahead, run_ahead, run_stacked
-from qdiverge.rehearsal.stage import Networks, Stage, stage_of
+from qdiverge.rehearsal.stage import Stage, stage_of
 from qdiverge.td import Bootstrap
 from qdiverge.update import UpdateExponent, UpdateRule, update_exponent
 from qdiverge.update.td_update import Loss

@@ -20,10 +20,10 @@ from torch.func import functional_call, vmap
 from torch.optim import SGD, Adagrad, Adam, AdamW, NAdam, RAdam, RMSprop
 
 from qdiverge.diagnostics.quiet import needs_quiet
-from qdiverge.rehearsal.learner import FIELDS, Original
+from qdiverge.rehearsal.learner import Original
 from qdiverge.rehearsal.speed import sped_up, speed_up
 from qdiverge.td import is_evaluated_online, is_selected_online
-from qdiverge.update.td_update import ROW_LOSSES, Rows
+from qdiverge.update.td_update import FIELDS, ROW_LOSSES, Rows
 
 ELEMENTWISE = (SGD, Adam, AdamW, RMSprop, NAdam, RAdam, Adagrad)
 Parameters = dict[str, Tensor]  # name → [C, …]

@@ -8,22 +8,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import nn
 
 from qdiverge.checks import check_integer, check_positive
 from qdiverge.diagnostics.diagnose import rule_of
 from qdiverge.diagnostics.metrics.q_values import soft_divergence_bound
 from qdiverge.errors import InvalidTypeError, InvalidValueError
-from qdiverge.kernel.network import unwrap
+from qdiverge.kernel.network import Networks, each_of, module_of, unwrap
 from qdiverge.rehearsal.batches import Batches, as_batches
-from qdiverge.rehearsal.learner import Actor, Learner, Original, Policy, Update, networks_of
+from qdiverge.rehearsal.learner import Actor, Learner, Original, Policy, Update
 from qdiverge.td import Bootstrap
 from qdiverge.transitions import SarsaTransitions
 from qdiverge.update import UpdateRule
-from qdiverge.update.copies import module_of
 from qdiverge.update.td_update import Loss
 
-Networks = nn.Module | Sequence[nn.Module]
 _NO_BOUND = 100.0  # times the values of now: what counts as growing without bound at γ = 1
 _LOOKS = 8  # batches that a function is asked for, to see its rewards
 
@@ -72,8 +69,8 @@ def stage_of(
     others: Sequence[Any],
 ) -> Stage:
     """Check the arguments of :func:`rehearse` and set the stage that they describe."""
-    networks = tuple(unwrap(net)[0] for net in networks_of(q_net))
-    targets = () if target in (None, q_net) else tuple(unwrap(n)[0] for n in networks_of(target))
+    networks = tuple(unwrap(net)[0] for net in each_of(q_net))
+    targets = () if target in (None, q_net) else tuple(unwrap(n)[0] for n in each_of(target))
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise InvalidTypeError(
             "a torch.optim.Optimizer was expected, the one that trains q_net",

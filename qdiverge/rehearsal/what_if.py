@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from qdiverge.kernel.network import Networks
 from qdiverge.rehearsal.changes import Change, changed, is_mild, usual_changes
 from qdiverge.rehearsal.rehearse import rehearsals, rehearse
 from qdiverge.rehearsal.result import Rehearsal
-from qdiverge.rehearsal.stage import Networks, Stage, stage_of
+from qdiverge.rehearsal.stage import Stage, stage_of
 
 AS_IT_IS = "as it is"
 DEFAULTS = {

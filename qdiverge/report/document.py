@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from qdiverge.errors import RunFolderError
 from qdiverge.report.drawing.svg import Markup, element
-from qdiverge.runs.whole import write_whole
+from qdiverge.runs.whole import write_whole, writing
 
 _STYLE = Path(__file__).with_name("report.css")
 _FOOT = "Written by qdiverge. This page loads nothing and runs no script."
@@ -46,15 +45,8 @@ def write_page(page: str, target: Path) -> Path:
     Raises:
         RunFolderError: it cannot be written there.
     """
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with writing(target, "place", "Choose another place with --out."):
         return write_whole(target, page)
-    except OSError as error:
-        raise RunFolderError(
-            f"{target} must be a place that can be written",
-            got=error.strerror,
-            remedy="Choose another place with --out.",
-        ) from error
 
 
 def section(title: str, *parts: Markup) -> Markup:

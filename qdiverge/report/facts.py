@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qdiverge.runs import Alarm, Run, Series
+from qdiverge.runs import AlarmEvent, Run, Series
 
 
-def is_alarm(alarm: Alarm) -> bool:
+def is_alarm(alarm: AlarmEvent) -> bool:
     """Return whether it is of the values or the network; what is wrong with a loop stands apart."""
     return alarm.kind != "loop"
 

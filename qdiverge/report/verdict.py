@@ -6,15 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from qdiverge.report.facts import (
-    bounds_of,
-    crossing_of,
-    first_non_finite,
-    last_finite,
-    step_unit,
-)
+from qdiverge.report.facts import bounds_of, crossing_of, first_non_finite, last_finite, step_unit
 from qdiverge.report.numbers import human, percent, whole
-from qdiverge.runs import MEANING, Alarm, Run, status_of
+from qdiverge.runs import MEANING, AlarmEvent, Run, status_of
 
 Health = Literal["healthy", "warned", "diverged", "unknown"]
 _WATCHED = ("diverge/q_abs_max", "diverge/q_mean", "losses/td_loss", "diverge/td_error_abs_max")
@@ -154,7 +148,7 @@ def _warning(run: Run, alarm_step: int | None, lead: int | None, passed: bool) -
     return text + "."
 
 
-def _of(run: Run, kind: str) -> list[Alarm]:
+def _of(run: Run, kind: str) -> list[AlarmEvent]:
     return [alarm for alarm in run.alarms if alarm.kind == kind]
 
 

@@ -1,6 +1,6 @@
 """The files of a run: ``run.json`` (what it is), ``events.jsonl`` (what happened), ``arrays/``."""
 
-from qdiverge.runs.alarm import Alarm
+from qdiverge.runs.alarm import AlarmEvent
 from qdiverge.runs.export import export_run
 from qdiverge.runs.info import read_info
 from qdiverge.runs.log import LogMark, RunLog
@@ -12,7 +12,7 @@ from qdiverge.runs.tail import Tail
 
 __all__ = [
     "MEANING",
-    "Alarm",
+    "AlarmEvent",
     "LogMark",
     "Run",
     "RunLog",

@@ -2,22 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+Kind = Literal["divergence", "loop", "condition"]
 CONDITIONS = frozenset({"dead_units", "rank_collapse"})  # rules of runs that named no class yet
 
 
 @dataclass(frozen=True)
-class Alarm:
-    """Something that a person should know of a run.
+class AlarmEvent:
+    """Something that a person should know of a run: when, by which rule, and what it says.
 
     Attributes:
         step: In the run's own unit.
         update: Optimiser updates made before.
-        rule: Which rule fired, or which finding of an audit it is.
-        message: What it says to a person.
-        kind: "divergence", the only one that counts as an alarm of it; "loop": the loop trains
-            something else than it is said to; "condition": the network can tell less apart.
+        rule: The rule that fired, or the code of an audit's finding.
+        message: A sentence for a person.
+        kind: "divergence"; "loop": an audit found the loop to train something else than it is said
+            to; "condition": the network can tell less apart. Only the first ends a run.
         evidence: The numbers that a finding rests on.
     """
 
@@ -25,18 +26,18 @@ class Alarm:
     update: int
     rule: str
     message: str
-    kind: str = "divergence"
+    kind: Kind = "divergence"
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_alarm(entry: Mapping[str, Any]) -> Alarm:
+def read_alarm(entry: Mapping[str, Any]) -> AlarmEvent:
     """Return the alarm of a line of ``events.jsonl``.
 
     >>> read_alarm({"step": 5, "update": 1, "rule": "dead_units", "message": "…"}).kind
     'condition'
     """
     rule = entry["rule"]
-    kind = entry.get("class") or ("condition" if rule in CONDITIONS else "divergence")
-    return Alarm(
+    kind: Kind = entry.get("class") or ("condition" if rule in CONDITIONS else "divergence")
+    return AlarmEvent(
         entry["step"], entry["update"], rule, entry["message"], kind, entry.get("evidence", {})
     )

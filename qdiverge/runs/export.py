@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from qdiverge.checks import check_installed
-from qdiverge.errors import InvalidValueError, RunFolderError
+from qdiverge.errors import InvalidValueError
 from qdiverge.runs.columns import Columns, alarms, check_patterns, long, wide
 from qdiverge.runs.info import read_info
 from qdiverge.runs.reading import read_events
-from qdiverge.runs.whole import written_whole
+from qdiverge.runs.whole import writing, written_whole
 
 Format = Literal["csv", "parquet"]
 Layout = Literal["wide", "long"]
@@ -56,17 +56,13 @@ def export_run(
     table = (wide if layout == "wide" else long)(entries, metrics)
     target = Path(out) if out is not None else Path(folder) / f"metrics.{format}"
     beside = target.with_name(f"{target.stem}-alarms{target.suffix}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(target) as first, written_whole(beside) as second:
-            writers[format](table, first)
-            writers[format](alarms(entries), second)
-    except OSError as error:
-        raise RunFolderError(
-            f"{target} must be a file that can be written",
-            got=error.strerror,
-            remedy="Choose another --out.",
-        ) from error
+    with (
+        writing(target, remedy="Choose another --out."),
+        written_whole(target) as first,
+        written_whole(beside) as second,
+    ):
+        writers[format](table, first)
+        writers[format](alarms(entries), second)
     return target, beside
 
 

@@ -12,15 +12,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from qdiverge.errors import RunFolderError
-from qdiverge.runs.alarm import Alarm
+from qdiverge.runs.alarm import AlarmEvent, Kind
 from qdiverge.runs.info import SCHEMA, check_is_free, read_info, write_info
 from qdiverge.runs.lines import LineFile
 from qdiverge.runs.lock import FolderLock
 from qdiverge.runs.process import own_process
 from qdiverge.runs.provenance import provenance
 from qdiverge.runs.sink import Sink, SinkGroup
-from qdiverge.runs.whole import written_whole
+from qdiverge.runs.whole import writing, written_whole
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,8 @@ class RunLog:
             **(info or {}),
         }
         check_is_free(self.folder)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.folder, "folder", "Choose another folder (out=…, --out)."):
+            self.folder.mkdir(exist_ok=True)
             self._open()
             try:
                 check_is_free(self.folder)  # of somebody who came between
@@ -85,12 +84,6 @@ class RunLog:
             except BaseException:
                 self._release()
                 raise
-        except OSError as error:
-            raise RunFolderError(
-                f"{self.folder} must be a folder that can be written",
-                got=error.strerror,
-                remedy="Choose another folder (out=…, --out).",
-            ) from error
         self._sinks = SinkGroup(sinks)
         self._sinks.start(self.folder, self.info)
 
@@ -150,14 +143,14 @@ class RunLog:
         update: int,
         rule: str,
         message: str,
-        kind: str = "divergence",
+        kind: Kind = "divergence",
         evidence: Mapping[str, Any] | None = None,
     ) -> None:
         """Append one alarm: which rule fired, a sentence for a person, and of which class it is."""
         told = {k: _number(v) if isinstance(v, float) else v for k, v in (evidence or {}).items()}
         entry = {"kind": "alarm", "step": step, "update": update, "rule": rule, "message": message}
         self._append(entry | {"class": kind} | ({"evidence": told} if told else {}))
-        self._sinks.alarm(Alarm(step, update, rule, message, kind, told))
+        self._sinks.alarm(AlarmEvent(step, update, rule, message, kind, told))
 
     def target_sync(self, step: int, update: int) -> None:
         """Append that the target network was seen to have changed before this update."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from qdiverge.errors import RunFolderError
-from qdiverge.runs.alarm import Alarm, read_alarm
+from qdiverge.runs.alarm import AlarmEvent, read_alarm
 from qdiverge.runs.columns import RESERVED
 from qdiverge.runs.info import read_info
 
@@ -43,7 +43,7 @@ class Run:
     folder: Path
     info: dict[str, Any]
     series: dict[str, Series]
-    alarms: tuple[Alarm, ...]
+    alarms: tuple[AlarmEvent, ...]
     syncs: tuple[Sync, ...] = ()
     is_torn: bool = False
 

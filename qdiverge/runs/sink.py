@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from qdiverge.generators import same_generators
-from qdiverge.runs.alarm import Alarm
+from qdiverge.runs.alarm import AlarmEvent
 
 
 class Sink(Protocol):
@@ -18,7 +18,7 @@ class Sink(Protocol):
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Take metrics as they were measured, NaN and infinities among them."""
 
-    def alarm(self, alarm: Alarm) -> None:
+    def alarm(self, alarm: AlarmEvent) -> None:
         """Take an alarm."""
 
     def close(self, status: str) -> None:
@@ -43,7 +43,7 @@ class SinkGroup:
         """See :class:`Sink`."""
         self._tell(lambda sink: sink.metrics(step, values))
 
-    def alarm(self, alarm: Alarm) -> None:
+    def alarm(self, alarm: AlarmEvent) -> None:
         """See :class:`Sink`."""
         self._tell(lambda sink: sink.alarm(alarm))
 

@@ -5,6 +5,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from qdiverge.errors import RunFolderError
+
+
+@contextmanager
+def writing(target: Path, what: str = "file", remedy: str = "") -> Iterator[None]:
+    """Write in this context, to ``target``; folders missing above it are made.
+
+    Raises:
+        RunFolderError: it cannot be written there.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise RunFolderError(
+            f"{target} must be a {what} that can be written", got=error.strerror, remedy=remedy
+        ) from error
+
 
 @contextmanager
 def written_whole(path: Path, mark: str = "") -> Iterator[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qdiverge.checks import check_installed
-from qdiverge.runs import Alarm
+from qdiverge.runs import AlarmEvent
 
 MOST_METRICS = 1_000  # that one request may carry
 PATIENCE = 60.0  # seconds that the end of a run waits for the server
@@ -64,7 +64,7 @@ class MLflow:
         if time.monotonic() - self._sent_at >= self._period:
             self._send()
 
-    def alarm(self, alarm: Alarm) -> None:
+    def alarm(self, alarm: AlarmEvent) -> None:
         """Tag the run with the rule and what it says."""
         text = f"step {alarm.step}: {alarm.message}"
         self._tags.append(self._make_tag(f"alarm.{alarm.rule}", text))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qdiverge.checks import check_installed
-from qdiverge.runs import Alarm
+from qdiverge.runs import AlarmEvent
 
 
 class TensorBoard:
@@ -38,7 +38,7 @@ class TensorBoard:
         for key, value in values.items():
             self._writer.add_scalar(key, float(value), step)
 
-    def alarm(self, alarm: Alarm) -> None:
+    def alarm(self, alarm: AlarmEvent) -> None:
         """Add the alarm's sentence, and a mark that can be seen beside the scalars."""
         self._writer.add_text("alarms", f"**{alarm.rule}**: {alarm.message}", alarm.step)
         self._writer.add_scalar(f"alarms/{alarm.rule}", 1.0, alarm.step)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from qdiverge.checks import check_installed
-from qdiverge.runs import Alarm
+from qdiverge.runs import AlarmEvent
 
 
 class WandB:
@@ -44,7 +44,7 @@ class WandB:
         """Log the metrics of a step."""
         self._run.log({**values, "step": step})
 
-    def alarm(self, alarm: Alarm) -> None:
+    def alarm(self, alarm: AlarmEvent) -> None:
         """Send an alert, and keep the first step of each rule in the summary."""
         self._run.summary[f"alarms/{alarm.rule}"] = alarm.step
         self._run.alert(title=alarm.rule.replace("_", " "), text=alarm.message, level="WARN")

@@ -13,13 +13,7 @@ from qdiverge.theory.augmented_map import (
 )
 from qdiverge.theory.descent import Descent
 from qdiverge.theory.momentum_certificate import averaged_certificate, copied_certificate
-from qdiverge.theory.spectral import (
-    Modes,
-    Reachable,
-    modes,
-    reachable_directions,
-    spectral_radius,
-)
+from qdiverge.theory.spectral import Modes, Reachable, modes, reachable_directions, spectral_radius
 from qdiverge.theory.target_network import (
     period_gain,
     period_increment,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qdiverge.kernel.network import unwrap
+from qdiverge.kernel.network import module_of, unwrap
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -74,17 +74,6 @@ def copies_of(
             for entries in optimizer.state.values():
                 entries.update({k: t.to(dtype) for k, t in state_tensors(entries)})
     return Copies(tuple(trained), tuple(slow), tuple(steppers), tuple(beside))
-
-
-def module_of(policy: Any) -> nn.Module | None:
-    """Return the module behind a module or a bound method of one; None where there is none.
-
-    >>> net = nn.Linear(1, 1)
-    >>> module_of(net) is net, module_of(net.forward) is net, module_of(abs)
-    (True, True, None)
-    """
-    module = policy if isinstance(policy, nn.Module) else getattr(policy, "__self__", None)
-    return module if isinstance(module, nn.Module) else None
 
 
 def state_tensors(entries: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:

@@ -14,21 +14,20 @@ from contextlib import ExitStack
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from qdiverge.checks import check_choice, check_discount, check_integer
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.generators import same_generators, seed_torch
-from qdiverge.kernel.network import untouched
-from qdiverge.td import BOOTSTRAPS, Bootstrap, bootstrap_weights
-from qdiverge.transitions import SarsaTransitions, Transitions, as_transitions
+from qdiverge.kernel.network import Networks, each_of, module_of, untouched
+from qdiverge.td import BOOTSTRAPS, Bootstrap
+from qdiverge.transitions import Transitions, as_transitions
 from qdiverge.update.copies import copies_of
 from qdiverge.update.frozen import freeze_second_moments
 from qdiverge.update.map_exponent import LEAST, UpdateExponent, exponent_of
 from qdiverge.update.real_map import RealMap, Update
-from qdiverge.update.td_update import LOSSES, Loss, TdUpdate
+from qdiverge.update.td_update import LOSSES, Loss, TdUpdate, with_next_actions
 
-Networks = nn.Module | Sequence[nn.Module]
 Optimizers = torch.optim.Optimizer | Sequence[torch.optim.Optimizer]
 
 
@@ -96,7 +95,7 @@ def update_exponent(
     >>> round(found.growth, 6)  # 1 + α(2γ − 1)
     1.08
     """
-    networks, targets = _modules(q_net), _modules(target)
+    networks, targets = each_of(q_net), each_of(target)
     optimizers = _optimizers(optimizer)
     check_choice("second_moments", second_moments, ("live", "frozen"))
     if target_period is not None:
@@ -142,12 +141,6 @@ def update_exponent(
         return measured(None)
 
 
-def _modules(networks: Networks | None) -> list[nn.Module]:
-    if networks is None:
-        return []
-    return [networks] if isinstance(networks, nn.Module) else list(networks)
-
-
 def _optimizers(optimizer: Optimizers | None) -> list[torch.optim.Optimizer]:
     if optimizer is None:
         return []
@@ -183,17 +176,10 @@ def _with_next_actions(
     if policy is None or not batch.actions.is_floating_point():
         return batch
     policy = copy.deepcopy(policy)
-    module = policy if isinstance(policy, nn.Module) else getattr(policy, "__self__", None)
-    if isinstance(module, nn.Module):
+    if (module := module_of(policy)) is not None:
         module.eval()
     device = batch.next_observations.device
     with same_generators(device), torch.no_grad():
         seed_torch(seed, device)
         answer = policy(batch.next_observations)
-    actions, *others = (answer,) if isinstance(answer, Tensor) else answer
-    rewards = batch.rewards
-    if others:
-        weights = bootstrap_weights(discount, batch.terminated, rewards.dtype)
-        rewards = rewards - weights * entropy_coefficient * others[0].reshape(-1).to(rewards)
-    fields = batch.observations, batch.actions, rewards, batch.next_observations, batch.terminated
-    return SarsaTransitions(*fields, next_actions=actions)
+    return with_next_actions(batch, answer, discount, entropy_coefficient)

@@ -38,6 +38,9 @@ ROW_LOSSES: dict[str, Loss] = {  # the same, of each row
 }
 
 
+FIELDS = ("observations", "actions", "rewards", "next_observations", "terminated")
+
+
 @dataclass(frozen=True, eq=False)
 class Rows:
     """A batch as an update takes it.
@@ -186,3 +189,22 @@ def average_one(slow: nn.Module, online: nn.Module, polyak: float) -> None:
         return
     for own, other in zip(slow.parameters(), online.parameters(), strict=True):
         own.lerp_(other, polyak)
+
+
+def parts_of(answer: Any) -> tuple[Tensor, Tensor | None]:
+    """Return actions and log π, [N], of what a policy returned."""
+    if isinstance(answer, Tensor):
+        return answer, None
+    return answer[0], answer[1].reshape(-1)
+
+
+def with_next_actions(
+    batch: Transitions, answer: Any, discount: float | Tensor, entropy_coefficient: float
+) -> SarsaTransitions:
+    """Return a critic's batch with the a' that its policy answered, −γ(1 − d) η log π in r."""
+    actions, log_probs = parts_of(answer)
+    fields = {name: getattr(batch, name) for name in FIELDS}
+    if log_probs is not None:
+        bonus = -entropy_coefficient * log_probs.to(batch.rewards)
+        fields["rewards"] = backup(batch.rewards, batch.terminated.bool(), discount, bonus)
+    return SarsaTransitions(**fields, next_actions=actions)

@@ -223,7 +223,7 @@ def test_every_optimizer_runs_without_a_target_network(optimizer):
 
 
 def test_refusals_come_before_anything_is_allocated(monkeypatch):
-    monkeypatch.setattr(parts_module, "make_atari", lambda *_, **__: pytest.fail("made"))
+    monkeypatch.setattr(parts_module, "AtariEnvironments", lambda *_, **__: pytest.fail("made"))
     monkeypatch.setattr(replay_module, "available_memory", lambda: 10**9)
     with pytest.raises(InvalidValueError, match="buffer_size to 120,000"):
         Trainer(short(buffer_size=1_000_000))

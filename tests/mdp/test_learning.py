@@ -9,15 +9,12 @@ from qdiverge.mdp import (
     MDP,
     LinearProblem,
     Sampler,
-    boltzmann,
     epsilon_greedy,
     fitted_q_iteration,
     fitted_value_iteration,
     is_averager,
     linear_q_learning,
     q_learning,
-    sampled_linear_q_learning,
-    soft_policy,
     td_solution,
     value_iteration,
     visit_rate,
@@ -25,6 +22,7 @@ from qdiverge.mdp import (
 from qdiverge.mdp.fitted import least_squares_fit
 from qdiverge.mdp.problems import boyan_chain, cliffwalk, garnet, kolter, nearest_averager, w_to_2w
 from tests.chance import SIGMAS, assert_drawn
+from tests.mdp.sampled import sampled_linear_q_learning
 from tests.mdp.strategies import mdps
 
 
@@ -69,12 +67,6 @@ def test_history_and_seeds_repeat():
     assert np.array_equal(one.history, two.history)
     assert np.array_equal(one.history[-1], one.q)
     assert not np.array_equal(one.q[0], one.q[1])
-
-
-def test_boltzmann_frequencies():
-    q = np.tile([0.0, 1.0, 0.5], (20_000, 1))
-    actions = boltzmann(0.5)(q, np.random.default_rng(0))
-    assert_drawn(np.bincount(actions, minlength=3), soft_policy(q[:1], 0.5)[0])
 
 
 def test_epsilon_greedy_breaks_ties_evenly():
@@ -199,7 +191,6 @@ def test_polyak_one_is_no_target_and_targets_are_held():
         (lambda: td_solution(LinearProblem(garnet(3, 2, 2), np.eye(6))), "one action"),
         (lambda: td_solution(LinearProblem(garnet(3, 1, 2), np.ones((3, 2)))), "invertible"),
         (lambda: epsilon_greedy(1.5), "[0, 1]"),
-        (lambda: boltzmann(0.0), "epsilon_greedy"),
         (lambda: q_learning(garnet(3, 1, 2), 0), "num_steps"),
         (lambda: q_learning(garnet(3, 1, 2), 1, learning_rate=float("nan")), "learning_rate"),
         (lambda: value_iteration(garnet(3, 1, 2), initial=np.zeros(2)), "[3]"),

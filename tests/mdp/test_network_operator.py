@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from qdiverge.mdp import q_value_iteration, train_network
-from qdiverge.mdp.network_operator import measure_network
 from qdiverge.mdp.problems import garnet
+from tests.mdp.network_operator import measure_network
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from qdiverge.report.comparison import compare
 from qdiverge.report.verdict import judge
-from qdiverge.runs import Alarm, Run, Series
+from qdiverge.runs import AlarmEvent, Run, Series
 
 STEPS = np.arange(1, 11) * 100
 
@@ -27,7 +27,7 @@ def run(values, alarms=(), name="x", status="finished", discount=0.99, **series)
             for key, v in logged.items()
             if v is not None
         },
-        alarms=tuple(Alarm(step, step, "growth", "it grows") for step in alarms),
+        alarms=tuple(AlarmEvent(step, step, "growth", "it grows") for step in alarms),
     )
 
 
@@ -139,9 +139,11 @@ def test_runs_of_one_kind_are_counted():
 
 
 def test_only_alarms_of_divergence_have_a_lead():
-    told = Alarm(100, 1, "terminals_bootstrapped", "Is (1 − done) missing?", "loop")
-    noted = Alarm(100, 1, "dead_units", "Most units are silent.", "condition")
-    diverged = replace(run([1, 2, 300]), alarms=(told, noted, Alarm(200, 2, "growth", "it grows")))
+    told = AlarmEvent(100, 1, "terminals_bootstrapped", "Is (1 − done) missing?", "loop")
+    noted = AlarmEvent(100, 1, "dead_units", "Most units are silent.", "condition")
+    diverged = replace(
+        run([1, 2, 300]), alarms=(told, noted, AlarmEvent(200, 2, "growth", "it grows"))
+    )
     verdict = judge(diverged)
     assert (verdict.alarm_step, verdict.lead) == (200, 100)
     words = " ".join(verdict.sentences)

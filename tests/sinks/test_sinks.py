@@ -13,7 +13,7 @@ import torch
 from qdiverge.cli import main
 from qdiverge.errors import InvalidTypeError, InvalidValueError, MissingExtraError
 from qdiverge.monitor import attach
-from qdiverge.runs import Alarm, RunLog, load_run
+from qdiverge.runs import AlarmEvent, RunLog, load_run
 from qdiverge.sinks import SINKS, MLflow, TensorBoard, WandB, as_sink
 
 THEIR_WARNINGS = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -61,7 +61,7 @@ def test_a_sink_is_told_what_the_log_is_told(tmp_path):
     assert sink.told[0] == ("start", "run")
     assert sink.told[2] == ("metrics", 10, {"diverge/q_max": 2.5, "charts/SPS": 1})
     assert sink.told[-2:] == [
-        ("alarm", Alarm(30, 3, "soft_divergence", MESSAGE)),
+        ("alarm", AlarmEvent(30, 3, "soft_divergence", MESSAGE)),
         ("close", "finished"),
     ]
 

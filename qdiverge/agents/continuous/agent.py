@@ -24,6 +24,7 @@ from qdiverge.agents.once import Once
 from qdiverge.agents.settings.continuous import ContinuousConfig
 from qdiverge.agents.targets import follow, slow_copy
 from qdiverge.preqn import PreQNStep
+from qdiverge.td import backup
 from qdiverge.transitions import Transitions
 
 
@@ -154,8 +155,14 @@ class ContinuousAgent(ABC):
         """Return a' [N, k] of the targets, or (a', log π), by PyTorch's draws; for who looks on."""
 
     @abstractmethod
+    def following(self, batch: Transitions) -> Tensor:
+        """Return V(s'_i), [N], what the targets bootstrap from."""
+
+    @torch.no_grad()
     def targets(self, batch: Transitions) -> Tensor:
-        """Return y, [N]: what every Q_j(s_i, a_i) should be; no gradient goes through."""
+        """Return y = R + γ (1 − d) V(s'), [N]: what every Q_j(s_i, a_i) should be; no gradient."""
+        V = self.following(batch)
+        return backup(batch.rewards, batch.terminated, self.discount, V)
 
     @abstractmethod
     def improve(self, batch: Transitions) -> Mapping[str, float]:
@@ -219,6 +226,11 @@ class ContinuousAgent(ABC):
         """
         actions = self.best_actions(observations)
         return self.values(observations, actions), actions.nan_to_num(nan=0.0)
+
+    @property
+    def _bootstrap(self) -> Critic:
+        """Return the first target critic; without any the first critic."""
+        return (self.target_critics or self.critics)[0]
 
     def _step(
         self, batch: Transitions, errors: Tensor, loss: Tensor

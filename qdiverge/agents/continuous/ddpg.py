@@ -10,14 +10,12 @@ Differs from the paper in:
 4. Uniformly random actions come first, for ``learning_starts`` agent steps.
 """
 
-import torch
 from torch import Tensor
 
 from qdiverge.agents.continuous.deterministic import DeterministicAgent
 from qdiverge.agents.continuous.networks import Actor, Critic
 from qdiverge.agents.continuous.steps import adam
 from qdiverge.agents.settings.continuous import DDPGConfig
-from qdiverge.td import backup
 from qdiverge.transitions import Transitions
 
 
@@ -34,9 +32,8 @@ class DDPG(DeterministicAgent):
         optimizer = adam([critic], config.learning_rate)
         super().__init__([critic], actor, optimizer, config, config.polyak)
 
-    @torch.no_grad()
-    def targets(self, batch: Transitions) -> Tensor:
-        """Return R + γ (1 − d) Q⁻(s', μ⁻(s'))."""
+    def following(self, batch: Transitions) -> Tensor:
+        """Return Q⁻(s', μ⁻(s'))."""
         s = batch.next_observations
-        following = self.target_critics[0](s, self.next_actions(s))
-        return backup(batch.rewards, batch.terminated, self.discount, following)
+        values: Tensor = self._bootstrap(s, self.next_actions(s))
+        return values

@@ -6,17 +6,21 @@
 Both return the best action that they have evaluated, so more work never does worse.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
 
 import torch
 from torch import Tensor
 
 CriticFunction = Callable[[Tensor, Tensor], Tensor]
+Values = Callable[[Tensor], Tensor]  # actions [N, M, k] → their Q, [N, M]
+Uniform = Callable[[int], Tensor]  # M → actions [N, M, k], uniform in the box
+Generator = torch.Generator | None
 
 
-class Maximiser(Protocol):
+class Maximiser(ABC):
     """Finds an action of large value for each state."""
 
     def __call__(
@@ -35,9 +39,20 @@ class Maximiser(Protocol):
             generator: Of the draws; None: PyTorch's.
         """
 
+        def uniform(num: int) -> Tensor:
+            shape = (len(observations), num, action_size)
+            return 2 * torch.rand(shape, generator=generator, device=observations.device) - 1
+
+        best = self._search(partial(_values, critic, observations), uniform, generator)
+        return best.actions, best.values
+
+    @abstractmethod
+    def _search(self, values: Values, uniform: Uniform, generator: Generator) -> "_Best":
+        """Return the best actions that were evaluated."""
+
 
 @dataclass(frozen=True)
-class CrossEntropy:
+class CrossEntropy(Maximiser):
     """The cross-entropy method (Rubinstein & Kroese 2004) with a diagonal Gaussian.
 
         draw M actions ~ N(m, diag σ²), clipped to the box;  m, σ ← moments of the n best
@@ -56,31 +71,23 @@ class CrossEntropy:
     num_rounds: int = 2
 
     @torch.no_grad()
-    def __call__(
-        self,
-        critic: CriticFunction,
-        observations: Tensor,
-        action_size: int,
-        generator: torch.Generator | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """See :class:`Maximiser`."""
-        shape = (len(observations), self.num_samples, action_size)
-        actions = _uniform(shape, observations, generator)
+    def _search(self, values: Values, uniform: Uniform, generator: Generator) -> "_Best":
+        actions = uniform(self.num_samples)
         best = None
         for left in reversed(range(self.num_rounds)):
-            best = _better(best, actions, _values(critic, observations, actions))
+            best = _better(best, actions, values(actions))
             if left:
                 of_elites = best.values_of_draw.topk(self.num_elites, dim=1).indices
-                elites = actions.gather(1, of_elites[:, :, None].expand(-1, -1, action_size))
+                elites = actions.gather(1, of_elites[:, :, None].expand(-1, -1, actions.shape[2]))
                 std, mean = torch.std_mean(elites, dim=1, keepdim=True, correction=0)
-                noise = torch.randn(shape, generator=generator, device=observations.device)
+                noise = torch.randn(actions.shape, generator=generator, device=actions.device)
                 actions = (mean + std * noise).clamp(-1.0, 1.0)
         assert best is not None
-        return best.actions, best.values
+        return best
 
 
 @dataclass(frozen=True)
-class GradientAscent:
+class GradientAscent(Maximiser):
     """Projected ascent: a ← clip(a + h_t g / ‖g‖_∞, −1, 1), g = ∇_a Q, h_t = h (1 − t/T).
 
     Source: CAQL (Ryu et al. 2020, arXiv:1909.12397, section 4.1) compares gradient ascent with the
@@ -96,30 +103,21 @@ class GradientAscent:
     num_rounds: int = 10
     step: float = 0.3
 
-    def __call__(
-        self,
-        critic: CriticFunction,
-        observations: Tensor,
-        action_size: int,
-        generator: torch.Generator | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """See :class:`Maximiser`."""
-        shape = (len(observations), self.num_starts, action_size)
-        actions = _uniform(shape, observations, generator)
+    def _search(self, values: Values, uniform: Uniform, generator: Generator) -> "_Best":
+        actions = uniform(self.num_starts)
         best = None
         for t in range(self.num_rounds):
             with torch.enable_grad():
                 actions.requires_grad_(True)
-                values = _values(critic, observations, actions)
-                (g,) = torch.autograd.grad(values.sum(), actions)
+                reached = values(actions)
+                (g,) = torch.autograd.grad(reached.sum(), actions)
             actions = actions.detach()
-            best = _better(best, actions, values.detach())
+            best = _better(best, actions, reached.detach())
             length = g.abs().amax(dim=2, keepdim=True).clamp(min=1e-12)
             step = self.step * (1 - t / self.num_rounds)
             actions = (actions + step * g / length).clamp(-1.0, 1.0)
         with torch.no_grad():
-            best = _better(best, actions, _values(critic, observations, actions))
-        return best.actions, best.values
+            return _better(best, actions, values(actions))
 
 
 @dataclass(frozen=True)
@@ -127,10 +125,6 @@ class _Best:
     actions: Tensor  # [N, k]
     values: Tensor  # [N]
     values_of_draw: Tensor  # [N, M], of the last draw
-
-
-def _uniform(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
-    return 2 * torch.rand(shape, generator=generator, device=like.device) - 1
 
 
 def _values(critic: CriticFunction, observations: Tensor, actions: Tensor) -> Tensor:

@@ -82,10 +82,7 @@ class ContinuousParts:
 
 
 def make_continuous(
-    config: ContinuousConfig,
-    observation_size: int,
-    action_size: int,
-    seed: np.random.SeedSequence,
+    config: ContinuousConfig, observation_size: int, action_size: int, seed: np.random.SeedSequence
 ) -> ContinuousAgent:
     """Make the agent that ``config`` is of; its first weights do not depend on the device.
 

@@ -5,7 +5,6 @@
 The critic's step is :class:`qdiverge.PreQN`: no Adam, α shrunk until ΔQ is aligned with y − Q.
 """
 
-import torch
 from torch import Tensor
 
 from qdiverge.agents.continuous.deterministic import DeterministicAgent
@@ -15,7 +14,6 @@ from qdiverge.agents.preqn import make_preqn
 from qdiverge.agents.settings.continuous import DDPGConfig
 from qdiverge.errors import InvalidValueError
 from qdiverge.preqn import PreQN, PreQNStep
-from qdiverge.td import backup
 from qdiverge.transitions import Transitions
 
 
@@ -34,12 +32,11 @@ class PreQNDDPG(DeterministicAgent):
         self.preqn = make_preqn(critic, config)
         super().__init__([critic], actor, self.preqn, config, None)
 
-    @torch.no_grad()
-    def targets(self, batch: Transitions) -> Tensor:
-        """Return R + γ (1 − d) Q(s', μ(s'))."""
+    def following(self, batch: Transitions) -> Tensor:
+        """Return Q(s', μ(s'))."""
         s = batch.next_observations
-        following = self.critics[0](s, self.next_actions(s))
-        return backup(batch.rewards, batch.terminated, self.discount, following)
+        values: Tensor = self._bootstrap(s, self.next_actions(s))
+        return values
 
     def _step(
         self, batch: Transitions, errors: Tensor, loss: Tensor

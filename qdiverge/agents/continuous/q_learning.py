@@ -24,7 +24,6 @@ from qdiverge.agents.continuous.networks import Critic
 from qdiverge.agents.continuous.noise import noisy
 from qdiverge.agents.continuous.steps import adam
 from qdiverge.agents.settings.continuous import QLearningConfig
-from qdiverge.td import backup
 from qdiverge.transitions import Transitions
 
 
@@ -56,19 +55,13 @@ class QLearning(ContinuousAgent):
         """Return argmax_a' Q⁻(s', a')."""
         return self._best(self._bootstrap, observations, None)[0]
 
-    @torch.no_grad()
-    def targets(self, batch: Transitions) -> Tensor:
-        """Return R + γ (1 − d) max_a' Q⁻(s', a')."""
-        _, following = self._best(self._bootstrap, batch.next_observations, self._noise)
-        return backup(batch.rewards, batch.terminated, self.discount, following)
+    def following(self, batch: Transitions) -> Tensor:
+        """Return max_a' Q⁻(s', a')."""
+        return self._best(self._bootstrap, batch.next_observations, self._noise)[1]
 
     def improve(self, batch: Transitions) -> Mapping[str, float]:
         """Return nothing: the critic is all there is."""
         return {}
-
-    @property
-    def _bootstrap(self) -> Critic:
-        return (self.target_critics or self.critics)[0]
 
     def _best(
         self, critic: Critic, observations: Tensor, generator: torch.Generator | None

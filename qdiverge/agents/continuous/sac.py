@@ -23,7 +23,6 @@ from qdiverge.agents.continuous.networks import Critic, GaussianActor, LogTemper
 from qdiverge.agents.continuous.steps import adam, as_array, descend, least
 from qdiverge.agents.once import Once
 from qdiverge.agents.settings.continuous import SACConfig
-from qdiverge.td import backup
 from qdiverge.transitions import Transitions
 
 
@@ -43,11 +42,7 @@ class SAC(ContinuousAgent):
     temperature_optimizer = Once[torch.optim.Optimizer]()
 
     def __init__(
-        self,
-        critics: Sequence[Critic],
-        actor: GaussianActor,
-        action_size: int,
-        config: SACConfig,
+        self, critics: Sequence[Critic], actor: GaussianActor, action_size: int, config: SACConfig
     ) -> None:
         super().__init__(critics, adam(critics, config.learning_rate), config, config.polyak)
         self.actor, self.action_size = actor, action_size
@@ -90,13 +85,11 @@ class SAC(ContinuousAgent):
             noise = torch.randn(shape, device=self.device)
         return self.actor.at(observations, noise)
 
-    @torch.no_grad()
-    def targets(self, batch: Transitions) -> Tensor:
+    def following(self, batch: Transitions) -> Tensor:
         """Return the lesser critic at a drawn action, with its entropy."""
         s = batch.next_observations
         actions, log_probs = self.next_actions(s, self._standard_normal(batch.actions))
-        values = least(self.target_critics, s, actions) - self.entropy_coefficient * log_probs
-        return backup(batch.rewards, batch.terminated, self.discount, values)
+        return least(self.target_critics, s, actions) - self.entropy_coefficient * log_probs
 
     def improve(self, batch: Transitions) -> Mapping[str, float]:
         """Descend the actor's loss, then the temperature's."""

@@ -10,14 +10,12 @@ the preset "paper" has the paper's.
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from qdiverge.agents.continuous.deterministic import DeterministicAgent
 from qdiverge.agents.continuous.networks import Actor, Critic
 from qdiverge.agents.continuous.steps import adam, least
 from qdiverge.agents.settings.continuous import TD3Config
-from qdiverge.td import backup
 from qdiverge.transitions import Transitions
 
 
@@ -36,12 +34,10 @@ class TD3(DeterministicAgent):
         self.policy_period = config.policy_period
         self.policy_noise, self.noise_clip = config.policy_noise, config.noise_clip
 
-    @torch.no_grad()
-    def targets(self, batch: Transitions) -> Tensor:
+    def following(self, batch: Transitions) -> Tensor:
         """Return the lesser critic at a smoothed action."""
         s = batch.next_observations
         actions = self.next_actions(s)
         noise = self.policy_noise * self._standard_normal(actions)
         noise = noise.clamp(-self.noise_clip, self.noise_clip)
-        following = least(self.target_critics, s, (actions + noise).clamp(-1.0, 1.0))
-        return backup(batch.rewards, batch.terminated, self.discount, following)
+        return least(self.target_critics, s, (actions + noise).clamp(-1.0, 1.0))

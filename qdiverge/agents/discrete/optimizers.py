@@ -38,11 +38,7 @@ class NatureRMSprop(torch.optim.RMSprop):
     steps_as = torch.optim.RMSprop  # with the state that it keeps
 
     def __init__(
-        self,
-        params: Iterable[nn.Parameter],
-        lr: float,
-        decay: float = 0.95,
-        constant: float = 0.01,
+        self, params: Iterable[nn.Parameter], lr: float, decay: float = 0.95, constant: float = 0.01
     ) -> None:
         super().__init__(params, lr=lr, alpha=decay, eps=0.0, centered=True)
         for group in self.param_groups:

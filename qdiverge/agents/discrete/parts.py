@@ -6,7 +6,7 @@ from qdiverge.agents.agent import Agent
 from qdiverge.agents.discrete.behaviour import DiscreteBehaviour
 from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.discrete.network import make_network
-from qdiverge.agents.environments.atari import make_atari
+from qdiverge.agents.environments.atari import AtariEnvironments
 from qdiverge.agents.environments.kinds import Environments, environment_kind
 from qdiverge.agents.environments.tasks import TaskEnvironments, find_task
 from qdiverge.agents.machine.device import find_device
@@ -41,7 +41,7 @@ class DiscreteParts:
                 max_episode_steps=config.max_episode_frames,
             )
         check_fits(config.buffer_size, device=find_device(config.device))
-        return make_atari(
+        return AtariEnvironments(
             config.environment,
             config.num_envs,
             number,

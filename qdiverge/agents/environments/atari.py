@@ -31,8 +31,29 @@ NO_FRAME_LIMIT = 1_000_000_000  # handed to the emulator, whose own limit gives 
 class AtariEnvironments:
     """E copies of one game; the emulator works in its own threads between ``send`` and ``recv``.
 
-    Made by :func:`make_atari`. Standard preprocessing: maximum over the last two of four frames,
-    luminance, 84 x 84, stacks of four, up to 29 opening no-ops (Mnih et al. 2015).
+    Standard preprocessing: maximum over the last two of four frames, luminance, 84 x 84, stacks of
+    four, up to 29 opening no-ops (Mnih et al. 2015).
+
+    Args:
+        game_id: ``"ALE/Pong-v5"`` or ``"Pong"``.
+        num_envs: E, the number of copies.
+        seed: Fixes every game; runs with different seeds share none.
+        repeat_action_probability: Sticky actions: how often the emulator repeats the last action
+            instead (Machado et al. 2018: .25; Mnih et al. 2015: 0).
+        max_episode_frames: Emulator frames after which an episode is truncated.
+        noop_max: Openings have fewer than this many no-ops.
+        full_action_space: All 18 actions, not only those that the game knows.
+        num_threads: Emulator threads; the games do not depend on it.
+        frame_skip: Emulator frames in one agent step.
+
+    Raises:
+        MissingExtraError: ale-py or gymnasium is not installed.
+        InvalidValueError: the game is unknown, its ROM is missing, or a number is out of range.
+
+    >>> games = AtariEnvironments("Pong", num_envs=2, seed=1)
+    >>> games.reset().shape, games.num_actions
+    ((2, 4, 84, 84), 6)
+    >>> games.close()
     """
 
     shape = (FRAME_STACK, FRAME_SIZE, FRAME_SIZE)  # of one observation
@@ -40,17 +61,31 @@ class AtariEnvironments:
 
     def __init__(
         self,
-        game: str,
-        num_envs: int,
-        seed: int,
+        game_id: str,
+        num_envs: int = 1,
+        seed: int = 0,
         *,
-        repeat_action_probability: float,
-        max_episode_frames: int,
-        noop_max: int,
-        full_action_space: bool,
-        num_threads: int,
-        frame_skip: int,
+        repeat_action_probability: float = 0.25,
+        max_episode_frames: int = MAX_EPISODE_FRAMES,
+        noop_max: int = 30,
+        full_action_space: bool = False,
+        num_threads: int = 1,
+        frame_skip: int = FRAME_SKIP,
     ) -> None:
+        game = resolve_game(game_id)
+        for name, value, least in (
+            ("num_envs", num_envs, 1),
+            ("seed", seed, 0),
+            ("max_episode_frames", max_episode_frames, FRAME_SKIP),
+            ("noop_max", noop_max, 0),
+            ("num_threads", num_threads, 1),
+            ("frame_skip", frame_skip, 1),
+        ):
+            check_integer(name, value, least)
+        if not 0.0 <= repeat_action_probability < 1.0:
+            raise InvalidValueError(
+                "repeat_action_probability must lie in [0, 1)", got=repeat_action_probability
+            )
         try:
             from ale_py.vector_env import AtariVectorEnv
             from gymnasium.vector import AutoresetMode
@@ -198,68 +233,3 @@ def emulator_seeds(seed: int, num_envs: int, restart: int = 0) -> NDArray[np.int
     """
     source = np.random.SeedSequence(seed, spawn_key=(restart,) if restart else ())
     return (source.generate_state(num_envs) >> 1).astype(np.int64)
-
-
-def make_atari(
-    game_id: str,
-    num_envs: int = 1,
-    seed: int = 0,
-    *,
-    repeat_action_probability: float = 0.25,
-    max_episode_frames: int = MAX_EPISODE_FRAMES,
-    noop_max: int = 30,
-    full_action_space: bool = False,
-    num_threads: int = 1,
-    frame_skip: int = FRAME_SKIP,
-) -> AtariEnvironments:
-    """Make E copies of one Atari game.
-
-    Args:
-        game_id: ``"ALE/Pong-v5"`` or ``"Pong"``.
-        num_envs: E, the number of copies.
-        seed: Fixes every game; runs with different seeds share none.
-        repeat_action_probability: Sticky actions: how often the emulator repeats the last action
-            instead (Machado et al. 2018: .25; Mnih et al. 2015: 0).
-        max_episode_frames: Emulator frames after which an episode is truncated.
-        noop_max: Openings have fewer than this many no-ops.
-        full_action_space: All 18 actions, not only those that the game knows.
-        num_threads: Emulator threads; the games do not depend on it.
-        frame_skip: Emulator frames in one agent step.
-
-    Returns:
-        The environments; call ``reset`` first.
-
-    Raises:
-        MissingExtraError: ale-py or gymnasium is not installed.
-        InvalidValueError: the game is unknown, its ROM is missing, or a number is out of range.
-
-    >>> games = make_atari("Pong", num_envs=2, seed=1)
-    >>> games.reset().shape, games.num_actions
-    ((2, 4, 84, 84), 6)
-    >>> games.close()
-    """
-    game = resolve_game(game_id)
-    for name, value, least in (
-        ("num_envs", num_envs, 1),
-        ("seed", seed, 0),
-        ("max_episode_frames", max_episode_frames, FRAME_SKIP),
-        ("noop_max", noop_max, 0),
-        ("num_threads", num_threads, 1),
-        ("frame_skip", frame_skip, 1),
-    ):
-        check_integer(name, value, least)
-    if not 0.0 <= repeat_action_probability < 1.0:
-        raise InvalidValueError(
-            "repeat_action_probability must lie in [0, 1)", got=repeat_action_probability
-        )
-    return AtariEnvironments(
-        game,
-        num_envs,
-        seed,
-        repeat_action_probability=repeat_action_probability,
-        max_episode_frames=max_episode_frames,
-        noop_max=noop_max,
-        full_action_space=full_action_space,
-        num_threads=num_threads,
-        frame_skip=frame_skip,
-    )

@@ -5,12 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from qdiverge.agents.environments.actions import (
-    Actions,
-    BoxActions,
-    box_actions,
-    discrete_actions,
-)
+from qdiverge.agents.environments.actions import Actions, BoxActions, box_actions, discrete_actions
 from qdiverge.errors import InvalidValueError, MissingExtraError
 
 LEAST_IMAGE_SIDE = 32  # pixels; smaller arrays are read as they are, number by number

@@ -17,12 +17,7 @@ from qdiverge.agents.environments.atari import emulator_seeds
 from qdiverge.agents.environments.experience import Episode, VectorStep
 from qdiverge.agents.environments.games import missing_atari_extra
 from qdiverge.agents.environments.gymnasium_task import GymnasiumTask
-from qdiverge.agents.environments.minatar import (
-    MAX_STEPS,
-    STICKINESS,
-    MinAtarGame,
-    resolve_minatar,
-)
+from qdiverge.agents.environments.minatar import MAX_STEPS, STICKINESS, MinAtarGame, resolve_minatar
 from qdiverge.errors import InvalidValueError
 
 Task = GymnasiumTask | MinAtarGame

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qdiverge.agents.environments.atari import FRAME_SKIP, make_atari
+from qdiverge.agents.environments.atari import FRAME_SKIP, AtariEnvironments
 from qdiverge.agents.environments.games import resolve_game
 from qdiverge.agents.environments.kinds import Environments
 from qdiverge.agents.environments.tasks import find_task
@@ -75,7 +75,7 @@ def environments_under(
     if protocol.max_episode_frames is None:
         return own_environments(config, num_envs, seed)
     assert isinstance(config, DQNConfig)  # the protocol is for Atari alone
-    return make_atari(
+    return AtariEnvironments(
         config.environment,
         num_envs,
         seed_number(seed),

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdiverge.checks import check_installed
-from qdiverge.errors import InvalidValueError, RunFolderError
-from qdiverge.runs.whole import written_whole
+from qdiverge.errors import InvalidValueError
+from qdiverge.runs.whole import writing, written_whole
 
 MOST_COLOURS = 256  # of a GIF's palette; the Atari has 128
 STRIP_FRAMES = 8
@@ -100,14 +100,8 @@ def _checked(frames: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.uint8]]
 
 
 def _save(picture: Any, path: Path, kind: str, options: dict[str, Any]) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(path) as aside:
-            picture.save(aside, format=kind, **options)
-    except OSError as error:
-        raise RunFolderError(
-            f"{path} must be a file that can be written", got=error.strerror
-        ) from error
+    with writing(path), written_whole(path) as aside:
+        picture.save(aside, format=kind, **options)
     return path
 
 

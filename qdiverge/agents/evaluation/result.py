@@ -13,9 +13,8 @@ from qdiverge.agents.evaluation.playing import PlayedEpisode
 from qdiverge.agents.evaluation.references import SOURCE, human_normalised, references
 from qdiverge.agents.evaluation.statistics import CONFIDENCE, NUM_RESAMPLES, Scores, summarise
 from qdiverge.agents.settings.base import AgentConfig
-from qdiverge.errors import RunFolderError
 from qdiverge.runs import provenance
-from qdiverge.runs.whole import write_whole
+from qdiverge.runs.whole import write_whole, writing
 
 SCHEMA = 1  # of these files; raised when an old reader would misread a new file
 FOLDER = "evaluations"
@@ -103,7 +102,7 @@ def write_result(run_folder: Path, result: dict[str, Any]) -> Path:
     """
     name = f"{result['protocol']['name']}-{result['step']}"
     folder = run_folder / FOLDER
-    try:
+    with writing(folder, "folder"):
         folder.mkdir(exist_ok=True)
         path, number = folder / f"{name}.json", 1
         while path.exists():
@@ -111,10 +110,6 @@ def write_result(run_folder: Path, result: dict[str, Any]) -> Path:
             path = folder / f"{name}-{number}.json"
         text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
         write_whole(path, text + "\n")
-    except OSError as error:
-        raise RunFolderError(
-            f"{folder} must be a folder that can be written", got=error.strerror
-        ) from error
     return path
 
 

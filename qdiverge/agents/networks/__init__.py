@@ -6,11 +6,4 @@ from qdiverge.agents.networks.mlp import MLP
 from qdiverge.agents.networks.nature import NatureNetwork, channels_last
 from qdiverge.agents.networks.optimism import start_at
 
-__all__ = [
-    "MLP",
-    "CategoricalQ",
-    "MinAtarNetwork",
-    "NatureNetwork",
-    "channels_last",
-    "start_at",
-]
+__all__ = ["MLP", "CategoricalQ", "MinAtarNetwork", "NatureNetwork", "channels_last", "start_at"]

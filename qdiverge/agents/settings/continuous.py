@@ -9,14 +9,7 @@ from typing import ClassVar, Literal
 from qdiverge.agents.networks.activations import Activation
 from qdiverge.agents.settings.base import AgentConfig, LearningSettings, TaskSettings
 from qdiverge.agents.settings.preqn import OF_PREQN, PreQNSettings
-from qdiverge.agents.settings.ranges import (
-    Count,
-    Deviation,
-    Discount,
-    Natural,
-    Positive,
-    StepShare,
-)
+from qdiverge.agents.settings.ranges import Count, Deviation, Discount, Natural, Positive, StepShare
 from qdiverge.agents.settings.rules import UnreadRule
 from qdiverge.errors import InvalidValueError
 

@@ -19,10 +19,7 @@ SWITCHED_OFF = (
         lambda c: c.is_preqn,
     ),
     UnreadRule(
-        ("exploration",),
-        "noisy weights explore by themselves",
-        "Drop noisy",
-        lambda c: c.noisy,
+        ("exploration",), "noisy weights explore by themselves", "Drop noisy", lambda c: c.noisy
     ),
     UnreadRule(
         ("double",),
@@ -127,9 +124,7 @@ EMULATED = UnreadRule(
 )
 
 THREADED = UnreadRule(
-    ("emulator_threads",),
-    "only Atari emulators have threads of their own",
-    "Take an Atari game",
+    ("emulator_threads",), "only Atari emulators have threads of their own", "Take an Atari game"
 )
 
 UNREAD_IN: dict[EnvironmentKind, tuple[UnreadRule, ...]] = {

@@ -10,8 +10,7 @@ from qdiverge.monitor.budget import Budget
 from qdiverge.monitor.foresight.forecast import FORESEEN, Forecast
 from qdiverge.monitor.foresight.foresight import Foresight
 from qdiverge.monitor.guard import Guard
-from qdiverge.monitor.rules.alarm_rules import AlarmEvent
-from qdiverge.runs import RunLog
+from qdiverge.runs import AlarmEvent, RunLog
 
 
 class ForesightNotes:

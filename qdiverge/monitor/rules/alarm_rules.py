@@ -4,39 +4,15 @@ A rule is a pure function of thresholds and of the past of the metrics that it n
 what it has to say to a person (what, since when, how sure, what to do), or None.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from qdiverge.monitor.rules.capacity import dead_units, end_atoms, rank_collapse
 from qdiverge.monitor.rules.growth import not_finite, runaway_growth, soft_divergence
 from qdiverge.monitor.rules.linearised import blow_up_forecast, self_excitation
 from qdiverge.monitor.rules.past import Past
 from qdiverge.monitor.rules.thresholds import Thresholds
-
-Kind = Literal["divergence", "loop", "condition"]
-
-
-@dataclass(frozen=True)
-class AlarmEvent:
-    """An alarm as it is handed to a callable: when, by which rule, and what it says.
-
-    Attributes:
-        step: In the run's own unit.
-        update: Optimiser updates made before.
-        rule: The rule that fired, or the code of an audit's finding.
-        message: A sentence for a person.
-        kind: "divergence"; "loop": an audit found the loop to train something else than it is said
-            to; "condition": the network can tell less apart. Only the first ends a run.
-        evidence: The numbers that a finding rests on.
-    """
-
-    step: int
-    update: int
-    rule: str
-    message: str
-    kind: Kind = "divergence"
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+from qdiverge.runs.alarm import Kind
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qdiverge.monitor.rules.past import Past
+from qdiverge.monitor.rules.past import Past, streak
 from qdiverge.monitor.rules.thresholds import THRESHOLDS, Thresholds
 
 
@@ -19,15 +19,14 @@ def dead_units(past: Past, thresholds: Thresholds = THRESHOLDS) -> str | None:
     again from before or reset these units.
     """
     limits, share = thresholds.capacity, past["dead_units"]
-    is_dead = share.values >= limits.dead_share
-    if len(share) < limits.num_in_a_row or not is_dead[-limits.num_in_a_row :].all():
+    num_dead = streak(share.values >= limits.dead_share)
+    if num_dead < limits.num_in_a_row:
         return None
-    start = _start(is_dead)
     return (
         f"{100 * share.values[-1]:.0f} % of the hidden units answer to no state of the probe "
-        f"batch, {100 * limits.dead_share:.0f} % or more since update {int(share.updates[start])}. "
-        "Certain of these states, not of others. What is dead gets no gradient: lower the step, "
-        "and start again from before or reset these units."
+        f"batch, {100 * limits.dead_share:.0f} % or more since update "
+        f"{int(share.updates[-num_dead])}. Certain of these states, not of others. What is dead "
+        "gets no gradient: lower the step, and start again from before or reset these units."
     )
 
 
@@ -44,16 +43,14 @@ def rank_collapse(past: Past, thresholds: Thresholds = THRESHOLDS) -> str | None
     are the usual cause.
     """
     limits, srank = thresholds.capacity, past["srank"]
-    if len(srank) < limits.num_in_a_row:
-        return None
-    largest = float(np.nanmax(srank.values)) if not np.isnan(srank.values).all() else 0.0
+    largest = np.fmax.reduce(srank.values, initial=0.0)
     is_low = srank.values <= limits.collapsed_rank
-    is_low &= limits.rank_fall * srank.values <= largest
-    if not is_low[-limits.num_in_a_row :].all():
+    num_low = streak(is_low & (limits.rank_fall * srank.values <= largest))
+    if num_low < limits.num_in_a_row:
         return None
     return (
         f"The features of the output layer have collapsed from {largest:.0f} directions to "
-        f"{srank.values[-1]:.0f} since update {int(srank.updates[_start(is_low)])}: states look "
+        f"{srank.values[-1]:.0f} since update {int(srank.updates[-num_low])}: states look "
         "alike to it. Certain of the probe batch. Lower the step; values that grow at the same "
         "time are the usual cause."
     )

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from qdiverge.monitor.rules.growth import growth_factor, log_line
-from qdiverge.monitor.rules.past import Past
+from qdiverge.monitor.rules.past import Past, streak
 from qdiverge.monitor.rules.thresholds import THRESHOLDS, Thresholds
 from qdiverge.theory import time_to_threshold
 from qdiverge.theory.linearisation import LARGEST_ERROR
@@ -37,7 +37,7 @@ def self_excitation(past: Past, thresholds: Thresholds = THRESHOLDS) -> str | No
     lower γ; no smaller step alone is stable.
     """
     limits, excitation = thresholds.linearised, past["self_excitation"]
-    positive = excitation.last(_streak(excitation.values > 0))
+    positive = excitation.last(streak(excitation.values > 0))
     if len(positive) < limits.num_excited:
         return None
     steps = np.diff(positive.updates)
@@ -86,7 +86,7 @@ def blow_up_forecast(past: Past, thresholds: Thresholds = THRESHOLDS) -> str | N
     """
     fit_limits, limits = thresholds.growth, thresholds.linearised
     radius, size = past["spectral_radius"], past["q_abs_max"]
-    growing = radius.last(_streak(radius.values > 1))
+    growing = radius.last(streak(radius.values > 1))
     errors = past["linearisation_error"].values
     if len(growing) < limits.num_growing or not len(size) or not len(errors):
         return None
@@ -111,13 +111,3 @@ def blow_up_forecast(past: Past, thresholds: Thresholds = THRESHOLDS) -> str | N
         "updates. Lower the step, or copy the target network less often; qd.diagnose says to what "
         "value."
     )
-
-
-def _streak(is_so: np.ndarray) -> int:
-    """Return how many of the last entries in a row are true.
-
-    >>> _streak(np.array([True, False, True, True]))
-    2
-    """
-    others = np.flatnonzero(~is_so)
-    return len(is_so) - (int(others[-1]) + 1 if len(others) else 0)

@@ -39,6 +39,16 @@ class Track:
         return Track(self.updates[start:], self.values[start:])
 
 
+def streak(is_so: np.ndarray) -> int:
+    """Return how many of the last entries in a row are true.
+
+    >>> streak(np.array([True, False, True, True]))
+    2
+    """
+    others = np.flatnonzero(~is_so)
+    return len(is_so) - (int(others[-1]) + 1 if len(others) else 0)
+
+
 NOTHING = Track(np.empty(0), np.empty(0))
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from qdiverge.monitor.budget import Budget
 from qdiverge.monitor.guard import Guard
-from qdiverge.monitor.rules.alarm_rules import AlarmEvent
 from qdiverge.monitor.snapshots.recorder import SnapshotRecorder
+from qdiverge.runs import AlarmEvent
 
 WHAT = "keeping an update"
 

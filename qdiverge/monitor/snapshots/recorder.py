@@ -16,7 +16,6 @@ import safetensors.torch
 from torch.utils.hooks import RemovableHandle
 
 from qdiverge.diagnostics.critics import next_actions
-from qdiverge.monitor.rules.alarm_rules import AlarmEvent
 from qdiverge.monitor.snapshots.named_tensors import (
     Tensors,
     batch_tensors,
@@ -28,6 +27,7 @@ from qdiverge.monitor.snapshots.named_tensors import (
 from qdiverge.monitor.snapshots.random_states import random_states
 from qdiverge.monitor.subject import Subject
 from qdiverge.monitor.untraced import untraced
+from qdiverge.runs import AlarmEvent
 from qdiverge.runs.checkpoints import CheckpointStore
 
 FOLDER = "snapshots"

@@ -14,10 +14,8 @@ from torch import nn
 
 from qdiverge.diagnostics import Diagnosis, Transitions, as_transitions, diagnose
 from qdiverge.diagnostics.critics import Policy
-from qdiverge.diagnostics.diagnose import Networks
 from qdiverge.errors import CheckpointError
-from qdiverge.kernel.network import unwrap
-from qdiverge.monitor.rules.alarm_rules import AlarmEvent
+from qdiverge.kernel.network import Networks, each_of, unwrap
 from qdiverge.monitor.snapshots.named_tensors import (
     Tensors,
     as_laid_out,
@@ -29,6 +27,7 @@ from qdiverge.monitor.snapshots.named_tensors import (
 )
 from qdiverge.monitor.snapshots.random_states import restore_random_states
 from qdiverge.monitor.snapshots.recorder import STATE
+from qdiverge.runs import AlarmEvent
 from qdiverge.runs.checkpoints import CheckpointStore
 
 LARGEST_BATCH = 256  # transitions of a diagnosis
@@ -209,8 +208,7 @@ def load_snapshot(folder: str | os.PathLike[str]) -> Snapshot:
 
 
 def _modules(networks: Networks) -> list[nn.Module]:
-    modules = [networks] if isinstance(networks, nn.Module) else networks
-    return [unwrap(module)[0] for module in modules]
+    return [unwrap(module)[0] for module in each_of(networks)]
 
 
 def _load(networks: Networks, tensors: Tensors) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ale_py.vector_env import AtariVectorEnv
 
-from qdiverge.agents.environments.atari import emulator_seeds, make_atari
+from qdiverge.agents.environments.atari import AtariEnvironments, emulator_seeds
 from qdiverge.agents.evaluation.environments import environments_under
 from qdiverge.agents.evaluation.protocols import MACHADO
 from qdiverge.agents.settings.presets.discrete import PRESETS
@@ -29,7 +29,7 @@ def actions_of(environments, num_steps, seed=0):
 
 def test_episodes_add_up_to_what_the_emulator_reports():
     """Score, agent steps and emulator frames of whole games, against NEXT_STEP's counters."""
-    ours = make_atari("Breakout", num_envs=2, seed=6, repeat_action_probability=0.0)
+    ours = AtariEnvironments("Breakout", num_envs=2, seed=6, repeat_action_probability=0.0)
     observations = ours.reset()
     theirs, their_observations, _ = raw_emulators("breakout", ours, autoreset_mode="NextStep")
     assert np.array_equal(observations, their_observations)
@@ -60,7 +60,7 @@ def test_episodes_add_up_to_what_the_emulator_reports():
 
 def test_no_step_is_bogus_after_an_end():
     """NEXT_STEP's step after the end ignores its action; here every step acts."""
-    ours = make_atari("Pong", num_envs=1, seed=2, repeat_action_probability=0.0)
+    ours = AtariEnvironments("Pong", num_envs=1, seed=2, repeat_action_probability=0.0)
     ours.reset()
     for row in actions_of(ours, 2_000):
         step = ours.step(row)
@@ -89,8 +89,8 @@ def test_no_step_is_bogus_after_an_end():
 def test_truncation_bootstraps_from_a_true_frame_where_the_emulators_is_stale():
     limit = 400  # emulator frames, 100 agent steps
     options = {"repeat_action_probability": 0.0}
-    cut = make_atari("Pong", 1, 5, max_episode_frames=limit, **options)
-    whole = make_atari("Pong", 1, 5, **options)
+    cut = AtariEnvironments("Pong", 1, 5, max_episode_frames=limit, **options)
+    whole = AtariEnvironments("Pong", 1, 5, **options)
     cut.reset(), whole.reset()
     theirs, _, _ = raw_emulators(
         "pong", cut, autoreset_mode="SameStep", max_num_frames_per_episode=limit
@@ -113,8 +113,8 @@ def test_truncation_bootstraps_from_a_true_frame_where_the_emulators_is_stale():
 
 def test_truncating_one_environment_leaves_the_others_alone():
     options = {"seed": 9, "repeat_action_probability": 0.25}
-    short = make_atari("Breakout", num_envs=3, max_episode_frames=400, **options)
-    long = make_atari("Breakout", num_envs=3, **options)
+    short = AtariEnvironments("Breakout", num_envs=3, max_episode_frames=400, **options)
+    long = AtariEnvironments("Breakout", num_envs=3, **options)
     short.reset(), long.reset()
     alike = np.ones(3, dtype=bool)
     truncations = 0
@@ -132,7 +132,7 @@ def test_truncating_one_environment_leaves_the_others_alone():
 
 def test_a_lost_life_ends_no_game():
     """``episodic_life`` resets everything at a lost life; our episodes span all five lives."""
-    ours = make_atari("Breakout", num_envs=2, seed=1, repeat_action_probability=0.0)
+    ours = AtariEnvironments("Breakout", num_envs=2, seed=1, repeat_action_probability=0.0)
     ours.reset()
     theirs, _, _ = raw_emulators("breakout", ours, autoreset_mode="SameStep", episodic_life=True)
     lives_lost, episodes, their_lives = np.zeros(2, int), [], []
@@ -152,7 +152,7 @@ def test_a_lost_life_ends_no_game():
 
 
 def test_scores_are_raw_where_the_emulators_default_clips():
-    ours = make_atari("SpaceInvaders", num_envs=2, seed=0, repeat_action_probability=0.0)
+    ours = AtariEnvironments("SpaceInvaders", num_envs=2, seed=0, repeat_action_probability=0.0)
     ours.reset()
     theirs, _, _ = raw_emulators(
         "space_invaders", ours, autoreset_mode="SameStep", reward_clipping=True
@@ -170,7 +170,7 @@ def test_scores_are_raw_where_the_emulators_default_clips():
 
 def test_games_depend_on_the_seed_and_on_nothing_else():
     def trace(seed, num_threads=1, again=False, sticky=0.25):
-        games = make_atari(
+        games = AtariEnvironments(
             "Pong", 2, seed, num_threads=num_threads, repeat_action_probability=sticky
         )
         games.reset()
@@ -195,7 +195,7 @@ def test_runs_with_neighbouring_seeds_share_no_game():
 
 
 def test_closing_with_a_step_under_way_returns():
-    games = make_atari("Pong", num_envs=2, seed=0)
+    games = AtariEnvironments("Pong", num_envs=2, seed=0)
     games.reset()
     games.send(np.zeros(2, dtype=np.int64))
     games.close()
@@ -203,7 +203,7 @@ def test_closing_with_a_step_under_way_returns():
 
 
 def test_all_eighteen_actions_are_there_where_they_are_asked_for():
-    games = make_atari("Pong", full_action_space=True)
+    games = AtariEnvironments("Pong", full_action_space=True)
     games.reset()
     assert games.num_actions == len(set(games.action_names)) == 18
     assert games.action_names[17] == "DOWNLEFTFIRE"
@@ -230,12 +230,12 @@ def test_all_eighteen_actions_are_there_where_they_are_asked_for():
 )
 def test_unknown_games_are_refused_with_a_suggestion(name, says):
     with pytest.raises(InvalidValueError, match=says):
-        make_atari(name)
+        AtariEnvironments(name)
 
 
 @pytest.mark.parametrize("name", ["Pong", "pong", "ALE/Pong-v5", "Pong-v5"])
 def test_every_usual_name_of_a_game_is_understood(name):
-    games = make_atari(name)
+    games = AtariEnvironments(name)
     assert (games.game, games.num_actions) == ("pong", 6)
     games.close()
 
@@ -254,13 +254,13 @@ def test_every_usual_name_of_a_game_is_understood(name):
 def test_impossible_numbers_are_refused(options):
     (name,) = options
     with pytest.raises(InvalidValueError, match=name):
-        make_atari("Pong", **options)
+        AtariEnvironments("Pong", **options)
 
 
 def test_a_missing_rom_is_explained(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("ALE_ROMS_DIR", str(tmp_path))
     with pytest.raises(InvalidValueError, match=r"ROM of pong.*unset ALE_ROMS_DIR"):
-        make_atari("Pong")
+        AtariEnvironments("Pong")
 
 
 def test_a_missing_extra_is_named(monkeypatch):
@@ -273,4 +273,4 @@ def test_a_missing_extra_is_named(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(MissingExtraError, match=r"pip install 'qdiverge\[atari\]'"):
-        make_atari("Pong")
+        AtariEnvironments("Pong")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from qdiverge.agents.environments.atari import make_atari
+from qdiverge.agents.environments.atari import AtariEnvironments
 from qdiverge.agents.machine.memory import available_memory
 from qdiverge.agents.replay import frames as replay_module
 from qdiverge.agents.replay.frames import NO_ACTION, FrameReplay, bytes_needed
@@ -16,7 +16,9 @@ def play(
     num_steps, num_envs, capacity, *, max_episode_frames=108_000, check_every=400, num_games=100
 ):
     """Random Pong, up to ``num_games``; the replay, held to what the environments showed."""
-    environments = make_atari("Pong", num_envs, seed=3, max_episode_frames=max_episode_frames)
+    environments = AtariEnvironments(
+        "Pong", num_envs, seed=3, max_episode_frames=max_episode_frames
+    )
     replay = FrameReplay(capacity, num_envs, seed=0)
     rng = np.random.default_rng(1)
     shown = {}  # (ring, slot) → what the environment showed; overwritten as the ring is

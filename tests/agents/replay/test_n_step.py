@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from qdiverge.agents.discrete.dqn import DQN
-from qdiverge.agents.environments.atari import make_atari
+from qdiverge.agents.environments.atari import AtariEnvironments
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MLP
 from qdiverge.agents.replay.arrays import ArrayReplay
@@ -79,7 +79,7 @@ def compare(replay, streams, slots, config):
 @pytest.mark.parametrize("n", [3, 5])
 def test_equals_the_slow_walk_bit_for_bit_over_pong_with_short_episodes(n):
     config = DQNConfig(n_step=n, num_envs=2, buffer_size=600)
-    games = make_atari("Pong", 2, seed=3, max_episode_frames=130)  # 33 agent steps
+    games = AtariEnvironments("Pong", 2, seed=3, max_episode_frames=130)  # 33 agent steps
     replay = FrameReplay(600, 2, seed=0)
     rng = np.random.default_rng(1)
     streams, slots = [[], []], [[], []]

@@ -72,9 +72,7 @@ SAC: dict[str, ContinuousConfig] = {
     "fast": SACConfig(**FAST, actor_learning_rate=1e-3, temperature_learning_rate=1e-3),
 }
 
-Q_LEARNING: dict[str, ContinuousConfig] = {
-    "fast": QLearningConfig(**FAST),
-}
+Q_LEARNING: dict[str, ContinuousConfig] = {"fast": QLearningConfig(**FAST)}
 
 PRESETS: dict[str, dict[str, ContinuousConfig]] = {
     "ddpg": DDPG,
