@@ -15,7 +15,7 @@ import torch
 
 from qdiverge.errors import QDivergeError
 from qdiverge.monitor.budget import Budget
-from qdiverge.monitor.confirming import Confirming, may_be_said
+from qdiverge.monitor.confirming import MISFITS, OF_SPANS, Confirming, may_be_said
 from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.identified import clipped_norm, fitting_bootstraps, identified, in_words
 from qdiverge.monitor.subject import Subject
@@ -224,8 +224,9 @@ class LoopAudit:
         if not is_known and mixes(self.subject.networks) and self.num_audits >= NUM_TRIES:
             self.why_not = "BatchNorm or dropout make Q of a row depend on others, or on chance"
         found = [f for f in found if may_be_said(f, kept, is_fitted=is_known)]
-        if self._are_trained_elsewhere():
-            found = [f for f in found if f.code != "parameters_without_gradient"]
+        if self._are_trained_elsewhere():  # maybe after the loss: these are other weights then
+            loose = set() if is_known else MISFITS | OF_SPANS
+            found = [f for f in found if f.code not in {"parameters_without_gradient"} | loose]
         resolved = AMBIGUOUS if is_second else frozenset()
         new = self._confirming.take(found, kept.shown, is_fitted=is_known, resolved=resolved)
         if {f.code for f in found} <= self._confirming.said:

@@ -14,7 +14,7 @@ from qdiverge.runs import load_run, read_events
 from tests.monitor.loops import BUGS, DISCOUNT, SOUND, Critics, Hooked, Loop, Unmasked, mlp
 from tests.monitor.test_budget import Clock
 
-UNDECIDED = {"Parts", "Dropout", "HalfClipped", "TwoOptimisers"}  # and no finding all the same
+UNDECIDED = {"Parts", "Dropout", "TwoOptimisers"}  # and no finding all the same
 
 
 @pytest.mark.parametrize("name", SOUND)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -14,10 +14,17 @@ from torch import Tensor, nn
 from qdiverge.errors import UnsupportedNetworkError
 from qdiverge.update.auditing.case import Case, Explanation, found_by, hold, tolerance
 from qdiverge.update.auditing.columns import Array, Hypothesis
-from qdiverge.update.auditing.differences import differences, projected, trained_actions
+from qdiverge.update.auditing.differences import (
+    CLEAR,
+    FULL,
+    differences,
+    projected,
+    trained_actions,
+)
 from qdiverge.update.auditing.findings import finding
 from qdiverge.update.auditing.fit import FACTORS, design, take
 from qdiverge.update.auditing.gram import Gram, make_gram
+from qdiverge.update.auditing.moved import moved_target
 from qdiverge.update.auditing.networks import first_critic
 from qdiverge.update.auditing.other_actions import find_actions
 from qdiverge.update.auditing.reading import numbers
@@ -38,7 +45,7 @@ SETTLED = 1e-6  # of a factor, from one round to the next
 
 def match(case: Case) -> Explanation | None:
     """Return the declared loop where the gradient is its to within rounding, else None."""
-    unit, g = float(torch.finfo(case.reading.gradient.dtype).eps), case.reading.gradient
+    unit, g = case.reading.unit, case.reading.gradient
     if not bool(g.any()):
         zero = np.zeros(len(case.batch))
         return Explanation(None, math.nan, math.nan, zero, math.nan)
@@ -69,18 +76,23 @@ def explain(case: Case) -> Explanation:
     nothing = Explanation(None, math.nan, residual, np.full(len(case.batch), np.nan), math.nan)
     if mixes(case.modules):
         return nothing
+    if (found := moved_target(case, unit)) is not None:
+        return found
     try:
         module = case.modules[0]
         if case.reading.actions is None:
             module = first_critic(case.modules, case.batch.observations, case.batch.actions)
         num_actions = 1 if case.reading.actions is None else case.reading.outputs.shape[1]
-        gram = make_gram(module, case.batch, num_actions, case.reading.of_first())
+        w = case.columns.slopes(best)
+        w[:, 1:] = 0.0
+        pulled = case.reading.by_parameter(case.reading.pull(w))
+        gram = make_gram(module, case.batch, num_actions, pulled, w[:, 0], unit)
     except UnsupportedNetworkError:
         return nothing
     return (
         searched(case, best, gram, unit)
         or at_unknown_actions(case, gram, unit)
-        or projected(case, gram, residual, unit)
+        or projected(case, gram, residual)
     )
 
 
@@ -111,14 +123,25 @@ def searched(case: Case, declared: Hypothesis, gram: Gram, unit: float) -> Expla
         if share > NEAR:
             break
         kinds.setdefault(kind_of(h), h)
-    for h in list(kinds.values())[:VERIFIED]:
-        for now in dict.fromkeys((h, polish(case, h, actions))):
-            if now is not None and (left := verify(case, now, actions, unit)) is not None:
-                now = simplest(case, now, declared, actions, unit, left[1])
-                scale, residual = verify(case, now, actions, unit) or left
-                told = differences(case, now, declared)
-                return found_by(case, now, scale, residual, findings=told)
+    for now in by_simplicity(case, list(kinds.values())[:VERIFIED], declared, actions):
+        if now is not None and (left := verify(case, now, actions, unit)) is not None:
+            now = simplest(case, now, declared, actions, unit, left[1])
+            scale, residual = verify(case, now, actions, unit) or left
+            told = differences(case, now, declared)
+            return found_by(case, now, scale, residual, findings=told)
     return None
+
+
+def by_simplicity(
+    case: Case, kinds: list[Hypothesis], declared: Hypothesis, actions: dict[str, Array]
+) -> Iterator[Hypothesis | None]:
+    """Yield each kind with the declared factors, then with one fitted, then as fitted at first."""
+    plain = [replace(h, **{name: getattr(declared, name) for name in FACTORS}) for h in kinds]
+    yield from plain
+    for h, factor in product(plain, FACTORS):
+        yield polish(case, h, actions, factor)
+    for h in kinds:
+        yield from dict.fromkeys((h, polish(case, h, actions)))
 
 
 def kind_of(h: Hypothesis) -> Hypothesis:
@@ -130,7 +153,7 @@ def kind_of(h: Hypothesis) -> Hypothesis:
 
 def at_unknown_actions(case: Case, gram: Gram, unit: float) -> Explanation | None:
     """Return whether the declared loop at some actions, one a row, makes the gradient."""
-    if gram.num_actions == 1:
+    if gram.num_actions == 1 or not may_be_of_others(case, gram):
         return None
     Q, a = numbers(case.reading.outputs), trained_actions(case)["shown"]
     for h in case.declared:
@@ -144,6 +167,15 @@ def at_unknown_actions(case: Case, gram: Gram, unit: float) -> Explanation | Non
             ]
             return found_by(found, h, *left, findings=told)
     return None
+
+
+def may_be_of_others(case: Case, gram: Gram) -> bool:
+    """Return whether g is in the span of all actions' Q-gradients, and not in the shown ones'."""
+    num_free = FULL * len(case.reading.gradient)
+    shown = gram.at(trained_actions(case)["shown"])
+    if len(shown.u) < num_free and 1 - shown.project().explained <= gram.floor**2:
+        return False
+    return len(gram.u) >= num_free or 1 - gram.project().explained <= CLEAR * gram.floor**2
 
 
 def pulled(case: Case, slopes: Array, chosen: Array) -> Tensor:
