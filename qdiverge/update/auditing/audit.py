@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from qdiverge.update.auditing.arguments import make_case
-from qdiverge.update.auditing.case import Case, Explanation, tolerance
+from qdiverge.update.auditing.case import Case, Explanation
 from qdiverge.update.auditing.data_audit import audit_rows
 from qdiverge.update.auditing.explain import explain, match
 from qdiverge.update.auditing.findings import Finding
@@ -89,7 +89,8 @@ def audit(
 
     is compared with ``.grad`` for the declared loop, then for others (c: clipping, AMP; f_i: 1, or
     the terminal factor). Nothing is changed: networks, gradients, random states and modes stay.
-    One look costs one to three updates where all is well, some ten where something is wrong.
+    One look costs two to three updates where all is well; of small networks 50 to 160 where
+    something is wrong, until it is found out what.
 
     Args:
         q_net: Called as ``q_net(observations)``, returns [N, A]; or a critic, called with
@@ -158,6 +159,6 @@ def summarise(
         reward_factor=nan if h is None or not case.columns.rewards["shown"].any()
         else h.reward_factor,
         residual=found.residual,
-        rounding=nan if h is None else tolerance(case.columns, h, case.reading.unit),
+        rounding=found.rounding,
         findings=tuple(unique.values()),
     )  # fmt: skip

@@ -56,7 +56,7 @@ def match(case: Case) -> Explanation | None:
             continue
         seen.append(slopes)
         scale, residual = hold(case, case.reading.pull(slopes))
-        if scale > 0 and residual <= tolerance(case.columns, h, unit):
+        if scale > 0 and residual <= tolerance(case.columns, h, unit, slopes):
             return found_by(case, h, scale, residual)
     return None
 
