@@ -8,8 +8,7 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from qdiverge.errors import UnsupportedNetworkError
 from qdiverge.update.auditing.case import Case, Explanation, found_by, hold, tolerance
@@ -22,11 +21,12 @@ from qdiverge.update.auditing.differences import (
     trained_actions,
 )
 from qdiverge.update.auditing.findings import finding
-from qdiverge.update.auditing.fit import FACTORS, design, take
+from qdiverge.update.auditing.fit import FACTORS
 from qdiverge.update.auditing.gram import Gram, make_gram
 from qdiverge.update.auditing.moved import moved_target
 from qdiverge.update.auditing.networks import first_critic
 from qdiverge.update.auditing.other_actions import find_actions
+from qdiverge.update.auditing.polish import polish, simplest, verify
 from qdiverge.update.auditing.reading import numbers
 from qdiverge.update.auditing.search import search
 from qdiverge.update.auditing.whole_gradient import (
@@ -39,8 +39,6 @@ from qdiverge.update.auditing.whole_gradient import (
 
 NEAR = 3e-3  # of |g|²: what fits worse in prediction space is no candidate
 VERIFIED = 8  # hypotheses that are held to the whole gradient
-POLISHED = 6  # rounds, at most, of the last fit
-SETTLED = 1e-6  # of a factor, from one round to the next
 
 
 def match(case: Case) -> Explanation | None:
@@ -76,7 +74,7 @@ def explain(case: Case) -> Explanation:
     nothing = Explanation(None, math.nan, residual, np.full(len(case.batch), np.nan), math.nan)
     if mixes(case.modules):
         return nothing
-    if (found := moved_target(case, unit)) is not None:
+    if (found := with_one_factor(case, best, unit) or moved_target(case, unit)) is not None:
         return found
     try:
         module = case.modules[0]
@@ -103,6 +101,17 @@ def mixes(modules: Sequence[nn.Module]) -> bool:
     return any(isinstance(part, random) and part.training for part in parts)
 
 
+def with_one_factor(case: Case, best: Hypothesis, unit: float) -> Explanation | None:
+    """Return whether one number of the declared loop is another: γ, a mask, the rewards' scale."""
+    actions = trained_actions(case)
+    for h, factor in product(case.declared, FACTORS):
+        if h.loss == best.loss or h.bootstrap == best.bootstrap:
+            now = polish(case, h, actions, factor)
+            if now is not None and (left := verify(case, now, actions, unit)) is not None:
+                return found_by(case, now, *left, findings=differences(case, now, h))
+    return None
+
+
 def searched(case: Case, declared: Hypothesis, gram: Gram, unit: float) -> Explanation | None:
     """Return what fits the whole gradient to within rounding, of all that bugs are known for."""
     actions = trained_actions(case)
@@ -112,12 +121,6 @@ def searched(case: Case, declared: Hypothesis, gram: Gram, unit: float) -> Expla
             case.columns.q[name] = Q[np.arange(len(Q)), chosen.astype(int)][:, None]
     ranked = search(case.columns, declared, case.discount, gram,
                     {name: actions[name] for name in case.columns.q})  # fmt: skip
-    for h, factor in product(case.declared, FACTORS):  # one number alone is off
-        if h.loss == declared.loss or h.bootstrap == declared.bootstrap:
-            now = polish(case, h, actions, factor)
-            if now is not None and (left := verify(case, now, actions, unit)) is not None:
-                told = differences(case, now, h)
-                return found_by(case, now, *left, findings=told)
     kinds: dict[Hypothesis, Hypothesis] = {}
     for share, h in ranked:  # the factors are fitted anew: one of each kind will do
         if share > NEAR:
@@ -176,87 +179,3 @@ def may_be_of_others(case: Case, gram: Gram) -> bool:
     if len(shown.u) < num_free and 1 - shown.project().explained <= gram.floor**2:
         return False
     return len(gram.u) >= num_free or 1 - gram.project().explained <= CLEAR * gram.floor**2
-
-
-def pulled(case: Case, slopes: Array, chosen: Array) -> Tensor:
-    """Return Jᵀ w with J of the chosen actions, integers [N]."""
-    if case.reading.actions is None:
-        return case.reading.pull(slopes)
-    return case.reading.pull(slopes, torch.as_tensor(chosen).to(case.reading.actions))
-
-
-def verify(
-    case: Case, h: Hypothesis, actions: dict[str, Array], unit: float
-) -> tuple[float, float] | None:
-    """Return scale and residual of a hypothesis that the whole gradient bears out."""
-    scale, residual = hold(case, pulled(case, case.columns.slopes(h), actions[h.actions]))
-    is_borne_out = scale > 0 and residual <= tolerance(case.columns, h, unit)
-    return (scale, residual) if is_borne_out else None
-
-
-def polish(
-    case: Case, h: Hypothesis, actions: dict[str, Array], alone: str | None = None
-) -> Hypothesis | None:
-    """Return the factors fitted to the whole gradient, to the precision of its type.
-
-    With ``alone`` that factor only, the others as they are.
-    """
-    if h.is_broadcast:
-        return None
-    now: Hypothesis | None = h
-    g = case.reading.gradient.double()
-    for _ in range(POLISHED):
-        assert now is not None
-        critics = range(case.columns.q[h.actions].shape[1])  # their targets are the same
-        designs, names = zip(*(design(case.columns, now, c) for c in critics), strict=True)
-        if len(set(map(tuple, names))) > 1:
-            return None
-        columns = np.stack(designs, axis=-1).transpose(1, 0, 2)  # [1 + k, N, C]
-        free = list(names[0])
-        if alone is not None:
-            if alone not in free:
-                return None
-            columns, free = hold_others(now, columns, free, alone), [alone]
-        V = torch.stack([pulled(case, F, actions[h.actions]) for F in columns]).double()
-        sizes = V.norm(dim=1, keepdim=True).clamp_min(1e-300)
-        V = V / sizes
-        c = torch.linalg.lstsq(V @ V.T, (V @ g)[:, None], rcond=1e-12, driver="gelsd")[0][:, 0]
-        before, now = now, take(now, free, numbers(c / sizes[:, 0]))
-        if now is None:
-            return None
-        steps = [abs(getattr(now, name) - getattr(before, name)) for name in FACTORS]
-        if max(steps) < SETTLED:
-            break
-    return now
-
-
-def hold_others(h: Hypothesis, columns: Array, names: list[str], alone: str) -> Array:
-    """Return the column of what is held, and that of the factor that is free, [2, N, C]."""
-    held, free = columns[0].copy(), columns[1 + names.index(alone)].copy()
-    for name, column in zip(names, columns[1:], strict=True):
-        if name == "truncated_factor" and alone == "discount_factor":  # is relative to it
-            free += h.truncated_factor * column
-        elif name != alone:
-            relative = h.discount_factor if name == "truncated_factor" else 1.0
-            held -= relative * getattr(h, name) * column
-    return np.stack([held, free])
-
-
-def simplest(
-    case: Case,
-    found: Hypothesis,
-    declared: Hypothesis,
-    actions: dict[str, Array],
-    unit: float,
-    residual: float,
-) -> Hypothesis:
-    """Return ``found`` with every part that does not matter put back to the declared one."""
-    now = found
-    for name in (*FACTORS, "weights", "rewards", "bootstrap", "is_broadcast", "actions", "loss"):
-        if getattr(now, name) == getattr(declared, name):
-            continue
-        back = replace(now, **{name: getattr(declared, name)})
-        left = verify(case, back, actions, unit)
-        if left is not None and left[1] <= max(3 * residual, 3 * unit):
-            now = back
-    return now

@@ -41,10 +41,11 @@ def half_unit(gradient: Tensor) -> float | None:
     for most, unit in BITS:
         if (bits <= most).mean() > SHARE:
             return unit
+    few = different[:: max(1, len(different) // FEWEST)][:FEWEST]
     for base in different[:: len(different) // BASES][:BASES]:
         for bits_of, unit in ((8, BFLOAT16), (11, FLOAT16)):
             factors = base / np.arange(2.0 ** (bits_of - 1), 2.0**bits_of)
-            mantissas = np.frexp(different[:, None] / factors)[0] * 2.0**bits_of
+            mantissas = np.frexp(few[:, None] / factors)[0] * 2.0**bits_of
             off = abs(mantissas - mantissas.round()) * 2.0 ** (11 - bits_of)
             if (off < NEAR).mean(0).max() > SHARE:
                 return unit
