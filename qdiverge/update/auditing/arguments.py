@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from qdiverge.checks import check_choice, check_discount
@@ -80,7 +79,7 @@ def make_columns(
         value = field_of(raw, *names)
         if value is not None and value.numel() != N:
             raise InvalidValueError(f"{names[0]} must have shape [{N}]", got=list(value.shape))
-        return numbers(torch.full((N,), default) if value is None else value.reshape(-1).float())
+        return np.full(N, default) if value is None else numbers(value.reshape(-1))
 
     weights = row("weights", default=1.0)
     shown = {"shown": weights}

@@ -15,6 +15,7 @@ from qdiverge.update.auditing.reading import Reading
 
 ROUNDINGS = 10.0  # of one TD error, and
 LAYERS = 60.0  # of one gradient, in units of the type's own rounding
+WHOLE = 1e-3  # how near a ratio of gradients is to 1 or 2 to be taken for it
 MOST = 0.1  # of |g|: what rounding may never be taken to explain
 
 

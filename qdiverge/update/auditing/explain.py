@@ -11,7 +11,7 @@ import numpy as np
 from torch import nn
 
 from qdiverge.errors import UnsupportedNetworkError
-from qdiverge.update.auditing.case import Case, Explanation, found_by, hold, tolerance
+from qdiverge.update.auditing.case import WHOLE, Case, Explanation, found_by, hold, tolerance
 from qdiverge.update.auditing.columns import Array, Hypothesis
 from qdiverge.update.auditing.differences import (
     CLEAR,
@@ -24,7 +24,7 @@ from qdiverge.update.auditing.findings import finding
 from qdiverge.update.auditing.fit import FACTORS
 from qdiverge.update.auditing.gram import Gram, make_gram
 from qdiverge.update.auditing.moved import moved_target
-from qdiverge.update.auditing.networks import first_critic
+from qdiverge.update.auditing.networks import first_critic, moves
 from qdiverge.update.auditing.other_actions import find_actions
 from qdiverge.update.auditing.polish import polish, simplest, verify
 from qdiverge.update.auditing.reading import numbers
@@ -48,6 +48,9 @@ def match(case: Case) -> Explanation | None:
         zero = np.zeros(len(case.batch))
         return Explanation(None, math.nan, math.nan, zero, math.nan)
     seen: list[Array] = []
+    shrunk: Explanation | None = (
+        None  # of a batch such as one row, any loss is a multiple of another
+    )
     for h in case.declared:
         slopes = case.columns.slopes(h)
         if any(np.allclose(slopes, other, rtol=1e-9, atol=0) for other in seen):
@@ -55,8 +58,11 @@ def match(case: Case) -> Explanation | None:
         seen.append(slopes)
         scale, residual = hold(case, case.reading.pull(slopes))
         if scale > 0 and residual <= tolerance(case.columns, h, unit, slopes):
-            return found_by(case, h, scale, residual)
-    return None
+            found = found_by(case, h, scale, residual)
+            if scale > 1 - WHOLE:
+                return found
+            shrunk = shrunk or found
+    return shrunk
 
 
 def explain(case: Case) -> Explanation:
@@ -72,7 +78,9 @@ def explain(case: Case) -> Explanation:
             if (found := look(case, h, v, unit)) is not None:
                 return found
     nothing = Explanation(None, math.nan, residual, np.full(len(case.batch), np.nan), math.nan)
-    if mixes(case.modules):
+    inputs = [case.batch.observations]
+    inputs += [case.batch.actions] if case.reading.actions is None else []
+    if mixes(case.modules) or any(moves(module, *inputs) for module in case.modules):
         return nothing
     if (found := with_one_factor(case, best, unit) or moved_target(case, unit)) is not None:
         return found

@@ -1,4 +1,4 @@
-"""Hold a hypothesis to the whole gradient, fit its factors to it, leave out what it does not need."""
+"""Hold a hypothesis to the whole gradient, fit its factors to it, leave out what it needs not."""
 
 from __future__ import annotations
 

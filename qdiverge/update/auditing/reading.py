@@ -60,7 +60,7 @@ class Reading:
     def flat(self, gradients: Sequence[Tensor | None]) -> Tensor:
         """Return the entries of the parameters that have a gradient in a row, [P]."""
         pairs = zip(self.params.values(), gradients, strict=True)
-        parts = [p.new_zeros(p.numel()) if x is None else x.reshape(-1)
+        parts = [p.new_zeros(p.numel()) if x is None else x.to_dense().reshape(-1)
                  for p, x in pairs if p.grad is not None]  # fmt: skip
         return torch.cat(parts).detach()
 

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from qdiverge.update.auditing.case import Case, Explanation
+from qdiverge.update.auditing.case import WHOLE, Case, Explanation
 from qdiverge.update.auditing.findings import Finding, finding
 from qdiverge.update.auditing.reading import Reading
 
 Optimizers = torch.optim.Optimizer | Sequence[torch.optim.Optimizer]
-WHOLE = 1e-3  # how near a ratio of gradients is to 1 or 2 to be taken for it
 
 
 def structural(
