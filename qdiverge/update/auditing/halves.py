@@ -14,7 +14,8 @@ from qdiverge.update.auditing.columns import Array
 
 BFLOAT16, FLOAT16 = 2.0**-8, 2.0**-10  # units of rounding
 SHARE = 0.3  # of the entries: of longer ones few are as short by chance
-BITS = ((8, BFLOAT16), (11, FLOAT16), (16, BFLOAT16))  # the last: sums of several
+# bits, the share of the entries that have no more, and whose they are; the last: sums of several
+BITS = ((8, SHARE, BFLOAT16), (11, 0.9, FLOAT16), (16, SHARE, BFLOAT16))
 SAMPLE, FEWEST = 256, 32  # entries looked at, and how many must differ
 BASES = 3  # entries that are taken for a multiple of the common factor
 NEAR = 1e-3  # of one unit in the last of 11 bits
@@ -38,8 +39,8 @@ def half_unit(gradient: Tensor) -> float | None:
     if len(different) < FEWEST:
         return None
     bits = significant_bits(g)
-    for most, unit in BITS:
-        if (bits <= most).mean() > SHARE:
+    for most, share, unit in BITS:
+        if (bits <= most).mean() > share:
             return unit
     few = different[:: max(1, len(different) // FEWEST)][:FEWEST]
     for base in different[:: len(different) // BASES][:BASES]:
