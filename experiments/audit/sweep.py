@@ -16,18 +16,19 @@ from qdiverge.td import BOOTSTRAPS
 from qdiverge.update import audit
 
 SOUND_SEED, BUG_SEED = 20_000, 10_000
+BATCHES = (32, 128)
 
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
     """Return sound loops by architecture, bugs, each by batch size, real loops by operator."""
-    num, num_sound, batches = (200, 96, (32, 128)) if is_full else (12, 48, (32,))
+    num, num_sound = (200, 96) if is_full else (12, 48)
     sound = [
         {"kind": "sound", "subject": a, "num_rows": rows, "num": num_sound}
-        for a, rows in product(ARCHITECTURES, batches)
+        for a, rows in product(ARCHITECTURES, BATCHES)
     ]
     bugs = [
         {"kind": "bug", "subject": bug, "num_rows": rows, "num": num}
-        for bug, rows in product(BUGS, batches)
+        for bug, rows in product(BUGS, BATCHES)
     ]
     real = [
         {"kind": "real", "subject": subject, "operator": operator}
