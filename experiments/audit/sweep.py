@@ -10,7 +10,7 @@ from typing import Any
 from experiments.audit.bugs import BUGS, codes_of, leaves_no_trace
 from experiments.audit.loops import LOSSES, OPTIMISERS, Loop
 from experiments.audit.networks import ARCHITECTURES, CRITICS
-from experiments.audit.real import OPERATORS, SUBJECTS, watch
+from experiments.audit.real import OPERATORS, SUBJECTS, has, watch
 from experiments.threads import one_thread
 from qdiverge.td import BOOTSTRAPS
 from qdiverge.update import audit
@@ -33,6 +33,7 @@ def cells(is_full: bool) -> list[dict[str, Any]]:
     real = [
         {"kind": "real", "subject": subject, "operator": operator}
         for subject, operator in product(SUBJECTS, OPERATORS)
+        if has(subject, operator)
     ]
     return [*real, *sound, *bugs]
 
