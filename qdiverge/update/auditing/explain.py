@@ -37,7 +37,7 @@ from qdiverge.update.auditing.whole_gradient import (
     without_stop,
 )
 
-NEAR = 3e-3  # of |g|²: what fits worse in prediction space is no candidate
+NEAR = 3e-3  # of |g|²: what fits worse before its factors are fitted is no candidate
 VERIFIED = 8  # hypotheses that are held to the whole gradient
 
 

@@ -16,7 +16,9 @@ from qdiverge.update.auditing.extras import is_function_of
 from qdiverge.update.auditing.findings import Finding, finding
 from qdiverge.update.auditing.gram import Projection
 
-KNOWN = 3e-3  # of the largest slope: a slope in doubt by more tells nothing
+# of the largest slope: one in doubt by more tells nothing; half of them were known to 7e-4 or
+# better in 144 loops of 12 networks, batches of 32 and 128, worst for an LSTM at 128
+KNOWN = 3e-3
 EQUAL = 1e-4  # of the same: slopes are the same
 CERTAIN = 1e-3  # chance that right terminal rows are so by accident
 TINY = 1e-2  # of the largest slope: of smaller ones no ratio is taken
