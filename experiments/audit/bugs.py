@@ -23,12 +23,17 @@ class Bug:
         codes: Any of these names it.
         look: Leaves the gradient and audits it; several updates where one cannot tell.
         critics: Whether it can also be planted in critics.
+        beside: Codes that are as right.
+        is_in_gradient: Whether one gradient shows it, so that a batch in which it changes nothing
+            shows nothing.
     """
 
     plant: Callable[[Loop], None]
     codes: tuple[str, ...]
     look: Look | None = None
     critics: bool = True
+    beside: tuple[str, ...] = ()
+    is_in_gradient: bool = True
 
 
 def look_once(loop: Loop) -> Audit:
@@ -157,6 +162,7 @@ def _still(loop: Loop) -> None:
     loop.shown["observations"] = loop.shown["next_observations"]
 
 
+NO_TRACE = 1e-6  # of |g|
 OLD_OR_OTHER = ("gradients_accumulate", "other_loss")
 BUGS: dict[str, Bug] = {
     "terminals bootstrapped": Bug(_set(masks=False), ("terminals_bootstrapped",)),
@@ -169,23 +175,31 @@ BUGS: dict[str, Bug] = {
     "action plus one": Bug(_use("actions", lambda a: (a + 1) % 3), ("wrong_actions",), None, False),
     "random actions": Bug(_random_actions, ("wrong_actions",), None, False),
     "gradients not zeroed, one look": Bug(_set(), OLD_OR_OTHER, _look_accumulated),
-    "gradients not zeroed, four looks": Bug(_set(), ("gradients_accumulate",), _look_at_several),
+    "gradients not zeroed, four looks": Bug(
+        _set(), ("gradients_accumulate",), _look_at_several, is_in_gradient=False
+    ),
     "broadcast": Bug(_set(broadcasts=True), ("broadcast",)),
     "rewards clipped": Bug(_use("rewards", lambda r: r.clamp(-1, 1)), ("rewards_differ",)),
     "rewards scaled": Bug(_use("rewards", lambda r: 0.1 * r), ("rewards_differ",)),
     "rewards of the row before": Bug(_use("rewards", lambda r: r.roll(1)), ("rewards_differ",)),
     "reward noise": Bug(_noisy, ("targets_differ", "rewards_differ")),
-    "target never moves": Bug(_set(), ("target_never_moves",), _look_at_still_target),
+    "target never moves": Bug(
+        _set(), ("target_never_moves",), _look_at_still_target, is_in_gradient=False
+    ),
     "target re-bound": Bug(_rebound, ("bootstrap_differs",)),
     "bootstraps from the online network": Bug(_set(bootstrap="q"), ("bootstrap_differs",)),
     "no stop-gradient": Bug(
-        _set(bootstrap="q", stops=False), ("no_stop_gradient",), None, False
+        _set(bootstrap="q", stops=False), ("no_stop_gradient",), None, False, ("bootstrap_differs",)
     ),
     "successors of another row": Bug(
         _use("next_observations", lambda s: s.roll(1, 0)), ("successors_differ",)
     ),
-    "parameter without gradient": Bug(_set(), ("parameters_without_gradient",), _look_detached),
-    "parameter of no group": Bug(_set(), ("parameters_without_gradient",), _look_left_out),
+    "parameter without gradient": Bug(
+        _set(), ("parameters_without_gradient",), _look_detached, is_in_gradient=False
+    ),
+    "parameter of no group": Bug(
+        _set(), ("parameters_without_gradient",), _look_left_out, is_in_gradient=False
+    ),
     "weight penalty": Bug(_set(), ("other_loss",), _look_with_penalty),
     "conservative loss": Bug(_set(), ("other_loss",), _look_with_cql, False),
     "auxiliary loss": Bug(_set(), OLD_OR_OTHER, _look_with_auxiliary),
@@ -193,7 +207,7 @@ BUGS: dict[str, Bug] = {
     "weights shown, not used": Bug(_weights_ignored, ("weighted",)),
     "clipped by norm": Bug(_set(), ("clipped",), _look_clipped),
     "clipped by value": Bug(_set(), ("clipped",), _look_clamped),
-    "state never updated": Bug(_still, ("state_never_updated",)),
+    "state never updated": Bug(_still, ("state_never_updated",), is_in_gradient=False),
 }  # fmt: skip
 
 
@@ -201,3 +215,15 @@ def codes_of(loop: Loop, bug: Bug) -> list[str]:
     """Return the codes of what is found in a loop with a bug."""
     bug.plant(loop)
     return [f.code for f in (bug.look or look_once)(loop).findings]
+
+
+def leaves_no_trace(loop: Loop, bug: Bug) -> bool:
+    """Return whether the gradient that was looked at is that of the sound loop to within 1e-6."""
+    if not bug.is_in_gradient:
+        return False
+    parameters = list(loop.q_net.parameters())
+    g = torch.cat([p.grad.reshape(-1) for p in parameters if p.grad is not None])
+    sound = torch.autograd.grad(loop.sound().objective(loop.shown), parameters)
+    return float((g - torch.cat([x.reshape(-1) for x in sound])).norm()) <= NO_TRACE * float(
+        g.norm()
+    )

@@ -45,11 +45,8 @@ class Loop:
     discount: float = DISCOUNT
     masks: bool = True
     masks_truncated: bool = False
-    weighted: bool = False
     stops: bool = True
     broadcasts: bool = False
-    zeroes: bool = True
-    frozen: bool = False
     used: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -75,15 +72,21 @@ class Loop:
         return self._other(0.3)
 
     def draw(self) -> dict[str, Tensor]:
-        """Return a batch."""
+        """Return a batch: rows 0 to 3 end an episode, 4 and 5 are truncated.
+
+        Their rewards are small, so that Huber does not clip every row that such a bug changes.
+        """
         N, size = self.num_rows, input_size(self.architecture)
         a = torch.randn(N, ACTION_SIZE) if self.is_critic else torch.randint(NUM_ACTIONS, (N,))
         ends = torch.rand(N) < 0.15
-        ends[:3], ends[3] = torch.tensor([True, False, True]), True
+        cut = torch.rand(N) < 0.2
+        ends[:4], ends[4:6], cut[4:6] = True, False, True
+        rewards = 1.5 * torch.randn(N)
+        rewards[:6] *= 0.2
         return {
-            "observations": torch.randn(N, size), "actions": a, "rewards": 1.5 * torch.randn(N),
+            "observations": torch.randn(N, size), "actions": a, "rewards": rewards,
             "next_observations": torch.randn(N, size), "terminated": ends.float(),
-            "truncated": ((torch.rand(N) < 0.2) & ~ends).float(),
+            "truncated": (cut & ~ends).float(),
         }  # fmt: skip
 
     def values(self, net: nn.Module, s: Tensor, a: Tensor) -> list[Tensor]:
@@ -121,6 +124,15 @@ class Loop:
             else:
                 total = total + LOSSES[self.loss](errors)
         return total
+
+    def sound(self) -> Loop:
+        """Return the loop, of the same networks and batch, with no bug in its gradient."""
+        same = copy.copy(self)
+        same.used, same.discount, same.bootstrap = {}, DISCOUNT, "target_q"
+        same.masks = same.stops = True
+        same.masks_truncated = same.broadcasts = False
+        same.bootstraps_from = self.target
+        return same
 
     def train(self, num_updates: int = 3) -> Loop:
         """Take a few sound steps, so that nothing is as it was initialised."""

@@ -1,7 +1,8 @@
 """Real training loops under an auditor, with an operator of RLMutation or μPRL injected, or none.
 
 Subjects: Stable-Baselines3's DQN (CartPole) and SAC (Pendulum), and a loop in CleanRL's style.
-Operators: Tambon et al. 2023 (RLMutation) and Lu et al. 2022/Humbatova et al. 2023 (μPRL).
+Operators: all of RLMutation (Tambon et al. 2023, arXiv:2301.05651) and μPRL (Thomas et al. 2025,
+arXiv:2408.15150) but those of policy gradients: the reversed returns, and the length of rollouts.
 """
 
 from __future__ import annotations
@@ -21,10 +22,19 @@ GAMMA, NUM_STEPS, EVERY, PATIENCE = 0.99, 500, 40, 300
 OPERATORS = (
     "none", "no discount", "wrong γ", "missing terminal state", "missing state update",
     "incorrect loss", "mangled", "random", "repeated", "reward noise", "τ = 1",
-    "target never copied", "undeclared 3-step", "learning rate × 100",
+    "target never copied", "undeclared 3-step", "learning rate × 100", "other activation",
+    "other optimiser", "exploration", "learning starts late", "training ends early",
+    "entropy coefficient",
 )  # fmt: skip
 OF_ENVIRONMENT = ("mangled", "random", "repeated", "reward noise")
 SUBJECTS = ("sb3 dqn", "sb3 sac", "cleanrl style")
+DECLARED_ENTROPY = 0.05  # where the loop has another, that does not move
+
+
+def has(subject: str, operator: str) -> bool:
+    """Return whether a subject has what an operator changes."""
+    is_sac = subject == "sb3 sac"
+    return {"entropy coefficient": is_sac, "exploration": not is_sac}.get(operator, True)
 
 
 class Damaged(gymnasium.Wrapper):
@@ -87,7 +97,17 @@ def sb3(subject: str, operator: str, seed: int) -> tuple[Auditor, dict[str, Any]
         "gamma": γ, "seed": seed, "learning_starts": 100, "batch_size": 64, "train_freq": 1,
         "learning_rate": 1e-1 if "learning rate" in operator else 1e-3,
         "n_steps": 3 if "3-step" in operator else 1,
+        "policy_kwargs": {
+            "other optimiser": {"optimizer_class": torch.optim.SGD},
+            "other activation": {"activation_fn": nn.Sigmoid},
+        }.get(operator),
     }  # fmt: skip
+    if operator == "learning starts late":
+        options["learning_starts"] = NUM_STEPS // 2
+    if operator == "entropy coefficient":
+        options["ent_coef"] = 10 * DECLARED_ENTROPY
+    if operator == "exploration":
+        options["exploration_final_eps"] = 1.0
     if is_sac:
         tau = {"τ = 1": 1.0, "target never copied": 0.0}.get(operator, 0.005)
         model: Any = SAC("MlpPolicy", env, tau=tau, **options)
@@ -121,7 +141,7 @@ def sb3(subject: str, operator: str, seed: int) -> tuple[Auditor, dict[str, Any]
         for name in ("smooth_l1_loss", "mse_loss"):
             setattr(F, name, F.l1_loss)
     try:
-        model.learn(NUM_STEPS)
+        model.learn(length(operator))
     finally:
         for name, own in zip(("smooth_l1_loss", "mse_loss"), patched, strict=True):
             setattr(F, name, own)
@@ -131,6 +151,11 @@ def sb3(subject: str, operator: str, seed: int) -> tuple[Auditor, dict[str, Any]
         "actions": b.actions[:n, 0], "rewards": b.rewards[:n, 0],
         "terminated": b.dones[:n, 0] * (1 - b.timeouts[:n, 0]), "truncated": b.timeouts[:n, 0],
     }  # fmt: skip
+
+
+def length(operator: str) -> int:
+    """Return how many steps are taken."""
+    return NUM_STEPS // 2 if operator == "training ends early" else NUM_STEPS
 
 
 def listen(buffer: Any, seen: dict[str, Any]) -> None:
@@ -150,7 +175,10 @@ def listen_to_policy(model: Any, seen: dict[str, Any]) -> None:
 
     def keep(observations: Any) -> Any:
         seen["next"] = ask(observations)
-        seen["coefficient"] = float(model.log_ent_coef.detach().exp())
+        is_fixed = model.ent_coef_optimizer is None
+        seen["coefficient"] = (
+            DECLARED_ENTROPY if is_fixed else float(model.log_ent_coef.detach().exp())
+        )
         return seen["next"]
 
     # η is read before its own step, as the loop does: at the call for s, the first of the two
@@ -187,14 +215,17 @@ def cleanrl(subject: str, operator: str, seed: int) -> tuple[Auditor, dict[str, 
     rng = np.random.default_rng(seed)
     env = make_env("CartPole-v1", operator, seed)
 
+    act = nn.Sigmoid if operator == "other activation" else nn.ReLU
+    optimiser = torch.optim.SGD if operator == "other optimiser" else torch.optim.Adam
+    epsilon = 1.0 if operator == "exploration" else 0.2
+    num_first = NUM_STEPS // 2 if operator == "learning starts late" else 64
+
     def network() -> nn.Module:
-        return nn.Sequential(
-            nn.Linear(4, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 2)
-        )
+        return nn.Sequential(nn.Linear(4, 120), act(), nn.Linear(120, 84), act(), nn.Linear(84, 2))
 
     q_net, target = network(), network()
     target.load_state_dict(q_net.state_dict())
-    optimizer = torch.optim.Adam(q_net.parameters(), 0.1 if "rate" in operator else 2.5e-4)
+    optimizer = optimiser(q_net.parameters(), 0.1 if "rate" in operator else 2.5e-4)
     told = {"discount": GAMMA, "target": target, "optimizer": optimizer, "loss": "squared"}
     auditor = Auditor(q_net, every=EVERY, target_patience=PATIENCE, **told)
     γ = {"no discount": 1.0, "wrong γ": 0.9, "undeclared 3-step": GAMMA**3}.get(operator, GAMMA)
@@ -202,8 +233,12 @@ def cleanrl(subject: str, operator: str, seed: int) -> tuple[Auditor, dict[str, 
     rows: list[tuple[Any, ...]] = []
     window: list[tuple[Any, ...]] = []
     s, _ = env.reset(seed=seed)
-    for step in range(NUM_STEPS):
-        a = int(rng.integers(2)) if rng.random() < 0.2 else int(q_net(torch.as_tensor(s)).argmax())
+    for step in range(length(operator)):
+        a = (
+            int(rng.integers(2))
+            if rng.random() < epsilon
+            else int(q_net(torch.as_tensor(s)).argmax())
+        )
         following, r, terminated, truncated, _ = env.step(a)
         flag = terminated and operator != "missing terminal state"
         window.append((s, a, float(r), following, flag, truncated))
@@ -219,7 +254,7 @@ def cleanrl(subject: str, operator: str, seed: int) -> tuple[Auditor, dict[str, 
         if terminated or truncated:
             s, _ = env.reset()
             window = []
-        if len(rows) < 64:
+        if len(rows) < num_first:
             continue
         chosen = [rows[i] for i in rng.integers(len(rows), size=64)]
         columns = [torch.as_tensor(np.array(column)) for column in zip(*chosen, strict=True)]

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from experiments.tables import Column, Record, print_table, share
 
 
-def _also(record: Record) -> str:
-    return ", ".join(f"{code} {count}" for code, count in sorted(record["also"].items())) or "–"
+def _counts(name: str) -> Callable[[Record], str]:
+    return lambda r: ", ".join(f"{key} {count}" for key, count in sorted(r[name].items())) or "–"
 
 
 SOUND = (
     Column("network", "subject", "<"),
+    Column("batch", "num_rows"),
     Column("false findings", lambda r: share(r["false"], r["looked_at"]), "<"),
     Column("largest residual", "largest_residual", ".1e"),
+    Column("of its limit", "nearest_to_its_limit", ".1%"),
 )
 BUGS = (
     Column("bug", "subject", "<"),
     Column("batch", "num_rows"),
     Column("named", lambda r: share(r["named"], r["looked_at"]), "<"),
-    Column("other codes in", _also, "<"),
+    Column("no trace", "no_trace"),
+    Column("wrong codes in", _counts("also"), "<"),
+    Column("missed", _counts("missed"), "<"),
 )
 REAL = (
     Column("loop", "subject", "<"),

@@ -7,26 +7,33 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from experiments.audit.bugs import BUGS, codes_of
+from experiments.audit.bugs import BUGS, codes_of, leaves_no_trace
 from experiments.audit.loops import LOSSES, OPTIMISERS, Loop
 from experiments.audit.networks import ARCHITECTURES, CRITICS
-from experiments.audit.real import OPERATORS, SUBJECTS, watch
+from experiments.audit.real import OPERATORS, SUBJECTS, has, watch
 from experiments.threads import one_thread
 from qdiverge.td import BOOTSTRAPS
 from qdiverge.update import audit
 
+SOUND_SEED, BUG_SEED = 20_000, 10_000
+BATCHES = (32, 128)
+
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
-    """Return sound loops by architecture, bugs by batch size, real loops by operator."""
-    num, batches = (200, (32, 128)) if is_full else (12, (32,))
-    sound = [{"kind": "sound", "subject": a, "num_rows": 32, "num": 48} for a in ARCHITECTURES]
+    """Return sound loops by architecture, bugs, each by batch size, real loops by operator."""
+    num, num_sound = (200, 96) if is_full else (12, 48)
+    sound = [
+        {"kind": "sound", "subject": a, "num_rows": rows, "num": num_sound}
+        for a, rows in product(ARCHITECTURES, BATCHES)
+    ]
     bugs = [
         {"kind": "bug", "subject": bug, "num_rows": rows, "num": num}
-        for bug, rows in product(BUGS, batches)
+        for bug, rows in product(BUGS, BATCHES)
     ]
     real = [
         {"kind": "real", "subject": subject, "operator": operator}
         for subject, operator in product(SUBJECTS, OPERATORS)
+        if has(subject, operator)
     ]
     return [*real, *sound, *bugs]
 
@@ -36,32 +43,50 @@ def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     with one_thread():
         if config["kind"] == "real":
             return watch(config["subject"], config["operator"])
-        if config["kind"] == "sound":
-            return sound(config["subject"], config["num_rows"])
-        return planted(config["subject"], config["num_rows"], config["num"])
+        look = sound if config["kind"] == "sound" else planted
+        return look(config["subject"], config["num_rows"], config["num"])
 
 
-def sound(architecture: str, num_rows: int) -> dict[str, Any]:
-    """Return how many sound loops of an architecture are called so."""
+def sound(architecture: str, num_rows: int, num: int) -> dict[str, Any]:
+    """Return how many sound loops of an architecture are called otherwise, or misread."""
     rules = ("target_q", "q") if architecture in CRITICS else BOOTSTRAPS
-    residuals, false = [], 0
-    for seed, (loss, rule, name) in enumerate(product(LOSSES, rules, OPTIMISERS)):
-        loop = Loop(architecture, loss, rule, name, num_rows, seed=seed).train().backward()
+    kinds = list(product(LOSSES, rules, OPTIMISERS))
+    residuals, nearness, false = [], [], 0
+    for k in range(num):
+        loss, rule, name = kinds[k % len(kinds)]
+        loop = Loop(architecture, loss, rule, name, num_rows, seed=SOUND_SEED + k)
+        loop.train().backward()
         seen = audit(loop.q_net, loop.shown, bootstrap=rule, **loop.options())
         residuals.append(seen.residual)
+        nearness.append(seen.residual / seen.rounding)
         false += bool(seen.findings) or seen.bootstrap != rule
-    return {"false": false, "looked_at": len(residuals), "largest_residual": max(residuals)}
+    return {
+        "false": false, "looked_at": num, "largest_residual": max(residuals),
+        "nearest_to_its_limit": max(nearness),
+    }  # fmt: skip
 
 
 def planted(name: str, num_rows: int, num: int) -> dict[str, Any]:
-    """Return in how many of ``num`` random loops a bug is named."""
+    """Return in how many of ``num`` random loops a bug is named, of those whose gradient it moves.
+
+    Counted as wrong are codes that neither name it nor are as right.
+    """
     bug = BUGS[name]
     kinds = [a for a in ARCHITECTURES if bug.critics or a not in CRITICS]
-    named, also = 0, Counter[str]()
+    named = silent = no_trace = 0
+    wrong, missed = Counter[str](), []
     for seed in range(num):
         loss = list(LOSSES)[seed % 3]
-        loop = Loop(kinds[seed % len(kinds)], loss, num_rows=num_rows, seed=10_000 + seed)
+        loop = Loop(kinds[seed % len(kinds)], loss, num_rows=num_rows, seed=BUG_SEED + seed)
         codes = set(codes_of(loop, bug))
-        named += bool(codes & set(bug.codes))
-        also.update(codes - set(bug.codes) or ({"nothing"} if not codes else ()))
-    return {"named": named, "looked_at": num, "also": dict(also)}
+        if leaves_no_trace(loop, bug):
+            no_trace += 1
+            continue
+        is_named = bool(codes & set(bug.codes))
+        named, silent = named + is_named, silent + (not codes)
+        missed += [] if is_named else [f"{loop.architecture}, {loss}"]
+        wrong.update(codes - set(bug.codes) - set(bug.beside))
+    return {
+        "named": named, "looked_at": num - no_trace, "no_trace": no_trace, "silent": silent,
+        "also": dict(wrong), "missed": dict(Counter(missed)),
+    }  # fmt: skip

@@ -11,6 +11,7 @@ BENCHMARKS = {
     "monitor": "what each tier of the monitor adds to three training loops; its memory",
     "diagnose": "a full diagnosis against the kernels that it needs",
     "exponent": "the exponent of the real update against one update",
+    "audit": "an audit of a loop against one update of it",
     "sweep": "what the sweep engine adds to its cells, and a table of 1,000 of them",
 }
 MODULES = {"sweep": "sweep_engine"}  # a file sweep.py would make this a study with cells

@@ -76,6 +76,10 @@ class Confirming:
         self.said |= {f.code for f in new}
         return list({f.code: f for f in new}.values())
 
+    def forget(self) -> None:
+        """Forget what waits: it was found in another batch than the update's."""
+        self._once, self._misfits = set(), []
+
     def state(self) -> dict[str, list[str]]:
         """Return all that it holds."""
         return {

@@ -2,7 +2,8 @@
 
 An update is audited where its batch is the one that was just shown: the copy made then, and the
 gradient that lies in ``.grad`` when ``optimizer.step`` begins. A finding is said once two audits
-have it, so that what one odd batch shows is never said.
+have it, so that what one odd batch shows is never said. Where the gradient is of the batch shown
+before instead, the loop draws ahead, and is audited so from then on.
 """
 
 import math
@@ -16,15 +17,17 @@ import torch
 
 from qdiverge.errors import QDivergeError
 from qdiverge.monitor.budget import Budget
-from qdiverge.monitor.confirming import Confirming, may_be_said
+from qdiverge.monitor.confirming import MISFITS, OF_SPANS, Confirming, may_be_said
 from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.identified import clipped_norm, fitting_bootstraps, identified, in_words
 from qdiverge.monitor.loss_slope import LossSlope
+from qdiverge.monitor.shown import Shown
 from qdiverge.monitor.subject import Subject
 from qdiverge.monitor.under_way import Kept, UnderWay
 from qdiverge.td import BOOTSTRAPS
 from qdiverge.update import why_not_modelled
 from qdiverge.update.auditing import Audit, Auditor, Finding
+from qdiverge.update.auditing import audit as audit_one
 from qdiverge.update.auditing.auditor import AMBIGUOUS
 from qdiverge.update.auditing.explain import mixes
 from qdiverge.update.rule import LOSS_SLOPES
@@ -33,6 +36,7 @@ NUM_FIRST = 3  # audits at the start, whatever they cost
 NUM_AGAIN = 8  # audits of the update after a finding, whatever they cost
 LOOK_PERIOD = 16  # audits between two looks for what else would fit, the first doublings apart
 NUM_BARE = 10  # updates without a gradient in a row, before no more is waited for one
+INSIDE, OUTSIDE = 1e-9, 1e-8  # of |g|² outside a batch's Q-gradients: it is of it, or it is not
 NUM_TRIES = 3  # audits of a network that mixes samples, before it is let alone
 
 
@@ -43,6 +47,23 @@ def next_audit(update: int, period: int) -> int:
     [2, 3, 6, 12, 192, 292]
     """
     return update + 1 if update < NUM_FIRST else min(2 * update, update + period)
+
+
+def is_of(shown: Shown, auditor: Auditor, previous: torch.Tensor | None) -> bool:
+    """Return whether the gradient is of this batch rather than of the one last audited.
+
+    Args:
+        shown: The batch.
+        auditor: It found the gradient to be unlike the other one's.
+        previous: The gradient of the update before, which may still be in it.
+    """
+    latest = auditor.latest
+    assert latest is not None
+    if "next_actions" not in shown and shown["actions"].is_floating_point():
+        shown = shown | {"next_actions": shown["actions"]}  # a' is not known: the span will tell
+    seen = audit_one(auditor.q_net, shown, previous_gradient=previous, **auditor.options)
+    is_spanned = 1 - seen.explained < INSIDE and 1 - latest.explained > OUTSIDE
+    return seen.bootstrap != "unknown" or is_spanned
 
 
 class LoopAudit:
@@ -93,7 +114,8 @@ class LoopAudit:
         """
         now = self._under_way
         now.num_shown += 1
-        is_wanted = now.is_kept or (now.num_shown == 1 and self._wants(update + 1))
+        due = update + 1 + now.is_ahead
+        is_wanted = now.is_collecting or (now.num_shown == 1 and self._wants(due))
         if self.is_off or not is_wanted:
             return
         with self._guarded(update), self._budget.charge("audit batch"):
@@ -115,14 +137,14 @@ class LoopAudit:
             update: Its number, from 1.
         """
         new: list[Finding] = []
-        kept = self._under_way.take()
+        kept, instead = self._under_way.take()
         if kept is None or not self._has_gradient():
             return new
         with self._guarded(update):
             if self.subject.device.type == "cuda":  # what is still queued is the run's own time
                 torch.cuda.synchronize(self.subject.device)
             with self._budget.charge("audit"):
-                new = self._examine(kept, update)
+                new = self._examine(kept, instead, update)
         return new
 
     def close(self) -> None:
@@ -143,7 +165,7 @@ class LoopAudit:
         names = ("num_audits", "num_undecided", "why_not", "_due", "_num_again", "_norm")
         own = {name.lstrip("_"): getattr(self, name) for name in names}
         own |= {"confirming": self._confirming.state(), "slope": self._slope.state()}
-        return own | {"fitting": sorted(self._fitting)}
+        return own | {"fitting": sorted(self._fitting), "is_ahead": self._under_way.is_ahead}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what ``state`` returned."""
@@ -151,6 +173,7 @@ class LoopAudit:
         self.why_not = state["why_not"]
         self._due, self._num_again, self._norm = state["due"], state["num_again"], state["norm"]
         self._fitting = frozenset(state["fitting"])
+        self._under_way.is_ahead = state.get("is_ahead", False)
         self._confirming.restore(state["confirming"])
         if "slope" in state:  # older checkpoints have none
             self._slope.restore(state["slope"])
@@ -182,10 +205,17 @@ class LoopAudit:
         is_open = self._confirming.is_waiting or (
             self._auditor is not None and self._auditor.is_doubtful
         )
-        if is_open and update == self._last + 1 and self._num_again < NUM_AGAIN:
+        if is_open and self._is_near(update) and self._num_again < NUM_AGAIN:
             return True
         is_free = self.num_audits < NUM_FIRST
         return update >= self._due and (is_free or self._budget.allows_audit())
+
+    def _is_near(self, update: int) -> bool:
+        """Return whether an update is the next whose batch can be kept after an audit, or so.
+
+        Of one shown ahead that is the one after the next; two in a row tell old gradients.
+        """
+        return update <= self._last + (3 if self._under_way.is_ahead else 1)
 
     def _has_gradient(self) -> bool:
         """Return whether there is a gradient to look at: finite, and not zero."""
@@ -209,7 +239,7 @@ class LoopAudit:
             loss=options.loss,
         )
 
-    def _examine(self, kept: Kept, update: int) -> list[Finding]:
+    def _examine(self, kept: Kept, instead: Shown | None, update: int) -> list[Finding]:
         if kept.is_critic and "next_actions" not in kept.shown and self.subject.policy is None:
             self.why_not = "of its critics the next action is not known: pass policy=…"
             return []
@@ -218,25 +248,41 @@ class LoopAudit:
         if not is_again:
             auditor.forget()
         is_second = auditor.is_doubtful
-        self._num_again += is_again and (is_second or self._confirming.is_waiting)
+        self._num_again += self._is_near(update) and (is_second or self._confirming.is_waiting)
         auditor.options["entropy_coefficient"] = kept.entropy_coefficient
+        previous = auditor.previous_gradient
         found = auditor.examine(kept.shown)
         audit = self.latest = auditor.latest
         assert audit is not None
         self.num_audits, self._last = self.num_audits + 1, update
         self._due = next_audit(update, self.period or 1)
         is_known = audit.bootstrap != "unknown"
+        if not is_known and instead is not None and is_of(instead, auditor, previous):
+            self._turn_round()
+            return []
         self.num_undecided += not is_known
         if not is_known and mixes(self.subject.networks) and self.num_audits >= NUM_TRIES:
             self.why_not = "BatchNorm or dropout make Q of a row depend on others, or on chance"
         found = [f for f in found if may_be_said(f, kept, is_fitted=is_known)]
-        if self._are_trained_elsewhere():
-            found = [f for f in found if f.code != "parameters_without_gradient"]
+        if self._are_trained_elsewhere():  # maybe after the loss: these are other weights then
+            loose = set() if is_known else MISFITS | OF_SPANS
+            found = [f for f in found if f.code not in {"parameters_without_gradient"} | loose]
         resolved = AMBIGUOUS if is_second else frozenset()
         new = self._confirming.take(found, kept.shown, is_fitted=is_known, resolved=resolved)
         if {f.code for f in found} <= self._confirming.said:
             self.subject.seen |= self._seen(audit, kept)
         return new
+
+    def _turn_round(self) -> None:
+        """Take the batches to be shown ahead from now on, or no longer; forget what was found."""
+        now = self._under_way
+        now.close()
+        now.is_ahead = not now.is_ahead
+        self.num_undecided += 1
+        self._confirming.forget()
+        if self._auditor is not None:
+            self._auditor.forget()
+        self._due = self._last + 1
 
     def _are_trained_elsewhere(self) -> bool:
         """Return whether parameters that this optimiser does not hold move: by another one."""

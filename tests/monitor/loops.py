@@ -302,12 +302,33 @@ class TwoOptimisers(Loop):
         self.optimizer.step()
 
 
+class DrawnAhead(Loop):
+    """Shows the next update's batch before it takes the present step, as prefetching loaders do."""
+
+    def train(self, num_updates=60):
+        coming = self.shown()
+        for number in range(1, num_updates + 1):
+            batch, coming = coming, self.shown()
+            self.zero()
+            self.backward(self.objective(batch))
+            self.step()
+            if number % self.copy_period == 0:
+                self.synchronise()
+        if self.monitor is not None:
+            self.monitor.close()
+        return self
+
+    def shown(self):
+        batch = self.draw()
+        return batch if self.monitor is None else self.monitor.batch(batch)
+
+
 SOUND = {
     each.__name__: each
     for each in (
         Loop, Squared, DoubleQ, Weighted, Clipped, Accumulated, SeveralUpdates, Parts, BatchNorm,
         Dropout, Scaled, ScaledFused, HalfPrecision, HalfClipped, Averaged, Hooked, Closure,
-        TwoOptimisers, Quartered, Summed, SummedFused,
+        TwoOptimisers, DrawnAhead, Quartered, Summed, SummedFused,
     )
 }  # fmt: skip
 

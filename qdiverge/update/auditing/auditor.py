@@ -102,6 +102,11 @@ class Auditor:
         """Whether an audit of the next update tells old gradients from another loss."""
         return self._doubtful > 0
 
+    @property
+    def previous_gradient(self) -> Tensor | None:
+        """The gradient of the update before, where it is kept."""
+        return self._previous
+
     def forget(self) -> None:
         """Forget the gradient that is kept: the next update was not examined."""
         self._doubtful, self._previous = 0, None

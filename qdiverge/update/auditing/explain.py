@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from qdiverge.errors import UnsupportedNetworkError
-from qdiverge.update.auditing.case import Case, Explanation, found_by, hold, tolerance
+from qdiverge.update.auditing.case import WHOLE, Case, Explanation, found_by, hold, tolerance
 from qdiverge.update.auditing.columns import Array, Hypothesis
-from qdiverge.update.auditing.differences import differences, projected, trained_actions
+from qdiverge.update.auditing.differences import (
+    CLEAR,
+    FULL,
+    differences,
+    projected,
+    trained_actions,
+)
 from qdiverge.update.auditing.findings import finding
-from qdiverge.update.auditing.fit import FACTORS, design, take
+from qdiverge.update.auditing.fit import FACTORS
 from qdiverge.update.auditing.gram import Gram, make_gram
-from qdiverge.update.auditing.networks import first_critic
+from qdiverge.update.auditing.moved import moved_target
+from qdiverge.update.auditing.networks import first_critic, moves
 from qdiverge.update.auditing.other_actions import find_actions
+from qdiverge.update.auditing.polish import polish, simplest, verify
 from qdiverge.update.auditing.reading import numbers
 from qdiverge.update.auditing.search import search
 from qdiverge.update.auditing.whole_gradient import (
@@ -30,28 +37,32 @@ from qdiverge.update.auditing.whole_gradient import (
     without_stop,
 )
 
-NEAR = 3e-3  # of |g|²: what fits worse in prediction space is no candidate
+NEAR = 3e-3  # of |g|²: what fits worse before its factors are fitted is no candidate
 VERIFIED = 8  # hypotheses that are held to the whole gradient
-POLISHED = 6  # rounds, at most, of the last fit
-SETTLED = 1e-6  # of a factor, from one round to the next
 
 
 def match(case: Case) -> Explanation | None:
     """Return the declared loop where the gradient is its to within rounding, else None."""
-    unit, g = float(torch.finfo(case.reading.gradient.dtype).eps), case.reading.gradient
+    unit, g = case.reading.unit, case.reading.gradient
     if not bool(g.any()):
         zero = np.zeros(len(case.batch))
         return Explanation(None, math.nan, math.nan, zero, math.nan)
     seen: list[Array] = []
+    shrunk: Explanation | None = (
+        None  # of a batch such as one row, any loss is a multiple of another
+    )
     for h in case.declared:
         slopes = case.columns.slopes(h)
         if any(np.allclose(slopes, other, rtol=1e-9, atol=0) for other in seen):
             continue
         seen.append(slopes)
         scale, residual = hold(case, case.reading.pull(slopes))
-        if scale > 0 and residual <= tolerance(case.columns, h, unit):
-            return found_by(case, h, scale, residual)
-    return None
+        if scale > 0 and residual <= tolerance(case.columns, h, unit, slopes):
+            found = found_by(case, h, scale, residual)
+            if scale > 1 - WHOLE:
+                return found
+            shrunk = shrunk or found
+    return shrunk
 
 
 def explain(case: Case) -> Explanation:
@@ -67,20 +78,27 @@ def explain(case: Case) -> Explanation:
             if (found := look(case, h, v, unit)) is not None:
                 return found
     nothing = Explanation(None, math.nan, residual, np.full(len(case.batch), np.nan), math.nan)
-    if mixes(case.modules):
+    inputs = [case.batch.observations]
+    inputs += [case.batch.actions] if case.reading.actions is None else []
+    if mixes(case.modules) or any(moves(module, *inputs) for module in case.modules):
         return nothing
+    if (found := with_one_factor(case, best, unit) or moved_target(case, unit)) is not None:
+        return found
     try:
         module = case.modules[0]
         if case.reading.actions is None:
             module = first_critic(case.modules, case.batch.observations, case.batch.actions)
         num_actions = 1 if case.reading.actions is None else case.reading.outputs.shape[1]
-        gram = make_gram(module, case.batch, num_actions, case.reading.of_first())
+        w = case.columns.slopes(best)
+        w[:, 1:] = 0.0
+        pulled = case.reading.by_parameter(case.reading.pull(w))
+        gram = make_gram(module, case.batch, num_actions, pulled, w[:, 0], unit)
     except UnsupportedNetworkError:
         return nothing
     return (
         searched(case, best, gram, unit)
         or at_unknown_actions(case, gram, unit)
-        or projected(case, gram, residual, unit)
+        or projected(case, gram, residual)
     )
 
 
@@ -89,6 +107,17 @@ def mixes(modules: Sequence[nn.Module]) -> bool:
     random = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
     parts = (part for module in modules for part in module.modules())
     return any(isinstance(part, random) and part.training for part in parts)
+
+
+def with_one_factor(case: Case, best: Hypothesis, unit: float) -> Explanation | None:
+    """Return whether one number of the declared loop is another: γ, a mask, the rewards' scale."""
+    actions = trained_actions(case)
+    for h, factor in product(case.declared, FACTORS):
+        if h.loss == best.loss or h.bootstrap == best.bootstrap:
+            now = polish(case, h, actions, factor)
+            if now is not None and (left := verify(case, now, actions, unit)) is not None:
+                return found_by(case, now, *left, findings=differences(case, now, h))
+    return None
 
 
 def searched(case: Case, declared: Hypothesis, gram: Gram, unit: float) -> Explanation | None:
@@ -100,25 +129,30 @@ def searched(case: Case, declared: Hypothesis, gram: Gram, unit: float) -> Expla
             case.columns.q[name] = Q[np.arange(len(Q)), chosen.astype(int)][:, None]
     ranked = search(case.columns, declared, case.discount, gram,
                     {name: actions[name] for name in case.columns.q})  # fmt: skip
-    for h, factor in product(case.declared, FACTORS):  # one number alone is off
-        if h.loss == declared.loss or h.bootstrap == declared.bootstrap:
-            now = polish(case, h, actions, factor)
-            if now is not None and (left := verify(case, now, actions, unit)) is not None:
-                told = differences(case, now, h)
-                return found_by(case, now, *left, findings=told)
     kinds: dict[Hypothesis, Hypothesis] = {}
     for share, h in ranked:  # the factors are fitted anew: one of each kind will do
         if share > NEAR:
             break
         kinds.setdefault(kind_of(h), h)
-    for h in list(kinds.values())[:VERIFIED]:
-        for now in dict.fromkeys((h, polish(case, h, actions))):
-            if now is not None and (left := verify(case, now, actions, unit)) is not None:
-                now = simplest(case, now, declared, actions, unit, left[1])
-                scale, residual = verify(case, now, actions, unit) or left
-                told = differences(case, now, declared)
-                return found_by(case, now, scale, residual, findings=told)
+    for now in by_simplicity(case, list(kinds.values())[:VERIFIED], declared, actions):
+        if now is not None and (left := verify(case, now, actions, unit)) is not None:
+            now = simplest(case, now, declared, actions, unit, left[1])
+            scale, residual = verify(case, now, actions, unit) or left
+            told = differences(case, now, declared)
+            return found_by(case, now, scale, residual, findings=told)
     return None
+
+
+def by_simplicity(
+    case: Case, kinds: list[Hypothesis], declared: Hypothesis, actions: dict[str, Array]
+) -> Iterator[Hypothesis | None]:
+    """Yield each kind with the declared factors, then with one fitted, then as fitted at first."""
+    plain = [replace(h, **{name: getattr(declared, name) for name in FACTORS}) for h in kinds]
+    yield from plain
+    for h, factor in product(plain, FACTORS):
+        yield polish(case, h, actions, factor)
+    for h in kinds:
+        yield from dict.fromkeys((h, polish(case, h, actions)))
 
 
 def kind_of(h: Hypothesis) -> Hypothesis:
@@ -130,7 +164,7 @@ def kind_of(h: Hypothesis) -> Hypothesis:
 
 def at_unknown_actions(case: Case, gram: Gram, unit: float) -> Explanation | None:
     """Return whether the declared loop at some actions, one a row, makes the gradient."""
-    if gram.num_actions == 1:
+    if gram.num_actions == 1 or not may_be_of_others(case, gram):
         return None
     Q, a = numbers(case.reading.outputs), trained_actions(case)["shown"]
     for h in case.declared:
@@ -146,85 +180,10 @@ def at_unknown_actions(case: Case, gram: Gram, unit: float) -> Explanation | Non
     return None
 
 
-def pulled(case: Case, slopes: Array, chosen: Array) -> Tensor:
-    """Return Jᵀ w with J of the chosen actions, integers [N]."""
-    if case.reading.actions is None:
-        return case.reading.pull(slopes)
-    return case.reading.pull(slopes, torch.as_tensor(chosen).to(case.reading.actions))
-
-
-def verify(
-    case: Case, h: Hypothesis, actions: dict[str, Array], unit: float
-) -> tuple[float, float] | None:
-    """Return scale and residual of a hypothesis that the whole gradient bears out."""
-    scale, residual = hold(case, pulled(case, case.columns.slopes(h), actions[h.actions]))
-    is_borne_out = scale > 0 and residual <= tolerance(case.columns, h, unit)
-    return (scale, residual) if is_borne_out else None
-
-
-def polish(
-    case: Case, h: Hypothesis, actions: dict[str, Array], alone: str | None = None
-) -> Hypothesis | None:
-    """Return the factors fitted to the whole gradient, to the precision of its type.
-
-    With ``alone`` that factor only, the others as they are.
-    """
-    if h.is_broadcast:
-        return None
-    now: Hypothesis | None = h
-    g = case.reading.gradient.double()
-    for _ in range(POLISHED):
-        assert now is not None
-        critics = range(case.columns.q[h.actions].shape[1])  # their targets are the same
-        designs, names = zip(*(design(case.columns, now, c) for c in critics), strict=True)
-        if len(set(map(tuple, names))) > 1:
-            return None
-        columns = np.stack(designs, axis=-1).transpose(1, 0, 2)  # [1 + k, N, C]
-        free = list(names[0])
-        if alone is not None:
-            if alone not in free:
-                return None
-            columns, free = hold_others(now, columns, free, alone), [alone]
-        V = torch.stack([pulled(case, F, actions[h.actions]) for F in columns]).double()
-        sizes = V.norm(dim=1, keepdim=True).clamp_min(1e-300)
-        V = V / sizes
-        c = torch.linalg.lstsq(V @ V.T, (V @ g)[:, None], rcond=1e-12, driver="gelsd")[0][:, 0]
-        before, now = now, take(now, free, numbers(c / sizes[:, 0]))
-        if now is None:
-            return None
-        steps = [abs(getattr(now, name) - getattr(before, name)) for name in FACTORS]
-        if max(steps) < SETTLED:
-            break
-    return now
-
-
-def hold_others(h: Hypothesis, columns: Array, names: list[str], alone: str) -> Array:
-    """Return the column of what is held, and that of the factor that is free, [2, N, C]."""
-    held, free = columns[0].copy(), columns[1 + names.index(alone)].copy()
-    for name, column in zip(names, columns[1:], strict=True):
-        if name == "truncated_factor" and alone == "discount_factor":  # is relative to it
-            free += h.truncated_factor * column
-        elif name != alone:
-            relative = h.discount_factor if name == "truncated_factor" else 1.0
-            held -= relative * getattr(h, name) * column
-    return np.stack([held, free])
-
-
-def simplest(
-    case: Case,
-    found: Hypothesis,
-    declared: Hypothesis,
-    actions: dict[str, Array],
-    unit: float,
-    residual: float,
-) -> Hypothesis:
-    """Return ``found`` with every part that does not matter put back to the declared one."""
-    now = found
-    for name in (*FACTORS, "weights", "rewards", "bootstrap", "is_broadcast", "actions", "loss"):
-        if getattr(now, name) == getattr(declared, name):
-            continue
-        back = replace(now, **{name: getattr(declared, name)})
-        left = verify(case, back, actions, unit)
-        if left is not None and left[1] <= max(3 * residual, 3 * unit):
-            now = back
-    return now
+def may_be_of_others(case: Case, gram: Gram) -> bool:
+    """Return whether g is in the span of all actions' Q-gradients, and not in the shown ones'."""
+    num_free = FULL * len(case.reading.gradient)
+    shown = gram.at(trained_actions(case)["shown"])
+    if len(shown.u) < num_free and 1 - shown.project().explained <= gram.floor**2:
+        return False
+    return len(gram.u) >= num_free or 1 - gram.project().explained <= CLEAR * gram.floor**2

@@ -6,15 +6,13 @@ unknowns and as many equations as there are parameters.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from qdiverge.transitions import Transitions
 from qdiverge.update.auditing.columns import Columns, Hypothesis
-from qdiverge.update.auditing.networks import q_values
 from qdiverge.update.auditing.reading import Reading, numbers
 
 
@@ -48,26 +46,29 @@ def other_directions(
         yield "other_loss", "log Σ exp Q − Q, as in conservative Q-learning", reading.pull(soft)
 
 
-def residual_gradient(
-    reading: Reading,
-    modules: Sequence[nn.Module],
-    batch: Transitions,
-    columns: Columns,
-    h: Hypothesis,
-) -> Tensor:
+def residual_gradient(reading: Reading, values: Tensor, columns: Columns, h: Hypothesis) -> Tensor:
     """Return Σ w_i (∂Q(s_i, a_i) − f_i γ_i ∂m_i), [P]: the gradient with no stop at the target.
 
     m is the greedy value of the online network at s', a = argmax_a Q_s(s', a) by the rule.
+
+    Args:
+        reading: Of Q(s, ·).
+        values: Q(s', ·) of the online network with its graph, [N, A].
+        columns: The batch.
+        h: How its targets are made.
     """
+    assert reading.actions is not None
     greedy = columns.following
     w = columns.slopes(h)[:, 0]
-    values = q_values(modules[0], batch.next_observations, reading.leaves)
     selects = getattr(greedy, "online" if h.bootstrap == "q" else "target")
-    back = np.zeros(values.shape)
-    back[np.arange(len(w)), selects.argmax(1)] = -w * columns.factors(h) * columns.discounts
-    weights = torch.as_tensor(back, dtype=values.dtype, device=values.device)
-    through = reading.flat(reading.gradients(values, weights))
-    return reading.pull(w[:, None]) + through
+    rows, back = np.arange(len(w)), np.zeros(values.shape)
+    back[rows, selects.argmax(1)] = -w * columns.factors(h) * columns.discounts
+    own = np.zeros(reading.outputs.shape)
+    own[rows, numbers(reading.actions).astype(int)] = w
+    outputs = [reading.outputs, values]
+    return reading.flat(
+        reading.gradients(outputs, [torch.as_tensor(x).to(values) for x in (own, back)])
+    )
 
 
 def is_function_of(slopes: np.ndarray, errors: np.ndarray) -> bool:

@@ -39,7 +39,9 @@ SENTENCES = {
     ),
     "parameters_without_gradient": "{names} {shown}.",
     "weighted": "The samples are weighted otherwise than shown: {shown}.",
-    "clipped": "The gradient is {scale:.3g} of the loss's: it is clipped{hint}.",
+    "clipped": (
+        "The gradient is {scale:.3g} of the loss's: it is clipped{hint}, or the loss is scaled."
+    ),
     "loss_differs": "The gradient is of the loss {shown!r}, declared is {declared!r}.",
     "state_never_updated": (
         "s' equals s in {share:.0%} of the rows: is the observation overwritten before it is kept?"

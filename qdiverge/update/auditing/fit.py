@@ -19,7 +19,7 @@ from qdiverge.update.auditing.gram import Gram
 
 ROUNDS = 8
 FACTORS = ("reward_factor", "discount_factor", "terminal_factor", "truncated_factor")
-RCOND = 1e-7  # of float32 kernels, with columns of unit length
+RCOND = 1e-7  # of columns of unit length: less is what g's rounding leaves
 
 
 def fit(columns: Columns, start: Hypothesis, gram: Gram) -> Hypothesis | None:

@@ -7,6 +7,7 @@ min_c Q_c(s', a') − η log π(a'|s') with a' the policy's (Fujimoto et al. 201
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -19,7 +20,13 @@ from qdiverge.errors import InvalidValueError
 from qdiverge.td import BOOTSTRAPS
 from qdiverge.transitions import Transitions, field_of
 from qdiverge.update.auditing.columns import Array
-from qdiverge.update.auditing.networks import Policy, ask_policy, critic_values, q_values
+from qdiverge.update.auditing.networks import (
+    Leaves,
+    Policy,
+    ask_policy,
+    critic_values,
+    q_values,
+)
 from qdiverge.update.auditing.reading import numbers
 
 ROLLED = {"next_row": -1, "row_before": 1}  # successors of another row
@@ -105,12 +112,20 @@ class Following(Mapping[str, Array]):
             )
         return ask_policy(self.policy, self.batch.next_observations)
 
-    def _values(self, modules: Sequence[nn.Module]) -> Array:
+    def at(self, leaves: Leaves) -> Following:
+        """Return the same with other parameters of the target networks, by their ids."""
+        other = copy.copy(self)
+        other._known = {"none": self["none"]}
+        other.__dict__["target"] = self._values(self.targets, leaves)
+        return other
+
+    def _values(self, modules: Sequence[nn.Module], leaves: Leaves | None = None) -> Array:
+        s = self.batch.next_observations
         with torch.no_grad():
             if self.is_critic:
                 actions = self.next_actions[0].to(self.batch.actions)
-                return numbers(critic_values(modules, self.batch.next_observations, actions))
-            return numbers(q_values(modules[0], self.batch.next_observations))
+                return numbers(critic_values(modules, s, actions, leaves=leaves))
+            return numbers(q_values(modules[0], s, leaves))
 
     def _greedy(self, rule: str) -> Array:
         if rule in ("q", "target_q"):

@@ -65,6 +65,17 @@ def call(module: nn.Module, *inputs: Tensor, leaves: Leaves | None = None) -> An
         return functional_call(module, state, inputs) if state else module(*inputs)
 
 
+def moves(module: nn.Module, *inputs: Tensor) -> bool:
+    """Tell whether a call moves the module's own numbers, as spectral normalisation's does."""
+    before = {n: b for n, b in module.named_buffers() if b.is_floating_point()}
+    if not before or not any(part.training for part in module.modules()):
+        return False
+    state = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    with untouched(module), torch.no_grad():
+        functional_call(module, state, inputs)
+    return any(not torch.equal(state[name], buffer) for name, buffer in before.items())
+
+
 def q_values(module: nn.Module, observations: Tensor, leaves: Leaves | None = None) -> Tensor:
     """Return Q(s, ·), [N, A].
 

@@ -2,8 +2,8 @@
 
 If all but the actions is as declared, the slope of row i at action a is
 w_ia = ψ(Q(s_i, a) − y_i)/N, and g = c Σ_i w_{i a_i} ∇Q(s_i, a_i) for one action a_i a row. Least
-squares with z_ia ≥ 0 in the place of the choice gives a start; then the one change that explains
-most is made until none explains more.
+squares in the place of the choice gives a start, with z_ia ≥ 0 where it does not without; then the
+one change that explains most is made until none explains more.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from qdiverge.update.auditing.columns import Array
-from qdiverge.update.auditing.gram import CUT, Gram
+from qdiverge.update.auditing.gram import COARSE, CUT, Gram
+
+FOUND = 1e-9  # of |g|²: what the right actions leave is less
 
 
 def find_actions(slopes: Array, gram: Gram) -> Array:
@@ -29,8 +31,20 @@ def find_actions(slopes: Array, gram: Gram) -> Array:
     N, A = slopes.shape
     w = slopes.reshape(-1)
     B, b = gram.K * np.outer(w, w), gram.u * w
-    own, rows = np.diag(B).reshape(N, A), np.arange(N)
-    now, best = relaxed(B, b).reshape(N, A).argmax(1), -np.inf
+    best: tuple[float, Array] = (-np.inf, np.zeros(N))
+    for start in (least_squares, non_negative):
+        best = max(best, swapped(B, b, start(B, b).reshape(N, A).argmax(1), A), key=lambda x: x[0])
+        if best[0] > (1 - FOUND) * gram.square:
+            break
+    return best[1]
+
+
+def swapped(B: Array, b: Array, start: Array, A: int) -> tuple[float, Array]:
+    """Return how much of ‖g‖² is explained, and by which actions, after the swaps that help."""
+    now, N = start.copy(), len(start)
+    rows, own = np.arange(N), np.diag(B).reshape(N, A)
+    at = rows * A + now
+    best = max(float(b[at].sum()), 0.0) ** 2 / max(float(B[np.ix_(at, at)].sum()), 1e-300)
     for _ in range(4 * N):
         at = rows * A + now
         along = b[at].sum() - b[at][:, None] + b.reshape(N, A)
@@ -42,18 +56,25 @@ def find_actions(slopes: Array, gram: Gram) -> Array:
         if share[i, a] <= best * (1 + 1e-12):
             break
         best, now[i] = float(share[i, a]), a
-    return now
+    return best, now
 
 
-def relaxed(B: Array, b: Array) -> Array:
-    """Return z ≥ 0 of least zᵀBz − 2bᵀz."""
+def least_squares(B: Array, b: Array) -> Array:
+    """Return z of least zᵀBz − 2bᵀz: the choice itself where J's rows differ enough."""
+    values, vectors = np.linalg.eigh((B + B.T) / 2)
+    kept = values > CUT * values[-1]
+    return np.asarray(vectors[:, kept] @ ((vectors[:, kept].T @ b) / values[kept]))
+
+
+def non_negative(B: Array, b: Array) -> Array:
+    """Return z ≥ 0 of the same."""
     from scipy.optimize import nnls  # half a second, and only where a loop is wrong
 
     values, vectors = np.linalg.eigh((B + B.T) / 2)
-    kept = values > 0.01 * CUT * values[-1]
+    kept = values > 0.01 * COARSE * values[-1]
     roots = np.sqrt(values[kept])
     A = roots[:, None] * vectors[:, kept].T
     try:
-        return np.asarray(nnls(A, (vectors[:, kept].T @ b) / roots, maxiter=3 * len(b))[0])
+        return np.asarray(nnls(A, (vectors[:, kept].T @ b) / roots, maxiter=10 * len(b))[0])
     except RuntimeError:  # too many rounds: any start will do
         return np.zeros(len(b))

@@ -12,10 +12,8 @@ from torch import Tensor, nn
 from qdiverge.errors import InvalidValueError
 from qdiverge.transitions import Transitions
 from qdiverge.update.auditing.columns import Array
+from qdiverge.update.auditing.halves import half_unit
 from qdiverge.update.auditing.networks import critic_values, q_values
-
-HALVES = {torch.bfloat16: 2.0**-8, torch.float16: 2.0**-10}
-SHORT = 0.3  # of the entries: of longer ones one in some ten thousand is as short by chance
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,9 @@ class Reading:
             w = torch.zeros_like(self.outputs).scatter_(1, chosen[:, None], w)
         return self.flat(self.gradients(self.outputs, w))
 
-    def gradients(self, outputs: Tensor, w: Tensor) -> list[Tensor | None]:
+    def gradients(
+        self, outputs: Tensor | Sequence[Tensor], w: Tensor | Sequence[Tensor]
+    ) -> list[Tensor | None]:
         """Return Σ w ∂outputs/∂θ by parameter; the graph stays."""
         return list(
             torch.autograd.grad(
@@ -60,7 +60,7 @@ class Reading:
     def flat(self, gradients: Sequence[Tensor | None]) -> Tensor:
         """Return the entries of the parameters that have a gradient in a row, [P]."""
         pairs = zip(self.params.values(), gradients, strict=True)
-        parts = [p.new_zeros(p.numel()) if x is None else x.reshape(-1)
+        parts = [p.new_zeros(p.numel()) if x is None else x.to_dense().reshape(-1)
                  for p, x in pairs if p.grad is not None]  # fmt: skip
         return torch.cat(parts).detach()
 
@@ -82,21 +82,20 @@ class Reading:
         )
         return [name for name, x in zip(none, own, strict=True) if x is not None and bool(x.any())]
 
-    def of_first(self) -> set[int]:
-        """Return the ids of the parameters with a gradient that the first output depends on."""
-        if self.actions is not None:
-            return {id(p) for p in self.params.values() if p.grad is not None}
-        own = self.gradients(self.outputs[:, 0], torch.ones_like(self.outputs[:, 0]))
-        pairs = zip(self.params.values(), own, strict=True)
-        return {id(p) for p, x in pairs if x is not None and p.grad is not None and bool(x.any())}
+    def by_parameter(self, flat: Tensor) -> dict[int, Tensor]:
+        """Return a row such as :attr:`gradient`, where it is not zero, by the parameters' ids."""
+        given = [p for p in self.params.values() if p.grad is not None]
+        parts = zip(given, flat.split([p.numel() for p in given]), strict=True)
+        return {id(p): x.reshape(p.shape) for p, x in parts if self.actions is not None or x.any()}
+
+    @property
+    def unit(self) -> float:
+        """Return the unit of rounding of the gradient's type."""
+        return float(torch.finfo(self.gradient.dtype).eps)
 
     def rounding(self) -> float:
-        """Return the unit of rounding of the gradient: of autocast's type where it was made so."""
-        own, g = float(torch.finfo(self.gradient.dtype).eps), self.gradient[self.gradient != 0]
-        for dtype, unit in HALVES.items():
-            if float((g.to(dtype).to(g.dtype) == g).double().mean()) > SHORT:
-                return max(own, unit)
-        return own
+        """Return the same, of autocast's type where it was made so."""
+        return max(self.unit, half_unit(self.gradient) or 0.0)
 
 
 def read(modules: Sequence[nn.Module], batch: Transitions) -> Reading:

@@ -18,7 +18,7 @@ from qdiverge.update.auditing.extras import (
     residual_gradient,
 )
 from qdiverge.update.auditing.findings import finding
-from qdiverge.update.auditing.networks import critic_values
+from qdiverge.update.auditing.networks import critic_values, q_values
 from qdiverge.update.auditing.reading import numbers
 
 
@@ -38,15 +38,17 @@ def clamped(case: Case, h: Hypothesis, v: Tensor, unit: float) -> Explanation | 
     g = case.reading.gradient
     limit = g.abs().max()
     at_limit = g.abs() == limit
-    if int(at_limit.sum()) < 2 or bool(at_limit.all()):
+    free = v * ~at_limit
+    square = float(free.double().square().sum())
+    if square == 0:
         return None
-    for factor in (1.0, 2.0):
-        left = float((g - (factor * v).clamp(-limit, limit)).norm() / g.norm())
-        if left <= tolerance(case.columns, h, unit):
-            told = finding("clipped", scale=float(g.norm() / (factor * v).norm()),
-                           hint=f", each entry to ±{float(limit):.3g}")  # fmt: skip
-            return replace(found_by(case, h, factor, left), findings=[told], is_clamped=True)
-    return None
+    scale = float(free.double() @ g.double()) / square
+    left = float((g - (scale * v).clamp(-limit, limit)).norm() / g.norm())
+    if scale <= 0 or left > tolerance(case.columns, h, unit):
+        return None
+    told = finding("clipped", scale=float(g.norm() / (scale * v).norm()),
+                   hint=f", each entry to ±{float(limit):.3g}")  # fmt: skip
+    return replace(found_by(case, h, scale, left), findings=[told], is_clamped=True)
 
 
 def with_extra(case: Case, h: Hypothesis, v: Tensor, unit: float) -> Explanation | None:
@@ -66,12 +68,14 @@ def with_extra(case: Case, h: Hypothesis, v: Tensor, unit: float) -> Explanation
 
 def without_stop(case: Case, h: Hypothesis, v: Tensor, unit: float) -> Explanation | None:
     """Return whether the gradient also flows through the target into the online network."""
-    if case.reading.actions is None:
+    is_new = h == next(other for other in case.declared if other.loss == h.loss)
+    if case.reading.actions is None or not is_new:  # the rule is another in any case
         return None
+    values = q_values(case.modules[0], case.batch.next_observations, case.reading.leaves)
     for rule in ("q", "inverse_double_q") if case.targets else ("q",):
         for kept in (0.0, 1.0):
             now = replace(h, bootstrap=rule, terminal_factor=kept)
-            whole = residual_gradient(case.reading, case.modules, case.batch, case.columns, now)
+            whole = residual_gradient(case.reading, values, case.columns, now)
             scale, left = hold(case, whole)
             if scale > 0 and left <= tolerance(case.columns, now, unit):
                 shown = "The gradient also flows through the target into the online network"
