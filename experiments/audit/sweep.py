@@ -21,10 +21,10 @@ BATCHES = (32, 128)
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
     """Return sound loops by architecture, bugs, each by batch size, real loops by operator."""
-    num, num_sound = (200, 96) if is_full else (12, 48)
+    num, num_sound, sizes = (200, 96, (32, 64, 128)) if is_full else (12, 48, BATCHES)
     sound = [
         {"kind": "sound", "subject": a, "num_rows": rows, "num": num_sound}
-        for a, rows in product(ARCHITECTURES, BATCHES)
+        for a, rows in product(ARCHITECTURES, sizes)
     ]
     bugs = [
         {"kind": "bug", "subject": bug, "num_rows": rows, "num": num}

@@ -1,6 +1,7 @@
 """Time ``qd.audit`` of sound loops and of loops with a bug against one update of the same loop."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 
 import torch
@@ -53,8 +54,7 @@ def functions(architecture: str, num_rows: int) -> dict[str, Callable[[], object
     timed: dict[str, Callable[[], object]] = {}
     for name, loop in loops.items():
         loop.train().backward()
-        options = loop.options()
-        timed[name] = lambda loop=loop, options=options: audit(loop.q_net, loop.shown, **options)
+        timed[name] = partial(audit, loop.q_net, loop.shown, **loop.options())
     own = Loop(architecture, num_rows=num_rows).train()
 
     def update() -> None:

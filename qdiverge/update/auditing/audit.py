@@ -89,8 +89,8 @@ def audit(
 
     is compared with ``.grad`` for the declared loop, then for others (c: clipping, AMP; f_i: 1, or
     the terminal factor). Nothing is changed: networks, gradients, random states and modes stay.
-    One look costs two to three updates where all is well; of small networks 50 to 160 where
-    something is wrong, until it is found out what.
+    One look costs two to three updates where all is well; of small networks 17 to some hundred
+    where something is wrong, until it is found out what.
 
     Args:
         q_net: Called as ``q_net(observations)``, returns [N, A]; or a critic, called with
