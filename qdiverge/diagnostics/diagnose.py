@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -148,7 +147,7 @@ def diagnose(
     growth = stability.spectral_radius ** (1 / stability.target_period)
     size, α = q_values["diverge/q_abs_max"], rule.descent.learning_rate
     is_confirmed = error <= LARGEST_ERROR and not rule.not_modelled
-    diagnosis = Diagnosis(
+    return Diagnosis(
         learning_rate=α,
         discount=rule.discount,
         bound=moment.bound,
@@ -165,8 +164,8 @@ def diagnose(
         clipped_share=float((moment.td_errors.abs() > 1).double().mean())
         if rule.loss == "huber"
         else 0.0,
+        find_advice=advice,
     )
-    return replace(diagnosis, advice=advice(diagnosis))
 
 
 def rule_of(

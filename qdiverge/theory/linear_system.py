@@ -1,5 +1,6 @@
 """The frozen-kernel system that the verdicts speak of: its step, modes, growth and certificate."""
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,6 +10,7 @@ from qdiverge.theory.augmented_map import (
     averaged_increment,
     copied_increment,
     descent_increment,
+    mode_radii,
     period_powers,
 )
 from qdiverge.theory.descent import Descent
@@ -32,6 +34,8 @@ from qdiverge.theory.td_error import (
     td_error_certificate,
     td_increments,
 )
+
+_HOPELESS = 28.0  # ln of the growth of a period, 1e12, beyond which rounding hides all else
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +95,9 @@ class LinearSystem:
 
     def _increment(self, reach: Reachable) -> tuple[Tensor, float, float]:
         """Return the step minus the identity, the precision, and the norm of what cancels."""
+        if self.period > 1 and self._outgrows_float64(reach):
+            size = len(reach.rates)
+            return torch.full((size, size), torch.inf, dtype=torch.float64), self.eps, 0.0
         if not self._is_augmented:
             if self.polyak is not None:
                 return polyak_increment(reach, self.learning_rate, self.polyak), self.eps, 0.0
@@ -103,6 +110,13 @@ class LinearSystem:
             return descent_increment(reach, self.descent), self.eps, 0.0
         increment, scale = copied_increment(reach, self.descent, self.period)
         return increment, self.eps, scale
+
+    def _outgrows_float64(self, reach: Reachable) -> bool:
+        """Return whether a period on fixed targets is so unstable that nothing else shows."""
+        if not len(reach.rates):
+            return False
+        each = float(mode_radii(-reach.rates, self.descent).max())
+        return each > 1 and self.period * math.log(each) > _HOPELESS
 
     def growth(self, found: Modes, reach: Reachable) -> Tensor:
         """Return q_{i,a}: how the dominant mode moves the values that choose, complex [N, A]."""
@@ -150,11 +164,14 @@ class LinearSystem:
         W = root[:, None] * U
         return (W * g[:, 0]) @ W.T
 
-    def certificate(self) -> TDErrorCertificate:
+    def certificate(self, num_iterations: int | None = None) -> TDErrorCertificate:
         """Certify the system under every greedy switching, allowing for rounding.
 
         None is known for weights that decay, whose errors no longer come back to the same point,
         and where another network selects actions than evaluates them.
+
+        Args:
+            num_iterations: Of the search for weights; None: as many as it takes.
         """
         size = len(self.kernel)
         if self.descent.has_decay or (self.is_double and self.is_switching):
@@ -164,15 +181,15 @@ class LinearSystem:
         if not self.descent.is_plain:
             system = self.kernel, self.successors, self.weights, self.descent
             if self.polyak is None:
-                return copied_certificate(*system, self.period, error)
-            return averaged_certificate(*system, self.polyak, self.period, error)
+                return copied_certificate(*system, self.period, error, num_iterations)
+            return averaged_certificate(*system, self.polyak, self.period, error, num_iterations)
         step = self.step()
         if self.polyak is None:
             rows = td_increments(self.kernel, self.successors, step)
-            return td_error_certificate(rows, error * step.abs().sum(0))
+            return td_error_certificate(rows, error * step.abs().sum(0), None, num_iterations)
         rows, lag = _averaged_rows(self.kernel, self.successors, step, self.polyak)
         slack = error * step.abs().sum(0).repeat(2)
-        return td_error_certificate(rows, slack, lag)
+        return td_error_certificate(rows, slack, lag, num_iterations)
 
     def without_target(self) -> "LinearSystem":
         """Return the same system with a target that follows at every update."""

@@ -21,7 +21,7 @@ from qdiverge.theory.td_error import (
     no_certificate,
     td_error_certificate,
 )
-from qdiverge.theory.weighted_norm import best_weights
+from qdiverge.theory.weighted_norm import NUM_ITERATIONS, best_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +92,7 @@ def copied_certificate(
     descent: Descent,
     period: int = 1,
     uncertainty: float = 0.0,
+    num_iterations: int | None = None,
 ) -> TDErrorCertificate:
     """Bound the TD errors under momentum, with a copy every C updates, however actions switch.
 
@@ -112,6 +113,7 @@ def copied_certificate(
         descent: without decay.
         period: C.
         uncertainty: error bound of an entry of K or K'.
+        num_iterations: of the search for weights; None: as many as it takes.
 
     >>> one, none = torch.ones(1, dtype=torch.float64), torch.zeros(1, 1, 1, dtype=torch.float64)
     >>> for α in (0.001, 0.1):
@@ -159,7 +161,8 @@ def copied_certificate(
     least = float(torch.cat([others[:, :, :size].diagonal(dim1=0, dim2=2).amin(0),
                              lower[:, size:].diagonal()]).min())  # fmt: skip
     start = balancing_weights(chosen, 2 * size)
-    bound = best_weights(excess, 2 * size, max(0.0, -least), start)
+    shift = max(0.0, -least)
+    bound = best_weights(excess, 2 * size, shift, start, num_iterations or NUM_ITERATIONS)
     return TDErrorCertificate(bool((excess(bound.weights) < 0).all()), bound, 0.0)
 
 
@@ -171,6 +174,7 @@ def averaged_certificate(
     polyak: float,
     period: int = 1,
     uncertainty: float = 0.0,
+    num_iterations: int | None = None,
 ) -> TDErrorCertificate:
     """Bound the same with an averaged target, θ̄ ← (1 − τ)θ̄ + τθ after every C updates.
 
@@ -188,6 +192,7 @@ def averaged_certificate(
         polyak: τ.
         period: C.
         uncertainty: error bound of an entry of K or K'.
+        num_iterations: of the search for weights; None: as many as it takes.
 
     >>> one, none = torch.ones(1, dtype=torch.float64), torch.zeros(1, 1, 1, dtype=torch.float64)
     >>> for α in (0.001, 0.1):
@@ -211,4 +216,4 @@ def averaged_certificate(
     )
     below = torch.cat([(1 - polyak) / h * lag, -polyak * eye], 1)
     slack = uncertainty * (fixed.abs() + polyak * target.abs()).sum(0)
-    return td_error_certificate(rows, slack, torch.cat([velocity, below]))
+    return td_error_certificate(rows, slack, torch.cat([velocity, below]), num_iterations)

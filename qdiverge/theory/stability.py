@@ -23,8 +23,10 @@ from qdiverge.theory.minibatch import check_minibatch
 from qdiverge.theory.spectral import Reachable, transient_gain
 from qdiverge.theory.stability_report import RegressionBaseline, StabilityReport
 from qdiverge.theory.target_network import check_target_network
-from qdiverge.theory.verdict import decide
+from qdiverge.theory.verdict import decide, is_growing
 
+SMALL = 64  # pairs, up to which the best weights are sought even where a mode grows
+FEW = 10  # power iterations of more, where no certificate can hold
 _STEP_TOLERANCE = 0.004  # relative, of the largest stable step with a target network
 
 
@@ -96,7 +98,9 @@ def check_stability(
     plain = system.plain()
     free = plain.modes(reach)
     is_plain = system.descent.is_plain and not system.has_target
-    used, certificate = (free if is_plain else system.modes(reach)), system.certificate()
+    used = free if is_plain else system.modes(reach)
+    is_hopeless = len(A) > SMALL and is_growing(used)
+    certificate = system.certificate(num_iterations=FEW if is_hopeless else None)
     μ = free.eigenvalues / α  # of AD
     moving = μ[~free.is_neutral]
     radii = mode_radii(moving, system.descent)
@@ -146,12 +150,16 @@ def _largest_step(system: LinearSystem, reach: Reachable, eigenvalues: Tensor) -
         return largest_step(eigenvalues, system.descent)
     from scipy.optimize import brentq  # half a second, and only where somebody asks
 
-    high = 2 * largest_regression_step(reach.rates, system.descent)
+    most = largest_regression_step(reach.rates, system.descent)
+    high = 2 * most
 
     def growth(log_step: float) -> float:  # ln ρ, finite for the search
         radius = system.with_step(math.exp(log_step)).radius(reach)
         return math.log(min(max(radius, 1e-9), 1e9))
 
+    near = math.log(most) - _STEP_TOLERANCE, math.log(most) + _STEP_TOLERANCE
+    if growth(near[0]) < 0 < growth(near[1]):  # as often: the target lags, and regression decides
+        return most
     for _ in range(30):
         high /= 2
         if growth(math.log(high)) < 0:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+NUM_ITERATIONS = 200
+
 
 @dataclass(frozen=True, eq=False)
 class WeightedModulus:
@@ -23,7 +25,7 @@ def best_weights(
     size: int,
     shift: float,
     start: Tensor | None = None,
-    num_iterations: int = 200,
+    num_iterations: int = NUM_ITERATIONS,
 ) -> WeightedModulus:
     """Minimise max_i F(v)_i / v_i over v > 0 for a monotone homogeneous F, by power iteration.
 
