@@ -164,14 +164,11 @@ class LinearSystem:
         W = root[:, None] * U
         return (W * g[:, 0]) @ W.T
 
-    def certificate(self, num_iterations: int | None = None) -> TDErrorCertificate:
+    def certificate(self) -> TDErrorCertificate:
         """Certify the system under every greedy switching, allowing for rounding.
 
         None is known for weights that decay, whose errors no longer come back to the same point,
         and where another network selects actions than evaluates them.
-
-        Args:
-            num_iterations: Of the search for weights; None: as many as it takes.
         """
         size = len(self.kernel)
         if self.descent.has_decay or (self.is_double and self.is_switching):
@@ -181,15 +178,15 @@ class LinearSystem:
         if not self.descent.is_plain:
             system = self.kernel, self.successors, self.weights, self.descent
             if self.polyak is None:
-                return copied_certificate(*system, self.period, error, num_iterations)
-            return averaged_certificate(*system, self.polyak, self.period, error, num_iterations)
+                return copied_certificate(*system, self.period, error)
+            return averaged_certificate(*system, self.polyak, self.period, error)
         step = self.step()
         if self.polyak is None:
             rows = td_increments(self.kernel, self.successors, step)
-            return td_error_certificate(rows, error * step.abs().sum(0), None, num_iterations)
+            return td_error_certificate(rows, error * step.abs().sum(0))
         rows, lag = _averaged_rows(self.kernel, self.successors, step, self.polyak)
         slack = error * step.abs().sum(0).repeat(2)
-        return td_error_certificate(rows, slack, lag, num_iterations)
+        return td_error_certificate(rows, slack, lag)
 
     def without_target(self) -> "LinearSystem":
         """Return the same system with a target that follows at every update."""

@@ -21,7 +21,7 @@ from qdiverge.theory.td_error import (
     no_certificate,
     td_error_certificate,
 )
-from qdiverge.theory.weighted_norm import NUM_ITERATIONS, best_weights
+from qdiverge.theory.weighted_norm import best_weights, num_iterations
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,6 @@ def copied_certificate(
     descent: Descent,
     period: int = 1,
     uncertainty: float = 0.0,
-    num_iterations: int | None = None,
 ) -> TDErrorCertificate:
     """Bound the TD errors under momentum, with a copy every C updates, however actions switch.
 
@@ -113,7 +112,6 @@ def copied_certificate(
         descent: without decay.
         period: C.
         uncertainty: error bound of an entry of K or K'.
-        num_iterations: of the search for weights; None: as many as it takes.
 
     >>> one, none = torch.ones(1, dtype=torch.float64), torch.zeros(1, 1, 1, dtype=torch.float64)
     >>> for α in (0.001, 0.1):
@@ -162,7 +160,7 @@ def copied_certificate(
                              lower[:, size:].diagonal()]).min())  # fmt: skip
     start = balancing_weights(chosen, 2 * size)
     shift = max(0.0, -least)
-    bound = best_weights(excess, 2 * size, shift, start, num_iterations or NUM_ITERATIONS)
+    bound = best_weights(excess, 2 * size, shift, start, num_iterations(start, 2 * size))
     return TDErrorCertificate(bool((excess(bound.weights) < 0).all()), bound, 0.0)
 
 
@@ -174,7 +172,6 @@ def averaged_certificate(
     polyak: float,
     period: int = 1,
     uncertainty: float = 0.0,
-    num_iterations: int | None = None,
 ) -> TDErrorCertificate:
     """Bound the same with an averaged target, θ̄ ← (1 − τ)θ̄ + τθ after every C updates.
 
@@ -192,7 +189,6 @@ def averaged_certificate(
         polyak: τ.
         period: C.
         uncertainty: error bound of an entry of K or K'.
-        num_iterations: of the search for weights; None: as many as it takes.
 
     >>> one, none = torch.ones(1, dtype=torch.float64), torch.zeros(1, 1, 1, dtype=torch.float64)
     >>> for α in (0.001, 0.1):
@@ -216,4 +212,4 @@ def averaged_certificate(
     )
     below = torch.cat([(1 - polyak) / h * lag, -polyak * eye], 1)
     slack = uncertainty * (fixed.abs() + polyak * target.abs()).sum(0)
-    return td_error_certificate(rows, slack, torch.cat([velocity, below]), num_iterations)
+    return td_error_certificate(rows, slack, torch.cat([velocity, below]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdiverge.theory.weighted_norm import NUM_ITERATIONS, WeightedModulus, best_weights
+from qdiverge.theory.weighted_norm import WeightedModulus, best_weights, num_iterations
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +41,7 @@ def td_increments(K: Tensor, successors: Tensor, step: Tensor) -> Tensor:
 
 
 def td_error_certificate(
-    increments: Tensor,
-    uncertainty: Tensor | None = None,
-    fixed: Tensor | None = None,
-    num_iterations: int | None = None,
+    increments: Tensor, uncertainty: Tensor | None = None, fixed: Tensor | None = None
 ) -> TDErrorCertificate:
     """Bound the TD errors of the frozen-kernel system, however the greedy actions switch.
 
@@ -60,8 +57,6 @@ def td_error_certificate(
             more than the TD errors.
         uncertainty: u ``[M]``: error bound of X_{a,ij}, the same for every i and a.
         fixed: the other M − N rows of the state, in which no action counts, minus the identity.
-        num_iterations: of the search for weights; None: as many as it takes. It starts from those
-            that certify, where there are any.
 
     >>> X = torch.tensor([[[-0.01], [-0.05]]], dtype=torch.float64)
     >>> certificate = td_error_certificate(X)
@@ -93,7 +88,7 @@ def td_error_certificate(
 
     least = float(torch.cat([kept.amin(1), below.diagonal(size)]).min())
     start = balancing_weights(chosen, M)
-    bound = best_weights(excess, M, max(0.0, -least), start, num_iterations or NUM_ITERATIONS)
+    bound = best_weights(excess, M, max(0.0, -least), start, num_iterations(start, M))
     v = bound.weights
     slack = torch.zeros_like(v)
     if uncertainty is not None:

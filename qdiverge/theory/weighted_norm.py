@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 NUM_ITERATIONS = 200
+FEW = 10  # of a large system that no weights certify: its best modulus is a number, no verdict
+LARGE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,6 +20,19 @@ class WeightedModulus:
     weighted_modulus: float  # for ``weights``: a valid bound, whatever the iteration reached
     lower_bound: float  # no weighted sup norm does better than this
     weights: Tensor  # [N] v > 0
+
+
+def num_iterations(start: Tensor | None, size: int) -> int:
+    """Return how long to look for better weights: of a large system only where some certify it.
+
+    Args:
+        start: weights that certify; None: policy iteration has shown that none do.
+        size: of the system.
+
+    >>> num_iterations(None, 256), num_iterations(None, 5), num_iterations(torch.ones(256), 256)
+    (10, 200, 200)
+    """
+    return FEW if start is None and size > LARGE else NUM_ITERATIONS
 
 
 def best_weights(
