@@ -66,6 +66,8 @@ def diagnose(
     The verdict is about the update that the run makes: the optimiser's momentum, second moments and
     decay, the target network, the importance weights and γ^k of the batch (``weights`` and
     ``discounts``, where it has them), every critic. What is not modelled is undecided, by name.
+    Where Huber's loss, clipping or second moments bound the step, what only too large a step makes
+    grow ends in an oscillation: "divergent" is then what goes on growing at small ones.
 
     Noisy weights are averaged over draws (:mod:`qdiverge.diagnostics.noise`).
 

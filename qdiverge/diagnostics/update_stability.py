@@ -1,5 +1,6 @@
 """The verdict on the run's own update, from the kernels of one moment."""
 
+import math
 from dataclasses import replace
 
 import torch
@@ -72,11 +73,12 @@ def stability_of(
                 reason=f"{clipped} of {len(weights)} TD errors are clipped: what holds now is not "
                 "certified once they are within ±1",
             )
-    if report.verdict == "divergent" and (
-        bound := _why_bounded(K, successors, greedy, rule, moment)
-    ):
-        reason = f"{report.reason}; but {bound}"
-        return replace(report, verdict="undecided", reason=reason, divergent_actions=None)
+    if report.verdict == "divergent":
+        growth = math.log(report.spectral_radius) / report.target_period
+        doubt = _why_bounded(K, successors, greedy, rule, moment) or _why_changing(growth, moment)
+        if doubt:
+            reason = f"{report.reason}; but {doubt}"
+            return replace(report, verdict="undecided", reason=reason, divergent_actions=None)
     if rule.is_preconditioned and report.verdict != "undecided":
         return replace(report, reason=f"{report.reason}, with the second moments as they are")
     return report
@@ -114,6 +116,25 @@ def _why_bounded(
     if small.verdict == "divergent":
         return ""
     return f"{bound}, and at small ones it was not found to grow"
+
+
+def _why_changing(growth: float, moment: Moment) -> str:
+    """Return why second moments change sooner than a mode grows e-fold; "" where they do not.
+
+    Args:
+        growth: ln λ of the mode, per update.
+        moment: Its optimiser forgets old gradients at the rate 1 − β₂.
+    """
+    if moment.optimizer is None or not moment.preconditioner:
+        return ""
+    groups = moment.optimizer.param_groups
+    memories = [group.get("betas", (0, group.get("alpha", 1.0)))[1] for group in groups]
+    if growth >= 1 - min(memories):
+        return ""
+    return (
+        f"it needs {1 / growth:.3g} updates to grow e-fold, and the second moments, which it was "
+        f"seen with, last {1 / (1 - min(memories)):.3g}"
+    )
 
 
 def n_critics(moment: Moment) -> int:

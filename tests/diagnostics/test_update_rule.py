@@ -383,3 +383,21 @@ def test_decay_holds_what_bounded_steps_push():
             nn.functional.smooth_l1_loss(q(S)[:, 0], y).backward()
             optimizer.step()
         assert (float(q.weight.detach().abs()) > 100) == (decay == 0)
+
+
+def test_a_mode_that_grows_slower_than_second_moments_change_is_undecided():
+    """w → 2w: 1.8 α P an update, at two learning rates, beside moments that last 1,000 updates."""
+    S, a = torch.ones(1, 1, dtype=F), torch.zeros(1, dtype=torch.long)
+    batch = qd.Transitions(S, a, torch.ones(1, dtype=F), 2 * S, torch.zeros(1))
+    for rate, verdict in ((1e-5, "undecided"), (1e-2, "divergent")):
+        q = nn.Linear(1, 1, bias=False, dtype=F)
+        optimizer = torch.optim.Adam(q.parameters(), lr=rate)
+        train(q, optimizer, batch, 0.95, 3)
+        optimizer.state[q.weight]["exp_avg_sq"].fill_(0.01)
+        optimizer.state[q.weight]["step"].fill_(1e6)  # v̂ = 0.01: P = 10
+        report = qd.diagnose(q, batch, 0.95, optimizer=optimizer).stability
+        assert report.spectral_radius > 1
+        assert report.verdict == verdict
+        assert ("second moments, which it was seen with, last 1e+03" in report.reason) == (
+            verdict == "undecided"
+        )
