@@ -1,7 +1,6 @@
 """``qd.diagnose``: one moment of a Q-network, from its batch to advice."""
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -59,6 +58,8 @@ def diagnose(
     The verdict is about the update that the run makes: the optimiser's momentum, second moments and
     decay, the target network, the importance weights and γ^k of the batch (``weights`` and
     ``discounts``, where it has them), every critic. What is not modelled is undecided, by name.
+    Where Huber's loss, clipping or second moments bound the step, what only too large a step makes
+    grow ends in an oscillation: "divergent" is then what goes on growing at small ones.
 
     Noisy weights are averaged over draws (:mod:`qdiverge.diagnostics.noise`).
 
@@ -140,7 +141,7 @@ def diagnose(
     growth = stability.spectral_radius ** (1 / stability.target_period)
     size, α = q_values["diverge/q_abs_max"], rule.descent.learning_rate
     is_confirmed = error <= LARGEST_ERROR and not rule.not_modelled
-    diagnosis = Diagnosis(
+    return Diagnosis(
         learning_rate=α,
         discount=rule.discount,
         bound=moment.bound,
@@ -157,8 +158,8 @@ def diagnose(
         clipped_share=float((moment.td_errors.abs() > 1).double().mean())
         if rule.loss == "huber"
         else 0.0,
+        find_advice=advice,
     )
-    return replace(diagnosis, advice=advice(diagnosis))
 
 
 def rule_of(

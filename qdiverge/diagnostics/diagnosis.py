@@ -1,6 +1,8 @@
 """The record of a diagnosis, and how it reads."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from torch import Tensor
 
@@ -26,7 +28,16 @@ class Diagnosis:
     q_values: dict[str, float]
     td_errors: Tensor  # δ, [N]
     clipped_share: float  # of TD errors that the Huber loss clips; 0 for other losses
-    advice: tuple[str, ...] = ()  # what is wrong, what to change, to what value
+    find_advice: Callable[["Diagnosis"], tuple[str, ...]] = field(repr=False)
+
+    @cached_property
+    def advice(self) -> tuple[str, ...]:
+        """Return what is wrong, what to change, and to what value.
+
+        Made when first asked for: with a target network the largest stable step takes several
+        spectral radii.
+        """
+        return self.find_advice(self)
 
     def __str__(self) -> str:
         size = self.q_values["diverge/q_abs_max"]

@@ -20,11 +20,12 @@ class IdleWatch:
     >>> any(watch.is_idle(5) for _ in range(3 * PATIENCE))  # nothing moves it: an evaluation
     False
     >>> watch = IdleWatch([net])
-    >>> for _ in range(2 * PATIENCE):
-    ...     said = watch.is_idle(5)
-    ...     _ = net.weight.data.add_(0.1)
-    >>> said, watch.is_idle(5)
-    (False, True)
+    >>> said = []
+    >>> for _ in range(3 * PATIENCE):
+    ...     said.append(watch.is_idle(5))
+    ...     with torch.no_grad(): _ = net.weight.add_(0.1)
+    >>> said.index(True), sum(said)
+    (200, 1)
     """
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:

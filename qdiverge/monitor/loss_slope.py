@@ -21,9 +21,7 @@ class LossSlope:
     Attributes:
         value: What the loss's gradient is of that of mean ½δ², at small δ; None: not known yet.
 
-    >>> import math
-    >>> from dataclasses import replace
-    >>> slope, nan = LossSlope(), math.nan
+    >>> slope, nan = LossSlope(), float("nan")
     >>> audit = Audit(None, 1.0, "half_squared", 0.25, 0.9, "q", nan, 1.0, 1e-6)
     >>> slope.take(audit, norm=3.0)
     >>> slope.value is None

@@ -1,5 +1,6 @@
 """The frozen-kernel system that the verdicts speak of: its step, modes, growth and certificate."""
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,6 +10,7 @@ from qdiverge.theory.augmented_map import (
     averaged_increment,
     copied_increment,
     descent_increment,
+    mode_radii,
     period_powers,
 )
 from qdiverge.theory.descent import Descent
@@ -26,6 +28,8 @@ from qdiverge.theory.td_error import (
     td_error_certificate,
     td_increments,
 )
+
+_HOPELESS = 28.0  # ln of the growth of a period, 1e12, beyond which rounding hides all else
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +89,9 @@ class LinearSystem:
 
     def _increment(self, reach: Reachable) -> tuple[Tensor, float, float]:
         """Return the step minus the identity, the precision, and the norm of what cancels."""
+        if self.period > 1 and self._outgrows_float64(reach):
+            size = len(reach.rates)
+            return torch.full((size, size), torch.inf, dtype=torch.float64), self.eps, 0.0
         if not self._is_augmented:
             if self.polyak is not None:
                 return polyak_increment(reach, self.learning_rate, self.polyak), self.eps, 0.0
@@ -97,6 +104,13 @@ class LinearSystem:
             return descent_increment(reach, self.descent), self.eps, 0.0
         increment, scale = copied_increment(reach, self.descent, self.period)
         return increment, self.eps, scale
+
+    def _outgrows_float64(self, reach: Reachable) -> bool:
+        """Return whether a period on fixed targets is so unstable that nothing else shows."""
+        if not len(reach.rates):
+            return False
+        each = float(mode_radii(-reach.rates, self.descent).max())
+        return each > 1 and self.period * math.log(each) > _HOPELESS
 
     def growth(self, found: Modes, reach: Reachable) -> Tensor:
         """Return q_{i,a}: how the dominant mode moves the values that choose, complex [N, A]."""

@@ -21,7 +21,7 @@ from qdiverge.theory.td_error import (
     no_certificate,
     td_error_certificate,
 )
-from qdiverge.theory.weighted_norm import best_weights
+from qdiverge.theory.weighted_norm import best_weights, num_iterations
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +159,8 @@ def copied_certificate(
     least = float(torch.cat([others[:, :, :size].diagonal(dim1=0, dim2=2).amin(0),
                              lower[:, size:].diagonal()]).min())  # fmt: skip
     start = balancing_weights(chosen, 2 * size)
-    bound = best_weights(excess, 2 * size, max(0.0, -least), start)
+    shift = max(0.0, -least)
+    bound = best_weights(excess, 2 * size, shift, start, num_iterations(start, 2 * size))
     return TDErrorCertificate(bool((excess(bound.weights) < 0).all()), bound, 0.0)
 
 

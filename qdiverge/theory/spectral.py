@@ -10,6 +10,7 @@ from torch import Tensor
 from qdiverge.errors import InvalidValueError
 from qdiverge.theory.arnoldi import DENSE_LIMIT, leading_eigenpairs
 
+_EACH = 256  # eigenvalues, up to which the condition of each is known
 _MANY = 60  # squarings: ρ(M) < 1 − 2^−60 is beyond float64 anyway
 
 
@@ -35,7 +36,7 @@ class Modes:
 
     eigenvalues: Tensor  # complex [r]
     vectors: Tensor  # complex [r, r], unit columns
-    conditions: Tensor  # [r] ‖w‖‖v‖/|wᴴv|
+    conditions: Tensor  # [r] ‖w‖‖v‖/|wᴴv|; of a large map that of the dominant one, others NaN
     is_neutral: Tensor  # bool [r]: |ν| within rounding of 0
     resolution: float  # change of a well-conditioned eigenvalue by rounding
     increment: Tensor  # [r, r] the matrix itself
@@ -122,13 +123,26 @@ def modes(
         eigenvalues, vectors, conditions = leading_eigenpairs(increment)
     else:
         eigenvalues, vectors = _named(torch.linalg.eig, increment)
-        inverse, info = torch.linalg.inv_ex(vectors)
-        conditions = inverse.abs().square().sum(1).sqrt() * vectors.abs().square().sum(0).sqrt()
-        if int(info):  # exactly defective
-            conditions = torch.full((size,), float("inf"), dtype=torch.float64)
+        conditions = _conditions(eigenvalues, vectors)
     is_neutral = eigenvalues.abs() <= resolution
     complete = size <= dense_limit
     return Modes(eigenvalues, vectors, conditions, is_neutral, resolution, increment, complete)
+
+
+def _conditions(eigenvalues: Tensor, vectors: Tensor) -> Tensor:
+    """Return ‖w‖‖v‖ of left vectors with wᴴv = 1, ∞ where the map is exactly defective."""
+    sizes = vectors.abs().square().sum(0).sqrt()
+    if len(eigenvalues) <= _EACH:
+        inverse, info = torch.linalg.inv_ex(vectors)
+        conditions = inverse.abs().square().sum(1).sqrt() * sizes
+        return torch.full_like(conditions, torch.inf) if int(info) else conditions
+    first = int((1 + eigenvalues).abs().argmax())
+    unit = torch.zeros_like(eigenvalues)
+    unit[first] = 1
+    left, info = torch.linalg.solve_ex(vectors.T, unit)
+    conditions = torch.full_like(sizes, torch.nan)
+    conditions[first] = torch.inf if int(info) else left.abs().square().sum().sqrt() * sizes[first]
+    return conditions
 
 
 def spectral_radius(increment: Tensor, eps: float, scale: float = 0.0) -> float:

@@ -96,7 +96,8 @@ def check_stability(
     plain = system.plain()
     free = plain.modes(reach)
     is_plain = system.descent.is_plain and not system.has_target
-    used, certificate = (free if is_plain else system.modes(reach)), system.certificate()
+    used = free if is_plain else system.modes(reach)
+    certificate = system.certificate()
     μ = free.eigenvalues / α  # of AD
     moving = μ[~free.is_neutral]
     radii = mode_radii(moving, system.descent)
@@ -146,12 +147,16 @@ def _largest_step(system: LinearSystem, reach: Reachable, eigenvalues: Tensor) -
         return largest_step(eigenvalues, system.descent)
     from scipy.optimize import brentq  # half a second, and only where somebody asks
 
-    high = 2 * largest_regression_step(reach.rates, system.descent)
+    most = largest_regression_step(reach.rates, system.descent)
+    high = 2 * most
 
     def growth(log_step: float) -> float:  # ln ρ, finite for the search
         radius = system.with_step(math.exp(log_step)).radius(reach)
         return math.log(min(max(radius, 1e-9), 1e9))
 
+    near = math.log(most) - _STEP_TOLERANCE, math.log(most) + _STEP_TOLERANCE
+    if growth(near[0]) < 0 < growth(near[1]):  # as often: the target lags, and regression decides
+        return most
     for _ in range(30):
         high /= 2
         if growth(math.log(high)) < 0:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdiverge.theory.weighted_norm import WeightedModulus, best_weights
+from qdiverge.theory.weighted_norm import WeightedModulus, best_weights, num_iterations
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,8 @@ def td_error_certificate(
         return torch.cat([upper, below])
 
     least = float(torch.cat([kept.amin(1), below.diagonal(size)]).min())
-    bound = best_weights(excess, M, max(0.0, -least), balancing_weights(chosen, M))
+    start = balancing_weights(chosen, M)
+    bound = best_weights(excess, M, max(0.0, -least), start, num_iterations(start, M))
     v = bound.weights
     slack = torch.zeros_like(v)
     if uncertainty is not None:

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from qdiverge.theory.linear_system import LinearSystem
@@ -80,7 +81,7 @@ def _growing(system: LinearSystem, greedy: Tensor, found: Modes) -> Decision:
 
     def mode_at(actions: Tensor) -> GrowingMode | None:
         reach = system.reach(actions)
-        there = system.modes(reach)
+        there = found if torch.equal(actions, greedy) else system.modes(reach)
         if not is_growing(there) or math.isinf(there.radius):
             return None
         λ = 1 + complex(there.eigenvalues[there.dominant])

@@ -1,6 +1,7 @@
 """The verdict is about the update that the run makes: cases that came out wrong before."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -317,3 +318,86 @@ def test_a_mode_within_rounding_of_zero_explains_nothing():
     assert diagnosis.attribution.is_neutral
     assert "no growth to explain" in str(diagnosis)
     assert not any("pushes" in sentence for sentence in diagnosis.advice)
+
+
+@pytest.mark.parametrize("way", ["huber", "clipping", "Adam"])
+@pytest.mark.parametrize(("following", "is_divergent"), [(0.0, False), (2.0, True)])
+def test_what_grows_by_too_large_a_step_alone_comes_to_an_end_where_steps_are_bounded(
+    way, following, is_divergent
+):
+    """One weight: s = 1 leads to s' = 0, where α = 3 only oscillates, or w → 2w, which goes on."""
+    q = nn.Linear(1, 1, bias=False, dtype=F)
+    kind = torch.optim.Adam if way == "Adam" else torch.optim.SGD
+    optimizer = kind(q.parameters(), lr=3.0)
+    S, a = torch.ones(1, 1, dtype=F), torch.zeros(1, dtype=torch.long)
+    batch = qd.Transitions(S, a, torch.full((1,), 0.1, dtype=F), following * S, torch.zeros(1))
+    loss = "huber" if way == "huber" else "half_squared"
+    clipping = 1.0 if way == "clipping" else None
+
+    def update():
+        y = batch.rewards + 0.9 * q(batch.next_observations)[:, 0].detach()
+        optimizer.zero_grad()
+        each = nn.functional.smooth_l1_loss if way == "huber" else nn.functional.mse_loss
+        (each(q(S)[:, 0], y) / (1 if way == "huber" else 2)).backward()
+        if clipping:
+            nn.utils.clip_grad_norm_(q.parameters(), clipping)
+        optimizer.step()
+
+    with torch.no_grad():
+        q.weight.fill_(0.5)
+    if way == "Adam":  # second moments of small gradients, so that its step is too large for now
+        update()
+        optimizer.state[q.weight]["exp_avg_sq"].fill_(1e-8)
+        optimizer.state[q.weight]["step"].fill_(1e6)
+        with torch.no_grad():
+            q.weight.fill_(0.5)
+    given = replace(
+        qd.diagnose(q, batch, 0.9, optimizer=optimizer, loss=loss).rule, clipping=clipping
+    )
+    report = qd.diagnose(q, batch, optimizer=optimizer, rule=given).stability
+    assert report.spectral_radius > 1
+    assert report.verdict == ("divergent" if is_divergent else "undecided")
+    assert ("step" in report.reason) == (not is_divergent)
+    sizes = []
+    for _ in range(4000):
+        update()
+        sizes.append(float(q.weight.detach().abs()))
+    assert (max(sizes[-100:]) > 1.5 * max(sizes[:2000])) == is_divergent
+
+
+def test_decay_holds_what_bounded_steps_push():
+    """w → 2w by Huber's loss with decay: the push is α a step at most, the decay grows with w."""
+    q = nn.Linear(1, 1, bias=False, dtype=F)
+    S, a = torch.ones(1, 1, dtype=F), torch.zeros(1, dtype=torch.long)
+    batch = qd.Transitions(S, a, torch.full((1,), 0.1, dtype=F), 2 * S, torch.zeros(1))
+    for decay in (0.0, 0.1):
+        optimizer = torch.optim.SGD(q.parameters(), lr=0.1, weight_decay=decay)
+        with torch.no_grad():
+            q.weight.fill_(0.05)
+        report = qd.diagnose(q, batch, 0.9, optimizer=optimizer, loss="huber").stability
+        assert report.spectral_radius > 1
+        assert report.verdict == ("undecided" if decay else "divergent")
+        for _ in range(4000):
+            y = batch.rewards + 0.9 * q(2 * S)[:, 0].detach()
+            optimizer.zero_grad()
+            nn.functional.smooth_l1_loss(q(S)[:, 0], y).backward()
+            optimizer.step()
+        assert (float(q.weight.detach().abs()) > 100) == (decay == 0)
+
+
+def test_a_mode_that_grows_slower_than_second_moments_change_is_undecided():
+    """w → 2w: 1.8 α P an update, at two learning rates, beside moments that last 1,000 updates."""
+    S, a = torch.ones(1, 1, dtype=F), torch.zeros(1, dtype=torch.long)
+    batch = qd.Transitions(S, a, torch.ones(1, dtype=F), 2 * S, torch.zeros(1))
+    for rate, verdict in ((1e-5, "undecided"), (1e-2, "divergent")):
+        q = nn.Linear(1, 1, bias=False, dtype=F)
+        optimizer = torch.optim.Adam(q.parameters(), lr=rate)
+        train(q, optimizer, batch, 0.95, 3)
+        optimizer.state[q.weight]["exp_avg_sq"].fill_(0.01)
+        optimizer.state[q.weight]["step"].fill_(1e6)  # v̂ = 0.01: P = 10
+        report = qd.diagnose(q, batch, 0.95, optimizer=optimizer).stability
+        assert report.spectral_radius > 1
+        assert report.verdict == verdict
+        assert ("second moments, which it was seen with, last 1e+03" in report.reason) == (
+            verdict == "undecided"
+        )
