@@ -12,7 +12,13 @@ from qdiverge.theory.augmented_map import (
     period_powers,
 )
 from qdiverge.theory.descent import Descent
-from qdiverge.theory.spectral import Modes, Reachable, modes, reachable_directions, spectral_radius
+from qdiverge.theory.spectral import (
+    Modes,
+    Reachable,
+    modes,
+    reachable_directions,
+    spectral_radius,
+)
 from qdiverge.theory.target_network import (
     period_gain,
     period_increment,
