@@ -39,6 +39,8 @@ def make(table: Table) -> Figure:
     axes.set(xlim=(0, 1), ylim=(-1, len(names)), xlabel="AUROC on the test split")
     axes.set_title(f"Will this run pass r_max/(1−γ) within {HORIZON} updates?", fontsize=9)
     figure.supxlabel(
-        f"Bars: 95 % bootstrap over runs; dotted: chance.\n{table.source}", fontsize=5.5, color=GREY
+        f"Bars: 95 % bootstrap over runs; dotted: chance.\n{table.source}",
+        fontsize=5.5,
+        color=GREY,
     )
     return figure
