@@ -104,11 +104,16 @@ class Stack:
     @torch.no_grad()
     def targets(self, batch: "_Batch") -> Tensor:
         """Return y, [C, N]."""
-        own = self._values(self.theta, batch.following, 0)
-        slow = self._values(self.slow, batch.following, 0)
-        r = self.rules
-        selects = torch.where(r.selects_online[:, None, None], own, slow)
-        evaluates = torch.where(r.evaluates_online[:, None, None], own, slow)
+        r, both = self.rules, torch.stack([self.rules.selects_online, self.rules.evaluates_online])
+        if bool(both.all()):
+            selects = evaluates = self._values(self.theta, batch.following, 0)
+        elif not bool(both.any()):
+            selects = evaluates = self._values(self.slow, batch.following, 0)
+        else:
+            own = self._values(self.theta, batch.following, 0)
+            slow = self._values(self.slow, batch.following, 0)
+            selects = torch.where(r.selects_online[:, None, None], own, slow)
+            evaluates = torch.where(r.evaluates_online[:, None, None], own, slow)
         best = evaluates.gather(2, selects.argmax(2, keepdim=True)).squeeze(2)
         γ = r.discount[:, None] if batch.discounts is None else batch.discounts
         return batch.rewards + γ * best.masked_fill(batch.terminated.bool(), 0.0)
