@@ -41,7 +41,7 @@ STEPS: dict[str, dict[str, tuple[float, float]]] = {  # log10 of the relative st
     "short": {"sgd": (-1.3, 0.0), "rmsprop": (-1.2, 0.4), "adam": (-1.2, 0.4)},
     "default": {"sgd": (-2.5, -0.5), "rmsprop": (-2.5, -0.8), "adam": (-2.5, -0.8)},
     "critic": {"adam": (-1.0, 0.7)},
-    "long": {"sgd": (-2.2, -0.7), "rmsprop": (-2.0, -0.9), "adam": (-2.0, -0.9)},
+    "long": {"sgd": (-2.5, -1.1), "rmsprop": (-2.2, -1.1), "adam": (-2.2, -1.1)},
     "online": {"rmsprop": (0.0, 0.9), "adam": (0.0, 0.9)},
     "image": {"rmsprop": (-1.0, 0.5), "adam": (-1.0, 0.5)},
 }
