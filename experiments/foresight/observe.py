@@ -10,8 +10,10 @@ With B = r_max/(1−γ), the most that any policy can earn (van Hasselt et al. 2
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +22,10 @@ from experiments.foresight.live import PROBE_PERIOD, LiveRun
 BEYOND = 100.0  # bounds
 LARGEST = 1e30  # what is larger, or infinite, is kept as this
 NUM_TIMES = 48  # of a curve
+LEVELS = {  # in units of B: thresholds that every update is held against
+    "size": [round(10 ** (-2 + k / 20), 5) for k in range(40)],
+    "churn": [round(10 ** (-5 + k / 10), 7) for k in range(50)],
+}
 
 
 @dataclass
@@ -85,7 +91,7 @@ def follow(run: LiveRun, at: Callable[[int, Course], None] = lambda *_: None) ->
 
 
 def as_row(course: Course) -> dict[str, Any]:
-    """Return what the table keeps: three digits, running maxima at times thinned by log."""
+    """Return what the table keeps: curves at times thinned by log, and when levels were passed."""
     times = curve_times(len(course.churns))
     return {
         "num_updates": len(course.churns),
@@ -97,7 +103,9 @@ def as_row(course: Course) -> dict[str, Any]:
         "times": times,
         "size": [rounded(course.sizes[t]) for t in times],
         "size_running": [rounded(max(course.sizes[: t + 1])) for t in times],
+        "size_above": first_above(course.sizes, LEVELS["size"]),
         "churn_running": [rounded(max(course.churns[:t], default=0.0)) for t in times],
+        "churn_above": first_above([0.0, *course.churns], LEVELS["churn"]),
         "td_errors": [rounded(e) for e in course.td_errors],
         "moved": rounded(course.moved),
     }
@@ -111,6 +119,17 @@ def curve_times(num_updates: int) -> list[int]:
     """
     steps = (math.expm1(k / NUM_TIMES * math.log1p(num_updates)) for k in range(NUM_TIMES + 1))
     return sorted({round(step) for step in steps})
+
+
+def first_above(values: Sequence[float], levels: Sequence[float]) -> list[int | None]:
+    """Return the first update of each level at which a value lies above it; None: at none.
+
+    >>> first_above([0.1, 0.5, 0.2, 0.9], [0.3, 0.6, 1.0])
+    [1, 3, None]
+    """
+    highest = list(itertools.accumulate(values, max))
+    places = (bisect.bisect_right(highest, level) for level in levels)
+    return [place if place < len(values) else None for place in places]
 
 
 def rounded(value: float | None) -> float | None:
