@@ -6,18 +6,40 @@ import argparse
 from pathlib import Path
 
 from experiments.foresight import corpus
+from experiments.foresight.evaluate import evaluate
+from experiments.foresight.rules import fix
+from experiments.foresight.show import show
 from experiments.sweep.sweep import default_root
 from qdiverge.runs.table import read_table
 
 
 def main(arguments: list[str]) -> int:
     """Run a part of the study; return the exit status (0 done, 2 bad usage)."""
-    parser = argparse.ArgumentParser("python -m experiments foresight", description=__doc__)
-    parser.add_argument("part", choices=["pack"])
-    parser.add_argument("--split", choices=corpus.SPLITS, default="dev")
-    parser.add_argument("--from", dest="table", type=Path, help="table of the sweep")
+    parser = argparse.ArgumentParser(
+        "python -m experiments foresight",
+        description=__doc__,
+        epilog="Without a part: show. The corpus is made by `python -m experiments sweep "
+        "foresight`; `pack` takes a split's rows from its table. `fix` sets the rules on the dev "
+        "split; `evaluate` opens the test split once these are committed.",
+    )
+    parser.add_argument(
+        "part", nargs="?", choices=["pack", "fix", "evaluate", "show"], default="show"
+    )
+    parser.add_argument("--split", choices=corpus.SPLITS, default="dev", help="of pack")
+    parser.add_argument("--from", dest="table", type=Path, help="the sweep's table, of pack")
+    parser.add_argument(
+        "--results", type=Path, default=corpus.RESULTS, help="folder; default: the committed one"
+    )
     options = parser.parse_args(arguments)
-    table = read_table(options.table or default_root("foresight", False) / "table.jsonl")
-    count = corpus.pack(table, options.split, corpus.RESULTS)
-    print(f"{count} runs in {corpus.file(options.split)}")
+    if options.part == "pack":
+        table = read_table(options.table or default_root("foresight", False) / "table.jsonl")
+        count = corpus.pack(table, options.split, options.results)
+        print(f"{count} runs in {corpus.file(options.split, options.results)}")
+    elif options.part == "fix":
+        fix(options.results)
+        print(f"commit {options.results / 'rules.json'} before `evaluate`")
+    elif options.part == "evaluate":
+        evaluate(options.results)
+    if options.part in ("evaluate", "show"):
+        show(options.results)
     return 0

@@ -1,16 +1,19 @@
 """The foresight study: labels, splits, faithful copies, no leak from the test split."""
 
+import gzip
 import json
+import subprocess
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
 
-from experiments.foresight import ahead, draw, remedies, sweep
+from experiments.foresight import ahead, corpus, draw, evaluate, remedies, rules, show, sweep
 from experiments.foresight.cell import Cell
 from experiments.foresight.live import LiveRun
 from experiments.foresight.observe import Course, as_row, curve_times, follow
+from qdiverge.errors import RunFolderError
 from qdiverge.rehearsal.rehearse import rehearsals
 
 CELL = Cell(
@@ -150,3 +153,132 @@ def test_a_cell_that_diverges_is_remedied_and_ends_as_numbers(tmp_path):
     assert row["moments"]["0"]["x1"]["passed"].count(None) == 0
     assert set(row["remedies"]["applied"]) >= {"step / 4", "slow target"}
     assert row["remedies"]["rehearsed"]["as it is"]["peaks"][0] > 1
+
+
+def said(*peaks, passed=None, copied=300):
+    passed = [None if peak <= 1 else (passed or 50) for peak in peaks]
+    return {"horizon": 300, "peaks": list(peaks), "soon": list(peaks), "passed": passed,
+            "copied": copied}  # fmt: skip
+
+
+def made_up(touched=None, stratum="short", split="dev", seed=0, largest=None, **moments):
+    """A run whose values rise evenly to B at ``touched``, or to half of it."""
+    length = 300
+    top = largest or (1.0 if touched else 0.5)
+    sizes = [top * 1.001 * u / (touched or length) for u in range(length + 1)]
+    course = Course(sizes=sizes, churns=[1e-3] * length, td_errors=[1.0, 0.5])
+    row = as_row(course) | {"seconds": 1.0, "learning_rate": 0.1}
+    row["moments"] = {"0": {"exponent": 0.1}}
+    for name, looks in moments.items():
+        row["moments"].setdefault(name.removeprefix("at_"), {}).update(looks)
+    return corpus.Run(replace(CELL, stratum=stratum, split=split, seed=seed), row)
+
+
+def test_a_sign_alarms_at_the_very_update_at_which_its_level_is_passed():
+    rule = rules.sign("size")
+    run = made_up(touched=200)
+    for level in rule.levels:
+        alarm = rule.alarm(run, level)
+        assert alarm is not None
+        assert 1.001 * alarm / 200 > level >= 1.001 * (alarm - 1) / 200
+
+
+def test_copies_alarm_by_their_median_and_where_they_are_asked():
+    early, late = said(1.2, 0.9, 0.8), said(1.2, 1.1, 0.8)
+    run = made_up(touched=200, at_0={"x1": early}, at_32={"x1": late})
+    assert rules.ahead("x1", 0).alarm(run, 1.0) is None
+    assert rules.ahead("x1", 0, 8, 32).alarm(run, 1.0) == 32
+    assert rules.ahead("x1", 0, 8, 32, twice=True).alarm(run, 1.0) is None
+    assert rules.ahead("x1", 0, 32, twice=True).alarm(run, 0.8) == 32
+    assert rules.ahead("x1", 0, 32, confirmed_by="x4").alarm(run, 0.5) is None
+
+
+def test_a_threshold_is_the_least_that_allows_its_share_of_false_alarms():
+    rule = rules.sign("size")
+    runs = [made_up(largest=0.2 + 0.005 * k) for k in range(100)]
+    level = rules.threshold_of(rule, runs)
+    assert sum(rule.alarm(run, level) is not None for run in runs) <= 3
+    lower = rule.levels[rule.levels.index(level) - 1]
+    assert sum(rule.alarm(run, lower) is not None for run in runs) > 3
+    assert rules.threshold_of(rules.ahead("x1", 0), runs) == rules.HALF
+
+
+def test_rules_are_judged_by_whole_runs():
+    runs = [
+        made_up(touched=200, at_0={"x1": said(1.2, 1.2, 0.1)}),
+        made_up(touched=100, at_0={"x1": said(0.2, 1.2, 0.1)}),
+        made_up(at_0={"x1": said(1.2, 1.2, 1.2)}),
+        made_up(at_0={"x1": said(0.2, 0.2, 0.2)}),
+    ]
+    found = evaluate.judge(rules.ahead("x1", 0), 1.0, runs)
+    assert found["caught"] == [1, 2]
+    assert found["false"] == [1, 2]
+    assert found["median lead"] == 0.5
+    assert found["copied updates a run"] == 300
+    assert found["forecast quartiles"] == [0.25, 0.25, 0.25]
+    assert found["forecast within a factor of 2"] == [0, 1]
+
+
+def test_auroc_is_the_share_of_pairs_in_the_right_order():
+    rng = np.random.default_rng(0)
+    scores, happens = rng.integers(0, 6, 60).astype(float), rng.random(60) < 0.3
+    pairs = [(p > n) + 0.5 * (p == n) for p in scores[happens] for n in scores[~happens]]
+    assert evaluate.auroc(scores, happens) == pytest.approx(np.mean(pairs))
+    assert np.isnan(evaluate.auroc(scores, np.zeros(60, dtype=bool)))
+
+
+def write_split(folder, split, runs):
+    lines = [{"key": str(i), "config": asdict(r.cell), "row": r.row} for i, r in enumerate(runs)]
+    text = "\n".join(json.dumps(each) for each in [{"schema": 1, "commit": "x"}, *lines])
+    corpus.file(split, folder).write_bytes(gzip.compress(text.encode(), mtime=0))
+
+
+def make_corpus(folder):
+    for split in corpus.SPLITS:
+        runs = [
+            made_up(touched, stratum, split, seed, at_0={look: said(1.2 if touched else 0.2)})
+            for stratum, look in (("short", "x1"), ("long", "x16"), ("online", "x16"))
+            for seed, touched in enumerate((None, 100, None, 200))
+        ]
+        begun_beyond = made_up(touched=100, split=split)
+        begun_beyond.row["touched"] = 0
+        write_split(folder, split, [*runs, begun_beyond])
+
+
+def in_a_repository(folder, *commands):
+    for command in commands:
+        subprocess.run(["git", "-C", folder, "-c", "user.name=x", "-c", "user.email=x@x",
+                        *command.split()], check=True, capture_output=True)  # fmt: skip
+
+
+def test_the_test_split_is_not_opened_before_the_rules_are_committed(tmp_path, monkeypatch):
+    make_corpus(tmp_path)
+    in_a_repository(tmp_path, "init")
+    opened = []
+    real = evaluate.load
+    monkeypatch.setattr(evaluate, "load", lambda *a: opened.append(a) or real(*a))
+    with pytest.raises(RunFolderError, match="foresight fix"):
+        evaluate.evaluate(tmp_path)
+    rules.fix(tmp_path)
+    with pytest.raises(RunFolderError, match="must be committed"):
+        evaluate.evaluate(tmp_path)
+    in_a_repository(tmp_path, "add rules.json", "commit -m rules")
+    (tmp_path / "rules.json").write_text((tmp_path / "rules.json").read_text() + " ")
+    with pytest.raises(RunFolderError, match="must be committed"):
+        evaluate.evaluate(tmp_path)
+    assert not opened
+    in_a_repository(tmp_path, "checkout rules.json")
+    found = evaluate.evaluate(tmp_path)
+    assert found["rules"]["short"]["preflight"]["caught"] == [2, 2]
+    assert found["rules"]["long"]["x16 before the run"]["false"] == [0, 2]
+    show.show(tmp_path)
+
+
+def test_rules_do_not_depend_on_the_test_split(tmp_path):
+    make_corpus(tmp_path)
+    first = rules.fix(tmp_path)
+    corpus.file("test", tmp_path).unlink()
+    assert rules.fix(tmp_path)["thresholds"] == first["thresholds"]
+    write_split(tmp_path, "dev", [made_up()])
+    with pytest.raises(RunFolderError, match="of this dev split"):
+        rules.read_rules(tmp_path)
