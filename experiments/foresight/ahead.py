@@ -48,7 +48,7 @@ class Look:
 WHOLE = 10**9  # all updates that are left
 NEAR: tuple[Look, ...] = (Look(1, 100, orders=2),)
 FAST = (Look(16, WHOLE), Look(64, WHOLE))
-FROZEN = (Look(16, WHOLE), Look(4, 1_000, orders=2))
+FROZEN = (Look(16, WHOLE), Look(4, 500, orders=2))
 LIVE = Look(4, 2_000, orders=2, is_live=True)
 LOOKS: dict[str, dict[int, tuple[Look, ...]]] = {  # stratum → update → looks
     "short": {0: (Look(1, 300),)} | dict.fromkeys((8, 32, 128), NEAR),

@@ -1,4 +1,4 @@
-"""What each remedy does to a run that diverges, or is said to: rehearsed, then the run anew.
+"""What each remedy does to a run that diverges: rehearsed, then the run anew.
 
 The rehearsals start where the run starts. The run is then made from the start with the mildest
 change whose copies all stay below B/2, and with two that are given to anybody: a quarter of the

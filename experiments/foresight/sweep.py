@@ -40,18 +40,14 @@ def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
         "moments": moments,
         "seconds": round(time.process_time() - began, 2),
     }
-    if has_remedies(cell, course, moments):
+    if has_remedies(cell, course):
         row["remedies"] = remedies(cell)
     return row
 
 
-def has_remedies(cell: Cell, course: Course, moments: dict[str, Any]) -> bool:
-    """Return whether the run began within B, diverged or is said to, and fell to be remedied.
+def has_remedies(cell: Cell, course: Course) -> bool:
+    """Return whether the run began within B, diverged, and is one of every two that are remedied.
 
-    A fair coin by the cell's seed decides the last: remedies cost more than all else.
+    A coin by the cell's seed decides the last: remedies cost more than all else.
     """
-    looks = (look for at in moments.values() for look in at.values() if isinstance(look, dict))
-    is_called = any(2 * sum(p is not None for p in x["passed"]) > len(x["passed"]) for x in looks)
-    is_in_question = course.touched is not None or is_called
-    is_of_these = cell.seed % 2 == 0 and cell.stratum != "image"
-    return is_in_question and is_of_these and course.touched != 0
+    return bool(course.touched) and cell.seed % 2 == 0 and cell.stratum != "image"

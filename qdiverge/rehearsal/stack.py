@@ -92,10 +92,12 @@ class Stack:
         self.optimizer.zero_grad()
         losses.mean(1).sum().backward()
         self._clip()
-        before = {n: p.detach().clone() for n, p in self.theta.items() if p.requires_grad}
+        is_slowed = bool((self.rules.rate != 1).any())
+        before = {n: p.detach().clone() for n, p in self.theta.items()
+                  if p.requires_grad and is_slowed}  # fmt: skip
         self.optimizer.step()
         with torch.no_grad():
-            if bool((self.rules.rate != 1).any()):
+            if is_slowed:
                 for name, old in before.items():
                     p = self.theta[name]
                     p.copy_(old + _like(self.rules.rate, p) * (p - old))
