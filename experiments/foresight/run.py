@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "part", nargs="?", choices=["pack", "fix", "evaluate", "show"], default="show"
     )
-    parser.add_argument("--split", choices=corpus.SPLITS, default="dev", help="of pack")
+    parser.add_argument("--split", choices=corpus.SPLITS, help="pack: dev; evaluate: test")
     parser.add_argument("--from", dest="table", type=Path, help="the sweep's table, of pack")
     parser.add_argument(
         "--results", type=Path, default=corpus.RESULTS, help="folder; default: the committed one"
@@ -33,13 +33,14 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.part == "pack":
         table = read_table(options.table or default_root("foresight", False) / "table.jsonl")
-        count = corpus.pack(table, options.split, options.results)
-        print(f"{count} runs in {corpus.file(options.split, options.results)}")
+        split = options.split or "dev"
+        count = corpus.pack(table, split, options.results)
+        print(f"{count} runs in {corpus.file(split, options.results)}")
     elif options.part == "fix":
         fix(options.results)
         print(f"commit {options.results / 'rules.json'} before `evaluate`")
     elif options.part == "evaluate":
-        evaluate(options.results)
+        evaluate(options.results, options.split or "test")
     if options.part in ("evaluate", "show"):
         show(options.results)
     return 0

@@ -10,6 +10,12 @@ from experiments.tables import Column, print_table, share
 from qdiverge.errors import RunFolderError
 
 
+TITLES = {
+    "dev": "the dev split, on which the rules were set: in sample, no measure of anything to come",
+    "test": "the test split, which nothing was set on",
+}
+
+
 def read_evaluation(folder: Path) -> dict[str, Any]:
     """Read the numbers of ``evaluate``.
 
@@ -37,7 +43,7 @@ def origin(found: dict[str, Any]) -> dict[str, Any]:
 def show(folder: Path) -> None:
     """Print every table."""
     found = read_evaluation(folder)
-    print(f"split: {found['corpus']['split']}")
+    print(f"{TITLES[found['corpus']['split']]}\n")
     for kind, rules in found["rules"].items():
         about = found["runs"][kind]
         print(f"{kind}: {about}")
