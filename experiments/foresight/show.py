@@ -9,7 +9,6 @@ from typing import Any
 from experiments.tables import Column, print_table, share
 from qdiverge.errors import RunFolderError
 
-
 TITLES = {
     "dev": "the dev split, on which the rules were set: in sample, no measure of anything to come",
     "test": "the test split, which nothing was set on",
