@@ -28,8 +28,8 @@ from experiments.foresight.problems import PROBLEMS
 SEED = 20_261
 STRATA = get_args(Stratum)
 SIZES: dict[str, dict[str, int]] = {  # cells
-    "dev": {"short": 60, "default": 6, "critic": 9, "long": 8, "online": 6, "image": 0},
-    "test": {"short": 130, "default": 12, "critic": 20, "long": 16, "online": 12, "image": 2},
+    "dev": {"short": 120, "default": 15, "critic": 20, "long": 16, "online": 12, "image": 0},
+    "test": {"short": 260, "default": 30, "critic": 40, "long": 32, "online": 24, "image": 3},
 }
 UPDATES = {"short": 300, "default": 300, "critic": 300, "long": 6_000, "online": 2_000,
            "image": 150}  # fmt: skip
