@@ -15,7 +15,8 @@ from qdiverge.runs.table import SCHEMA, StudyTable
 
 RESULTS = Path(__file__).parent / "results"
 SPLITS = ("dev", "test")
-COMMAND = "python -m experiments sweep foresight; python -m experiments foresight pack"
+SWEEP = "python -m experiments sweep foresight"
+COMMAND = f"{SWEEP}; python -m experiments foresight pack"
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +39,10 @@ class Run:
 
 
 def pack(table: StudyTable, split: str, folder: Path) -> int:
-    """Write a split's rows, in the order of their keys, whole or not at all; return how many."""
+    """Write a split's rows, in the order of their keys, whole or not at all; return how many.
+
+    What it writes, unpacked, is a table that the sweep can go on with.
+    """
     columns = ("key", "config", "row", "commit")
     rows = sorted(
         ({name: row[name] for name in columns} for row in table.rows.values()
@@ -46,7 +50,7 @@ def pack(table: StudyTable, split: str, folder: Path) -> int:
     )  # fmt: skip
     text = "".join(
         json.dumps(line, separators=(",", ":")) + "\n"
-        for line in ({**table.header, "split": split}, *rows)
+        for line in (table.header | {"split": split, "command": SWEEP}, *rows)
     )
     folder.mkdir(parents=True, exist_ok=True)
     aside = file(split, folder).with_suffix(".tmp")

@@ -13,8 +13,10 @@ from experiments.foresight import ahead, corpus, draw, evaluate, remedies, rules
 from experiments.foresight.cell import Cell
 from experiments.foresight.live import LiveRun
 from experiments.foresight.observe import Course, as_row, curve_times, follow
+from experiments.sweep.results import machine_paths
 from qdiverge.errors import RunFolderError
 from qdiverge.rehearsal.rehearse import rehearsals
+from qdiverge.runs.table import StudyTable, read_table
 
 CELL = Cell(
     split="dev", stratum="short", problem="maze", seed=3, algorithm="dqn", width=16, depth=1,
@@ -282,3 +284,24 @@ def test_rules_do_not_depend_on_the_test_split(tmp_path):
     write_split(tmp_path, "dev", [made_up()])
     with pytest.raises(RunFolderError, match="of this dev split"):
         rules.read_rules(tmp_path)
+
+
+def test_a_packed_split_is_read_and_is_a_table_to_go_on_with(tmp_path):
+    runs = [made_up(touched=100), made_up(split="test"), made_up(seed=1)]
+    rows = {
+        str(i): {"key": str(i), "config": asdict(run.cell), "row": run.row, "commit": "x"}
+        for i, run in enumerate(runs)
+    }
+    header = {"schema": 1, "study": "foresight", "command": "sweep --out /somewhere"}
+    assert corpus.pack(StudyTable(tmp_path, header, rows), "dev", tmp_path) == 2
+    assert [run.cell for run in corpus.load("dev", tmp_path)[1]] == [runs[0].cell, runs[2].cell]
+    unpacked = tmp_path / "table.jsonl"
+    unpacked.write_bytes(gzip.decompress(corpus.file("dev", tmp_path).read_bytes()))
+    table = read_table(unpacked)
+    assert set(table.rows) == {"0", "2"}
+    assert not list(machine_paths(table.header))
+
+
+def test_the_committed_dev_split_is_of_cells_that_are_drawn():
+    cells = {run.cell for run in corpus.load("dev")[1]}
+    assert cells <= set(draw.draw())
