@@ -1,226 +1,214 @@
-"""The test split: opened here alone, after every threshold was read from ``thresholds.json``."""
+"""What the fixed rules are worth on runs that they were not fixed on.
+
+caught      divergent runs with an alarm before max|Q| first passes B
+false       sound runs with an alarm
+lead        (T − alarm)/T of every divergent run, T when B is passed; 0 where it was missed
+soon        AUROC of "B is passed within 60 updates" at updates 0, 8, 32, 128 of short runs
+forecast    update at which the copies of the first alarm pass B / T
+"""
 
 from __future__ import annotations
 
 import json
+import statistics
+import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import rankdata
 
-from experiments.foresight.alarms import report
-from experiments.foresight.combination import HORIZON, fit_combination
+from experiments.foresight.ahead import SOON
 from experiments.foresight.corpus import RESULTS, Run, digest, load
-from experiments.foresight.fit import BEFORE, MONITOR, judge_rules
-from experiments.foresight.moments import Moments, View, forecast, moments_of
-from experiments.foresight.problems import PROBLEMS
-from experiments.foresight.rules import replay, with_values
-from experiments.foresight.scoring import auroc, by_runs, first_alarms
+from experiments.foresight.rules import EARLY, RULES, Rule, kind_of, read_rules, says
 from qdiverge.errors import RunFolderError
-from qdiverge.monitor.rules.thresholds import Thresholds
 from qdiverge.runs import provenance
 from qdiverge.runs.whole import write_whole
 
-HORIZONS = (25, 60, 150)  # updates
-SHARES = (0.5, 1.0)  # of the time so far
-COMBINATION = "fitted combination"
-NUM_BINS = 5  # of the calibration
 
+def evaluate(folder: Path = RESULTS, split: str = "test") -> dict[str, Any]:
+    """Judge every rule at its fixed threshold; write ``evaluation.json`` and return it.
 
-def read_thresholds(folder: Path = RESULTS) -> dict[str, Any]:
-    """Read what ``fit`` has set.
+    Args:
+        folder: Of the corpus and the rules.
+        split: "test"; or "dev", on which the rules were set, to see what they do there.
 
     Raises:
-        RunFolderError: it has not been set, or from another training split.
+        RunFolderError: the rules are not fixed, or not committed: the test split stays closed.
     """
-    path, remedy = folder / "thresholds.json", "Run: python -m experiments foresight fit"
-    if not path.exists():
-        raise RunFolderError("the thresholds must be set first", got=f"no {path}", remedy=remedy)
-    thresholds: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if thresholds["corpus"]["sha256"] != digest("train", folder):
-        raise RunFolderError(
-            "the thresholds must be those of this training split", got=path, remedy=remedy
-        )
-    return thresholds
-
-
-def evaluate(folder: Path = RESULTS) -> dict[str, Any]:
-    """Judge every predictor and rule on the test split; write ``evaluation.json`` and return it."""
-    thresholds = read_thresholds(folder)
-    train = load("train", folder)[1]
-    combination = fit_combination(thresholds["combination"]["kind"], moments_of(train))
-    header, test = load("test", folder)  # from here on nothing is fitted
-    moments = moments_of(test)
-    scores = moments.scores | {COMBINATION: combination(moments)}
-    limits = {name: entry["threshold"] for name, entry in thresholds["predictors"].items()}
-    limits[COMBINATION] = thresholds["combination"]["threshold"]
-    fitted = with_values(thresholds["rules"]["constants"])
-    evaluation = {
+    fixed = read_rules(folder)
+    if split != "dev":
+        check_committed(folder / "rules.json")
+    header, runs = load(split, folder)
+    found = {
         "provenance": provenance(),
-        "corpus": {"sha256": digest("test", folder), "commit": header["commit"]},
-        "runs": {"train": describe(train), "test": describe(test)},
-        "predictors": {name: judge(scores[name], limits[name], moments, test) for name in scores},
+        "corpus": {"sha256": digest(split, folder), "commit": header["commit"], "split": split},
+        "runs": {kind: describe(own) for kind, own in by_kind(runs).items()},
         "rules": {
-            when: {name: each.as_json() for name, each in judge_rules(test, rules).items()}
-            for when, rules in (("before", with_values(BEFORE)), ("after", fitted))
+            kind: {
+                name: judge(rule, fixed["thresholds"][kind][name], own)
+                for name, rule in RULES[kind].items()
+            }
+            for kind, own in by_kind(runs).items()
         },
-        "calibration": calibration(scores[COMBINATION], moments),
-        "forecasts": forecasts(test),
-        "where": where(scores, limits, moments, test, fitted),
+        "soon": soon([run for run in runs if kind_of(run) == "short"]),
+        "remedies": remedied(runs),
     }
-    text = json.dumps(evaluation, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
     write_whole(folder / "evaluation.json", text + "\n")
-    return evaluation
+    return found
 
 
-def describe(runs: list[Run]) -> dict[str, Any]:
-    """Return outcomes, times to blow-up and cost."""
-    outcomes = Counter(run.outcome.name for run in runs)
-    times = [run.outcome.blow_up for run in runs if run.outcome.blow_up is not None]
-    problems: dict[str, Counter[str]] = {}
-    for run in runs:
-        problems.setdefault(run.cell.problem, Counter())[run.outcome.name] += 1
-    cpu = sum(run.cpu_seconds for run in runs)
-    measuring = sum(run.cpu_seconds * run.measuring_share for run in runs)
+def check_committed(path: Path) -> None:
+    """Refuse a file that is not, as it is, in the repository's last commit."""
+    command = ["git", "-C", str(path.parent), "status", "--porcelain", "--ignored", path.name]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    if asked.returncode or asked.stdout:
+        raise RunFolderError(
+            "the rules must be committed before the test split is opened",
+            got=(asked.stdout or asked.stderr).strip(),
+            remedy="Commit the file that `python -m experiments foresight fix` wrote.",
+        )
+
+
+def by_kind(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Return the runs of each kind, a test split's or another's."""
+    return {kind: [run for run in runs if kind_of(run) == kind] for kind in RULES}
+
+
+def describe(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return how many there are, what became of them, and when."""
+    times = [run.touched for run in runs if run.touched is not None]
     return {
         "number": len(runs),
-        "outcomes": dict(outcomes),
-        "problems": {name: dict(counts) for name, counts in problems.items()},
-        "networks": sorted({run.cell.network for run in runs}),
-        "blow_up_quartiles": [round(float(q)) for q in np.quantile(times, [0.25, 0.5, 0.75])]
-        if times
-        else [],
-        "cpu_seconds": round(cpu),
-        "measuring_share": round(measuring / cpu, 3),
+        "strata": dict(Counter(run.cell.stratum for run in runs)),
+        "divergent": dict(Counter(run.cell.stratum for run in runs if run.is_divergent)),
+        "stay beyond": sum(run.row["stays"] for run in runs),
+        "unbounded": sum(run.row["unbounded"] for run in runs),
+        "T quartiles": quartiles(times),
+        "cpu_seconds": round(sum(run.row["seconds"] for run in runs)),
     }
 
 
-def judge(
-    scores: np.ndarray, threshold: float, moments: Moments, runs: list[Run]
-) -> dict[str, Any]:
-    """Return a predictor's AUROC for every question, and its alarm at the threshold of training."""
-    horizons: dict[str, Any] = {str(h): float(h) for h in HORIZONS}
-    horizons |= {f"{share:.0%} of the time so far": share * moments.update for share in SHARES}
-    horizons["ever"] = moments.end - moments.update
-    areas = {}
-    for label, horizon in horizons.items():
-        has_answer, happens = moments.within(horizon)
-        areas[label] = _area(scores[has_answer], happens[has_answer], moments.run[has_answer])
-    has_answer, happens = moments.within(HORIZON)
-    alarms = report(runs, first_alarms(scores, moments.run, moments.update, threshold))
-    above = scores[has_answer] > threshold
-    hits = int((above & happens[has_answer]).sum())
+def judge(rule: Rule, threshold: float, runs: Sequence[Run]) -> dict[str, Any]:
+    """Return what a rule does on some runs."""
+    caught, stay, false, leads, ratios = 0, [0, 0], 0, [], []
+    for run in runs:
+        alarm, T = rule.alarm(run, threshold), run.touched
+        if T is None:
+            false += alarm is not None
+            continue
+        is_early = alarm is not None and alarm < T
+        caught += is_early
+        stay[0] += is_early and run.row["stays"]
+        stay[1] += run.row["stays"]
+        leads.append((T - alarm) / T if alarm is not None and is_early else 0.0)
+        if is_early and alarm is not None and rule.is_ahead:
+            ratios.append(forecast(rule, run, alarm) / T)
+    known = [ratio for ratio in ratios if np.isfinite(ratio)]
     return {
-        "auroc": areas,
-        "moment_precision": {"count": hits, "total": int(above.sum())},
-        "alarm": alarms.as_json(),
+        "threshold": threshold,
+        "caught": [caught, len(leads)],
+        "caught of those that stay": stay,
+        "false": [false, len(runs) - len(leads)],
+        "median lead": rounded(statistics.median(leads)) if leads else None,
+        "copied updates a run": round(cost(rule, threshold, runs)),
+        "forecast quartiles": quartiles(known, digits=2),
+        "forecast within a factor of 2": [sum(0.5 <= r <= 2 for r in ratios), len(ratios)],
     }
 
 
-def _area(scores: np.ndarray, happens: np.ndarray, run: np.ndarray) -> dict[str, Any]:
-    value = auroc(scores, happens)
-    low, high = by_runs(lambda index: auroc(scores[index], happens[index]), run)
-    numbers = {"value": value, "low": low, "high": high}
-    rounded: dict[str, Any] = {k: None if np.isnan(v) else round(v, 4) for k, v in numbers.items()}
-    return rounded | {"positive": int(happens.sum()), "moments": len(happens)}
+def forecast(rule: Rule, run: Run, alarm: int) -> float:
+    """Return when B is passed by the copies that alarmed, their median; infinite: by few."""
+    look = rule.looks[0][-1]
+    said = dict(says(run, look, [alarm]))[alarm]
+    passed = sorted(float("inf") if p is None else p for p in said["passed"])
+    return alarm + statistics.median_high(passed)
 
 
-def calibration(probability: np.ndarray, moments: Moments) -> dict[str, Any]:
-    """Return shares predicted and observed at HORIZON, in bins of equal numbers; Brier's score."""
-    has_answer, happens = moments.within(HORIZON)
-    p, y = probability[has_answer], happens[has_answer].astype(float)
-    order = np.array_split(np.argsort(p, kind="stable"), NUM_BINS)
-    bins = [
-        {"predicted": round(float(p[i].mean()), 4), "observed": round(float(y[i].mean()), 4),
-         "number": len(i)}
-        for i in order
-    ]  # fmt: skip
-    error = sum(b["number"] * abs(b["predicted"] - b["observed"]) for b in bins) / len(p)
-    return {
-        "bins": bins,
-        "brier": round(float(((p - y) ** 2).mean()), 4),
-        "brier_of_base_rate": round(float(((y.mean() - y) ** 2).mean()), 4),
-        "expected_calibration_error": round(float(error), 4),
-    }
+def cost(rule: Rule, threshold: float, runs: Sequence[Run]) -> float:
+    """Return the mean number of copied updates of a run, until it alarms; a screen's included."""
+    looks, updates = rule.looks
+    looks = ("x16", *looks) if "live4" in looks else looks
+    total = 0
+    for run in runs:
+        alarm = rule.alarm(run, threshold)
+        for look in looks:
+            total += sum(said["copied"] for update, said in says(run, look, updates)
+                         if alarm is None or update <= alarm)  # fmt: skip
+    return total / max(1, len(runs))
 
 
-FORECASTS: dict[str, Callable[[View], float]] = {
-    "growth of |Q|": lambda v: forecast(v.slope("q_abs_max"), v.room),
-    "spectral rate with target": lambda v: forecast(v.now("rate"), v.room),
-}
+def auroc(scores: np.ndarray, happens: np.ndarray) -> float:
+    """Return P(score of a moment before it happens > score of another), ties counted half.
 
+    By ranks: (Σ ranks of the positives − n₊(n₊+1)/2) / (n₊ n₋). NaN where one kind is missing.
 
-def forecasts(runs: list[Run]) -> dict[str, Any]:
-    """Return how far forecasts of the crash were off, (t̂ − t)/(T − t), by the time left.
-
-    "early" are the moments in the first half of a run's time to blow-up, "late" those after.
+    >>> auroc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]))
+    0.75
     """
-    by_quantity: dict[str, Any] = {}
-    for name, rule in FORECASTS.items():
-        ratios: dict[str, list[float]] = {"early": [], "late": []}
-        for run in runs:
-            blow_up = run.outcome.blow_up
-            if blow_up is None:
+    positive = int(happens.sum())
+    negative = len(happens) - positive
+    if not positive or not negative:
+        return float("nan")
+    above = rankdata(scores)[happens].sum() - positive * (positive + 1) / 2
+    return float(above / (positive * negative))
+
+
+def soon(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return each number's AUROC of "B is passed within SOON updates", at the early updates."""
+    rows: dict[str, list[float]] = {"rehearsal": [], "max|Q|": [], "value churn": []}
+    happens = []
+    for run in runs:
+        for update, said in says(run, "x1", EARLY):
+            T, end = run.touched, run.row["num_updates"]
+            if T is None and end < update + SOON:
                 continue
-            for t in run.dear_updates[run.dear_updates < blow_up]:
-                ahead = rule(View(run, int(t)))
-                ratios["early" if t < blow_up / 2 else "late"].append(ahead / (blow_up - t))
-        by_quantity[name] = {
-            when: {
-                "moments": len(values),
-                "forecasts": int(np.isfinite(values).sum()),
-                "within_factor_2": int(sum(0.5 <= r <= 2 for r in values)),
-                "median_ratio": round(float(np.median([r for r in values if np.isfinite(r)])), 3)
-                if np.isfinite(values).any()
-                else None,
-            }
-            for when, values in ratios.items()
-        }
-    return by_quantity
+            happens.append(T is not None and update + SOON >= T)
+            rows["rehearsal"].append(statistics.median(said["soon"]))
+            place = int(np.searchsorted(run.row["times"], update, side="right")) - 1
+            rows["max|Q|"].append(run.row["size_running"][place])
+            rows["value churn"].append(run.row["churn_running"][place])
+    y = np.array(happens, dtype=bool)
+    areas = {name: rounded(auroc(np.array(scores), y)) for name, scores in rows.items()}
+    return {"moments": len(y), "positive": int(y.sum()), "auroc": areas}
 
 
-def where(
-    scores: dict[str, np.ndarray],
-    limits: dict[str, float],
-    moments: Moments,
-    runs: list[Run],
-    rules: Thresholds,
-) -> dict[str, Any]:
-    """Return what is caught and what is a false alarm, by problem, optimiser, network, speed."""
-    groups: dict[str, Callable[[Run], str | None]] = {
-        "family": lambda run: PROBLEMS[run.cell.problem].family,
-        "optimiser": lambda run: run.cell.optimizer,
-        "bootstrap": lambda run: run.cell.bootstrap,
-        "depth": lambda run: str(run.cell.depth),
-        "LayerNorm": lambda run: "with" if run.cell.layer_norm else "without",
-        "data": lambda run: "offline" if run.cell.offline else "online",
-        "time to blow-up": _speed,
-    }
-    by_group: dict[str, Any] = {}
-    best = [COMBINATION, "|Q| threshold", "|Q| growth forecast", "spectral forecast"]
-    first = {
-        name: first_alarms(scores[name], moments.run, moments.update, limits[name]) for name in best
-    }
-    fired = [replay(run, rules) for run in runs]
-    first[MONITOR] = {i: min(each.values()) for i, each in enumerate(fired) if each}
-    for title, of in groups.items():
-        by_group[title] = {}
-        for value in sorted({of(run) for run in runs} - {None}, key=str):
-            chosen = [i for i, run in enumerate(runs) if of(run) == value]
-            own = [runs[i] for i in chosen]
-            entry = {}
-            for name, alarms in first.items():
-                mine = {n: alarms[i] for n, i in enumerate(chosen) if i in alarms}
-                entry[name] = report(own, mine).as_json()
-            by_group[title][str(value)] = entry
-    return by_group
+def remedied(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return of each remedy applied: runs kept sound, and that learn, of divergent ones.
+
+    A run learns that is sound and whose mean |δ| ends below its start.
+    """
+    found: dict[str, Any] = {}
+    own = [run for run in runs if run.is_divergent and "remedies" in run.row]
+    for name in ("advice", "step / 4", "slow target"):
+        rows = [r for run in own if (r := run.row["remedies"]["applied"].get(name)) is not None]
+        sound = [row for row in rows if row["touched"] is None]
+        found[name] = {
+            "applied": len(rows),
+            "sound": len(sound),
+            "learns": sum(row["td_errors"][1] < row["td_errors"][0] for row in sound),
+            "median |δ| left": rounded(statistics.median(
+                row["td_errors"][1] / row["td_errors"][0] for row in sound)) if sound else None,
+            "median moved": rounded(statistics.median(
+                row["moved"] for row in sound)) if sound else None,
+        }  # fmt: skip
+    found["no advice"] = sum(run.row["remedies"]["advice"] is None for run in own)
+    found["held as it is"] = sum(run.row["remedies"]["advice"] == "as it is" for run in own)
+    found["runs"] = len(own)
+    found["advised"] = dict(Counter(run.row["remedies"]["advice"] for run in own).most_common())
+    return found
 
 
-def _speed(run: Run) -> str | None:
-    """Return a class by the number of updates until the blow-up."""
-    blow_up = run.outcome.blow_up
-    if blow_up is None:
-        return None
-    return "≤ 40 updates" if blow_up <= 40 else "41–150" if blow_up <= 150 else "> 150"
+def quartiles(values: Sequence[float], digits: int = 0) -> list[float]:
+    """Return the quartiles; [] of nothing."""
+    if not values:
+        return []
+    return [round(float(q), digits) for q in np.quantile(values, [0.25, 0.5, 0.75])]
+
+
+def rounded(value: float) -> float | None:
+    """Return four digits; None of NaN."""
+    return None if np.isnan(value) else round(float(value), 4)

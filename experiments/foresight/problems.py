@@ -12,10 +12,10 @@ class Problem:
     """A task.
 
     Attributes:
-        split: "train" or "test".
-        family: tabular, control, minatar, mujoco or atari.
-        environment: As the trainer names it; of MuJoCo, as Gymnasium does.
-        share: How often it is drawn, against the others of its split.
+        split: "dev" or "test".
+        family: tabular, control, minatar, mujoco (continuous actions) or atari.
+        environment: As the trainer names it.
+        share: How often it is drawn, against the others of its split and family.
     """
 
     split: str
@@ -25,12 +25,13 @@ class Problem:
 
 
 PROBLEMS = {
-    "maze": Problem("train", "tabular", OWN + "Maze-v0"),
-    "sparse_graph": Problem("train", "tabular", OWN + "SparseGraph-v0"),
-    "cartpole": Problem("train", "control", OWN + "CartPole-v0", share=3),
-    "breakout": Problem("train", "minatar", "MinAtar/Breakout-v1"),
-    "freeway": Problem("train", "minatar", "MinAtar/Freeway-v1", share=1),
-    "inverted_pendulum": Problem("train", "mujoco", "foresight/InvertedPendulum-v0"),
+    "maze": Problem("dev", "tabular", OWN + "Maze-v0"),
+    "sparse_graph": Problem("dev", "tabular", OWN + "SparseGraph-v0"),
+    "cartpole": Problem("dev", "control", OWN + "CartPole-v0", share=3),
+    "breakout": Problem("dev", "minatar", "MinAtar/Breakout-v1"),
+    "freeway": Problem("dev", "minatar", "MinAtar/Freeway-v1", share=1),
+    "inverted_pendulum": Problem("dev", "mujoco", OWN + "InvertedPendulum-v0"),
+    "mountain_car_continuous": Problem("dev", "mujoco", "MountainCarContinuous-v0"),
     "four_rooms": Problem("test", "tabular", OWN + "FourRooms-v0"),
     "cliffwalk": Problem("test", "tabular", OWN + "Cliffwalk-v0"),
     "mountain_car": Problem("test", "control", OWN + "MountainCar-v0"),
@@ -38,5 +39,6 @@ PROBLEMS = {
     "asterix": Problem("test", "minatar", "MinAtar/Asterix-v1"),
     "space_invaders": Problem("test", "minatar", "MinAtar/SpaceInvaders-v1", share=1),
     "half_cheetah": Problem("test", "mujoco", "HalfCheetah-v5"),
-    "pong": Problem("test", "atari", "ALE/Pong-v5", share=0),  # a few, see draw
+    "reacher": Problem("test", "mujoco", "Reacher-v5"),
+    "pong": Problem("test", "atari", "ALE/Pong-v5"),
 }

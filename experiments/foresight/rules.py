@@ -1,72 +1,186 @@
-"""The monitor's alarm rules on the runs of the corpus: replayed, by its thresholds or others."""
+"""The rules that are compared: each tells a run's first alarm, as a threshold on a number.
+
+Signs of the moment, looked at after every update: max|Q|/B, value churn/B, and the exponent of the
+update before the first one. Of copies that run ahead: the median over the orders of their peak of
+max|Q|/B, at stated updates. A threshold is set on the dev split alone: the least that alarms in at
+most FALSE_ALARMS of its sound runs; of copies not below HALF, and not above 1, where most of them
+have passed B itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from functools import cache
+import json
+import math
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-import numpy as np
+from experiments.foresight.corpus import RESULTS, Run, digest, load
+from experiments.foresight.observe import LEVELS
+from qdiverge.errors import RunFolderError
+from qdiverge.runs import provenance
+from qdiverge.runs.whole import write_whole
 
-from experiments.foresight.corpus import Run
-from qdiverge.monitor.rules.alarm_rules import ALARM_RULES
-from qdiverge.monitor.rules.past import Past, Track
-from qdiverge.monitor.rules.thresholds import THRESHOLDS, Thresholds
+FALSE_ALARMS = 0.03
+HALF = 0.5
+KINDS = {  # what is judged together → strata
+    "short": ("short", "default", "critic", "image"),
+    "long": ("long",),
+    "online": ("online",),
+}
+Alarm = Callable[[Run, float], int | None]  # a threshold → the first update that is above it
 
-FORESIGHT = ("runaway_growth", "blow_up_forecast", "self_excitation")  # before the bound is passed
-RULES = [rule for rule in ALARM_RULES if rule.name in FORESIGHT]
-NEEDS = {name for rule in RULES for name in rule.needs}
 
+@dataclass(frozen=True)
+class Rule:
+    """A rule.
 
-def replay(run: Run, thresholds: Thresholds = THRESHOLDS) -> dict[str, int]:
-    """Return rule → the update at which it first fires in a run, as in a monitor attached to it.
-
-    Only the rules of FORESIGHT, and until the blow-up: what comes later is no foresight.
+    Attributes:
+        alarm: When it first alarms at a threshold.
+        levels: The thresholds that it may have, rising.
+        looks: The ways of running ahead that it asks, at which updates; () for signs.
     """
-    fired: dict[str, int] = {}
-    for update, past in pasts(run):
-        for rule in RULES:
-            if rule.name not in fired and rule.check(past, thresholds) is not None:
-                fired[rule.name] = update
-    return fired
+
+    alarm: Alarm
+    levels: Sequence[float]
+    looks: tuple[tuple[str, ...], tuple[int, ...]] = ((), ())
+
+    @property
+    def is_ahead(self) -> bool:
+        """Return whether copies are asked."""
+        return bool(self.looks[0])
 
 
-@cache
-def pasts(run: Run) -> list[tuple[int, Past]]:
-    """Return what the rules look back on at each measurement of a run before its blow-up."""
-    tracks = {}
-    for updates, metrics in ((run.light_updates, run.light), (run.dear_updates, run.dear)):
-        for name in metrics.keys() & NEEDS:
-            is_measured = np.isfinite(metrics[name])
-            values = metrics[name][is_measured] + (name == "spectral_radius")  # kept as x − 1
-            tracks[f"diverge/{name}"] = Track(updates[is_measured], values)
-    limit = run.outcome.blow_up or np.inf
-    return [
-        (int(update), Past(_until(tracks, update), run.bound, run.learning_rate))
-        for update in run.light_updates[run.light_updates < limit]
-    ]
+AHEAD_LEVELS = [HALF, 0.6, 0.7, 0.8, 0.9, 1.0]
 
 
-def with_values(values: Mapping[str, float]) -> Thresholds:
-    """Return the monitor's thresholds with other values, by GROUP.FIELD.
+def says(run: Run, look: str, updates: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield what copies of one kind did, at those of the updates at which they were asked."""
+    for update in updates:
+        at = run.row["moments"].get(str(update), {})
+        if look in at:
+            yield update, at[look]
 
-    >>> with_values({"growth.num_points": 6}).growth.num_points
-    6
+
+def peak(said: dict[str, Any]) -> float:
+    """Return the median over the orders of max|Q|/B at its largest."""
+    return statistics.median(said["peaks"])
+
+
+def ahead(look: str, *updates: int, confirmed_by: str = "", twice: bool = False) -> Rule:
+    """Return the rule that copies peak above a threshold.
+
+    Args:
+        look: The kind of copies.
+        updates: When they are asked.
+        confirmed_by: Copies of another kind that must say so, too.
+        twice: At two of the updates running.
     """
-    thresholds = THRESHOLDS
-    for path, value in values.items():
-        group, _, name = path.partition(".")
-        changed = replace(getattr(thresholds, group), **{name: value})
-        thresholds = replace(thresholds, **{group: changed})
-    return thresholds
+
+    def alarm(run: Run, threshold: float) -> int | None:
+        other = dict(says(run, confirmed_by, updates))
+        was_above = not twice
+        for update, said in says(run, look, updates):
+            is_above = peak(said) > threshold
+            if confirmed_by:
+                is_above &= update in other and peak(other[update]) > threshold
+            if is_above and was_above:
+                return update
+            was_above = is_above or not twice
+        return None
+
+    looks = (look, confirmed_by) if confirmed_by else (look,)
+    return Rule(alarm, AHEAD_LEVELS, (looks, updates))
 
 
-def _until(tracks: dict[str, Track], update: int) -> dict[str, Track]:
-    ends = {
-        name: int(np.searchsorted(track.updates, update, side="right"))
-        for name, track in tracks.items()
+def sign(name: str) -> Rule:
+    """Return the rule that max|Q|/B or the churn is above a threshold, after any update."""
+    levels = LEVELS[name]
+    return Rule(lambda run, x: run.row[f"{name}_above"][levels.index(x)], levels)
+
+
+def exponent(run: Run, threshold: float) -> int | None:
+    """Return 0 where the exponent of the first update is above a threshold."""
+    value = run.row["moments"]["0"].get("exponent")
+    return 0 if value is not None and value > threshold else None
+
+
+SIGNS = {
+    "max|Q| of the moment": sign("size"),
+    "value churn": sign("churn"),
+    "exponent of the first update": Rule(exponent, [0.01 * 1.2**k for k in range(45)]),
+}
+EARLY, SLOW, LIVELY = (0, 8, 32, 128), (0, 512, 2_048), (128, 256, 512, 1_024)
+RULES: dict[str, dict[str, Rule]] = {
+    "short": SIGNS
+    | {
+        "preflight": ahead("x1", 0),
+        "preflight, and at 8, 32, 128": ahead("x1", *EARLY),
+    },
+    "long": SIGNS
+    | {
+        "x16 before the run": ahead("x16", 0),
+        "x16 at 0, 512, 2,048": ahead("x16", *SLOW),
+        "x64, x16 to confirm": ahead("x64", *SLOW, confirmed_by="x16"),
+    },
+    "online": SIGNS
+    | {
+        "x16 on random play": ahead("x16", 0),
+        "frozen x16 at doublings": ahead("x16", *LIVELY),
+        "frozen x16, twice running": ahead("x16", *LIVELY, twice=True),
+        "frozen x4 at doublings": ahead("x4", *LIVELY),
+        "frozen x4, twice running": ahead("x4", *LIVELY, twice=True),
+        "live x4 where x16 asks for it": ahead("live4", *LIVELY),
+    },
+}  # fmt: skip
+
+
+def kind_of(run: Run) -> str:
+    """Return with which runs it is judged."""
+    return next(kind for kind, strata in KINDS.items() if run.cell.stratum in strata)
+
+
+def threshold_of(rule: Rule, runs: Sequence[Run]) -> float:
+    """Return the least level with few enough false alarms; the largest where none has."""
+    sound = [run for run in runs if not run.is_divergent]
+    allowed = math.floor(FALSE_ALARMS * len(sound) + 1e-9)
+    for level in rule.levels:
+        if sum(rule.alarm(run, level) is not None for run in sound) <= allowed:
+            return level
+    return rule.levels[-1]
+
+
+def fix(folder: Path = RESULTS) -> dict[str, Any]:
+    """Set every threshold from the dev split, and write them; the chosen rules are ``CHOSEN``."""
+    runs = load("dev", folder)[1]
+    fixed = {
+        "provenance": provenance(),
+        "corpus": digest("dev", folder),
+        "false_alarms": FALSE_ALARMS,
+        "thresholds": {
+            kind: {
+                name: threshold_of(rule, [run for run in runs if kind_of(run) == kind])
+                for name, rule in rules.items()
+            }
+            for kind, rules in RULES.items()
+        },
     }
-    return {
-        name: Track(track.updates[: ends[name]], track.values[: ends[name]])
-        for name, track in tracks.items()
-    }
+    write_whole(folder / "rules.json", json.dumps(fixed, indent=1, ensure_ascii=False) + "\n")
+    return fixed
+
+
+def read_rules(folder: Path = RESULTS) -> dict[str, Any]:
+    """Read what ``fix`` has set.
+
+    Raises:
+        RunFolderError: it has not been set, or from another dev split.
+    """
+    path, remedy = folder / "rules.json", "Run: python -m experiments foresight fix, and commit it"
+    if not path.exists():
+        raise RunFolderError("the rules must be fixed first", got=f"no {path}", remedy=remedy)
+    fixed: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if fixed["corpus"] != digest("dev", folder):
+        raise RunFolderError("the rules must be those of this dev split", got=path, remedy=remedy)
+    return fixed

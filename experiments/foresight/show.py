@@ -1,4 +1,4 @@
-"""Print the findings from the committed results."""
+"""Print the findings from the committed evaluation."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from experiments.foresight.combination import HORIZON
-from experiments.foresight.scoring import Rate
-from experiments.tables import Column, print_table
+from experiments.tables import Column, print_table, share
 from qdiverge.errors import RunFolderError
-from qdiverge.runs.table import read_table
 
-REMEDIES = ("step", "period", "layer_norm", "preqn")
+TITLES = {
+    "dev": "the dev split, on which the rules were set: in sample, no measure of anything to come",
+    "test": "the test split, which nothing was set on",
+}
 
 
 def read_evaluation(folder: Path) -> dict[str, Any]:
@@ -28,80 +28,46 @@ def read_evaluation(folder: Path) -> dict[str, Any]:
             got=f"no {path}",
             remedy="Run: python -m experiments foresight evaluate",
         )
-    evaluation: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return evaluation
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
-def origin(evaluation: dict[str, Any]) -> dict[str, Any]:
-    """Return an evaluation's provenance, with the command and CPU time of the whole study."""
-    seconds = sum(entry["cpu_seconds"] for entry in evaluation["runs"].values())
-    command = "python -m experiments run foresight"
-    return evaluation["provenance"] | {"command": command, "seconds": seconds}
+def origin(found: dict[str, Any]) -> dict[str, Any]:
+    """Return an evaluation's provenance, with the command and CPU time of the split."""
+    seconds = sum(entry["cpu_seconds"] for entry in found["runs"].values())
+    return found["provenance"] | {"command": "python -m experiments run foresight",
+                                  "seconds": seconds}  # fmt: skip
 
 
 def show(folder: Path) -> None:
     """Print every table."""
-    evaluation = read_evaluation(folder)
-    for split, entry in evaluation["runs"].items():
-        print(
-            f"{split}: {entry['number']} runs, {entry['outcomes']}; blow-up quartiles "
-            f"{entry['blow_up_quartiles']} updates; {entry['cpu_seconds']} CPU s, of which "
-            f"measuring {entry['measuring_share']:.0%}"
-        )
-    print()
-    predictors = [
-        {"predictor": name, **entry["auroc"], **entry["alarm"]}
-        for name, entry in evaluation["predictors"].items()
-    ]
-    predictors.sort(key=lambda row: -(row[str(HORIZON)]["value"] or 0))
-    title = "test split; thresholds at 5 % false alarms in training; the best AUROC first"
-    print_table(title, PREDICTORS, predictors)
-    rules = [
-        {"rule": name, "constants": when, **alarm}
-        for when in ("before", "after")
-        for name, alarm in evaluation["rules"][when].items()
-    ]
-    print_table("the monitor's rules, before and after their constants were set", RULES, rules)
-    print("calibration:", evaluation["calibration"])
-    print("forecasts:", json.dumps(evaluation["forecasts"], indent=1))
-    if (folder / "remedies.jsonl").exists():
-        for name, (sound, learns) in remedy_rates(folder).items():
-            print(f"remedy {name}: no longer diverges {sound}; and learns {learns}")
+    found = read_evaluation(folder)
+    print(f"{TITLES[found['corpus']['split']]}\n")
+    for kind, rules in found["rules"].items():
+        about = found["runs"][kind]
+        print(f"{kind}: {about}")
+        rows = [{"rule": name, **entry} for name, entry in rules.items()]
+        print_table("thresholds fixed on the dev split", COLUMNS, rows)
+    soon = found["soon"]
+    print(f"B is passed within 60 updates, {soon['positive']} of {soon['moments']} moments; AUROC:")
+    print("  ".join(f"{name} {area}" for name, area in soon["auroc"].items()))
+    print("\nremedies, on divergent runs:")
+    for name, entry in found["remedies"].items():
+        print(f"  {name}: {entry}")
 
 
-def remedy_rates(folder: Path) -> dict[str, tuple[Rate, Rate]]:
-    """Return, by remedy, the rates of runs that no longer diverge and that learn."""
-    records = read_table(folder / "remedies.jsonl").records()
-    evaluation = {}
-    for name in REMEDIES:
-        tried = [record[name] for record in records if name in record]
-        sound = sum(each["blow_up"] is None for each in tried)
-        learns = sum(each["learns"] for each in tried)
-        evaluation[name] = Rate(sound, len(tried)), Rate(learns, len(tried))
-    return evaluation
+def _share(name: str) -> Any:
+    return lambda row: share(*row[name]) if row[name][1] else None
 
 
-def _area(entry: dict[str, Any]) -> str | None:
-    if entry["value"] is None:
-        return None
-    return f"{entry['value']:.3f} [{entry['low']:.2f}, {entry['high']:.2f}]"
-
-
-def _rate(entry: dict[str, Any]) -> str | None:
-    return str(Rate(entry["count"], entry["total"])) if entry["total"] else None
-
-
-RATES = (
-    Column("caught", lambda row: _rate(row["caught"])),
-    Column("false alarms", lambda row: _rate(row["false_alarms"])),
+COLUMNS = (
+    Column("rule", "rule", "<"),
+    Column("threshold", "threshold", ".3g"),
+    Column("caught", _share("caught")),
+    Column("of those that stay", _share("caught of those that stay")),
+    Column("false alarms", _share("false")),
+    Column("median lead", "median lead", ".0%"),
+    Column("copied", "copied updates a run"),
+    Column("forecast / T", lambda row: str(row["forecast quartiles"] or "–")),
+    Column("within × 2", _share("forecast within a factor of 2")),
 )
-LEAD = Column("median lead", "median_lead", ".0%")
-PREDICTORS = (
-    Column("predictor", "predictor", "<"),
-    Column(f"AUROC, {HORIZON} updates", lambda row: _area(row[str(HORIZON)])),
-    Column("AUROC, ever", lambda row: _area(row["ever"])),
-    *RATES,
-    Column("precision", lambda row: _rate(row["precision"])),
-    LEAD,
-)
-RULES = (Column("rule", "rule", "<"), Column("constants", "constants", "<"), *RATES, LEAD)

@@ -9,34 +9,25 @@ nor all blown up at once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
 from experiments.foresight.cell import Cell
-from qdiverge.diagnostics import Transitions
 from qdiverge.kernel import NTK
+from qdiverge.transitions import Transitions
 
 
-def set_step(
-    cell: Cell, network: nn.Module, optimizer: torch.optim.Optimizer, batch: Transitions
-) -> None:
-    """Give the optimiser the learning rate of a cell, before its first update."""
-    if cell.update == "preqn":
-        return
-    α = learning_rate(cell, network, batch)
-    for group in optimizer.param_groups:
-        group["lr"] = α
-
-
-def learning_rate(cell: Cell, network: nn.Module, batch: Transitions) -> float:
-    """Return α of a cell on a network at its start.
+def learning_rate(cell: Cell, networks: Sequence[nn.Module], batch: Transitions) -> float:
+    """Return α of a cell at its start.
 
     Args:
         cell: Its optimiser and κ.
-        network: As it starts; a critic where actions are floating-point.
+        networks: As they start; critics where actions are floating-point.
         batch: The first one.
     """
     if cell.optimizer != "sgd":
-        return float(cell.relative_step / sum(p.numel() for p in network.parameters()) ** 0.5)
-    K = NTK(network).kernel(batch.observations, batch.actions).double()
+        return float(cell.relative_step / sum(p.numel() for p in networks[0].parameters()) ** 0.5)
+    K = NTK(networks[0]).kernel(batch.observations, batch.actions).double()
     return float(cell.relative_step * 2 * len(K) / torch.linalg.eigvalsh(K)[-1])

@@ -94,10 +94,12 @@ class Stack:
         self.optimizer.zero_grad()
         losses.mean(1).sum().backward()
         self._clip()
-        before = {n: p.detach().clone() for n, p in self.theta.items() if p.requires_grad}
+        is_slowed = bool((self.rules.rate != 1).any())
+        before = {n: p.detach().clone() for n, p in self.theta.items()
+                  if p.requires_grad and is_slowed}  # fmt: skip
         self.optimizer.step()
         with torch.no_grad():
-            if bool((self.rules.rate != 1).any()):
+            if is_slowed:
                 for name, old in before.items():
                     p = self.theta[name]
                     p.copy_(old + _like(self.rules.rate, p) * (p - old))
@@ -106,11 +108,16 @@ class Stack:
     @torch.no_grad()
     def targets(self, batch: "_Batch") -> Tensor:
         """Return y, [C, N]."""
-        own = self._values(self.theta, batch.following, 0)
-        slow = self._values(self.slow, batch.following, 0)
-        r = self.rules
-        selects = torch.where(r.selects_online[:, None, None], own, slow)
-        evaluates = torch.where(r.evaluates_online[:, None, None], own, slow)
+        r, both = self.rules, torch.stack([self.rules.selects_online, self.rules.evaluates_online])
+        if bool(both.all()):
+            selects = evaluates = self._values(self.theta, batch.following, 0)
+        elif not bool(both.any()):
+            selects = evaluates = self._values(self.slow, batch.following, 0)
+        else:
+            own = self._values(self.theta, batch.following, 0)
+            slow = self._values(self.slow, batch.following, 0)
+            selects = torch.where(r.selects_online[:, None, None], own, slow)
+            evaluates = torch.where(r.evaluates_online[:, None, None], own, slow)
         best = evaluates.gather(2, selects.argmax(2, keepdim=True)).squeeze(2)
         γ = r.discount[:, None] if batch.discounts is None else batch.discounts
         return batch.rewards + γ * best.masked_fill(batch.terminated.bool(), 0.0)

@@ -1,268 +1,307 @@
-"""The foresight study: labels, splits, scores, no leak from the test split, one tiny run."""
+"""The foresight study: labels, splits, faithful copies, no leak from the test split."""
 
 import gzip
 import json
+import subprocess
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
 
-from experiments.foresight import corpus
-from experiments.foresight.alarms import report
+from experiments.foresight import ahead, corpus, draw, evaluate, remedies, rules, show, sweep
 from experiments.foresight.cell import Cell
-from experiments.foresight.corpus import as_run
-from experiments.foresight.draw import draw
-from experiments.foresight.moments import SCORES, moments_of
-from experiments.foresight.networks import QNetwork
-from experiments.foresight.outcomes import outcome
-from experiments.foresight.recorder import EVERY, FULL_EVERY
-from experiments.foresight.rules import NEEDS, replay, with_values
-from experiments.foresight.scoring import auroc, by_runs, threshold_at
-from experiments.foresight.sweep import DEAR, LIGHT
+from experiments.foresight.live import LiveRun
+from experiments.foresight.observe import Course, as_row, curve_times, follow
+from experiments.sweep.results import machine_paths
 from qdiverge.errors import RunFolderError
-from qdiverge.monitor.rules.thresholds import THRESHOLDS
+from qdiverge.rehearsal.rehearse import rehearsals
+from qdiverge.runs.table import StudyTable, read_table
 
 CELL = Cell(
-    split="train", problem="maze", seed=3, width=16, depth=1, activation="tanh", layer_norm=False,
-    optimizer="adam", relative_step=0.1, loss="mse", batch_size=16, discount=0.9,
-    bootstrap="target_q", target_period=7, polyak=None, n_step=1, prioritized=False,
-    buffer_size=200, offline=False, coverage=1.0, num_updates=50,
+    split="dev", stratum="short", problem="maze", seed=3, algorithm="dqn", width=16, depth=1,
+    activation="tanh", layer_norm=False, optimizer="adam", relative_step=0.1, loss="mse",
+    batch_size=16, discount=0.9, bootstrap="target_q", target_period=7, polyak=None, n_step=1,
+    prioritized=False, buffer_size=200, coverage=1.0, num_updates=50,
 )  # fmt: skip
 
 
-def line(sizes, cell=CELL, key="a", is_cut=False, noise=0):
-    """A row of the table with a given course of max|Q|; all else is constant or noise."""
-    rng = np.random.default_rng(noise)
-    length = len(sizes)
-    dear = length * EVERY // FULL_EVERY
-    light = {name: rng.random(length).tolist() for name in LIGHT}
-    light["q_abs_max"] = list(map(float, sizes))
-    light["td_error_abs_mean"] = [float(size) / 2 for size in sizes]
-    row = {
-        "num_updates": length * EVERY,
-        "learning_rate": 0.01,
-        "is_cut": is_cut,
-        "cpu_seconds": 1.0,
-        "measuring_share": 0.4,
-        "light": light,
-        "dear": {name: rng.random(dear).tolist() for name in DEAR},
-    }
-    return {"key": key, "config": asdict(cell), "row": row, "commit": None}
-
-
-def grows(rate, length=100, start=0.1):
-    return start * np.exp(rate * EVERY * np.arange(1, length + 1))
-
-
 @pytest.mark.parametrize(
-    ("sizes", "options", "name", "blow_up"),
+    ("sizes", "is_broken", "touched", "stays", "unbounded"),
     [
-        ([1, 2, 3, 4, 5, 6], {}, "healthy", None),
-        ([1, 11, 12, 13, 14, 15], {}, "soft", 10),
-        ([1, 11, 1, 1, 1, 1, 1, 1], {}, "recovery", 10),
-        ([1, 11, 1, 1, 1, 1, 1, 12], {}, "soft", 10),
-        ([1, 11, 1001], {}, "unbounded", 10),
-        ([1, 2, float("nan")], {}, "unbounded", 15),
-        ([1, 2], {"is_cut": True, "num_updates": 13}, "unbounded", 13),
-        ([], {"is_cut": True, "num_updates": 4}, "unbounded", 4),
-        ([1, 1, 1], {"srank": [9, 2, 2, 2]}, "collapse", None),
-        ([1, 1, 1], {"srank": [4, 2, 2, 2]}, "healthy", None),
-        ([1, 1, 1], {"dead_units": [0.1, 0.9, 0.95, 1.0]}, "collapse", None),
+        ([0.1, 0.2, 0.3], False, None, False, False),
+        ([0.1, 1.1, 1.2, 1.3], False, 1, True, False),
+        ([0.1, 1.1, 0.9, 0.8], False, 1, False, False),
+        ([0.1, 2.0, 101.0], False, 1, True, True),
+        ([0.1, float("nan")], False, 1, True, True),
+        ([0.1, 0.2], True, 2, True, True),
+        ([1.5, 0.2, 0.3], False, 0, False, False),
     ],
 )
-def test_outcomes_on_made_up_series(sizes, options, name, blow_up):
-    updates = EVERY * np.arange(1, len(sizes) + 1)
-    found = outcome(updates, sizes, 10.0, **options)
-    assert (found.name, found.blow_up) == (name, blow_up)
+def test_labels_of_made_up_courses(sizes, is_broken, touched, stays, unbounded):
+    course = Course(sizes=sizes, churns=[0.0] * (len(sizes) - 1), is_broken=is_broken)
+    assert (course.touched, course.stays, course.is_unbounded) == (touched, stays, unbounded)
+
+
+def test_running_maxima_hold_every_update_however_they_are_thinned():
+    rng = np.random.default_rng(0)
+    sizes = rng.random(2_001).tolist()
+    course = Course(sizes=sizes, churns=rng.random(2_000).tolist(), td_errors=[1.0, 1.0])
+    row = as_row(course)
+    assert row["times"] == curve_times(2_000)
+    assert len(row["times"]) < 60
+    for t, size in zip(row["times"], row["size_running"], strict=True):
+        assert size == pytest.approx(max(sizes[: t + 1]), rel=1e-2)
 
 
 @pytest.mark.parametrize("is_full", [False, True])
-def test_no_test_run_shares_problem_or_network_with_training(is_full):
-    cells = draw(is_full)
-    sides = [[c for c in cells if c.split == split] for split in corpus.SPLITS]
+def test_no_test_run_shares_problem_or_network_with_dev(is_full):
+    cells = draw.draw(is_full)
     for what in ("problem", "network"):
-        train, test = ({getattr(cell, what) for cell in side} for side in sides)
-        assert train
+        dev, test = ({getattr(c, what) for c in cells if c.split == s} for s in draw.SIZES)
+        assert dev
         assert test
-        assert not train & test
+        assert not dev & test
     assert len({json.dumps(asdict(cell)) for cell in cells}) == len(cells)
 
 
-def test_the_reduced_corpus_is_drawn_like_the_full_one():
-    full = draw(is_full=True)
-    assert set(draw(is_full=False)) < set(full)
+def test_the_corpus_is_the_beginning_of_the_full_one_and_mixes_its_strata():
+    cells = draw.draw()
+    assert set(cells) < set(draw.draw(is_full=True))
+    first = [cell.stratum for cell in cells[:40]]
+    assert {"short", "default", "critic", "long", "online"} <= set(first)
+
+
+@pytest.mark.parametrize("action", [0, 1])
+@pytest.mark.parametrize("problem", ["maze", "cartpole"])
+def test_in_an_online_cell_the_network_that_acts_is_the_one_that_learns(problem, action):
+    run = LiveRun(replace(CELL, stratum="online", problem=problem, num_updates=400))
+    output = run.networks[0].layers[-1]
+    with torch.no_grad():
+        for weight in output.parameters():
+            weight.zero_()
+        output.bias[action] = 1.0
+    shape = (200, *run.trainer.environments.shape)
+    observations = np.random.default_rng(0).random(shape).astype(np.float32)
+    actions = run.trainer.behaviour.actions(observations, 10_000)
+    assert (actions == action).mean() > 0.8  # ε is 0.05 then
+
+
+CELLS = {
+    "target": CELL,
+    "prioritised, n-step": replace(CELL, prioritized=True, n_step=3, bootstrap="double_q"),
+    "online": replace(CELL, stratum="online", problem="cartpole", buffer_size=500),
+    "online, averaged": replace(
+        CELL, stratum="online", target_period=None, polyak=0.1, n_step=3, prioritized=True
+    ),
+    "DDPG": replace(
+        CELL, stratum="critic", problem="mountain_car_continuous", algorithm="ddpg",
+        target_period=None, polyak=0.1,
+    ),
+    "SAC": replace(
+        CELL, stratum="critic", problem="mountain_car_continuous", algorithm="sac",
+        target_period=None, polyak=1.0,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_running_ahead_moves_nothing_of_the_run(name):
+    cell = CELLS[name]
+    looks = [ahead.Look(4, 20, orders=2)]
+    if cell.is_online:
+        looks.append(replace(ahead.LIVE, horizon=20))
+    alone, watched = LiveRun(cell), LiveRun(cell)
+    theirs = follow(alone)
+    ours = follow(
+        watched,
+        lambda update, _: update % 20 == 0
+        and [rehearse(watched, look) for look in looks] and None,
+    )  # fmt: skip
+    assert ours.sizes == theirs.sizes
+
+
+def rehearse(run, look):
+    stage = ahead.live_stage(run) if look.is_live else ahead.frozen_stage(run)
+    return rehearsals([stage], num_updates=look.horizon, num_orders=look.orders, speed=look.speed)
+
+
+def test_living_copies_act_and_differ():
+    run = LiveRun(CELLS["online"])
+    for _ in range(5):
+        run.update()
+    step = run.trainer.agent_step
+    stage = ahead.live_stage(run)
+    (made,) = rehearsals([stage], num_updates=80, num_orders=2, speed=4)
+    assert run.trainer.agent_step == step
+    assert (made.q_abs_max[0] != made.q_abs_max[1]).any()
+
+
+def test_a_remedy_is_the_cell_with_fields_of_its_rule_changed():
+    changed = remedies.changed(CELL, {"learning_rate": 0.01, "polyak": 0.005}, rate=0.04)
+    assert changed == replace(CELL, relative_step=0.025, polyak=0.005, target_period=None)
+    slow = {"target_period": 100, "bootstrap": "target_q"}
+    averaged = replace(CELL, target_period=None, polyak=0.5)
+    assert remedies.changed(averaged, slow, 0.04) == replace(CELL, target_period=100)
+
+
+def test_a_cell_that_diverges_is_remedied_and_ends_as_numbers(tmp_path):
+    cell = replace(
+        CELL, seed=4, width=32, optimizer="adam", relative_step=2.0, bootstrap="q",
+        target_period=None, coverage=0.25, activation="relu", num_updates=60,
+    )  # fmt: skip
+    row = json.loads(json.dumps(sweep.run(asdict(cell), tmp_path), allow_nan=False))
+    assert row["touched"] is not None
+    assert row["moments"]["0"]["x1"]["passed"].count(None) == 0
+    assert set(row["remedies"]["applied"]) >= {"step / 4", "slow target"}
+    assert row["remedies"]["rehearsed"]["as it is"]["peaks"][0] > 1
+
+
+def said(*peaks, passed=None, copied=300):
+    passed = [None if peak <= 1 else (passed or 50) for peak in peaks]
+    return {"horizon": 300, "peaks": list(peaks), "soon": list(peaks), "passed": passed,
+            "copied": copied}  # fmt: skip
+
+
+def made_up(touched=None, stratum="short", split="dev", seed=0, largest=None, **moments):
+    """A run whose values rise evenly to B at ``touched``, or to half of it."""
+    length = 300
+    top = largest or (1.0 if touched else 0.5)
+    sizes = [top * 1.001 * u / (touched or length) for u in range(length + 1)]
+    course = Course(sizes=sizes, churns=[1e-3] * length, td_errors=[1.0, 0.5])
+    row = as_row(course) | {"seconds": 1.0, "learning_rate": 0.1}
+    row["moments"] = {"0": {"exponent": 0.1}}
+    for name, looks in moments.items():
+        row["moments"].setdefault(name.removeprefix("at_"), {}).update(looks)
+    return corpus.Run(replace(CELL, stratum=stratum, split=split, seed=seed), row)
+
+
+def test_a_sign_alarms_at_the_very_update_at_which_its_level_is_passed():
+    rule = rules.sign("size")
+    run = made_up(touched=200)
+    for level in rule.levels:
+        alarm = rule.alarm(run, level)
+        assert alarm is not None
+        assert 1.001 * alarm / 200 > level >= 1.001 * (alarm - 1) / 200
+
+
+def test_copies_alarm_by_their_median_and_where_they_are_asked():
+    early, late = said(1.2, 0.9, 0.8), said(1.2, 1.1, 0.8)
+    run = made_up(touched=200, at_0={"x1": early}, at_32={"x1": late})
+    assert rules.ahead("x1", 0).alarm(run, 1.0) is None
+    assert rules.ahead("x1", 0, 8, 32).alarm(run, 1.0) == 32
+    assert rules.ahead("x1", 0, 8, 32, twice=True).alarm(run, 1.0) is None
+    assert rules.ahead("x1", 0, 32, twice=True).alarm(run, 0.8) == 32
+    assert rules.ahead("x1", 0, 32, confirmed_by="x4").alarm(run, 0.5) is None
+
+
+def test_a_threshold_is_the_least_that_allows_its_share_of_false_alarms():
+    rule = rules.sign("size")
+    runs = [made_up(largest=0.2 + 0.005 * k) for k in range(100)]
+    level = rules.threshold_of(rule, runs)
+    assert sum(rule.alarm(run, level) is not None for run in runs) <= 3
+    lower = rule.levels[rule.levels.index(level) - 1]
+    assert sum(rule.alarm(run, lower) is not None for run in runs) > 3
+    assert rules.threshold_of(rules.ahead("x1", 0), runs) == rules.HALF
+
+
+def test_rules_are_judged_by_whole_runs():
+    runs = [
+        made_up(touched=200, at_0={"x1": said(1.2, 1.2, 0.1)}),
+        made_up(touched=100, at_0={"x1": said(0.2, 1.2, 0.1)}),
+        made_up(at_0={"x1": said(1.2, 1.2, 1.2)}),
+        made_up(at_0={"x1": said(0.2, 0.2, 0.2)}),
+    ]
+    found = evaluate.judge(rules.ahead("x1", 0), 1.0, runs)
+    assert found["caught"] == [1, 2]
+    assert found["false"] == [1, 2]
+    assert found["median lead"] == 0.5
+    assert found["copied updates a run"] == 300
+    assert found["forecast quartiles"] == [0.25, 0.25, 0.25]
+    assert found["forecast within a factor of 2"] == [0, 1]
 
 
 def test_auroc_is_the_share_of_pairs_in_the_right_order():
     rng = np.random.default_rng(0)
     scores, happens = rng.integers(0, 6, 60).astype(float), rng.random(60) < 0.3
-    scores[:5] = np.nan
-    known = np.where(np.isnan(scores), -np.inf, scores)
-    pairs = [(p > n) + 0.5 * (p == n) for p in known[happens] for n in known[~happens]]
-    assert auroc(scores, happens) == pytest.approx(np.mean(pairs))
-    assert np.isnan(auroc(scores, np.zeros(60, dtype=bool)))
+    pairs = [(p > n) + 0.5 * (p == n) for p in scores[happens] for n in scores[~happens]]
+    assert evaluate.auroc(scores, happens) == pytest.approx(np.mean(pairs))
+    assert np.isnan(evaluate.auroc(scores, np.zeros(60, dtype=bool)))
 
 
-def test_the_interval_resamples_runs_and_not_moments():
-    scores = np.repeat([0.0, 1.0, 0.2, 0.9], 50)  # four runs, fifty equal moments each
-    run, happens = np.repeat(np.arange(4), 50), np.repeat([False, True, False, True], 50)
-    flipped = happens ^ (run == 0)
-    low, high = by_runs(lambda index: auroc(scores[index], flipped[index]), run)
-    assert high - low > 0.3  # of moments it would be a few hundredths
-
-
-def test_a_threshold_allows_its_share_of_false_alarms_and_no_lower_one_does():
-    rng = np.random.default_rng(1)
-    run, scores = np.repeat(np.arange(40), 5), rng.random(200)
-    is_safe = np.arange(40) < 30
-    limit = threshold_at(scores, run, is_safe, 0.1)
-    most = np.array([scores[run == each].max() for each in range(30)])
-    assert (most > limit).sum() == 3
-    assert (most >= limit).sum() == 4
-
-
-def test_a_moment_knows_nothing_of_what_comes_after_it():
-    sizes = grows(0.003)
-    changed = sizes.copy()
-    changed[60:] = 5.0
-    before, after = (moments_of([as_run(line(each))]) for each in (sizes, changed))
-    early = before.update <= 60 * EVERY
-    for name in SCORES:
-        np.testing.assert_array_equal(before.scores[name][early], after.scores[name][: early.sum()])
-
-
-def test_questions_beyond_the_end_of_a_sound_run_are_not_asked():
-    sound, diverging = as_run(line(np.full(20, 1.0))), as_run(line(grows(0.06, 20)))
-    seen = moments_of([sound, diverging])
-    asked, happens = seen.within(60)
-    assert asked[seen.run == 0].tolist() == (seen.update[seen.run == 0] + 60 <= 100).tolist()
-    blow_up = diverging.outcome.blow_up
-    assert (happens[seen.run == 1] == (seen.update[seen.run == 1] + 60 >= blow_up)).all()
-    assert (seen.update[seen.run == 1] < blow_up).all()
-
-
-def test_alarms_are_judged_by_whole_runs():
-    runs = [as_run(line(grows(0.02))), as_run(line(np.ones(100))), as_run(line(grows(0.02)))]
-    blow_up = runs[0].outcome.blow_up
-    assert blow_up is not None
-    found = report(runs, {0: blow_up - 100, 1: 50, 2: blow_up})  # the last comes too late
-    assert (found.caught.count, found.caught.total) == (1, 2)
-    assert (found.false_alarms.count, found.false_alarms.total) == (1, 1)
-    assert found.precision.value == 0.5
-    assert found.leads == (pytest.approx(100 / blow_up), 0.0)
-
-
-def test_rules_are_replayed_by_the_thresholds_asked_for():
-    run = as_run(line(grows(0.01)))
-    fired = replay(run)["runaway_growth"]
-    assert 0 < fired < run.outcome.blow_up
-    assert "runaway_growth" not in replay(run, with_values({"growth.num_points": 10_000}))
-
-
-def test_the_corpus_holds_what_the_rules_read():
-    assert {*LIGHT, *DEAR} >= NEEDS, "a rule that reads other metrics is silent on the corpus"
-
-
-def test_the_monitor_has_the_thresholds_that_the_training_split_set():
-    committed = json.loads((corpus.RESULTS / "thresholds.json").read_text())
-    assert committed["corpus"]["sha256"] == corpus.digest("train")
-    assert with_values(committed["rules"]["constants"]) == THRESHOLDS
-
-
-def test_the_committed_corpus_is_the_one_that_is_drawn():
-    cells = {run.cell for split in corpus.SPLITS for run in corpus.load(split)[1]}
-    assert cells == set(draw(is_full=False))
-
-
-def write_split(folder, split, lines):
+def write_split(folder, split, runs):
+    lines = [{"key": str(i), "config": asdict(r.cell), "row": r.row} for i, r in enumerate(runs)]
     text = "\n".join(json.dumps(each) for each in [{"schema": 1, "commit": "x"}, *lines])
     corpus.file(split, folder).write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
-def make_corpus(folder, seed=0):
-    rng = np.random.default_rng(seed)
+def make_corpus(folder):
     for split in corpus.SPLITS:
-        lines = []
-        for index in range(6):
-            problem = ("maze", "cartpole", "breakout")[index % 3]
-            cell = replace(CELL, split=split, problem=problem, seed=index)
-            sizes = grows(rng.uniform(0.01, 0.02)) if index % 2 else rng.uniform(0.5, 1, 100)
-            lines.append(line(sizes, cell, key=f"{split}{index}", noise=index))
-        write_split(folder, split, lines)
+        runs = [
+            made_up(touched, stratum, split, seed, at_0={look: said(1.2 if touched else 0.2)})
+            for stratum, look in (("short", "x1"), ("long", "x16"), ("online", "x16"))
+            for seed, touched in enumerate((None, 100, None, 200))
+        ]
+        begun_beyond = made_up(touched=100, split=split)
+        begun_beyond.row["touched"] = 0
+        write_split(folder, split, [*runs, begun_beyond])
 
 
-def test_thresholds_do_not_depend_on_the_test_split(tmp_path, monkeypatch):
-    pytest.importorskip("sklearn")
-    from experiments.foresight import fit as fitting
+def in_a_repository(folder, *commands):
+    for command in commands:
+        subprocess.run(["git", "-C", folder, "-c", "user.name=x", "-c", "user.email=x@x",
+                        *command.split()], check=True, capture_output=True)  # fmt: skip
 
-    monkeypatch.setattr(fitting, "CANDIDATES", {"growth.num_points": (5,)})
+
+def test_the_test_split_is_not_opened_before_the_rules_are_committed(tmp_path, monkeypatch):
     make_corpus(tmp_path)
-    first = fitting.fit(tmp_path)
+    in_a_repository(tmp_path, "init")
+    opened = []
+    real = evaluate.load
+    monkeypatch.setattr(evaluate, "load", lambda *a: opened.append(a) or real(*a))
+    with pytest.raises(RunFolderError, match="foresight fix"):
+        evaluate.evaluate(tmp_path)
+    rules.fix(tmp_path)
+    with pytest.raises(RunFolderError, match="must be committed"):
+        evaluate.evaluate(tmp_path)
+    in_a_repository(tmp_path, "add rules.json", "commit -m rules")
+    (tmp_path / "rules.json").write_text((tmp_path / "rules.json").read_text() + " ")
+    with pytest.raises(RunFolderError, match="must be committed"):
+        evaluate.evaluate(tmp_path)
+    assert not opened
+    in_a_repository(tmp_path, "checkout rules.json")
+    found = evaluate.evaluate(tmp_path)
+    assert found["rules"]["short"]["preflight"]["caught"] == [2, 2]
+    assert found["rules"]["long"]["x16 before the run"]["false"] == [0, 2]
+    show.show(tmp_path)
+
+
+def test_rules_do_not_depend_on_the_test_split(tmp_path):
+    make_corpus(tmp_path)
+    first = rules.fix(tmp_path)
     corpus.file("test", tmp_path).unlink()
-    second = fitting.fit(tmp_path)
-    assert first.pop("provenance").keys() == second.pop("provenance").keys()
-    assert first == second
+    assert rules.fix(tmp_path)["thresholds"] == first["thresholds"]
+    write_split(tmp_path, "dev", [made_up()])
+    with pytest.raises(RunFolderError, match="of this dev split"):
+        rules.read_rules(tmp_path)
 
 
-def test_the_test_split_is_not_opened_before_thresholds_are_set(tmp_path):
-    from experiments.foresight.evaluate import evaluate, read_thresholds
-
-    make_corpus(tmp_path)
-    with pytest.raises(RunFolderError, match="foresight fit"):
-        evaluate(tmp_path)
-    stale = {"corpus": {"sha256": "of another corpus"}}
-    (tmp_path / "thresholds.json").write_text(json.dumps(stale))
-    with pytest.raises(RunFolderError, match="those of this training split"):
-        read_thresholds(tmp_path)
-
-
-@pytest.mark.parametrize("action", [0, 1])
-@pytest.mark.parametrize("problem", ["maze", "cartpole", "freeway"])
-def test_in_an_online_cell_the_network_that_acts_is_the_one_that_learns(problem, action):
-    from experiments.foresight import training
-
-    trainer = training.make_trainer(replace(CELL, problem=problem))
-    trainer.close()
-    output = trainer.q_network.layers[-1]
-    with torch.no_grad():
-        for weight in output.parameters():
-            weight.zero_()
-        output.bias[action] = 1.0
-    shape = (200, *trainer.environments.shape)
-    observations = np.random.default_rng(0).integers(0, 2, shape).astype(trainer.environments.dtype)
-    actions = trainer.behaviour.actions(observations, 10_000)
-    assert (actions == action).mean() > 0.8  # ε is 0.05 then
-    assert isinstance(trainer.q_network, QNetwork)
+def test_a_packed_split_is_read_and_is_a_table_to_go_on_with(tmp_path):
+    runs = [made_up(touched=100), made_up(split="test"), made_up(seed=1)]
+    rows = {
+        str(i): {"key": str(i), "config": asdict(run.cell), "row": run.row, "commit": "x"}
+        for i, run in enumerate(runs)
+    }
+    header = {"schema": 1, "study": "foresight", "command": "sweep --out /somewhere"}
+    assert corpus.pack(StudyTable(tmp_path, header, rows), "dev", tmp_path) == 2
+    assert [run.cell for run in corpus.load("dev", tmp_path)[1]] == [runs[0].cell, runs[2].cell]
+    unpacked = tmp_path / "table.jsonl"
+    unpacked.write_bytes(gzip.decompress(corpus.file("dev", tmp_path).read_bytes()))
+    table = read_table(unpacked)
+    assert set(table.rows) == {"0", "2"}
+    assert not list(machine_paths(table.header))
 
 
-def test_a_tiny_run_is_measured_as_a_monitor_does_and_changed_by_nobody(tmp_path):
-    import qdiverge as qd
-    from experiments.foresight import training
-    from experiments.foresight.recorder import PROBE_SIZE
-
-    cell = replace(CELL, num_updates=FULL_EVERY)
-    trained = training.train(cell)
-    trainer = training.make_trainer(cell)
-    trainer.optimizer.param_groups[0]["lr"] = trained.recorder.subject.learning_rate
-    with qd.attach(
-        trainer.q_network, target=trainer.target_network, optimizer=trainer.optimizer,
-        discount=cell.discount, loss="half_squared", bootstrap=cell.bootstrap, reward_bound=1.0,
-        every=EVERY, cost="full", max_overhead=None, probe_size=PROBE_SIZE, out=tmp_path / "run",
-    ) as monitor:  # fmt: skip
-        trainer.transform_batch = monitor.batch
-        list(trainer.run())
-    series = trained.recorder.series
-    assert monitor.num_updates == trained.recorder.num_updates >= FULL_EVERY
-    logged = qd.load_run(tmp_path / "run").series
-    shared = [name for name in (*LIGHT, *DEAR) if f"diverge/{name}" in logged and name in series]
-    assert len(shared) > 25
-    for name in shared:
-        theirs = logged[f"diverge/{name}"]
-        at = {int(u): v for u, v in zip(*series[name], strict=True)}
-        for update, value in zip(theirs.steps, theirs.values, strict=True):
-            if update in at:
-                assert at[update] == pytest.approx(value, rel=1e-3, abs=1e-6), (name, update)
-        assert FULL_EVERY in at
-    ours, others = (each.q_network.state_dict() for each in (trained.trainer, trainer))
-    assert all((ours[name] == others[name]).all() for name in ours)
+def test_the_committed_dev_split_is_of_cells_that_are_drawn():
+    cells = {run.cell for run in corpus.load("dev")[1]}
+    assert cells <= set(draw.draw())

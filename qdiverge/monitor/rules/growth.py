@@ -58,11 +58,12 @@ def runaway_growth(past: Past, thresholds: Thresholds = THRESHOLDS) -> str | Non
     belong looks the same for a while; these conditions are those under which ordinary runs on Pong
     and CartPole were silent and diverging ones were not.
 
-    Measured on 172 short runs drawn at random (experiments/foresight), measured every 5 updates:
-    it fired in time in 4 of 16 divergent runs of problems and networks that were held out (4 of the
-    5 that took 41 to 150 updates, half of that time ahead; none of the 10 that took at most 40),
-    and in 2 of 60 sound ones. In training, where ``num_points`` was set: 13 of 29, and 3 of 67. To
-    be measured again: in 30 of the 172 a network acted that never learnt, see there.
+    Measured on 172 short runs drawn at random (an earlier corpus than that of
+    experiments/foresight), every 5 updates: it fired in time in 4 of 16 divergent runs of problems
+    and networks that were held out (4 of the 5 that took 41 to 150 updates, half of that time
+    ahead; none of the 10 that took at most 40), and in 2 of 60 sound ones. In training, where
+    ``num_points`` was set: 13 of 29, and 3 of 67. To be measured again: in 30 of the 172 a network
+    acted that never learnt.
 
     >>> t = np.arange(30) * 10
     >>> track = Track(t, 0.1 * np.exp(0.02 * t))

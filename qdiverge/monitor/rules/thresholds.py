@@ -8,7 +8,7 @@ class GrowthThresholds:
     """Of rules on how max|Q| grows.
 
     Attributes:
-        num_points: The fewest measurements that a fit takes; set by experiments/foresight.
+        num_points: The fewest measurements that a fit takes; set by runs, see growth.py.
         window_growth: A window reaches back to where max|Q| was this many times smaller: two
             doublings.
         min_r_squared: The share of the variance in the window that the fitted growth explains.

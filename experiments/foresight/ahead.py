@@ -1,0 +1,153 @@
+"""Copies of a run, taken ahead from where it stands; what they do, as numbers.
+
+    x1, x4, x16, x64   copies that make 1, 4, 16, 64 updates in one, on the data at hand
+    live4              copies, environment and all: 4 environment steps to each update, which
+                       makes 4 in one
+
+The verdicts are left to ``rules``, which can so be set afterwards.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from experiments.foresight.live import LiveRun
+from experiments.foresight.observe import rounded
+from qdiverge.cli.ahead import as_it_is, to_change
+from qdiverge.rehearsal.rehearse import Stage, rehearsals, stage_of
+from qdiverge.rehearsal.result import Rehearsal
+from qdiverge.rehearsal.what_if import DEFAULTS
+from qdiverge.update.copies import Copies
+from qdiverge.update.td_update import LOSSES, Rows, TdUpdate, rows_of
+
+SOON = 60  # updates: the question of the AUROC
+SCREEN = 0.2  # of B: frozen copies below do not ask for a live one
+
+
+@dataclass(frozen=True)
+class Look:
+    """A way of running ahead: s updates in one, at most ``horizon`` updates of the run."""
+
+    speed: int
+    horizon: int
+    orders: int = 3
+    is_live: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return what it is called in the table."""
+        return ("live" if self.is_live else "x") + str(self.speed)
+
+
+WHOLE = 10**9  # all updates that are left
+NEAR: tuple[Look, ...] = (Look(1, 100, orders=2),)
+FAST = (Look(16, WHOLE), Look(64, WHOLE))
+FROZEN = (Look(16, WHOLE), Look(4, 500, orders=2))
+LIVE = Look(4, 2_000, orders=2, is_live=True)
+LOOKS: dict[str, dict[int, tuple[Look, ...]]] = {  # stratum → update → looks
+    "short": {0: (Look(1, 300),)} | dict.fromkeys((8, 32, 128), NEAR),
+    "critic": {0: (Look(1, 300),), 32: NEAR},
+    "long": dict.fromkeys((0, 512, 2_048), FAST),
+    "online": {0: FROZEN[:1]} | dict.fromkeys((128, 256, 512, 1_024), (*FROZEN, LIVE)),
+    "image": {0: (Look(1, 150),)},
+}
+LOOKS["default"] = LOOKS["short"]
+
+
+def moment(run: LiveRun, looks: tuple[Look, ...]) -> dict[str, Any]:
+    """Run ahead in each of the ways; a live copy where one before it peaks above SCREEN."""
+    says: dict[str, Any] = {"exponent": None}
+    left = run.cell.num_updates - run.number
+    for look in looks:
+        if look.is_live and max(says["x16"]["peaks"]) < SCREEN:
+            continue
+        began = time.process_time()
+        stage = live_stage(run) if look.is_live else frozen_stage(run)
+        (made,) = rehearsals(
+            [stage], num_updates=min(left, look.horizon), num_orders=look.orders,
+            speed=look.speed, seed=run.number,
+        )  # fmt: skip
+        says[look.name] = as_numbers(made, stage.limit)
+        says[look.name]["seconds"] = round(time.process_time() - began, 2)
+        if run.number == 0 and says["exponent"] is None and not run.cell.is_critic:
+            says["exponent"] = rounded(made.exponent.exponent)
+    return says
+
+
+def as_numbers(made: Rehearsal, bound: float) -> dict[str, Any]:
+    """Return peaks of max|Q|/B, within SOON updates and in all, and when B was passed."""
+    sizes = np.where(np.isnan(made.q_abs_max), 0.0, made.q_abs_max) / bound
+    soon = sizes[:, : max(1, round(SOON / made.speed))]
+    return {
+        "horizon": made.num_updates,
+        "peaks": [rounded(float(x)) for x in sizes.max(1)],
+        "soon": [rounded(float(x)) for x in soon.max(1)],
+        "passed": list(made.passed),
+        "copied": int(np.isfinite(made.q_abs_max).sum()),
+    }
+
+
+def frozen_stage(run: LiveRun, *, is_to_change: bool = False) -> Stage:
+    """Return a stage that learns from the data at hand.
+
+    Args:
+        run: Left as it is.
+        is_to_change: By the rule, of which remedies can change fields, of critics, too.
+    """
+    known = to_change if is_to_change or not run.cell.is_critic else as_it_is
+    return _stage(run, known(run.agent, run.config), _data(run))
+
+
+def live_stage(run: LiveRun) -> Stage:
+    """Return a stage whose copies act and store what happens."""
+    about = to_change(run.agent, run.config)
+    update = Living(about["discount"], about["loss"], about["bootstrap"])
+    return _stage(run, about | {"update": update, "others": (run,)}, run.look())
+
+
+class Living:
+    """The update of a copy that lives on: environment steps, then a TD step on a batch drawn."""
+
+    def __init__(self, discount: float, loss: str, bootstrap: Any) -> None:
+        self.td = TdUpdate(discount, LOSSES[loss], bootstrap)
+        self._begun: set[int] = set()
+
+    def __call__(self, copies: Copies, rows: Rows) -> None:
+        """Act, store, draw, and learn; the target follows by the rehearsal's rule."""
+        run: LiveRun = copies.others[0]
+        if id(run) not in self._begun:  # each order draws otherwise
+            self._begun.add(id(run))
+            for _ in range(int(torch.randint(1, 1_000, ()))):
+                run.trainer.replay.draw(1)
+        for _ in range(LIVE.speed):
+            run.act()
+        self.td(copies, rows_of(run.batch()))
+
+
+def _data(run: LiveRun) -> Any:
+    """Return the fixed data; or what draws from a replay as it is now."""
+    if run.data is not None:
+        return run.data
+    sampler, step = copy.deepcopy(run.trainer.sampler), run.trainer.agent_step
+    return lambda: sampler.sample(step)
+
+
+def _stage(run: LiveRun, about: dict[str, Any], data: Any) -> Stage:
+    γ, n = run.cell.discount, run.cell.n_step
+    period = run.cell.target_period
+    return stage_of(
+        data=data,
+        **DEFAULTS
+        | about
+        | {
+            "batch_size": run.cell.batch_size,
+            "reward_bound": run.reward_bound * (1 - γ**n) / (1 - γ),
+            "since_copy": run.number % period if period else 0,
+        },
+    )
