@@ -20,8 +20,9 @@ import torch
 from experiments.foresight.live import LiveRun
 from experiments.foresight.observe import rounded
 from qdiverge.cli.ahead import as_it_is, to_change
-from qdiverge.rehearsal.rehearse import Stage, rehearsals, stage_of
+from qdiverge.rehearsal.rehearse import rehearsals
 from qdiverge.rehearsal.result import Rehearsal
+from qdiverge.rehearsal.stage import Stage, stage_of
 from qdiverge.rehearsal.what_if import DEFAULTS
 from qdiverge.update.copies import Copies
 from qdiverge.update.td_update import LOSSES, Rows, TdUpdate, rows_of

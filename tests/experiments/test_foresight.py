@@ -257,7 +257,7 @@ def test_the_test_split_is_not_opened_before_the_rules_are_committed(tmp_path, m
     make_corpus(tmp_path)
     in_a_repository(tmp_path, "init")
     opened = []
-    real = evaluate.load
+    real = corpus.load
     monkeypatch.setattr(evaluate, "load", lambda *a: opened.append(a) or real(*a))
     with pytest.raises(RunFolderError, match="foresight fix"):
         evaluate.evaluate(tmp_path)
