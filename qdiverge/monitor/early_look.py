@@ -4,10 +4,14 @@ Values that blow up do so within few updates as a rule: looked at every 25 updat
 from sound to beyond all bounds unseen.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from qdiverge.diagnostics.quiet import largest_value, needs_quiet
 from qdiverge.kernel.network import has_compiled_parts
+from qdiverge.monitor.guard import Guard
+from qdiverge.monitor.measuring import Measuring
 from qdiverge.monitor.subject import Subject
-from qdiverge.transitions import Transitions
 
 EVERY_UPDATE_UNTIL = 300
 THEN = 60  # a 60th of the updates made lies between two looks
@@ -20,30 +24,53 @@ class EarlyLook:
 
     Args:
         subject: The run.
+        measuring: Holds the transitions to look at, and the rewards seen.
+        guard: Of errors.
 
     Attributes:
         due: The update after which to look.
     """
 
-    def __init__(self, subject: Subject) -> None:
-        self._networks = subject.networks
-        self._every = subject.options.every
+    def __init__(self, subject: Subject, measuring: Measuring, guard: Guard) -> None:
+        self._networks, self._every = subject.networks, subject.options.every
+        self._measuring, self._guard = measuring, guard
         self._is_quiet = any(
             needs_quiet(network) or has_compiled_parts(network) for network in subject.networks
         )
         self._least = ON_GPU if subject.device.type == "cuda" else 1
         self.due = self._least
 
-    def is_beyond(self, batch: Transitions, bound: float, update: int) -> bool:
-        """Return whether max|Q| is beyond the bound or not finite; if so, no more looks are due."""
-        actions = batch.actions if batch.actions.is_floating_point() else None
-        size = largest_value(self._networks, batch.observations, actions, self._is_quiet)
-        is_beyond = not size <= bound
-        self.due = NEVER if is_beyond else next_look(update, self._every, self._least)
+    def show(self, data: Any, read: Callable[[Any], Any] | None, update: int) -> None:
+        """Take note of the rewards of a batch after whose update a look is due.
+
+        Args:
+            data: The batch.
+            read: Makes transitions of it.
+            update: Optimiser updates made before.
+        """
+        if update + 1 == self.due:
+            with self._guard("reading the batch", update), self._measuring.budget.charge("look"):
+                self._measuring.note_rewards(data if read is None else read(data))
+
+    def sees_beyond(self, update: int) -> bool:
+        """Return whether max|Q| is beyond the bound, or not finite; no more looks are due then.
+
+        Args:
+            update: Optimiser updates made.
+        """
+        if update != self.due or not self._measuring.has_batch:
+            return False
+        is_beyond = False
+        guarded = self._guard("looking at the values", update, self._switch_off)
+        with guarded, self._measuring.budget.charge("look"):
+            batch = self._measuring.batch
+            actions = batch.actions if batch.actions.is_floating_point() else None
+            size = largest_value(self._networks, batch.observations, actions, self._is_quiet)
+            is_beyond = not size <= self._measuring.bound
+            self.due = NEVER if is_beyond else next_look(update, self._every, self._least)
         return is_beyond
 
-    def switch_off(self) -> None:
-        """Look no more."""
+    def _switch_off(self) -> None:
         self.due = NEVER
 
 

@@ -9,7 +9,6 @@ before instead, the loop draws ahead, and is audited so from then on.
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,22 +18,19 @@ from qdiverge.errors import QDivergeError
 from qdiverge.monitor.budget import Budget
 from qdiverge.monitor.confirming import MISFITS, OF_SPANS, Confirming, may_be_said
 from qdiverge.monitor.guard import Guard
-from qdiverge.monitor.identified import clipped_norm, fitting_bootstraps, identified, in_words
-from qdiverge.monitor.loss_slope import LossSlope
+from qdiverge.monitor.identified import in_words
+from qdiverge.monitor.seen_rule import SeenRule
 from qdiverge.monitor.shown import Shown
 from qdiverge.monitor.subject import Subject
 from qdiverge.monitor.under_way import Kept, UnderWay
-from qdiverge.td import BOOTSTRAPS
 from qdiverge.update import why_not_modelled
 from qdiverge.update.auditing import Audit, Auditor, Finding
 from qdiverge.update.auditing import audit as audit_one
 from qdiverge.update.auditing.auditor import AMBIGUOUS
 from qdiverge.update.auditing.explain import mixes
-from qdiverge.update.rule import LOSS_SLOPES
 
 NUM_FIRST = 3  # audits at the start, whatever they cost
 NUM_AGAIN = 8  # audits of the update after a finding, whatever they cost
-LOOK_PERIOD = 16  # audits between two looks for what else would fit, the first doublings apart
 NUM_BARE = 10  # updates without a gradient in a row, before no more is waited for one
 INSIDE, OUTSIDE = 1e-9, 1e-8  # of |g|² outside a batch's Q-gradients: it is of it, or it is not
 NUM_TRIES = 3  # audits of a network that mixes samples, before it is let alone
@@ -93,10 +89,8 @@ class LoopAudit:
         self._confirming = Confirming()
         self._num_again = 0
         self._under_way = UnderWay(subject)
-        self._norm: float | None = None
-        self._slope = LossSlope()
         self._num_bare = 0
-        self._fitting = frozenset(BOOTSTRAPS)  # the bootstrap rules that made every gradient so far
+        self._rule = SeenRule(subject)
         self._foreign: dict[str, float] = {}
 
     @property
@@ -156,27 +150,25 @@ class LoopAudit:
         return {
             "num_audits": self.num_audits,
             "num_undecided": self.num_undecided,
-            "trains": in_words(self.subject.rule, self._fitting),
+            "trains": in_words(self.subject.rule, self._rule.fitting),
             "why_not": self.why_not,
         }
 
     def state(self) -> dict[str, Any]:
         """Return what another one needs to go on as this one would."""
-        names = ("num_audits", "num_undecided", "why_not", "_due", "_num_again", "_norm")
+        names = ("num_audits", "num_undecided", "why_not", "_due", "_num_again")
         own = {name.lstrip("_"): getattr(self, name) for name in names}
-        own |= {"confirming": self._confirming.state(), "slope": self._slope.state()}
-        return own | {"fitting": sorted(self._fitting), "is_ahead": self._under_way.is_ahead}
+        own |= {"confirming": self._confirming.state(), "is_ahead": self._under_way.is_ahead}
+        return own | self._rule.state()
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what ``state`` returned."""
         self.num_audits, self.num_undecided = state["num_audits"], state["num_undecided"]
         self.why_not = state["why_not"]
-        self._due, self._num_again, self._norm = state["due"], state["num_again"], state["norm"]
-        self._fitting = frozenset(state["fitting"])
+        self._due, self._num_again = state["due"], state["num_again"]
+        self._rule.restore(state)
         self._under_way.is_ahead = state.get("is_ahead", False)
         self._confirming.restore(state["confirming"])
-        if "slope" in state:  # older checkpoints have none
-            self._slope.restore(state["slope"])
 
     def _why_not(self) -> str:
         """Return why a run can have no audit, as far as it is known at its start."""
@@ -270,7 +262,7 @@ class LoopAudit:
         resolved = AMBIGUOUS if is_second else frozenset()
         new = self._confirming.take(found, kept.shown, is_fitted=is_known, resolved=resolved)
         if {f.code for f in found} <= self._confirming.said:
-            self.subject.seen |= self._seen(audit, kept)
+            self.subject.seen |= self._rule.take(audit, kept, self.num_audits)
         return new
 
     def _turn_round(self) -> None:
@@ -295,45 +287,3 @@ class LoopAudit:
         }
         before, self._foreign = self._foreign, now
         return bool(now) and before != now
-
-    def _norm_now(self) -> float:
-        """Return the norm of the gradient that lies in ``.grad``."""
-        parameters = [p for network in self.subject.networks for p in network.parameters()]
-        each = [float(p.grad.detach().double().norm()) for p in parameters if p.grad is not None]
-        return math.hypot(*each)
-
-    def _scale_of_amp(self) -> float:
-        """Return what a GradScaler leaves to a fused optimiser to divide the gradient by."""
-        scale = getattr(self.subject.optimizer, "grad_scale", None)
-        return 1.0 if scale is None else float(scale)
-
-    @property
-    def _is_sparse(self) -> bool:
-        """Return whether this is one of the audits that look what else would fit."""
-        return self.num_audits % LOOK_PERIOD == 0 or self.num_audits & (self.num_audits - 1) == 0
-
-    def _seen(self, audit: Audit, kept: Kept) -> dict[str, Any]:
-        """Return what the audit tells of the rule."""
-        subject = self.subject
-        amp = self._scale_of_amp()
-        audit = replace(
-            audit,
-            gradient_scale=audit.gradient_scale / amp,
-            sample_gradients=audit.sample_gradients / amp,
-        )
-        self._slope.take(audit, self._norm_now())
-        told = identified(audit, kept.shown, slope=self._slope.value)
-        if len(self._fitting) > 1 and told and self._is_sparse:
-            self._fitting &= fitting_bootstraps(
-                audit, kept.shown, subject.networks, subject.targets, kept.entropy_coefficient
-            )
-            self._fitting = self._fitting or frozenset(BOOTSTRAPS)  # the loop has changed
-        if len(self._fitting) == 1:
-            told |= {"bootstrap": min(self._fitting)}
-        if kept.num_parts > 1:  # the sum of k means looks like k times the loss
-            told.pop("loss", None)
-        if (slope := self._slope.value) is not None:
-            name = told.get("loss") or subject.rule.loss
-            told["loss_factor"] = slope / LOSS_SLOPES[name]
-        clipping, self._norm = clipped_norm(audit, self._norm)
-        return told | ({} if clipping is None else {"clipping": clipping})

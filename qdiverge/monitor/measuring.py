@@ -118,13 +118,17 @@ class Measuring:
     def read_batch(self, data: Any, update: int) -> None:
         """Copy what the probe batch still misses, or else note the largest |r|."""
         if not self._probe.wants(update):
-            self._probe.note(rewards_of(data))
+            self.note_rewards(data)
             return
         is_first = not self._subject.is_split
         batch = self._subject.read(data)
         self._probe.show(batch, update, row_weights(data), row_discounts(data))
         if is_first:
             self._switch_off_what_cannot_be(batch)
+
+    def note_rewards(self, data: Any) -> None:
+        """Note the largest |r| of a training batch."""
+        self._probe.note(rewards_of(data))
 
     def moment(
         self,

@@ -79,7 +79,7 @@ class Monitor:
         self.loop_audit = LoopAudit(subject, self._guard, self.budget, self.options.audit_period)
         self.foresight = Foresight(subject, self._guard, self.budget, self.options.foresight)
         self._ahead = ForesightNotes(self.foresight, log, self._guard, self.budget, self._alarms)
-        self._early = EarlyLook(subject)
+        self._early = EarlyLook(subject, self._measuring, self._guard)
         self._audit = AuditNotes(
             self.loop_audit, subject, log, self._guard, self.budget, self._tell
         )
@@ -142,8 +142,9 @@ class Monitor:
         self._target.look(self.num_updates)
         if self.num_updates % self.options.every:
             self.budget.calls += self.budget.now() - begin
-            if self.num_updates == self._early.due and self._measuring.has_batch:
-                self._look_early()
+            if self._early.sees_beyond(self.num_updates):
+                with self._guard("measuring", self.num_updates):
+                    self._measure()
         elif self._measuring.has_batch:
             with self._guard("measuring", self.num_updates):
                 self._measure()
@@ -290,6 +291,8 @@ class Monitor:
         if not self._is_closed and self._measuring.wants_batch(update):
             with self._guard("reading the batch", update), self.budget.charge("batch"):
                 self._measuring.read_batch(data if read is None else read(data), update)
+        if not self._is_closed:
+            self._early.show(data, read, update)
         if update == 0 and self._reminder.num_batches == self._reminder.patience:
             self._reminder.remind(update)
         if not self._is_closed and self._idle_watch.is_idle(update):
@@ -303,15 +306,6 @@ class Monitor:
         with self._guard("saying what an audit found", self.num_updates):
             self._alarms.raise_alarm(event)
             speak(event)
-
-    def _look_early(self) -> None:
-        """Look at max|Q| between two measurements; measure at once where it is beyond the bound."""
-        with self._guard("looking at the values", self.num_updates, self._early.switch_off):
-            batch, bound = self._measuring.batch, self._measuring.bound
-            with self.budget.charge("look"):
-                is_beyond = self._early.is_beyond(batch, bound, self.num_updates)
-            if is_beyond:
-                self._measure()
 
     def _measure(self, *, is_last: bool = False) -> None:
         measured = self._measuring.measure(self.num_updates, self.step, is_last=is_last)
