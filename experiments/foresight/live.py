@@ -102,6 +102,10 @@ class LiveRun:
         trainer.agent_step += len(actions)
         self.observations = step.observations
 
+    def draw_by(self, generator: torch.Generator) -> None:
+        """Draw the batches of fixed data by another generator from now on."""
+        self._draws = generator
+
     def batch(self) -> Transitions:
         """Draw what the next update learns from."""
         if self.data is None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.foresight import ahead, corpus, draw, evaluate, remedies, rules, show, sweep
+from experiments.foresight import again, ahead, corpus, draw, evaluate, remedies, rules, show, sweep
 from experiments.foresight.cell import Cell
 from experiments.foresight.live import LiveRun
 from experiments.foresight.observe import Course, as_row, curve_times, follow
@@ -305,3 +305,17 @@ def test_a_packed_split_is_read_and_is_a_table_to_go_on_with(tmp_path):
 def test_the_committed_dev_split_is_of_cells_that_are_drawn():
     cells = {run.cell for run in corpus.load("dev")[1]}
     assert cells <= set(draw.draw())
+
+
+def test_copies_are_the_real_run_in_their_orders():
+    (cell, *_) = [c for c in draw.draw(True) if c.stratum == "short" and again.is_plain(c)]
+    found = again.again(corpus.Run(replace(cell, num_updates=20, relative_step=30.0), {}))
+    assert any(found.copies)
+    assert found.copies == found.runs
+
+
+def test_runs_that_their_copies_tell_otherwise_are_found():
+    (cell, *_) = [c for c in draw.draw(True) if c.stratum == "short" and again.is_plain(c)]
+    said = {"moments": {"0": {"x1": {"passed": [3, 4, None]}}}}
+    assert again.told_otherwise(corpus.Run(cell, said | {"touched": None}))
+    assert not again.told_otherwise(corpus.Run(cell, said | {"touched": 5}))
