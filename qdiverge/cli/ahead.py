@@ -62,15 +62,20 @@ def to_change(agent: Agent, config: AgentConfig) -> dict[str, Any]:
 def foresight_of(trainer: Trainer) -> dict[str, Any] | bool:
     """Return what :func:`qdiverge.attach` is told for copies that run ahead of our own trainer.
 
-    They draw from its replay by a generator of their own. C51's values cannot leave its support.
+    They draw from its replay by the global generator, which a rehearsal seeds for each order and
+    puts back, so that a resumed run rehearses as it would have. C51 cannot leave its support.
     """
     agent, config = trainer.agent, trainer.config
     if isinstance(config, DQNConfig) and config.distributional:
         return False
-    rng = np.random.default_rng(config.seed)
+
+    def draw() -> Any:
+        rng = np.random.default_rng(np.random.randint(2**31))  # noqa: NPY002
+        return trainer.sampler.sample(trainer.agent_step, rng)
+
     about = to_change(agent, config)
     return {name: about[name] for name in OF_COPIES if name in about} | {
-        "data": lambda: trainer.sampler.sample(trainer.agent_step, rng),
+        "data": draw,
         "num_updates": max(1, (config.total_steps - config.learning_starts) // config.train_period),
     }
 
