@@ -40,6 +40,7 @@ ORDINARY = Part(
         max_overhead=0.2,  # share of the run's own time
         stop_beyond_bound=10.0,
         epoch_period=2_500,  # agent steps
+        foresight=False,  # copies of this network take as long as the demo itself
     ),
 )
 # No target network, and a step too large for that: the values rise within some fifty updates, so

@@ -120,9 +120,9 @@ class Budget:
         """
         length = max(length or USUAL_LENGTH, update)
         self._paid = update / length
-        if self.share is None or update == 0:
+        if self.share is None:
             return math.inf
-        each = (self.now() - self._start - self.spent) / update
+        each = (self.now() - self._start - self.spent) / max(1, update)
         spent = self._spent.get("foresight", 0.0)
         part = self.light_share if self.light_share == LIGHT_SHARE_ALONE else 1.0
         return FORESIGHT_SHARE * self.share * part * length - spent / each

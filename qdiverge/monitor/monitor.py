@@ -274,6 +274,9 @@ class Monitor:
     def _take(self, data: Any, read: Callable[[Any], Any] | None, *, raises: bool) -> None:
         """Hand a training batch to whoever wants it."""
         update = self.num_updates
+        if update >= self.foresight.wake and not self._is_closed:
+            last_move, largest = self._target.last_move, self._measuring.largest_reward
+            self._ahead.look(data, read, update, self.step, last_move, largest)
         if not self._is_closed:
             self._keeping.begin(data, read, update + 1)
         if raises and (alarm := self._alarms.stopped_by) is not None:
@@ -285,9 +288,6 @@ class Monitor:
         self._reminder.num_batches += 1
         if not self._is_closed:
             self.loop_audit.show(data, read, update)
-        if update >= self.foresight.wake and not self._is_closed:
-            last_move, largest = self._target.last_move, self._measuring.largest_reward
-            self._ahead.look(data, read, update, self.step, last_move, largest)
         if not self._is_closed and self._measuring.wants_batch(update):
             with self._guard("reading the batch", update), self.budget.charge("batch"):
                 self._measuring.read_batch(data if read is None else read(data), update)

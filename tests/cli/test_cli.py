@@ -17,7 +17,7 @@ from qdiverge.runs import load_run
 
 SHORT = [
     *("--num-envs", "2", "--learning-starts", "200", "--buffer-size", "1000"),
-    *("--every", "5", "--max-overhead", "10"),
+    *("--every", "5", "--max-overhead", "10", "--no-foresight"),
 ]
 
 

@@ -105,7 +105,7 @@ def look_ahead(stages: Sequence[Stage], plan: Plan, update: int) -> Forecast:
         again = [_rehearsed(stage, slower, update + OTHER_ORDERS) for stage in stages]
         made += again
         is_call = all(each.diverges for each in again)
-    remedy, setting = ("", {}) if not is_call else _remedy(stages[0], plan, update)
+    remedy, setting = _remedy(stages[0], plan, update) if is_call else ("", {})
     rehearsals = [made[0], made[len(stages)]] if is_call else [first]
     return Forecast(
         update,
@@ -120,6 +120,11 @@ def look_ahead(stages: Sequence[Stage], plan: Plan, update: int) -> Forecast:
         num_copied=sum(int(np.isfinite(each.q_abs_max).sum()) for each in made),
         notes=first.notes,
     )
+
+
+def is_stacked(stage: Stage) -> bool:
+    """Return whether copies train in one computation, at little more than the cost of one."""
+    return can_stack(stage.original, stage.batches.probe())
 
 
 def fan_of(rehearsal: Rehearsal) -> dict[str, list[float]]:
@@ -142,8 +147,7 @@ def _rehearsed(stage: Stage, plan: Plan, seed: int) -> Rehearsal:
 
 def _remedy(stage: Stage, plan: Plan, seed: int) -> tuple[str, dict[str, Any]]:
     """Return the mildest change that holds, and its setting; where copies are dear, by one each."""
-    is_cheap = can_stack(stage.original, stage.batches.probe())
-    num_orders = NUM_ORDERS if is_cheap else 1
+    num_orders = NUM_ORDERS if is_stacked(stage) else 1
     options = options_of(stage, None, plan.num_updates, num_orders, plan.speed, seed)
     best = next((row for row in options if row.holds and row.change != AS_IT_IS), None)
     return ("", {}) if best is None else (best.change, dict(best.setting))

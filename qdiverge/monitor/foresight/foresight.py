@@ -8,9 +8,9 @@ from typing import Any
 
 from qdiverge.errors import QDivergeError
 from qdiverge.monitor.budget import Budget
-from qdiverge.monitor.foresight.forecast import Forecast, look_ahead
+from qdiverge.monitor.foresight.forecast import NUM_ORDERS, Forecast, is_stacked, look_ahead
 from qdiverge.monitor.foresight.options import ForesightOptions
-from qdiverge.monitor.foresight.plan import FEW, next_due, plan_at
+from qdiverge.monitor.foresight.plan import next_due, plan_at
 from qdiverge.monitor.foresight.recent import MOST, RecentBatches
 from qdiverge.monitor.foresight.staging import is_known, rule_of_copies, stages, why_never
 from qdiverge.monitor.guard import Guard
@@ -19,14 +19,14 @@ from qdiverge.monitor.subject import Subject
 
 PATIENCE = 64  # updates, and doublings of them: when to ask again whether enough is known
 GROWN, LARGE = 2.0, 0.1  # growth of max|Q| since the last look ahead, and of the bound: look again
-COST = 1.5  # updates of the run, that one of all copies together costs where they are stacked
+STACKED = 1.5  # updates of the run, that one of all copies costs in one computation
 FEWEST = 16  # batches to collect for a look that no schedule foresaw
 
 
 class Foresight:
     """What runs ahead of one run, on its own schedule.
 
-    In the run's own time, as far as its budget allows (a first short look is always made). A copy
+    In the run's own time, as far as its budget allows. A copy
     is no faster than the run: computed beside it, what it has to say would come too late.
 
     Args:
@@ -165,16 +165,15 @@ class Foresight:
             self._due = max(PATIENCE, 2 * update)
             return None
         self._due = next_due(update)
-        if plan is not None:
-            steps = self._budget.steps_ahead(update, options.num_updates)
-            plan = plan.cut(max(steps / COST, 0 if self.num_forecasts else FEW))
         if plan is None:
             return None
         period = rule.target_period or 1
         since_copy = (update - max(0, last_move - 1)) % period
         data = options.data if options.data is not None else list(self._recent.batches)
         stage = stages(subject, options, data, since_copy=since_copy, largest_reward=largest_reward)
-        if stage[0].is_beyond:  # nothing is left to foresee
+        steps = self._budget.steps_ahead(update, options.num_updates)
+        plan = plan.cut(steps / (STACKED if is_stacked(stage[0]) else NUM_ORDERS))
+        if plan is None or stage[0].is_beyond:  # too little time, or nothing left to foresee
             return None
         with self._budget.charge("foresight"):
             return self._take(look_ahead(stage, plan, update))
