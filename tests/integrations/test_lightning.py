@@ -149,7 +149,9 @@ def test_nothing_is_left_behind_after_an_exception(tmp_path):
 
 
 def test_an_alarm_stops_the_trainer_by_its_own_way(tmp_path):
-    callback = make(tmp_path / "run", on_alarm="stop", reward_bound=1e-6, cost="light")
+    callback = make(
+        tmp_path / "run", on_alarm="stop", reward_bound=1e-6, cost="light", foresight=False
+    )
     _, trainer = fit(tmp_path, callback)
     assert trainer.should_stop
     assert trainer.global_step == 5
