@@ -109,7 +109,7 @@ def test_the_rule_is_the_loss_modules_own_and_says_where_each_field_is_from(tmp_
     hook.register(trainer)
     trainer.train()
     rule, group = hook.monitor.rule, trainer.optimizer.param_groups[0]
-    assert (rule.discount, rule.loss) == (pytest.approx(DISCOUNT), "huber")
+    assert (rule.discount, rule.loss) == (pytest.approx(DISCOUNT), "squared")  # l2, the default
     assert rule.bootstrap == ("double_q" if double else "target_q")
     assert (rule.critics, rule.clipping) == ("one", trainer.clip_norm)
     assert (rule.learning_rate, rule.momentum) == (group["lr"], group["betas"][0])
