@@ -110,6 +110,8 @@ def _value_axis(panel: Panel, runs: Sequence[Run], levels: list[float]) -> Axis:
     if panel.kind == "share":
         return Axis("linear", 0.0, 1.0)
     logged = [run.series[key].values for run in runs for key in panel.logged if key in run.series]
+    if panel.is_bounded:
+        logged += [series.values for run in runs for fan in fans_of(run) for series in fan]
     values = np.concatenate(logged) if logged else np.array([])
     include = list(levels)
     for run in runs:

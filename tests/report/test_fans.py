@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from qdiverge.report.drawing.chart import BOTTOM, HEIGHT, TOP
 from qdiverge.report.fans import fans_of, steps_per_update
 from qdiverge.report.page import render
 from qdiverge.runs import RunLog, load_run
@@ -32,3 +33,14 @@ def test_the_page_draws_it_beside_the_values_and_nowhere_else(run):
     page = render([run])
     assert len(re.findall(r'class="ahead"', page)) == 1
     assert "copies that trained ahead" in page
+
+
+def test_the_axis_holds_the_whole_fan(tmp_path):
+    with RunLog(tmp_path / "run", {"discount": 0.9}) as log:
+        for update in (25, 50):
+            log.metrics(update, {"diverge/q_abs_max": 8.0, "diverge/soft_divergence_bound": 10.0})
+        fan = {"updates": [1.0, 20.0], "low": [0.1, 2.0], "median": [0.2, 4.0], "high": [0.3, 9.0]}
+        log.arrays("foresight", 26, {name: np.array(values) for name, values in fan.items()})
+    page = render([load_run(tmp_path / "run")])
+    ((first, last),) = re.findall(r'class="ahead" d="M\S+ (\S+)L\S+ (\S+)"', page)
+    assert TOP <= float(last) < float(first) < HEIGHT - BOTTOM  # 0.2 and 4, above 0.1
