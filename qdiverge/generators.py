@@ -31,7 +31,7 @@ class OwnGenerators:
     """Global generators of one's own: inside, they go on from where they were left inside.
 
     Args:
-        seed: Where they begin.
+        seed: Where they begin; None: where the global ones are.
         device: Whose generator is among them.
 
     >>> own, torch_state = OwnGenerators(0), torch.get_rng_state()
@@ -43,12 +43,13 @@ class OwnGenerators:
     (False, True)
     """
 
-    def __init__(self, seed: int, device: torch.device = CPU) -> None:
+    def __init__(self, seed: int | None, device: torch.device = CPU) -> None:
         self._device = device
         with same_generators(device):
-            random.seed(seed)
-            np.random.seed(seed)  # noqa: NPY002
-            seed_torch(seed, device)
+            if seed is not None:
+                random.seed(seed)
+                np.random.seed(seed)  # noqa: NPY002
+                seed_torch(seed, device)
             self._own = _states(device)
 
     def __enter__(self) -> None:

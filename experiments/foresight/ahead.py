@@ -1,8 +1,11 @@
 """Copies of a run, taken ahead from where it stands; what they do, as numbers.
 
     x1, x4, x16, x64   copies that make 1, 4, 16, 64 updates in one, on the data at hand
-    live4              copies, environment and all: 4 environment steps to each update, which
-                       makes 4 in one
+    own                one copy that learns from fixed data in the run's own order, drawn beforehand
+                       by a copy of its sampler
+    live4, live1       copies, environment and all: 4 environment steps to each update, which makes
+                       4 in one; or 1
+    live own           one copy of all of it, generators included, that goes on as the run will
 
 The verdicts are left to ``rules``, which can so be set afterwards.
 """
@@ -10,8 +13,10 @@ The verdicts are left to ``rules``, which can so be set afterwards.
 from __future__ import annotations
 
 import copy
+import math
+import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +34,7 @@ from qdiverge.update.td_update import LOSSES, Rows, TdUpdate, rows_of
 
 SOON = 60  # updates: the question of the AUROC
 SCREEN = 0.2  # of B: frozen copies below do not ask for a live one
+LATER = 1.5  # times when a faster look diverged: until then it is confirmed
 
 
 @dataclass(frozen=True)
@@ -39,24 +45,34 @@ class Look:
     horizon: int
     orders: int = 3
     is_live: bool = False
+    is_own: bool = False
+    confirms: str = ""  # a faster look before it: made where that one diverges, until then
 
     @property
     def name(self) -> str:
         """Return what it is called in the table."""
-        return ("live" if self.is_live else "x") + str(self.speed)
+        if self.is_own:
+            return "live own" if self.is_live else "own"
+        return f"{'live' if self.is_live else 'x'}{self.speed}"
 
 
 WHOLE = 10**9  # all updates that are left
+FIRST: tuple[Look, ...] = (Look(1, 300), Look(1, 300, orders=1, is_own=True))
 NEAR: tuple[Look, ...] = (Look(1, 100, orders=2),)
-FAST = (Look(16, WHOLE), Look(64, WHOLE))
-FROZEN = (Look(16, WHOLE), Look(4, 500, orders=2))
+FAST = (Look(16, WHOLE), Look(4, WHOLE, confirms="x16"), Look(64, WHOLE))
 LIVE = Look(4, 2_000, orders=2, is_live=True)
+GOING = (
+    Look(1, WHOLE, orders=2, is_live=True),
+    Look(1, WHOLE, orders=1, is_live=True, is_own=True),
+)
+LIVELY = (LIVE, *(replace(look, confirms=LIVE.name) for look in GOING))
+FROZEN = (Look(16, WHOLE), Look(4, 500, orders=2), Look(1, 500, orders=2))
 LOOKS: dict[str, dict[int, tuple[Look, ...]]] = {  # stratum → update → looks
-    "short": {0: (Look(1, 300),)} | dict.fromkeys((8, 32, 128), NEAR),
-    "critic": {0: (Look(1, 300),), 32: NEAR},
+    "short": {0: FIRST} | dict.fromkeys((8, 32, 128), NEAR),
+    "critic": {0: FIRST, 32: NEAR},
     "long": dict.fromkeys((0, 512, 2_048), FAST),
-    "online": {0: FROZEN[:1]} | dict.fromkeys((128, 256, 512, 1_024), (*FROZEN, LIVE)),
-    "image": {0: (Look(1, 150),)},
+    "online": {0: (*FROZEN, LIVE, *GOING)} | dict.fromkeys((128, 512), (*FROZEN, *LIVELY)),
+    "image": {0: (Look(1, 150), Look(1, 150, orders=1, is_own=True))},
 }
 LOOKS["default"] = LOOKS["short"]
 
@@ -68,17 +84,42 @@ def moment(run: LiveRun, looks: tuple[Look, ...]) -> dict[str, Any]:
     for look in looks:
         if look.is_live and max(says["x16"]["peaks"]) < SCREEN:
             continue
+        horizon = min(left, look.horizon)
+        if look.confirms:
+            when = passing(says.get(look.confirms))
+            if when is None:
+                continue
+            horizon = min(horizon, math.ceil(LATER * when))
         began = time.process_time()
-        stage = live_stage(run) if look.is_live else frozen_stage(run)
+        stage = stage_for(run, look, horizon)
         (made,) = rehearsals(
-            [stage], num_updates=min(left, look.horizon), num_orders=look.orders,
-            speed=look.speed, seed=run.number,
+            [stage], num_updates=horizon, num_orders=look.orders, speed=look.speed,
+            seed=None if look.is_own else run.number,
         )  # fmt: skip
         says[look.name] = as_numbers(made, stage.limit)
         says[look.name]["seconds"] = round(time.process_time() - began, 2)
         if run.number == 0 and says["exponent"] is None and not run.cell.is_critic:
             says["exponent"] = rounded(made.exponent.exponent)
     return says
+
+
+def stage_for(run: LiveRun, look: Look, num_updates: int) -> Stage:
+    """Return the stage of a look."""
+    if look.is_live:
+        return going_stage(run) if look.is_own else live_stage(run, look.speed)
+    return own_stage(run, num_updates) if look.is_own else frozen_stage(run)
+
+
+def passing(said: dict[str, Any] | None) -> int | None:
+    """Return when most copies of a look passed B, their median; None: few or none did.
+
+    >>> passing({"passed": [None, 40, 60]}), passing({"passed": [None, None, 60]})
+    (60, None)
+    """
+    if said is None:
+        return None
+    middle = statistics.median_high([math.inf if u is None else u for u in said["passed"]])
+    return None if middle == math.inf else int(middle)
 
 
 def as_numbers(made: Rehearsal, bound: float) -> dict[str, Any]:
@@ -105,17 +146,31 @@ def frozen_stage(run: LiveRun, *, is_to_change: bool = False) -> Stage:
     return _stage(run, known(run.agent, run.config), _data(run))
 
 
-def live_stage(run: LiveRun) -> Stage:
-    """Return a stage whose copies act and store what happens."""
+def own_stage(run: LiveRun, num_updates: int) -> Stage:
+    """Return a stage that learns from the very batches that the run will."""
+    known = as_it_is if run.cell.is_critic else to_change
+    return _stage(run, known(run.agent, run.config), run.coming(num_updates))
+
+
+def going_stage(run: LiveRun) -> Stage:
+    """Return a stage whose copy is the run itself: agent, replay, environment and generators."""
+    about = as_it_is(run.agent, run.config) | {"target_period": None, "polyak": None}
+    about |= {"update": lambda copies, _: copies.others[0].update(), "others": (run,)}
+    return _stage(run, about, run.look())
+
+
+def live_stage(run: LiveRun, steps: int) -> Stage:
+    """Return a stage whose copies act so often for an update, and store what happens."""
     about = to_change(run.agent, run.config)
-    update = Living(about["discount"], about["loss"], about["bootstrap"])
+    update = Living(about["discount"], about["loss"], about["bootstrap"], steps)
     return _stage(run, about | {"update": update, "others": (run,)}, run.look())
 
 
 class Living:
     """The update of a copy that lives on: environment steps, then a TD step on a batch drawn."""
 
-    def __init__(self, discount: float, loss: str, bootstrap: Any) -> None:
+    def __init__(self, discount: float, loss: str, bootstrap: Any, steps: int) -> None:
+        self.steps = steps
         self.td = TdUpdate(discount, LOSSES[loss], bootstrap)
         self._begun: set[int] = set()
 
@@ -124,9 +179,9 @@ class Living:
         run: LiveRun = copies.others[0]
         if id(run) not in self._begun:  # each order draws otherwise
             self._begun.add(id(run))
-            for _ in range(int(torch.randint(1, 1_000, ()))):
-                run.trainer.replay.draw(1)
-        for _ in range(LIVE.speed):
+            for _ in range(int(torch.randint(1, 100, ()))):
+                run.batch()
+        for _ in range(self.steps):
             run.act()
         self.td(copies, rows_of(run.batch()))
 
@@ -148,6 +203,7 @@ def _stage(run: LiveRun, about: dict[str, Any], data: Any) -> Stage:
         | about
         | {
             "batch_size": run.cell.batch_size,
+            "probe": run.probe,
             "reward_bound": run.reward_bound * (1 - γ**n) / (1 - γ),
             "since_copy": run.number % period if period else 0,
         },

@@ -4,8 +4,8 @@
              do not cover where they lead, mostly without a target network
     default  300 updates with usual steps, a slow target, data that cover: provoked by nothing
     critic   300 updates of DDPG, TD3 or SAC with a learning actor, on fixed data
-    long     6,000 updates with small steps on fixed data, for slow drifts
-    online   2,000 updates, an environment step each, from a small replay
+    long     10,000 updates with small steps on fixed data, for slow drifts
+    online   2,000 updates, an environment step each, from a small replay; most without a target
     image    150 updates of the Nature network
 
 Steps are relative to the network (steps.py). The ranges were set by pilots of other seeds on
@@ -28,10 +28,10 @@ from experiments.foresight.problems import PROBLEMS
 SEED = 20_261
 STRATA = get_args(Stratum)
 SIZES: dict[str, dict[str, int]] = {  # cells
-    "dev": {"short": 120, "default": 15, "critic": 20, "long": 16, "online": 12, "image": 0},
-    "test": {"short": 260, "default": 30, "critic": 40, "long": 32, "online": 24, "image": 3},
+    "dev": {"short": 120, "default": 15, "critic": 24, "long": 36, "online": 36, "image": 0},
+    "test": {"short": 330, "default": 45, "critic": 60, "long": 60, "online": 70, "image": 24},
 }
-UPDATES = {"short": 300, "default": 300, "critic": 300, "long": 6_000, "online": 2_000,
+UPDATES = {"short": 300, "default": 300, "critic": 300, "long": 10_000, "online": 2_000,
            "image": 150}  # fmt: skip
 NETWORKS: dict[str, dict[str, tuple[Any, ...]]] = {
     "dev": {"width": (32, 64, 128), "depth": (1, 2, 3), "activation": ("relu", "relu", "tanh")},
@@ -41,8 +41,8 @@ STEPS: dict[str, dict[str, tuple[float, float]]] = {  # log10 of the relative st
     "short": {"sgd": (-1.3, 0.0), "rmsprop": (-1.2, 0.4), "adam": (-1.2, 0.4)},
     "default": {"sgd": (-2.5, -0.5), "rmsprop": (-2.5, -0.8), "adam": (-2.5, -0.8)},
     "critic": {"adam": (-1.0, 0.7)},
-    "long": {"sgd": (-2.5, -1.1), "rmsprop": (-2.2, -1.1), "adam": (-2.2, -1.1)},
-    "online": {"rmsprop": (0.0, 0.9), "adam": (0.0, 0.9)},
+    "long": {"sgd": (-3.3, -1.5), "rmsprop": (-3.3, -1.9), "adam": (-3.3, -1.7)},
+    "online": {"rmsprop": (-0.6, 0.3), "adam": (-1.2, -0.4)},
     "image": {"rmsprop": (-1.0, 0.5), "adam": (-1.0, 0.5)},
 }
 FAMILIES: dict[str, tuple[str, ...]] = {  # as often as they are named
@@ -50,7 +50,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {  # as often as they are named
     "default": ("tabular", "control", "minatar"),
     "critic": ("mujoco",),
     "long": ("tabular", "control"),
-    "online": ("tabular", "control"),
+    "online": ("tabular", "control", "control"),
     "image": ("atari",),
 }
 PROVOKED_SHARE = {"short": 0.85, "long": 0.85, "critic": 0.6}
@@ -131,8 +131,9 @@ def draw_cell(split: str, stratum: Stratum, index: int) -> Cell:
         )  # fmt: skip
     if stratum == "online":
         cell = replace(
-            cell, layer_norm=False, discount=one_of((0.9, 0.95, 0.99)),
-            bootstrap=one_of(("target_q", "double_q")), target_period=int(log_uniform(0.3, 1.5)),
+            cell, layer_norm=False, discount=one_of((0.95, 0.99, 0.99, 0.99, 0.99)),
+            bootstrap=one_of(("q", "q", "q", "q", "target_q")),
+            target_period=int(log_uniform(0.3, 1.0)), loss=one_of(("mse", "mse", "mse", "huber")),
         )  # fmt: skip
     if stratum == "image":
         cell = replace(

@@ -131,7 +131,7 @@ def forecast(rule: Rule, run: Run, alarm: int) -> float:
 def cost(rule: Rule, threshold: float, runs: Sequence[Run]) -> float:
     """Return the mean number of copied updates of a run, until it alarms; a screen's included."""
     looks, updates = rule.looks
-    looks = ("x16", *looks) if "live4" in looks else looks
+    looks = ("x16", *looks) if "live4" in looks else looks  # whose screen it is
     total = 0
     for run in runs:
         alarm = rule.alarm(run, threshold)

@@ -113,6 +113,17 @@ class LiveRun:
         index = torch.randint(len(self.data), (self.cell.batch_size,), generator=self._draws)
         return self.data.select(index)
 
+    def coming(self, num_updates: int) -> list[Transitions]:
+        """Return what the next updates of fixed data will learn from, by copies of what draws."""
+        if self.data is None:
+            sampler = copy.deepcopy(self.trainer.sampler)
+            return [sampler.sample(self.trainer.agent_step) for _ in range(num_updates)]
+        mine, self._draws = self._draws, self._draws.clone_state()
+        try:
+            return [self.batch() for _ in range(num_updates)]
+        finally:
+            self._draws = mine
+
     def look(self) -> Transitions:
         """Return transitions to watch the values on."""
         if self.data is None:

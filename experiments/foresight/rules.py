@@ -112,18 +112,21 @@ SIGNS = {
     "value churn": sign("churn"),
     "exponent of the first update": Rule(exponent, [0.01 * 1.2**k for k in range(45)]),
 }
-EARLY, SLOW, LIVELY = (0, 8, 32, 128), (0, 512, 2_048), (128, 256, 512, 1_024)
+EARLY, SLOW, LIVELY = (0, 8, 32, 128), (0, 512, 2_048), (0, 128, 512)
 RULES: dict[str, dict[str, Rule]] = {
     "short": SIGNS
     | {
         "preflight": ahead("x1", 0),
         "preflight, and at 8, 32, 128": ahead("x1", *EARLY),
+        "preflight in the run's own order": ahead("own", 0),
     },
     "long": SIGNS
     | {
         "x16 before the run": ahead("x16", 0),
         "x16 at 0, 512, 2,048": ahead("x16", *SLOW),
         "x64, x16 to confirm": ahead("x64", *SLOW, confirmed_by="x16"),
+        "x16 before the run, x4 to confirm": ahead("x16", 0, confirmed_by="x4"),
+        "x16 at 0, 512, 2,048, x4 to confirm": ahead("x16", *SLOW, confirmed_by="x4"),
     },
     "online": SIGNS
     | {
@@ -132,7 +135,12 @@ RULES: dict[str, dict[str, Rule]] = {
         "frozen x16, twice running": ahead("x16", *LIVELY, twice=True),
         "frozen x4 at doublings": ahead("x4", *LIVELY),
         "frozen x4, twice running": ahead("x4", *LIVELY, twice=True),
+        "frozen x1 at doublings": ahead("x1", *LIVELY),
         "live x4 where x16 asks for it": ahead("live4", *LIVELY),
+        "live x4, live x1 to confirm": ahead("live4", *LIVELY, confirmed_by="live1"),
+        "live x4, a copy of the run to confirm": ahead("live4", *LIVELY, confirmed_by="live own"),
+        "live x1 before the run": ahead("live1", 0),
+        "a copy of the run, before it": ahead("live own", 0),
     },
 }  # fmt: skip
 

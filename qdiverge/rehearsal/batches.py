@@ -27,6 +27,7 @@ class Batches:
         size: Of a batch that is drawn from ``rows``.
         device: Where the copies are.
         dtype: Of their numbers.
+        watched: The rows to watch the values on; None: some of the data.
     """
 
     rows: Rows | None
@@ -35,12 +36,16 @@ class Batches:
     size: int
     device: torch.device
     dtype: torch.dtype
+    watched: Rows | None = None
 
-    def stream(self, seed: int) -> Iterator[Rows]:
+    def stream(self, seed: int | None) -> Iterator[Rows]:
         """Yield batches for ever, in the order of a seed; given ones as they came in order 0.
 
         Rows are drawn with replacement. Given batches are gone through again and again, in an order
         of the seed's but for the first round of seed 0.
+
+        Args:
+            seed: None: as the run would draw them, from the generators as they stand; else as 0.
         """
         if self.make is not None:
             own = OwnGenerators(seed, self.device)
@@ -48,6 +53,7 @@ class Batches:
                 with own:
                     batch = rows_of(self.make())
                 yield batch.to(self.device, self.dtype)
+        seed = seed or 0
         generator = torch.Generator().manual_seed(seed)
         if self.rows is not None:
             while True:
@@ -60,7 +66,9 @@ class Batches:
             yield from (self.given[i] for i in order)
 
     def probe(self) -> Rows:
-        """Return up to 64 rows to watch the values on."""
+        """Return the rows to watch the values on: up to 64 of the data, or those that were told."""
+        if self.watched is not None:
+            return self.watched
         if self.rows is not None:
             generator = torch.Generator().manual_seed(0)
             index = torch.randperm(len(self.rows), generator=generator)[:PROBE_SIZE]
@@ -80,7 +88,11 @@ class Batches:
 
 
 def as_batches(
-    data: Any, batch_size: int | None, device: torch.device, dtype: torch.dtype
+    data: Any,
+    batch_size: int | None,
+    device: torch.device,
+    dtype: torch.dtype,
+    probe: Any = None,
 ) -> Batches:
     """Read what a rehearsal is given.
 
@@ -89,19 +101,21 @@ def as_batches(
         batch_size: Of batches drawn from rows; None: 32, or all where there are fewer.
         device: Where the copies are.
         dtype: Of their numbers.
+        probe: Transitions to watch the values on; None: some of the data.
 
     Raises:
         InvalidValueError: an empty list, or fewer rows than 1.
     """
+    watched = None if probe is None else rows_of(probe).to(device, dtype)
     if callable(data) and not isinstance(data, Transitions):
-        return Batches(None, (), data, 0, device, dtype)
+        return Batches(None, (), data, 0, device, dtype, watched)
     if isinstance(data, Sequence) and not hasattr(data, "_fields"):
         if not data:
             raise InvalidValueError("a rehearsal needs batches", got="an empty list")
         given = tuple(rows_of(batch).to(device, dtype) for batch in data)
-        return Batches(None, given, None, 0, device, dtype)
+        return Batches(None, given, None, 0, device, dtype, watched)
     rows = rows_of(data).to(device, dtype)
-    return Batches(rows, (), None, batch_size or min(32, len(rows)), device, dtype)
+    return Batches(rows, (), None, batch_size or min(32, len(rows)), device, dtype, watched)
 
 
 def _select(rows: Rows, index: Tensor) -> Rows:

@@ -45,10 +45,11 @@ def rehearse(
     entropy_coefficient: float = 0.0,
     update: Update | None = None,
     others: Sequence[Any] = (),
+    probe: Any = None,
     num_updates: int = 100,
     num_orders: int = 3,
     speed: float = 1.0,
-    seed: int = 0,
+    seed: int | None = 0,
     is_stacked: bool = False,
 ) -> Rehearsal:
     """Run copies of a Q-network ahead, and tell whether their values leave what can be earned.
@@ -87,10 +88,12 @@ def rehearse(
             ``update(copies, rows)``; the target still follows by ``target_period`` or ``polyak``,
             if one of them is given.
         others: What ``update`` needs besides, copied along into ``copies.others``.
+        probe: Transitions to watch the values on; None: 64 of the data, or a function's first.
         num_updates: Of the run, to look ahead.
         num_orders: Copies, each with another order of batches; the verdict is by majority.
         speed: s: each copy makes s updates in one, see :mod:`qdiverge.rehearsal.speed`.
-        seed: Of the orders.
+        seed: Of the orders; None: the first is the run's own, given batches as they came and random
+            generators as they stand, and the others are seeded from 0.
         is_stacked: All copies in one computation where that can be: several times faster, and
             rounded otherwise than the run.
 
@@ -118,7 +121,7 @@ def rehearse(
         clipping=clipping, batch_size=batch_size, reward_bound=reward_bound, policy=policy,
         policy_optimizer=policy_optimizer, policy_target=policy_target,
         policy_period=policy_period, entropy_coefficient=entropy_coefficient, update=update,
-        others=others,
+        others=others, probe=probe,
     )  # fmt: skip
     return rehearsed(
         stage, num_updates=num_updates, num_orders=num_orders, speed=speed, seed=seed,
@@ -132,7 +135,7 @@ def rehearsed(
     num_updates: int,
     num_orders: int,
     speed: float = 1.0,
-    seed: int = 0,
+    seed: int | None = 0,
     is_stacked: bool = True,
 ) -> Rehearsal:
     """Run copies ahead, from a stage that is set."""
@@ -149,7 +152,7 @@ def rehearsals(
     num_updates: int,
     num_orders: int,
     speed: float = 1.0,
-    seed: int = 0,
+    seed: int | None = 0,
     is_stacked: bool = True,
 ) -> list[Rehearsal]:
     """Run copies of several stages ahead that differ in their rules alone.
@@ -159,7 +162,7 @@ def rehearsals(
         num_updates: Of the run.
         num_orders: Copies of each.
         speed: Updates of the run in one of theirs.
-        seed: Of the orders, the same for each stage.
+        seed: Of the orders, the same for each stage; None: the first is the run's own.
         is_stacked: In one computation where that can be: faster, and rounded otherwise.
     """
     check_integer("num_updates", num_updates, 1)
@@ -169,7 +172,8 @@ def rehearsals(
     first = stages[0]
     originals = [replace(stage.original, speed=float(speed)) for stage in stages]
     each = [original for original in originals for _ in range(num_orders)]
-    seeds = [seed + k for _ in originals for k in range(num_orders)]
+    orders = [None, *range(num_orders - 1)] if seed is None else range(seed, seed + num_orders)
+    seeds = [order for _ in originals for order in orders]
     options: dict[str, Any] = {"limit": first.limit, "num_updates": num_updates}
     if is_stacked:
         runs = run_stacked(each, first.batches, **options, seeds=seeds)

@@ -31,7 +31,7 @@ class Ahead:
 
 
 def run_ahead(
-    original: Original, batches: Batches, *, limit: float, num_updates: int, seed: int
+    original: Original, batches: Batches, *, limit: float, num_updates: int, seed: int | None
 ) -> Ahead:
     """Train one copy until its values pass ``limit`` or so many of the run's updates are made.
 
@@ -40,12 +40,13 @@ def run_ahead(
         batches: What it learns from.
         limit: Of max|Q|.
         num_updates: Of the run.
-        seed: Of the order of the batches, and of what an update draws.
+        seed: Of the order of the batches, and of what an update draws; None: as the run would.
     """
     learner, probe = FastLearner(original), batches.probe()
     stream, sizes, passed = batches.stream(seed), list[float](), None
     with same_generators(batches.device), torch.enable_grad():
-        seed_torch(seed, batches.device)
+        if seed is not None:
+            seed_torch(seed, batches.device)
         before = learner.error(probe)
         for number in range(1, math.ceil(num_updates / original.speed) + 1):
             learner.learn(next(stream))
@@ -63,7 +64,7 @@ def run_stacked(
     *,
     limit: float,
     num_updates: int,
-    seeds: Sequence[int],
+    seeds: Sequence[int | None],
 ) -> list[Ahead]:
     """Train one copy for each original and seed, all in one computation where that can be.
 
@@ -84,7 +85,8 @@ def run_stacked(
     sizes: list[list[float]] = [[] for _ in originals]
     passed: list[int | None] = [None] * len(originals)
     with same_generators(batches.device), torch.enable_grad():
-        seed_torch(seeds[0], batches.device)
+        if seeds[0] is not None:
+            seed_torch(seeds[0], batches.device)
         stack = Stack(originals)
         before = stack.errors(probe)
         for number in range(1, math.ceil(num_updates / originals[0].speed) + 1):

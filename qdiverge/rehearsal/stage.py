@@ -67,6 +67,7 @@ def stage_of(
     entropy_coefficient: float,
     update: Update | None,
     others: Sequence[Any],
+    probe: Any,
 ) -> Stage:
     """Check the arguments of :func:`rehearse` and set the stage that they describe."""
     networks = tuple(unwrap(net)[0] for net in each_of(q_net))
@@ -80,12 +81,12 @@ def stage_of(
     check_integer("policy_period", policy_period, 1)
     check_integer("since_copy", since_copy, 0)
     parameter = next(p for p in networks[0].parameters() if p.is_floating_point())
-    batches = as_batches(data, batch_size, parameter.device, parameter.dtype)
-    probe = batches.probe()
+    batches = as_batches(data, batch_size, parameter.device, parameter.dtype, probe)
+    rows = batches.probe()
     if rule is None:
         named = loss if isinstance(loss, str) else "half_squared"
         rule = rule_of(
-            list(networks) if len(networks) > 1 else networks[0], probe.transitions, discount, None,
+            list(networks) if len(networks) > 1 else networks[0], rows.transitions, discount, None,
             target=targets or None, optimizer=optimizer, target_period=target_period,
             polyak=polyak, loss=named, bootstrap=bootstrap,
             entropy_coefficient=entropy_coefficient, not_modelled="",
@@ -98,17 +99,17 @@ def stage_of(
             )
         if update is not None and target_period is None and polyak is None:
             rule = replace(rule, target_period=None)  # the update moves it, or nothing does
-        rule = replace(rule, clipping=clipping, has_weights=probe.weights is not None)
+        rule = replace(rule, clipping=clipping, has_weights=rows.weights is not None)
     actor = None
     if policy is not None:
         actor = Actor(policy, policy_optimizer, policy_target, policy_period)
-    _check_actor(actor, probe.transitions, update)
+    _check_actor(actor, rows.transitions, update)
     notes = _notes(actor) if update is None else []
     if reward_bound is None:
         largest = batches.largest_reward()
         if batches.make is not None:
             looks = itertools.islice(batches.stream(0), _LOOKS)
-            largest = max(float(rows.transitions.rewards.abs().max()) for rows in looks)
+            largest = max(float(look.transitions.rewards.abs().max()) for look in looks)
         if largest == 0:
             notes.append("No reward was seen: r_max is taken to be 1; pass reward_bound=….")
         reward_bound = largest or 1.0
@@ -119,7 +120,7 @@ def stage_of(
         since_copy=since_copy,
     )  # fmt: skip
     learner = _copied(original)
-    size = learner.size(probe)
+    size = learner.size(rows)
     bound = soft_divergence_bound(rule.discount, reward_bound)
     if math.isinf(bound):
         bound = _NO_BOUND * max(size, reward_bound)
