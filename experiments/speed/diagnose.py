@@ -89,7 +89,7 @@ def functions(
 ) -> dict[str, Callable[[], object]]:
     """Return what is timed: each diagnosis, and what kernels the two kinds of optimiser need.
 
-    These are one Gram over the pairs and their greedy successors, and every action of these.
+    These are K over the pairs, and that of every successor action with them.
     """
     timed: dict[str, Callable[[], object]] = {}
     target = copy.deepcopy(q_net)
@@ -106,12 +106,8 @@ def functions(
 
 def _kernels(net: torch.nn.Module, batch: qd.Transitions, scales: Any) -> Callable[[], object]:
     ntk = qd.NTK(net, preconditioner=scales)
-    with torch.no_grad():
-        greedy = net(batch.next_observations).argmax(1)
-    both = torch.cat([batch.observations, batch.next_observations])
-    actions = torch.cat([batch.actions, greedy])
     return lambda: (
-        ntk.kernel(both, actions),
+        ntk.kernel(batch.observations, batch.actions),
         ntk.kernel(batch.next_observations, "all", batch.observations, batch.actions),
     )
 

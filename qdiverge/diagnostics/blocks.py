@@ -22,16 +22,24 @@ class Blocks:
         own: Critic → layer → K ``[N, N]``.
         ahead: Critic → layer → K' ``[N, N]`` at the greedy (or the policy's) successors, were it
             that critic's value which all bootstrap from.
+        actions: K' of every action, ``[N, A, N]``; None where it was not asked for.
         noise_error: ‖standard error‖ / ‖K‖ of an average over noisy weights; 0.0 without.
     """
 
     own: tuple[Kernels, ...]
     ahead: tuple[Kernels, ...]
+    actions: Tensor | None = None
     noise_error: float = 0.0
 
     def kernel(self, critic: int) -> Tensor:
         """Return K of one critic ``[N, N]``, symmetric but for rounding."""
         return torch.stack(list(self.own[critic].values())).sum(0)
+
+    def following(self, critic: int) -> Tensor:
+        """Return K' ``[N, N]``, or where it is known that of every action, ``[N, A, N]``."""
+        if self.actions is not None:
+            return self.actions
+        return torch.stack(list(self.ahead[critic].values())).sum(0)
 
     def side_by_side(self, selection: Tensor) -> tuple[Kernels, Kernels]:
         """Return layer → K and layer → K' ``[nN, nN]`` of one system of all critics.
@@ -65,7 +73,24 @@ def blocks_of(moment: Moment) -> Blocks:
         own.append({name: block[:N, :N] for name, block in blocks.items()})
         ahead.append({n: gamma[:, None].to(block) * block[N:, :N] for n, block in blocks.items()})
         errors.append(error)
-    return Blocks(tuple(own), tuple(ahead), max(errors))
+    return Blocks(tuple(own), tuple(ahead), noise_error=max(errors))
+
+
+def blocks_of_actions(moment: Moment) -> Blocks:
+    """Return the kernels of a Q-network by layer, and K' of every successor action, in one pass."""
+    batch, greedy = moment.batch, moment.next_actions
+    gamma = bootstrap_weights(moment.row_discounts, batch.terminated, torch.float64)
+
+    def compute(ntk: NTK) -> Kernels:
+        own = ntk.by_layer(*moment.pairs)
+        whole, ahead = ntk.of_actions(batch.next_observations, greedy, *moment.pairs)
+        return _prefixed("own ", own) | _prefixed("ahead ", ahead) | {"whole": whole}
+
+    kernels, error = moment.averaged(compute)
+    weights = gamma.to(kernels["whole"])
+    own, ahead = _without("own ", kernels), _without("ahead ", kernels)
+    ahead = {name: weights[:, None] * K for name, K in ahead.items()}
+    return Blocks((own,), (ahead,), weights[:, None, None] * kernels["whole"], error)
 
 
 def pairs_and_successors(moment: Moment) -> Transitions:
@@ -73,6 +98,14 @@ def pairs_and_successors(moment: Moment) -> Transitions:
     batch = moment.batch.plain()
     following = moment.next_actions.to(batch.actions.dtype)
     return batch.join(replace(batch, observations=batch.next_observations, actions=following))
+
+
+def _prefixed(prefix: str, kernels: Kernels) -> Kernels:
+    return {prefix + name: K for name, K in kernels.items()}
+
+
+def _without(prefix: str, kernels: Kernels) -> Kernels:
+    return {n.removeprefix(prefix): K for n, K in kernels.items() if n.startswith(prefix)}
 
 
 def selection_of(moment: Moment, rule: UpdateRule) -> Tensor:

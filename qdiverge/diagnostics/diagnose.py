@@ -8,7 +8,7 @@ from torch import nn
 
 from qdiverge.checks import check_choice, check_discount, check_positive
 from qdiverge.diagnostics.advice import advice
-from qdiverge.diagnostics.blocks import blocks_of, selection_of
+from qdiverge.diagnostics.blocks import blocks_of, blocks_of_actions, selection_of
 from qdiverge.diagnostics.critics import Policy, critic_views
 from qdiverge.diagnostics.diagnosis import Diagnosis
 from qdiverge.diagnostics.metrics.linearisation import step_changes
@@ -63,8 +63,7 @@ def diagnose(
 
     Noisy weights are averaged over draws (:mod:`qdiverge.diagnostics.noise`).
 
-    One Gram matrix over the pairs X and their greedy successors gives K, K' and their shares by
-    layer; the certificate also needs the kernel of every other successor action with X.
+    K and K' of every successor action are made by layer, which says where growth comes from.
 
     Args:
         q_net: Called as ``q_net(observations)``; returns [N, A]. Left untouched. Or a critic,
@@ -130,7 +129,7 @@ def diagnose(
             got="NaN or infinity",
             remedy="The network has diverged already: diagnose an earlier checkpoint.",
         )
-    blocks = blocks_of(moment)
+    blocks = blocks_of(moment) if moment.is_critic else blocks_of_actions(moment)
     K = blocks.kernel(0)
     K = (K + K.T) / 2  # the sum over layers rounds either triangle alike, but for the order
     stability = stability_of(moment, blocks, rule, batch_size)

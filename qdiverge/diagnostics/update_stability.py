@@ -8,7 +8,6 @@ from torch import Tensor
 
 from qdiverge.diagnostics.blocks import Blocks, selection_of
 from qdiverge.diagnostics.moment import Moment
-from qdiverge.td import bootstrap_weights
 from qdiverge.theory import StabilityReport, check_stability
 from qdiverge.theory.bounded_steps import has_saturated_ray
 from qdiverge.update import UpdateRule, measured_otherwise
@@ -24,7 +23,7 @@ def stability_of(
 
     Args:
         moment: The networks, the batch.
-        blocks: Its kernels.
+        blocks: Its kernels; of a Q-network those of every successor action, too.
         rule: The update.
         batch_size: Adds mean-square stability; of one network.
     """
@@ -32,7 +31,7 @@ def stability_of(
     if moment.twins:
         K, successors, greedy = _critics_side_by_side(moment, blocks, rule)
     else:
-        K, successors = blocks.kernel(0), all_successors(moment)
+        K, successors = blocks.kernel(0), blocks.following(0)
         K = (K + K.T) / 2  # the sum over layers rounds either triangle alike, but for the order
         greedy = None if moment.is_critic else moment.next_actions
 
@@ -147,18 +146,6 @@ def _unclipped(moment: Moment) -> Tensor:
     if moment.weights is None:
         return torch.ones(len(moment.batch), dtype=torch.float64)
     return moment.weights.double()
-
-
-def all_successors(moment: Moment) -> Tensor:
-    """Return γ(1 − d_i) k((s'_i, a), x_j) for every action a, [N, A, N]; K' of a critic, [N, N]."""
-    if moment.is_critic:
-        return moment.successor_kernel.double()
-    batch = moment.batch
-    s_next = batch.next_observations
-    kernels, _ = moment.averaged(lambda ntk: {"": ntk.kernel(s_next, "all", *moment.pairs)})
-    K = kernels[""]
-    weights = bootstrap_weights(moment.row_discounts, batch.terminated, torch.float64)
-    return weights[:, None, None].to(K) * K
 
 
 def weights_of_critics(moment: Moment) -> Tensor:

@@ -59,6 +59,26 @@ def by_block(problem: Problem) -> dict[str, Tensor]:
     return out
 
 
+def with_blocks(problem: Problem, chosen: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return K [R, S] between two sides, and each block's share at one row of each sample.
+
+    Args:
+        problem: With a side of columns of its own.
+        chosen: The row of each sample in K, [N].
+    """
+    whole, out = problem.zeros(), dict[str, Tensor]()
+    for left, right in problem.tiles():
+        rows, columns = problem.place(left, right)
+        here = chosen[left.rows] - rows.start
+        for block in dict.fromkeys(term.block for term in left.terms):
+            part = whole.new_zeros(rows.stop - rows.start, columns.stop - columns.start)
+            add_tile(part, _only(left, block), _only(right, block), problem.gram)
+            whole[rows, columns] += part
+            share = out.setdefault(block, whole.new_zeros(len(chosen), whole.shape[1]))
+            share[left.rows, columns] = part[here]
+    return whole, out
+
+
 def _only(chunk: Chunk, block: str) -> Chunk:
     terms: list[Term] = [term for term in chunk.terms if term.block == block]
     return Chunk(chunk.rows, terms)

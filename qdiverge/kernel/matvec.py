@@ -1,6 +1,7 @@
 """K v = J M (Jᵀ v): one vector-Jacobian and one Jacobian-vector product, K never held."""
 
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -10,6 +11,8 @@ from qdiverge.kernel.network import Network
 from qdiverge.kernel.pairs import Pairs
 from qdiverge.kernel.reference import jacobian_by_loop
 from qdiverge.kernel.stream import blocks
+
+Parameters = dict[str, Tensor]
 
 
 def matvec(
@@ -43,25 +46,42 @@ def matvec(
 
 
 def times_jacobian(network: Network, pairs: Pairs, update: dict[str, Tensor]) -> Tensor:
-    """Return J u [n, A'] by forward mode, else by differentiating Jᵀw in w, else row by row."""
+    """Return J u [n, A'] by differentiation, else row by row."""
     try:
-        with warnings.catch_warnings():  # torch's own, at the first use of forward mode
-            warnings.simplefilter("ignore", DeprecationWarning)
-            return jvp(lambda p: network.values(p, pairs), (network.params,), (update,))[1]
-    except (RuntimeError, NotImplementedError):
-        pass
-    try:
-        params = {k: v.detach().requires_grad_() for k, v in network.params.items()}
-        values = network.values(params, pairs)
-        dual = torch.zeros_like(values, requires_grad=True)
-        back = torch.autograd.grad(
-            values, list(params.values()), dual, create_graph=True, materialize_grads=True
-        )
-        total = sum((b * u).sum() for b, u in zip(back, update.values(), strict=True))
-        assert isinstance(total, Tensor)
-        return torch.autograd.grad(total, dual)[0]
+        return derivative_along(lambda p: network.values(p, pairs), network.params, update)
     except (RuntimeError, NotImplementedError):
         rows = jacobian_by_loop(network, pairs, list(update))
         return torch.stack(
             [(j * update[k]).reshape(*j.shape[:2], -1).sum(-1) for k, j in rows.items()]
         ).sum(0)
+
+
+def derivative_along(
+    values: Callable[[Parameters], Tensor], at: Parameters, along: Parameters
+) -> Tensor:
+    """Return J u by forward mode, else by differentiating Jᵀw in w.
+
+    Args:
+        values: Of parameters by name.
+        at: Where.
+        along: u, of the same names.
+
+    >>> derivative_along(lambda p: p["w"] ** 2, {"w": torch.tensor([3.0])}, {"w": torch.ones(1)})
+    tensor([6.])
+    """
+    try:
+        with warnings.catch_warnings():  # torch's own, at the first use of forward mode
+            warnings.simplefilter("ignore", DeprecationWarning)
+            forward: Tensor = jvp(values, (at,), (along,))[1]
+            return forward
+    except (RuntimeError, NotImplementedError):
+        pass
+    params = {k: v.detach().requires_grad_() for k, v in at.items()}
+    result = values(params)
+    dual = torch.zeros_like(result, requires_grad=True)
+    back = torch.autograd.grad(
+        result, list(params.values()), dual, create_graph=True, materialize_grads=True
+    )
+    total = sum((b * along[k]).sum() for b, k in zip(back, params, strict=True))
+    assert isinstance(total, Tensor)
+    return torch.autograd.grad(total, dual)[0]

@@ -152,6 +152,30 @@ class NTK:
             blocks = assemble.by_block(problem)
             return {network.prefix + k: problem.shaped(v) for k, v in blocks.items()}
 
+    def of_actions(
+        self,
+        observations: Observations,
+        actions: Tensor,
+        other_observations: Observations,
+        other_actions: Actions,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return k((s_i, a), x_j) of every action a, [N, A, N'], and by layer at given ones.
+
+        In one pass; what :meth:`kernel` gives for "all", and :meth:`by_layer` for ``actions``.
+
+        >>> net = nn.Sequential(nn.Linear(1, 2))  # an action's outputs share no parameter
+        >>> x, a = torch.tensor([[2.0]]), torch.tensor([1])
+        >>> whole, layers = NTK(net).of_actions(x, a, x, a)
+        >>> whole.tolist(), layers["0"].tolist()
+        ([[[0.0], [5.0]]], [[5.0]])
+        """
+        arguments = observations, "all", other_observations, other_actions
+        with self._problem(*arguments) as (problem, network, _):
+            A = problem.rows[0]
+            rows = torch.arange(len(problem.x), device=actions.device) * A + actions
+            whole, blocks = assemble.with_blocks(problem, rows)
+            return problem.shaped(whole), {network.prefix + k: v for k, v in blocks.items()}
+
     def plan(self, observations: Observations, actions: Actions) -> Plan:
         """Return what is done for each parameter, and why; print it."""
         with self._problem(observations, actions) as (problem, network, _):

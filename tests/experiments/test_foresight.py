@@ -110,7 +110,9 @@ def test_running_ahead_moves_nothing_of_the_run(name):
     cell = CELLS[name]
     looks = [ahead.Look(4, 20, orders=2)]
     if cell.is_online:
-        looks.append(replace(ahead.LIVE, horizon=20))
+        looks += [replace(look, horizon=20) for look in ahead.LIVELY]
+    else:
+        looks.append(replace(ahead.FIRST[-1], horizon=20))
     alone, watched = LiveRun(cell), LiveRun(cell)
     theirs = follow(alone)
     ours = follow(
@@ -122,8 +124,23 @@ def test_running_ahead_moves_nothing_of_the_run(name):
 
 
 def rehearse(run, look):
-    stage = ahead.live_stage(run) if look.is_live else ahead.frozen_stage(run)
+    stage = ahead.stage_for(run, look, look.horizon)
     return rehearsals([stage], num_updates=look.horizon, num_orders=look.orders, speed=look.speed)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_copy_in_the_runs_own_order_is_the_run(name):
+    cell, sizes = replace(CELLS[name], prioritized=False), []
+    looks = ahead.LOOKS[cell.stratum][0]
+    own = replace(next(look for look in looks if look.is_own), horizon=30)
+
+    def look_ahead(update, course):
+        if update == 0:
+            sizes.extend(rehearse(run, own)[0].q_abs_max[0] / run.bound)
+
+    run = LiveRun(cell)
+    went = follow(run, look_ahead)
+    assert sizes == pytest.approx(went.sizes[1:31], rel=1e-5)
 
 
 def test_living_copies_act_and_differ():
@@ -131,7 +148,7 @@ def test_living_copies_act_and_differ():
     for _ in range(5):
         run.update()
     step = run.trainer.agent_step
-    stage = ahead.live_stage(run)
+    stage = ahead.live_stage(run, 4)
     (made,) = rehearsals([stage], num_updates=80, num_orders=2, speed=4)
     assert run.trainer.agent_step == step
     assert (made.q_abs_max[0] != made.q_abs_max[1]).any()

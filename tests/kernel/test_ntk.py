@@ -160,3 +160,17 @@ def test_the_one_shot_form_takes_every_option() -> None:
     rounded = empirical_ntk(net, x, a, gram_precision="bf16")
     assert torch.equal(rounded, NTK(net, gram_precision="bf16").kernel(x, a))
     assert not torch.equal(rounded, empirical_ntk(net, x, a))
+
+
+@pytest.mark.parametrize("block_size", [None, 3])
+def test_kernels_of_all_actions_and_their_layers_in_one_pass(block_size):
+    generator = torch.Generator().manual_seed(5)
+    s, following = torch.randn(2, 7, 4, generator=generator, dtype=torch.float64)
+    a, greedy = torch.randint(3, (2, 7), generator=generator)
+    net = nn.Sequential(nn.Linear(4, 9), nn.Tanh(), nn.Linear(9, 3)).double()
+    ntk = NTK(net, block_size=block_size)
+    whole, layers = ntk.of_actions(following, greedy, s, a)
+    torch.testing.assert_close(whole, ntk.kernel(following, "all", s, a))
+    for name, block in ntk.by_layer(following, greedy, s, a).items():
+        torch.testing.assert_close(layers[name], block)
+    torch.testing.assert_close(whole[torch.arange(7), greedy], sum(layers.values()))

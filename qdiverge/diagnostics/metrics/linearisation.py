@@ -10,13 +10,18 @@ from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
 from qdiverge.diagnostics.metric import Metric
 from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.quiet import quiet
+from qdiverge.kernel.matvec import derivative_along
 from qdiverge.td import values_of
 from qdiverge.theory import linearisation_error
 from qdiverge.update.real_step import Step, linear_step, real_step
 
+NUM_PAIRS = 32  # of a step that is tried: as many as a batch often has
+
 
 def step_changes(moment: Moment, applied: Tensor) -> tuple[Tensor, Tensor]:
     """Return how the next step moves Q(s_i, a_i): as the linear map says, and really.
+
+    Of more than ``NUM_PAIRS`` pairs the step is made on so many of them, evenly spread.
 
     The map: J Δθ with Δθ = α M (a g + b v) − decay, g = Jᵀ D δ, D = 1/N, and the momentum v that
     the optimiser holds now. Really: the optimiser's own step on a copy of the parameters, and the
@@ -27,30 +32,30 @@ def step_changes(moment: Moment, applied: Tensor) -> tuple[Tensor, Tensor]:
         applied: δ as the loss applies them, [N]: clipped where it clips, weighted where it weighs.
 
     Returns:
-        Predicted and real, [N] each.
+        Predicted and real, [min(N, NUM_PAIRS)] each.
     """
-    network, batch = moment.q_network, moment.batch
+    network, (s, a) = moment.q_network, moment.pairs
+    if len(applied) > NUM_PAIRS:
+        some = torch.linspace(0, len(applied) - 1, NUM_PAIRS, device=s.device).round().long()
+        s, a, applied = s[some], a[some], applied[some]
     trainable = {n: p for n, p in network.named_parameters() if p.requires_grad}
     θ = {name: p.detach().clone().requires_grad_() for name, p in trainable.items()}
 
     def q(parameters: dict[str, Tensor]) -> Tensor:
         if moment.is_critic:
-            return functional_call(network, parameters, moment.pairs).reshape(-1)
-        values: Tensor = functional_call(network, parameters, (batch.observations,))
-        return values_of(values, batch.actions)
+            return functional_call(network, parameters, (s, a)).reshape(-1)
+        values: Tensor = functional_call(network, parameters, (s,))
+        return values_of(values, a)
 
     with quiet(network), torch.enable_grad():
         before = q(θ)
-        u = (applied.detach() / len(applied)).to(before).requires_grad_()
-        rows = torch.autograd.grad(
-            before, list(θ.values()), u, create_graph=True, allow_unused=True
-        )  # Jᵀu, which is g, and whose slope in u is J
-        g = {name: each.detach() for name, each in zip(θ, rows, strict=True) if each is not None}
+        u = (applied.detach() / len(applied)).to(before)
+        rows = torch.autograd.grad(before, list(θ.values()), u, allow_unused=True)  # Jᵀu, g
+        g = {name: each for name, each in zip(θ, rows, strict=True) if each is not None}
         step = linear_step(network, moment.descent, g, moment.preconditioner, moment.optimizer)
-        parts = [(r * step[n]).sum() for n, r in zip(θ, rows, strict=True) if r is not None]
-        along = torch.stack(parts).sum()
-        predicted = torch.autograd.grad(along, u)[0]
         real = _real_step(moment, g, step)
+        fixed = {name: p.detach() for name, p in trainable.items()}
+        predicted = derivative_along(q, fixed, step)
         with torch.no_grad():
             return predicted, q({n: p + real[n] for n, p in θ.items()}) - before
 
