@@ -96,8 +96,9 @@ class State:
                 old.copy_(new)
             else:
                 place.holder[place.key] = torch.empty_like(old).copy_(new)
+        for place in self._places:
             if place.key in SECOND_MOMENTS:
-                place.tensor.clamp_(min=0)
+                place.tensor.clamp_(min=_least(place.holder))
         for holder, key, value in self._rest:
             holder[key] = _copied(value)
 
@@ -127,6 +128,12 @@ def _floating(networks: tuple[nn.Module, ...]) -> Iterator[tuple[Any, str, Tenso
             for key, tensor in holder.items():
                 if tensor is not None and tensor.is_floating_point():
                     yield holder, key, tensor
+
+
+def _least(holder: MutableMapping[str, Any]) -> Tensor:
+    """Return the least that E[g²] can be: E[g]², where centred RMSprop keeps that; else 0."""
+    mean = holder.get("grad_avg")
+    return mean.square() if isinstance(mean, Tensor) else torch.zeros(())
 
 
 def _copied(value: Any) -> Any:

@@ -260,3 +260,20 @@ def test_what_cannot_be_answered_is_refused():
     q_net.weight.data.fill_(math.nan)
     with pytest.raises(InvalidValueError, match="finite"):
         update_exponent(q_net, batch, optimizer=sgd)
+
+
+def test_a_state_beside_it_keeps_centred_moments_possible():
+    q_net, batch = one_weight(rewards=1.0)
+    rmsprop = torch.optim.RMSprop(q_net.parameters(), lr=0.1, centered=True)
+    copies = copies_of([q_net], [], [rmsprop])
+    q, optimizer = copies.networks[0], copies.optimizers[0]
+    q(batch.observations).sum().backward()
+    optimizer.step()
+    state = State(copies)
+    x = state.read()
+    x[next(place.part for place in state.moments if place.key == "grad_avg")] += 1.0
+    state.write(x)  # E[g²] of 0.01 and E[g] of 1.01 can not be
+    q.zero_grad()
+    (0 * q(batch.observations)).sum().backward()
+    optimizer.step()
+    assert bool(torch.isfinite(state.read()).all())
