@@ -12,6 +12,7 @@ from qdiverge.agents.settings.base import AgentConfig
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.cli.subjects import subject
 from qdiverge.monitor.foresight.options import OF_COPIES
+from qdiverge.rehearsal.changes import Change
 from qdiverge.update.copies import Copies
 from qdiverge.update.td_update import Rows
 
@@ -59,11 +60,16 @@ def to_change(agent: Agent, config: AgentConfig) -> dict[str, Any]:
     return _known(agent, config) | actor
 
 
-def foresight_of(trainer: Trainer) -> dict[str, Any] | bool:
+def foresight_of(trainer: Trainer, is_to_apply: bool = False) -> dict[str, Any] | bool:
     """Return what :func:`qdiverge.attach` is told for copies that run ahead of our own trainer.
 
     They draw from its replay by the global generator, which a rehearsal seeds for each order and
     puts back, so that a resumed run rehearses as it would have. C51 cannot leave its support.
+
+    Args:
+        trainer: Of the run.
+        is_to_apply: Whether it takes the learning rate that a remedy has; the optimiser keeps it,
+            in its checkpoints, too.
     """
     agent, config = trainer.agent, trainer.config
     if isinstance(config, DQNConfig) and config.distributional:
@@ -73,11 +79,24 @@ def foresight_of(trainer: Trainer) -> dict[str, Any] | bool:
         rng = np.random.default_rng(np.random.randint(2**31))  # noqa: NPY002
         return trainer.sampler.sample(trainer.agent_step, rng)
 
+    def apply(remedy: Change) -> None:
+        groups = agent.optimizer.param_groups
+        largest = max(float(group["lr"]) for group in groups)
+        for group in groups:
+            group["lr"] *= remedy["learning_rate"] / largest
+
     about = to_change(agent, config)
-    return {name: about[name] for name in OF_COPIES if name in about} | {
-        "data": draw,
-        "num_updates": max(1, (config.total_steps - config.learning_starts) // config.train_period),
-    }
+    own = {"remedies": ("learning_rate",), "apply": apply} if is_to_apply else {}
+    return (
+        {name: about[name] for name in OF_COPIES if name in about}
+        | own
+        | {
+            "data": draw,
+            "num_updates": max(
+                1, (config.total_steps - config.learning_starts) // config.train_period
+            ),
+        }
+    )
 
 
 def target_rule_of(agent: Agent, config: AgentConfig) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from qdiverge.cli.subjects import subject
 from qdiverge.cli.watching import Watching
 from qdiverge.errors import DivergenceError
 from qdiverge.monitor import TENSORS, VALUES, Monitor, attach, dump_state, load_state
+from qdiverge.monitor.options import OnAlarm
 from qdiverge.runs import LogMark, RunLog
 from qdiverge.runs.checkpoints import CheckpointStore
 
@@ -74,12 +75,12 @@ def watch(
             optimizer=trainer.optimizer,
             out=log,
             clock=lambda: trainer.agent_step,
-            on_alarm="stop" if watching.on_alarm == "stop" else (watching.on_alarm, live.alarm),
+            on_alarm=reactions(watching, live),
             every=watching.every,
             cost="light" if config.is_preqn else watching.cost,  # its α is not K's
             max_overhead=watching.max_overhead,
             rule=target_rule_of(trainer.agent, config),
-            foresight=watching.foresight and foresight_of(trainer),
+            foresight=watching.foresight and foresight_of(trainer, watching.on_alarm == "apply"),
         )
         if state is not None:
             monitor.restore(state)
@@ -112,6 +113,13 @@ def watch(
             monitor.close(status)
             log.close(status)
     return Watched(end, log.folder, monitor.verdict)
+
+
+def reactions(watching: Watching, live: Live) -> OnAlarm:
+    """Return what the monitor does at an alarm; a remedy is taken by the foresight."""
+    if watching.on_alarm == "stop":
+        return "stop"
+    return ("log" if watching.on_alarm == "apply" else watching.on_alarm), live.alarm
 
 
 def _save(

@@ -23,9 +23,10 @@ class Watching:
     measured does not depend on the machine's speed."""
     foresight: bool = True
     """Let copies train ahead of the run now and then, to see divergence before it starts."""
-    on_alarm: Literal["log", "snapshot", "stop"] = "log"
+    on_alarm: Literal["log", "snapshot", "stop", "apply"] = "log"
     """snapshot: keep the update, to diagnose it; stop: end with exit status 3 at the first alarm
-    that says values diverge or are about to."""
+    that says values diverge or are about to; apply: where divergence is foreseen, go on with the
+    smaller learning rate that held in rehearsal."""
     stop_beyond_bound: float | None = None
     """End once max|Q| exceeds what any policy can earn this many times over."""
     sinks: Annotated[tuple[SinkName, ...], arg(name="sink")] = ()

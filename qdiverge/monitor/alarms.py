@@ -64,7 +64,7 @@ class Alarms:
         self._log.alarm(**vars(alarm))
         if alarm.kind != "loop":
             self._keeping.alarm(alarm)
-        stops = alarm.rule in STOPPING
+        stops = alarm.rule in STOPPING and not alarm.evidence.get("applied")
         for reaction in self._reactions:
             if callable(reaction):
                 with self._guard("the callable on_alarm", alarm.update):

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,6 +14,7 @@ from qdiverge.cli.ahead import as_it_is, to_change
 from qdiverge.rehearsal import rehearse, what_if
 from qdiverge.rehearsal.batches import as_batches
 from qdiverge.rehearsal.learner import Learner, Original
+from qdiverge.runs import load_run
 
 STARTS, NUM_UPDATES = 64, 6
 AGENTS = {
@@ -115,3 +117,23 @@ def test_a_saved_run_is_rehearsed(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "as it is" in out
     assert (run / "rehearsal.txt").read_text(encoding="utf-8").strip() == out.strip()
+
+
+def test_a_run_takes_the_learning_rate_that_held_in_rehearsal(tmp_path, capsys):
+    flags = [
+        *("--env", "CartPole-v1", "--bootstrap", "q", "--learning-rate", "0.004"),
+        *("--total-steps", "360", "--learning-starts", "200", "--train-period", "1"),
+        *("--buffer-size", "1000", "--seed", "1", "--max-overhead", "None"),
+    ]
+    ends = {}
+    for on_alarm in ("log", "apply"):
+        out = tmp_path / on_alarm
+        main(["train", "dqn", *flags, "--on-alarm", on_alarm, "--out", str(out)])
+        run = load_run(out)
+        ends[on_alarm] = float(np.max(run.series["diverge/q_abs_max"].values))
+        assert any(alarm.rule == "foreseen_divergence" for alarm in run.alarms)
+    bound = run.series["diverge/soft_divergence_bound"].values[0]
+    assert ends["apply"] < bound < ends["log"]
+    taken = run.info["remedies"]
+    assert taken[0]["learning_rate"] < 0.004
+    capsys.readouterr()

@@ -220,3 +220,42 @@ def test_values_beyond_the_bound_are_seen_at_the_very_update(tmp_path):
         train(monitor, q, sgd, w_to_2w(), 10)
     (alarm,) = [a for a in monitor.alarms if a.rule == "soft_divergence"]
     assert alarm.update == 7
+
+
+def test_a_remedy_is_taken_where_the_run_lets_itself_be_changed(tmp_path):
+    q, sgd = linear(2.1)  # w − 1 is multiplied by −1.1: |w| > 10 at update 24
+    nn.init.zeros_(q.weight)
+
+    def apply(change):
+        sgd.param_groups[0]["lr"] = change["learning_rate"]
+
+    ahead = {"apply": apply, "remedies": ("learning_rate",)}
+    with watch(tmp_path / "run", q, sgd, foresight=ahead, on_alarm="stop") as monitor:
+        train(monitor, q, sgd, ends(), 9)
+        alarm = foreseen(monitor)[0]
+        sgd_rate = sgd.param_groups[0]["lr"]
+        assert not monitor.foresight.is_off
+    assert sgd_rate == pytest.approx(2.1 / 4)
+    assert alarm.evidence["applied"]
+    assert alarm.message.endswith("It was applied.")
+    (taken,) = load_run(tmp_path / "run").info["remedies"]
+    assert taken == {"step": 8, "update": 8, "learning_rate": pytest.approx(2.1 / 4)}
+
+
+def test_a_remedy_that_fails_is_said_and_not_called_taken(tmp_path):
+    q, sgd = linear(2.1)
+    nn.init.zeros_(q.weight)
+    broken = {"apply": lambda change: 1 / 0, "remedies": ("learning_rate",)}
+    with (
+        watch(tmp_path / "run", q, sgd, foresight=broken) as monitor,
+        pytest.warns(UserWarning, match="applying a remedy"),
+    ):
+        train(monitor, q, sgd, ends(), 9)
+    assert "applied" not in foreseen(monitor)[0].evidence
+    assert "remedies" not in load_run(tmp_path / "run").info
+
+
+def test_remedies_are_fields_of_the_rule(tmp_path):
+    q, sgd = linear(0.1)
+    with pytest.raises(InvalidValueError, match="fields of the rule"):
+        watch(tmp_path / "run", q, sgd, foresight={"remedies": ("momentum",)})

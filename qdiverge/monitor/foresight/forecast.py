@@ -14,6 +14,7 @@ import numpy as np
 
 from qdiverge.monitor.foresight.plan import Plan
 from qdiverge.rehearsal import Rehearsal
+from qdiverge.rehearsal.changes import CHANGEABLE, usual_changes
 from qdiverge.rehearsal.rehearse import rehearsed
 from qdiverge.rehearsal.stack import can_stack
 from qdiverge.rehearsal.stage import Stage
@@ -88,7 +89,9 @@ class Forecast:
         return f"{told} The mildest change that held in rehearsal: {self.remedy} ({setting})."
 
 
-def look_ahead(stages: Sequence[Stage], plan: Plan, update: int) -> Forecast:
+def look_ahead(
+    stages: Sequence[Stage], plan: Plan, update: int, remedies: Sequence[str] = CHANGEABLE
+) -> Forecast:
     """Rehearse, confirm what diverges, and then rehearse remedies.
 
     Args:
@@ -96,6 +99,7 @@ def look_ahead(stages: Sequence[Stage], plan: Plan, update: int) -> Forecast:
             of each is called.
         plan: How far to go.
         update: Updates made: the seed of the orders.
+        remedies: Fields of the rule that a remedy may change.
     """
     made = [_rehearsed(stage, plan, update) for stage in stages]
     first = made[0]
@@ -105,7 +109,7 @@ def look_ahead(stages: Sequence[Stage], plan: Plan, update: int) -> Forecast:
         again = [_rehearsed(stage, slower, update + OTHER_ORDERS) for stage in stages]
         made += again
         is_call = all(each.diverges for each in again)
-    remedy, setting = _remedy(stages[0], plan, update) if is_call else ("", {})
+    remedy, setting = _remedy(stages[0], plan, update, remedies) if is_call else ("", {})
     rehearsals = [made[0], made[len(stages)]] if is_call else [first]
     return Forecast(
         update,
@@ -145,10 +149,19 @@ def _rehearsed(stage: Stage, plan: Plan, seed: int) -> Rehearsal:
     )
 
 
-def _remedy(stage: Stage, plan: Plan, seed: int) -> tuple[str, dict[str, Any]]:
+def _remedy(
+    stage: Stage, plan: Plan, seed: int, fields: Sequence[str]
+) -> tuple[str, dict[str, Any]]:
     """Return the mildest change that holds, and its setting; where copies are dear, by one each."""
-    num_orders = NUM_ORDERS if is_stacked(stage) else 1
-    options = options_of(stage, None, plan.num_updates, num_orders, plan.speed, seed)
+    num_orders, rule = NUM_ORDERS if is_stacked(stage) else 1, stage.original.rule
+    usual = usual_changes(
+        rule,
+        is_critic=stage.batches.probe().transitions.actions.is_floating_point(),
+        is_known=stage.original.update is None,
+    )
+    own = {n: {k: v for k, v in c.items() if getattr(rule, k) != v} for n, c in usual.items()}
+    changes = {name: change for name, change in own.items() if set(change) <= set(fields)}
+    options = options_of(stage, changes, plan.num_updates, num_orders, plan.speed, seed)
     best = next((row for row in options if row.holds and row.change != AS_IT_IS), None)
     return ("", {}) if best is None else (best.change, dict(best.setting))
 

@@ -176,12 +176,12 @@ class Foresight:
         if plan is None or stage[0].is_beyond:  # too little time, or nothing left to foresee
             return None
         with self._budget.charge("foresight"):
-            return self._take(look_ahead(stage, plan, update))
+            return self._take(look_ahead(stage, plan, update, options.remedies))
 
     def _take(self, forecast: Forecast) -> Forecast:
         self.latest, self.num_forecasts = forecast, self.num_forecasts + 1
         if self.options.data is None:
             self._recent.clear()
-        if forecast.is_call:
+        if forecast.is_call and not (self.options.apply and forecast.setting):
             self.switch_off("it has called divergence")
         return forecast

@@ -48,11 +48,21 @@ class ForesightNotes:
         with self._guard("logging a look ahead", update), self._budget.charge("log"):
             self._log.arrays("foresight", step, _arrays(forecast))
             self._log.note({"foresight": self._foresight.summary()})
-            if forecast.is_call:
-                event = AlarmEvent(
-                    step, update, FORESEEN, forecast.message, evidence=forecast.evidence
-                )
-                self._alarms.raise_alarm(event)
+        if forecast.is_call:
+            self._call(forecast, update, step)
+
+    def _call(self, forecast: Forecast, update: int, step: int) -> None:
+        """Raise the alarm; where the run is to take the remedy, take it first."""
+        apply, message, evidence = self._foresight.options.apply, forecast.message, {}
+        if apply is not None and forecast.setting:
+            with self._guard("applying a remedy", update):
+                apply(forecast.setting)
+                message, evidence = f"{message} It was applied.", {"applied": True}
+                taken = {"step": step, "update": update, **forecast.setting}
+                self._log.note({"remedies": [*self._log.info.get("remedies", []), taken]})
+        with self._guard("an alarm", update):
+            evidence |= forecast.evidence
+            self._alarms.raise_alarm(AlarmEvent(step, update, FORESEEN, message, evidence=evidence))
 
     def close(self, update: int) -> None:
         """Note how often copies ran ahead, or why none did."""

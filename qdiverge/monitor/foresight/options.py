@@ -1,11 +1,12 @@
 """What running ahead of a watched run is told of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from qdiverge.checks import check_integer
 from qdiverge.errors import InvalidValueError
+from qdiverge.rehearsal.changes import CHANGEABLE, Change
 
 OF_COPIES = (
     "batch_size", "policy", "policy_optimizer", "policy_target",
@@ -23,12 +24,17 @@ class ForesightOptions:
             that stay as they are; None: the last batches shown.
         num_updates: That the run makes in all; None: not known.
         of_copies: Further arguments of :func:`qdiverge.rehearse`.
+        remedies: Fields of the rule that a remedy may change.
+        apply: Changes the run as the mildest remedy that held says, field → value; it is then
+            looked at further. None: a remedy is said, and not taken.
     """
 
     is_on: bool = True
     data: Any = None
     num_updates: int | None = None
     of_copies: Mapping[str, Any] = field(default_factory=dict)
+    remedies: tuple[str, ...] = CHANGEABLE
+    apply: Callable[[Change], object] | None = None
 
     @classmethod
     def of(cls, foresight: bool | Mapping[str, Any]) -> Self:
@@ -42,7 +48,7 @@ class ForesightOptions:
         """
         if isinstance(foresight, bool):
             return cls(foresight)
-        known = ("data", "num_updates", *OF_COPIES)
+        known = ("data", "num_updates", "remedies", "apply", *OF_COPIES)
         if not isinstance(foresight, Mapping) or set(foresight) - set(known):
             unknown = set(foresight) - set(known) if isinstance(foresight, Mapping) else foresight
             raise InvalidValueError(
@@ -51,8 +57,15 @@ class ForesightOptions:
             )
         if (length := foresight.get("num_updates")) is not None:
             check_integer("num_updates", length, 1)
+        remedies = tuple(foresight.get("remedies", CHANGEABLE))
+        if unknown := set(remedies) - set(CHANGEABLE):
+            raise InvalidValueError(
+                f"remedies must be fields of the rule: {', '.join(CHANGEABLE)}",
+                got=", ".join(sorted(unknown)),
+            )
         rest = {name: value for name, value in foresight.items() if name in OF_COPIES}
-        return cls(True, foresight.get("data"), length, rest)
+        apply = foresight.get("apply")
+        return cls(True, foresight.get("data"), length, rest, remedies, apply)
 
     @property
     def is_fixed(self) -> bool:
