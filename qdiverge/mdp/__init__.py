@@ -1,7 +1,7 @@
 """The tabular and linear laboratory: problems known exactly, and their exact solvers."""
 
 from qdiverge.mdp.bellman import optimal_backup, q_from_values, soft_maximum, soft_policy
-from qdiverge.mdp.combine import disjoint_union, induced_chain
+from qdiverge.mdp.combine import induced_chain
 from qdiverge.mdp.errors import (
     InvalidTransitionsError,
     NoProperPolicyError,
@@ -11,7 +11,6 @@ from qdiverge.mdp.errors import (
 from qdiverge.mdp.evaluation import (
     discounted_visits,
     policy_values,
-    stationary_distribution,
     visits_within,
 )
 from qdiverge.mdp.exploration import epsilon_greedy
@@ -41,7 +40,6 @@ from qdiverge.mdp.overestimation import (
 from qdiverge.mdp.policy_iteration import modified_policy_iteration, policy_iteration
 from qdiverge.mdp.q_learning import QLearningRun, q_learning, visit_rate
 from qdiverge.mdp.sampling import Sampler
-from qdiverge.mdp.toy_text import from_gymnasium
 from qdiverge.mdp.value_iteration import Solution, q_value_iteration, value_iteration
 from qdiverge.mdp.views import as_environment
 
@@ -62,13 +60,11 @@ __all__ = [
     "UpdateOperator",
     "as_environment",
     "discounted_visits",
-    "disjoint_union",
     "epsilon_greedy",
     "estimator_bias",
     "fitted_overestimation",
     "fitted_q_iteration",
     "fitted_value_iteration",
-    "from_gymnasium",
     "induced_chain",
     "is_averager",
     "kernel_operator",
@@ -88,7 +84,6 @@ __all__ = [
     "sampled_operator",
     "soft_maximum",
     "soft_policy",
-    "stationary_distribution",
     "tabular_operator",
     "td_matrix",
     "td_solution",
