@@ -18,11 +18,9 @@ from qdiverge.mdp.fitted import fitted_q_iteration, fitted_value_iteration, is_a
 from qdiverge.mdp.linear import LinearProblem, td_matrix, td_solution
 from qdiverge.mdp.linear_learning import linear_q_learning
 from qdiverge.mdp.linear_program import linear_program
-from qdiverge.mdp.linearised import LinearisedNetwork, linearisation_gap, linearise, train_network
+from qdiverge.mdp.linearised import linearisation_gap, linearise, train_network
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.operators import (
-    ContractionRun,
-    UpdateOperator,
     kernel_operator,
     measure_contraction,
     sampled_operator,
@@ -30,34 +28,25 @@ from qdiverge.mdp.operators import (
     worst_pair,
 )
 from qdiverge.mdp.overestimation import (
-    EstimatorBias,
-    FittedOverestimation,
     estimator_bias,
     fitted_overestimation,
     overestimation_bound,
     uniform_overestimation,
 )
 from qdiverge.mdp.policy_iteration import modified_policy_iteration, policy_iteration
-from qdiverge.mdp.q_learning import QLearningRun, q_learning, visit_rate
+from qdiverge.mdp.q_learning import q_learning, visit_rate
 from qdiverge.mdp.sampling import Sampler
-from qdiverge.mdp.value_iteration import Solution, q_value_iteration, value_iteration
+from qdiverge.mdp.value_iteration import q_value_iteration, value_iteration
 from qdiverge.mdp.views import as_environment
 
 __all__ = [
     "MDP",
-    "ContractionRun",
-    "EstimatorBias",
-    "FittedOverestimation",
     "InvalidTransitionsError",
     "LinearProblem",
-    "LinearisedNetwork",
     "NoProperPolicyError",
     "NotConvergedError",
-    "QLearningRun",
     "Sampler",
-    "Solution",
     "UnreachableStartError",
-    "UpdateOperator",
     "as_environment",
     "discounted_visits",
     "epsilon_greedy",
