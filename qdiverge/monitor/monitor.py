@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 from qdiverge.diagnostics import Diagnostic, Moment
-from qdiverge.errors import DivergenceError
 from qdiverge.monitor.alarms import Alarms
 from qdiverge.monitor.attach_checks import mark_watched, unmark_watched
 from qdiverge.monitor.audit_notes import AuditNotes, StepArguments, after_closure
@@ -16,14 +15,13 @@ from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.idle_watch import PATIENCE, IdleWatch
 from qdiverge.monitor.loop_audit import LoopAudit
 from qdiverge.monitor.measuring import LOG_DENSITY, Measuring
-from qdiverge.monitor.reminder import Reminder, speak
+from qdiverge.monitor.reminder import Reminder
 from qdiverge.monitor.snapshots import Keeping, SnapshotRecorder
-from qdiverge.monitor.status_line import status_line
+from qdiverge.monitor.status_line import verdict_of
 from qdiverge.monitor.subject import Subject
 from qdiverge.monitor.target_notes import TargetNotes
 from qdiverge.monitor.untraced import untraced
 from qdiverge.runs import AlarmEvent, RunLog
-from qdiverge.transitions import row_discounts, row_weights
 from qdiverge.update import Finding, UpdateRule
 from qdiverge.update.auditing.findings import finding
 
@@ -189,11 +187,7 @@ class Monitor:
     @property
     def verdict(self) -> str:
         """Return a sentence on how the run stands now."""
-        alarms = [alarm.message for alarm in self.alarms if alarm.kind != "loop"]
-        loop = [alarm.message for alarm in self.alarms if alarm.kind == "loop"]
-        line = status_line(self.latest, alarms, loop)
-        other = self.subject.measured_otherwise
-        return f"{line}. {other[:1].upper()}{other[1:]}" if other else line
+        return verdict_of(self.latest, self.alarms, self.subject.measured_otherwise)
 
     def moment(self, data: Any = None) -> Moment:
         """Return the run as it is now, which diagnostics measure.
@@ -204,10 +198,7 @@ class Monitor:
         Raises:
             InvalidValueError: no batch was shown yet.
         """
-        if data is None:
-            return self._measuring.moment(self.num_updates)
-        batch, weights = self.subject.read(data), row_weights(data)
-        return self._measuring.moment(self.num_updates, batch, weights, row_discounts(data))
+        return self._measuring.moment(self.num_updates, data)
 
     def state(self) -> dict[str, Any]:
         """Return what a monitor of the same run needs to go on as this one would; see ``restore``.
@@ -279,12 +270,8 @@ class Monitor:
             self._ahead.look(data, read, update, self.step, last_move, largest)
         if not self._is_closed:
             self._keeping.begin(data, read, update + 1)
-        if raises and (alarm := self._alarms.stopped_by) is not None:
-            raise DivergenceError(
-                "training was to stop at the first alarm",
-                got=f"{alarm.rule} at update {alarm.update}: {alarm.message.rstrip('.')}",
-                remedy="See the run's report.",
-            )
+        if raises:
+            self._alarms.raise_if_stopped()
         self._reminder.num_batches += 1
         if not self._is_closed:
             self.loop_audit.show(data, read, update)
@@ -300,12 +287,7 @@ class Monitor:
 
     def _tell(self, found: Finding) -> None:
         """Say what is wrong with the loop."""
-        event = AlarmEvent(
-            self.step, self.num_updates, found.code, found.message, "loop", dict(found.evidence)
-        )
-        with self._guard("saying what an audit found", self.num_updates):
-            self._alarms.raise_alarm(event)
-            speak(event)
+        self._alarms.tell(found, self.step, self.num_updates)
 
     def _measure(self, *, is_last: bool = False) -> None:
         measured = self._measuring.measure(self.num_updates, self.step, is_last=is_last)
