@@ -108,11 +108,10 @@ class Monitor:
 
     @untraced
     def log(self, values: Mapping[str, float]) -> None:
-        """Log numbers of the run's own, at its present step.
+        """Log numbers of the run's own by name, at its present step.
 
-        Args:
-            values: By name. ``charts/episodic_return`` and ``losses/td_loss`` have panels in the
-                report; ``qdiverge export`` and the sinks have all.
+        ``charts/episodic_return`` and ``losses/td_loss`` have panels in the report; ``qdiverge
+        export`` and the sinks have all.
         """
         if not self._is_closed:
             with self._guard("logging numbers of the run's own", self.num_updates):
@@ -124,8 +123,7 @@ class Monitor:
     ) -> StepArguments | None:
         """Audit the update that is about to be made, where it is due; the hook's call.
 
-        Returns:
-            None; or the step's arguments, where its closure is to look in between.
+        It returns the step's arguments where its closure is to look in between.
         """
         if self.loop_audit.is_off:
             return None
@@ -190,10 +188,7 @@ class Monitor:
         return verdict_of(self.latest, self.alarms, self.subject.measured_otherwise)
 
     def moment(self, data: Any = None) -> Moment:
-        """Return the run as it is now, which diagnostics measure.
-
-        Args:
-            data: On this batch; None: on the probe batch.
+        """Return the run as it is now, as diagnostics measure it: on a batch, or the probe batch.
 
         Raises:
             InvalidValueError: no batch was shown yet.
@@ -203,8 +198,7 @@ class Monitor:
     def state(self) -> dict[str, Any]:
         """Return what a monitor of the same run needs to go on as this one would; see ``restore``.
 
-        Returns:
-            Of numbers, strings, tensors, lists and dicts; see ``dump_state`` for files of it.
+        It is of numbers, strings, tensors, lists and dicts; ``dump_state`` makes files of it.
         """
         own = {"num_updates": self.num_updates, "target": self._target.state()}
         own |= {"audit": self.loop_audit.state(), "seen": dict(self.subject.seen)}
@@ -212,13 +206,10 @@ class Monitor:
         return own | self._alarms.state() | self._measuring.state()
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on where another monitor of this run stood: rules that fired do not fire again.
+        """Go on from another monitor's ``state`` of this run: rules that fired do not fire again.
 
         What it may cost is counted anew, so that with a ``max_overhead`` other measurements may be
         left out than without the interruption.
-
-        Args:
-            state: What ``state`` returned.
         """
         self.num_updates = state["num_updates"]
         self._alarms.restore(state)
