@@ -38,33 +38,6 @@ def bootstrap_interval(
     >>> bootstrap_interval(np.ones((5, 2)))
     (1.0, 1.0)
     """
-    low, high = bootstrap_band(scores, statistic, confidence, num_resamples, seed)
-    return float(low), float(high)
-
-
-def bootstrap_band(
-    scores: np.ndarray,
-    statistic: Callable[[np.ndarray], float | np.ndarray],
-    confidence: float = 0.95,
-    num_resamples: int = 2_000,
-    seed: int = 0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the same for a statistic that is a curve, point by point: of a performance profile.
-
-    Args:
-        scores: [seeds, tasks].
-        statistic: Of a resampled array of the same shape; returns [T].
-        confidence: Of the interval at each point.
-        num_resamples: Bootstrap samples.
-        seed: Of the resampling.
-
-    Returns:
-        Its lower and its upper bounds, [T].
-
-    >>> low, high = bootstrap_band(np.ones((5, 2)), lambda x: performance_profile(x, np.zeros(3)))
-    >>> low, high
-    (array([1., 1., 1.]), array([1., 1., 1.]))
-    """
     scores = _checked(scores)
     if scores.ndim != 2:
         raise InvalidValueError("scores must have shape [seeds, tasks]", got=list(scores.shape))
@@ -73,27 +46,8 @@ def bootstrap_band(
     draws = rng.integers(seeds, size=(num_resamples, seeds, tasks))
     values = [statistic(scores[draw, np.arange(tasks)]) for draw in draws]
     tail = (1 - confidence) / 2
-    low, high = np.quantile(np.array(values), [tail, 1 - tail], axis=0)
-    return low, high
-
-
-def performance_profile(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """Return the share of all scores above each threshold, P̂(X > τ): a curve that hides no run.
-
-    Agarwal et al. 2021, section 4.2, equation 3: the mean over tasks of each task's share.
-
-    Args:
-        scores: [seeds, tasks].
-        thresholds: τ, [T].
-
-    Returns:
-        [T]; a band around it is :func:`bootstrap_band` with this statistic.
-
-    >>> performance_profile(np.array([[0.0, 1.0], [2.0, 3.0]]), np.array([-1.0, 1.0, 3.0]))
-    array([1. , 0.5, 0. ])
-    """
-    scores = _checked(scores)
-    return (scores.ravel()[:, None] > np.asarray(thresholds, dtype=np.float64)).mean(axis=0)
+    low, high = np.quantile(np.array(values), [tail, 1 - tail])
+    return float(low), float(high)
 
 
 def wilson_interval(count: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -109,21 +63,6 @@ def wilson_interval(count: int, total: int, confidence: float = 0.95) -> tuple[f
         raise InvalidValueError("a count within 0 … total, total ≥ 1", got=f"{count} of {total}")
     interval = stats.binomtest(count, total).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
-
-
-def probability_of_improvement(scores: np.ndarray, baseline: np.ndarray) -> float:
-    """Return P(X > Y), ties counted half, averaged over tasks (Mann–Whitney U / (mn)).
-
-    Args:
-        scores: X, [seeds, tasks].
-        baseline: Y, [seeds of the other, tasks].
-
-    >>> probability_of_improvement(np.array([[1.0], [3.0]]), np.array([[1.0], [2.0]]))  # ½+0+1+1
-    0.625
-    """
-    x, y = _checked(scores), _checked(baseline)
-    gap = x[:, None, :] - y[None, :, :]
-    return float(((gap > 0) + 0.5 * (gap == 0)).mean())
 
 
 def _checked(scores: np.ndarray) -> np.ndarray:

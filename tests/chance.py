@@ -9,7 +9,7 @@ import math
 import numpy as np
 from scipy import stats
 
-from analysis import wilson_interval
+from analysis.statistics import wilson_interval
 
 DRAW = 1e-12  # chance of a false failure of one claim about draws
 RUNS = 1e-6  # of one claim about runs

@@ -1,7 +1,5 @@
 """From terms to answers: the kernel, its diagonal, its row sums, its blocks; pure functions."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -28,12 +26,10 @@ def diagonal(problem: Problem) -> Tensor:
     )
 
 
-def abs_row_sums(
-    problem: Problem, rho: Tensor, is_mine: Callable[[int], bool] = lambda block: True
-) -> Tensor:
+def abs_row_sums(problem: Problem, rho: Tensor) -> Tensor:
     """Return Σ_j |K_ij| ρ_j [R], tile by tile: K is never held."""
     sums = torch.zeros_like(rho)
-    for left, right in problem.tiles(is_mine):
+    for left, right in problem.tiles():
         rows, columns = problem.place(left, right)
         tile = rho.new_zeros(rows.stop - rows.start, columns.stop - columns.start)
         add_tile(tile, left, right, problem.gram)

@@ -1,6 +1,6 @@
 """A kernel to be made: its sides, how their terms are extracted, and in what portions."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -42,18 +42,10 @@ class Problem:
     plan: Plan
     gram: Gram
 
-    def tiles(
-        self, is_mine: Callable[[int], bool] = lambda block: True
-    ) -> Iterator[tuple[Chunk, Chunk]]:
-        """Yield the pairs of chunks that K is made of, those of some blocks of rows."""
-        return self.tiles_of(self.x, self.y, is_mine)
-
-    def tiles_of(
-        self, x: Pairs, y: Pairs | None, is_mine: Callable[[int], bool] = lambda block: True
-    ) -> Iterator[tuple[Chunk, Chunk]]:
-        """Yield the same of other sides."""
+    def tiles(self) -> Iterator[tuple[Chunk, Chunk]]:
+        """Yield the pairs of chunks that K is made of."""
         sizes = self.chunk_size, self.block_size, self.tile_size
-        return tiles(self.extract, x, y, *sizes, is_mine)
+        return tiles(self.extract, self.x, self.y, *sizes)
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the rows' chunks."""

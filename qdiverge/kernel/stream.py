@@ -45,21 +45,14 @@ def blocks(num: int, block_size: int) -> list[slice]:
 
 
 def tiles(
-    extract: Extract,
-    x: Pairs,
-    y: Pairs | None,
-    chunk_size: int,
-    block_size: int,
-    smallest: int,
-    is_mine: Callable[[int], bool] = lambda index: True,
+    extract: Extract, x: Pairs, y: Pairs | None, chunk_size: int, block_size: int, smallest: int
 ) -> Iterator[tuple[Chunk, Chunk]]:
     """Yield the pairs of chunks that make up K(X, Y); of K(X, X) those from the diagonal up.
 
     Chunks' pairs with themselves are split down to ``smallest`` samples.
     """
-    for index, rows in enumerate(blocks(len(x), block_size)):
-        if is_mine(index):
-            yield from _tiles_of_block(extract, x, y, chunk_size, rows, smallest)
+    for rows in blocks(len(x), block_size):
+        yield from _tiles_of_block(extract, x, y, chunk_size, rows, smallest)
 
 
 def _tiles_of_block(

@@ -1,7 +1,7 @@
 """The tabular and linear laboratory: problems known exactly, and their exact solvers."""
 
 from qdiverge.mdp.bellman import optimal_backup, q_from_values, soft_maximum, soft_policy
-from qdiverge.mdp.combine import disjoint_union, induced_chain
+from qdiverge.mdp.combine import induced_chain
 from qdiverge.mdp.errors import (
     InvalidTransitionsError,
     NoProperPolicyError,
@@ -11,7 +11,6 @@ from qdiverge.mdp.errors import (
 from qdiverge.mdp.evaluation import (
     discounted_visits,
     policy_values,
-    stationary_distribution,
     visits_within,
 )
 from qdiverge.mdp.exploration import epsilon_greedy
@@ -19,11 +18,9 @@ from qdiverge.mdp.fitted import fitted_q_iteration, fitted_value_iteration, is_a
 from qdiverge.mdp.linear import LinearProblem, td_matrix, td_solution
 from qdiverge.mdp.linear_learning import linear_q_learning
 from qdiverge.mdp.linear_program import linear_program
-from qdiverge.mdp.linearised import LinearisedNetwork, linearisation_gap, linearise, train_network
+from qdiverge.mdp.linearised import linearisation_gap, linearise, train_network
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.operators import (
-    ContractionRun,
-    UpdateOperator,
     kernel_operator,
     measure_contraction,
     sampled_operator,
@@ -31,44 +28,32 @@ from qdiverge.mdp.operators import (
     worst_pair,
 )
 from qdiverge.mdp.overestimation import (
-    EstimatorBias,
-    FittedOverestimation,
     estimator_bias,
     fitted_overestimation,
     overestimation_bound,
     uniform_overestimation,
 )
 from qdiverge.mdp.policy_iteration import modified_policy_iteration, policy_iteration
-from qdiverge.mdp.q_learning import QLearningRun, q_learning, visit_rate
+from qdiverge.mdp.q_learning import q_learning, visit_rate
 from qdiverge.mdp.sampling import Sampler
-from qdiverge.mdp.toy_text import from_gymnasium
-from qdiverge.mdp.value_iteration import Solution, q_value_iteration, value_iteration
+from qdiverge.mdp.value_iteration import q_value_iteration, value_iteration
 from qdiverge.mdp.views import as_environment
 
 __all__ = [
     "MDP",
-    "ContractionRun",
-    "EstimatorBias",
-    "FittedOverestimation",
     "InvalidTransitionsError",
     "LinearProblem",
-    "LinearisedNetwork",
     "NoProperPolicyError",
     "NotConvergedError",
-    "QLearningRun",
     "Sampler",
-    "Solution",
     "UnreachableStartError",
-    "UpdateOperator",
     "as_environment",
     "discounted_visits",
-    "disjoint_union",
     "epsilon_greedy",
     "estimator_bias",
     "fitted_overestimation",
     "fitted_q_iteration",
     "fitted_value_iteration",
-    "from_gymnasium",
     "induced_chain",
     "is_averager",
     "kernel_operator",
@@ -88,7 +73,6 @@ __all__ = [
     "sampled_operator",
     "soft_maximum",
     "soft_policy",
-    "stationary_distribution",
     "tabular_operator",
     "td_matrix",
     "td_solution",

@@ -1,12 +1,9 @@
-"""New problems from old ones: the chain of a policy, many problems as one."""
-
-from collections.abc import Sequence
+"""The chain that a policy makes of a problem."""
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from qdiverge.errors import InvalidValueError
 from qdiverge.mdp.inputs import check_policy
 from qdiverge.mdp.model import MDP
 
@@ -44,29 +41,6 @@ def induced_chain(mdp: MDP, policy: ArrayLike) -> MDP:
         mdp.terminal,
         mdp.horizon,
         f"{mdp.name} under a policy",
-    )
-
-
-def disjoint_union(mdps: Sequence[MDP]) -> MDP:
-    """Return many problems side by side as one: a solver run on it solves them all at once.
-
-    States follow one another in the given order; the start mass is shared out evenly.
-
-    Raises:
-        InvalidValueError: there is none, or they differ in discount or number of actions.
-    """
-    if not mdps or len({(m.discount, m.num_actions) for m in mdps}) != 1:
-        raise InvalidValueError(
-            "disjoint_union needs one or more MDPs of the same discount and number of actions",
-            got=sorted({(m.discount, m.num_actions) for m in mdps}),
-        )
-    return MDP(
-        sparse.block_diag([m.transitions for m in mdps], format="csr"),
-        np.concatenate([m.rewards for m in mdps]),
-        mdps[0].discount,
-        np.concatenate([m.start for m in mdps]) / len(mdps),
-        terminal=np.concatenate([m.terminal for m in mdps]),
-        name=f"{len(mdps)} × {mdps[0].name}",
     )
 
 

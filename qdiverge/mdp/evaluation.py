@@ -117,19 +117,6 @@ def visits_within(mdp: MDP, policy: ArrayLike, horizon: int, discount: float = 1
     return pairs / pairs.sum()
 
 
-def stationary_distribution(P: np.ndarray | sparse.csr_array) -> np.ndarray:
-    """Return d with dᵀP = dᵀ and Σd = 1, ``[S]``, of a chain with one recurrent class.
-
-    >>> stationary_distribution(np.array([[0.5, 0.5], [1.0, 0.0]]))
-    array([0.66666667, 0.33333333])
-    """
-    dense = P if isinstance(P, np.ndarray) else P.toarray()
-    size = len(dense)
-    system = np.vstack([dense.T - np.eye(size), np.ones(size)])
-    right = np.append(np.zeros(size), 1.0)
-    return np.linalg.lstsq(system, right, rcond=None)[0].clip(min=0)
-
-
 def _solve(matrix: sparse.sparray, right: np.ndarray) -> np.ndarray:
     """Solve a sparse system."""
     return np.atleast_1d(spsolve(matrix.tocsc(), right))

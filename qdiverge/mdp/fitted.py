@@ -1,4 +1,4 @@
-"""Fitted iteration: back up, then fit, by least squares, by gradient steps or by an averager."""
+"""Fitted iteration: back up, then fit, by least squares or by an averager."""
 
 import numpy as np
 
@@ -6,39 +6,22 @@ from qdiverge.errors import InvalidValueError
 from qdiverge.mdp.bellman import q_from_values
 from qdiverge.mdp.inputs import ROW_TOLERANCE, check_initial, real_array
 from qdiverge.mdp.linear import LinearProblem
-from qdiverge.mdp.linear_learning import linear_q_learning
 from qdiverge.mdp.model import MDP
 
 
-def fitted_q_iteration(
-    problem: LinearProblem,
-    num_iterations: int,
-    *,
-    gradient_steps: int | None = None,
-    learning_rate: float | None = None,
-) -> np.ndarray:
+def fitted_q_iteration(problem: LinearProblem, num_iterations: int) -> np.ndarray:
     """Return the weights of each iteration, ``[T + 1, k]``.
 
-    Full: w ← argmin_u Σ ρ (φᵀu − T*Q_w)² = (ΦᵀDΦ)⁺ΦᵀD T*Q_w, of least norm.
-    Online: ``gradient_steps`` gradient steps towards T*Q_w instead, which is a hard target of that
-    period; the full fit is its limit.
+    w ← argmin_u Σ ρ (φᵀu − T*Q_w)² = (ΦᵀDΦ)⁺ΦᵀD T*Q_w, of least norm: the limit of a hard target
+    (:func:`linear_q_learning`) as its period grows.
 
-    Source: Ernst, Geurts & Wehenkel 2005; online: Riedmiller 2005.
+    Source: Ernst, Geurts & Wehenkel 2005.
 
     Raises:
-        InvalidValueError: a count is below 1, or gradient steps come without a learning rate.
+        InvalidValueError: num_iterations is below 1.
     """
     if num_iterations < 1:
         raise InvalidValueError("num_iterations must be at least 1", got=num_iterations)
-    if (gradient_steps is None) != (learning_rate is None):
-        raise InvalidValueError(
-            "gradient_steps and learning_rate go together", got=(gradient_steps, learning_rate)
-        )
-    if gradient_steps is not None and learning_rate is not None:
-        every = linear_q_learning(
-            problem, num_iterations * gradient_steps, learning_rate, target_period=gradient_steps
-        )
-        return every[::gradient_steps]
     fit = least_squares_fit(problem)
     weights = np.empty((num_iterations + 1, len(problem.weights)))
     weights[0] = problem.weights

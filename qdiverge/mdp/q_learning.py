@@ -20,8 +20,6 @@ class QLearningRun:
 
     q: np.ndarray  # [B, S, A]; for double Q-learning the mean of the two tables
     visits: np.ndarray  # updates of each pair, int [B, S, A]
-    recorded_at: np.ndarray  # steps, int [T]
-    history: np.ndarray  # Q at those steps [T, B, S, A]
 
 
 def visit_rate(exponent: float = 0.8) -> LearningRate:
@@ -39,7 +37,6 @@ def q_learning(
     double: bool = False,
     num_seeds: int = 1,
     seed: int = 0,
-    record_every: int | None = None,
 ) -> QLearningRun:
     """Run Q(s, a) ← Q(s, a) + α (r + γ(1 − d) max_a' Q(s', a') − Q(s, a)) along episodes.
 
@@ -58,10 +55,9 @@ def q_learning(
         double: two tables instead of one.
         num_seeds: B runs, stepped together.
         seed: of them all.
-        record_every: steps between two entries of ``history``; only the last by default.
 
     Raises:
-        InvalidValueError: num_steps, num_seeds or record_every is below 1, or α is not above 0.
+        InvalidValueError: num_steps or num_seeds is below 1, or α is not above 0.
 
     >>> mdp = MDP([[[0, 1]], [[0, 1]]], [[1], [0]], 0.5)  # one step, worth 1
     >>> q_learning(mdp, num_steps=2, learning_rate=0.5).q[0, 0]
@@ -70,9 +66,6 @@ def q_learning(
     for name, count in (("num_steps", num_steps), ("num_seeds", num_seeds)):
         if count < 1:
             raise InvalidValueError(f"{name} must be at least 1", got=count)
-    every = num_steps if record_every is None else record_every
-    if every < 1:
-        raise InvalidValueError("record_every must be at least 1 step", got=every)
     if not callable(learning_rate):
         check_positive("learning_rate", learning_rate)
     explore = epsilon_greedy(0.1) if explore is None else explore
@@ -83,8 +76,7 @@ def q_learning(
     states, ages = sampler.start_states(num_seeds), np.zeros(num_seeds, dtype=np.int64)
     over = mdp.terminal[states]
     states = _restart(sampler, states, over)
-    history, steps = [], []
-    for step in range(1, num_steps + 1):
+    for _ in range(num_steps):
         actions = explore(tables[:, B, states].mean(0), sampler.rng)
         nexts = sampler.next_states(states, actions)
         update = sampler.rng.integers(0, 2, num_seeds) if double else np.zeros(num_seeds, int)
@@ -98,10 +90,7 @@ def q_learning(
         over = mdp.terminal[nexts] | (ages == (mdp.horizon or -1))
         ages[over] = 0
         states = _restart(sampler, nexts, over)
-        if step % every == 0 or step == num_steps:
-            steps.append(step)
-            history.append(tables.mean(0))
-    return QLearningRun(tables.mean(0), visits.sum(0), np.array(steps), np.array(history))
+    return QLearningRun(tables.mean(0), visits.sum(0))
 
 
 def _restart(sampler: Sampler, states: np.ndarray, over: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
-"""Which states lead where: breadth-first search on the transition graph."""
+"""Which states lead where on the transition graph."""
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse.csgraph import dijkstra
 
 
 def successors(transitions: sparse.csr_array) -> sparse.csr_array:
@@ -10,14 +11,9 @@ def successors(transitions: sparse.csr_array) -> sparse.csr_array:
     Args:
         transitions: P as ``[S·A, S]``, or ``[S, S]`` under one policy.
     """
-    num_states = transitions.shape[1]
-    num_actions = transitions.shape[0] // num_states
-    edges = transitions.tocoo()
-    source = edges.coords[0] // num_actions
-    kept = edges.data > 0
-    ones = np.ones(int(kept.sum()))
-    where = (source[kept], edges.coords[1][kept])
-    return sparse.csr_array((ones, where), shape=(num_states, num_states))
+    num_rows, num_states = transitions.shape
+    owners = sparse.kron(sparse.eye_array(num_states), np.ones((1, num_rows // num_states)))
+    return (owners @ (transitions > 0)).tocsr()
 
 
 def can_reach(graph: sparse.csr_array, goal: np.ndarray) -> np.ndarray:
@@ -27,11 +23,7 @@ def can_reach(graph: sparse.csr_array, goal: np.ndarray) -> np.ndarray:
         graph: edges s → s', ``[S, S]``.
         goal: bool ``[S]``.
     """
-    reached = goal.copy()
-    frontier = np.flatnonzero(goal)
-    backwards = graph.T.tocsr()  # row s' lists the states that lead to it
-    while len(frontier):
-        into = np.unique(backwards[frontier].indices)
-        frontier = into[~reached[into]]
-        reached[frontier] = True
-    return reached
+    if not goal.any():
+        return goal.copy()
+    distance = dijkstra(graph.T, indices=np.flatnonzero(goal), unweighted=True, min_only=True)
+    return np.isfinite(distance)

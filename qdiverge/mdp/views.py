@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qdiverge.errors import MissingExtraError
 from qdiverge.mdp.model import MDP
-from qdiverge.mdp.toy_text import missing_gymnasium
 
 if TYPE_CHECKING:
     from qdiverge.mdp.environment import MDPEnvironment
@@ -24,5 +24,9 @@ def as_environment(mdp: MDP, *, as_features: bool = False) -> MDPEnvironment:
     try:
         from qdiverge.mdp.environment import MDPEnvironment
     except ImportError as error:
-        raise missing_gymnasium() from error
+        raise MissingExtraError(
+            "a Gymnasium view needs gymnasium",
+            got="it is not installed",
+            remedy='pip install "qdiverge[atari]", or pip install gymnasium.',
+        ) from error
     return MDPEnvironment(mdp, as_features=as_features)

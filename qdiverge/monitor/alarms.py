@@ -4,15 +4,18 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from qdiverge.errors import DivergenceError
 from qdiverge.monitor.foresight.forecast import FORESEEN
 from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.measuring import Measurement
 from qdiverge.monitor.options import Reaction
+from qdiverge.monitor.reminder import speak
 from qdiverge.monitor.rules.alarm_rules import ALARM_RULES
 from qdiverge.monitor.rules.past import History, Past
 from qdiverge.monitor.rules.thresholds import THRESHOLDS
 from qdiverge.monitor.snapshots import Keeping
 from qdiverge.runs import AlarmEvent, RunLog
+from qdiverge.update import Finding
 
 STOPPING = {FORESEEN} | {rule.name for rule in ALARM_RULES if rule.stops}
 
@@ -71,6 +74,22 @@ class Alarms:
                     reaction(alarm)
             elif reaction == "stop" and stops and self.stopped_by is None:
                 self.stopped_by = alarm
+
+    def tell(self, found: Finding, step: int, update: int) -> None:
+        """Raise what is wrong with the loop, and say it."""
+        event = AlarmEvent(step, update, found.code, found.message, "loop", dict(found.evidence))
+        with self._guard("saying what an audit found", update):
+            self.raise_alarm(event)
+            speak(event)
+
+    def raise_if_stopped(self) -> None:
+        """Raise a DivergenceError where an alarm ends the run."""
+        if (alarm := self.stopped_by) is not None:
+            raise DivergenceError(
+                "training was to stop at the first alarm",
+                got=f"{alarm.rule} at update {alarm.update}: {alarm.message.rstrip('.')}",
+                remedy="See the run's report.",
+            )
 
     def state(self) -> dict[str, Any]:
         """Return what fired, and what the rules look back on."""

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from qdiverge.diagnostics import (
     COSTS,
@@ -130,21 +129,16 @@ class Measuring:
         """Note the largest |r| of a training batch."""
         self._probe.note(rewards_of(data))
 
-    def moment(
-        self,
-        update: int,
-        batch: Transitions | None = None,
-        weights: Tensor | None = None,
-        discounts: Tensor | None = None,
-    ) -> Moment:
+    def moment(self, update: int, data: Any = None) -> Moment:
         """Return the run as it is now, on a batch and what weighs its rows, or on the probe batch.
 
         Raises:
             InvalidValueError: no batch was shown yet.
         """
         reward_bound = self._subject.options.reward_bound or self._probe.reward_bound or 1.0
-        if batch is not None:
-            return self._subject.moment(batch, update, reward_bound, weights, discounts)
+        if data is not None:
+            batch, weights = self._subject.read(data), row_weights(data)
+            return self._subject.moment(batch, update, reward_bound, weights, row_discounts(data))
         if (rows := self._probe.rows) is None:
             raise InvalidValueError("a training batch was to be shown before", got="none so far")
         return self._subject.moment(

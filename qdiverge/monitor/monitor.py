@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 from qdiverge.diagnostics import Diagnostic, Moment
-from qdiverge.errors import DivergenceError
 from qdiverge.monitor.alarms import Alarms
 from qdiverge.monitor.attach_checks import mark_watched, unmark_watched
 from qdiverge.monitor.audit_notes import AuditNotes, StepArguments, after_closure
@@ -16,14 +15,13 @@ from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.idle_watch import PATIENCE, IdleWatch
 from qdiverge.monitor.loop_audit import LoopAudit
 from qdiverge.monitor.measuring import LOG_DENSITY, Measuring
-from qdiverge.monitor.reminder import Reminder, speak
+from qdiverge.monitor.reminder import Reminder
 from qdiverge.monitor.snapshots import Keeping, SnapshotRecorder
-from qdiverge.monitor.status_line import status_line
+from qdiverge.monitor.status_line import verdict_of
 from qdiverge.monitor.subject import Subject
 from qdiverge.monitor.target_notes import TargetNotes
 from qdiverge.monitor.untraced import untraced
 from qdiverge.runs import AlarmEvent, RunLog
-from qdiverge.transitions import row_discounts, row_weights
 from qdiverge.update import Finding, UpdateRule
 from qdiverge.update.auditing.findings import finding
 
@@ -110,11 +108,10 @@ class Monitor:
 
     @untraced
     def log(self, values: Mapping[str, float]) -> None:
-        """Log numbers of the run's own, at its present step.
+        """Log numbers of the run's own by name, at its present step.
 
-        Args:
-            values: By name. ``charts/episodic_return`` and ``losses/td_loss`` have panels in the
-                report; ``qdiverge export`` and the sinks have all.
+        ``charts/episodic_return`` and ``losses/td_loss`` have panels in the report; ``qdiverge
+        export`` and the sinks have all.
         """
         if not self._is_closed:
             with self._guard("logging numbers of the run's own", self.num_updates):
@@ -126,8 +123,7 @@ class Monitor:
     ) -> StepArguments | None:
         """Audit the update that is about to be made, where it is due; the hook's call.
 
-        Returns:
-            None; or the step's arguments, where its closure is to look in between.
+        It returns the step's arguments where its closure is to look in between.
         """
         if self.loop_audit.is_off:
             return None
@@ -189,31 +185,20 @@ class Monitor:
     @property
     def verdict(self) -> str:
         """Return a sentence on how the run stands now."""
-        alarms = [alarm.message for alarm in self.alarms if alarm.kind != "loop"]
-        loop = [alarm.message for alarm in self.alarms if alarm.kind == "loop"]
-        line = status_line(self.latest, alarms, loop)
-        other = self.subject.measured_otherwise
-        return f"{line}. {other[:1].upper()}{other[1:]}" if other else line
+        return verdict_of(self.latest, self.alarms, self.subject.measured_otherwise)
 
     def moment(self, data: Any = None) -> Moment:
-        """Return the run as it is now, which diagnostics measure.
-
-        Args:
-            data: On this batch; None: on the probe batch.
+        """Return the run as it is now, as diagnostics measure it: on a batch, or the probe batch.
 
         Raises:
             InvalidValueError: no batch was shown yet.
         """
-        if data is None:
-            return self._measuring.moment(self.num_updates)
-        batch, weights = self.subject.read(data), row_weights(data)
-        return self._measuring.moment(self.num_updates, batch, weights, row_discounts(data))
+        return self._measuring.moment(self.num_updates, data)
 
     def state(self) -> dict[str, Any]:
         """Return what a monitor of the same run needs to go on as this one would; see ``restore``.
 
-        Returns:
-            Of numbers, strings, tensors, lists and dicts; see ``dump_state`` for files of it.
+        It is of numbers, strings, tensors, lists and dicts; ``dump_state`` makes files of it.
         """
         own = {"num_updates": self.num_updates, "target": self._target.state()}
         own |= {"audit": self.loop_audit.state(), "seen": dict(self.subject.seen)}
@@ -221,13 +206,10 @@ class Monitor:
         return own | self._alarms.state() | self._measuring.state()
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on where another monitor of this run stood: rules that fired do not fire again.
+        """Go on from another monitor's ``state`` of this run: rules that fired do not fire again.
 
         What it may cost is counted anew, so that with a ``max_overhead`` other measurements may be
         left out than without the interruption.
-
-        Args:
-            state: What ``state`` returned.
         """
         self.num_updates = state["num_updates"]
         self._alarms.restore(state)
@@ -279,12 +261,8 @@ class Monitor:
             self._ahead.look(data, read, update, self.step, last_move, largest)
         if not self._is_closed:
             self._keeping.begin(data, read, update + 1)
-        if raises and (alarm := self._alarms.stopped_by) is not None:
-            raise DivergenceError(
-                "training was to stop at the first alarm",
-                got=f"{alarm.rule} at update {alarm.update}: {alarm.message.rstrip('.')}",
-                remedy="See the run's report.",
-            )
+        if raises:
+            self._alarms.raise_if_stopped()
         self._reminder.num_batches += 1
         if not self._is_closed:
             self.loop_audit.show(data, read, update)
@@ -300,12 +278,7 @@ class Monitor:
 
     def _tell(self, found: Finding) -> None:
         """Say what is wrong with the loop."""
-        event = AlarmEvent(
-            self.step, self.num_updates, found.code, found.message, "loop", dict(found.evidence)
-        )
-        with self._guard("saying what an audit found", self.num_updates):
-            self._alarms.raise_alarm(event)
-            speak(event)
+        self._alarms.tell(found, self.step, self.num_updates)
 
     def _measure(self, *, is_last: bool = False) -> None:
         measured = self._measuring.measure(self.num_updates, self.step, is_last=is_last)

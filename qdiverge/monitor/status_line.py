@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from qdiverge.runs import AlarmEvent
+
 
 def status_line(
     latest: Mapping[str, float], alarms: Sequence[str], loop: Sequence[str] = ()
@@ -33,3 +35,10 @@ def status_line(
     told = [f"ALARM: {alarm}" for alarm in alarms[-1:]] + [f"LOOP: {each}" for each in loop[-1:]]
     state = " ".join(told) if told else "healthy"
     return f"{state}{' Now ' if told else ': '}{'; '.join(parts)}"
+
+
+def verdict_of(latest: Mapping[str, float], alarms: Sequence[AlarmEvent], otherwise: str) -> str:
+    """Return the same of a run's alarms, and what of it is measured otherwise than it is made."""
+    loop = [alarm.message for alarm in alarms if alarm.kind == "loop"]
+    line = status_line(latest, [each.message for each in alarms if each.kind != "loop"], loop)
+    return f"{line}. {otherwise[:1].upper()}{otherwise[1:]}" if otherwise else line

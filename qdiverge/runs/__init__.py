@@ -5,7 +5,7 @@ from qdiverge.runs.export import export_run
 from qdiverge.runs.info import read_info
 from qdiverge.runs.log import LogMark, RunLog
 from qdiverge.runs.provenance import provenance
-from qdiverge.runs.reading import Run, Series, Sync, is_run, load_run, read_events
+from qdiverge.runs.reading import Run, Series, is_run, load_run, read_events
 from qdiverge.runs.sink import Sink
 from qdiverge.runs.status import MEANING, status_of
 from qdiverge.runs.tail import Tail
@@ -18,7 +18,6 @@ __all__ = [
     "RunLog",
     "Series",
     "Sink",
-    "Sync",
     "Tail",
     "export_run",
     "is_run",

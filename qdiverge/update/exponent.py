@@ -11,7 +11,7 @@ sound runs too (measured), since the batch, the gradient and the greedy actions 
 import copy
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -23,7 +23,6 @@ from qdiverge.kernel.network import Networks, each_of, module_of, untouched
 from qdiverge.td import BOOTSTRAPS, Bootstrap
 from qdiverge.transitions import Transitions, as_transitions
 from qdiverge.update.copies import copies_of
-from qdiverge.update.frozen import freeze_second_moments
 from qdiverge.update.map_exponent import LEAST, UpdateExponent, exponent_of
 from qdiverge.update.real_map import RealMap, Update
 from qdiverge.update.td_update import LOSSES, Loss, TdUpdate, with_next_actions
@@ -45,7 +44,6 @@ def update_exponent(
     policy: Any = None,
     entropy_coefficient: float = 0.0,
     max_grad_norm: float | None = None,
-    second_moments: Literal["live", "frozen"] = "live",
     update: Update | None = None,
     num_updates: int = 60,
     seed: int = 0,
@@ -74,8 +72,6 @@ def update_exponent(
         policy: s' → a' or (a', log π), of a critic whose batch has no ``next_actions``.
         entropy_coefficient: η of a soft critic.
         max_grad_norm: Where the rule clips the gradient's norm.
-        second_moments: "frozen": Adam and RMSprop with v, and without bias correction, as the
-            linearised map has them; "live": as they are.
         update: Makes one update of any other rule on the copies that it is given, called as
             ``update(copies, batch)``: ``copies.networks``, ``.targets`` and ``.optimizers``. It
             moves the target itself, unless there is a ``target_period``.
@@ -97,7 +93,6 @@ def update_exponent(
     """
     networks, targets = each_of(q_net), each_of(target)
     optimizers = _optimizers(optimizer)
-    check_choice("second_moments", second_moments, ("live", "frozen"))
     if target_period is not None:
         check_integer("target_period", target_period, 1)
     given = batch if isinstance(batch, list) else [batch]
@@ -121,7 +116,6 @@ def update_exponent(
         if isinstance(loss, str):
             loss = LOSSES[check_choice("loss", loss, LOSSES)]
         update = TdUpdate(check_discount(discount), loss, rule, polyak, max_grad_norm)
-    is_frozen = second_moments == "frozen"
 
     def measured(dtype: torch.dtype | None) -> UpdateExponent:
         copies = copies_of(networks, targets, optimizers, dtype)
@@ -130,9 +124,7 @@ def update_exponent(
             for module in (*copies.networks, *copies.targets):
                 stack.enter_context(untouched(module))
             own = [b.to(parameter.device, parameter.dtype).clone() for b in batches]
-            if is_frozen:
-                freeze_second_moments(copies.optimizers)
-            real = RealMap(copies, own, update, seed, is_frozen=is_frozen, dtype=dtype)
+            real = RealMap(copies, own, update, seed, dtype=dtype)
             return exponent_of(real, target_period, num_updates)
 
     try:

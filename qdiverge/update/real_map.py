@@ -38,7 +38,6 @@ class RealMap:
         batches: One update each; F is all of them in turn.
         update: Makes one update.
         seed: Of the random numbers that an update draws.
-        is_frozen: Keep the second moments as they are.
         dtype: What the network's own casts are to go to; None: they are left alone.
 
     Attributes:
@@ -53,17 +52,16 @@ class RealMap:
         update: Update,
         seed: int,
         *,
-        is_frozen: bool,
         dtype: torch.dtype | None = None,
     ) -> None:
         self.copies, self.batches, self.update, self.seed = copies, list(batches), update, seed
         self.dtype = dtype
         self.num_updates = 0
         self.noise = 0.0
-        self.state = State(copies, is_frozen=is_frozen)
+        self.state = State(copies)
         self.x = self.state.read()
         self.after = self(self.x)
-        if len(stepped := State(copies, is_frozen=is_frozen)) > len(self.state):
+        if len(stepped := State(copies)) > len(self.state):
             self.state, self.x = stepped, stepped.read()  # moments come to be with the first step
             self.after = self(self.x)
         if not bool(torch.isfinite(self.after).all()):

@@ -43,7 +43,6 @@ class State:
 
     Args:
         copies: The networks and optimisers; each optimiser has made a step.
-        is_frozen: Leave the second moments out of x.
 
     Attributes:
         online: The part of the vector that holds the networks.
@@ -56,7 +55,7 @@ class State:
     (5.0, tensor([2., 3.]))
     """
 
-    def __init__(self, copies: Copies, *, is_frozen: bool = False) -> None:
+    def __init__(self, copies: Copies) -> None:
         self._places: list[Place] = []
         self._length = 0
         self.online = self._add(copies.networks)
@@ -64,8 +63,7 @@ class State:
         entries = [(p, e) for o in copies.optimizers for p, e in o.state.items()]
         for parameter, holder in entries:
             for key, tensor in state_tensors(holder):
-                if not (is_frozen and key in SECOND_MOMENTS):
-                    self._place(holder, key, tensor, parameter)
+                self._place(holder, key, tensor, parameter)
         self.moments = [p for p in self._places if p.part.start >= self.target.stop]
         inside = {(id(place.holder), place.key) for place in self._places}
         holders = [holder for _, holder in entries]

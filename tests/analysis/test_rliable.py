@@ -3,12 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis import (
-    bootstrap_interval,
-    interquartile_mean,
-    performance_profile,
-    probability_of_improvement,
-)
+from analysis.statistics import bootstrap_interval, interquartile_mean
 
 pytestmark = [
     pytest.mark.frameworks,
@@ -18,23 +13,10 @@ library = pytest.importorskip("rliable.library", exc_type=ImportError)
 metrics = pytest.importorskip("rliable.metrics", exc_type=ImportError)
 
 SCORES = np.random.default_rng(0).gamma(2.0, size=(10, 7))  # [seeds, tasks], skewed
-OTHERS = np.random.default_rng(1).gamma(1.7, size=(8, 7))
 
 
 def test_the_interquartile_mean():
     assert interquartile_mean(SCORES) == pytest.approx(metrics.aggregate_iqm(SCORES), rel=1e-12)
-
-
-def test_the_probability_of_improvement_with_and_without_ties():
-    for x, y in ((SCORES, OTHERS), (SCORES.round(), OTHERS.round())):
-        theirs = metrics.probability_of_improvement(x, y)
-        assert probability_of_improvement(x, y) == pytest.approx(theirs, rel=1e-12)
-
-
-def test_the_performance_profile():
-    τ = np.linspace(0, 8, 81)
-    theirs, _ = library.create_performance_profile({"a": SCORES}, τ, reps=10)
-    np.testing.assert_allclose(performance_profile(SCORES, τ), theirs["a"], rtol=1e-12)
 
 
 def test_the_stratified_bootstrap_up_to_its_own_noise():

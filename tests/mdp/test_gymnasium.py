@@ -1,4 +1,4 @@
-"""The Gymnasium view, and MDPs read out of Gymnasium's toy-text environments."""
+"""The Gymnasium view."""
 
 import subprocess
 import sys
@@ -6,8 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from qdiverge.errors import InvalidTypeError
-from qdiverge.mdp import MDP, as_environment, from_gymnasium, value_iteration
+from qdiverge.mdp import MDP, as_environment
 from qdiverge.mdp.problems import cliffwalk, garnet, random_gridworld
 from tests.chance import assert_drawn
 
@@ -55,52 +54,13 @@ def test_the_view_ends_and_truncates():
         as_environment(cliffwalk(3)).step(0)
 
 
-@pytest.mark.parametrize("name", ["Taxi-v4", "CliffWalking-v1"])
-def test_toy_text_values_are_what_an_episode_earns(name):
-    """Nothing is random after the start, so that every episode earns its state's value."""
-    env = gymnasium.make(name)
-    mdp = from_gymnasium(env, discount=0.99)
-    found = value_iteration(mdp, 1e-12)
-    assert mdp.terminal[-1]
-    for episode in range(20):
-        state, _ = env.unwrapped.reset(seed=episode)
-        expected, total, weight, terminated = found.values[state], 0.0, 1.0, False
-        while not terminated and weight > 1e-6:
-            state, reward, terminated, _, _ = env.unwrapped.step(int(found.actions[state]))
-            total, weight = total + weight * reward, weight * 0.99
-        assert total == pytest.approx(expected, abs=1e-9)
-
-
-def test_toy_text_values_are_those_of_the_tables_own_chain():
-    """FrozenLake slips: sweeps over the environment's own P under the policy that was found."""
-    env = gymnasium.make("FrozenLake-v1")
-    found = value_iteration(from_gymnasium(env, discount=0.99), 1e-12)
-    P, values = env.unwrapped.P, [0.0] * 16
-    for _ in range(4_000):  # 0.99^4000 < 1e-17
-        for state in range(16):
-            outcomes = P[state][int(found.actions[state])]
-            values[state] = sum(p * (r + 0.99 * values[s] * (not end)) for p, s, r, end in outcomes)
-    assert found.values[:16] == pytest.approx(values, abs=1e-9)
-
-
-def test_cliff_walking_in_closed_form():
-    mdp = from_gymnasium("CliffWalking-v1", discount=1.0)
-    assert mdp.start @ value_iteration(mdp).values == -13
-
-
-def test_an_environment_without_a_table_is_refused():
-    with pytest.raises(InvalidTypeError, match="P\\[s\\]\\[a\\]"):
-        from_gymnasium("CartPole-v1")
-
-
 def test_the_package_imports_without_gymnasium():
     code = (
         "import sys; sys.modules['gymnasium'] = None\n"
         "import qdiverge.mdp as m, qdiverge.mdp.problems as p\n"
         "from qdiverge.errors import MissingExtraError\n"
-        "for call in (lambda: m.as_environment(p.cliffwalk(3)), lambda: m.from_gymnasium('x')):\n"
-        "    try: call()\n"
-        "    except MissingExtraError as error: assert 'pip install' in str(error)\n"
-        "    else: raise SystemExit('no error')\n"
+        "try: m.as_environment(p.cliffwalk(3))\n"
+        "except MissingExtraError as error: assert 'pip install' in str(error)\n"
+        "else: raise SystemExit('no error')\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -12,14 +12,11 @@ from qdiverge.mdp import (
     NoProperPolicyError,
     UnreachableStartError,
     discounted_visits,
-    disjoint_union,
     induced_chain,
     policy_values,
-    stationary_distribution,
-    value_iteration,
     visits_within,
 )
-from qdiverge.mdp.problems import baird, garnet, garnets
+from qdiverge.mdp.problems import baird, garnet
 from tests.mdp.strategies import mdps
 
 LEAVE = np.array([[[0.0, 1.0]], [[0.0, 1.0]]])  # 0 → 1, and 1 stays
@@ -97,17 +94,6 @@ def test_reachable_states():
     assert MDP(P, [1, 1, 1], 0.9).reachable.tolist() == [True, True, False]
 
 
-def test_a_union_is_solved_like_its_parts():
-    together = value_iteration(garnets(4, 10, 3, 2, seed=5))
-    apart = [value_iteration(garnet(10, 3, 2, seed=5 + i)).values for i in range(4)]
-    assert np.abs(together.values - np.concatenate(apart)).max() <= 2e-8
-
-
-def test_a_union_needs_one_discount():
-    with pytest.raises(InvalidValueError, match="same discount"):
-        disjoint_union([garnet(discount=0.9), garnet(discount=0.8)])
-
-
 def test_the_chain_of_a_policy_keeps_states_that_never_end():
     assert induced_chain(baird().mdp, np.zeros(7, int)).terminal.sum() == 0
 
@@ -137,13 +123,6 @@ def test_a_long_horizon_gives_the_discounted_visits():
     assert np.abs(visits_within(mdp, policy, 800, mdp.discount) - exact).max() < 1e-12
     first = visits_within(mdp, policy, 1)
     assert np.allclose(first, mdp.start[:, None] / 2)
-
-
-def test_the_stationary_distribution_stays():
-    P = garnet(12, 1, 4).dense[:, 0]
-    d = stationary_distribution(P)
-    assert np.abs(d @ P - d).max() < 1e-12
-    assert d.sum() == pytest.approx(1)
 
 
 def test_an_improper_policy_is_refused_at_discount_one():

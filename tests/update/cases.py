@@ -8,6 +8,7 @@ from torch import nn
 
 from qdiverge.transitions import SarsaTransitions, Transitions
 from qdiverge.update import update_exponent
+from tests.update.frozen import freeze_second_moments
 from tests.update.reference import F, Linear, Rule, true_growth
 
 
@@ -100,6 +101,7 @@ def measured_and_true(seed, size=5, width=None):
     )
     if (growth := true_growth(rule, problem, x, P)) is None:
         return None
+    freeze_second_moments(optimizer)
     found = update_exponent(
         list(networks),
         batch,
@@ -109,7 +111,6 @@ def measured_and_true(seed, size=5, width=None):
         loss=rule.loss,
         target_period=rule.period,
         polyak=rule.polyak,
-        second_moments="frozen",
         seed=seed,
     )
     return found, math.log(growth)

@@ -5,7 +5,7 @@ from qdiverge.mdp.problems.baird import baird, baird_mdp
 from qdiverge.mdp.problems.boyan import boyan_chain
 from qdiverge.mdp.problems.cliffwalk import cliffwalk
 from qdiverge.mdp.problems.four_rooms import four_rooms
-from qdiverge.mdp.problems.garnet import garnet, garnets
+from qdiverge.mdp.problems.garnet import garnet
 from qdiverge.mdp.problems.gridworld import gridworld, random_gridworld
 from qdiverge.mdp.problems.kolter import kolter
 from qdiverge.mdp.problems.mountain_car import mountain_car
@@ -22,7 +22,6 @@ __all__ = [
     "cliffwalk",
     "four_rooms",
     "garnet",
-    "garnets",
     "gridworld",
     "kolter",
     "mountain_car",

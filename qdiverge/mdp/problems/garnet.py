@@ -4,7 +4,6 @@ import numpy as np
 from scipy import sparse
 
 from qdiverge.errors import InvalidValueError
-from qdiverge.mdp.combine import disjoint_union
 from qdiverge.mdp.model import MDP
 
 
@@ -55,20 +54,6 @@ def garnet(
     name = f"garnet({num_states}, {num_actions}, {branching})"
     terminal = np.zeros(num_states, dtype=bool)
     return MDP(P, rewards, discount, start, terminal=terminal, name=name)
-
-
-def garnets(num_problems: int, *sizes: int, seed: int = 0, **options: float) -> MDP:
-    """Return ``num_problems`` garnets side by side as one MDP, to be solved in one go.
-
-    Args:
-        num_problems: how many; problem i has the states i·S … (i+1)·S − 1.
-        sizes: as for :func:`garnet`.
-        seed: of the first; the others follow.
-        options: as for :func:`garnet`.
-    """
-    return disjoint_union(
-        [garnet(*sizes, seed=seed + i, **options) for i in range(num_problems)]  # type: ignore[arg-type]
-    )
 
 
 def _distinct(rng: np.random.Generator, rows: int, size: int, count: int) -> np.ndarray:

@@ -42,11 +42,6 @@ class KeptUpdate:
     settings: dict[str, Any]
     tensors: dict[str, Tensors] = field(default_factory=dict)  # file → name → tensor
 
-    @property
-    def is_whole(self) -> bool:
-        """Return whether the update has been made."""
-        return "after" in self.tensors
-
 
 class SnapshotRecorder:
     """A copy in memory of the update after each measurement, written at an alarm.

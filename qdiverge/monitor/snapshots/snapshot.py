@@ -1,4 +1,4 @@
-"""Open a snapshot: put it back into a run, make its update again, diagnose it."""
+"""Open a snapshot: put it back into a run, diagnose it."""
 
 import copy
 import json
@@ -18,11 +18,8 @@ from qdiverge.errors import CheckpointError
 from qdiverge.kernel.network import Networks, each_of, unwrap
 from qdiverge.monitor.snapshots.named_tensors import (
     Tensors,
-    as_laid_out,
     nested,
-    network_tensors,
     of_network,
-    parameters_of,
     restore_optimizer,
 )
 from qdiverge.monitor.snapshots.random_states import restore_random_states
@@ -81,36 +78,6 @@ class Snapshot:
             groups = self.settings["optimizer"]["groups"]
             restore_optimizer(optimizer, self.tensors["optimizer"], groups)
         restore_random_states(self.settings["random_states"])
-
-    def redo(self, q_network: Networks, optimizer: torch.optim.Optimizer) -> float:
-        """Make the step again from the recorded gradient; how far the result is from the record.
-
-        Returns:
-            The largest |difference| of a parameter; 0.0: bit for bit.
-
-        Raises:
-            CheckpointError: these are other networks, or there is no gradient to step with.
-        """
-        if "gradients" not in self.tensors or "after" not in self.tensors:
-            raise CheckpointError(
-                "a snapshot with a gradient and with where it led was expected",
-                got=f"one without in {self.folder}: its step came from a CUDA graph, or never",
-                remedy="Restore it, and make the update on its data with the run's own code.",
-            )
-        self.restore(q_network, optimizer=optimizer)
-        gradients = self.tensors["gradients"]
-        for place, parameter in enumerate(parameters_of(optimizer)):
-            gradient = gradients.get(str(place))
-            parameter.grad = None if gradient is None else as_laid_out(gradient, parameter)
-        optimizer.step()
-        modules = _modules(q_network)
-        trained = {
-            f"{index}.{name}"
-            for index, module in enumerate(modules)
-            for name, _ in module.named_parameters()
-        }
-        after, now = self.tensors["after"], network_tensors(modules)
-        return max(float((now[name].cpu() - after[name]).abs().max()) for name in trained)
 
     def diagnose(self, q_network: Networks, *, policy: Policy | None = None) -> Diagnosis:
         """Return :func:`qdiverge.diagnose` of the state before the update, on its batch.

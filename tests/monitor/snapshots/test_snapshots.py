@@ -53,8 +53,6 @@ def test_the_update_made_again_is_the_same_to_the_bit(tmp_path, optimizer_name):
     update(network, target, optimizer, snapshot.data)
     for name, tensor in network.state_dict().items():  # BatchNorm's statistics among them
         assert torch.equal(tensor, snapshot.tensors["after"][f"0.{name}"]), name
-    other = make_network()
-    assert snapshot.redo(other, OPTIMIZERS[optimizer_name](other.parameters())) == 0.0
 
 
 def test_keeping_updates_changes_nothing_and_leaves_no_hook(tmp_path):
@@ -132,5 +130,3 @@ def test_a_run_that_stops_at_its_alarm_leaves_the_update_that_was_not_made(tmp_p
     snapshot = qd.load_snapshot(tmp_path / "run" / "snapshots" / str(update))
     assert torch.equal(snapshot.tensors["networks"]["0.weight"], network.weight)
     assert snapshot.diagnose(network).stability.verdict == "divergent"
-    with pytest.raises(CheckpointError, match="a gradient"):
-        snapshot.redo(network, optimizer)
