@@ -137,7 +137,6 @@ def diagnose(
         selection_of(moment, rule) if moment.twins else K.new_ones(len(K), 1)
     )
     error = linearisation_error(*step_changes(moment, moment.applied_errors))
-    growth = stability.spectral_radius ** (1 / stability.target_period)
     size, α = q_values["diverge/q_abs_max"], rule.descent.learning_rate
     is_confirmed = error <= LARGEST_ERROR and not rule.not_modelled
     return Diagnosis(
@@ -149,7 +148,7 @@ def diagnose(
         stability=stability,
         attribution=attribute(*joint, sample_weights=weights_of_critics(moment)),
         linearisation_error=error,
-        forecast=time_to_threshold(size, growth, moment.bound)
+        forecast=time_to_threshold(size, stability.update_radius, moment.bound)
         if size > 0 and is_confirmed
         else math.inf,
         q_values=q_values,

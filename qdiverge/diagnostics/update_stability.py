@@ -73,7 +73,7 @@ def stability_of(
                 "certified once they are within ±1",
             )
     if report.verdict == "divergent":
-        growth = math.log(report.spectral_radius) / report.target_period
+        growth = math.log(report.update_radius)
         doubt = _why_bounded(K, successors, greedy, rule, moment) or _why_changing(growth, moment)
         if doubt:
             reason = f"{report.reason}; but {doubt}"

@@ -5,11 +5,16 @@
 Lightning knows no Q-network, so its name in the module is given.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch.utils.data import DataLoader, RandomSampler, TensorDataset, default_collate
+
 from qdiverge.integrations.extras import imported
+from qdiverge.kernel.network import module_of
 from qdiverge.monitor import Monitor, attach
 
 if TYPE_CHECKING:
@@ -65,10 +70,11 @@ class Callback(LightningCallback):
         own = {k: v for k, v in pl_module.hparams.items() if isinstance(v, int | float | str)}
         config = {"framework": "lightning", "algorithm": type(pl_module).__name__} | own
         rule = known_rule(trainer) | dict(self._options.get("rule", {}))
+        foresight = of_copies(trainer, pl_module, parts["policy"], self._read)
         self.monitor = attach(
             out=self._out,
             optimizer=trainer.optimizers[self._optimizer],
-            **parts | {"config": config} | self._options | {"rule": rule},
+            **parts | {"config": config, "foresight": foresight} | self._options | {"rule": rule},
         )
 
     def on_train_batch_start(
@@ -119,6 +125,44 @@ def known_rule(trainer: Any) -> dict[str, Any]:
     if getattr(kind, "value", kind) in (None, "norm"):
         return {"clipping": float(value)}
     return {"not_modelled": BY_VALUE}
+
+
+def of_copies(
+    trainer: Any, module: Any, policy: Any, read: Callable[[Any], Any] | None
+) -> dict[str, Any]:
+    """Return what copies that run ahead learn from, for how long, and what trains the actor.
+
+    A loader that shuffles plain tensors is drawn from beforehand. Any other may be moved by a look
+    at it, or change what it gives: of it the last batches serve. How many updates a module makes
+    that optimises by itself, it alone knows.
+    """
+    known: dict[str, Any] = {}
+    if (data := _drawing(trainer.train_dataloader, read)) is not None:
+        known["data"] = data
+    if module.automatic_optimization and trainer.estimated_stepping_batches < math.inf:
+        known["num_updates"] = max(1, int(trainer.estimated_stepping_batches))
+    if (actor := module_of(policy)) is not None:
+        own = {id(p) for p in actor.parameters()}
+        for optimizer in trainer.optimizers:
+            if {id(p) for group in optimizer.param_groups for p in group["params"]} == own:
+                known["policy_optimizer"] = optimizer
+    return known
+
+
+def _drawing(loader: Any, read: Callable[[Any], Any] | None) -> Callable[[], Any] | None:
+    """Return what draws a batch as a loader would that shuffles tensors; None: another loader."""
+    if type(loader) is not DataLoader or type(loader.dataset) is not TensorDataset:
+        return None
+    is_plain = type(loader.sampler) is RandomSampler and loader.collate_fn is default_collate
+    if not is_plain or loader.batch_size is None or read is None:
+        return None
+    tensors, size = loader.dataset.tensors, loader.batch_size
+
+    def draw() -> Any:
+        index = torch.randint(len(tensors[0]), (size,))
+        return read([tensor[index] for tensor in tensors])
+
+    return draw
 
 
 def _find(module: Any, where: Where | None) -> Any:

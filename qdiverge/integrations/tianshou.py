@@ -47,8 +47,9 @@ def attach(algorithm: Any, buffer: Any, *, out: Any, **options: Any) -> Iterator
     Raises:
         InvalidTypeError: another algorithm.
     """
-    monitor = attach_monitor(out=out, **watched(algorithm, buffer) | options)
-    memory = buffer
+    memory, seen = buffer, {"batch_size": 0}
+    copies = {"foresight": of_copies(algorithm, buffer, lambda: seen["batch_size"])}
+    monitor = attach_monitor(out=out, **watched(algorithm, buffer) | copies | options)
     trainers: list[Callable[[], None]] = []  # what ends listening to each
 
     def prepare(method: Callable[..., Any], batch: Any, buffer: Any, indices: Any) -> Any:
@@ -57,12 +58,14 @@ def attach(algorithm: Any, buffer: Any, *, out: Any, **options: Any) -> Iterator
                 monitor.batch(batch)  # raises
             with _heard(algorithm) as following:
                 prepared = method(batch, buffer, indices)
+            seen["batch_size"] = len(indices)
             monitor.show(batch, partial(_read, algorithm, buffer, indices, following))
             return prepared
         return method(batch, buffer, indices)
 
     def create(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         trainer = method(*args, **kwargs)
+        monitor.foresight.tell_length(_num_updates(trainer.params))
         if hasattr(trainer, "_env_episode"):  # online; an offline one cannot be told to stop
             trainers.append(listen(trainer, "_training_step", step))
         return trainer
@@ -121,14 +124,14 @@ def watched(algorithm: Any, buffer: Any = None) -> dict[str, Any]:
 
         return common | {
             "q_network": view(algorithm.policy.model),
-            "target": view(algorithm.model_old) if algorithm.use_target_network else None,
+            "target": view(algorithm.model_old.module) if algorithm.use_target_network else None,
             "optimizer": algorithm.optim._optim,
             "loss": "squared" if algorithm.huber_loss_delta is None else "huber",
             "bootstrap": "double_q" if is_double else None,
         }
-    target: nn.Module = algorithm.critic_old
+    target: nn.Module = algorithm.critic_old.module
     if hasattr(algorithm, "critic2_old"):
-        target = LeastOf(algorithm.critic_old, algorithm.critic2_old)
+        target = LeastOf(target, algorithm.critic2_old.module)
     common |= {
         "q_network": algorithm.critic,
         "target": target,
@@ -136,7 +139,7 @@ def watched(algorithm: Any, buffer: Any = None) -> dict[str, Any]:
         "loss": "squared",
     }
     if not isinstance(algorithm, kinds.SAC):
-        return common | {"policy": First(algorithm.actor_old)}
+        return common | {"policy": First(algorithm.actor_old.module)}
     return common | {
         "policy": SoftPolicy(algorithm.policy),
         "entropy_coefficient": lambda: float(algorithm.alpha.value),
@@ -164,6 +167,47 @@ def known_rule(algorithm: Any) -> dict[str, Any]:
         "averaging_period": getattr(algorithm, "update_actor_freq", 1),
         "not_modelled": OF_TWINS if is_twin else "",
     }
+
+
+def of_copies(algorithm: Any, buffer: Any, batch_size: Callable[[], int]) -> dict[str, Any]:
+    """Return what copies that run ahead learn from, and how the actor learns.
+
+    They draw from the buffer as training does, by priorities as they stand, with other random
+    states. One that rewrites what it draws (HER) is left alone: of it the last batches serve.
+    """
+    buffers = (buffer, *getattr(buffer, "buffers", ()))
+    known: dict[str, Any] = {}
+    if not any(hasattr(each, "rewrite_transitions") for each in buffers):
+        known["data"] = lambda: _drawn(algorithm, buffer, buffers, batch_size())
+    if not hasattr(algorithm, "actor_old") or algorithm.policy_optim._max_grad_norm is not None:
+        return known  # an actor whose gradient is clipped is held still, as the forecast notes
+    return known | {
+        "policy": First(algorithm.policy.actor),
+        "policy_optimizer": algorithm.policy_optim._optim,
+        "policy_target": First(algorithm.actor_old.module),
+        "policy_period": getattr(algorithm, "update_actor_freq", 1),
+    }
+
+
+def _drawn(algorithm: Any, buffer: Any, buffers: tuple[Any, ...], size: int) -> Any:
+    """Return a batch, drawn by the global generators in place of the buffers' own."""
+    own = [each._random_state for each in buffers]
+    try:
+        for each in buffers:
+            each._random_state = np.random
+        batch, indices = buffer.sample(size)
+    finally:
+        for each, state in zip(buffers, own, strict=True):
+            each._random_state = state
+    return _read(algorithm, buffer, indices, {}, batch)
+
+
+def _num_updates(params: Any) -> int | None:
+    """Return how many updates a trainer's run makes; None: it is not known beforehand."""
+    share = getattr(params, "update_step_num_gradient_steps_per_sample", None)
+    if share is None or params.epoch_num_steps is None:
+        return None
+    return max(1, round(params.max_epochs * params.epoch_num_steps * share))
 
 
 class SoftPolicy(nn.Module):

@@ -6,6 +6,7 @@
 A loss module holds its target as tensors without a network; here they are given one. Of 0.14.
 """
 
+import math
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -51,12 +52,15 @@ class Hook:
             name: Not used; there as in the framework's own hooks.
         """
         del name
-        options = {"clock": lambda: trainer.collected_frames} | self._options
         read = BatchReader(trainer.loss_module)
+        options: dict[str, Any] = {"clock": lambda: trainer.collected_frames}
+        options |= {"foresight": of_copies(trainer, read)} | self._options
         clipped = {"clipping": trainer.clip_norm}
         if trainer.clip_norm is not None and not trainer.clip_grad_norm:
             clipped = {"not_modelled": BY_VALUE}
-        options["rule"] = known_rule(trainer.loss_module) | clipped | dict(options.get("rule", {}))
+        follows = known_target(trainer.target_net_updater)
+        rule = known_rule(trainer.loss_module) | follows | clipped
+        options["rule"] = rule | dict(options.get("rule", {}))
         monitor = watch(trainer.loss_module, trainer.optimizer, self._out, **options)
 
         def show(batch: Any) -> None:
@@ -140,6 +144,64 @@ def known_rule(loss_module: Any) -> dict[str, Any]:
     }
     is_absolute = loss_module.loss_function == "l1"
     return rule | ({"not_modelled": OF_ABSOLUTE} if is_absolute else {})
+
+
+def known_target(updater: Any) -> dict[str, Any]:
+    """Return how a trainer's updater has the target follow; {} of others than TorchRL's two."""
+    kinds = imported("torchrl.objectives", "torchrl")
+    if type(updater) is kinds.HardUpdate:  # it counts so many, and copies at the next
+        return {"target_period": int(updater.value_network_update_interval) + 1}
+    if type(updater) is kinds.SoftUpdate:
+        return {"polyak": 1 - float(updater.eps)}
+    return {}
+
+
+def of_copies(trainer: Any, read: "BatchReader") -> dict[str, Any]:
+    """Return what copies that run ahead learn from, and for how long.
+
+    Of a replay whose draws move more than generators (by priorities, without replacement, ahead of
+    time, through transforms) the last batches serve.
+    """
+    known: dict[str, Any] = {"num_updates": _num_updates(trainer)}
+    memory = getattr(trainer, "replay_buffer", None)
+    return known | ({"data": lambda: read(drawn(memory))} if can_draw(memory) else {})
+
+
+def can_draw(memory: Any) -> bool:
+    """Return whether a draw from a replay moves its generators alone."""
+    kinds = imported("torchrl.data.replay_buffers.samplers", "torchrl")
+    return (
+        memory is not None
+        and type(memory.sampler) is kinds.RandomSampler
+        and memory._batch_size is not None
+        and not memory._prefetch
+        and not len(memory._transform or ())
+    )
+
+
+def drawn(memory: Any) -> Any:
+    """Return a batch, drawn by the global generators in place of the memory's own."""
+    parts = (memory.storage, memory.sampler)
+    own = [part._rng for part in parts]
+    try:
+        for part in parts:
+            part._rng = None
+        return memory.sample()
+    finally:
+        for part, generator in zip(parts, own, strict=True):
+            part._rng = generator
+
+
+def _num_updates(trainer: Any) -> int | None:
+    """Return how many updates a trainer's run makes; None: it is not known beforehand."""
+    each, collector = trainer.optim_steps_per_batch, trainer.collector
+    if each is None or not trainer.total_frames:
+        return None
+    done, per_batch = trainer.collected_frames, collector.requested_frames_per_batch
+    first = (getattr(collector, "init_random_frames", None) or 0) - done
+    untrained = max(0, math.ceil(first / per_batch) - 1)
+    batches = math.ceil((trainer.total_frames - done) / per_batch) - untrained
+    return max(1, batches * each * trainer.num_epochs)
 
 
 class BatchReader:

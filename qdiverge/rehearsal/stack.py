@@ -70,8 +70,10 @@ class Stack:
         self.loss = ROW_LOSSES[first.rule.loss]
         named = dict(self.module.named_parameters())
         self.theta: Parameters = {n: _stacked(p, C, p.requires_grad) for n, p in named.items()}
-        slow = dict((first.targets or first.networks)[0].named_parameters())
-        self.slow: Parameters = {n: _stacked(p, C, is_learning=False) for n, p in slow.items()}
+        slow = (first.targets or first.networks)[0].parameters()  # a wrapper has other names
+        self.slow: Parameters = {
+            n: _stacked(p, C, is_learning=False) for n, p in zip(named, slow, strict=True)
+        }
         self.optimizer = _of_stack(first.optimizer, named, self.theta)
         s = first.speed
         if s != 1:

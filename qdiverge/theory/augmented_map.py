@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from qdiverge.theory.descent import Descent
-from qdiverge.theory.spectral import Reachable
+from qdiverge.theory.spectral import Reachable, largest_modulus
 
 
 def mode_radii(eigenvalues: Tensor, descent: Descent) -> Tensor:
@@ -85,13 +85,48 @@ def copied_increment(reach: Reachable, descent: Descent, period: int) -> tuple[T
     return increment, float(torch.linalg.matrix_norm(pushed) + torch.linalg.matrix_norm(increment))
 
 
-def period_powers(rates: Tensor, descent: Descent, period: int) -> tuple[Tensor, Tensor]:
+def largest_growth(
+    reach: Reachable, descent: Descent, period: int, polyak: float | None = None
+) -> float:
+    """Return ρ(B_C)^{1/C} of a period that grows beyond float64: m ρ(B_C/m^C)^{1/C}.
+
+    m > 1 is the largest modulus of a mode on fixed targets, so that B_C/m^C stays of order one.
+
+    Args:
+        reach: what the parameters can move.
+        descent: the optimiser's.
+        period: C, updates between two hard copies, or averagings.
+        polyak: τ of an averaged target.
+
+    >>> one = torch.ones(1, 1, dtype=torch.float64)
+    >>> reach = Reachable(one, torch.tensor([3.0], dtype=torch.float64), 0 * one, 0, False)
+    >>> round(largest_growth(reach, Descent(1.0), 10_000), 6)  # |1 − 3| an update
+    2.0
+    """
+    m = float(mode_radii(-reach.rates, descent).max())
+    S, g = period_powers(reach.rates, descent, period, scale=m)
+    r, eye = len(reach.rates), torch.eye(2 * len(reach.rates), dtype=S.dtype)
+    scaled = _powers_increment(S) + eye
+    pushed = torch.cat([g[:, :1] * reach.ahead, g[:, 1:] * reach.ahead])
+    if polyak is None:
+        scaled[:, :r] += pushed
+    else:
+        upper, kept = torch.cat([scaled, pushed], 1), torch.zeros(r, 3 * r, dtype=S.dtype)
+        kept[:, 2 * r :] = (1 - polyak) * (1 / m) ** period * eye[:r, :r]
+        scaled = torch.cat([upper, polyak * upper[:r] + kept])
+    return m * largest_modulus(scaled) ** (1 / period)
+
+
+def period_powers(
+    rates: Tensor, descent: Descent, period: int, scale: float = 1.0
+) -> tuple[Tensor, Tensor]:
     """Return S_C = M^C and g_C = Σ_{k<C} M^k b for each λ, by squaring [[M, b], [0, 1]].
 
     Args:
         rates: λ, ``[r]``.
         descent: the optimiser's.
         period: C ≥ 0.
+        scale: m; S and g are divided by m^C.
 
     Returns:
         S ``[r, 2, 2]`` and g ``[r, 2]``.
@@ -109,7 +144,7 @@ def period_powers(rates: Tensor, descent: Descent, period: int) -> tuple[Tensor,
         [zero, zero, one],
     ]
     step = torch.stack([torch.stack(row, -1) for row in rows], -2)  # [r, 3, 3]
-    power = torch.linalg.matrix_power(step, period)
+    power = torch.linalg.matrix_power(step / scale, period)
     return power[:, :2, :2], power[:, :2, 2]
 
 

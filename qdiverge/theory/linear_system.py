@@ -10,6 +10,7 @@ from qdiverge.theory.augmented_map import (
     averaged_increment,
     copied_increment,
     descent_increment,
+    largest_growth,
     mode_radii,
     period_powers,
 )
@@ -86,6 +87,12 @@ class LinearSystem:
     def radius(self, reach: Reachable) -> float:
         """Return the spectral radius alone, which is cheaper."""
         return spectral_radius(*self._increment(reach))
+
+    def update_radius(self, reach: Reachable, radius: float) -> float:
+        """Return the factor per update, ρ^{1/C}, of a period's radius; finite where ρ is not."""
+        if self.period > 1 and self._outgrows_float64(reach):
+            return largest_growth(reach, self.descent, self.period, self.polyak)
+        return radius ** (1 / self.period)
 
     def _increment(self, reach: Reachable) -> tuple[Tensor, float, float]:
         """Return the step minus the identity, the precision, and the norm of what cancels."""

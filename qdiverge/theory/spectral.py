@@ -160,6 +160,15 @@ def spectral_radius(increment: Tensor, eps: float, scale: float = 0.0) -> float:
     return float((1 + moving).abs().max()) if len(moving) else 1.0
 
 
+def largest_modulus(matrix: Tensor) -> float:
+    """Return max |x| over all eigenvalues of a matrix.
+
+    >>> round(largest_modulus(torch.tensor([[0.0, -4.0], [1.0, 0.0]])), 6)
+    2.0
+    """
+    return float(_named(torch.linalg.eigvals, matrix).abs().max())
+
+
 def _resolution(increment: Tensor, eps: float, scale: float) -> float:
     """Return how far rounding moves a well-conditioned eigenvalue."""
     norm = float(torch.linalg.matrix_norm(increment))

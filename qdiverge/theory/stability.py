@@ -118,6 +118,7 @@ def check_stability(
         target_period=system.period,
         polyak=polyak,
         spectral_radius=used.radius,
+        update_radius=system.update_radius(reach, used.radius),
         dominant_eigenvalue=1 + complex(used.eigenvalues[used.dominant]) if len(reach.rates) else 1,
         eigenvalue_condition=float(used.conditions[used.dominant]) if len(reach.rates) else 1.0,
         self_excitation=float(μ.real.max()) if len(reach.rates) else 0.0,
@@ -173,10 +174,11 @@ def _baseline(system: LinearSystem, reach: Reachable) -> RegressionBaseline:
     """Return what the pairs do at γ = 0."""
     modulus = system.without_bootstrapping().certificate().modulus
     if not len(reach.rates):
-        return RegressionBaseline(1.0, 0.0, modulus)
+        return RegressionBaseline(1.0, 1.0, 0.0, modulus)
     one = float(mode_radii(-reach.rates, system.descent).max())
     radius = one**system.period if one < 1 or system.period == 1 else float("inf")
-    return RegressionBaseline(radius, largest_regression_step(reach.rates, system.descent), modulus)
+    most = largest_regression_step(reach.rates, system.descent)
+    return RegressionBaseline(radius, one, most, modulus)
 
 
 def _check_target(target_period: int, polyak: float | None) -> None:

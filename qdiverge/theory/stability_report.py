@@ -19,6 +19,7 @@ class RegressionBaseline:
     """The same numbers at γ = 0: what plain regression on the same pairs does."""
 
     spectral_radius: float  # max |1 − αλ|^C over the eigenvalues λ of KD
+    update_radius: float  # max |1 − αλ|
     max_learning_rate: float  # 2/λ_max
     certified_modulus: float
 
@@ -42,6 +43,7 @@ class StabilityReport:
     target_period: int
     polyak: float | None
     spectral_radius: float  # at the greedy successors: of I + αAD, B_C, or the averaged pair
+    update_radius: float  # ρ^{1/C}, per update; finite also where that of a period is not
     dominant_eigenvalue: complex  # of that map, the one of largest modulus
     eigenvalue_condition: float  # of it; large: the rounding of K matters
     self_excitation: float  # max Re eig(AD); > 0: no step size is stable without a target network

@@ -15,6 +15,15 @@ def random_states():
     return [random.getstate(), np.random.get_state(), torch.get_rng_state()]  # noqa: NPY002
 
 
+def assert_copies_ran_ahead(monitor, num_updates=None):
+    """From a replay, before the first update, to an end that was known beforehand."""
+    foresight = monitor.foresight
+    assert foresight.why_not in ("", "it has called divergence")
+    assert foresight.num_forecasts >= 1
+    assert foresight.options.data is not None
+    assert foresight.options.num_updates == (num_updates or monitor.num_updates)
+
+
 def assert_same(got, expected, where=""):
     if isinstance(expected, torch.Tensor):
         assert torch.equal(got, expected), where

@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from qdiverge.runs import load_run
-from tests.integrations.same import LAST, assert_same, random_states
+from tests.integrations.same import (
+    LAST,
+    assert_copies_ran_ahead,
+    assert_same,
+    random_states,
+)
 
 pytestmark = [
     pytest.mark.frameworks,
@@ -34,6 +40,8 @@ def named(batch):
 
 class Learner(LightningModule):
     """DQN on batches that are tuples; the networks stand in a part of the module."""
+
+    num_epochs, lr = 1, 0.01
 
     def __init__(self, gamma=0.9):
         super().__init__()
@@ -59,7 +67,7 @@ class Learner(LightningModule):
             self.agent["old"].load_state_dict(self.agent["online"].state_dict())
 
     def configure_optimizers(self):
-        optimizer = torch.optim.Adam(self.agent["online"].parameters(), lr=0.01)
+        optimizer = torch.optim.Adam(self.agent["online"].parameters(), lr=self.lr)
         return [optimizer], [torch.optim.lr_scheduler.StepLR(optimizer, 20)]
 
     def train_dataloader(self):
@@ -73,14 +81,14 @@ class Learner(LightningModule):
         return batches()
 
 
-def fit(tmp_path, callback=None, breaks_at=None):
+def fit(tmp_path, callback=None, breaks_at=None, kind=Learner):
     torch.manual_seed(1)
-    learner = Learner()
+    learner = kind()
     learner.breaks_at = breaks_at
     trainer = Trainer(
-        max_epochs=1, accelerator="cpu", callbacks=callback, logger=False, gradient_clip_val=0.5,
-        enable_progress_bar=False, enable_model_summary=False, default_root_dir=tmp_path,
-        enable_checkpointing=False,
+        max_epochs=kind.num_epochs, accelerator="cpu", callbacks=callback, logger=False,
+        gradient_clip_val=0.5, enable_progress_bar=False, enable_model_summary=False,
+        default_root_dir=tmp_path, enable_checkpointing=False,
     )  # fmt: skip
     try:
         trainer.fit(learner)
@@ -114,10 +122,47 @@ def make(out, **options):
     )  # fmt: skip
 
 
+class OnAReplay(Learner):
+    """Of one linear layer, w → 2w many times over, from a shuffled replay; nothing lags."""
+
+    num_epochs, lr = 4, 0.1
+
+    def __init__(self):
+        super().__init__()
+        self.agent["old"] = self.agent["online"]
+
+    def network(self):
+        return nn.Linear(4, 3, bias=False)
+
+    def train_dataloader(self):
+        generator = torch.Generator().manual_seed(2)
+        s = torch.rand(320, 4, generator=generator)
+        rows = (s, torch.randint(3, (320,), generator=generator), torch.ones(320), torch.zeros(320))
+        return DataLoader(TensorDataset(*rows, 2 * s), batch_size=16, shuffle=True)
+
+
+def test_divergence_is_called_from_a_replay_before_it_starts(tmp_path):
+    """r_max/(1 − γ) = 10, and s' = 2s: every update on the replay takes the values further out."""
+    plain = fit(tmp_path, kind=OnAReplay)
+    callback = make(tmp_path / "run", cost="light", every=1, loss="huber")
+    learner, trainer = fit(tmp_path, callback, kind=OnAReplay)
+    assert_same(state_of(learner, trainer), state_of(*plain))
+    assert_copies_ran_ahead(callback.monitor)
+    alarms = {alarm.rule: alarm for alarm in callback.monitor.alarms}
+    called, passed = alarms["foreseen_divergence"], alarms["soft_divergence"]
+    assert called.update == 0  # before any batch was trained on: the replay was drawn from
+    assert called.evidence["first"] / 2 < passed.update < 2 * called.evidence["last"]
+
+
 @pytest.mark.parametrize("cost", ["light", "standard", "full"])
 def test_a_watched_module_is_the_module_nobody_watched(tmp_path, cost):
-    learner, trainer = fit(tmp_path, make(tmp_path / "run", cost=cost))
+    callback = make(tmp_path / "run", cost=cost)
+    learner, trainer = fit(tmp_path, callback)
     assert_same(state_of(learner, trainer), plain_state(tmp_path))
+    assert (callback.monitor.foresight.why_not, callback.monitor.foresight.options.data) == (
+        "",
+        None,
+    )
     run = load_run(tmp_path / "run")
     assert len(run.series[f"diverge/{LAST[cost]}"].steps) == NUM_UPDATES / 5 + 1
     assert np.isfinite(run.series[f"diverge/{LAST[cost]}"].values).all()

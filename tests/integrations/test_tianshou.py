@@ -5,6 +5,7 @@ import io
 import pickle
 import random
 import warnings
+from functools import partial
 
 import gymnasium
 import numpy as np
@@ -14,7 +15,12 @@ import torch
 from qdiverge.errors import DivergenceError, InvalidTypeError
 from qdiverge.monitor.listening import HeardMethod
 from qdiverge.runs import load_run
-from tests.integrations.same import LAST, assert_same, random_states
+from tests.integrations.same import (
+    LAST,
+    assert_copies_ran_ahead,
+    assert_same,
+    random_states,
+)
 
 pytestmark = [
     pytest.mark.frameworks,
@@ -29,7 +35,12 @@ with warnings.catch_warnings():
     from tianshou.algorithm.modelfree.dqn import DiscreteQLearningPolicy
     from tianshou.algorithm.modelfree.sac import AutoAlpha, SACPolicy
     from tianshou.algorithm.optim import AdamOptimizerFactory
-    from tianshou.data import Collector, VectorReplayBuffer
+    from tianshou.data import (
+        Collector,
+        HERReplayBuffer,
+        PrioritizedVectorReplayBuffer,
+        VectorReplayBuffer,
+    )
     from tianshou.env import DummyVectorEnv
     from tianshou.trainer import OffPolicyTrainerParams
     from tianshou.utils.net.common import Net
@@ -48,7 +59,9 @@ EVERYTHING = {"every": 10, "max_overhead": None, "probe_size": 16, "probe_refres
 class Training:
     """An algorithm, its buffer, and what its trainer is told."""
 
-    def __init__(self, name, **options):
+    share = 0.5  # updates to a step
+
+    def __init__(self, name, num_random=40, **options):
         torch.manual_seed(1)
         random.seed(1)
         np.random.seed(1)  # noqa: NPY002
@@ -58,19 +71,19 @@ class Training:
         environments.seed(1)
         self.space = environments.action_space[0]
         self.space.seed(1)
-        self.algorithm = getattr(self, name)(gamma=DISCOUNT, **options)
+        self.algorithm = getattr(self, name)(**{"gamma": DISCOUNT} | options)
         self.buffer = VectorReplayBuffer(500, 2)
         self.collector = Collector(
             self.algorithm, environments, self.buffer, exploration_noise=is_discrete
         )
         self.collector.reset()
-        self.collector.collect(n_step=40, random=True)
+        self.collector.collect(n_step=num_random, random=True)
 
-    def DQN(self, **options):  # noqa: N802
+    def DQN(self, lr=3e-3, **options):  # noqa: N802
         network = Net(state_shape=4, action_shape=2, hidden_sizes=[16])
         policy = DiscreteQLearningPolicy(model=network, action_space=self.space, eps_training=0.2)
         options = {"target_update_freq": 10} | options
-        return DQN(policy=policy, optim=AdamOptimizerFactory(lr=3e-3), **options)
+        return DQN(policy=policy, optim=AdamOptimizerFactory(lr=lr), **options)
 
     def DDPG(self, kind=DDPG, **options):  # noqa: N802
         actor = ContinuousActorDeterministic(
@@ -107,7 +120,7 @@ class Training:
     def params(self, **options):
         return OffPolicyTrainerParams(
             max_epochs=2, epoch_num_steps=NUM_STEPS // 2, training_collector=self.collector,
-            collection_step_num_env_steps=8, update_step_num_gradient_steps_per_sample=0.5,
+            collection_step_num_env_steps=8, update_step_num_gradient_steps_per_sample=self.share,
             batch_size=16, verbose=False, show_progress=False, **options,
         )  # fmt: skip
 
@@ -122,6 +135,7 @@ class Training:
         return {
             "algorithm": dict(self.algorithm.state_dict()),
             "buffer": [self.buffer.obs, self.buffer.act, self.buffer.rew],
+            "draws": [b._random_state.get_state() for b in (self.buffer, *self.buffer.buffers)],
             "random": random_states(),
         }
 
@@ -160,6 +174,12 @@ def test_a_watched_algorithm_is_the_algorithm_nobody_watched(tmp_path, name, cos
     assert_same(training.state(), plain_state(name))
     training.assert_nobody_listens()
     assert monitor.num_updates == NUM_STEPS / 2
+    assert "monitor_failures" not in load_run(tmp_path / "run").info
+    if name in ("DQN", "DDPG"):
+        assert_copies_ran_ahead(monitor)
+        assert monitor.foresight.latest.notes == ()  # such as an actor that is held still
+    else:
+        assert "optimiser of its own" in monitor.foresight.why_not
     run = load_run(tmp_path / "run")
     has_map = name in ("DQN", "DDPG")  # of critics with an optimiser each there is none
     assert ("diverge/spectral_radius" in run.series) == (cost == "full" and has_map)
@@ -170,6 +190,52 @@ def test_a_watched_algorithm_is_the_algorithm_nobody_watched(tmp_path, name, cos
     assert run.info["status"] == "finished"
     saved.seek(0)
     assert type(torch.load(saved, weights_only=False)) is type(algorithm)
+
+
+def divergent():
+    """Steps that are far too large, without a target network."""
+    training = Training("DQN", num_random=128, gamma=0.99, lr=0.1, target_update_freq=0)
+    training.share = 1.0
+    return training
+
+
+def test_divergence_is_called_from_the_buffer_before_it_starts(tmp_path):
+    """r_max/(1 − γ) = 100: the copies of update 0 pass it with the run."""
+    plain, training = divergent(), None
+    plain.run()
+    training = divergent()
+    options = EVERYTHING | {"cost": "light", "every": 1}
+    with tianshou.attach(
+        training.algorithm, training.buffer, out=tmp_path / "run", **options
+    ) as monitor:
+        training.run()
+    assert_same(training.state(), plain.state())
+    alarms = {alarm.rule: alarm for alarm in monitor.alarms}
+    called, passed = alarms["foreseen_divergence"], alarms["soft_divergence"]
+    assert called.update == 0  # before any batch was trained on: the buffer was drawn from
+    assert called.evidence["first"] / 2 < passed.update < 2 * called.evidence["last"]
+
+
+def test_drawing_for_copies_leaves_a_buffer_as_it_was():
+    training = Training("DQN", n_step_return_horizon=3)
+    rows = training.buffer[:]
+    kinds = (VectorReplayBuffer, partial(PrioritizedVectorReplayBuffer, alpha=0.6, beta=0.4))
+    for kind in kinds:
+        plain, drawn = kind(500, 2), kind(500, 2)
+        for buffer in (plain, drawn):
+            for i in range(len(rows)):
+                buffer.add(rows[i : i + 1], buffer_ids=[i % 2])
+        draw = tianshou.of_copies(training.algorithm, drawn, lambda: 16)["data"]
+        np.random.seed(0)  # noqa: NPY002
+        batches = [draw() for _ in range(3)]
+        assert len({batch["rewards"].sum() + batch["observations"].sum() for batch in batches}) == 3
+        states = []
+        for buffer in (plain, drawn):
+            np.random.seed(0)  # noqa: NPY002
+            states.append(buffer.sample(16)[1])
+        assert np.array_equal(*states)
+    her = HERReplayBuffer(50, compute_reward_fn=lambda a, g: a, horizon=5, future_k=4)
+    assert "data" not in tianshou.of_copies(training.algorithm, her, lambda: 16)
 
 
 RULES = {

@@ -11,7 +11,12 @@ import torch
 from qdiverge.errors import InvalidTypeError
 from qdiverge.monitor.listening import HeardMethod
 from qdiverge.runs import load_run
-from tests.integrations.same import LAST, assert_same, random_states
+from tests.integrations.same import (
+    LAST,
+    assert_copies_ran_ahead,
+    assert_same,
+    random_states,
+)
 
 pytestmark = [
     pytest.mark.frameworks,
@@ -20,8 +25,14 @@ pytestmark = [
 pytest.importorskip("torchrl")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
+    from tensordict import TensorDict
     from torchrl.collectors import Collector
-    from torchrl.data import LazyTensorStorage, TensorDictReplayBuffer
+    from torchrl.data import (
+        LazyTensorStorage,
+        RandomSampler,
+        SamplerWithoutReplacement,
+        TensorDictReplayBuffer,
+    )
     from torchrl.envs import GymEnv
     from torchrl.modules import MLP, QValueActor
     from torchrl.objectives import DDPGLoss, DQNLoss, HardUpdate
@@ -33,24 +44,24 @@ NUM_FRAMES, DISCOUNT = 160, 0.9
 EVERYTHING = {"every": 10, "max_overhead": None, "probe_size": 16, "probe_refresh_period": 20}
 
 
-def make(folder, *, double=False, one_hot=True):
+def make(folder, *, double=False, one_hot=True, num_random=16, steps=4, discount=DISCOUNT, lr=3e-3):
     torch.manual_seed(1)
-    random.seed(1)
     np.random.seed(1)  # noqa: NPY002
     environment = GymEnv("CartPole-v1", categorical_action_encoding=not one_hot)
     environment.set_seed(1)
     network = MLP(in_features=4, out_features=2, num_cells=[16, 16], activation_class=torch.nn.ReLU)
     actor = QValueActor(network, in_keys=["observation"], spec=environment.action_spec)
     loss = DQNLoss(actor, delay_value=True, double_dqn=double, action_space=environment.action_spec)
-    loss.make_value_estimator(gamma=DISCOUNT)
-    collector = Collector(
-        environment, actor, frames_per_batch=8, total_frames=NUM_FRAMES, init_random_frames=16
-    )
+    loss.make_value_estimator(gamma=discount)
+    frames = {"total_frames": NUM_FRAMES, "init_random_frames": num_random}
+    collector = Collector(environment, actor, frames_per_batch=8, **frames)
     memory = TensorDictReplayBuffer(storage=LazyTensorStorage(500), batch_size=16)
+    random.seed(1)  # what is imported above draws from it, once in a process
+    updater = HardUpdate(loss, value_network_update_interval=10)
     return DQNTrainer(
-        collector=collector, total_frames=NUM_FRAMES, frame_skip=1, optim_steps_per_batch=4,
-        loss_module=loss, optimizer=torch.optim.Adam(loss.parameters(), lr=3e-3),
-        replay_buffer=memory, target_net_updater=HardUpdate(loss, value_network_update_interval=10),
+        collector=collector, total_frames=NUM_FRAMES, frame_skip=1, optim_steps_per_batch=steps,
+        loss_module=loss, optimizer=torch.optim.Adam(loss.parameters(), lr=lr),
+        replay_buffer=memory, target_net_updater=updater,
         enable_logging=False, progress_bar=False,
         save_trainer_file=folder and folder / "trainer.pt",
     )  # fmt: skip
@@ -87,10 +98,12 @@ def assert_nobody_listens(trainer):
 @pytest.mark.parametrize("cost", ["light", "standard", "full"])
 def test_a_watched_trainer_is_the_trainer_nobody_watched(tmp_path, cost, double):
     trainer = make(tmp_path, double=double, one_hot=double)
-    torchrl.Hook(tmp_path / "run", cost=cost, **EVERYTHING).register(trainer)
+    hook = torchrl.Hook(tmp_path / "run", cost=cost, **EVERYTHING)
+    hook.register(trainer)
     trainer.train()
     assert_same(state_of(trainer), plain_state(double, double))
     assert_nobody_listens(trainer)
+    assert_copies_ran_ahead(hook.monitor)
     run = load_run(tmp_path / "run")
     series = run.series[f"diverge/{LAST[cost]}"]
     assert len(series.steps) >= 5
@@ -100,6 +113,46 @@ def test_a_watched_trainer_is_the_trainer_nobody_watched(tmp_path, cost, double)
     assert run.info["status"] == "finished"
     assert len(run.syncs) >= 3
     assert torch.load(tmp_path / "trainer.pt", weights_only=False)  # it saved itself at the end
+
+
+def divergent(folder):
+    """Steps that are far too large, and a target that is copied every other update."""
+    trainer = make(folder, num_random=128, steps=20, discount=0.99, lr=0.1)
+    trainer.target_net_updater.value_network_update_interval = 1
+    return trainer
+
+
+def test_divergence_is_called_from_the_replay_before_it_starts(tmp_path):
+    """r_max/(1 − γ) = 100; the copies of update 0 pass it with the run, at update 21 as seen."""
+    plain = divergent(tmp_path)
+    plain.train()
+    trainer = divergent(tmp_path)
+    hook = torchrl.Hook(tmp_path / "run", **EVERYTHING | {"cost": "light", "every": 1})
+    hook.register(trainer)
+    trainer.train()
+    assert_same(state_of(trainer), state_of(plain))
+    alarms = {alarm.rule: alarm for alarm in hook.monitor.alarms}
+    called, passed = alarms["foreseen_divergence"], alarms["soft_divergence"]
+    assert called.update == 0  # before any batch was trained on: the replay was drawn from
+    assert called.evidence["first"] / 2 < passed.update < 2 * called.evidence["last"]
+
+
+def test_drawing_for_copies_leaves_a_replay_as_it_was():
+    def memory(sampler):
+        kept = TensorDictReplayBuffer(
+            storage=LazyTensorStorage(50), sampler=sampler, batch_size=8,
+            generator=torch.Generator().manual_seed(5),
+        )  # fmt: skip
+        kept.extend(TensorDict({"x": torch.arange(50.0)}, [50]))
+        return kept
+
+    plain, drawn = memory(RandomSampler()), memory(RandomSampler())
+    draws = {tuple(torchrl.drawn(drawn)["x"].tolist()) for _ in range(4)}
+    assert len(draws) == 4
+    assert torch.equal(drawn.sample()["x"], plain.sample()["x"])
+    assert torchrl.can_draw(drawn)
+    assert not torchrl.can_draw(memory(SamplerWithoutReplacement()))
+    assert not torchrl.can_draw(None)
 
 
 @pytest.mark.parametrize("double", [False, True])

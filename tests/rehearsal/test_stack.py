@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -78,6 +79,16 @@ def test_one_that_blows_up_leaves_the_others_alone():
     assert calm.sizes == pytest.approx(
         run_ahead(original, data, limit=50.0, num_updates=30, seed=0).sizes, rel=1e-9
     )
+
+
+def test_a_target_inside_a_wrapper_is_the_target():
+    original = stage("Adam", has_target=True)
+    data = as_batches(batches(6), None, CPU, torch.float64)
+    wrapped = replace(original, targets=(nn.Sequential(original.targets[0]),))
+    options = {"limit": 1e9, "num_updates": 6, "seeds": [0]}
+    (bare,) = run_stacked([replace(original, since_copy=0)], data, **options)
+    (found,) = run_stacked([replace(wrapped, since_copy=0)], data, **options)
+    assert found.sizes == bare.sizes
 
 
 def test_weights_of_rows_enter_the_stack():

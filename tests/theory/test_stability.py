@@ -6,7 +6,10 @@ import pytest
 import torch
 
 from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.theory.augmented_map import largest_growth
 from qdiverge.theory.contraction import check_contraction
+from qdiverge.theory.descent import Descent
+from qdiverge.theory.spectral import reachable_directions
 from qdiverge.theory.stability import check_stability
 from tests.theory.problems import (
     F,
@@ -47,6 +50,7 @@ def test_regression_over_a_period_is_that_many_steps_of_it(learning_rate, period
     one = torch.ones(1, 1, dtype=F)
     report = check_stability(one, 0 * one, learning_rate=learning_rate, target_period=period)
     assert report.regression.spectral_radius == pytest.approx(radius)
+    assert report.regression.update_radius == pytest.approx(abs(1 - learning_rate))
     assert report.regression.max_learning_rate == pytest.approx(2.0)
 
 
@@ -123,6 +127,33 @@ def test_step_that_overflows_a_period_is_divergent_not_nan():
     assert report.verdict == "divergent"
     assert math.isinf(report.spectral_radius)
     assert "too large even for regression" in str(report)
+
+
+@pytest.mark.parametrize("period", [20, 60, 10_000])
+@pytest.mark.parametrize("ahead", [0.0, 0.5, 3.0])
+def test_the_factor_per_update_is_finite_where_that_of_a_period_is_not(ahead, period):
+    """K = 1, α = 5: (1 − α)^C + (k'/k)(1 − (1 − α)^C), of modulus 4^C |1 − k'/k| + O(1)."""
+    one = torch.ones(1, 1, dtype=F)
+    report = check_stability(one, ahead * one, learning_rate=5.0, target_period=period)
+    assert report.update_radius == pytest.approx(4 * abs(1 - ahead) ** (1 / period), rel=1e-12)
+    assert math.isinf(report.spectral_radius) == (period > 20)
+
+
+@pytest.mark.parametrize("polyak", [None, 0.3])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_scaled_map_of_a_period_grows_as_the_map_itself(seed, momentum, polyak):
+    """Where a period's growth is far below 1e12, its own map shows it, too."""
+    problem = random_problem(seed, num_actions=1, num_features=30)
+    pairs = problem.K, problem.successors[:, 0]
+    largest = check_stability(*pairs, learning_rate=1.0).regression.max_learning_rate
+    descent = Descent(1.5 * largest * (1 + momentum) / (1 - momentum), momentum, 1 - momentum)
+    rho = torch.full((len(problem.K),), 1 / len(problem.K), dtype=F)
+    reach = reachable_directions(*pairs, rho, 1e-16)
+    report = check_stability(*pairs, descent=descent, target_period=9, polyak=polyak)
+    assert 1 < report.update_radius < 6
+    scaled = largest_growth(reach, descent, 9, polyak)
+    assert scaled == pytest.approx(report.update_radius, rel=1e-9)
 
 
 @pytest.mark.parametrize(

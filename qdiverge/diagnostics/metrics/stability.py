@@ -58,8 +58,8 @@ class Stability(Diagnostic):
             sample_weights=moment.sample_weights.to(moment.kernel.device),
         )
         return {
-            "diverge/spectral_radius": report.spectral_radius ** (1 / report.target_period),
-            "diverge/spectral_radius_regression": report.regression.spectral_radius,
+            "diverge/spectral_radius": report.update_radius,
+            "diverge/spectral_radius_regression": report.regression.update_radius,
             "diverge/self_excitation": report.self_excitation,
             "diverge/max_stable_learning_rate": report.max_learning_rate,
             "diverge/transient_gain": report.transient_gain,

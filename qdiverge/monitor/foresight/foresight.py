@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -123,6 +124,11 @@ class Foresight:
         self._due, self.num_forecasts = state["due"], state["num"]
         self.why_not = self.why_not or state["why_not"]
         self._set_wake()
+
+    def tell_length(self, num_updates: int | None) -> None:
+        """Say how many updates the run makes in all, where that is told only once it begins."""
+        if self.options.num_updates is None:
+            self.options = replace(self.options, num_updates=num_updates)
 
     def switch_off(self, reason: str) -> None:
         """Run ahead no more."""

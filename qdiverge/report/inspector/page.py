@@ -106,7 +106,7 @@ def _verdict(inspection: Inspection) -> Markup:
         element(
             "p",
             unbroken(
-                f"Spectral rate {human(diagnosis.stability.spectral_radius, 5)} an update; "
+                f"Spectral rate {human(diagnosis.stability.update_radius, 5)} an update; "
                 f"self-excitation {human(diagnosis.stability.self_excitation)}; max |Q| "
                 f"{human(diagnosis.q_values['diverge/q_abs_max'])} of at most "
                 f"{human(diagnosis.bound)}; the row condition holds in "
