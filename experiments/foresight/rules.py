@@ -77,6 +77,8 @@ def ahead(look: str, *updates: int, confirmed_by: str = "", twice: bool = False)
         updates: When they are asked.
         confirmed_by: Copies of another kind that must say so, too.
         twice: At two of the updates running.
+
+    A copy in the run's own order is the run: it is held against B itself.
     """
 
     def alarm(run: Run, threshold: float) -> int | None:
@@ -92,7 +94,8 @@ def ahead(look: str, *updates: int, confirmed_by: str = "", twice: bool = False)
         return None
 
     looks = (look, confirmed_by) if confirmed_by else (look,)
-    return Rule(alarm, AHEAD_LEVELS, (looks, updates))
+    is_exact = (confirmed_by or look).endswith("own")
+    return Rule(alarm, [1.0] if is_exact else AHEAD_LEVELS, (looks, updates))
 
 
 def sign(name: str) -> Rule:
