@@ -13,6 +13,8 @@ from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd, UpdateRecord
 from qdiverge.monitor import AlarmEvent, Monitor
 from qdiverge.report.drawing.sparkline import sparkline
 
+COLOURS = {"divergence": "red", "loop": "yellow"}
+STYLES = {"divergence": "bold red", "loop": "bold yellow", "condition": "bright_black"}
 PLAIN_PERIOD = 15.0  # seconds between plain lines
 
 
@@ -49,12 +51,9 @@ class Live:
         self._console.print(Text(f"{self._title}: {text}"), soft_wrap=True)
 
     def alarm(self, alarm: AlarmEvent) -> None:
-        """Say an alarm at once, where it stays on the screen."""
-        word = "LOOP" if alarm.kind == "loop" else "ALARM"
-        self._console.print(
-            Text(f"{self._title}: {word} at step {alarm.step}: {alarm.message}", style="bold red"),
-            soft_wrap=True,
-        )
+        """Say an alarm, a finding or a note at once, where it stays on the screen."""
+        text = f"{self._title}: {alarm.word} at step {alarm.step}: {alarm.message}"
+        self._console.print(Text(text, style=STYLES[alarm.kind]), soft_wrap=True)
 
     def update(self, record: Progress, monitor: Monitor) -> None:
         """Show a record of the trainer and what the monitor says of it."""
@@ -92,6 +91,7 @@ class Live:
             ProgressBar(total=1.0, completed=min(done, 1.0), width=30),
             self._line(),
         )
-        style = "red" if monitor.alarms else "green"
+        kinds = {alarm.kind for alarm in monitor.alarms}
+        style = next((colour for kind, colour in COLOURS.items() if kind in kinds), "green")
         curve = Text(f"  max|Q| {sparkline(self._magnitudes)}", style=style)
         return Group(head, Text(f"  {monitor.verdict}", style=style), curve)

@@ -65,7 +65,7 @@ class Alarms:
         """Log an alarm, have its update kept, and react as was asked for."""
         self.events.append(alarm)
         self._log.alarm(**vars(alarm))
-        if alarm.kind != "loop":
+        if alarm.is_alarm:
             self._keeping.alarm(alarm)
         stops = alarm.rule in STOPPING and not alarm.evidence.get("applied")
         for reaction in self._reactions:

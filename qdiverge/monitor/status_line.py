@@ -38,7 +38,10 @@ def status_line(
 
 
 def verdict_of(latest: Mapping[str, float], alarms: Sequence[AlarmEvent], otherwise: str) -> str:
-    """Return the same of a run's alarms, and what of it is measured otherwise than it is made."""
+    """Return the same of a run's alarms, and what of it is measured otherwise than it is made.
+
+    Notes on the network's condition are none.
+    """
     loop = [alarm.message for alarm in alarms if alarm.kind == "loop"]
-    line = status_line(latest, [each.message for each in alarms if each.kind != "loop"], loop)
+    line = status_line(latest, [each.message for each in alarms if each.is_alarm], loop)
     return f"{line}. {otherwise[:1].upper()}{otherwise[1:]}" if otherwise else line

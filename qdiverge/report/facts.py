@@ -4,12 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qdiverge.runs import AlarmEvent, Run, Series
-
-
-def is_alarm(alarm: AlarmEvent) -> bool:
-    """Return whether it is of the values or the network; what is wrong with a loop stands apart."""
-    return alarm.kind != "loop"
+from qdiverge.runs import Run, Series
 
 
 def bounds_of(run: Run) -> Series | None:

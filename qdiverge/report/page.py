@@ -9,7 +9,7 @@ from qdiverge.report.comparison import compare
 from qdiverge.report.document import document, headline, section, write_page
 from qdiverge.report.drawing.marks import MOST_SYNCS
 from qdiverge.report.drawing.svg import Markup, element
-from qdiverge.report.facts import is_alarm, step_unit
+from qdiverge.report.facts import step_unit
 from qdiverge.report.kernel import HEATMAP, SPECTRUM, draw_heatmaps, draw_spectra, saved_kernels
 from qdiverge.report.loop import loop_lists
 from qdiverge.report.panel import Panel, Question
@@ -20,7 +20,7 @@ from qdiverge.report.settings import alarm_lists, settings_table
 from qdiverge.report.verdict import Verdict, judge
 from qdiverge.runs import Run, load_run
 
-_MARK = {"healthy": "●", "warned": "▲", "diverged": "✕", "unknown": "○"}
+_MARK = {"healthy": "●", "loop": "◆", "warned": "▲", "diverged": "✕", "unknown": "○"}
 
 
 def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
@@ -114,7 +114,7 @@ def _about(runs: Sequence[Run], is_shared: bool) -> str:
 
 def _ticks(runs: Sequence[Run]) -> str:
     """Say what the marks on the time axes mean; of many syncs only some are drawn."""
-    if not any(run.syncs or any(is_alarm(alarm) for alarm in run.alarms) for run in runs):
+    if not any(run.syncs or any(alarm.is_alarm for alarm in run.alarms) for run in runs):
         return ""
     text = " Triangles above a chart mark alarms"
     if any(run.syncs for run in runs):

@@ -9,7 +9,7 @@ from qdiverge.report.drawing.chart import Chart, Line
 from qdiverge.report.drawing.decimate import trailing_mean
 from qdiverge.report.drawing.lines import line_chart
 from qdiverge.report.drawing.svg import Markup, element
-from qdiverge.report.facts import bounds_of, crossing_of, is_alarm, step_unit
+from qdiverge.report.facts import bounds_of, crossing_of, step_unit
 from qdiverge.report.fans import fans_of
 from qdiverge.report.panel import Panel
 from qdiverge.report.questions.learning import RETURN_WINDOW
@@ -32,7 +32,7 @@ def step_axes(runs: Sequence[Run]) -> tuple[list[Axis], bool]:
 
 def _span(run: Run) -> tuple[int, int]:
     steps = [series.steps for series in run.series.values() if len(series.steps)]
-    alarms = [alarm.step for alarm in run.alarms if is_alarm(alarm)]
+    alarms = [alarm.step for alarm in run.alarms if alarm.is_alarm]
     steps += [np.array(alarms)] if alarms else []
     return (min(int(s.min()) for s in steps), max(int(s.max()) for s in steps)) if steps else (0, 1)
 
@@ -87,7 +87,7 @@ def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: A
             lines=tuple(lines),
             bands=tuple(bands),
             levels=(level,) if level else (),
-            alarms=tuple(alarm.step for alarm in run.alarms if is_alarm(alarm)),
+            alarms=tuple(alarm.step for alarm in run.alarms if alarm.is_alarm),
             syncs=tuple(sync.step for sync in run.syncs),
             crossing=crossing_of(run) if panel.is_bounded else None,
             is_percent=panel.kind in ("share", "percent"),

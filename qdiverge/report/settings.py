@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from qdiverge.report.drawing.svg import Markup, element
-from qdiverge.report.facts import is_alarm
 from qdiverge.report.numbers import whole
 from qdiverge.runs import Run, status_of
 
@@ -46,7 +45,7 @@ def alarm_lists(runs: Sequence[Run]) -> Markup:
 
 def _alarm_list(run: Run, is_named: bool) -> Markup:
     name = [element("p", run.name, class_="run")] if is_named else []
-    alarms = [alarm for alarm in run.alarms if is_alarm(alarm)]
+    alarms = [alarm for alarm in run.alarms if alarm.is_alarm]
     if not alarms:
         return element("div", *name, element("p", "None was raised.", class_="soft"))
     first = sorted(alarms, key=lambda alarm: alarm.step)[:_MOST_ALARMS]

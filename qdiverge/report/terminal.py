@@ -27,6 +27,7 @@ WHERE_NOT_LOGGED = {
     "diverge/soft_divergence_bound": math.inf,
     "diverge/fraction_holding_regression": math.nan,
 }
+KINDS = {"divergence": ("▲", "red"), "loop": ("◆", "yellow"), "condition": ("·", "bright_black")}
 NUM_ALARMS = 3  # that are shown, the newest
 LABEL, VALUE = 16, 11  # columns
 
@@ -145,7 +146,7 @@ def _verdict(follower: Follower, width: int) -> list[Text]:
     lines += _loop(follower, width)
     if "diverge/q_abs_max" not in follower.latest:
         return [*lines, Text(present, "bright_black")]
-    is_alarmed = any(alarm.kind != "loop" for alarm in follower.alarms)
+    is_alarmed = any(alarm.kind == "divergence" for alarm in follower.alarms)
     state, style = ("ALARM", "red") if is_alarmed else ("healthy", "green")
     return lines + _wrapped(f"{state}: {present}", width, style)
 
@@ -163,7 +164,7 @@ def _alarms(alarms: Sequence[RaisedAlarm], width: int) -> list[Text]:
     lines = []
     for alarm in alarms[-NUM_ALARMS:]:
         rule = alarm.rule.replace("_", " ")
-        mark, style = ("◆", "yellow") if alarm.kind == "loop" else ("▲", "red")
+        mark, style = KINDS[alarm.kind]
         head = f"{mark} step {whole(alarm.step)}, after {clock(alarm.time)}, {rule}: "
         lines += _wrapped(head + alarm.message, width, style)
     return lines

@@ -10,7 +10,7 @@ from qdiverge.report.facts import bounds_of, crossing_of, first_non_finite, last
 from qdiverge.report.numbers import human, percent, whole
 from qdiverge.runs import MEANING, AlarmEvent, Run, status_of
 
-Health = Literal["healthy", "warned", "diverged", "unknown"]
+Health = Literal["healthy", "loop", "warned", "diverged", "unknown"]
 _WATCHED = ("diverge/q_abs_max", "diverge/q_mean", "losses/td_loss", "diverge/td_error_abs_max")
 
 
@@ -20,9 +20,9 @@ class Verdict:
 
     Attributes:
         name: Of the run.
-        health: "diverged": max |Q| passed its bound, or a value became NaN or infinite; "warned":
-            an alarm, of whatever kind, and neither of these; "healthy": none of these; "unknown":
-            no Q was logged, or there is no bound.
+        health: "diverged": max |Q| passed its bound, or a value became NaN or infinite; else
+            "warned": an alarm of divergence; else "loop": a finding of its audits; else "unknown":
+            no Q was logged, or there is no bound; else "healthy", whatever was noted beside.
         headline: The verdict in a few words.
         sentences: How large Q became, and whether an alarm came before.
         remarks: What the row condition says, and how the run ended.
@@ -62,14 +62,16 @@ def judge(run: Run) -> Verdict:
     health: Health = "healthy"
     if trouble is not None:
         health = "diverged"
-    elif run.alarms:
+    elif alarm_step is not None:
         health = "warned"
+    elif _of(run, "loop"):
+        health = "loop"
     elif not finite.size or bounds_of(run) is None:
         health = "unknown"
-    is_loop_alone = all(alarm.kind == "loop" for alarm in run.alarms)
     headline = {
         "diverged": "Diverged, after a warning" if (lead or 0) > 0 else "Diverged",
-        "warned": f"{'Loop to be checked' if is_loop_alone else 'Warned'}, and within its bound",
+        "warned": "Warned, and within its bound",
+        "loop": "Loop to be checked, and within its bound",
         "healthy": "Healthy",
         "unknown": "No verdict",
     }[health]

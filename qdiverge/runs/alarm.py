@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Kind = Literal["divergence", "loop", "condition"]
+WORDS: Mapping[Kind, str] = {"divergence": "ALARM", "loop": "LOOP", "condition": "NOTE"}
+PLACES: Mapping[Kind, str] = {"divergence": "alarms", "loop": "loop", "condition": "notes"}
 CONDITIONS = frozenset({"dead_units", "rank_collapse"})  # rules of runs that named no class yet
 
 
@@ -17,8 +19,9 @@ class AlarmEvent:
         update: Optimiser updates made before.
         rule: The rule that fired, or the code of an audit's finding.
         message: A sentence for a person.
-        kind: "divergence"; "loop": an audit found the loop to train something else than it is said
-            to; "condition": the network can tell less apart. Only the first ends a run.
+        kind: "divergence": the values leave what any policy can earn, or will; "loop": an audit
+            found the loop to train something else than it is said to; "condition": a note on what
+            the network can tell apart. Only the first is an alarm, and can end a run.
         evidence: The numbers that a finding rests on.
     """
 
@@ -28,6 +31,16 @@ class AlarmEvent:
     message: str
     kind: Kind = "divergence"
     evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_alarm(self) -> bool:
+        """Return whether it is of divergence."""
+        return self.kind == "divergence"
+
+    @property
+    def word(self) -> str:
+        """Return what it is called on a terminal."""
+        return WORDS[self.kind]
 
 
 def read_alarm(entry: Mapping[str, Any]) -> AlarmEvent:

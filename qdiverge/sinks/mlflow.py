@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qdiverge.checks import check_installed
-from qdiverge.runs import AlarmEvent
+from qdiverge.runs.alarm import PLACES, AlarmEvent
 
 MOST_METRICS = 1_000  # that one request may carry
 PATIENCE = 60.0  # seconds that the end of a run waits for the server
@@ -67,7 +67,7 @@ class MLflow:
     def alarm(self, alarm: AlarmEvent) -> None:
         """Tag the run with the rule and what it says."""
         text = f"step {alarm.step}: {alarm.message}"
-        self._tags.append(self._make_tag(f"alarm.{alarm.rule}", text))
+        self._tags.append(self._make_tag(f"{PLACES[alarm.kind]}.{alarm.rule}", text))
         self._send()
 
     def close(self, status: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qdiverge.checks import check_installed
-from qdiverge.runs import AlarmEvent
+from qdiverge.runs.alarm import PLACES, AlarmEvent
 
 
 class TensorBoard:
@@ -40,8 +40,8 @@ class TensorBoard:
 
     def alarm(self, alarm: AlarmEvent) -> None:
         """Add the alarm's sentence, and a mark that can be seen beside the scalars."""
-        self._writer.add_text("alarms", f"**{alarm.rule}**: {alarm.message}", alarm.step)
-        self._writer.add_scalar(f"alarms/{alarm.rule}", 1.0, alarm.step)
+        self._writer.add_text(PLACES[alarm.kind], f"**{alarm.rule}**: {alarm.message}", alarm.step)
+        self._writer.add_scalar(f"{PLACES[alarm.kind]}/{alarm.rule}", 1.0, alarm.step)
 
     def close(self, status: str) -> None:
         """Note how the run ended, and close the file."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from qdiverge.checks import check_installed
-from qdiverge.runs import AlarmEvent
+from qdiverge.runs.alarm import PLACES, AlarmEvent
 
 
 class WandB:
@@ -46,8 +46,9 @@ class WandB:
 
     def alarm(self, alarm: AlarmEvent) -> None:
         """Send an alert, and keep the first step of each rule in the summary."""
-        self._run.summary[f"alarms/{alarm.rule}"] = alarm.step
-        self._run.alert(title=alarm.rule.replace("_", " "), text=alarm.message, level="WARN")
+        self._run.summary[f"{PLACES[alarm.kind]}/{alarm.rule}"] = alarm.step
+        if alarm.kind != "condition":  # a note wakes nobody
+            self._run.alert(title=alarm.rule.replace("_", " "), text=alarm.message, level="WARN")
 
     def close(self, status: str) -> None:
         """Note how the run ended; finish it, unless it is the caller's."""

@@ -150,6 +150,6 @@ def test_only_alarms_of_divergence_have_a_lead():
     assert "The audits of its loop say: Is (1 − done) missing?" in words
     assert "A note on the network came at 100 agent steps: dead units." in words
     alone = judge(replace(run([1, 2, 3]), alarms=(told,)))
-    assert (alone.health, alone.alarm_step) == ("warned", None)
+    assert (alone.health, alone.alarm_step) == ("loop", None)
     assert alone.headline == "Loop to be checked, and within its bound"
-    assert judge(replace(run([1, 2, 3]), alarms=(noted,))).headline.startswith("Warned")
+    assert judge(replace(run([1, 2, 3]), alarms=(noted,))).headline == "Healthy"

@@ -167,7 +167,7 @@ def test_mlflow_is_read_back(tmp_path, monkeypatch, period):
     assert run.info.run_name == "run"
     assert run.info.status == "FINISHED"
     assert run.data.params["discount"] == "0.9"
-    assert run.data.tags["alarm.soft_divergence"] == f"step 30: {MESSAGE}"
+    assert run.data.tags["alarms.soft_divergence"] == f"step 30: {MESSAGE}"
     points = {m.step: m.value for m in client.get_metric_history(run.info.run_id, "diverge/q_max")}
     largest = np.finfo(np.float64).max  # what its SQL store makes of infinity
     np.testing.assert_equal(points, {0: 1.0, 10: 2.5, 20: np.nan, 30: largest, 40: -4.0})
