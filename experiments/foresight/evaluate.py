@@ -22,7 +22,7 @@ from scipy.stats import rankdata
 
 from experiments.foresight.ahead import SOON
 from experiments.foresight.corpus import RESULTS, Run, digest, load
-from experiments.foresight.rules import EARLY, RULES, Rule, kind_of, read_rules, says
+from experiments.foresight.rules import EARLY, KINDS, RULES, Rule, kind_of, read_rules, says
 from qdiverge.errors import RunFolderError
 from qdiverge.runs import provenance
 from qdiverge.runs.whole import write_whole
@@ -52,6 +52,16 @@ def evaluate(folder: Path = RESULTS, split: str = "test") -> dict[str, Any]:
                 for name, rule in RULES[kind].items()
             }
             for kind, own in by_kind(runs).items()
+        },
+        "strata": {
+            stratum: {
+                name: judge(rule, fixed["thresholds"][kind][name], own)
+                for name, rule in RULES[kind].items()
+                if rule.is_ahead
+            }
+            for kind, strata in KINDS.items()
+            for stratum in strata
+            if (own := [run for run in runs if run.cell.stratum == stratum]) and len(strata) > 1
         },
         "soon": soon([run for run in runs if kind_of(run) == "short"]),
         "remedies": remedied(runs),

@@ -25,6 +25,7 @@ from qdiverge.runs.whole import write_whole
 
 FALSE_ALARMS = 0.03
 HALF = 0.5
+BEYOND = 1.001
 KINDS = {  # what is judged together → strata
     "short": ("short", "default", "critic", "image"),
     "long": ("long",),
@@ -65,8 +66,15 @@ def says(run: Run, look: str, updates: Sequence[int]) -> Iterator[tuple[int, dic
 
 
 def peak(said: dict[str, Any]) -> float:
-    """Return the median over the orders of max|Q|/B at its largest."""
-    return statistics.median(said["peaks"])
+    """Return the median over the orders of max|Q|/B at its largest.
+
+    Three digits of it are kept; where B was passed it is more than 1.
+
+    >>> peak({"peaks": [1.0, 0.5, 1.0], "passed": [7, None, 9]}) > 1
+    True
+    """
+    passed = zip(said["peaks"], said["passed"], strict=True)
+    return statistics.median(p if at is None else max(p, BEYOND) for p, at in passed)
 
 
 def ahead(look: str, *updates: int, confirmed_by: str = "", twice: bool = False) -> Rule:

@@ -48,6 +48,9 @@ def show(folder: Path) -> None:
         print(f"{kind}: {about}")
         rows = [{"rule": name, **entry} for name, entry in rules.items()]
         print_table("thresholds fixed on the dev split", COLUMNS, rows)
+    for stratum, rules in found["strata"].items():
+        rows = [{"rule": name, **entry} for name, entry in rules.items()]
+        print_table(f"of the short ones: {stratum}", COLUMNS, rows)
     soon = found["soon"]
     print(f"B is passed within 60 updates, {soon['positive']} of {soon['moments']} moments; AUROC:")
     print("  ".join(f"{name} {area}" for name, area in soon["auroc"].items()))
