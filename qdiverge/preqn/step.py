@@ -114,7 +114,7 @@ class PreQN(torch.optim.Optimizer):
         cutoff: float | None = None,
         method: str = "auto",
     ) -> None:
-        self._ntk = NTK(q_net, method=method, probe="once")
+        self._ntk = NTK(q_net, method=method, trial_runs="once")
         check_positive("learning_rate", learning_rate)
         check_share("alignment, η,", alignment)
         check_choice("align_with", align_with, ALIGN_WITH)
