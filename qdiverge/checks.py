@@ -33,6 +33,17 @@ def check_positive(name: str, value: float) -> float:
     return float(value)
 
 
+def check_nonnegative(name: str, value: float) -> float:
+    """Return ``value`` as a finite float of at least zero.
+
+    Raises:
+        InvalidValueError: it is not.
+    """
+    if not 0.0 <= value < math.inf:
+        raise InvalidValueError(f"{name} must be a finite number of at least 0", got=value)
+    return float(value)
+
+
 def check_share(name: str, value: float) -> float:
     """Return ``value`` as a float in [0, 1].
 
@@ -41,6 +52,17 @@ def check_share(name: str, value: float) -> float:
     """
     if not 0.0 <= value <= 1.0:
         raise InvalidValueError(f"{name} must lie in [0, 1]", got=value)
+    return float(value)
+
+
+def check_step_share(name: str, value: float) -> float:
+    """Return ``value`` as a float in (0, 1]: the share of the way that a target moves.
+
+    Raises:
+        InvalidValueError: it is NaN or outside (0, 1].
+    """
+    if not 0.0 < value <= 1.0:
+        raise InvalidValueError(f"{name} must lie in (0, 1]", got=value, remedy="Usual: 0.005.")
     return float(value)
 
 

@@ -20,11 +20,11 @@ def same_generators(device: torch.device = CPU) -> Iterator[None]:
     >>> torch.equal(first, torch.rand(1))
     True
     """
-    states = _states(device)
+    states = global_states(device)
     try:
         yield
     finally:
-        _set_states(states, device)
+        set_global_states(states, device)
 
 
 class OwnGenerators:
@@ -50,15 +50,15 @@ class OwnGenerators:
                 random.seed(seed)
                 np.random.seed(seed)  # noqa: NPY002
                 seed_torch(seed, device)
-            self._own = _states(device)
+            self._own = global_states(device)
 
     def __enter__(self) -> None:
-        self._outer = _states(self._device)
-        _set_states(self._own, self._device)
+        self._outer = global_states(self._device)
+        set_global_states(self._own, self._device)
 
     def __exit__(self, *_: object) -> None:
-        self._own = _states(self._device)
-        _set_states(self._outer, self._device)
+        self._own = global_states(self._device)
+        set_global_states(self._outer, self._device)
 
 
 def seed_torch(seed: int, device: torch.device = CPU) -> None:
@@ -68,13 +68,15 @@ def seed_torch(seed: int, device: torch.device = CPU) -> None:
         torch.cuda.default_generators[device.index or 0].manual_seed(seed)
 
 
-def _states(device: torch.device) -> tuple[Any, ...]:
+def global_states(device: torch.device) -> tuple[Any, ...]:
+    """Return the states of Python, NumPy, PyTorch, and of ``device`` if it is a GPU, else None."""
     on_device = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    numpys = np.random.get_state()  # noqa: NPY002
+    numpys = np.random.get_state(legacy=False)  # noqa: NPY002
     return random.getstate(), numpys, torch.get_rng_state(), on_device
 
 
-def _set_states(states: tuple[Any, ...], device: torch.device) -> None:
+def set_global_states(states: tuple[Any, ...], device: torch.device) -> None:
+    """Put back what ``global_states`` returned."""
     pythons, numpys, torchs, on_device = states
     random.setstate(pythons)
     np.random.set_state(numpys)  # noqa: NPY002

@@ -12,6 +12,7 @@ from typing import Any
 from experiments.foresight.cell import Cell
 from qdiverge.errors import RunFolderError
 from qdiverge.runs.table import SCHEMA, StudyTable
+from qdiverge.runs.whole import written_whole
 
 RESULTS = Path(__file__).parent / "results"
 SPLITS = ("dev", "test")
@@ -53,9 +54,8 @@ def pack(table: StudyTable, split: str, folder: Path) -> int:
         for line in (table.header | {"split": split, "command": SWEEP}, *rows)
     )
     folder.mkdir(parents=True, exist_ok=True)
-    aside = file(split, folder).with_suffix(".tmp")
-    aside.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
-    aside.replace(file(split, folder))
+    with written_whole(file(split, folder)) as aside:
+        aside.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
     return len(rows)
 
 

@@ -67,7 +67,7 @@ def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not (key and equals):
         raise argparse.ArgumentTypeError(
-            f"KEY=VALUE was expected, address=HOST:6379 say; got {text}"
+            f"KEY=VALUE was expected, such as address=HOST:6379; got {text}"
         )
     return key, value
 

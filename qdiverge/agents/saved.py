@@ -76,9 +76,9 @@ def load_agent(
         step = chosen(store, *store.newest(AGENT_FILES))
     elif step not in store.steps():
         raise CheckpointError(
-            f"a checkpoint of {Path(run)} was expected, of step "
-            f"{', '.join(map(str, store.steps())) or '(there is none yet)'}",
+            f"step must be that of a checkpoint of {Path(run)}",
             got=step,
+            remedy=f"There are: {', '.join(map(str, store.steps())) or 'none yet'}.",
         )
     else:
         store.verify(step, AGENT_FILES)

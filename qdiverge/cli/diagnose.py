@@ -7,6 +7,7 @@ from typing import Any
 
 from qdiverge.cli.choice import Choice, chosen_moment
 from qdiverge.diagnostics import Diagnosis, diagnose
+from qdiverge.runs.whole import write_whole
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,9 @@ def main(options: Options) -> None:
     diagnosis = diagnose(**moment.arguments)
     text = f"{moment.title}\n\n{diagnosis}"
     folder = moment.run.folder
-    (folder / "diagnosis.txt").write_text(text + "\n", encoding="utf-8")
+    write_whole(folder / "diagnosis.txt", text + "\n")
     content = json.dumps(moment.facts | as_json(diagnosis), indent=1, allow_nan=False)
-    (folder / "diagnosis.json").write_text(content + "\n", encoding="utf-8")
+    write_whole(folder / "diagnosis.json", content + "\n")
     print(text)
 
 

@@ -11,6 +11,7 @@ from qdiverge.checks import check_integer
 from qdiverge.cli.ahead import as_it_is, to_change
 from qdiverge.cli.moments import collect
 from qdiverge.rehearsal import rehearse, what_if
+from qdiverge.runs.whole import write_whole
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,6 @@ def main(options: Options) -> int:
     if options.what_if:
         lines.append(str(what_if(**to_change(agent, config), **given)))
     text = "\n\n".join(lines)
-    (options.run / "rehearsal.txt").write_text(text + "\n", encoding="utf-8")
+    write_whole(options.run / "rehearsal.txt", text + "\n")
     print(text)
     return 3 if ahead.diverges else 0

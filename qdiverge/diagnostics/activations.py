@@ -56,7 +56,7 @@ def layer_inputs(module: nn.Module, *inputs: Tensor) -> dict[str, Tensor]:
             entering.pop(name, None)
     if not entering:
         raise UnsupportedNetworkError(
-            "a network with a linear or convolutional layer was expected",
+            "the network must have a linear or convolutional layer",
             got=type(module).__name__,
             remedy="Features are read from such layers; other diagnostics work without.",
         )

@@ -16,7 +16,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from qdiverge.errors import UnsupportedNetworkError
 from qdiverge.kernel.network import Network
 from qdiverge.kernel.pairs import Pairs
-from qdiverge.kernel.rules import Rule, rule_of
+from qdiverge.kernel.rules import LayerRule, rule_of
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Layer:
 
     name: str
     module: nn.Module
-    rule: Rule
+    rule: LayerRule
     params: dict[str, str]  # the module's own name → the network's
 
 

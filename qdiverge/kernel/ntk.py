@@ -42,7 +42,7 @@ class NTK:
         dtype: Calculate in this precision instead of the network's own.
         gram_precision: "full", or "tf32", "bf16x3", "bf16": round the inputs of float32 Gram
             products, for a GPU's tensor cores (:class:`Gram` states the errors).
-        probe: "always", or "once": do not look again whether the network mixes samples for
+        trial_runs: "always", or "once": do not look again whether the network mixes samples for
             observations of a shape that it was tried on. Only for a network whose modules and
             modes stay as they are, its weights may change; saves a quarter of the time at N = 32.
 
@@ -61,7 +61,7 @@ class NTK:
         preconditioner: Preconditioner | None = None,
         dtype: torch.dtype | None = None,
         gram_precision: str = "full",
-        probe: str = "always",
+        trial_runs: str = "always",
     ) -> None:
         if not isinstance(q_net, nn.Module):
             raise InvalidTypeError("q_net must be a torch.nn.Module", got=type(q_net).__name__)
@@ -71,8 +71,8 @@ class NTK:
         check_choice("gram_precision", gram_precision, PRECISIONS)
         if dtype is not None and not dtype.is_floating_point:
             raise InvalidTypeError("dtype must be a floating-point dtype", got=dtype)
-        check_choice("probe", probe, ("always", "once"))
-        self._plans: Plans | None = {} if probe == "once" else None
+        check_choice("trial_runs", trial_runs, ("always", "once"))
+        self._plans: Plans | None = {} if trial_runs == "once" else None
         self.q_net, self.dtype, self.preconditioner = q_net, dtype, preconditioner
         self.options = Options(method, block_size, Gram(gram_precision))
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qdiverge.errors import InvalidValueError
+from qdiverge.checks import check_nonnegative
 from qdiverge.mdp.model import MDP
 
 
@@ -56,8 +56,4 @@ def check_temperature(temperature: float) -> float:
     Raises:
         InvalidValueError: it is not.
     """
-    if not (np.isfinite(temperature) and temperature >= 0):
-        raise InvalidValueError(
-            "temperature must be a finite number, 0 or above", got=temperature, remedy="0 is max."
-        )
-    return float(temperature)
+    return check_nonnegative("temperature", temperature)

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
-from qdiverge.errors import InvalidValueError
+from qdiverge.checks import check_integer
 from qdiverge.mdp.combine import policy_rewards, policy_transitions
 from qdiverge.mdp.errors import NoProperPolicyError
 from qdiverge.mdp.inputs import check_policy
@@ -104,8 +104,7 @@ def visits_within(mdp: MDP, policy: ArrayLike, horizon: int, discount: float = 1
     Raises:
         InvalidValueError: the horizon is below 1.
     """
-    if horizon < 1:
-        raise InvalidValueError("horizon must be at least 1 step", got=horizon)
+    check_integer("horizon", horizon, 1)
     rows = check_policy(policy, mdp.num_states, mdp.num_actions)
     alive = ~mdp.terminal
     forward = policy_transitions(mdp, rows).T.tocsr()  # [S', S]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from qdiverge.checks import check_integer
 from qdiverge.errors import InvalidValueError
 from qdiverge.mdp.bellman import q_from_values
 from qdiverge.mdp.inputs import ROW_TOLERANCE, check_initial, real_array
@@ -20,8 +21,7 @@ def fitted_q_iteration(problem: LinearProblem, num_iterations: int) -> np.ndarra
     Raises:
         InvalidValueError: num_iterations is below 1.
     """
-    if num_iterations < 1:
-        raise InvalidValueError("num_iterations must be at least 1", got=num_iterations)
+    check_integer("num_iterations", num_iterations, 1)
     fit = least_squares_fit(problem)
     weights = np.empty((num_iterations + 1, len(problem.weights)))
     weights[0] = problem.weights

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qdiverge.checks import check_positive
+from qdiverge.checks import check_integer, check_positive, check_step_share
 from qdiverge.errors import InvalidValueError
 from qdiverge.mdp.linear import LinearProblem
 
@@ -46,14 +46,14 @@ def target_rule(num_updates: int, learning_rate: float, period: int, polyak: flo
         InvalidValueError: a number is out of range.
     """
     check_positive("learning_rate", learning_rate)
-    if num_updates < 1 or period < 1:
-        raise InvalidValueError(
-            "num_updates and target_period must be at least 1", got=(num_updates, period)
-        )
+    check_integer("num_updates", num_updates, 1)
+    check_integer("target_period", period, 1)
     if polyak is None:
         return lambda count, weights, target: weights if count % period == 0 else target
-    if not 0 < polyak <= 1 or period != 1:
+    check_step_share("polyak", polyak)
+    if period != 1:
         raise InvalidValueError(
-            "polyak must lie in (0, 1], without a target_period", got=(polyak, period)
+            "a target must be copied or averaged, not both",
+            got=f"target_period {period} and polyak {polyak:g}",
         )
     return lambda count, weights, target: (1 - polyak) * target + polyak * weights

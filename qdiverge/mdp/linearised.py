@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from qdiverge.checks import check_positive
+from qdiverge.checks import check_integer, check_positive
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
 from qdiverge.mdp.bellman import optimal_backup
@@ -77,10 +77,8 @@ def train_network(
         InvalidValueError: the network does not give [S, A], or a number is out of range.
     """
     check_positive("learning_rate", learning_rate)
-    if num_updates < 1 or target_period < 1:
-        raise InvalidValueError(
-            "num_updates and target_period must be at least 1", got=(num_updates, target_period)
-        )
+    check_integer("num_updates", num_updates, 1)
+    check_integer("target_period", target_period, 1)
     observations = torch.from_numpy(mdp.features.copy())
     given = None if rho is None else np.ravel(rho)
     weights = torch.tensor(check_pairs_rho(given, mdp.rewards.size)).reshape(mdp.rewards.shape)

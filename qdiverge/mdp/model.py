@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from qdiverge.checks import check_discount
-from qdiverge.errors import InvalidValueError
+from qdiverge.checks import check_discount, check_integer
 from qdiverge.mdp.errors import NoProperPolicyError, UnreachableStartError
 from qdiverge.mdp.inputs import (
     check_observations,
@@ -71,8 +70,8 @@ class MDP:
     ) -> None:
         P = check_transitions(transitions)
         R = check_rewards(rewards, transitions, P)
-        if horizon is not None and horizon < 1:
-            raise InvalidValueError("horizon must be at least 1 step", got=horizon)
+        if horizon is not None:
+            check_integer("horizon", horizon, 1)
         parts = {
             "transitions": P,
             "rewards": R,

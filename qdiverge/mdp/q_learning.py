@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qdiverge.checks import check_positive
-from qdiverge.errors import InvalidValueError
+from qdiverge.checks import check_integer, check_positive
 from qdiverge.mdp.exploration import Exploration, epsilon_greedy
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.sampling import Sampler
@@ -63,9 +62,8 @@ def q_learning(
     >>> q_learning(mdp, num_steps=2, learning_rate=0.5).q[0, 0]
     array([0.75])
     """
-    for name, count in (("num_steps", num_steps), ("num_seeds", num_seeds)):
-        if count < 1:
-            raise InvalidValueError(f"{name} must be at least 1", got=count)
+    check_integer("num_steps", num_steps, 1)
+    check_integer("num_seeds", num_seeds, 1)
     if not callable(learning_rate):
         check_positive("learning_rate", learning_rate)
     explore = epsilon_greedy(0.1) if explore is None else explore

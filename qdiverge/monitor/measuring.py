@@ -140,7 +140,11 @@ class Measuring:
             batch, weights = self._subject.read(data), row_weights(data)
             return self._subject.moment(batch, update, reward_bound, weights, row_discounts(data))
         if (rows := self._probe.rows) is None:
-            raise InvalidValueError("a training batch was to be shown before", got="none so far")
+            raise InvalidValueError(
+                "the monitor must have been shown a training batch",
+                got="none so far",
+                remedy="Pass each to monitor.batch(…), or one to this call.",
+            )
         return self._subject.moment(
             rows.transitions,
             update,

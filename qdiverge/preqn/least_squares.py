@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from qdiverge.checks import check_nonnegative
 from qdiverge.errors import InvalidValueError
 
 
@@ -54,8 +55,7 @@ def solve(
     >>> K_Z.round(decimals=6).tolist(), twice.rank
     ([2.0, 2.0], 1)
     """
-    if not 0.0 <= damping < float("inf"):
-        raise InvalidValueError("damping must be a finite number of at least 0", got=damping)
+    check_nonnegative("damping", damping)
     share = len(K) * torch.finfo(K.dtype).eps if cutoff is None else cutoff
     if not 0.0 <= share < 1.0:
         raise InvalidValueError("cutoff must lie in [0, 1)", got=cutoff)

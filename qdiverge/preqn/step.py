@@ -24,7 +24,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qdiverge.checks import check_choice, check_finite, check_integer, check_positive, check_share
+from qdiverge.checks import (
+    check_choice,
+    check_finite,
+    check_integer,
+    check_nonnegative,
+    check_positive,
+    check_share,
+)
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
 from qdiverge.preqn.least_squares import solve
@@ -107,15 +114,14 @@ class PreQN(torch.optim.Optimizer):
         cutoff: float | None = None,
         method: str = "auto",
     ) -> None:
-        self._ntk = NTK(q_net, method=method, probe="once")
+        self._ntk = NTK(q_net, method=method, trial_runs="once")
         check_positive("learning_rate", learning_rate)
         check_share("alignment, η,", alignment)
         check_choice("align_with", align_with, ALIGN_WITH)
         if not 0.0 < shrink < 1.0:
             raise InvalidValueError("shrink must lie strictly between 0 and 1", got=shrink)
         check_integer("max_backtracks", max_backtracks, 0)
-        if not 0.0 <= damping < math.inf:
-            raise InvalidValueError("damping must be a finite number of at least 0", got=damping)
+        check_nonnegative("damping", damping)
         parameters = [p for p in q_net.parameters() if p.requires_grad]
         super().__init__(parameters, {"lr": learning_rate})
         self.q_net, self.alignment, self.align_with = q_net, alignment, align_with

@@ -58,11 +58,12 @@ def changed(original: Original, change: Change) -> Original:
     unknown = sorted(set(change) - set(CHANGEABLE))
     if unknown:
         raise InvalidValueError(
-            f"a change names fields of the rule: {', '.join(CHANGEABLE)}", got=", ".join(unknown)
+            f"a change must be of the fields {', '.join(CHANGEABLE)} of the rule",
+            got=", ".join(unknown),
         )
     if original.update is not None and set(change) - {"learning_rate"}:
         raise InvalidValueError(
-            "of an update of your own the learning rate alone can be changed",
+            "with update=… a change can be of the learning rate only",
             got=", ".join(sorted(change)),
         )
     rule, values = original.rule, dict(change)

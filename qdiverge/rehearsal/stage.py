@@ -74,7 +74,7 @@ def stage_of(
     targets = () if target in (None, q_net) else tuple(unwrap(n)[0] for n in each_of(target))
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise InvalidTypeError(
-            "a torch.optim.Optimizer was expected, the one that trains q_net",
+            "optimizer must be the torch.optim.Optimizer that trains q_net",
             got=type(optimizer).__name__,
             remedy="Of a wrapper, pass the optimiser inside, such as .optimizer.",
         )

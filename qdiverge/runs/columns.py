@@ -62,12 +62,12 @@ def alarms(entries: Iterable[Mapping[str, Any]]) -> Columns:
 
 
 def check_patterns(patterns: Sequence[str], entries: Iterable[Mapping[str, Any]]) -> None:
-    """Raise an InvalidValueError where a pattern fits none of the metrics of a run."""
+    """Raise an InvalidValueError where a pattern matches none of the metrics of a run."""
     keys = sorted({key for e in entries if e["kind"] == "metrics" for key in e} - RESERVED)
     for pattern in patterns:
         if not any(fnmatchcase(key, pattern) for key in keys):
             raise InvalidValueError(
-                "each of --metrics must fit a metric of the run",
+                "every pattern of --metrics must match a metric of the run",
                 got=repr(pattern),
                 remedy=f"It has {', '.join(keys) or 'none'}.",
             )

@@ -78,7 +78,7 @@ def load(folder: Path) -> dict[str, FileRecord]:
         if is_intact:
             return {name: FileRecord(**record) for name, record in content["files"].items()}
     except FileNotFoundError as error:
-        raise CheckpointError(f"a checkpoint was expected at {folder}", got="none") from error
+        raise CheckpointError(f"there must be a checkpoint in {folder}", got="none") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged(path, f"{type(error).__name__}") from error
     raise damaged(path, "another SHA-256 or step")

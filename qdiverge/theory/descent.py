@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from qdiverge.checks import check_positive
+from qdiverge.checks import check_nonnegative, check_positive
 from qdiverge.errors import InvalidValueError
 
 
@@ -44,10 +44,7 @@ class Descent:
         if not 0 <= self.momentum < 1:
             raise InvalidValueError("momentum must lie in [0, 1)", got=self.momentum)
         for name in ("learning_rate", "decay", "coupled_decay"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InvalidValueError(
-                    f"{name} must be a finite number of at least 0", got=getattr(self, name)
-                )
+            check_nonnegative(name, getattr(self, name))
 
     @property
     def is_plain(self) -> bool:

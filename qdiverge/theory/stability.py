@@ -5,7 +5,7 @@ from functools import partial
 
 from torch import Tensor
 
-from qdiverge.checks import check_positive
+from qdiverge.checks import check_positive, check_step_share
 from qdiverge.errors import InvalidValueError
 from qdiverge.theory.augmented_map import mode_radii
 from qdiverge.theory.descent import Descent
@@ -189,5 +189,5 @@ def _check_target(target_period: int, polyak: float | None) -> None:
             got=target_period,
             remedy="1 means no target network.",
         )
-    if polyak is not None and not 0 < polyak <= 1:
-        raise InvalidValueError("polyak must lie in (0, 1]", got=polyak, remedy="Usual: 0.005.")
+    if polyak is not None:
+        check_step_share("polyak", polyak)

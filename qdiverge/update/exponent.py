@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from qdiverge.checks import check_choice, check_discount, check_integer
+from qdiverge.checks import check_choice, check_discount, check_integer, check_step_share
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.generators import same_generators, seed_torch
 from qdiverge.kernel.network import Networks, each_of, module_of, untouched
@@ -103,13 +103,13 @@ def update_exponent(
     if update is None:
         if len(optimizers) != 1:
             raise InvalidTypeError(
-                "one optimiser was expected, the one that trains q_net",
+                "there must be one optimiser, the one that trains q_net",
                 got=f"{len(optimizers)}",
                 remedy="Pass optimizer=…, or update=… for a rule of your own.",
             )
         if len(networks) > 1 and not batches[0].actions.is_floating_point():
             raise InvalidValueError(
-                "one Q-network of discrete actions was expected", got=len(networks)
+                "with discrete actions there must be one Q-network", got=f"{len(networks)} of them"
             )
         rule = bootstrap or ("target_q" if targets else "q")
         check_choice("bootstrap", rule, BOOTSTRAPS)
@@ -152,13 +152,17 @@ def _check_target(
             "a target needs target_period or polyak", remedy="Say how the target follows q_net."
         )
     if period is not None and polyak is not None:
-        raise InvalidValueError("a target has target_period or polyak", got="both")
+        raise InvalidValueError("a target must follow by target_period or by polyak", got="both")
     if (period or polyak) and not targets:
-        raise InvalidValueError("target_period and polyak need a target", got="none")
-    if polyak is not None and not 0 < polyak <= 1:
-        raise InvalidValueError("polyak must lie in (0, 1]", got=polyak)
+        raise InvalidValueError(
+            "target_period and polyak need a target", got="none", remedy="Pass target=…."
+        )
+    if polyak is not None:
+        check_step_share("polyak", polyak)
     if period is not None and num_batches > 1:
-        raise InvalidValueError("target_period takes one batch", got=num_batches)
+        raise InvalidValueError(
+            "with a target_period there must be one batch", got=f"{num_batches} of them"
+        )
 
 
 def _with_next_actions(

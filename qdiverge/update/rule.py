@@ -5,7 +5,13 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Literal
 
-from qdiverge.checks import check_choice, check_discount, check_integer, check_positive
+from qdiverge.checks import (
+    check_choice,
+    check_discount,
+    check_integer,
+    check_positive,
+    check_step_share,
+)
 from qdiverge.errors import InvalidValueError
 from qdiverge.td import BOOTSTRAPS, Bootstrap
 from qdiverge.theory.descent import Descent
@@ -84,13 +90,13 @@ class UpdateRule:
         check_discount(self.discount)
         check_choice("loss", self.loss, LOSSES)
         check_choice("bootstrap", self.bootstrap, BOOTSTRAPS)
-        if self.target_period is not None and self.target_period < 1:
-            raise InvalidValueError("target_period must be at least 1", got=self.target_period)
-        if self.polyak is not None and not 0 < self.polyak <= 1:
-            raise InvalidValueError("polyak must lie in (0, 1]", got=self.polyak)
+        if self.target_period is not None:
+            check_integer("target_period", self.target_period, 1)
+        if self.polyak is not None:
+            check_step_share("polyak", self.polyak)
         if self.polyak is not None and self.target_period is not None:
             raise InvalidValueError(
-                "a target is copied or averaged, not both",
+                "a target must be copied or averaged, not both",
                 got=f"target_period {self.target_period} and polyak {self.polyak:g}",
                 remedy="Leave one of the two out.",
             )

@@ -69,7 +69,7 @@ def test_a_task_is_played_greedily_from_every_checkpoint(cartpole, capsys):
         (["--episodes", "0"], "episodes must be an integer of at least 1; got 0"),
         (["--epsilon", "2"], "epsilon must lie in [0, 1]"),
         (["--seed", "-1"], "seed must be an integer of at least 0"),
-        (["--step", "123"], "of step 400; got 123"),
+        (["--step", "123"], "got 123. There are: 400."),
         (["--all-checkpoints", "--step", "400"], "cannot be given with --step"),
     ],
 )

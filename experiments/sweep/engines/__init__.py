@@ -24,7 +24,7 @@ def make_engine(name: str, workers: int, study: str, **options: str) -> Engine:
     names = list(signature(make).parameters)[2:]
     if unknown := options.keys() - set(names):
         raise InvalidValueError(
-            f"an option of the engine {name} was expected: {', '.join(names) or 'it has none'}",
+            f"the engine {name} has the options {', '.join(names) or '(none)'}",
             got=", ".join(sorted(unknown)),
             remedy=f"Try: python -m experiments sweep {study} --engine {name} -h",
         )

@@ -46,7 +46,7 @@ def load_generators(owner: object, states: dict[str, Any]) -> None:
     states = {RENAMED.get(path, path): state for path, state in states.items()}
     if generators.keys() != states.keys():
         raise CheckpointError(
-            f"states of the generators {', '.join(generators)} were expected",
+            f"the checkpoint must hold states of the generators {', '.join(generators)}",
             got=", ".join(states) or "none",
             remedy="Resume with the version that the run was begun with.",
         )

@@ -210,7 +210,7 @@ def check_network(state: Mapping[str, Any], make_q_network: MakeNetwork | None) 
     is_given = state.get("is_network_given", False)
     if is_given != (make_q_network is not None):
         raise CheckpointError(
-            "the network of a checkpoint was expected, which "
+            "the network must be that of the checkpoint, which "
             + ("make_q_network made" if is_given else "its configuration describes"),
             got=f"{'a' if make_q_network else 'no'} make_q_network",
             remedy="In Python, pass the one that the trainer had." if is_given else "Leave it out.",

@@ -123,8 +123,8 @@ def load_replay(
         rows = np.load(folder / segment.name, mmap_mode="r", allow_pickle=False)
         if rows.dtype != _row_dtype(replay) or len(segment.first) != replay.num_envs:
             raise CheckpointError(
-                f"rows of {_row_dtype(replay)} for {replay.num_envs} rings were expected in "
-                f"{folder / segment.name}",
+                f"{folder / segment.name} must hold rows of {_row_dtype(replay)} for "
+                f"{replay.num_envs} rings",
                 got=f"{rows.dtype} for {len(segment.first)}",
             )
         _read_rows(rows, replay, segment)

@@ -3,6 +3,7 @@
     y = r + γ (1 − d) Q(s', μ(s')),    critic: θ + α Jᵀ K⁻¹ (y − Q)
 
 The critic's step is :class:`qdiverge.PreQN`: no Adam, α shrunk until ΔQ is aligned with y − Q.
+What it does otherwise than the paper stands in :mod:`qdiverge.preqn.step`.
 """
 
 from torch import Tensor

@@ -33,14 +33,14 @@ def find_device(name: str) -> torch.device:
     if not torch.cuda.is_available():
         why = "this PyTorch is built without CUDA" if torch.version.cuda is None else "no GPU found"
         raise InvalidValueError(
-            "this machine must have the device",
+            "device must be one that this machine has",
             got=f"{name!r}, and {why}",
             remedy="Use device cpu, or a CUDA build of PyTorch on a machine with a GPU.",
         )
     number = torch.cuda.current_device() if device.index is None else device.index
     if number >= torch.cuda.device_count():
         raise InvalidValueError(
-            f"one of the {torch.cuda.device_count()} GPUs was expected, counted from 0",
+            f"device must be one of the {torch.cuda.device_count()} GPUs here, counted from 0",
             got=repr(name),
         )
     return torch.device("cuda", number)

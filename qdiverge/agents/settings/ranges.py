@@ -4,7 +4,6 @@ An annotation says it all: one of the names below, a ``Literal``, ``bool``, ``X 
 ``tuple[X, ...]`` of these.
 """
 
-import math
 import types
 from collections.abc import Callable
 from dataclasses import fields
@@ -12,22 +11,18 @@ from functools import cache, partial
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from qdiverge.agents.machine.device import check_device_name
-from qdiverge.checks import check_choice, check_discount, check_integer, check_positive, check_share
+from qdiverge.checks import (
+    check_choice,
+    check_discount,
+    check_integer,
+    check_nonnegative,
+    check_positive,
+    check_share,
+    check_step_share,
+)
 from qdiverge.errors import InvalidValueError
 
 Check = Callable[[str, Any], object]  # raises where the value of the setting so named is refused
-
-
-def check_deviation(name: str, value: float) -> None:
-    """Refuse what is no standard deviation of noise."""
-    if not 0.0 <= value < math.inf:
-        raise InvalidValueError(f"{name} must be a finite number of at least 0", got=value)
-
-
-def check_step_share(name: str, value: float) -> None:
-    """Refuse what is no share of the way that a target moves."""
-    if not 0.0 < value <= 1.0:
-        raise InvalidValueError(f"{name} must lie in (0, 1]", got=value)
 
 
 def check_switch(name: str, value: bool) -> None:
@@ -43,7 +38,7 @@ Frames = Annotated[int, partial(check_integer, least=4)]  # of an emulator, four
 Positive = Annotated[float, check_positive]
 Share = Annotated[float, check_share]  # in [0, 1]
 StepShare = Annotated[float, check_step_share]  # in (0, 1]
-Deviation = Annotated[float, check_deviation]
+Deviation = Annotated[float, check_nonnegative]
 Discount = Annotated[float, lambda _, value: check_discount(value)]
 Device = Annotated[str, lambda _, value: check_device_name(value)]
 

@@ -3,13 +3,13 @@
 from torch import nn
 from torch.nn.utils import parametrize
 
-from qdiverge.kernel.rules.base import Rule
+from qdiverge.kernel.rules.base import LayerRule
 from qdiverge.kernel.rules.conv import ConvRule
 from qdiverge.kernel.rules.embedding import EmbeddingRule
 from qdiverge.kernel.rules.linear import LinearRule
 from qdiverge.kernel.rules.norm import ChannelNormRule, LastAxesNormRule
 
-RULES: tuple[Rule, ...] = (
+RULES: tuple[LayerRule, ...] = (
     LinearRule(),
     ConvRule(),
     LastAxesNormRule(),
@@ -18,11 +18,11 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def rule_of(module: nn.Module) -> Rule | None:
+def rule_of(module: nn.Module) -> LayerRule | None:
     """Return the module's rule; None leaves its parameters to the fallback."""
     if parametrize.is_parametrized(module):
         return None
     return next((rule for rule in RULES if rule.matches(module)), None)
 
 
-__all__ = ["RULES", "Rule", "rule_of"]
+__all__ = ["RULES", "LayerRule", "rule_of"]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Rule(ABC):
+class LayerRule(ABC):
     """How one kind of layer turns its input and its output's gradient G into ∂Q/∂parameter."""
 
     name: str

@@ -5,12 +5,12 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from qdiverge.kernel.memory import empty
-from qdiverge.kernel.rules.base import Rule, has_own_forward
+from qdiverge.kernel.rules.base import LayerRule, has_own_forward
 
 PATCH_ELEMENTS = 1 << 19  # patches made at a time, about what a core's cache holds
 
 
-class ConvRule(Rule):
+class ConvRule(LayerRule):
     """Conv1d, Conv2d, Conv3d with any stride, padding, dilation and groups."""
 
     name = "conv"

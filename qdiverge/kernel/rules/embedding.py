@@ -2,10 +2,10 @@
 
 from torch import Tensor, nn
 
-from qdiverge.kernel.rules.base import Rule, has_own_forward
+from qdiverge.kernel.rules.base import LayerRule, has_own_forward
 
 
-class EmbeddingRule(Rule):
+class EmbeddingRule(LayerRule):
     """y_t = E[id_t]."""
 
     name = "embedding"

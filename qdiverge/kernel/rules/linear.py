@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from qdiverge.kernel.rules.base import Rule, has_own_forward
+from qdiverge.kernel.rules.base import LayerRule, has_own_forward
 
 
-class LinearRule(Rule):
+class LinearRule(LayerRule):
     """y_t = W a_t + b."""
 
     name = "linear"

@@ -5,10 +5,10 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from qdiverge.kernel.rules.base import Rule, has_own_forward
+from qdiverge.kernel.rules.base import LayerRule, has_own_forward
 
 
-class LastAxesNormRule(Rule):
+class LastAxesNormRule(LayerRule):
     """LayerNorm and RMSNorm: a weight for each place of the last axes."""
 
     name = "norm"
@@ -36,7 +36,7 @@ class LastAxesNormRule(Rule):
         return weighted.sum(2).flatten(2)
 
 
-class ChannelNormRule(Rule):
+class ChannelNormRule(LayerRule):
     """GroupNorm, InstanceNorm, and BatchNorm in evaluation: a weight for each channel."""
 
     name = "channel norm"

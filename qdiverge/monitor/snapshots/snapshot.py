@@ -157,7 +157,7 @@ def load_snapshot(folder: str | os.PathLike[str]) -> Snapshot:
     path = Path(folder)
     if not path.name.isdecimal():
         raise CheckpointError(
-            "a snapshot's folder, RUN/snapshots/UPDATE, was expected",
+            "folder must be that of one snapshot, RUN/snapshots/UPDATE",
             got=path,
             remedy=f"There are: {', '.join(map(str, CheckpointStore(path).steps())) or 'none'}.",
         )
@@ -184,7 +184,7 @@ def _load(networks: Networks, tensors: Tensors) -> None:
             module.load_state_dict(of_network(tensors, index))
         except RuntimeError as error:
             raise CheckpointError(
-                "a network of the recorded shapes was expected",
+                "the network must have the recorded shapes",
                 got=" ".join(str(error).split()),
                 remedy="Build it as the run did.",
             ) from error

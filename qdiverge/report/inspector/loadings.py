@@ -39,7 +39,7 @@ def loadings(blocks: Mapping[str, np.ndarray], vector: np.ndarray) -> dict[str, 
     total = sum(shares.values())
     if total == 0:
         raise InvalidValueError(
-            "a direction v in which an update moves Q was expected, vᵀKv ≠ 0",
+            "v must be a direction in which an update moves Q, with vᵀKv ≠ 0",
             got="vᵀKv = 0",
             remedy="Pass an eigenvector of K whose eigenvalue is not zero.",
         )

@@ -118,7 +118,7 @@ def read(modules: Sequence[nn.Module], batch: Transitions) -> Reading:
     gradient = torch.cat([g.detach().to_dense().reshape(-1) for g in given])
     if not bool(torch.isfinite(gradient.sum())) and not bool(gradient.isfinite().all()):
         raise InvalidValueError(
-            "a finite gradient was expected",
+            "the loop must leave a finite gradient",
             got="NaN or infinity in .grad",
             remedy="The run has diverged, or AMP's scale overflowed: that step is skipped anyway.",
         )
