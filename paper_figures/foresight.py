@@ -9,7 +9,6 @@ from experiments.foresight.corpus import RESULTS
 from experiments.foresight.show import origin, read_evaluation
 from paper_figures.style import BLUE, GREY, ORANGE, foot
 from paper_figures.tables import Table, columns_of
-from qdiverge.runs import provenance
 
 TITLES = {
     "short": "up to 300 updates",
@@ -30,7 +29,7 @@ def compute() -> Table:
         for kind, rules in found["rules"].items()
         for rule, entry in rules.items()
     ]  # fmt: skip
-    return Table(columns_of(rows), provenance() | {"data": origin(found)})
+    return Table(columns_of(rows), origin(found))
 
 
 def make(table: Table) -> Figure:
