@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from paper_figures import tables
+from qdiverge.runs.whole import write_whole
 
 README = Path(__file__).parent / "README.md"
 PICTURES = Path(__file__).parents[1] / "docs"
@@ -31,7 +32,7 @@ def write_origins(names: Iterable[str]) -> None:
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     rows = "".join(origin(name, tables.load(name).provenance) for name in names)
-    README.write_text(before + BEGIN + HEADER + rows + END + after, encoding="utf-8")
+    write_whole(README, before + BEGIN + HEADER + rows + END + after)
 
 
 def origin(name: str, provenance: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from paper_figures.style import INK, foot
 from paper_figures.tables import Table, columns_of
 from paper_figures.trained import packed, picture, q_values, show, states_of_play, trained, unpacked
-from qdiverge.agents.saved import SavedAgent
+from qdiverge.agents.saved_agent import SavedAgent
 from qdiverge.checks import check_installed
 from qdiverge.diagnostics.activations import layer_inputs
 

@@ -13,6 +13,7 @@ from experiments.sanity import certificates, counterexamples, laboratory, random
 from experiments.sanity.check import Check
 from experiments.sanity.table import show, show_summary
 from experiments.threads import one_thread
+from qdiverge.runs.whole import write_whole
 
 SECTIONS: tuple[Callable[[], Iterator[Check]], ...] = (
     counterexamples.baird,
@@ -66,7 +67,7 @@ def main(arguments: list[str]) -> int:
     results = [check["passed"] for part in table for check in part["checks"]]
     show_summary(results.count(True), results.count(False), time.perf_counter() - began)
     if options.json is not None:
-        options.json.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n")
+        write_whole(options.json, json.dumps(table, indent=1, ensure_ascii=False) + "\n")
     return 0 if all(results) else 1
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from experiments.speed.methods import OURS
 from experiments.speed.record import save
 from experiments.tables import Record, markdown
+from qdiverge.runs.whole import write_whole
 
 MEASURED, NOT_INSTALLED = "measured", "not installed"
 
@@ -31,7 +32,7 @@ def write(folder: Path, name: str, rows: list[Record], record: Record) -> list[P
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(content["rows"])
-    paths[2].write_text(text(rows) + "\n")
+    write_whole(paths[2], text(rows) + "\n")
     return paths
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from tyro.conf import Positional, arg
 
-from qdiverge.agents.saved import load_agent
+from qdiverge.agents.saved_agent import load_agent
 from qdiverge.checks import check_positive
 from qdiverge.cli.moments import agent_arguments, snapshot_network
 from qdiverge.errors import InvalidValueError

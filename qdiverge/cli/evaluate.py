@@ -14,7 +14,7 @@ from qdiverge.agents.evaluation.playing import PlayedEpisode
 from qdiverge.agents.evaluation.protocols import Protocol, find_protocol
 from qdiverge.agents.evaluation.result import result_of, write_result
 from qdiverge.agents.evaluation.summary import summary_of
-from qdiverge.agents.saved import SavedAgent, load_agent
+from qdiverge.agents.saved_agent import SavedAgent, load_agent
 from qdiverge.checks import check_integer
 from qdiverge.cli.counting import Counting
 from qdiverge.errors import InvalidValueError

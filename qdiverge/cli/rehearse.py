@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from qdiverge.agents.saved import load_agent
+from qdiverge.agents.saved_agent import load_agent
 from qdiverge.checks import check_integer
 from qdiverge.cli.ahead import as_it_is, to_change
 from qdiverge.cli.moments import collect

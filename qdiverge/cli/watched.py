@@ -7,7 +7,7 @@ from pathlib import Path
 
 from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.loop import Trainer
-from qdiverge.agents.saved import config_from_json
+from qdiverge.agents.saved_agent import config_from_json
 from qdiverge.agents.settings.base import AgentConfig
 from qdiverge.cli.subjects import watched_loss
 from qdiverge.cli.watch_loop import Watched, load_mark, load_monitor, watch

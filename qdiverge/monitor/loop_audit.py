@@ -15,12 +15,12 @@ from typing import Any
 import torch
 
 from qdiverge.errors import QDivergeError
+from qdiverge.monitor.audited_rule import in_words
 from qdiverge.monitor.budget import Budget
 from qdiverge.monitor.confirming import MISFITS, OF_SPANS, Confirming, may_be_said
 from qdiverge.monitor.guard import Guard
-from qdiverge.monitor.identified import in_words
 from qdiverge.monitor.seen_rule import SeenRule
-from qdiverge.monitor.shown import Shown
+from qdiverge.monitor.shown_batch import Shown
 from qdiverge.monitor.subject import Subject
 from qdiverge.monitor.under_way import Kept, UnderWay
 from qdiverge.update import why_not_modelled

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from qdiverge.monitor.identified import clipped_norm, fitting_bootstraps, identified
+from qdiverge.monitor.audited_rule import clipped_norm, fitting_bootstraps, identified
 from qdiverge.monitor.loss_slope import LossSlope
 from qdiverge.monitor.subject import Subject
 from qdiverge.monitor.under_way import Kept

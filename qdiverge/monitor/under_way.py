@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qdiverge.kernel.network import has_compiled_parts
-from qdiverge.monitor.shown import Ears, Shown, copy_of, joined
+from qdiverge.monitor.shown_batch import Ears, Shown, copy_of, joined
 from qdiverge.monitor.subject import Subject
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from qdiverge.agents.saved import load_agent
+from qdiverge.agents.saved_agent import load_agent
 from qdiverge.cli import demo, main
 from qdiverge.cli.flags import translate_flags
 from qdiverge.runs import load_run

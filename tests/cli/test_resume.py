@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from qdiverge.agents.saved import load_agent
+from qdiverge.agents.saved_agent import load_agent
 from qdiverge.cli import main
 from qdiverge.runs import RunLog, load_run
 from qdiverge.runs.checkpoints import CheckpointStore

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from qdiverge.agents.saved import load_agent
+from qdiverge.agents.saved_agent import load_agent
 from qdiverge.cli import main
 from qdiverge.cli.training import parse
 from qdiverge.runs import load_run

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from qdiverge.agents.loop import Trainer
-from qdiverge.agents.saved import load_agent
+from qdiverge.agents.saved_agent import load_agent
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.agents.settings.presets.discrete import PRESETS
 from qdiverge.cli import main

@@ -1,4 +1,9 @@
-"""Noisy networks (Fortunato et al. 2018, arXiv:1706.10295): exploration by the weights."""
+"""Noisy networks (Fortunato et al. 2018, arXiv:1706.10295): exploration by the weights.
+
+Differs from the paper:
+
+1. Noise is drawn when it is asked for, before an update, and never by a forward pass.
+"""
 
 import math
 

@@ -15,7 +15,7 @@ from qdiverge.monitor.foresight.plan import next_due, plan_at
 from qdiverge.monitor.foresight.recent import MOST, RecentBatches
 from qdiverge.monitor.foresight.staging import is_known, rule_of_copies, stages, why_never
 from qdiverge.monitor.guard import Guard
-from qdiverge.monitor.shown import copy_of
+from qdiverge.monitor.shown_batch import copy_of
 from qdiverge.monitor.subject import Subject
 
 PATIENCE = 64  # updates, and doublings of them: when to ask again whether enough is known

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from qdiverge.monitor.shown import Shown
+from qdiverge.monitor.shown_batch import Shown
 
 MOST = 32  # batches
 MOST_BYTES = 128 * 2**20

@@ -22,7 +22,7 @@ from qdiverge.agents.checkpoints.segments import load_replay
 from qdiverge.agents.checkpoints.tensors import dump_optimizer, load_optimizer, optimizer_groups
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import Barrier, EpisodeEnd, UpdateRecord
-from qdiverge.agents.saved import load_agent
+from qdiverge.agents.saved_agent import load_agent
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import CheckpointError
 from tests.agents.continuous.tasks import AGENTS

@@ -9,7 +9,7 @@ import torch
 from qdiverge.agents.continuous.agent import ContinuousAgent
 from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, UpdateRecord
-from qdiverge.agents.saved import config_from_json
+from qdiverge.agents.saved_agent import config_from_json
 from qdiverge.agents.settings.continuous import DDPGConfig, QLearningConfig, SACConfig, TD3Config
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.agents.settings.presets.continuous import PRESETS

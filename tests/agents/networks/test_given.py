@@ -19,7 +19,7 @@ from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MLP, MinAtarNetwork, NatureNetwork, channels_last
 from qdiverge.agents.networks.noisy import NoisyLinear
 from qdiverge.agents.records import Barrier
-from qdiverge.agents.saved import load_agent
+from qdiverge.agents.saved_agent import load_agent
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.errors import CheckpointError, InvalidTypeError, InvalidValueError, QDivergeError
 from tests.agents.continuous.tasks import AGENTS

@@ -3,9 +3,13 @@
 Source of every number, where nothing else is said: Table 1 and the appendix on preprocessing. The
 paper's text was not at hand; every number was compared with two configurations that follow it,
 dopamine's full_rainbow.gin (commit 5873f54) and the flags of DQN Zoo's rainbow/run_atari.py (commit
-45061f4), and both agree where nothing else is said. Departures: gradients are not cut to a norm of
-10, as in DQN Zoo; the last layers keep their biases. Noise starts at the paper's σ₀ = .5 (DQN Zoo:
+45061f4), and both agree where nothing else is said. Noise starts at the paper's σ₀ = .5 (DQN Zoo:
 .1).
+
+Differs from DQN Zoo:
+
+1. Gradients are not cut to a norm of 10.
+2. The last layers keep their biases.
 """
 
 from qdiverge.agents.settings.dqn import DQNConfig

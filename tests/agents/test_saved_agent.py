@@ -10,7 +10,7 @@ from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.checkpoints.generators import find_generators
 from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.loop import Trainer
-from qdiverge.agents.saved import config_from_json, load_agent
+from qdiverge.agents.saved_agent import config_from_json, load_agent
 from qdiverge.agents.settings.dqn import DQNConfig
 from qdiverge.agents.settings.preqn import PreQNSettings
 from qdiverge.errors import CheckpointError
