@@ -22,7 +22,7 @@ from torch.optim import SGD, Adagrad, Adam, AdamW, NAdam, RAdam, RMSprop
 from qdiverge.diagnostics.quiet import needs_quiet
 from qdiverge.rehearsal.learner import Original
 from qdiverge.rehearsal.speed import sped_up, speed_up
-from qdiverge.td import is_evaluated_online, is_selected_online
+from qdiverge.td import backup, is_evaluated_online, is_selected_online
 from qdiverge.update.td_update import FIELDS, ROW_LOSSES, Rows
 
 ELEMENTWISE = (SGD, Adam, AdamW, RMSprop, NAdam, RAdam, Adagrad)
@@ -122,7 +122,7 @@ class Stack:
             evaluates = torch.where(r.evaluates_online[:, None, None], own, slow)
         best = evaluates.gather(2, selects.argmax(2, keepdim=True)).squeeze(2)
         γ = r.discount[:, None] if batch.discounts is None else batch.discounts
-        return batch.rewards + γ * best.masked_fill(batch.terminated.bool(), 0.0)
+        return backup(batch.rewards, batch.terminated.bool(), γ, best)
 
     @torch.no_grad()
     def sizes(self, probe: Rows) -> list[float]:
