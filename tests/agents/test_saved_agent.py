@@ -125,7 +125,7 @@ def test_without_a_checkpoint_the_error_says_where_they_come_from(tmp_path):
     with pytest.raises(CheckpointError, match="checkpoint_period"):
         load_agent(tmp_path)
     Checkpoints(tmp_path).save(trained(CARTPOLE))
-    with pytest.raises(CheckpointError, match="got 7. There are: 200"):
+    with pytest.raises(CheckpointError, match=r"got 7\. There are: 200"):
         load_agent(tmp_path, step=7)
     with pytest.raises(CheckpointError, match="colour"):
         config_from_json({"colour": 1})
