@@ -345,7 +345,7 @@ def test_what_grows_by_too_large_a_step_alone_comes_to_an_end_where_steps_are_bo
 
     with torch.no_grad():
         q.weight.fill_(0.5)
-    if way == "Adam":  # second moments of small gradients, so that its step is too large for now
+    if way == "Adam":  # second moments of small gradients: until they grow the step is large
         update()
         optimizer.state[q.weight]["exp_avg_sq"].fill_(1e-8)
         optimizer.state[q.weight]["step"].fill_(1e6)

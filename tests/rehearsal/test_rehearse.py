@@ -335,3 +335,30 @@ def test_values_beyond_the_bound_already_are_said():
     assert not ahead.diverges
     assert ahead.limit == pytest.approx(60.0)
     assert "beyond the bound" in str(ahead)
+
+
+def test_without_a_seed_the_first_copy_draws_as_the_run_will():
+    pool, (probe, *_) = batches(30), batches(1, seed=2)
+    q = mlp()
+    adam = torch.optim.Adam(q.parameters(), lr=1e-2)
+
+    def draw():
+        return pool[int(torch.randint(len(pool), ()))]
+
+    torch.manual_seed(7)
+    ahead = rehearse(
+        q, draw, optimizer=adam, discount=0.9, loss="half_squared", reward_bound=1e6, probe=probe,
+        num_updates=12, num_orders=2, seed=None,
+    )  # fmt: skip
+    sizes = []
+    for _ in range(12):
+        b = draw()
+        with torch.no_grad():
+            y = b.rewards + 0.9 * (1 - b.terminated) * q(b.next_observations).amax(1)
+        adam.zero_grad()
+        predicted = q(b.observations).gather(1, b.actions[:, None]).squeeze(1)
+        LOSSES["half_squared"](predicted, y).backward()
+        adam.step()
+        sizes.append(float(q(probe.observations).detach().abs().max()))
+    assert ahead.q_abs_max[0].tolist() == sizes
+    assert ahead.q_abs_max[1].tolist() != sizes

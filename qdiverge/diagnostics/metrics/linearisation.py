@@ -15,7 +15,7 @@ from qdiverge.td import values_of
 from qdiverge.theory import linearisation_error
 from qdiverge.update.real_step import Step, linear_step, real_step
 
-NUM_PAIRS = 32  # of a step that is tried: as many as a batch often has
+NUM_PAIRS = 64  # of a step that is tried
 
 
 def step_changes(moment: Moment, applied: Tensor) -> tuple[Tensor, Tensor]:
@@ -78,7 +78,8 @@ class Linearisation(Diagnostic):
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             "diverge/linearisation_error",
-            "‖ΔQ − JΔθ‖ / ‖JΔθ‖ of the optimiser’s next step on the probe, Δθ the linear map’s",
+            "‖ΔQ − JΔθ‖ / ‖JΔθ‖ of the optimiser’s next step on up to 64 pairs of the probe, Δθ "
+            "the linear map’s",
             "1",
             "below 0.3; above it no linearised number applies",
         ),
