@@ -12,9 +12,9 @@ import torch._dynamo  # a first optimiser does so, which costs seconds: once bef
 from torch import Tensor
 
 from qdiverge.agents.discrete.dqn import DQN
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, RunEnd, UpdateRecord
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.preqn.step import cosine
 from qdiverge.td import td_errors, values_of
 from qdiverge.transitions import Transitions

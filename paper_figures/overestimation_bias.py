@@ -8,7 +8,11 @@ from matplotlib.figure import Figure
 
 from paper_figures.style import BLUE, INK, ORANGE, foot
 from paper_figures.tables import Table, columns_of
-from qdiverge.mdp.overestimation import estimator_bias, overestimation_bound, uniform_overestimation
+from qdiverge.mdp.maximisation_bias import (
+    estimator_bias,
+    overestimation_bound,
+    uniform_overestimation,
+)
 
 NUM_ACTIONS = [2**k for k in range(1, 11)]  # 2 … 1024, as in the paper's figure 1
 TRIALS = 10_000

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from paper_figures.style import BLUE, GREY, INK, ORANGE, foot
 from paper_figures.tables import Table, chosen, columns_of
-from qdiverge.mdp.overestimation import fitted_overestimation
+from qdiverge.mdp.maximisation_bias import fitted_overestimation
 
 STATES = np.linspace(-6, 6, 97)
 CASES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int]] = {

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.discrete.policies import EpsilonGreedy
-from qdiverge.agents.parts import parts_of
+from qdiverge.agents.families import parts_of
 from qdiverge.agents.saved_agent import SavedAgent, load_agent
 from qdiverge.cli import main
 from qdiverge.errors import RunFolderError, UnsupportedNetworkError

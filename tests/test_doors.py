@@ -1,7 +1,11 @@
-"""The watching toolkit stands on its own: neither the laboratory nor what it needs is imported."""
+"""The watching toolkit stands on its own, and a file is known by its name."""
 
 import subprocess
 import sys
+from collections import Counter
+from pathlib import Path
+
+import qdiverge
 
 WATCH = """
 import sys
@@ -41,3 +45,11 @@ def test_a_run_is_watched_and_shown_without_the_laboratory(tmp_path):
     assert told.returncode == 0, told.stderr
     assert told.stdout.splitlines()[-1] == "['qdiverge.agents', 'qdiverge.mdp']"  # the two None
     assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
+
+
+def test_a_file_is_known_by_its_name_without_its_room():
+    """Only a command has the name of the function behind it: ``qdiverge diagnose``."""
+    rooms = Path(qdiverge.__file__).parent
+    names = Counter(file.name for file in rooms.rglob("*.py") if file.name != "__init__.py")
+    commands = {file.name for file in (rooms / "cli").glob("*.py")}
+    assert [name for name, count in names.items() if count > 1 + (name in commands)] == []

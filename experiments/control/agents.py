@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from qdiverge.agents.settings.continuous import ContinuousConfig
-from qdiverge.agents.settings.presets.continuous import PRESETS
+from qdiverge.agents.settings.continuous_config import ContinuousConfig
+from qdiverge.agents.settings.presets.control import PRESETS
 
 PAPER = {"preqn_learning_rate": 1.0, "preqn_damping": 0.0, "preqn_align_with": "td_errors"}
 METHODS = {

@@ -3,11 +3,11 @@
 from typing import Any
 
 from experiments.control.agents import REPORTS
-from qdiverge.agents.evaluation.evaluation import evaluate
+from qdiverge.agents.evaluation.episodes import evaluate
 from qdiverge.agents.evaluation.protocols import TASK
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, RunEnd, UpdateRecord
-from qdiverge.agents.settings.continuous import ContinuousConfig
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.continuous_config import ContinuousConfig
 
 
 def train(config: ContinuousConfig, episodes: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from experiments.threads import one_thread
-from qdiverge.agents.settings.continuous import ContinuousConfig, SACConfig, TD3Config
+from qdiverge.agents.settings.continuous_config import ContinuousConfig, SACConfig, TD3Config
 from qdiverge.errors import InvalidTypeError
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from qdiverge.agents.environments.kinds import environment_kind
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.agents.settings.presets.discrete import PRESETS
 
 SIZES = {"S": 0.125, "M": 0.25, "L": 0.5, "XL": 1.0}  # times the widths of the game's network

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from qdiverge.agents.settings.dqn import Loss
+from qdiverge.agents.settings.dqn_config import Loss
 from qdiverge.td import Bootstrap
 
 Stratum = Literal["short", "default", "critic", "long", "online", "image"]

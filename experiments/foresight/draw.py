@@ -29,7 +29,7 @@ SEED = 20_261
 STRATA = get_args(Stratum)
 SIZES: dict[str, dict[str, int]] = {  # cells
     "dev": {"short": 120, "default": 15, "critic": 24, "long": 36, "online": 36, "image": 0},
-    "test": {"short": 330, "default": 45, "critic": 60, "long": 60, "online": 70, "image": 24},
+    "test": {"short": 460, "default": 45, "critic": 90, "long": 120, "online": 130, "image": 54},
 }
 UPDATES = {"short": 300, "default": 300, "critic": 300, "long": 10_000, "online": 2_000,
            "image": 150}  # fmt: skip
@@ -53,6 +53,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {  # as often as they are named
     "online": ("tabular", "control", "control"),
     "image": ("atari",),
 }
+NUM_SMALL_IMAGES = 24  # the first; their steps, drawn as above, proved too small to diverge
+LARGE_IMAGE_STEPS = (0.0, 0.8)  # log10 of the relative step of the others, by Adam
 PROVOKED_SHARE = {"short": 0.85, "long": 0.85, "critic": 0.6}
 LAYER_NORM_SHARE, PRIORITIZED_SHARE = 0.15, 0.25
 
@@ -140,6 +142,8 @@ def draw_cell(split: str, stratum: Stratum, index: int) -> Cell:
             cell, width=0, depth=0, activation="relu", layer_norm=False, batch_size=32, n_step=1,
             prioritized=False,
         )  # fmt: skip
+        if index >= NUM_SMALL_IMAGES:
+            cell = replace(cell, optimizer="adam", relative_step=log_uniform(*LARGE_IMAGE_STEPS))
     if cell.bootstrap == "q":
         return replace(cell, target_period=None, polyak=None)
     if is_averaged:

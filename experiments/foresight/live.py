@@ -25,10 +25,10 @@ from experiments.foresight.problems import PROBLEMS
 from experiments.foresight.steps import learning_rate
 from qdiverge.agents.continuous import ContinuousAgent
 from qdiverge.agents.discrete.dqn import DQN
-from qdiverge.agents.loop import Trainer
-from qdiverge.agents.settings.base import AgentConfig
-from qdiverge.agents.settings.continuous import DDPGConfig, SACConfig, TD3Config
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.agent_config import AgentConfig
+from qdiverge.agents.settings.continuous_config import DDPGConfig, SACConfig, TD3Config
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.transitions import Transitions
 
 DRAWS = 10  # from a replay of fixed data, for each of its slots

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from experiments.learning import rows
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.agents.settings.presets.discrete import PRESETS
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from qdiverge.agents.checkpoints import Checkpoints
-from qdiverge.agents.loop import Trainer
-from qdiverge.agents.parts import parts_of
+from qdiverge.agents.families import parts_of
 from qdiverge.agents.records import Barrier, EpisodeEnd, RunEnd
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.cli.epochs import Epochs
 from qdiverge.runs import RunLog
 from qdiverge.runs.log import LogMark

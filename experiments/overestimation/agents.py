@@ -6,9 +6,9 @@ from typing import Any
 from experiments.tracing import Sample, rounded, trace
 from qdiverge.agents.environments.kinds import environment_kind
 from qdiverge.agents.evaluation.environments import own_protocol
-from qdiverge.agents.evaluation.evaluation import evaluate
-from qdiverge.agents.loop import Trainer
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.evaluation.episodes import evaluate
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.agents.settings.presets.discrete import PRESETS
 from qdiverge.td import Bootstrap
 

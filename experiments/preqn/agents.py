@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from qdiverge.agents.environments.kinds import environment_kind
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.agents.settings.presets.discrete import PRESETS
 
 METHODS: dict[str, dict[str, Any]] = {

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from experiments.preqn.agents import CARTPOLE, METHODS
 from experiments.tables import Column, print_table
 from qdiverge.agents.discrete.dqn import DQN
-from qdiverge.agents.loop import Trainer
+from qdiverge.agents.run_loop import Trainer
 from qdiverge.preqn import PreQN, cosine
 from qdiverge.preqn.step import chosen
 from qdiverge.td import td_errors

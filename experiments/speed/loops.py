@@ -12,9 +12,9 @@ from typing import Protocol
 import numpy as np
 
 import qdiverge as qd
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import UpdateRecord
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.diagnostics import Cost
 
 SETTINGS = DQNConfig(
@@ -53,7 +53,7 @@ class Weighed(Loop, Protocol):
 
 
 class Ours:
-    """``qdiverge.agents.loop.Trainer``, its run advanced from record to record.
+    """``qdiverge.agents.run_loop.Trainer``, its run advanced from record to record.
 
     Args:
         config: The run.

@@ -18,7 +18,7 @@ import torch
 from experiments.speed.cases import Case
 from experiments.speed.methods import METHODS
 from experiments.speed.rounds import synchronise
-from qdiverge.agents.machine.memory import available_memory, device_memory
+from qdiverge.agents.machine.free_memory import available_memory, device_memory
 
 ROOT = Path(__file__).parents[2]
 

@@ -17,7 +17,7 @@ from experiments.tables import Column, print_table
 from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.environments.atari import AtariEnvironments
 from qdiverge.agents.networks import NatureNetwork, channels_last
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.preqn import solve
 from qdiverge.preqn.step import chosen, cosine
 

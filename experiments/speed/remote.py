@@ -13,7 +13,7 @@ import torch
 
 from experiments.speed.loops import Ours, contenders
 from experiments.speed.rounds import synchronise
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 
 
 class LoopError(Exception):

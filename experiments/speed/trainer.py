@@ -16,7 +16,7 @@ from experiments.speed.remote import LoopError, Remote
 from experiments.speed.resident import resident_bytes
 from experiments.speed.rounds import Times
 from experiments.speed.trainer_table import aims, row, text
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.runs.provenance import installed
 
 PACKAGES = ("stable-baselines3", "opencv-python-headless", "opencv-python")

@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from qdiverge.agents.agent import Update
+from qdiverge.agents.interfaces import Update
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from qdiverge.agents.settings.preqn import PreQNSettings
+from qdiverge.agents.settings.preqn_settings import PreQNSettings
 from qdiverge.preqn import PreQN
 
 

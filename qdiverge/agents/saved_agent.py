@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from qdiverge.agents.agent import Agent
 from qdiverge.agents.checkpoints.saving import (
     AGENT_FILES,
     OPTIMIZER,
@@ -21,10 +20,11 @@ from qdiverge.agents.checkpoints.saving import (
     chosen,
 )
 from qdiverge.agents.checkpoints.tensors import load_optimizer, load_weights
+from qdiverge.agents.families import parts_of
+from qdiverge.agents.interfaces import Agent
 from qdiverge.agents.networks.given import MakeNetwork
-from qdiverge.agents.parts import parts_of
+from qdiverge.agents.settings.agent_config import AgentConfig
 from qdiverge.agents.settings.algorithms import CONFIGS
-from qdiverge.agents.settings.base import AgentConfig
 from qdiverge.errors import CheckpointError
 from qdiverge.runs.checkpoints import CheckpointStore
 

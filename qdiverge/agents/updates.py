@@ -1,7 +1,7 @@
 """How a run makes its updates: each read at once, or on a GPU when a record of it is due."""
 
-from qdiverge.agents.agent import Agent, Update
 from qdiverge.agents.discrete.deferred import DeferredUpdates, deferred_updates
+from qdiverge.agents.interfaces import Agent, Update
 from qdiverge.agents.once import Once
 from qdiverge.agents.replay.sampling import Sampler
 from qdiverge.preqn import cosine

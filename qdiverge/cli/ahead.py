@@ -5,13 +5,13 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from qdiverge.agents.agent import Agent
 from qdiverge.agents.continuous.deterministic import DeterministicAgent
-from qdiverge.agents.loop import Trainer
-from qdiverge.agents.settings.base import AgentConfig
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.interfaces import Agent
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.agent_config import AgentConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.cli.subjects import subject
-from qdiverge.monitor.foresight.options import OF_COPIES
+from qdiverge.monitor.foresight.foresight_options import OF_COPIES
 from qdiverge.rehearsal.changes import Change
 from qdiverge.update.copies import Copies
 from qdiverge.update.td_update import Rows

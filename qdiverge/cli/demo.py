@@ -7,10 +7,10 @@ from typing import Annotated
 
 import tyro
 
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.checks import check_positive
+from qdiverge.cli.watch_settings import Watching
 from qdiverge.cli.watched import train_watched
-from qdiverge.cli.watching import Watching
 from qdiverge.errors import RunFolderError
 from qdiverge.report import write_report
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from qdiverge.agents.evaluation.environments import own_protocol
-from qdiverge.agents.evaluation.evaluation import evaluate
+from qdiverge.agents.evaluation.episodes import evaluate
 from qdiverge.agents.evaluation.held_out import HeldOut
 from qdiverge.agents.evaluation.protocols import TASK, Protocol
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd
-from qdiverge.agents.settings.base import AgentConfig
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.agent_config import AgentConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.runs import RunLog, load_run
 
 NATURE_PERIOD = 250_000  # agent steps: 200 epochs of them are the study's 50 million

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import tyro
 
 from qdiverge.agents.evaluation.environments import game_of
-from qdiverge.agents.evaluation.evaluation import Evaluation, evaluate, play_randomly
-from qdiverge.agents.evaluation.pictures import check_pictures, write_gif, write_strip
+from qdiverge.agents.evaluation.episodes import Evaluation, evaluate, play_randomly
+from qdiverge.agents.evaluation.evaluation_file import result_of, write_result
+from qdiverge.agents.evaluation.frame_files import check_pictures, write_gif, write_strip
 from qdiverge.agents.evaluation.playing import PlayedEpisode
 from qdiverge.agents.evaluation.protocols import Protocol, find_protocol
-from qdiverge.agents.evaluation.result import result_of, write_result
 from qdiverge.agents.evaluation.summary import summary_of
 from qdiverge.agents.saved_agent import SavedAgent, load_agent
 from qdiverge.checks import check_integer

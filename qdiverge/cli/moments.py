@@ -11,10 +11,10 @@ import numpy as np
 from torch import nn
 
 from qdiverge.agents.continuous import ContinuousAgent
-from qdiverge.agents.parts import make_replay, parts_of
+from qdiverge.agents.families import make_replay, parts_of
 from qdiverge.agents.replay.sampling import Sampler
 from qdiverge.agents.saved_agent import SavedAgent, config_from_json, fresh_agent
-from qdiverge.agents.settings.base import AgentConfig
+from qdiverge.agents.settings.agent_config import AgentConfig
 from qdiverge.cli.subjects import subject
 from qdiverge.diagnostics import Transitions
 from qdiverge.errors import InvalidValueError

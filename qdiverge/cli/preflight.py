@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from qdiverge.agents.loop import Trainer
-from qdiverge.agents.settings.base import AgentConfig
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.agent_config import AgentConfig
 from qdiverge.cli.ahead import as_it_is, to_change
 from qdiverge.cli.training import AGENTS, agent_of, is_help, parse
 from qdiverge.errors import InvalidValueError

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from qdiverge.agents.agent import Agent
 from qdiverge.agents.continuous import ContinuousAgent
-from qdiverge.agents.settings.base import AgentConfig
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.interfaces import Agent
+from qdiverge.agents.settings.agent_config import AgentConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.monitor import Loss
 
 LOSSES: dict[str, Loss] = {

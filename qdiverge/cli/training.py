@@ -9,18 +9,18 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
 
 from qdiverge.agents.environments.kinds import environment_kind
-from qdiverge.agents.settings.algorithms import CONFIGS
-from qdiverge.agents.settings.base import (
+from qdiverge.agents.settings.agent_config import (
     AgentConfig,
     DeviceSettings,
     LearningSettings,
     TaskSettings,
     groups_of,
 )
+from qdiverge.agents.settings.algorithms import CONFIGS
 from qdiverge.agents.settings.presets import PRESETS
 from qdiverge.checks import check_share
 from qdiverge.cli.flags import given_fields, translate_flags, value_of
-from qdiverge.cli.watching import Watching
+from qdiverge.cli.watch_settings import Watching
 from qdiverge.errors import InvalidValueError
 
 AGENTS = {

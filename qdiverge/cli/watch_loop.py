@@ -10,15 +10,15 @@ import torch
 
 from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.discrete.dqn import DQN
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import Barrier, RunEnd
+from qdiverge.agents.run_loop import Trainer
 from qdiverge.cli.ahead import foresight_of, target_rule_of
 from qdiverge.cli.epochs import Epochs
 from qdiverge.cli.interrupt import calling_at_ctrl_c
 from qdiverge.cli.live import Live
-from qdiverge.cli.records import write_record
+from qdiverge.cli.record_log import write_record
 from qdiverge.cli.subjects import subject
-from qdiverge.cli.watching import Watching
+from qdiverge.cli.watch_settings import Watching
 from qdiverge.errors import DivergenceError
 from qdiverge.monitor import TENSORS, VALUES, Monitor, attach, dump_state, load_state
 from qdiverge.monitor.options import OnAlarm

@@ -6,12 +6,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from qdiverge.agents.checkpoints import Checkpoints
-from qdiverge.agents.loop import Trainer
+from qdiverge.agents.run_loop import Trainer
 from qdiverge.agents.saved_agent import config_from_json
-from qdiverge.agents.settings.base import AgentConfig
+from qdiverge.agents.settings.agent_config import AgentConfig
 from qdiverge.cli.subjects import watched_loss
 from qdiverge.cli.watch_loop import Watched, load_mark, load_monitor, watch
-from qdiverge.cli.watching import Watching
+from qdiverge.cli.watch_settings import Watching
 from qdiverge.errors import RunFolderError
 from qdiverge.runs import RunLog
 from qdiverge.sinks import as_sink

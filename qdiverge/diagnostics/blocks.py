@@ -7,7 +7,7 @@ from torch import Tensor
 
 from qdiverge.diagnostics.critics import target_shares
 from qdiverge.diagnostics.moment import Moment
-from qdiverge.diagnostics.noise import Kernels
+from qdiverge.diagnostics.noisy_weights import Kernels
 from qdiverge.kernel import NTK
 from qdiverge.td import bootstrap_weights
 from qdiverge.transitions import Transitions

@@ -11,8 +11,8 @@ from qdiverge.diagnostics.advice import advice
 from qdiverge.diagnostics.blocks import blocks_of, blocks_of_actions, selection_of
 from qdiverge.diagnostics.critics import Policy, critic_views
 from qdiverge.diagnostics.diagnosis import Diagnosis
-from qdiverge.diagnostics.metrics.linearisation import step_changes
 from qdiverge.diagnostics.metrics.q_values import QValues, soft_divergence_bound
+from qdiverge.diagnostics.metrics.step_linearity import step_changes
 from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.preconditioner import has_scales
 from qdiverge.diagnostics.update_stability import stability_of, weights_of_critics
@@ -61,7 +61,7 @@ def diagnose(
     Where Huber's loss, clipping or second moments bound the step, what only too large a step makes
     grow ends in an oscillation: "divergent" is then what goes on growing at small ones.
 
-    Noisy weights are averaged over draws (:mod:`qdiverge.diagnostics.noise`).
+    Noisy weights are averaged over draws (:mod:`qdiverge.diagnostics.noisy_weights`).
 
     K and K' of every successor action are made by layer, which says where growth comes from.
 

@@ -7,7 +7,6 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from qdiverge.diagnostics.activations import layer_inputs
 from qdiverge.diagnostics.critics import (
     NextActions,
     Policy,
@@ -15,7 +14,8 @@ from qdiverge.diagnostics.critics import (
     quiet_critics,
     target_shares,
 )
-from qdiverge.diagnostics.noise import Kernels, over_draws
+from qdiverge.diagnostics.hidden_activations import layer_inputs
+from qdiverge.diagnostics.noisy_weights import Kernels, over_draws
 from qdiverge.diagnostics.preconditioner import step_scales
 from qdiverge.diagnostics.quiet import quiet_values
 from qdiverge.errors import InvalidValueError

@@ -2,19 +2,19 @@
 
 from qdiverge.checks import check_choice
 from qdiverge.diagnostics.diagnostic import COSTS, Cost, Diagnostic
+from qdiverge.diagnostics.metrics.batch_contraction import Contraction
+from qdiverge.diagnostics.metrics.batch_data import Data
 from qdiverge.diagnostics.metrics.churn import EffectiveStep, GreedyChurn, ValueChurn
 from qdiverge.diagnostics.metrics.coadaptation import Coadaptation
-from qdiverge.diagnostics.metrics.contraction import Contraction
-from qdiverge.diagnostics.metrics.data import Data
 from qdiverge.diagnostics.metrics.definiteness import Definiteness
 from qdiverge.diagnostics.metrics.dormant_units import DormantUnits
 from qdiverge.diagnostics.metrics.end_atoms import EndAtoms
+from qdiverge.diagnostics.metrics.error_growth import Stability
 from qdiverge.diagnostics.metrics.feature_rank import FeatureRank
 from qdiverge.diagnostics.metrics.interference import Interference
-from qdiverge.diagnostics.metrics.linearisation import Linearisation
 from qdiverge.diagnostics.metrics.q_values import QValues
 from qdiverge.diagnostics.metrics.self_excitation import SelfExcitation
-from qdiverge.diagnostics.metrics.stability import Stability
+from qdiverge.diagnostics.metrics.step_linearity import Linearisation
 from qdiverge.diagnostics.metrics.td_errors import TargetLag, TDErrors
 
 REGISTRY: tuple[type[Diagnostic], ...] = (

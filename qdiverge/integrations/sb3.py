@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from qdiverge.errors import InvalidTypeError
 from qdiverge.integrations.extras import imported
-from qdiverge.integrations.views import MeanOverQuantiles
+from qdiverge.integrations.network_views import MeanOverQuantiles
 from qdiverge.monitor import Monitor, attach
 from qdiverge.monitor.listening import listen
 

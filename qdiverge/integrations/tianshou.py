@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from qdiverge.errors import InvalidTypeError
 from qdiverge.integrations.extras import imported
-from qdiverge.integrations.views import First, LeastOf, OfAllowed
+from qdiverge.integrations.network_views import First, LeastOf, OfAllowed
 from qdiverge.monitor import Monitor
 from qdiverge.monitor import attach as attach_monitor
 from qdiverge.monitor.listening import listen

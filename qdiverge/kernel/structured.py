@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from qdiverge.errors import UnsupportedNetworkError
 from qdiverge.kernel.capture import Call, Recorder, layers_of, output_gradients, reached
-from qdiverge.kernel.memory import empty
+from qdiverge.kernel.feature_memory import empty
 from qdiverge.kernel.network import Network
 from qdiverge.kernel.pairs import Pairs
 from qdiverge.kernel.per_sample import jacobian_of_some

@@ -2,23 +2,25 @@
 
 from qdiverge.mdp.bellman import optimal_backup, q_from_values, soft_maximum, soft_policy
 from qdiverge.mdp.combine import induced_chain
-from qdiverge.mdp.errors import (
+from qdiverge.mdp.environment_view import as_environment
+from qdiverge.mdp.exploration import epsilon_greedy
+from qdiverge.mdp.fitted import fitted_q_iteration, fitted_value_iteration, is_averager
+from qdiverge.mdp.linear_approximation import LinearProblem, td_matrix, td_solution
+from qdiverge.mdp.linear_learning import linear_q_learning
+from qdiverge.mdp.linear_program import linear_program
+from qdiverge.mdp.linearised_network import linearisation_gap, linearise, train_network
+from qdiverge.mdp.maximisation_bias import (
+    estimator_bias,
+    fitted_overestimation,
+    overestimation_bound,
+    uniform_overestimation,
+)
+from qdiverge.mdp.mdp_errors import (
     InvalidTransitionsError,
     NoProperPolicyError,
     NotConvergedError,
     UnreachableStartError,
 )
-from qdiverge.mdp.evaluation import (
-    discounted_visits,
-    policy_values,
-    visits_within,
-)
-from qdiverge.mdp.exploration import epsilon_greedy
-from qdiverge.mdp.fitted import fitted_q_iteration, fitted_value_iteration, is_averager
-from qdiverge.mdp.linear import LinearProblem, td_matrix, td_solution
-from qdiverge.mdp.linear_learning import linear_q_learning
-from qdiverge.mdp.linear_program import linear_program
-from qdiverge.mdp.linearised import linearisation_gap, linearise, train_network
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.operators import (
     kernel_operator,
@@ -27,17 +29,15 @@ from qdiverge.mdp.operators import (
     tabular_operator,
     worst_pair,
 )
-from qdiverge.mdp.overestimation import (
-    estimator_bias,
-    fitted_overestimation,
-    overestimation_bound,
-    uniform_overestimation,
-)
 from qdiverge.mdp.policy_iteration import modified_policy_iteration, policy_iteration
-from qdiverge.mdp.q_learning import q_learning, visit_rate
-from qdiverge.mdp.sampling import Sampler
+from qdiverge.mdp.policy_value import (
+    discounted_visits,
+    policy_values,
+    visits_within,
+)
+from qdiverge.mdp.tabular_q_learning import q_learning, visit_rate
+from qdiverge.mdp.transition_sampling import Sampler
 from qdiverge.mdp.value_iteration import q_value_iteration, value_iteration
-from qdiverge.mdp.views import as_environment
 
 __all__ = [
     "MDP",

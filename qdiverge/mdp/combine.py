@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from qdiverge.mdp.inputs import check_policy
+from qdiverge.mdp.array_checks import check_policy
 from qdiverge.mdp.model import MDP
 
 

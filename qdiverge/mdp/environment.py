@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 
 from qdiverge.mdp.model import MDP
-from qdiverge.mdp.sampling import Sampler
+from qdiverge.mdp.transition_sampling import Sampler
 
 
 class MDPEnvironment(gymnasium.Env):

@@ -4,9 +4,9 @@ import numpy as np
 
 from qdiverge.checks import check_integer
 from qdiverge.errors import InvalidValueError
+from qdiverge.mdp.array_checks import ROW_TOLERANCE, check_initial, real_array
 from qdiverge.mdp.bellman import q_from_values
-from qdiverge.mdp.inputs import ROW_TOLERANCE, check_initial, real_array
-from qdiverge.mdp.linear import LinearProblem
+from qdiverge.mdp.linear_approximation import LinearProblem
 from qdiverge.mdp.model import MDP
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qdiverge.checks import check_positive
-from qdiverge.mdp.errors import NotConvergedError
+from qdiverge.mdp.mdp_errors import NotConvergedError
 from qdiverge.mdp.model import MDP
 
 

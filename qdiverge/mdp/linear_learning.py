@@ -4,7 +4,7 @@ import numpy as np
 
 from qdiverge.checks import check_integer, check_positive, check_step_share
 from qdiverge.errors import InvalidValueError
-from qdiverge.mdp.linear import LinearProblem
+from qdiverge.mdp.linear_approximation import LinearProblem
 
 
 def linear_q_learning(

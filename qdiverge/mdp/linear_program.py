@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import linprog
 
-from qdiverge.mdp.errors import NotConvergedError
+from qdiverge.mdp.mdp_errors import NotConvergedError
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.value_iteration import Solution
 

@@ -8,14 +8,14 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from qdiverge.checks import check_discount, check_integer
-from qdiverge.mdp.errors import NoProperPolicyError, UnreachableStartError
-from qdiverge.mdp.inputs import (
+from qdiverge.mdp.array_checks import (
     check_observations,
     check_rewards,
     check_start,
     check_terminal,
     check_transitions,
 )
+from qdiverge.mdp.mdp_errors import NoProperPolicyError, UnreachableStartError
 from qdiverge.mdp.reachability import can_reach, successors
 
 

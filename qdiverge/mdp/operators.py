@@ -7,8 +7,8 @@ import torch
 
 from qdiverge.checks import check_positive
 from qdiverge.errors import InvalidValueError
+from qdiverge.mdp.array_checks import check_pairs_rho, real_array
 from qdiverge.mdp.bellman import optimal_backup
-from qdiverge.mdp.inputs import check_pairs_rho, real_array
 from qdiverge.mdp.model import MDP
 from qdiverge.theory import sup_norm_modulus
 

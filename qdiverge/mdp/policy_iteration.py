@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qdiverge.mdp.bellman import q_from_values
-from qdiverge.mdp.errors import NotConvergedError
-from qdiverge.mdp.evaluation import policy_values
 from qdiverge.mdp.iteration import fixed_point
+from qdiverge.mdp.mdp_errors import NotConvergedError
 from qdiverge.mdp.model import MDP
+from qdiverge.mdp.policy_value import policy_values
 from qdiverge.mdp.value_iteration import Solution
 
 

@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 
+from qdiverge.mdp.array_checks import check_initial
 from qdiverge.mdp.bellman import (
     check_temperature,
     optimal_backup,
@@ -13,7 +14,6 @@ from qdiverge.mdp.bellman import (
     soft_maximum,
     soft_policy,
 )
-from qdiverge.mdp.inputs import check_initial
 from qdiverge.mdp.iteration import fixed_point
 from qdiverge.mdp.model import MDP
 

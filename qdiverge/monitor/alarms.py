@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from qdiverge.errors import DivergenceError
-from qdiverge.monitor.foresight.forecast import FORESEEN
+from qdiverge.monitor.foresight.outlook import FORESEEN
 from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.measuring import Measurement
 from qdiverge.monitor.options import Reaction

@@ -12,7 +12,7 @@ from qdiverge.diagnostics.critics import Policy
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel.network import Networks
 from qdiverge.monitor.attach_checks import check_networks, warn_of_other_discount
-from qdiverge.monitor.foresight.options import ForesightOptions
+from qdiverge.monitor.foresight.foresight_options import ForesightOptions
 from qdiverge.monitor.monitor import Monitor
 from qdiverge.monitor.options import Loss, MonitorOptions, OnAlarm
 from qdiverge.monitor.subject import Subject

@@ -11,8 +11,8 @@ from qdiverge.td import BOOTSTRAPS
 from qdiverge.transitions import as_transitions
 from qdiverge.update import UpdateRule
 from qdiverge.update.auditing import Audit
+from qdiverge.update.auditing.audit_inputs import numbers
 from qdiverge.update.auditing.following import Following
-from qdiverge.update.auditing.reading import numbers
 from qdiverge.update.rule import LOSS_SLOPES
 
 WHOLE = 1e-3  # how near a scale is to 1 to be taken for it

@@ -9,7 +9,7 @@ from qdiverge.checks import check_choice, check_discount, check_positive
 from qdiverge.diagnostics import COSTS, Cost
 from qdiverge.errors import InvalidValueError
 from qdiverge.monitor.budget import check_share
-from qdiverge.monitor.foresight.options import ForesightOptions
+from qdiverge.monitor.foresight.foresight_options import ForesightOptions
 from qdiverge.runs import AlarmEvent
 from qdiverge.td import BOOTSTRAPS, Bootstrap
 from qdiverge.update import UpdateRule

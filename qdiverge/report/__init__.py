@@ -1,5 +1,5 @@
 """Pages that a person reads: the HTML report and the terminal."""
 
-from qdiverge.report.page import write_report
+from qdiverge.report.run_page import write_report
 
 __all__ = ["write_report"]

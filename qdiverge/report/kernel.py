@@ -7,7 +7,7 @@ import numpy as np
 from qdiverge.report.drawing.axes import Axis, fit_axis
 from qdiverge.report.drawing.chart import Chart, Line
 from qdiverge.report.drawing.heatmap import heatmap
-from qdiverge.report.drawing.lines import line_chart
+from qdiverge.report.drawing.line_chart import line_chart
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.facts import step_unit
 from qdiverge.report.numbers import human, whole

@@ -7,7 +7,7 @@ import numpy as np
 from qdiverge.report.drawing.axes import Axis, Kind, fit_axis, is_wide
 from qdiverge.report.drawing.chart import Chart, Line
 from qdiverge.report.drawing.decimate import trailing_mean
-from qdiverge.report.drawing.lines import line_chart
+from qdiverge.report.drawing.line_chart import line_chart
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.facts import bounds_of, crossing_of, step_unit
 from qdiverge.report.fans import fans_of

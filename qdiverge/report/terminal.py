@@ -8,9 +8,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from qdiverge.monitor.status_line import status_line
+from qdiverge.report.audit_findings import audit_line
 from qdiverge.report.drawing.sparkline import profile
 from qdiverge.report.follow import Follower, RaisedAlarm
-from qdiverge.report.loop import audit_line
 from qdiverge.report.numbers import brief, human, percent, whole
 from qdiverge.runs import MEANING
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from qdiverge.runs.alarm import AlarmEvent, Kind
 from qdiverge.runs.info import SCHEMA, check_is_free, read_info, write_info
-from qdiverge.runs.lines import LineFile
+from qdiverge.runs.line_file import LineFile
 from qdiverge.runs.lock import FolderLock
 from qdiverge.runs.process import own_process
 from qdiverge.runs.provenance import provenance

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from qdiverge.errors import InvalidValueError
-from qdiverge.theory.inputs import check_rho, check_weights, on_cpu
+from qdiverge.theory.matrix_checks import check_rho, check_weights, on_cpu
 
 _ROUNDING = 1e-6
 

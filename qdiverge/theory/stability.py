@@ -8,8 +8,11 @@ from torch import Tensor
 from qdiverge.checks import check_positive, check_step_share
 from qdiverge.errors import InvalidValueError
 from qdiverge.theory.augmented_map import mode_radii
+from qdiverge.theory.decision import decide
 from qdiverge.theory.descent import Descent
-from qdiverge.theory.inputs import (
+from qdiverge.theory.largest_step import largest_regression_step, largest_step
+from qdiverge.theory.linear_system import LinearSystem
+from qdiverge.theory.matrix_checks import (
     check_kernel,
     check_rho,
     check_successors,
@@ -17,13 +20,10 @@ from qdiverge.theory.inputs import (
     on_cpu,
     precision,
 )
-from qdiverge.theory.largest_step import largest_regression_step, largest_step
-from qdiverge.theory.linear_system import LinearSystem
 from qdiverge.theory.minibatch import check_minibatch
 from qdiverge.theory.spectral import Reachable, transient_gain
 from qdiverge.theory.stability_report import RegressionBaseline, StabilityReport
 from qdiverge.theory.target_network import check_target_network
-from qdiverge.theory.verdict import decide
 
 _STEP_TOLERANCE = 0.004  # relative, of the largest stable step with a target network
 

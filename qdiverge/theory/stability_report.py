@@ -8,7 +8,7 @@ from functools import cached_property
 from torch import Tensor
 
 from qdiverge.theory.descent import Descent
-from qdiverge.theory.inputs import SCOPE
+from qdiverge.theory.matrix_checks import SCOPE
 from qdiverge.theory.minibatch import MinibatchReport
 from qdiverge.theory.target_network import TargetNetworkReport
 from qdiverge.theory.td_error import TDErrorCertificate

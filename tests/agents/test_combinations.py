@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import UpdateRecord
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.agents.settings.dqn_rules import SWITCHED_OFF, UNREAD_IN
 from qdiverge.agents.settings.presets.discrete import PRESETS
 from qdiverge.errors import InvalidValueError

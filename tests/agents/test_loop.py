@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from qdiverge.agents.discrete import parts as parts_module
+from qdiverge.agents.discrete import discrete_parts as parts_module
 from qdiverge.agents.discrete.policies import EpsilonGreedy
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, RunEnd, UpdateRecord
 from qdiverge.agents.replay import frames as replay_module
+from qdiverge.agents.run_loop import Trainer
 from qdiverge.agents.schedule import linear_schedule
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.errors import InvalidValueError
 from tests.chance import assert_drawn
 

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from qdiverge.agents.loop import Trainer
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.dqn_config import DQNConfig
 
 CONFIG = DQNConfig(
     environment="CartPole-v1",

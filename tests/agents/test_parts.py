@@ -9,12 +9,12 @@ import torch
 import qdiverge as qd
 from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.discrete.optimizers import NatureRMSprop
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.losses import td_loss
 from qdiverge.agents.networks import MLP, NatureNetwork, channels_last
 from qdiverge.agents.networks.heads import Dueling
 from qdiverge.agents.records import UpdateRecord
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel.precondition import from_optimizer
 from qdiverge.transitions import Transitions

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from qdiverge.agents.discrete.dqn import DQN
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MLP
 from qdiverge.agents.records import EpisodeEnd, UpdateRecord
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.cli import main
 from qdiverge.errors import InvalidValueError
 from qdiverge.runs import load_run

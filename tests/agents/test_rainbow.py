@@ -6,7 +6,7 @@ import torch
 
 from qdiverge.agents.evaluation.environments import own_environments
 from qdiverge.agents.evaluation.player import Player
-from qdiverge.agents.loop import Trainer
+from qdiverge.agents.run_loop import Trainer
 from qdiverge.agents.settings.presets.discrete import PRESETS
 from qdiverge.mdp import MDP, as_environment
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from qdiverge.agents.checkpoints import Checkpoints
-from qdiverge.agents.checkpoints.generators import find_generators
+from qdiverge.agents.checkpoints.run_generators import find_generators
 from qdiverge.agents.discrete.dqn import DQN
-from qdiverge.agents.loop import Trainer
+from qdiverge.agents.run_loop import Trainer
 from qdiverge.agents.saved_agent import config_from_json, load_agent
-from qdiverge.agents.settings.dqn import DQNConfig
-from qdiverge.agents.settings.preqn import PreQNSettings
+from qdiverge.agents.settings.dqn_config import DQNConfig
+from qdiverge.agents.settings.preqn_settings import PreQNSettings
 from qdiverge.errors import CheckpointError
 
 CARTPOLE = DQNConfig(

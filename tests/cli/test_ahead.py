@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from qdiverge.agents.loop import Trainer
+from qdiverge.agents.run_loop import Trainer
 from qdiverge.agents.settings.algorithms import CONFIGS
 from qdiverge.cli import main
 from qdiverge.cli.ahead import as_it_is, to_change

@@ -4,9 +4,9 @@ from contextlib import closing
 
 import pytest
 
-from qdiverge.agents.loop import Trainer
-from qdiverge.agents.settings.continuous import DDPGConfig, SACConfig, TD3Config
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.continuous_config import DDPGConfig, SACConfig, TD3Config
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.cli.subjects import subject
 from qdiverge.monitor import attach
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from qdiverge.agents.evaluation.held_out import HeldOut
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, RunEnd, UpdateRecord
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.cli.epochs import Epochs
-from qdiverge.cli.watching import Watching
+from qdiverge.cli.watch_settings import Watching
 from qdiverge.errors import InvalidValueError
 from qdiverge.runs import RunLog, load_run
 

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from qdiverge.agents.loop import Trainer
+from qdiverge.agents.run_loop import Trainer
 from qdiverge.agents.saved_agent import load_agent
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.agents.settings.presets.discrete import PRESETS
 from qdiverge.cli import main
 from qdiverge.cli.training import parse
+from qdiverge.cli.watch_settings import Watching
 from qdiverge.cli.watched import train_watched
-from qdiverge.cli.watching import Watching
 from qdiverge.runs import load_run
 
 FLAGS = {

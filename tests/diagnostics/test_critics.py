@@ -11,9 +11,9 @@ from torch import nn
 
 import qdiverge as qd
 from qdiverge.diagnostics import REGISTRY, SarsaTransitions, Transitions, as_transitions
-from qdiverge.diagnostics.activations import layer_inputs
 from qdiverge.diagnostics.critics import CriticView, critic_views, next_actions
 from qdiverge.diagnostics.diagnose import make_moment
+from qdiverge.diagnostics.hidden_activations import layer_inputs
 from qdiverge.diagnostics.preconditioner import step_scales
 from qdiverge.errors import InvalidValueError
 from tests.diagnostics.test_diagnostics import assert_same, fingerprint

@@ -12,7 +12,7 @@ from torch import nn
 
 import qdiverge as qd
 from qdiverge.diagnostics.diagnose import make_moment
-from qdiverge.diagnostics.metrics.linearisation import step_changes
+from qdiverge.diagnostics.metrics.step_linearity import step_changes
 from tests.diagnostics.test_diagnostics import Awkward, assert_same, fingerprint
 from tests.reference import reference_kernel
 

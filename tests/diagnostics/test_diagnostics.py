@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from qdiverge.diagnostics import REGISTRY, Moment, Transitions, growth_rate, soft_divergence_bound
-from qdiverge.diagnostics.metrics.data import Data
+from qdiverge.diagnostics.metrics.batch_data import Data
 from qdiverge.diagnostics.metrics.q_values import QValues
 from qdiverge.diagnostics.metrics.td_errors import TargetLag, TDErrors
 from qdiverge.diagnostics.quiet import quiet_values

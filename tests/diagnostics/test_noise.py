@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 import qdiverge as qd
 from qdiverge.agents.networks.noisy import NoisyLinear
-from qdiverge.diagnostics.noise import NUM_DRAWS, over_draws
+from qdiverge.diagnostics.noisy_weights import NUM_DRAWS, over_draws
 from qdiverge.kernel import NTK
 
 

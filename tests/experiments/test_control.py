@@ -7,7 +7,7 @@ from experiments.__main__ import main
 from experiments.control.agents import METHODS, PEERS, config_of
 from experiments.control.sweep import run
 from experiments.tables import read, results_of
-from qdiverge.agents.settings.continuous import DDPGConfig
+from qdiverge.agents.settings.continuous_config import DDPGConfig
 
 
 def test_every_method_is_in_the_committed_table():

@@ -12,8 +12,8 @@ from experiments.__main__ import main as experiments
 from experiments.learning import rows, run, sweep
 from experiments.learning.training import play
 from qdiverge.agents.checkpoints import Checkpoints
-from qdiverge.agents.loop import Trainer
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.cli import main as command
 from qdiverge.runs import RunLog, load_run
 

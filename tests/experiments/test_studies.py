@@ -22,8 +22,8 @@ from experiments.preqn import sweep as preqn_sweep
 from experiments.target_period.problems import linear, make
 from experiments.target_period.sweep import growth_rate, outcome
 from experiments.tracing import trace
-from qdiverge.agents.loop import Trainer
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.mdp.problems import baird
 from qdiverge.transitions import Transitions
 from tests.chance import SIGMAS

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from qdiverge.checks import check_positive
+from qdiverge.mdp.array_checks import check_pairs_rho
 from qdiverge.mdp.bellman import optimal_backup
-from qdiverge.mdp.inputs import check_pairs_rho
-from qdiverge.mdp.linearised import linearise
+from qdiverge.mdp.linearised_network import linearise
 from qdiverge.mdp.model import MDP
 
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from qdiverge.errors import InvalidValueError
 from qdiverge.mdp import MDP, value_iteration
-from qdiverge.mdp.linearised import linearisation_gap, linearise, train_network
+from qdiverge.mdp.linearised_network import linearisation_gap, linearise, train_network
 from qdiverge.mdp.problems import garnet
 from tests.asserts import assert_untouched
 

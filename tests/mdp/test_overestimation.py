@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from qdiverge.errors import InvalidValueError
 from qdiverge.mdp import MDP, epsilon_greedy, q_learning, value_iteration
-from qdiverge.mdp.overestimation import (
+from qdiverge.mdp.maximisation_bias import (
     estimator_bias,
     fitted_overestimation,
     overestimation_bound,

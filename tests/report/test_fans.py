@@ -7,7 +7,7 @@ import pytest
 
 from qdiverge.report.drawing.chart import BOTTOM, HEIGHT, TOP
 from qdiverge.report.fans import fans_of, steps_per_update
-from qdiverge.report.page import render
+from qdiverge.report.run_page import render
 from qdiverge.runs import RunLog, load_run
 
 

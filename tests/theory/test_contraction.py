@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qdiverge.errors import InvalidTypeError, InvalidValueError
-from qdiverge.theory.contraction import check_contraction
+from qdiverge.theory.row_condition import check_contraction
 
 
 def random_problem(seed: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:

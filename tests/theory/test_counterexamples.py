@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from qdiverge.theory.contraction import check_contraction
+from qdiverge.theory.row_condition import check_contraction
 from qdiverge.theory.stability import check_stability
 from tests.theory.problems import (
     BAIRD_START,

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qdiverge.theory.decision import is_growing
 from qdiverge.theory.descent import Descent
 from qdiverge.theory.largest_step import largest_step
 from qdiverge.theory.spectral import (
@@ -17,7 +18,6 @@ from qdiverge.theory.spectral import (
     spectral_radius,
     transient_gain,
 )
-from qdiverge.theory.verdict import is_growing
 from tests.theory.problems import F, random_problem
 
 EPS = 2.3e-16

@@ -7,8 +7,8 @@ import torch
 
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.theory.augmented_map import largest_growth
-from qdiverge.theory.contraction import check_contraction
 from qdiverge.theory.descent import Descent
+from qdiverge.theory.row_condition import check_contraction
 from qdiverge.theory.spectral import reachable_directions
 from qdiverge.theory.stability import check_stability
 from tests.theory.problems import (

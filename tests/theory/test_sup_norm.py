@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qdiverge.errors import InvalidValueError
-from qdiverge.theory.contraction import check_contraction
+from qdiverge.theory.row_condition import check_contraction
 from qdiverge.theory.sup_norm import sup_norm_modulus
 from tests.theory.problems import F
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 
 if TYPE_CHECKING:
     from gymnasium.vector import SyncVectorEnv

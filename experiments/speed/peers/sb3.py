@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 
 NEEDS = ("stable_baselines3", "ale_py", "cv2")
 

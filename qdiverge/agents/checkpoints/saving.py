@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from qdiverge.agents.checkpoints.generators import dump_generators, load_generators
+from qdiverge.agents.checkpoints.run_generators import dump_generators, load_generators
 from qdiverge.agents.checkpoints.segments import SavedReplay, dump_replay, load_replay
 from qdiverge.agents.checkpoints.tensors import (
     dump_optimizer,
@@ -25,8 +25,8 @@ from qdiverge.agents.checkpoints.tensors import (
     load_weights,
     optimizer_groups,
 )
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks.given import MakeNetwork
+from qdiverge.agents.run_loop import Trainer
 from qdiverge.errors import CheckpointError
 from qdiverge.runs.checkpoints import CheckpointStore
 

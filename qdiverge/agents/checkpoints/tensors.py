@@ -7,7 +7,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from qdiverge.agents.agent import Agent
+from qdiverge.agents.interfaces import Agent
 from qdiverge.errors import CheckpointError
 
 

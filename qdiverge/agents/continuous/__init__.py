@@ -5,6 +5,6 @@ One algorithm a file; what they share is in ``agent`` and, where an actor is det
 """
 
 from qdiverge.agents.continuous.agent import ContinuousAgent
-from qdiverge.agents.settings.continuous import ContinuousConfig
+from qdiverge.agents.settings.continuous_config import ContinuousConfig
 
 __all__ = ["ContinuousAgent", "ContinuousConfig"]

@@ -15,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from qdiverge.agents.agent import Update
 from qdiverge.agents.batch_loss import BatchLoss
 from qdiverge.agents.continuous.networks import Critic
 from qdiverge.agents.continuous.steps import as_array, least
+from qdiverge.agents.interfaces import Update
 from qdiverge.agents.losses import td_loss
 from qdiverge.agents.once import Once
-from qdiverge.agents.settings.continuous import ContinuousConfig
+from qdiverge.agents.settings.continuous_config import ContinuousConfig
 from qdiverge.agents.targets import follow, slow_copy
 from qdiverge.preqn import PreQNStep
 from qdiverge.td import backup

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from qdiverge.agents.continuous.agent import ContinuousAgent
+from qdiverge.agents.continuous.behaviour_noise import noisy
 from qdiverge.agents.continuous.networks import Actor, Critic
-from qdiverge.agents.continuous.noise import noisy
 from qdiverge.agents.continuous.steps import adam, descend
 from qdiverge.agents.once import Once
-from qdiverge.agents.settings.continuous import DDPGConfig, TD3Config
+from qdiverge.agents.settings.continuous_config import DDPGConfig, TD3Config
 from qdiverge.agents.targets import slow_copy
 from qdiverge.transitions import Transitions
 

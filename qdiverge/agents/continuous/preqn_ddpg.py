@@ -12,7 +12,7 @@ from qdiverge.agents.continuous.deterministic import DeterministicAgent
 from qdiverge.agents.continuous.networks import Actor, Critic
 from qdiverge.agents.once import Once
 from qdiverge.agents.preqn import make_preqn
-from qdiverge.agents.settings.continuous import DDPGConfig
+from qdiverge.agents.settings.continuous_config import DDPGConfig
 from qdiverge.errors import InvalidValueError
 from qdiverge.preqn import PreQN, PreQNStep
 from qdiverge.transitions import Transitions

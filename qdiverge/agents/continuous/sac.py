@@ -22,7 +22,7 @@ from qdiverge.agents.continuous.agent import ContinuousAgent
 from qdiverge.agents.continuous.networks import Critic, GaussianActor, LogTemperature
 from qdiverge.agents.continuous.steps import adam, as_array, descend, least
 from qdiverge.agents.once import Once
-from qdiverge.agents.settings.continuous import SACConfig
+from qdiverge.agents.settings.continuous_config import SACConfig
 from qdiverge.transitions import Transitions
 
 

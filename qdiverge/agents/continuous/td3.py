@@ -15,7 +15,7 @@ from torch import Tensor
 from qdiverge.agents.continuous.deterministic import DeterministicAgent
 from qdiverge.agents.continuous.networks import Actor, Critic
 from qdiverge.agents.continuous.steps import adam, least
-from qdiverge.agents.settings.continuous import TD3Config
+from qdiverge.agents.settings.continuous_config import TD3Config
 from qdiverge.transitions import Transitions
 
 

@@ -9,7 +9,7 @@ from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.discrete.policies import Boltzmann, EpsilonGreedy
 from qdiverge.agents.once import Once
 from qdiverge.agents.schedule import linear_schedule
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 
 
 class DiscreteBehaviour:

@@ -12,9 +12,9 @@ import warnings
 
 import torch
 
-from qdiverge.agents.agent import Agent, Update
 from qdiverge.agents.batch_loss import BatchLoss
 from qdiverge.agents.discrete.dqn import DQN
+from qdiverge.agents.interfaces import Agent, Update
 from qdiverge.agents.machine.cuda_graph import Graphed, call_step_hooks, without_step_hooks
 from qdiverge.agents.once import Once
 from qdiverge.transitions import Transitions

@@ -23,16 +23,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from qdiverge.agents.agent import Update
 from qdiverge.agents.batch_loss import BatchLoss
 from qdiverge.agents.discrete.categorical import of_actions
 from qdiverge.agents.discrete.equations import DistributionEquation, Equation, ValueEquation
 from qdiverge.agents.discrete.optimizers import make_optimizer
+from qdiverge.agents.interfaces import Update
 from qdiverge.agents.machine.arithmetic import Arithmetic
-from qdiverge.agents.networks.categorical import CategoricalQ
+from qdiverge.agents.networks.categorical_network import CategoricalQ
 from qdiverge.agents.networks.noisy import resample_noise, still_noise
 from qdiverge.agents.once import Once
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.agents.targets import follow, slow_copy
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.preqn import PreQN

@@ -17,9 +17,9 @@ from qdiverge.agents.discrete.categorical import (
     projected,
 )
 from qdiverge.agents.losses import td_loss, weighted_mean
-from qdiverge.agents.networks.categorical import CategoricalQ
+from qdiverge.agents.networks.categorical_network import CategoricalQ
 from qdiverge.agents.replay.sampling import LearnerBatch
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.td import bootstrap_values, td_errors, td_targets
 from qdiverge.transitions import Transitions
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from qdiverge.agents.preqn import make_preqn
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 
 
 class NatureRMSprop(torch.optim.RMSprop):

@@ -7,9 +7,9 @@ from qdiverge.agents.environments.games import resolve_game
 from qdiverge.agents.environments.kinds import Environments
 from qdiverge.agents.environments.tasks import find_task
 from qdiverge.agents.evaluation.protocols import RANDOM_AGENT_SKIP, Protocol
-from qdiverge.agents.parts import parts_of
-from qdiverge.agents.settings.base import AgentConfig
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.families import parts_of
+from qdiverge.agents.settings.agent_config import AgentConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 
 
 def game_of(config: AgentConfig) -> str | None:

@@ -12,7 +12,7 @@ from qdiverge.agents.evaluation.environments import own_environments
 from qdiverge.agents.evaluation.player import Player
 from qdiverge.agents.evaluation.playing import RandomPolicy, explorer_of
 from qdiverge.agents.networks.given import MakeNetwork
-from qdiverge.agents.settings.base import AgentConfig
+from qdiverge.agents.settings.agent_config import AgentConfig
 
 NUM_STATES = 500  # valid_size of the paper's published code; the paper itself gives no number
 STATE_PERIOD = 5  # agent steps between two of them, so that they differ

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qdiverge.agents.environments.kinds import Environments
+from qdiverge.agents.families import parts_of
 from qdiverge.agents.networks.given import MakeNetwork
-from qdiverge.agents.parts import parts_of
-from qdiverge.agents.settings.base import AgentConfig
+from qdiverge.agents.settings.agent_config import AgentConfig
 
 PART = 100  # states asked for at once
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiverge.agents.continuous.noise import EpsilonUniform
+from qdiverge.agents.continuous.behaviour_noise import EpsilonUniform
 from qdiverge.agents.discrete.policies import EpsilonGreedy
 from qdiverge.agents.environments.experience import Episode, VectorStep
 from qdiverge.agents.environments.kinds import Environments

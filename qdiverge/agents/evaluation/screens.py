@@ -10,8 +10,8 @@ from qdiverge.agents.environments.atari import FRAME_SKIP, NO_FRAME_LIMIT, Atari
 from qdiverge.agents.environments.kinds import Environments
 from qdiverge.agents.environments.minatar import MinAtarGame, resolve_minatar
 from qdiverge.agents.evaluation import protocols
-from qdiverge.agents.settings.base import AgentConfig
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.agent_config import AgentConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.errors import MissingExtraError
 
 SCREEN = (210, 160)  # pixels of an Atari screen: height, width

@@ -15,7 +15,7 @@ from qdiverge.agents.environments.experience import VectorStep
 from qdiverge.agents.environments.kinds import Environments
 from qdiverge.agents.evaluation.protocols import Protocol
 from qdiverge.agents.evaluation.screens import screen_of
-from qdiverge.agents.settings.base import AgentConfig
+from qdiverge.agents.settings.agent_config import AgentConfig
 
 MOST_FRAMES = 4_500  # 5 minutes of Atari; 450 MB
 

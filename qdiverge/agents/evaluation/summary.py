@@ -10,7 +10,7 @@ def summary_of(result: Mapping[str, Any]) -> str:
     """Return the lines that ``qdiverge evaluate`` prints.
 
     Args:
-        result: From :func:`qdiverge.agents.evaluation.result.result_of`.
+        result: From :func:`qdiverge.agents.evaluation.evaluation_file.result_of`.
 
     Returns:
         A line for each finding, beginning with what it is.

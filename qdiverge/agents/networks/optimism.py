@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from qdiverge.agents.networks.categorical import CategoricalQ
+from qdiverge.agents.networks.categorical_network import CategoricalQ
 from qdiverge.agents.networks.heads import Dueling
 
 

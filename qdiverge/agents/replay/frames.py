@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qdiverge.agents.machine.memory import available_memory, device_memory
+from qdiverge.agents.machine.free_memory import available_memory, device_memory
 from qdiverge.agents.replay.ring import NO_ACTION as NO_ACTION
 from qdiverge.agents.replay.ring import ReplayRing
 from qdiverge.errors import InvalidValueError

@@ -13,7 +13,7 @@ from qdiverge.agents.replay.n_step import n_step_returns
 from qdiverge.agents.replay.priorities import Priorities
 from qdiverge.agents.replay.ring import ReplayRing
 from qdiverge.agents.schedule import linear_schedule
-from qdiverge.agents.settings.base import Sampling
+from qdiverge.agents.settings.agent_config import Sampling
 from qdiverge.errors import InvalidValueError
 from qdiverge.transitions import Transitions
 

@@ -3,12 +3,12 @@
 import math
 from typing import TYPE_CHECKING
 
-from qdiverge.agents.settings.preqn import OF_PREQN
+from qdiverge.agents.settings.preqn_settings import OF_PREQN
 from qdiverge.agents.settings.rules import EnvironmentKind, UnreadRule
 from qdiverge.errors import InvalidValueError
 
 if TYPE_CHECKING:
-    from qdiverge.agents.settings.dqn import DQNConfig
+    from qdiverge.agents.settings.dqn_config import DQNConfig
 
 # Who decides stands above what depends on it: a rule sees what the rules above it have settled.
 SWITCHED_OFF = (

@@ -3,9 +3,9 @@
 from torch import nn
 from torch.nn.utils import parametrize
 
-from qdiverge.kernel.rules.base import LayerRule
 from qdiverge.kernel.rules.conv import ConvRule
 from qdiverge.kernel.rules.embedding import EmbeddingRule
+from qdiverge.kernel.rules.layer_rule import LayerRule
 from qdiverge.kernel.rules.linear import LinearRule
 from qdiverge.kernel.rules.norm import ChannelNormRule, LastAxesNormRule
 

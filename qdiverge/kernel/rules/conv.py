@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from qdiverge.kernel.memory import empty
-from qdiverge.kernel.rules.base import LayerRule, has_own_forward
+from qdiverge.kernel.feature_memory import empty
+from qdiverge.kernel.rules.layer_rule import LayerRule, has_own_forward
 
 PATCH_ELEMENTS = 1 << 19  # patches made at a time, about what a core's cache holds
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from qdiverge.kernel.rules.base import LayerRule, has_own_forward
+from qdiverge.kernel.rules.layer_rule import LayerRule, has_own_forward
 
 
 class EmbeddingRule(LayerRule):

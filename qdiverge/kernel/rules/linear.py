@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from qdiverge.kernel.rules.base import LayerRule, has_own_forward
+from qdiverge.kernel.rules.layer_rule import LayerRule, has_own_forward
 
 
 class LinearRule(LayerRule):

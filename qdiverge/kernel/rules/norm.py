@@ -5,7 +5,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from qdiverge.kernel.rules.base import LayerRule, has_own_forward
+from qdiverge.kernel.rules.layer_rule import LayerRule, has_own_forward
 
 
 class LastAxesNormRule(LayerRule):

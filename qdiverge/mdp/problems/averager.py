@@ -3,7 +3,7 @@
 import numpy as np
 
 from qdiverge.errors import InvalidValueError
-from qdiverge.mdp.inputs import real_array
+from qdiverge.mdp.array_checks import real_array
 
 
 def nearest_averager(

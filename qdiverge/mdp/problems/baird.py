@@ -3,7 +3,7 @@
 import numpy as np
 
 from qdiverge.mdp.combine import induced_chain
-from qdiverge.mdp.linear import LinearProblem
+from qdiverge.mdp.linear_approximation import LinearProblem
 from qdiverge.mdp.model import MDP
 
 SOLID, DASHED = 0, 1  # to state 7; to one of states 1 … 6, uniformly

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from qdiverge.mdp.evaluation import discounted_visits
-from qdiverge.mdp.linear import LinearProblem
+from qdiverge.mdp.linear_approximation import LinearProblem
 from qdiverge.mdp.model import MDP
+from qdiverge.mdp.policy_value import discounted_visits
 
 
 def boyan_chain() -> LinearProblem:

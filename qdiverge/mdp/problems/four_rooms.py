@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qdiverge.mdp.errors import UnreachableStartError
+from qdiverge.mdp.mdp_errors import UnreachableStartError
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.problems.grid import deterministic, grid_moves
 from qdiverge.mdp.problems.gridworld import absorb

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from qdiverge.mdp.errors import UnreachableStartError
+from qdiverge.mdp.mdp_errors import UnreachableStartError
 from qdiverge.mdp.reachability import can_reach, successors
 
 STAY, UP, DOWN, LEFT, RIGHT = 0, 1, 2, 3, 4

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from qdiverge.errors import InvalidValueError
-from qdiverge.mdp.errors import UnreachableStartError
+from qdiverge.mdp.mdp_errors import UnreachableStartError
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.problems.grid import check_path, deterministic, grid_moves, with_slip
 from qdiverge.mdp.reachability import can_reach, successors

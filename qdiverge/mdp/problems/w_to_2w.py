@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qdiverge.mdp.linear import LinearProblem
+from qdiverge.mdp.linear_approximation import LinearProblem
 from qdiverge.mdp.model import MDP
 
 

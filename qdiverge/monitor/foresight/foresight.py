@@ -9,11 +9,11 @@ from typing import Any
 
 from qdiverge.errors import QDivergeError
 from qdiverge.monitor.budget import Budget
-from qdiverge.monitor.foresight.forecast import NUM_ORDERS, Forecast, is_stacked, look_ahead
-from qdiverge.monitor.foresight.options import ForesightOptions
-from qdiverge.monitor.foresight.plan import next_due, plan_at
+from qdiverge.monitor.foresight.foresight_options import ForesightOptions
+from qdiverge.monitor.foresight.outlook import NUM_ORDERS, Forecast, is_stacked, look_ahead
 from qdiverge.monitor.foresight.recent import MOST, RecentBatches
 from qdiverge.monitor.foresight.staging import is_known, rule_of_copies, stages, why_never
+from qdiverge.monitor.foresight.timetable import next_due, plan_at
 from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.shown_batch import copy_of
 from qdiverge.monitor.subject import Subject

@@ -7,8 +7,8 @@ import numpy as np
 
 from qdiverge.monitor.alarms import Alarms
 from qdiverge.monitor.budget import Budget
-from qdiverge.monitor.foresight.forecast import FORESEEN, Forecast
 from qdiverge.monitor.foresight.foresight import Foresight
+from qdiverge.monitor.foresight.outlook import FORESEEN, Forecast
 from qdiverge.monitor.guard import Guard
 from qdiverge.runs import AlarmEvent, RunLog
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from qdiverge.diagnostics import soft_divergence_bound
-from qdiverge.monitor.foresight.options import ForesightOptions
+from qdiverge.monitor.foresight.foresight_options import ForesightOptions
 from qdiverge.monitor.subject import Subject
 from qdiverge.rehearsal.stage import Stage, stage_of
 from qdiverge.rehearsal.what_if import DEFAULTS

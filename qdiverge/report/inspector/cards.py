@@ -4,8 +4,8 @@ import numpy as np
 
 from qdiverge.report.drawing.heatmap import similarity
 from qdiverge.report.drawing.svg import Markup, element
-from qdiverge.report.inspector.moment import Inspection
-from qdiverge.report.inspector.pictures import Scale, picture
+from qdiverge.report.inspector.inspected import Inspection
+from qdiverge.report.inspector.observation_pictures import Scale, picture
 from qdiverge.report.numbers import brief, human, percent
 from qdiverge.report.prose import unbroken
 

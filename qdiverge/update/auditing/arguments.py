@@ -12,12 +12,12 @@ from qdiverge.checks import check_choice, check_discount
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.td import BOOTSTRAPS
 from qdiverge.transitions import Transitions, as_transitions, field_of
+from qdiverge.update.auditing.audit_inputs import Reading, numbers, read
 from qdiverge.update.auditing.case import Case
-from qdiverge.update.auditing.columns import LOSSES, Array, Columns, Hypothesis
 from qdiverge.update.auditing.data_audit import TRUNCATED
 from qdiverge.update.auditing.following import Following
-from qdiverge.update.auditing.networks import Networks, Policy, modules_of
-from qdiverge.update.auditing.reading import Reading, numbers, read
+from qdiverge.update.auditing.still_calls import Networks, Policy, modules_of
+from qdiverge.update.auditing.td_columns import LOSSES, Array, Columns, Hypothesis
 
 
 def make_case(

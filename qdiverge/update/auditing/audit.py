@@ -2,8 +2,8 @@
 
 First the gradient is held to the one that the declared loop would make; its residual is that of
 whole gradients, about 1e-6 for a sound loop. Only where that fails are other ways looked for, in
-prediction space (:mod:`qdiverge.update.auditing.gram`), and whatever is found is held to the whole
-gradient again.
+prediction space (:mod:`qdiverge.update.auditing.gradient_gram`), and whatever is found is held to
+the whole gradient again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from qdiverge.update.auditing.case import Case, Explanation
 from qdiverge.update.auditing.data_audit import audit_rows
 from qdiverge.update.auditing.explain import explain, match
 from qdiverge.update.auditing.findings import Finding
-from qdiverge.update.auditing.networks import Networks, Policy
+from qdiverge.update.auditing.still_calls import Networks, Policy
 from qdiverge.update.auditing.structural import Optimizers, split_scale, structural
 
 

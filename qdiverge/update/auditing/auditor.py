@@ -10,7 +10,7 @@ from torch import Tensor
 from qdiverge.checks import check_integer
 from qdiverge.update.auditing.audit import Audit, audit
 from qdiverge.update.auditing.findings import Finding, finding
-from qdiverge.update.auditing.networks import Networks, modules_of
+from qdiverge.update.auditing.still_calls import Networks, modules_of
 
 AMBIGUOUS = frozenset({"gradients_accumulate", "other_loss"})
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from qdiverge.transitions import Transitions
-from qdiverge.update.auditing.columns import Array, Columns, Hypothesis
+from qdiverge.update.auditing.audit_inputs import Reading
 from qdiverge.update.auditing.findings import Finding
-from qdiverge.update.auditing.reading import Reading
+from qdiverge.update.auditing.td_columns import Array, Columns, Hypothesis
 
 # Of 1,152 sound loops (12 networks × 4 losses × 4 bootstraps × 3 optimisers, batches of 32 and 128)
 # the residual was 4e-7 at most, and 2.4 % of what ROUNDINGS and LAYERS allow.

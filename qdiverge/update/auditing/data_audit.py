@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from qdiverge.transitions import Transitions, as_transitions, field_of
-from qdiverge.update.auditing.columns import Array, Flags
+from qdiverge.update.auditing.audit_inputs import numbers
 from qdiverge.update.auditing.findings import Finding, finding
-from qdiverge.update.auditing.reading import numbers
+from qdiverge.update.auditing.td_columns import Array, Flags
 
 TRUNCATED = ("truncated", "truncations", "truncation", "timeouts")
 MOST = 0.95  # of the rows, before a pattern is called one

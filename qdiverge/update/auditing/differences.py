@@ -7,16 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from qdiverge.update.auditing.audit_inputs import numbers
 from qdiverge.update.auditing.case import Case, Explanation
-from qdiverge.update.auditing.columns import Array, Hypothesis
 from qdiverge.update.auditing.findings import Finding, finding
 from qdiverge.update.auditing.following import ROLLED
-from qdiverge.update.auditing.gram import Gram
+from qdiverge.update.auditing.gradient_gram import Gram
 from qdiverge.update.auditing.misfit import misfit
-from qdiverge.update.auditing.reading import numbers
+from qdiverge.update.auditing.td_columns import Array, Hypothesis
 
 CLEAR = 4.0  # of rounding's share of |g|²: more outside the span is something else
-# of |g|: see gram.py. Targets of a re-bound network left 8e-3 to 0.24, noisy rewards 0.09 to 0.98.
+# of |g|, see gradient_gram.py. A re-bound network's targets left 8e-3 to 0.24, noisy rewards .09
+# to .98.
 MISFIT = 1e-3  # of |g| that the declared targets leave, before they are called others
 FULL = 0.5  # of the parameters: a span of more dimensions says nothing
 

@@ -11,8 +11,8 @@ import numpy as np
 from torch import nn
 
 from qdiverge.errors import UnsupportedNetworkError
+from qdiverge.update.auditing.audit_inputs import numbers
 from qdiverge.update.auditing.case import WHOLE, Case, Explanation, found_by, hold, tolerance
-from qdiverge.update.auditing.columns import Array, Hypothesis
 from qdiverge.update.auditing.differences import (
     CLEAR,
     FULL,
@@ -22,13 +22,13 @@ from qdiverge.update.auditing.differences import (
 )
 from qdiverge.update.auditing.findings import finding
 from qdiverge.update.auditing.fit import FACTORS
-from qdiverge.update.auditing.gram import Gram, make_gram
+from qdiverge.update.auditing.gradient_gram import Gram, make_gram
 from qdiverge.update.auditing.moved import moved_target
-from qdiverge.update.auditing.networks import first_critic, moves
 from qdiverge.update.auditing.other_actions import find_actions
 from qdiverge.update.auditing.polish import polish, simplest, verify
-from qdiverge.update.auditing.reading import numbers
 from qdiverge.update.auditing.search import search
+from qdiverge.update.auditing.still_calls import first_critic, moves
+from qdiverge.update.auditing.td_columns import Array, Hypothesis
 from qdiverge.update.auditing.whole_gradient import (
     at_other_actions,
     clamped,

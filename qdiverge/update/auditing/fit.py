@@ -14,8 +14,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from qdiverge.update.auditing.columns import Array, Columns, Hypothesis
-from qdiverge.update.auditing.gram import Gram
+from qdiverge.update.auditing.gradient_gram import Gram
+from qdiverge.update.auditing.td_columns import Array, Columns, Hypothesis
 
 ROUNDS = 8
 FACTORS = ("reward_factor", "discount_factor", "terminal_factor", "truncated_factor")

@@ -19,15 +19,15 @@ from torch import Tensor, nn
 from qdiverge.errors import InvalidValueError
 from qdiverge.td import BOOTSTRAPS
 from qdiverge.transitions import Transitions, field_of
-from qdiverge.update.auditing.columns import Array
-from qdiverge.update.auditing.networks import (
+from qdiverge.update.auditing.audit_inputs import numbers
+from qdiverge.update.auditing.still_calls import (
     Leaves,
     Policy,
     ask_policy,
     critic_values,
     q_values,
 )
-from qdiverge.update.auditing.reading import numbers
+from qdiverge.update.auditing.td_columns import Array
 
 ROLLED = {"next_row": -1, "row_before": 1}  # successors of another row
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdiverge.update.auditing.columns import Array
+from qdiverge.update.auditing.td_columns import Array
 
 BFLOAT16, FLOAT16 = 2.0**-8, 2.0**-10  # units of rounding
 SHARE = 0.3  # of the entries: of longer ones few are as short by chance

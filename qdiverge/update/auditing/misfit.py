@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from qdiverge.update.auditing.case import Case
-from qdiverge.update.auditing.columns import Array, Flags
-from qdiverge.update.auditing.extras import is_function_of
+from qdiverge.update.auditing.extra_terms import is_function_of
 from qdiverge.update.auditing.findings import Finding, finding
-from qdiverge.update.auditing.gram import Projection
+from qdiverge.update.auditing.gradient_gram import Projection
+from qdiverge.update.auditing.td_columns import Array, Flags
 
 # of the largest slope: one in doubt by more tells nothing; half of them were known to 7e-4 or
 # better in 144 loops of 12 networks, batches of 32 and 128, worst for an LSTM at 128

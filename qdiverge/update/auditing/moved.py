@@ -12,8 +12,8 @@ from dataclasses import replace
 from torch import Tensor
 
 from qdiverge.update.auditing.case import Case, Explanation, found_by, hold, tolerance
-from qdiverge.update.auditing.columns import Hypothesis
 from qdiverge.update.auditing.following import Following
+from qdiverge.update.auditing.td_columns import Hypothesis
 
 FIRST, LARGEST = 0.005, 0.5  # τ
 STEPS = 6

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from qdiverge.update.auditing.columns import Array
-from qdiverge.update.auditing.gram import COARSE, CUT, Gram
+from qdiverge.update.auditing.gradient_gram import COARSE, CUT, Gram
+from qdiverge.update.auditing.td_columns import Array
 
 FOUND = 1e-9  # of |g|²: what the right actions leave is less
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from qdiverge.update.auditing.audit_inputs import numbers
 from qdiverge.update.auditing.case import Case, hold, tolerance
-from qdiverge.update.auditing.columns import Array, Hypothesis
 from qdiverge.update.auditing.fit import FACTORS, design, take
-from qdiverge.update.auditing.reading import numbers
+from qdiverge.update.auditing.td_columns import Array, Hypothesis
 
 POLISHED = 6  # rounds, at most, of the last fit
 SETTLED = 1e-6  # of a factor, from one round to the next

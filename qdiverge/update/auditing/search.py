@@ -8,9 +8,9 @@ from itertools import product
 
 import numpy as np
 
-from qdiverge.update.auditing.columns import Array, Columns, Hypothesis
 from qdiverge.update.auditing.fit import fit
-from qdiverge.update.auditing.gram import Gram
+from qdiverge.update.auditing.gradient_gram import Gram
+from qdiverge.update.auditing.td_columns import Array, Columns, Hypothesis
 
 STARTS = 10  # hypotheses from which the factors are fitted
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from qdiverge.update.auditing.audit_inputs import Reading
 from qdiverge.update.auditing.case import WHOLE, Case, Explanation
 from qdiverge.update.auditing.findings import Finding, finding
-from qdiverge.update.auditing.reading import Reading
 
 Optimizers = torch.optim.Optimizer | Sequence[torch.optim.Optimizer]
 

@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from qdiverge.update.auditing.audit_inputs import numbers
 from qdiverge.update.auditing.case import LAYERS, Case, Explanation, found_by, hold, tolerance
-from qdiverge.update.auditing.columns import Hypothesis
 from qdiverge.update.auditing.differences import differences
-from qdiverge.update.auditing.extras import (
+from qdiverge.update.auditing.extra_terms import (
     fit_two,
     other_directions,
     residual_gradient,
 )
 from qdiverge.update.auditing.findings import finding
-from qdiverge.update.auditing.networks import critic_values, q_values
-from qdiverge.update.auditing.reading import numbers
+from qdiverge.update.auditing.still_calls import critic_values, q_values
+from qdiverge.update.auditing.td_columns import Hypothesis
 
 
 def of_signs(case: Case, h: Hypothesis, v: Tensor, unit: float) -> Explanation | None:

@@ -13,17 +13,17 @@ import pytest
 import torch
 
 from qdiverge.agents.checkpoints import Checkpoints
-from qdiverge.agents.checkpoints.generators import (
+from qdiverge.agents.checkpoints.run_generators import (
     dump_generators,
     find_generators,
     load_generators,
 )
 from qdiverge.agents.checkpoints.segments import load_replay
 from qdiverge.agents.checkpoints.tensors import dump_optimizer, load_optimizer, optimizer_groups
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import Barrier, EpisodeEnd, UpdateRecord
+from qdiverge.agents.run_loop import Trainer
 from qdiverge.agents.saved_agent import load_agent
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.errors import CheckpointError
 from tests.agents.continuous.tasks import AGENTS
 from tests.agents.running import records_of

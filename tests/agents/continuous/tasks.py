@@ -4,7 +4,12 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 
-from qdiverge.agents.settings.continuous import DDPGConfig, QLearningConfig, SACConfig, TD3Config
+from qdiverge.agents.settings.continuous_config import (
+    DDPGConfig,
+    QLearningConfig,
+    SACConfig,
+    TD3Config,
+)
 
 
 class Bandit(gymnasium.Env):

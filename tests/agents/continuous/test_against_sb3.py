@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from qdiverge.agents.continuous.parts import make_continuous
-from qdiverge.agents.settings.continuous import SACConfig, TD3Config
+from qdiverge.agents.continuous.continuous_parts import make_continuous
+from qdiverge.agents.settings.continuous_config import SACConfig, TD3Config
 from qdiverge.transitions import Transitions
 
 SHARED = {"hidden_sizes": (16, 16), "batch_size": 32, "learning_rate": 1e-3}

@@ -7,14 +7,19 @@ import pytest
 import torch
 
 from qdiverge.agents.continuous.agent import ContinuousAgent
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, UpdateRecord
+from qdiverge.agents.run_loop import Trainer
 from qdiverge.agents.saved_agent import config_from_json
-from qdiverge.agents.settings.continuous import DDPGConfig, QLearningConfig, SACConfig, TD3Config
-from qdiverge.agents.settings.dqn import DQNConfig
-from qdiverge.agents.settings.presets.continuous import PRESETS
+from qdiverge.agents.settings.continuous_config import (
+    DDPGConfig,
+    QLearningConfig,
+    SACConfig,
+    TD3Config,
+)
+from qdiverge.agents.settings.dqn_config import DQNConfig
+from qdiverge.agents.settings.presets.control import PRESETS
+from qdiverge.cli.watch_settings import Watching
 from qdiverge.cli.watched import train_watched
-from qdiverge.cli.watching import Watching
 from qdiverge.errors import CheckpointError, InvalidValueError
 from tests.agents.continuous.tasks import AGENTS
 

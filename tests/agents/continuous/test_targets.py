@@ -9,10 +9,15 @@ from torch import nn
 from qdiverge.agents.continuous.ddpg import DDPG
 from qdiverge.agents.continuous.networks import Actor, Critic, GaussianActor, squashed_log_prob
 from qdiverge.agents.continuous.preqn_ddpg import PreQNDDPG
-from qdiverge.agents.continuous.q_learning import QLearning
 from qdiverge.agents.continuous.sac import SAC
+from qdiverge.agents.continuous.search_q_learning import QLearning
 from qdiverge.agents.continuous.td3 import TD3
-from qdiverge.agents.settings.continuous import DDPGConfig, QLearningConfig, SACConfig, TD3Config
+from qdiverge.agents.settings.continuous_config import (
+    DDPGConfig,
+    QLearningConfig,
+    SACConfig,
+    TD3Config,
+)
 from qdiverge.transitions import Transitions
 
 DISCOUNT = 0.9

@@ -13,7 +13,7 @@ from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.networks import MLP, CategoricalQ, NatureNetwork
 from qdiverge.agents.networks.noisy import resample_noise
 from qdiverge.agents.replay.sampling import LearnerBatch
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.errors import InvalidTypeError
 from qdiverge.transitions import Transitions
 from tests.reference import reference_projection

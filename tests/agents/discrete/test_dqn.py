@@ -8,7 +8,7 @@ import torch
 from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.losses import td_loss
 from qdiverge.agents.networks import MLP, NatureNetwork, channels_last
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.td import td_errors, td_targets
 from qdiverge.transitions import Transitions

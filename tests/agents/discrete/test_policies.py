@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qdiverge.agents.discrete.policies import Boltzmann, boltzmann
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MLP, CategoricalQ, MinAtarNetwork, NatureNetwork, start_at
 from qdiverge.agents.networks.optimism import tilted_logits
 from qdiverge.agents.records import UpdateRecord
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from tests.chance import assert_drawn
 
 TINY = DQNConfig(

@@ -9,8 +9,8 @@ import pytest
 
 from qdiverge.agents.environments.minatar import GAMES, MinAtarGame, resolve_minatar
 from qdiverge.agents.environments.tasks import TaskEnvironments
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd
+from qdiverge.agents.run_loop import Trainer
 from qdiverge.agents.settings.presets.minatar_fast import MINATAR_FAST
 from qdiverge.errors import InvalidValueError
 

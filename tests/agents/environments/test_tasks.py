@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from qdiverge.agents.environments.tasks import TaskEnvironments, find_task
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import EpisodeEnd, RunEnd, UpdateRecord
 from qdiverge.agents.replay.arrays import ArrayReplay
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.agents.settings.presets.cartpole import CARTPOLE as CARTPOLE_PRESET
 from qdiverge.errors import InvalidValueError, MissingExtraError
 

@@ -8,16 +8,16 @@ import pytest
 import torch
 from PIL import Image
 
-from qdiverge.agents.discrete.network import make_network
+from qdiverge.agents.discrete.dqn_network import make_network
 from qdiverge.agents.evaluation.environments import environments_under, own_environments
-from qdiverge.agents.evaluation.evaluation import evaluate, play_randomly, value_check
+from qdiverge.agents.evaluation.episodes import evaluate, play_randomly, value_check
+from qdiverge.agents.evaluation.evaluation_file import result_of, write_result
+from qdiverge.agents.evaluation.frame_files import write_gif, write_strip
 from qdiverge.agents.evaluation.held_out import HeldOut
-from qdiverge.agents.evaluation.pictures import write_gif, write_strip
 from qdiverge.agents.evaluation.player import Player
 from qdiverge.agents.evaluation.protocols import MACHADO, NATURE, TASK
-from qdiverge.agents.evaluation.result import result_of, write_result
 from qdiverge.agents.evaluation.statistics import summarise
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.errors import InvalidValueError, MissingExtraError
 
 CARTPOLE = DQNConfig(environment="CartPole-v1", clip_rewards=False, hidden_sizes=(16,))

@@ -9,7 +9,7 @@ from qdiverge.agents.environments.tasks import TaskEnvironments
 from qdiverge.agents.evaluation.environments import environments_under
 from qdiverge.agents.evaluation.playing import RandomPolicy, explorer_of, play, quotas
 from qdiverge.agents.evaluation.protocols import NATURE
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 
 SEED = np.random.SeedSequence(4)
 

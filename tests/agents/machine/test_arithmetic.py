@@ -12,7 +12,7 @@ from qdiverge.agents.machine import fast_linear
 from qdiverge.agents.machine.arithmetic import Arithmetic
 from qdiverge.agents.machine.fast_linear import FastLinear
 from qdiverge.agents.networks import NatureNetwork, channels_last
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.errors import InvalidValueError
 from qdiverge.transitions import Transitions
 

@@ -12,14 +12,14 @@ from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.checkpoints.segments import dump_replay, load_replay
 from qdiverge.agents.discrete.deferred import DeferredUpdates, why_not_deferred
 from qdiverge.agents.discrete.dqn import DQN
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.machine.cuda_graph import call_step_hooks, without_step_hooks
 from qdiverge.agents.machine.device import find_device
 from qdiverge.agents.networks import MLP, NatureNetwork
 from qdiverge.agents.records import Barrier, UpdateRecord
 from qdiverge.agents.replay.device_frames import DeviceFrameReplay
 from qdiverge.agents.replay.frames import FrameReplay
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.errors import InvalidValueError
 from qdiverge.runs.checkpoints import CheckpointStore
 from qdiverge.transitions import Transitions

@@ -11,16 +11,16 @@ from qdiverge.agents import updates
 from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.discrete.deferred import DeferredUpdates
 from qdiverge.agents.evaluation.environments import own_environments
-from qdiverge.agents.evaluation.evaluation import evaluate
+from qdiverge.agents.evaluation.episodes import evaluate
 from qdiverge.agents.evaluation.held_out import HeldOut
 from qdiverge.agents.evaluation.player import Player
 from qdiverge.agents.evaluation.protocols import TASK
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MLP, MinAtarNetwork, NatureNetwork, channels_last
 from qdiverge.agents.networks.noisy import NoisyLinear
 from qdiverge.agents.records import Barrier
+from qdiverge.agents.run_loop import Trainer
 from qdiverge.agents.saved_agent import load_agent
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.errors import CheckpointError, InvalidTypeError, InvalidValueError, QDivergeError
 from tests.agents.continuous.tasks import AGENTS
 from tests.agents.running import records_of

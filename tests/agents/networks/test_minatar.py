@@ -4,12 +4,12 @@ import pytest
 import torch
 
 import qdiverge as qd
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MinAtarNetwork
 from qdiverge.agents.networks.heads import Dueling
 from qdiverge.agents.networks.noisy import NoisyLinear
 from qdiverge.agents.replay.arrays import ArrayReplay
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.dqn_config import DQNConfig
 
 
 @pytest.mark.parametrize("channels", [4, 6, 7, 10])  # of the five games

@@ -7,12 +7,12 @@ import torch
 
 import qdiverge as qd
 from qdiverge.agents.discrete.dqn import DQN
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MLP
 from qdiverge.agents.networks.noisy import NoisyLinear, resample_noise
 from qdiverge.agents.records import UpdateRecord
-from qdiverge.agents.settings.dqn import DQNConfig
-from qdiverge.diagnostics.activations import layer_inputs
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.dqn_config import DQNConfig
+from qdiverge.diagnostics.hidden_activations import layer_inputs
 from tests.chance import SIGMAS
 
 

@@ -7,7 +7,7 @@ import torch
 from qdiverge.agents.replay.arrays import ArrayReplay
 from qdiverge.agents.replay.ring import NO_ACTION
 from qdiverge.agents.replay.sampling import Sampler
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.errors import InvalidValueError
 
 

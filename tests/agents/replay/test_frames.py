@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from qdiverge.agents.environments.atari import AtariEnvironments
-from qdiverge.agents.machine.memory import available_memory
+from qdiverge.agents.machine.free_memory import available_memory
 from qdiverge.agents.replay import frames as replay_module
 from qdiverge.agents.replay.frames import NO_ACTION, FrameReplay, bytes_needed
 from qdiverge.errors import InvalidValueError

@@ -8,14 +8,14 @@ import torch
 
 from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.environments.atari import AtariEnvironments
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.networks import MLP
 from qdiverge.agents.replay.arrays import ArrayReplay
 from qdiverge.agents.replay.frames import FrameReplay
 from qdiverge.agents.replay.n_step import n_step_returns
 from qdiverge.agents.replay.ring import NO_ACTION
 from qdiverge.agents.replay.sampling import LearnerBatch, Sampler
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.errors import InvalidValueError
 from qdiverge.transitions import Transitions
 

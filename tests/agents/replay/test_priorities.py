@@ -8,13 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qdiverge.agents.loop import Trainer
 from qdiverge.agents.records import UpdateRecord
 from qdiverge.agents.replay.arrays import ArrayReplay
 from qdiverge.agents.replay.priorities import SMALLEST_PRIORITY, Priorities, SumTree
 from qdiverge.agents.replay.ring import NO_ACTION
 from qdiverge.agents.replay.sampling import LearnerBatch, Sampler
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.run_loop import Trainer
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.errors import InvalidValueError
 from tests.chance import assert_drawn
 

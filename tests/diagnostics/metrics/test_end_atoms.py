@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from qdiverge.agents.networks.categorical import CategoricalQ
+from qdiverge.agents.networks.categorical_network import CategoricalQ
 from qdiverge.diagnostics.diagnose import make_moment
 from qdiverge.diagnostics.metrics.end_atoms import EndAtoms, end_atom_mass
 from qdiverge.transitions import Transitions

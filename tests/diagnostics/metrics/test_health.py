@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from qdiverge.diagnostics import Transitions
-from qdiverge.diagnostics.activations import layer_inputs
+from qdiverge.diagnostics.hidden_activations import layer_inputs
 from qdiverge.diagnostics.metrics.churn import EffectiveStep, GreedyChurn, ValueChurn
 from qdiverge.diagnostics.metrics.coadaptation import Coadaptation
 from qdiverge.diagnostics.metrics.definiteness import distribution_shift, td_definiteness

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from qdiverge.agents.networks.categorical import CategoricalQ
+from qdiverge.agents.networks.categorical_network import CategoricalQ
 from qdiverge.monitor import attach
 from qdiverge.monitor.rules.capacity import dead_units, end_atoms, rank_collapse
 from qdiverge.monitor.rules.linearised import blow_up_forecast, self_excitation

@@ -9,7 +9,7 @@ import pytest
 from qdiverge.report.drawing.axes import Axis, fit_axis
 from qdiverge.report.drawing.chart import Chart, Line
 from qdiverge.report.drawing.heatmap import heatmap, order_by_action, similarity
-from qdiverge.report.drawing.lines import line_chart
+from qdiverge.report.drawing.line_chart import line_chart
 from qdiverge.report.drawing.marks import MOST_SYNCS
 from qdiverge.report.drawing.png import png
 from qdiverge.report.drawing.svg import Markup, element, join, polyline

@@ -17,8 +17,8 @@ from qdiverge.errors import InvalidValueError, RunFolderError
 from qdiverge.report.drawing.heatmap import similarity
 from qdiverge.report.inspector import inspection_of
 from qdiverge.report.inspector.loadings import leading_eigenvector, loadings
+from qdiverge.report.inspector.observation_pictures import newest_frame, picture, scale_of
 from qdiverge.report.inspector.ordering import order_by_similarity
-from qdiverge.report.inspector.pictures import newest_frame, picture, scale_of
 from tests.report.drawing.test_drawing import read_png
 from tests.report.test_page import Page
 

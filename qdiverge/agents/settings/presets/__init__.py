@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from qdiverge.agents.settings.base import AgentConfig
-from qdiverge.agents.settings.presets import continuous, discrete
+from qdiverge.agents.settings.agent_config import AgentConfig
+from qdiverge.agents.settings.presets import control, discrete
 
-PRESETS: Mapping[str, Mapping[str, AgentConfig]] = {"dqn": discrete.PRESETS, **continuous.PRESETS}
+PRESETS: Mapping[str, Mapping[str, AgentConfig]] = {"dqn": discrete.PRESETS, **control.PRESETS}

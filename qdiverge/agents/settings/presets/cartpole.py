@@ -4,7 +4,7 @@ The numbers are ours, no paper's: with seeds 1 to 3 they balance the pole for al
 (experiments/learning).
 """
 
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 
 CARTPOLE = DQNConfig(
     environment="CartPole-v1",

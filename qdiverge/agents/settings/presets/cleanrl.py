@@ -5,7 +5,7 @@ cleanrl/dqn_atari.py, compared at commit fe8d8a0. Departures: it presses FIRE af
 too, and action 2 after it; its loss is δ², ours δ²/2, which Adam hardly tells apart.
 """
 
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 
 CLEANRL = DQNConfig(
     total_steps=10_000_000,  # agent steps; --total-timesteps

@@ -6,16 +6,16 @@ game that waits for it and not after a lost life, and all of them restart at eac
 Weights start as PyTorch starts them.
 """
 
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.agents.settings.presets.cartpole import CARTPOLE
 from qdiverge.agents.settings.presets.cleanrl import CLEANRL
 from qdiverge.agents.settings.presets.dopamine import DOPAMINE
 from qdiverge.agents.settings.presets.fast import FAST
 from qdiverge.agents.settings.presets.machado import MACHADO
-from qdiverge.agents.settings.presets.minatar import MINATAR
 from qdiverge.agents.settings.presets.minatar_fast import MINATAR_FAST
-from qdiverge.agents.settings.presets.nature import NATURE
+from qdiverge.agents.settings.presets.mnih import NATURE
 from qdiverge.agents.settings.presets.rainbow import RAINBOW
+from qdiverge.agents.settings.presets.young_tian import MINATAR
 
 PRESETS: dict[str, DQNConfig] = {
     "nature": NATURE,

@@ -7,7 +7,7 @@ fall when learning starts, ours at step 0; the two meet at 270,000 agent steps. 
 also cuts episodes at 100,000 frames.
 """
 
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 
 DOPAMINE = DQNConfig(
     total_steps=50_000_000,  # agent steps: 200 iterations of 250,000

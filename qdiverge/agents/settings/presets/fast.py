@@ -4,7 +4,7 @@ The numbers are common practice for Pong (a small replay, a fast ε, a young tar
 than any paper's.
 """
 
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 
 FAST = DQNConfig(
     environment="ALE/Pong-v5",

@@ -10,7 +10,7 @@ allow half an hour in place of five minutes). The five minutes and the ε are fr
 
 from dataclasses import replace
 
-from qdiverge.agents.settings.presets.nature import NATURE
+from qdiverge.agents.settings.presets.mnih import NATURE
 
 MACHADO = replace(
     NATURE,

@@ -7,7 +7,7 @@ times as fast and five times as far, and the actions that matter in the game.
 
 from dataclasses import replace
 
-from qdiverge.agents.settings.presets.minatar import MINATAR
+from qdiverge.agents.settings.presets.young_tian import MINATAR
 
 MINATAR_FAST = replace(
     MINATAR,

@@ -12,7 +12,7 @@ Differs from DQN Zoo:
 2. The last layers keep their biases.
 """
 
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 
 RAINBOW = DQNConfig(
     total_steps=50_000_000,  # agent steps: 200 million frames

@@ -6,42 +6,42 @@ import threading
 import pytest
 import torch
 
-from qdiverge.kernel import NTK, memory
+from qdiverge.kernel import NTK, feature_memory
 from tests.asserts import assert_close
 from tests.cases import CASES
 
-LARGE = memory.SMALLEST_BYTES // 4  # numbers
+LARGE = feature_memory.SMALLEST_BYTES // 4  # numbers
 
 
 @pytest.fixture(autouse=True)
 def _no_spare(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_spare", [])
+    monkeypatch.setattr(feature_memory, "_spare", [])
 
 
 def test_memory_comes_back_when_the_last_view_is_gone() -> None:
-    first = memory.empty((2, LARGE), torch.zeros(1))
+    first = feature_memory.empty((2, LARGE), torch.zeros(1))
     place, view = first.data_ptr(), first[1]
     del first
-    assert memory.empty((2, LARGE), torch.zeros(1)).data_ptr() != place  # the view still lives
-    memory._spare.clear()
+    assert feature_memory.empty((2, LARGE), torch.zeros(1)).data_ptr() != place  # still in view
+    feature_memory._spare.clear()
     del view
-    assert len(memory._spare) == 1  # the system may give the same place for new memory, too
-    assert memory.empty((2, LARGE), torch.zeros(1)).data_ptr() == place
-    assert memory.empty((8, LARGE), torch.zeros(1)).data_ptr() != place  # too large for it
-    memory._spare.clear()
-    memory.empty((4,), torch.zeros(1))
-    assert not memory._spare  # small ones are the allocator's
+    assert len(feature_memory._spare) == 1  # the system may give the same place for new memory, too
+    assert feature_memory.empty((2, LARGE), torch.zeros(1)).data_ptr() == place
+    assert feature_memory.empty((8, LARGE), torch.zeros(1)).data_ptr() != place  # too large for it
+    feature_memory._spare.clear()
+    feature_memory.empty((4,), torch.zeros(1))
+    assert not feature_memory._spare  # small ones are the allocator's
 
 
 def test_what_is_kept_is_bounded() -> None:
-    like, num = torch.zeros(1, dtype=torch.float64), memory.KEPT_BYTES // 8 // 4
-    held = [memory.empty((num,), like) for _ in range(6)]
+    like, num = torch.zeros(1, dtype=torch.float64), feature_memory.KEPT_BYTES // 8 // 4
+    held = [feature_memory.empty((num,), like) for _ in range(6)]
     del held
-    assert sum(map(len, memory._spare)) <= memory.KEPT_BYTES
+    assert sum(map(len, feature_memory._spare)) <= feature_memory.KEPT_BYTES
     del like
-    beyond = memory.empty((memory.KEPT_BYTES,), torch.zeros(1))
+    beyond = feature_memory.empty((feature_memory.KEPT_BYTES,), torch.zeros(1))
     del beyond
-    assert sum(map(len, memory._spare)) <= memory.KEPT_BYTES
+    assert sum(map(len, feature_memory._spare)) <= feature_memory.KEPT_BYTES
 
 
 def test_threads_never_share_it() -> None:
@@ -49,7 +49,7 @@ def test_threads_never_share_it() -> None:
 
     def work(mark: int) -> None:
         for _ in range(50):
-            mine = memory.empty((LARGE,), torch.zeros(1))
+            mine = feature_memory.empty((LARGE,), torch.zeros(1))
             mine.fill_(mark)
             failures.extend([mark] if not bool((mine == mark).all()) else [])
 
@@ -72,6 +72,6 @@ def test_nothing_is_read_before_it_is_written(name: str, monkeypatch: pytest.Mon
         pages[:] = b"\xff" * num_bytes  # NaN
         return pages
 
-    monkeypatch.setattr(memory, "SMALLEST_BYTES", 1)
-    monkeypatch.setattr(memory, "_take", take)
+    monkeypatch.setattr(feature_memory, "SMALLEST_BYTES", 1)
+    monkeypatch.setattr(feature_memory, "_take", take)
     assert_close(NTK(case.q_net).kernel(case.observations, actions), kernel)

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from qdiverge.errors import InvalidValueError
 from qdiverge.transitions import Transitions
-from qdiverge.update.auditing.columns import Array
 from qdiverge.update.auditing.halves import half_unit
-from qdiverge.update.auditing.networks import critic_values, q_values
+from qdiverge.update.auditing.still_calls import critic_values, q_values
+from qdiverge.update.auditing.td_columns import Array
 
 
 @dataclass(frozen=True)

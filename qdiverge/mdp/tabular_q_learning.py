@@ -8,7 +8,7 @@ import numpy as np
 from qdiverge.checks import check_integer, check_positive
 from qdiverge.mdp.exploration import Exploration, epsilon_greedy
 from qdiverge.mdp.model import MDP
-from qdiverge.mdp.sampling import Sampler
+from qdiverge.mdp.transition_sampling import Sampler
 
 LearningRate = float | Callable[[np.ndarray], np.ndarray]
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from qdiverge.agents.continuous.agent import ContinuousAgent
 from qdiverge.agents.once import Once
-from qdiverge.agents.settings.continuous import ContinuousConfig
+from qdiverge.agents.settings.continuous_config import ContinuousConfig
 
 
 def noisy(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from qdiverge.agents.machine import memory
+from qdiverge.agents.machine import free_memory
 
 MEMINFO = "MemTotal: 900 kB\nMemFree: 1 kB\nMemAvailable: 100 kB\n"
 GROUP_2 = ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory.current")
@@ -27,14 +27,14 @@ GROUP_1 = (
     ],
 )
 def test_what_the_machine_or_its_container_has_left(files, expected, tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "Path", lambda path: tmp_path / Path(path).relative_to("/"))
+    monkeypatch.setattr(free_memory, "Path", lambda path: tmp_path / Path(path).relative_to("/"))
     for name, content in ({"proc/meminfo": MEMINFO} | files).items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
-    assert memory.available_memory() == expected
+    assert free_memory.available_memory() == expected
 
 
 def test_without_those_files_it_is_the_whole_machine(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "Path", lambda path: tmp_path / Path(path).relative_to("/"))
+    monkeypatch.setattr(free_memory, "Path", lambda path: tmp_path / Path(path).relative_to("/"))
     monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4_096, "SC_PHYS_PAGES": 10}.get)
-    assert memory.available_memory() == 40_960
+    assert free_memory.available_memory() == 40_960

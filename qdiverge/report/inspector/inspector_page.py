@@ -11,8 +11,8 @@ from qdiverge.report.document import document, headline, section, write_page
 from qdiverge.report.drawing.heatmap import heatmap, similarity
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.inspector.cards import pair_card, row_card
-from qdiverge.report.inspector.moment import Inspection, inspection_of
-from qdiverge.report.inspector.pictures import scale_of
+from qdiverge.report.inspector.inspected import Inspection, inspection_of
+from qdiverge.report.inspector.observation_pictures import scale_of
 from qdiverge.report.numbers import human, percent, whole
 from qdiverge.report.prose import formula, unbroken
 

@@ -30,18 +30,18 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from qdiverge.agents.agent import Agent, Behaviour, Update
 from qdiverge.agents.environments.atari import AtariEnvironments
 from qdiverge.agents.environments.kinds import Environments
+from qdiverge.agents.families import make_replay, parts_of
+from qdiverge.agents.interfaces import Agent, Behaviour, Update
 from qdiverge.agents.machine.device import find_device
 from qdiverge.agents.machine.heap import keep_freed_memory
 from qdiverge.agents.networks.given import MakeNetwork
 from qdiverge.agents.once import Once
-from qdiverge.agents.parts import make_replay, parts_of
 from qdiverge.agents.records import Barrier, EpisodeEnd, Progress, RunEnd, UpdateRecord
 from qdiverge.agents.replay.ring import ReplayRing
 from qdiverge.agents.replay.sampling import Sampler
-from qdiverge.agents.settings.base import AgentConfig
+from qdiverge.agents.settings.agent_config import AgentConfig
 from qdiverge.agents.updates import Updates
 from qdiverge.checks import check_integer, check_positive
 from qdiverge.errors import InvalidValueError

@@ -22,9 +22,9 @@ from qdiverge.kernel.matvec import times_jacobian
 from qdiverge.kernel.network import Network, read_network, untouched
 from qdiverge.kernel.pairs import Pairs, check_pairs
 from qdiverge.transitions import Transitions
+from qdiverge.update.auditing.audit_inputs import numbers
 from qdiverge.update.auditing.case import LAYERS, MOST, ROUNDINGS
-from qdiverge.update.auditing.columns import Array
-from qdiverge.update.auditing.reading import numbers
+from qdiverge.update.auditing.td_columns import Array
 
 ALL_LIMIT = 2048  # rows of a kernel over every action
 # Of 240 loops of 12 networks, batches of 32 and 128: rounding was 1.2e-7 to 3.9e-7 of |g|. Where

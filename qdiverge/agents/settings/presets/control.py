@@ -8,7 +8,7 @@
 
 from typing import Any
 
-from qdiverge.agents.settings.continuous import (
+from qdiverge.agents.settings.continuous_config import (
     ContinuousConfig,
     DDPGConfig,
     QLearningConfig,

@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from qdiverge.errors import InvalidValueError
+from qdiverge.report.audit_findings import loop_lists
 from qdiverge.report.comparison import compare
 from qdiverge.report.document import document, headline, section, write_page
 from qdiverge.report.drawing.marks import MOST_SYNCS
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.facts import step_unit
 from qdiverge.report.kernel import HEATMAP, SPECTRUM, draw_heatmaps, draw_spectra, saved_kernels
-from qdiverge.report.loop import loop_lists
 from qdiverge.report.panel import Panel, Question
 from qdiverge.report.panels import draw_panel, step_axes
 from qdiverge.report.prose import date, formula, unbroken

@@ -2,22 +2,22 @@
 
 import numpy as np
 
-from qdiverge.agents.agent import Agent
 from qdiverge.agents.discrete.behaviour import DiscreteBehaviour
 from qdiverge.agents.discrete.dqn import DQN
-from qdiverge.agents.discrete.network import make_network
+from qdiverge.agents.discrete.dqn_network import make_network
 from qdiverge.agents.environments.atari import AtariEnvironments
 from qdiverge.agents.environments.kinds import Environments, environment_kind
 from qdiverge.agents.environments.tasks import TaskEnvironments, find_task
+from qdiverge.agents.interfaces import Agent
 from qdiverge.agents.machine.device import find_device
 from qdiverge.agents.networks.given import MakeNetwork
 from qdiverge.agents.replay.frames import check_fits
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.agents.settings.rules import check_effect
 
 
 class DiscreteParts:
-    """The parts of a DQN run; see :class:`qdiverge.agents.parts.Parts`.
+    """The parts of a DQN run; see :class:`qdiverge.agents.families.Parts`.
 
     Args:
         config: The run's.

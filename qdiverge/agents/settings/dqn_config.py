@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 from qdiverge.agents.machine.arithmetic import Precision
-from qdiverge.agents.settings.base import (
+from qdiverge.agents.settings.agent_config import (
     AgentConfig,
     DeviceSettings,
     LearningSettings,
@@ -13,7 +13,7 @@ from qdiverge.agents.settings.base import (
     TaskSettings,
 )
 from qdiverge.agents.settings.dqn_rules import SWITCHED_OFF, UNREAD_IN, check_together
-from qdiverge.agents.settings.preqn import PreQNSettings
+from qdiverge.agents.settings.preqn_settings import PreQNSettings
 from qdiverge.agents.settings.ranges import (
     Atoms,
     Count,
@@ -118,7 +118,7 @@ class ExplorationSettings:
 class MachineSettings(DeviceSettings):
     """How the work is done."""
 
-    overlap: bool = True  # act before the last turn's updates; False: after them, see loop.py
+    overlap: bool = True  # act before the last turn's updates; False: after them, see run_loop.py
     precision: Precision = "float32"  # or bfloat16, weights still float32; see arithmetic.py
     emulator_threads: Count = 1  # Atari: threads of the emulators; the games do not depend on it
 

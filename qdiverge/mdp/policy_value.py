@@ -6,10 +6,10 @@ from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
 from qdiverge.checks import check_integer
+from qdiverge.mdp.array_checks import check_policy
 from qdiverge.mdp.combine import policy_rewards, policy_transitions
-from qdiverge.mdp.errors import NoProperPolicyError
-from qdiverge.mdp.inputs import check_policy
 from qdiverge.mdp.iteration import fixed_point
+from qdiverge.mdp.mdp_errors import NoProperPolicyError
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.reachability import can_reach, successors
 

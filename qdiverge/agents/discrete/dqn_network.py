@@ -18,7 +18,7 @@ from qdiverge.agents.networks import (
     start_at,
 )
 from qdiverge.agents.networks.given import MakeNetwork, given_network
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.agents.settings.dqn_rules import FIXED_NETWORK, GIVEN_NETWORK, SCALED_NETWORK
 from qdiverge.agents.settings.rules import check_effect
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from qdiverge.errors import InvalidValueError
-from qdiverge.mdp.inputs import check_pairs_rho, real_array
+from qdiverge.mdp.array_checks import check_pairs_rho, real_array
 from qdiverge.mdp.model import MDP
 
 

@@ -23,7 +23,7 @@ from qdiverge.agents.evaluation.playing import (
 from qdiverge.agents.evaluation.protocols import Protocol
 from qdiverge.agents.evaluation.spectators import Spectator
 from qdiverge.agents.networks.given import MakeNetwork
-from qdiverge.agents.settings.base import AgentConfig
+from qdiverge.agents.settings.agent_config import AgentConfig
 
 MOST_ENVS = 10  # environments that play together
 EVALUATION, RANDOM_PLAY = 101, 102  # keep their seeds apart from those of training

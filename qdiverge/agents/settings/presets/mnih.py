@@ -13,7 +13,7 @@ episodes have no bound, the second's that of half an hour, as here; neither pres
 weights start as PyTorch starts them.
 """
 
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 
 NATURE = DQNConfig(
     total_steps=50_000_000,  # agent steps; Methods: Training details

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from qdiverge.monitor.foresight.plan import Plan
+from qdiverge.monitor.foresight.timetable import Plan
 from qdiverge.rehearsal import Rehearsal
 from qdiverge.rehearsal.changes import CHANGEABLE, usual_changes
 from qdiverge.rehearsal.rehearse import rehearsed

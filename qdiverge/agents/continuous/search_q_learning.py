@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qdiverge.agents.continuous.agent import ContinuousAgent
+from qdiverge.agents.continuous.behaviour_noise import noisy
 from qdiverge.agents.continuous.maximisers import CrossEntropy, GradientAscent, Maximiser
 from qdiverge.agents.continuous.networks import Critic
-from qdiverge.agents.continuous.noise import noisy
 from qdiverge.agents.continuous.steps import adam
-from qdiverge.agents.settings.continuous import QLearningConfig
+from qdiverge.agents.settings.continuous_config import QLearningConfig
 from qdiverge.transitions import Transitions
 
 

@@ -10,8 +10,8 @@ from torch.func import functional_call
 from qdiverge.checks import check_integer, check_positive
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
+from qdiverge.mdp.array_checks import check_pairs_rho
 from qdiverge.mdp.bellman import optimal_backup
-from qdiverge.mdp.inputs import check_pairs_rho
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.operators import UpdateOperator, kernel_operator
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from qdiverge.agents.networks.activations import Activation
-from qdiverge.agents.settings.base import AgentConfig, LearningSettings, TaskSettings
-from qdiverge.agents.settings.preqn import OF_PREQN, PreQNSettings
+from qdiverge.agents.settings.agent_config import AgentConfig, LearningSettings, TaskSettings
+from qdiverge.agents.settings.preqn_settings import OF_PREQN, PreQNSettings
 from qdiverge.agents.settings.ranges import Count, Deviation, Discount, Natural, Positive, StepShare
 from qdiverge.agents.settings.rules import UnreadRule
 from qdiverge.errors import InvalidValueError

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from qdiverge.checks import check_discount, check_positive
-from qdiverge.theory.inputs import SCOPE, check_kernel, check_rho, rounding
+from qdiverge.theory.matrix_checks import SCOPE, check_kernel, check_rho, rounding
 
 
 @dataclass(frozen=True, eq=False)

@@ -54,7 +54,7 @@ class DeviceSettings:
 
     device: Device = "cpu"  # of the learner and its replay: cpu, cuda or cuda:N
     checkpoint_period: Natural | None = 250_000  # agent steps between checkpoints; at each, whether
-    # or not there is a folder to write to, the environments restart; None or 0: never, see loop.py
+    # or not there is a folder to write to, the environments restart; None or 0: never (run_loop.py)
     torch_threads: Count | None = 1  # threads of a CPU update; None leaves PyTorch's setting alone
 
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from qdiverge.agents.evaluation.evaluation import Evaluation
+from qdiverge.agents.evaluation.episodes import Evaluation
 from qdiverge.agents.evaluation.overestimation import TOLERANCE, Overestimation
 from qdiverge.agents.evaluation.playing import PlayedEpisode
 from qdiverge.agents.evaluation.references import SOURCE, human_normalised, references
 from qdiverge.agents.evaluation.statistics import CONFIDENCE, NUM_RESAMPLES, Scores, summarise
-from qdiverge.agents.settings.base import AgentConfig
+from qdiverge.agents.settings.agent_config import AgentConfig
 from qdiverge.runs import provenance
 from qdiverge.runs.whole import write_whole, writing
 

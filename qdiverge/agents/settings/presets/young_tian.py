@@ -6,7 +6,7 @@ Departures: its ε begins to fall when learning starts, ours at step 0; the two 
 steps. Freeway's time limit truncates here, see environments/minatar.py.
 """
 
-from qdiverge.agents.settings.dqn import DQNConfig
+from qdiverge.agents.settings.dqn_config import DQNConfig
 
 MINATAR = DQNConfig(
     environment="MinAtar/Breakout-v0",  # all six actions

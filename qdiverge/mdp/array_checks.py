@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from qdiverge.errors import InvalidTypeError, InvalidValueError
-from qdiverge.mdp.errors import InvalidTransitionsError, UnreachableStartError
+from qdiverge.mdp.mdp_errors import InvalidTransitionsError, UnreachableStartError
 
 ROW_TOLERANCE = 1e-8  # of a row sum; below it the rows are normalised
 

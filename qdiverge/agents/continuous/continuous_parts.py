@@ -5,20 +5,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from qdiverge.agents.agent import Agent
 from qdiverge.agents.continuous.agent import ContinuousAgent
+from qdiverge.agents.continuous.behaviour_noise import ContinuousBehaviour
 from qdiverge.agents.continuous.ddpg import DDPG
 from qdiverge.agents.continuous.networks import Actor, Critic, GaussianActor
-from qdiverge.agents.continuous.noise import ContinuousBehaviour
 from qdiverge.agents.continuous.preqn_ddpg import PreQNDDPG
-from qdiverge.agents.continuous.q_learning import QLearning
 from qdiverge.agents.continuous.sac import SAC
+from qdiverge.agents.continuous.search_q_learning import QLearning
 from qdiverge.agents.continuous.td3 import TD3
 from qdiverge.agents.environments.kinds import Environments, environment_kind
 from qdiverge.agents.environments.tasks import TaskEnvironments, find_task
+from qdiverge.agents.interfaces import Agent
 from qdiverge.agents.machine.device import find_device
 from qdiverge.agents.networks.given import MakeNetwork
-from qdiverge.agents.settings.continuous import (
+from qdiverge.agents.settings.continuous_config import (
     ContinuousConfig,
     DDPGConfig,
     QLearningConfig,
@@ -29,7 +29,7 @@ from qdiverge.errors import InvalidTypeError, InvalidValueError
 
 
 class ContinuousParts:
-    """The parts of a run with continuous actions; see :class:`qdiverge.agents.parts.Parts`.
+    """The parts of a run with continuous actions; see :class:`qdiverge.agents.families.Parts`.
 
     Args:
         config: The run's.

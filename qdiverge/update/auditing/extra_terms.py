@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdiverge.update.auditing.columns import Columns, Hypothesis
-from qdiverge.update.auditing.reading import Reading, numbers
+from qdiverge.update.auditing.audit_inputs import Reading, numbers
+from qdiverge.update.auditing.td_columns import Columns, Hypothesis
 
 
 def fit_two(g: Tensor, v: Tensor, x: Tensor) -> tuple[float, float, float]:

@@ -4,18 +4,18 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from qdiverge.agents.agent import Agent, Behaviour
-from qdiverge.agents.continuous.parts import ContinuousParts
-from qdiverge.agents.discrete.parts import DiscreteParts
+from qdiverge.agents.continuous.continuous_parts import ContinuousParts
+from qdiverge.agents.discrete.discrete_parts import DiscreteParts
 from qdiverge.agents.environments.atari import AtariEnvironments
 from qdiverge.agents.environments.kinds import Environments
+from qdiverge.agents.interfaces import Agent, Behaviour
 from qdiverge.agents.machine.device import find_device
 from qdiverge.agents.networks.given import MakeNetwork
 from qdiverge.agents.replay.arrays import ArrayReplay
 from qdiverge.agents.replay.device_frames import DeviceFrameReplay
 from qdiverge.agents.replay.frames import FrameReplay
 from qdiverge.agents.replay.ring import ReplayRing
-from qdiverge.agents.settings.base import AgentConfig
+from qdiverge.agents.settings.agent_config import AgentConfig
 
 
 class Parts(Protocol):
