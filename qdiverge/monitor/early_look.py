@@ -4,6 +4,7 @@ Values that blow up do so within few updates as a rule: looked at every 25 updat
 from sound to beyond all bounds unseen.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -39,6 +40,11 @@ class EarlyLook:
         )
         self._least = ON_GPU if subject.device.type == "cuda" else 1
         self.due = self._least
+
+    @property
+    def next_look(self) -> float:
+        """Return the update after which to look next."""
+        return math.inf if self.due == NEVER else self.due
 
     def show(self, data: Any, read: Callable[[Any], Any] | None, update: int) -> None:
         """Take note of the rewards of a batch after whose update a look is due.
