@@ -275,8 +275,8 @@ class Monitor:
         """Hand a training batch to whoever wants it."""
         update = self.num_updates
         if update >= self.foresight.wake and not self._is_closed:
-            last_move, largest = self._target.last_move, self._measuring.largest_reward
-            self._ahead.look(data, read, update, self.step, last_move, largest)
+            last_move, limit = self._target.last_move, self._measuring.limit_ahead
+            self._ahead.look(data, read, update, self.step, last_move, limit)
         if not self._is_closed:
             self._keeping.begin(data, read, update + 1)
         if raises:
@@ -330,4 +330,6 @@ class Monitor:
             self._measuring.keep_arrays(self.num_updates)
             for alarm in alarms:
                 self._alarms.raise_alarm(alarm)
+                if alarm.is_alarm:
+                    self._early.end()  # what it would look for is told
             self._measuring.log_for_alarm(measured)

@@ -70,7 +70,7 @@ class Foresight:
         update: int,
         *,
         last_move: int,
-        largest_reward: float,
+        limit: Callable[[], float],
     ) -> Forecast | None:
         """Take note of a training batch; run ahead where that is due; return a forecast made.
 
@@ -79,7 +79,7 @@ class Foresight:
             read: Makes transitions of it.
             update: Optimiser updates made before.
             last_move: The update before which the target was last seen to have moved; 0: not yet.
-            largest_reward: The largest |r| that was seen.
+            limit: Returns the size from which the values count as divergent, as it is now.
         """
         told: Forecast | None = None
         with self._guarded(update):
@@ -89,7 +89,7 @@ class Foresight:
                 with self._budget.charge("foresight batch"):
                     self._recent.keep(copy_of(data if read is None else read(data)))
             if update >= self._due and not self.is_off:
-                told = self._run_ahead(update, last_move, largest_reward)
+                told = self._run_ahead(update, last_move, limit())
         self._set_wake()
         return told
 
@@ -163,7 +163,7 @@ class Foresight:
         if reason := why_never(self.subject, self.options, is_critic=is_critic):
             self.switch_off(reason)
 
-    def _run_ahead(self, update: int, last_move: int, largest_reward: float) -> Forecast | None:
+    def _run_ahead(self, update: int, last_move: int, limit: float) -> Forecast | None:
         subject, options = self.subject, self.options
         rule = rule_of_copies(subject, options)
         plan = plan_at(update, options.num_updates, is_fixed=options.is_fixed)
@@ -176,7 +176,7 @@ class Foresight:
         period = rule.target_period or 1
         since_copy = (update - max(0, last_move - 1)) % period
         data = options.data if options.data is not None else list(self._recent.batches)
-        stage = stages(subject, options, data, since_copy=since_copy, largest_reward=largest_reward)
+        stage = stages(subject, options, data, since_copy=since_copy, limit=limit)
         steps = self._budget.steps_ahead(update, options.num_updates)
         plan = plan.cut(steps / (STACKED if is_stacked(stage[0]) else NUM_ORDERS))
         if plan is None or stage[0].is_beyond:  # too little time, or nothing left to foresee

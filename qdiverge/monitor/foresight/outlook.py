@@ -80,7 +80,7 @@ class Forecast:
         when = round(statistics.median(times))
         told = (
             f"Copies of this run that trained ahead from update {self.update} diverge, {count}: "
-            f"max|Q| passes {self.limit:.3g}, the most that any policy can earn, at about update "
+            f"max|Q| passes {self.limit:.3g}, beyond what any policy can earn, at about update "
             f"{when} ({times[0]} to {times[-1]})."
         )
         if not self.remedy:

@@ -97,7 +97,7 @@ def render(inspection: Inspection, title: str) -> str:
 def _verdict(inspection: Inspection) -> Markup:
     diagnosis = inspection.diagnosis
     kind, mark, text = _HEALTH[diagnosis.stability.verdict]
-    if diagnosis.q_values["diverge/q_abs_max"] > diagnosis.bound:
+    if diagnosis.is_beyond:
         kind, mark, text = "diverged", "✕", "The values are beyond their bound"
     items = [element("li", unbroken(sentence)) for sentence in diagnosis.advice]
     return element(
