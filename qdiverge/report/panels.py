@@ -61,23 +61,25 @@ def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: A
     subject = run.series.get(key)
     if subject is None or not len(subject.steps):
         return missing(key, panel.remedy)
-    lines = [Line(name, run.series[k], "quiet") for k, name in panel.beside if k in run.series]
-    lines.append(Line(label, subject))
+    lines = [Line(text, run.series[k], "quiet", k) for k, text in panel.beside if k in run.series]
+    lines.append(Line(label, subject, name=key))
     if panel.is_averaged:
         finite = np.isfinite(subject.values)
         subject = Series(subject.steps[finite], subject.values[finite])
-        lines = [Line("", subject, "dots"), Line(label, trailing_mean(subject, RETURN_WINDOW))]
+        mean, of_last = trailing_mean(subject, RETURN_WINDOW), f"mean of the last {RETURN_WINDOW}"
+        lines = [Line("", subject, "dots", key), Line(label, mean, name=of_last)]
     if panel.is_bounded and (bounds := bounds_of(run)) is not None:
         steps = np.concatenate([[int(x.low)], bounds.steps, [int(x.high)]])
         values = np.concatenate([bounds.values[:1], bounds.values, bounds.values[-1:]])
-        lines.insert(0, Line("bound {}", Series(steps, values), "bound"))
+        lines.insert(0, Line("bound {}", Series(steps, values), "bound", "bound"))
     bands = []
     if panel.band is not None and all(k in run.series for k in panel.band):
         bands = [(run.series[panel.band[0]], run.series[panel.band[1]])]
+        lines += [Line("", run.series[k], "edge", k) for k in panel.band]
     if panel.is_bounded:
         fans = [tuple(_within(series, x) for series in fan) for fan in fans_of(run)]
         bands += [(low, high) for low, _, high in fans]
-        lines[:0] = [Line("", median, "ahead") for _, median, _ in fans]
+        lines[:0] = [Line("", median, "ahead", "median of the copies") for _, median, _ in fans]
     chart = line_chart(
         Chart(
             title=f"{panel.title}, run {run.name}: {_in_words(subject)}",
@@ -92,6 +94,7 @@ def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: A
             crossing=crossing_of(run) if panel.is_bounded else None,
             is_percent=panel.kind in ("share", "percent"),
             is_named=panel.is_bounded,
+            run=run.name,
         )
     )
     absent = [k for k in panel.logged if k not in run.series]

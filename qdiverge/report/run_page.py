@@ -20,6 +20,7 @@ from qdiverge.report.settings import alarm_lists, settings_table
 from qdiverge.report.verdict import Verdict, judge
 from qdiverge.runs import Run, load_run
 
+SCRIPT = Path(__file__).with_name("report.js")
 _MARK = {"healthy": "●", "loop": "◆", "warned": "▲", "diverged": "✕", "unknown": "○"}
 
 
@@ -74,7 +75,7 @@ def render(runs: Sequence[Run]) -> str:
         section("Alarms", alarm_lists(runs)),
         section("Settings", settings_table(runs)),
     ]
-    return document(names, parts, num_columns=min(len(runs), 3))
+    return document(names, parts, num_columns=min(len(runs), 3), script=SCRIPT)
 
 
 def _distinct(runs: Sequence[Run]) -> list[Run]:

@@ -16,12 +16,14 @@ LEFT, RIGHT, TOP, BOTTOM = 50.0, 96.0, 26.0, 30.0
 class Line:
     """A series and how it is drawn: the subject, beside or ahead of it, a reference, or events.
 
-    The label may hold ``{}``, which becomes the last finite value.
+    The label may hold ``{}``, which becomes the last finite value. An "edge" of a band is not drawn
+    itself. Under ``name`` the drawing carries the numbers; without one it does not.
     """
 
     label: str
     series: Series
-    style: Literal["main", "quiet", "bound", "ahead", "dots"] = "main"
+    style: Literal["main", "quiet", "bound", "ahead", "dots", "edge"] = "main"
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Chart:
         crossing: Where the subject passed its bound, if it did.
         is_percent: Whether values are fractions to be read as percentages.
         is_named: Whether alarm and crossing are labelled in words.
+        run: Whose numbers they are.
     """
 
     title: str
@@ -55,6 +58,7 @@ class Chart:
     crossing: tuple[int, float] | None = None
     is_percent: bool = False
     is_named: bool = False
+    run: str = ""
 
     def x_at(self, steps: np.ndarray | float) -> np.ndarray:
         """Return the horizontal places of steps, in pixels of the drawing."""

@@ -100,10 +100,10 @@ def mark_alarms(chart: Chart) -> list[Markup]:
         return []
     x = np.unique(np.round(chart.x_at(np.array(sorted(chart.alarms), dtype=np.float64)), 1))
     shown = x[np.unique(np.linspace(0, len(x) - 1, _MOST_MARKS).astype(int))]
-    triangles = "".join(f"M{a - 3.5:.1f} {TOP - 8:g}h7l-3.5 6z" for a in shown.tolist())
+    triangles = "".join(f"M{a:.1f} {TOP - 2:g}l-3.5 -6h7z" for a in shown.tolist())
     first = float(x[0])
     marks = [
-        element("line", class_="alarm", x1=first, x2=first, y1=TOP - 4, y2=HEIGHT - BOTTOM),
+        element("path", class_="alarm", d=f"M{first:.1f} {TOP - 4:g}V{HEIGHT - BOTTOM:g}"),
         element("path", class_="flag", d=triangles),
     ]
     if chart.is_named:
