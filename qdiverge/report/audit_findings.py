@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qdiverge.report.drawing.svg import Markup, element
+from qdiverge.report.glossary import linked_rule
 from qdiverge.report.numbers import human, whole
 from qdiverge.runs import Run
 
@@ -54,7 +55,7 @@ def _of_run(run: Run, is_named: bool) -> Markup:
             element("th", whole(alarm.step)),
             element(
                 "td",
-                element("b", alarm.rule.replace("_", " ")),
+                element("b", linked_rule(alarm.rule)),
                 f": {alarm.message}",
                 *_evidence(alarm.evidence),
             ),

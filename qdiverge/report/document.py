@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qdiverge.report.drawing.svg import Markup, element
+from qdiverge.report.prose import slug
 from qdiverge.runs.whole import write_whole, writing
 
 _STYLE = Path(__file__).with_name("report.css")
@@ -92,8 +93,8 @@ def write_page(page: str, target: Path) -> Path:
 
 
 def section(title: str, *parts: Markup) -> Markup:
-    """Return a part of the page under a heading of its own."""
-    return element("section", element("h2", title), *parts)
+    """Return a part of the page under a heading of its own, which links find by its name."""
+    return element("section", element("h2", title), *parts, id=slug(title))
 
 
 def headline(mark: str, text: str) -> Markup:

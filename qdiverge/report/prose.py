@@ -33,6 +33,15 @@ def unbroken(text: str) -> str:
     return text
 
 
+def slug(text: str) -> str:
+    """Return the text as the name of a place in a page: small letters, digits and hyphens.
+
+    >>> slug("Is it blowing up?"), slug("diverge/q_abs_max")
+    ('is-it-blowing-up', 'diverge-q-abs-max')
+    """
+    return "-".join(re.findall(r"[a-z0-9]+", text.lower()))
+
+
 def date(text: str) -> str:
     """Return an ISO time as a person writes it; what is no ISO time stays as it is.
 

@@ -7,20 +7,23 @@ from pathlib import Path
 from qdiverge.errors import InvalidValueError
 from qdiverge.report.audit_findings import loop_lists
 from qdiverge.report.comparison import compare
+from qdiverge.report.contents import contents
 from qdiverge.report.document import document, headline, section, write_page
 from qdiverge.report.drawing.marks import MOST_SYNCS
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.facts import step_unit
+from qdiverge.report.glossary import LETTERS, glossary, link, term
 from qdiverge.report.kernel import HEATMAP, SPECTRUM, draw_heatmaps, draw_spectra, saved_kernels
 from qdiverge.report.panel import Panel, Question
 from qdiverge.report.panels import draw_panel, step_axes
-from qdiverge.report.prose import date, formula, unbroken
+from qdiverge.report.prose import date, formula, slug, unbroken
 from qdiverge.report.questions import KERNEL, QUESTIONS
 from qdiverge.report.settings import alarm_lists, settings_table
 from qdiverge.report.verdict import Verdict, judge
 from qdiverge.runs import Run, load_run
 
 SCRIPT = Path(__file__).with_name("report.js")
+_LOOP, _ALARMS, _SETTINGS, _GLOSSARY = "Is the loop right?", "Alarms", "Settings", "Glossary"
 _MARK = {"healthy": "●", "loop": "◆", "warned": "▲", "diverged": "✕", "unknown": "○"}
 
 
@@ -55,7 +58,9 @@ def render(runs: Sequence[Run]) -> str:
 
     def drawn(panel: Panel) -> Markup:
         cells = draw_panel(panel, runs, axes)
-        return _figure(panel.title, panel.definition, panel.how, runs, cells)
+        return _figure(
+            panel.title, panel.definition, panel.how, runs, cells, term(panel.subject[0])
+        )
 
     def answered(question: Question) -> Markup:
         figures = [drawn(panel) for panel in question.panels]
@@ -70,12 +75,21 @@ def render(runs: Sequence[Run]) -> str:
         element("p", _about(runs, is_shared), class_="meta"),
         *([] if is_single else [element("p", unbroken(compare(runs, verdicts)), class_="lede")]),
         element("div", *(_verdict(verdict, not is_single) for verdict in verdicts), class_="runs"),
-        section("Is the loop right?", loop_lists(runs)),
+        contents(_sections()),
+        section(_LOOP, loop_lists(runs)),
         *(answered(question) for question in QUESTIONS),
-        section("Alarms", alarm_lists(runs)),
-        section("Settings", settings_table(runs)),
+        section(_ALARMS, alarm_lists(runs)),
+        section(_SETTINGS, settings_table(runs)),
+        section(_GLOSSARY, *glossary()),
     ]
     return document(names, parts, num_columns=min(len(runs), 3), script=SCRIPT)
+
+
+def _sections() -> dict[str, list[str]]:
+    """Return the sections in their order, with the titles of their panels."""
+    asked = {question.title: [panel.title for panel in question.panels] for question in QUESTIONS}
+    asked[KERNEL.title] = [HEATMAP[0], SPECTRUM[0], *asked[KERNEL.title]]
+    return {_LOOP: [], **asked, _ALARMS: [], _SETTINGS: [], _GLOSSARY: []}
 
 
 def _distinct(runs: Sequence[Run]) -> list[Run]:
@@ -138,23 +152,32 @@ def _verdict(verdict: Verdict, is_named: bool) -> Markup:
 
 
 def _figure(
-    title: str, definition: str, how: str, runs: Sequence[Run], cells: Sequence[Markup]
+    title: str,
+    definition: str,
+    how: str,
+    runs: Sequence[Run],
+    cells: Sequence[Markup],
+    entry: str = LETTERS,
 ) -> Markup:
-    """Return a figure: caption first, then a cell for each run under the run's name."""
+    """Return a figure: caption first, then a cell for each run under the run's name.
+
+    Its title leads to an ``entry`` of the glossary.
+    """
     caption = element(
         "figcaption",
-        element("h3", title),
+        element("h3", link(title, entry)),
         element("p", formula(definition), class_="formula"),
         element("p", how, class_="how"),
     )
+    place = f"panel-{slug(title)}"
     names = [run.name for run in runs] if len(runs) > 1 else [""]
     named = [
         element("div", *_name(name), cell, class_="cell")
         for name, cell in zip(names, cells, strict=True)
     ]
     if len(runs) == 1:
-        return element("figure", caption, *named)
-    return element("figure", caption, element("div", *named, class_="runs"))
+        return element("figure", caption, *named, id=place)
+    return element("figure", caption, element("div", *named, class_="runs"), id=place)
 
 
 def _name(name: str) -> list[Markup]:

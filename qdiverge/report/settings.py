@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qdiverge.report.drawing.svg import Markup, element
+from qdiverge.report.glossary import linked_rule
 from qdiverge.report.numbers import whole
 from qdiverge.runs import Run, status_of
 
@@ -53,7 +54,7 @@ def _alarm_list(run: Run, is_named: bool) -> Markup:
         element(
             "tr",
             element("th", whole(alarm.step)),
-            element("td", element("b", alarm.rule.replace("_", " ")), f": {alarm.message}"),
+            element("td", element("b", linked_rule(alarm.rule)), f": {alarm.message}"),
         )
         for alarm in first
     ]
