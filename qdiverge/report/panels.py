@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from qdiverge.report.drawing.axes import Axis, Kind, fit_axis, is_wide
-from qdiverge.report.drawing.chart import Chart, Line
+from qdiverge.report.drawing.chart import Band, Chart, Line
 from qdiverge.report.drawing.decimate import trailing_mean
 from qdiverge.report.drawing.line_chart import line_chart
 from qdiverge.report.drawing.svg import Markup, element
@@ -28,6 +28,12 @@ def step_axes(runs: Sequence[Run]) -> tuple[list[Axis], bool]:
         last - first >= 0.2 * (high - low) for first, last in spans
     )
     return [_step_axis(low, high) if is_shared else _step_axis(*span) for span in spans], is_shared
+
+
+def step_axis_of_all(runs: Sequence[Run]) -> Axis:
+    """Return one axis of steps that holds all runs."""
+    spans = [_span(run) for run in runs]
+    return _step_axis(min(first for first, _ in spans), max(last for _, last in spans))
 
 
 def _span(run: Run) -> tuple[int, int]:
@@ -74,11 +80,11 @@ def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: A
         lines.insert(0, Line("bound {}", Series(steps, values), "bound", "bound"))
     bands = []
     if panel.band is not None and all(k in run.series for k in panel.band):
-        bands = [(run.series[panel.band[0]], run.series[panel.band[1]])]
+        bands = [Band(run.series[panel.band[0]], run.series[panel.band[1]])]
         lines += [Line("", run.series[k], "edge", k) for k in panel.band]
     if panel.is_bounded:
         fans = [tuple(_within(series, x) for series in fan) for fan in fans_of(run)]
-        bands += [(low, high) for low, _, high in fans]
+        bands += [Band(low, high) for low, _, high in fans]
         lines[:0] = [Line("", median, "ahead", "median of the copies") for _, median, _ in fans]
     chart = line_chart(
         Chart(
@@ -110,8 +116,6 @@ def _within(series: Series, x: Axis) -> Series:
 
 def _value_axis(panel: Panel, runs: Sequence[Run], levels: list[float]) -> Axis:
     """Return an axis that holds the panel's numbers of all runs, its bound and its levels."""
-    if panel.kind == "share":
-        return Axis("linear", 0.0, 1.0)
     logged = [run.series[key].values for run in runs for key in panel.logged if key in run.series]
     if panel.is_bounded:
         logged += [series.values for run in runs for fan in fans_of(run) for series in fan]
@@ -120,12 +124,19 @@ def _value_axis(panel: Panel, runs: Sequence[Run], levels: list[float]) -> Axis:
     for run in runs:
         if panel.is_bounded and (bounds := bounds_of(run)) is not None:
             include += bounds.values.tolist()
+    return axis_for(panel, values, tuple(include))
+
+
+def axis_for(panel: Panel, values: np.ndarray, include: tuple[float, ...]) -> Axis:
+    """Return the panel's axis of values, which holds these and what is to be included."""
     kind: Kind
+    if panel.kind == "share":
+        return Axis("linear", 0.0, 1.0)
     if panel.kind == "auto":
         kind = "symlog" if is_wide(values) else "linear"
     else:
         kind = "linear" if panel.kind == "percent" else panel.kind
-    return fit_axis(kind, values, tuple(include))
+    return fit_axis(kind, values, include)
 
 
 def _in_words(series: Series) -> str:

@@ -48,8 +48,8 @@ function chart(plot, number) {
   const right = left + width, bottom = top + height, wide = svg.viewBox.baseVal.width;
   const x = axis(plot.dataset.x, left, width), y = axis(plot.dataset.y, bottom, -height);
   const said = v => plot.dataset.unit === "%" ? `${short(100 * v)} %` : short(v);
-  const lines = [...plot.querySelectorAll("[data-values]")].map(path => ({ path, kind: path.classList[0],
-    name: path.dataset.name, steps: steps(path.dataset.steps), values: values(path.dataset.values) }));
+  const lines = [...plot.querySelectorAll("[data-values]")].map(path => ({ path, kind: path.classList[0], look: path.getAttribute("class"),
+    name: path.dataset.name, run: path.dataset.run || plot.dataset.run, steps: steps(path.dataset.steps), values: values(path.dataset.values) }));
   const subject = lines.find(line => line.kind === "main") || lines[0];
   const scales = svg.querySelector(".scales"), asWritten = [...scales.childNodes];
   const marks = [...svg.querySelectorAll(".alarm, .flag, .sync")].map(node => [node, node.getAttribute("d")]);
@@ -74,10 +74,10 @@ function chart(plot, number) {
     cursor.replaceChildren(draw("line", { class: "axis", x1: at, x2: at, y1: top, y2: bottom }));
     for (const line of lines) {
       const i = nearest(line, now), when = line.steps[i] === now || line.kind === "bound" ? "" : ` at ${whole(line.steps[i])}`;
-      tip.append(make("span", line.kind, `${line.name}${when}: ${said(line.values[i])}`));
+      tip.append(make("span", line.look, `${line.path.dataset.run || line.name}${when}: ${said(line.values[i])}`));
       const cx = across(x.place(line.steps[i])), cy = down(y.place(line.values[i]));
       const isSeen = Number.isFinite(line.values[i]) && cx >= left && cx <= right && cy >= top - 1 && cy <= bottom + 1;
-      if (isSeen && line.kind !== "bound") cursor.append(draw("circle", { class: `here ${line.kind}`, cx, cy, r: 3 }));
+      if (isSeen && line.kind !== "bound") cursor.append(draw("circle", { class: `here ${line.look}`, cx, cy, r: 3 }));
     }
     tip.hidden = false;
     [tip.style.left, tip.style.right] = share < 50 ? [`${share + 2}%`, ""] : ["", `${102 - share}%`];
@@ -94,7 +94,7 @@ function chart(plot, number) {
       const mean = v => (sum = smooth * sum + v) / (weight = smooth * weight + 1);
       const isSmoothed = smooth > 0 && (line.kind === "main" || line.kind === "quiet");
       line.ghost?.remove();
-      if (isSmoothed) line.path.before(line.ghost = draw("path", { class: `ghost ${line.kind}`, d: path(line, line.values) }));
+      if (isSmoothed) line.path.before(line.ghost = draw("path", { class: `ghost ${line.look}`, d: path(line, line.values) }));
       line.path.setAttribute("d", path(line, Array.from(line.values, v => isSmoothed && Number.isFinite(v) ? mean(v) : v)));
     }
   }
@@ -154,8 +154,8 @@ function chart(plot, number) {
 
 /* A name out of a run's files, in a cell of a table: quoted, and no spreadsheet takes it for a formula. */
 const cell = text => `"${/^[=+\-@\t\r]/.test(text) ? "'" : ""}${text.replaceAll('"', '""')}"`;
-const table = charts => ["run,series,step,value", ...charts.flatMap(({ run, lines }) => lines.flatMap(line =>
-  line.steps.map((step, i) => `${cell(run)},${cell(line.name)},${step},${line.values[i]}`)))].join("\n") + "\n";
+const table = charts => ["run,series,step,value", ...charts.flatMap(({ lines }) => lines.flatMap(line =>
+  line.steps.map((step, i) => `${cell(line.run)},${cell(line.name)},${step},${line.values[i]}`)))].join("\n") + "\n";
 
 async function picture(title, charts) {  // the charts of a panel, three in a row, twice as fine as drawn
   const [width, height, columns] = [580, 252, Math.min(charts.length, 3)], canvas = make("canvas"), pen = canvas.getContext("2d");

@@ -12,6 +12,7 @@ from qdiverge.errors import InvalidValueError, RunFolderError
 from qdiverge.report import write_report
 from qdiverge.report.questions import QUESTIONS
 from qdiverge.report.run_page import SCRIPT
+from qdiverge.report.together import SUBJECTS
 from qdiverge.runs import RunLog, load_run
 from qdiverge.runs.process import own_process
 from tests.report.synthetic import kernel_arrays, write_run
@@ -69,8 +70,10 @@ def test_the_page_of_two_runs_tells_their_story(pair):
     assert "“ordinary” kept its Q-values in bounds" in page.text
     assert "Diverged, after a warning" in page.text
     assert "first alarm, 3,000" in page.text
-    assert page.tags.count("figure") == page.tags.count("figcaption") == len(PANELS) + 2
-    assert page.tags.count("svg") == 2 * (len(PANELS) + 1) + 4  # a spectrum, two heatmaps a run
+    of_all = len(SUBJECTS)  # charts of both runs, and two lines in their legend
+    assert page.tags.count("figure") == page.tags.count("figcaption") == len(PANELS) + 2 + of_all
+    own = 2 * (len(PANELS) + 1) + 4  # a spectrum, two heatmaps a run
+    assert page.tags.count("svg") == own + of_all + 2
 
 
 def test_the_page_loads_nothing_and_runs_its_own_script_alone(pair):

@@ -90,30 +90,31 @@ def _levels(chart: Chart) -> list[Markup]:
 def _bands(chart: Chart) -> list[Markup]:
     marks = []
     for band in chart.bands:
-        low, high = (_finite(decimate(series)) for series in band)
+        low, high = (_finite(decimate(series)) for series in (band.low, band.high))
         x = np.concatenate([chart.x_at(high.steps), chart.x_at(low.steps)[::-1]])
         y = np.concatenate([chart.y_at(high.values), chart.y_at(low.values)[::-1]])
         if len(high.steps):
-            marks.append(element("path", class_="band", d=polyline(x, y) + "Z"))
+            look = "band" if band.hue is None else f"band hue-{band.hue}"
+            marks.append(element("path", class_=look, d=polyline(x, y) + "Z"))
     return marks
 
 
 def _line(chart: Chart, line: Line) -> Markup:
     series = decimate(line.series)
-    numbers = carried(line.name, series)
+    numbers = carried(line.name, series) | ({"data_run": line.run} if line.run else {})
     if line.style == "edge":
-        return element("path", class_="edge", **numbers)
+        return element("path", class_=line.look, **numbers)
     x, y = chart.x_at(series.steps), chart.y_at(np.nan_to_num(series.values, posinf=0, neginf=0))
     y = np.where(np.isfinite(series.values), y, np.nan)
     if line.style == "dots":  # a path of zero-length strokes with round caps: one element
         data = "".join(
             f"{polyline(x[i : i + 1], y[i : i + 1])}h0" for i in range(len(x)) if y[i] == y[i]
         )
-        return element("path", class_="dots", d=data, **numbers)
+        return element("path", class_=line.look, d=data, **numbers)
     data = polyline(x, y)
     if len(x) == 1:
-        return element("path", class_=f"{line.style} point", d=data + "h0", **numbers)
-    return element("path", class_=line.style, d=data, **numbers)
+        return element("path", class_=f"{line.look} point", d=data + "h0", **numbers)
+    return element("path", class_=line.look, d=data, **numbers)
 
 
 def _end_labels(chart: Chart) -> list[Markup]:
@@ -121,12 +122,12 @@ def _end_labels(chart: Chart) -> list[Markup]:
     labels = [(float(chart.y_at(v)), WIDTH - RIGHT, name, "bound") for v, name in chart.levels]
     for line in chart.lines:
         series = _finite(line.series)
-        if line.style in ("dots", "ahead", "edge") or not len(series.steps):
+        if not (line.label and line.style in ("main", "quiet", "bound")) or not len(series.steps):
             continue
         last = float(series.values[-1])
         value = percent(last) if chart.is_percent else brief(last)
         end = float(chart.x_at(float(series.steps[-1])))
-        labels.append((float(chart.y_at(last)), end, line.label.format(value), line.style))
+        labels.append((float(chart.y_at(last)), end, line.label.format(value), line.look))
     labels.sort()
     heights = spread([y for y, *_ in labels], _LINE_HEIGHT, TOP, HEIGHT - BOTTOM - 2)
     return [
