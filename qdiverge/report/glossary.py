@@ -8,10 +8,12 @@ from qdiverge.diagnostics.catalogue import METRICS, cost_of
 from qdiverge.monitor.foresight.outlook import FORESEEN
 from qdiverge.monitor.rules.alarm_rules import ALARM_RULES
 from qdiverge.report.drawing.svg import Markup, element, join
+from qdiverge.report.kinds import kind_label
 from qdiverge.report.metrics_table import ABOUT_NUMBERS
 from qdiverge.report.panel import Panel
 from qdiverge.report.prose import formula, slug
 from qdiverge.report.questions import QUESTIONS
+from qdiverge.runs.alarm import Kind
 from qdiverge.update.auditing.findings import SENTENCES
 
 LETTERS = "letters"  # the anchor of what the letters in formulas stand for
@@ -21,10 +23,10 @@ _UNITS = {
     "share": "none, a share from 0 to 1",
 }
 _COSTS = {"light": "forward passes", "standard": "one kernel", "full": "several kernels"}
-_CLASSES = (
-    ("ALARM", "the values leave what any policy can earn, or will. It alone can end a run."),
-    ("LOOP", "an audit of an update found that the loop trains something else than it says."),
-    ("NOTE", "of the network: it tells fewer states apart than it could. The run goes on."),
+_CLASSES: tuple[tuple[Kind, str], ...] = (
+    ("divergence", "The values leave what any policy can earn, or will. It alone can end a run."),
+    ("loop", "An audit of an update found that the loop trains something else than it says."),
+    ("condition", "Of the network: it tells fewer states apart than it could. The run goes on."),
 )
 _OTHER_RULES = {
     FORESEEN: "Fire when copies of the run that trained ahead by its own rule have diverged.",
@@ -69,7 +71,7 @@ def glossary() -> list[Markup]:
         element("h3", "Numbers"),
         element("dl", *(_number(key) for key in _keys())),
         element("h3", "Alarms"),
-        element("dl", *(_entry(word, None, [text]) for word, text in _CLASSES)),
+        element("dl", *(_entry(kind_label(kind), None, [text]) for kind, text in _CLASSES)),
         element("h3", "Alarm rules"),
         element("dl", *(_rule(name, text) for name, text in _rules().items())),
         element("h3", "Findings of the audits"),

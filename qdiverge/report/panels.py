@@ -11,6 +11,7 @@ from qdiverge.report.drawing.line_chart import line_chart
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.facts import bounds_of, crossing_of, step_unit
 from qdiverge.report.fans import fans_of
+from qdiverge.report.kinds import steps_of
 from qdiverge.report.panel import Panel
 from qdiverge.report.questions.learning import RETURN_WINDOW
 from qdiverge.runs import Run, Series
@@ -95,7 +96,9 @@ def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: A
             lines=tuple(lines),
             bands=tuple(bands),
             levels=(level,) if level else (),
-            alarms=tuple(alarm.step for alarm in run.alarms if alarm.is_alarm),
+            alarms=steps_of(run.alarms, "divergence"),
+            findings=steps_of(run.alarms, "loop"),
+            notes=steps_of(run.alarms, "condition"),
             syncs=tuple(sync.step for sync in run.syncs),
             crossing=crossing_of(run) if panel.is_bounded else None,
             is_percent=panel.kind in ("share", "percent"),

@@ -23,6 +23,7 @@ from qdiverge.report.settings import alarm_lists, settings_table
 from qdiverge.report.together import MARK, panels_of_all, together
 from qdiverge.report.verdict import Verdict, judge
 from qdiverge.runs import Run, load_run
+from qdiverge.runs.alarm import Kind
 
 SCRIPT = Path(__file__).with_name("report.js")
 _TOGETHER = "All runs together"
@@ -133,11 +134,18 @@ def _about(runs: Sequence[Run], is_shared: bool) -> str:
 
 def _ticks(runs: Sequence[Run]) -> str:
     """Say what the marks on the time axes mean; of many syncs only some are drawn."""
-    if not any(run.syncs or any(alarm.is_alarm for alarm in run.alarms) for run in runs):
-        return ""
-    text = " Triangles above a chart mark alarms"
+    kinds = {alarm.kind for run in runs for alarm in run.alarms}
+    shapes: dict[Kind, str] = {
+        "divergence": "triangles mark alarms",
+        "loop": "diamonds findings on the loop",
+        "condition": "discs notes on the network",
+    }
+    told = [shape for kind, shape in shapes.items() if kind in kinds]
     if any(run.syncs for run in runs):
-        text += ", short ticks on its axis of time synchronisations of the target network"
+        told.append("short ticks on the axis of time synchronisations of the target network")
+    if not told:
+        return ""
+    text = f" On the charts {', '.join(told)}"
     most = max(len(run.syncs) for run in runs)
     if most > MOST_SYNCS:
         text += f"; of more than {MOST_SYNCS} every k-th is drawn"

@@ -66,12 +66,16 @@ def common_name(names: Sequence[str]) -> str:
     return shared or f"{names[0]} and others"
 
 
-def over_seeds(series: Sequence[Series]) -> tuple[Series, Series, Series]:
+def over_seeds(series: Sequence[Series], *, is_log: bool = False) -> tuple[Series, Series, Series]:
     """Return the mean, the least and the largest of several runs, while all of them last.
 
     At every step at which one was measured each counts with its value there, on the straight line
     between its own measurements; where one of these is no finite number, there is no mean. Of long
     series some steps are left out, evenly.
+
+    Args:
+        series: One of each run.
+        is_log: Whether the lines are straight on a logarithmic axis, as they are drawn.
 
     >>> a = Series(np.array([0, 10, 20]), np.array([1.0, 2.0, 3.0]))
     >>> b = Series(np.array([5, 15]), np.array([5.0, 7.0]))
@@ -82,15 +86,18 @@ def over_seeds(series: Sequence[Series]) -> tuple[Series, Series, Series]:
     steps = np.unique(np.concatenate([s.steps for s in series]))
     steps = steps[(steps >= first) & (steps <= last)]
     steps = steps[:: -(-len(steps) // MOST_POINTS) or 1]
-    values = np.array([_at(s, steps) for s in series]).reshape(len(series), len(steps))
+    values = np.array([_at(s, steps, is_log) for s in series]).reshape(len(series), len(steps))
     mean, least, largest = values.mean(0), values.min(0), values.max(0)
     return Series(steps, mean), Series(steps, least), Series(steps, largest)
 
 
-def _at(series: Series, steps: np.ndarray) -> np.ndarray:
-    """Return the values at steps, NaN beside a measurement that is no finite number."""
+def _at(series: Series, steps: np.ndarray, is_log: bool) -> np.ndarray:
+    """Return the values at steps, NaN beside a measurement that has no place on the axis."""
     is_last = np.append(np.diff(series.steps) > 0, True)  # of several at one step
-    values = np.where(np.isfinite(series.values), series.values, np.nan)[is_last]
+    is_placed = np.isfinite(series.values) & (series.values > 0 if is_log else True)
+    values = np.where(is_placed, series.values, np.nan)[is_last]
+    if is_log:
+        return np.exp(np.interp(steps, series.steps[is_last], np.log(values)))
     return np.interp(steps, series.steps[is_last], values)
 
 

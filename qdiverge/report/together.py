@@ -115,7 +115,7 @@ def _lines(
     lines = [Line("", s, style, key, hue, run.name) for run, s in zip(own, series, strict=True)]
     if len(own) < 2 or max(s.steps[0] for s in series) > min(s.steps[-1] for s in series):
         return lines, []
-    mean, least, largest = over_seeds(series)
+    mean, least, largest = over_seeds(series, is_log=panel.kind == "log")
     of_all = f"{group.name}, {len(own)} seeds"
     lines += [Line("", s, "edge", key, hue, f"{of_all}, {name}")
               for name, s in (("least", least), ("largest", largest))]  # fmt: skip

@@ -94,6 +94,13 @@ def test_lines_of_one_law_have_it_as_their_mean_wherever_they_were_measured(plac
         np.testing.assert_allclose(found.values, 3.0 * found.steps - 7.0, atol=1e-12)
 
 
+def test_on_a_logarithmic_axis_the_lines_are_exponentials():
+    a, b = np.array([0, 4, 8]), np.array([0, 8])
+    mean, least, largest = over_seeds([Series(a, 2.0**a), Series(b, 2.0**b)], is_log=True)
+    for found in (mean, least, largest):
+        np.testing.assert_allclose(found.values, 2.0**a, rtol=1e-12)
+
+
 def test_where_a_seed_has_no_number_the_seeds_have_no_mean():
     steps = np.arange(4)
     whole, broken = np.ones(4), np.array([1.0, np.inf, 1.0, np.nan])

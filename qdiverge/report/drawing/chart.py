@@ -57,6 +57,8 @@ class Chart:
         bands: Filled, behind the lines.
         levels: Horizontal references: value and label.
         alarms: Steps of the alarms.
+        findings: Steps of findings on the loop.
+        notes: Steps of notes on the network.
         syncs: Steps at which the target network was synchronised.
         crossing: Where the subject passed its bound, if it did.
         is_percent: Whether values are fractions to be read as percentages.
@@ -72,6 +74,8 @@ class Chart:
     bands: tuple[Band, ...] = ()
     levels: tuple[tuple[float, str], ...] = ()
     alarms: tuple[int, ...] = ()
+    findings: tuple[int, ...] = ()
+    notes: tuple[int, ...] = ()
     syncs: tuple[int, ...] = ()
     crossing: tuple[int, float] | None = None
     is_percent: bool = False
