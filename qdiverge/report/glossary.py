@@ -11,7 +11,7 @@ from qdiverge.report.drawing.svg import Markup, element, join
 from qdiverge.report.kinds import kind_label
 from qdiverge.report.metrics_table import ABOUT_NUMBERS
 from qdiverge.report.panel import Panel
-from qdiverge.report.prose import formula, slug
+from qdiverge.report.prose import commas, formula, slug
 from qdiverge.report.questions import QUESTIONS
 from qdiverge.runs.alarm import Kind
 from qdiverge.update.auditing.findings import SENTENCES
@@ -101,10 +101,10 @@ def _number(key: str) -> Markup:
         said.append(f" Cost: {_COSTS[cost]}.")
     if drawn:
         links = (link(panel.title, f"panel-{slug(panel.title)}") for panel in drawn)
-        said += [" Drawn, with how to read it, in ", *_listed(links), "."]
+        said += [" Drawn, with how to read it, in ", *commas(links), "."]
     rules = [rule.name for rule in ALARM_RULES if key in {f"diverge/{name}" for name in rule.needs}]
     if rules:
-        said += [" Read by ", *_listed(linked_rule(name) for name in rules), "."]
+        said += [" Read by ", *commas(linked_rule(name) for name in rules), "."]
     return _entry(key, term(key), said)
 
 
@@ -122,7 +122,7 @@ def _rule(name: str, text: str) -> Markup:
         said.append(" A note.")
     keys = [f"diverge/{need}" for need in needs]
     if keys:
-        said += [" It reads ", *_listed(link(key, term(key)) for key in keys), "."]
+        said += [" It reads ", *commas(link(key, term(key)) for key in keys), "."]
     return _entry(name.replace("_", " "), rule_term(name), said)
 
 
@@ -138,8 +138,3 @@ def _finding(code: str, sentence: str) -> Markup:
 
 def _entry(name: str, anchor: str | None, said: list[str]) -> Markup:
     return join([element("dt", name, id=anchor), element("dd", *said)])
-
-
-def _listed(items: Iterable[Markup]) -> list[str]:
-    """Put commas between the items."""
-    return [part for i, item in enumerate(items) for part in ([", ", item] if i else [item])]

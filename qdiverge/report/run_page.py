@@ -17,9 +17,10 @@ from qdiverge.report.glossary import glossary, term
 from qdiverge.report.kernel import HEATMAP, SPECTRUM, draw_heatmaps, draw_spectra, saved_kernels
 from qdiverge.report.panel import Panel, Question
 from qdiverge.report.panels import draw_panel, step_axes
-from qdiverge.report.prose import date, unbroken
+from qdiverge.report.prose import commas, date, unbroken
 from qdiverge.report.questions import KERNEL, QUESTIONS
 from qdiverge.report.settings import alarm_lists, settings_table
+from qdiverge.report.siblings import REPORT, moments_of
 from qdiverge.report.together import MARK, panels_of_all, together
 from qdiverge.report.verdict import Verdict, judge
 from qdiverge.runs import Run, load_run
@@ -50,12 +51,13 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     runs = _distinct([load_run(folder) for folder in folders])
     target = Path(out if out is not None else folders[0])
     if target.is_dir():
-        target = target / "report.html"
-    return write_page(render(runs), target)
+        target = target / REPORT
+    return write_page(render(runs, target.parent), target)
 
 
-def render(runs: Sequence[Run]) -> str:
-    """Return the page as HTML."""
+def render(runs: Sequence[Run], home: Path | None = None) -> str:
+    """Return the page as HTML, to lie in the folder ``home``, by default that of the first run."""
+    place = runs[0].folder if home is None else home
     verdicts, names = [judge(run) for run in runs], [run.name for run in runs]
     axes, is_shared = step_axes(runs)
 
@@ -71,12 +73,15 @@ def render(runs: Sequence[Run]) -> str:
         inside = [element("div", *figures, class_="single")] if is_single else figures
         return section(question.title, *inside)
 
+    def stated(run: Run, verdict: Verdict) -> Markup:
+        return _verdict(verdict, not is_single, moments_of(run.folder, place))
+
     title = _listed(names) if len(runs) < 4 else f"{len(runs)} runs"
     is_single = len(runs) == 1
     parts = [
         element("p", _about(runs, is_shared), class_="meta"),
         *([] if is_single else [element("p", unbroken(compare(runs, verdicts)), class_="lede")]),
-        element("div", *(_verdict(verdict, not is_single) for verdict in verdicts), class_="runs"),
+        element("div", *map(stated, runs, verdicts), class_="runs"),
         contents(_sections(runs)),
         *([] if is_single else [section(_TOGETHER, *together(runs, verdicts))]),
         section(_LOOP, loop_lists(runs)),
@@ -152,13 +157,14 @@ def _ticks(runs: Sequence[Run]) -> str:
     return text + "."
 
 
-def _verdict(verdict: Verdict, is_named: bool) -> Markup:
+def _verdict(verdict: Verdict, is_named: bool, moments: Sequence[Markup]) -> Markup:
     parts = [(" ".join(verdict.sentences), None), (" ".join(verdict.remarks), "soft")]
     return element(
         "div",
         *([run_name(verdict.name)] if is_named else []),
         headline(MARK[verdict.health], verdict.headline),
         *(element("p", unbroken(text), class_=kind) for text, kind in parts if text),
+        *([element("p", "Inspected: ", *commas(moments), class_="note")] if moments else []),
         class_=f"verdict {verdict.health}",
     )
 
