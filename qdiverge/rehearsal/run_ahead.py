@@ -47,7 +47,8 @@ def run_ahead(
     with same_generators(batches.device, batches.generators), torch.enable_grad():
         if seed is not None:
             seed_torch(seed, batches.device)
-        before = learner.error(probe)
+        with same_generators(batches.device):  # a policy may draw, and the run does not look
+            before = learner.error(probe)
         for number in range(1, math.ceil(num_updates / original.speed) + 1):
             learner.learn(next(stream))
             sizes.append(learner.size(probe))

@@ -84,7 +84,7 @@ class Foresight:
             self._due = next_due(0)
         self._recent = RecentBatches()
         self._size = math.inf  # max|Q| at the last look ahead
-        self._is_checked = False
+        self._is_checked, self._why_not_frozen = False, ""
         self.wake: float = 0.0
         self._set_wake()
 
@@ -212,15 +212,17 @@ class Foresight:
         """See from the first batch whether copies can be faithful at all."""
         is_critic = shown["actions"].is_floating_point() and "next_actions" not in shown
         self._is_checked = True
-        if reason := why_never(self.subject, self.options, is_critic=is_critic):
-            self.switch_off(reason)
+        self._why_not_frozen = why_never(self.subject, self.options, is_critic=is_critic)
+        if self._why_not_frozen and not self._is_live:
+            self.switch_off(self._why_not_frozen)
 
     def _run_ahead(
         self, update: int, data: Any, shown: Shown, last_move: int, largest_reward: float
     ) -> Forecast | None:
         subject, options = self.subject, self.options
         rule = rule_of_copies(subject, options)
-        if not is_known(rule, subject, options):
+        is_faithful = not self._why_not_frozen and is_known(rule, subject, options)
+        if not is_faithful and not self._is_live:
             self._due = max(PATIENCE, 2 * update)
             return None
         period = rule.target_period or 1
@@ -237,13 +239,16 @@ class Foresight:
                 self._due = update + 1
                 return None
             try:
-                return self._look(update, "live", frozen, live_stage(frozen[0], run))
+                whole = live_stage(frozen[0], run)
+                return self._look(update, "live", frozen, whole, is_faithful=is_faithful)
             except Exception as error:  # whatever somebody's environment may raise
                 self.why_not_live = f"{type(error).__name__}: {error}"
-            if options.data is None:  # the last batches are still to be collected
+            if self._why_not_frozen:
+                self.switch_off(self._why_not_frozen)
+            if options.data is None or not is_faithful:  # what there is to know comes later
                 self._due = next_due(update)
                 return None
-        exact = None
+        exact: Stage | None = None
         if self._order is not None and self._order.is_seen and len(frozen) == 1:
             exact = in_own_order(frozen[0], shown)
         return self._look(update, self._source, frozen, exact)
@@ -258,7 +263,13 @@ class Foresight:
             learner.learn(stage.batches.given[0])
 
     def _look(
-        self, update: int, source: Source, frozen: Sequence[Stage], exact: Stage | None
+        self,
+        update: int,
+        source: Source,
+        frozen: Sequence[Stage],
+        exact: Stage | None,
+        *,
+        is_faithful: bool = True,
     ) -> Forecast | None:
         """Run ahead as far as the time allows; set when that is due again."""
         length = self.options.num_updates
@@ -277,7 +288,7 @@ class Foresight:
         if exact is not None:  # which is right as far as it goes
             self._due = max(self._due, update + num_exact)
         with self._budget.charge("foresight"):
-            look = Look(source, frozen, plan, exact, num_exact)
+            look = Look(source, frozen, plan, exact, num_exact, is_faithful)
             return self._take(look_ahead(look, update, self.options.remedies))
 
     def _take(self, forecast: Forecast) -> Forecast:

@@ -34,6 +34,7 @@ class Look:
         plan: How far to go.
         exact: The stage of a copy of the run itself; None: there is none.
         num_exact: How far that one goes.
+        is_faithful: Whether the others make the run's own update.
     """
 
     source: Source
@@ -41,6 +42,7 @@ class Look:
     plan: Plan
     exact: Stage | None = None
     num_exact: int = 0
+    is_faithful: bool = True
 
 
 @dataclass(frozen=True, eq=False)

@@ -196,7 +196,8 @@ def _tried(look: Look, found: Judgement, update: int, fields: Sequence[str]) -> 
     changes, stage = _usual(frozen, fields), frozen
     seed: int | None = update
     if found.evidence == "live" and look.exact is not None:
-        return _tried_live(look.exact, frozen, changes, update, shown.num_updates)
+        others = frozen if look.is_faithful else None
+        return _tried_live(look.exact, others, changes, update, shown.num_updates)
     if found.evidence == "own order" and look.exact is not None:
         stage, seed = look.exact, None
     num_orders = look.plan.num_orders if is_stacked(stage) else 1  # where copies are dear
@@ -205,12 +206,12 @@ def _tried(look: Look, found: Judgement, update: int, fields: Sequence[str]) -> 
 
 
 def _tried_live(
-    live: Stage, frozen: Stage, changes: Mapping[str, Change], seed: int, num_updates: int
+    live: Stage, frozen: Stage | None, changes: Mapping[str, Change], seed: int, num_updates: int
 ) -> list[Option]:
     """Rehearse by a copy of the run what it can take, until one holds; then on the data at hand."""
     takes = {"learning_rate", *live.original.others[0].takes}
     tried: list[Option] = []
-    for stage in (live, frozen):
+    for stage in (live, *([] if frozen is None else [frozen])):
         is_live = stage is live
         for name, change in changes.items():
             if is_live is not (set(change) <= takes):
