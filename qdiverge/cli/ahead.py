@@ -95,6 +95,7 @@ def foresight_of(trainer: Trainer, is_to_apply: bool = False) -> dict[str, Any] 
     about = to_change(agent, config)
     known = {name: about[name] for name in OF_COPIES if name in about}
     known |= {"data": draw, "live": live, "num_updates": num_updates_of(config)}
+    known |= {"num_rows": lambda: len(trainer.replay)}
     if is_to_apply:
         fields = ["learning_rate"] + ["target_period"] * can_copy_less(trainer)
         known |= {"remedies": tuple(fields), "apply": partial(take, trainer)}

@@ -140,6 +140,7 @@ def of_copies(model: Any) -> dict[str, Any]:
     known: dict[str, Any] = {
         "data": lambda: sample(model.batch_size, env=model.get_vec_normalize_env()),
         "num_updates": _num_updates(model),
+        "num_rows": lambda: model.replay_buffer.size() * model.n_envs,
     }
     if not hasattr(model, "critic"):
         return known

@@ -351,6 +351,19 @@ def test_a_call_says_how_often_its_rule_was_right(tmp_path):
     assert "was not measured" in foreseen(monitor)[0].message
 
 
+@pytest.mark.parametrize(("size", "num_updates"), [(4, 0), (32, 128), (2_000, 500)])
+def test_a_replay_that_is_small_yet_is_not_learnt_from_for_long(tmp_path, size, num_updates):
+    q, sgd = linear(1e-4)
+    known = {"data": lambda: w_to_2w(8), "num_rows": lambda: size}
+    with watch(tmp_path / "run", q, sgd, foresight=known) as monitor:
+        monitor.batch(w_to_2w(8))
+        foresight = monitor.foresight
+        assert foresight.num_forecasts == (num_updates > 0)
+        assert foresight.wake == (128 if num_updates else 8)
+    if num_updates:  # 32 N/b, at most 500
+        assert foresight.latest.num_updates == num_updates
+
+
 @pytest.mark.parametrize("given", [{"datum": 1}, {"num_updates": 0}, "yes"])
 def test_what_it_is_told_is_checked(tmp_path, given):
     q, sgd = linear(0.1)

@@ -17,6 +17,7 @@ from qdiverge.monitor.foresight.judging import Look
 from qdiverge.monitor.foresight.outlook import Forecast, is_stacked, look_ahead
 from qdiverge.monitor.foresight.own_order import OwnOrder
 from qdiverge.monitor.foresight.recent import MOST, RecentBatches
+from qdiverge.monitor.foresight.replay_visits import rows_in, updates_within
 from qdiverge.monitor.foresight.staging import (
     in_own_order,
     is_known,
@@ -84,7 +85,7 @@ class Foresight:
             self._due = next_due(0)
         self._recent = RecentBatches()
         self._size = math.inf  # max|Q| at the last look ahead
-        self._is_checked, self._why_not_frozen = False, ""
+        self._is_checked, self._why_not_frozen, self._batch_size = False, "", 1
         self.wake: float = 0.0
         self._set_wake()
 
@@ -131,6 +132,7 @@ class Foresight:
         with self._guarded(update):
             with self._budget.charge("foresight batch"):
                 shown = copy_of(data if read is None else read(data))
+                self._batch_size = len(shown["rewards"])
                 if not self._is_checked:
                     self._check(shown)
                 if self.options.data is None:
@@ -276,6 +278,11 @@ class Foresight:
         self._due = next_due(update, FIRST_OF_REPLAY if source == "replay" else FIRST)
         steps = self._budget.steps_ahead(update, length)
         plan, num_exact = plan_at(update, length, source), 0
+        if plan is not None and source == "replay":
+            size = rows_in(self.options.data, self.options.num_rows)
+            plan = plan.cut(updates_within(size, self._batch_size, plan.num_updates))
+            if plan is None:  # it is too small yet
+                self._due = max(FIRST, 2 * update)
         if plan is not None and exact is not None:
             most = steps if source == "live" else steps / 2
             cut = Plan(exact_updates(update, length, source)).cut(most)

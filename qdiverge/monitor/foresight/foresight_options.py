@@ -25,6 +25,8 @@ class ForesightOptions:
             that stay as they are; None: the last batches shown.
         num_updates: That the run makes in all; None: not known.
         fixed: Whether a function draws from data that stay as they are.
+        num_rows: Returns how many transitions a function of ``data`` draws from now; None: nobody
+            says, unless it is a method of what has a length.
         live: Returns what can be copied and goes on as the run will, from the update under way on:
             see :mod:`qdiverge.monitor.foresight.whole_run`. None: no copy of all of it can be made.
         of_copies: Further arguments of :func:`qdiverge.rehearse`.
@@ -37,6 +39,7 @@ class ForesightOptions:
     data: Any = None
     num_updates: int | None = None
     fixed: bool = False
+    num_rows: Callable[[], int] | None = None
     live: Live | None = None
     of_copies: Mapping[str, Any] = field(default_factory=dict)
     remedies: tuple[str, ...] = CHANGEABLE
@@ -54,7 +57,8 @@ class ForesightOptions:
         """
         if isinstance(foresight, bool):
             return cls(foresight)
-        known = ("data", "num_updates", "fixed", "live", "remedies", "apply", *OF_COPIES)
+        own = ("data", "num_updates", "fixed", "num_rows", "live", "remedies", "apply")
+        known = (*own, *OF_COPIES)
         if not isinstance(foresight, Mapping) or set(foresight) - set(known):
             unknown = set(foresight) - set(known) if isinstance(foresight, Mapping) else foresight
             raise InvalidValueError(
@@ -72,7 +76,8 @@ class ForesightOptions:
         rest = {name: value for name, value in foresight.items() if name in OF_COPIES}
         return cls(
             True, foresight.get("data"), length, bool(foresight.get("fixed")),
-            foresight.get("live"), rest, remedies, foresight.get("apply"),
+            foresight.get("num_rows"), foresight.get("live"), rest, remedies,
+            foresight.get("apply"),
         )  # fmt: skip
 
     @property
