@@ -1,7 +1,8 @@
 """The global random generators, which a measurement must leave as they were."""
 
+import copy
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,20 +12,25 @@ import torch
 CPU = torch.device("cpu")
 
 
+Generator = torch.Generator | np.random.Generator | np.random.RandomState | random.Random
+
+
 @contextmanager
-def same_generators(device: torch.device = CPU) -> Iterator[None]:
-    """Restore the states of Python, NumPy and PyTorch afterwards, that of ``device`` too.
+def same_generators(device: torch.device = CPU, others: Sequence[Generator] = ()) -> Iterator[None]:
+    """Restore the states of Python, NumPy and PyTorch afterwards, of ``device`` and others too.
 
     >>> with same_generators():
     ...     first = torch.rand(1)
     >>> torch.equal(first, torch.rand(1))
     True
     """
-    states = global_states(device)
+    states, kept = global_states(device), [state_of(other) for other in others]
     try:
         yield
     finally:
         set_global_states(states, device)
+        for other, state in zip(others, kept, strict=True):
+            set_state(other, state)
 
 
 class OwnGenerators:
@@ -33,6 +39,7 @@ class OwnGenerators:
     Args:
         seed: Where they begin; None: where the global ones are.
         device: Whose generator is among them.
+        others: Further ones, such as a replay's own.
 
     >>> own, torch_state = OwnGenerators(0), torch.get_rng_state()
     >>> with own:
@@ -43,22 +50,73 @@ class OwnGenerators:
     (False, True)
     """
 
-    def __init__(self, seed: int | None, device: torch.device = CPU) -> None:
-        self._device = device
-        with same_generators(device):
+    def __init__(
+        self, seed: int | None, device: torch.device = CPU, others: Sequence[Generator] = ()
+    ) -> None:
+        self._device, self._others = device, tuple(others)
+        with same_generators(device, self._others):
             if seed is not None:
                 random.seed(seed)
                 np.random.seed(seed)  # noqa: NPY002
                 seed_torch(seed, device)
-            self._own = global_states(device)
+                for other in self._others:
+                    seed_one(other, seed)
+            self._own = self._states()
 
     def __enter__(self) -> None:
-        self._outer = global_states(self._device)
-        set_global_states(self._own, self._device)
+        self._outer = self._states()
+        self._set(self._own)
 
     def __exit__(self, *_: object) -> None:
-        self._own = global_states(self._device)
-        set_global_states(self._outer, self._device)
+        self._own = self._states()
+        self._set(self._outer)
+
+    def _states(self) -> tuple[Any, list[Any]]:
+        return global_states(self._device), [state_of(other) for other in self._others]
+
+    def _set(self, states: tuple[Any, list[Any]]) -> None:
+        set_global_states(states[0], self._device)
+        for other, state in zip(self._others, states[1], strict=True):
+            set_state(other, state)
+
+
+def state_of(generator: Generator) -> Any:
+    """Return the state of one generator, for ``set_state``.
+
+    >>> rng = np.random.default_rng(0)
+    >>> state, first = state_of(rng), rng.random()
+    >>> set_state(rng, state)
+    >>> rng.random() == first
+    True
+    """
+    if isinstance(generator, torch.Generator):
+        return generator.get_state()
+    if isinstance(generator, np.random.Generator):
+        return copy.deepcopy(generator.bit_generator.state)
+    if isinstance(generator, np.random.RandomState):
+        return generator.get_state(legacy=False)
+    return generator.getstate()
+
+
+def set_state(generator: Generator, state: Any) -> None:
+    """Put back what ``state_of`` returned."""
+    if isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    elif isinstance(generator, random.Random):
+        generator.setstate(state)
+    else:
+        generator.set_state(state)
+
+
+def seed_one(generator: Generator, seed: int) -> None:
+    """Let a generator begin at a seed."""
+    if isinstance(generator, torch.Generator):
+        generator.manual_seed(seed)
+    elif isinstance(generator, np.random.Generator):
+        kind: Any = type(generator.bit_generator)
+        generator.bit_generator.state = kind(seed).state
+    else:
+        generator.seed(seed)
 
 
 def seed_torch(seed: int, device: torch.device = CPU) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from experiments.foresight import corpus
 from experiments.foresight.again import show_again
 from experiments.foresight.evaluate import evaluate
+from experiments.foresight.rates import write_rates
 from experiments.foresight.rules import fix
 from experiments.foresight.show import show
 from experiments.sweep.sweep import default_root
@@ -21,11 +22,15 @@ def main(arguments: list[str]) -> int:
         description=__doc__,
         epilog="Without a part: show. The corpus is made by `python -m experiments sweep "
         "foresight`; `pack` takes a split's rows from its table. `fix` sets the rules on the dev "
-        "split; `evaluate` opens the test split once these are committed. `again` trains each "
-        "short dev run that its copies tell otherwise, in the very orders of these.",
+        "split; `evaluate` opens the test split once these are committed; `rates` takes from it "
+        "what the monitor says of its own calls. `again` trains each short dev run that its copies "
+        "tell otherwise, in the very orders of these.",
     )
     parser.add_argument(
-        "part", nargs="?", choices=["pack", "fix", "evaluate", "again", "show"], default="show"
+        "part",
+        nargs="?",
+        choices=["pack", "fix", "evaluate", "rates", "again", "show"],
+        default="show",
     )
     parser.add_argument("--split", choices=corpus.SPLITS, help="pack: dev; evaluate: test")
     parser.add_argument("--from", dest="table", type=Path, help="the sweep's table, of pack")
@@ -43,6 +48,8 @@ def main(arguments: list[str]) -> int:
         print(f"commit {options.results / 'rules.json'} before `evaluate`")
     elif options.part == "evaluate":
         evaluate(options.results, options.split or "test")
+    elif options.part == "rates":
+        print(write_rates(options.results))
     elif options.part == "again":
         show_again(corpus.load("dev", options.results)[1])
     if options.part in ("evaluate", "show"):

@@ -125,6 +125,8 @@ class Trainer:
         self.num_restarts = 0
         self._has_run = False
         self._is_stopping = False
+        self._observations: NDArray[Any] = np.empty(0)  # what is acted on next
+        self._actions: NDArray[Any] | None = None  # what the environments are at work on
 
     @property
     def q_network(self) -> nn.Module:
@@ -186,6 +188,19 @@ class Trainer:
             torch.set_num_threads(threads)
             self.close()
 
+    def go_on(self, under_way: Transitions) -> Iterator[Progress]:
+        """Go on from the middle of an update; for a copy, made while ``transform_batch`` was asked.
+
+        Its environments are to be copies, too: they are not begun anew.
+
+        Args:
+            under_way: What the update under way learns from.
+
+        Yields:
+            As ``run``.
+        """
+        yield from self._turns(under_way)
+
     def stop(self) -> None:
         """Let ``run`` end after this turn, for instance from a signal handler."""
         self._is_stopping = True
@@ -194,11 +209,17 @@ class Trainer:
         """Stop the emulators; ``run`` does so itself."""
         self.environments.close()
 
-    def _turns(self) -> Iterator[Progress]:
+    def _turns(self, under_way: Transitions | None = None) -> Iterator[Progress]:
         start = time.monotonic()
         self._logged_at, self._logged_step = start, self.agent_step
-        observations = self._restart()
         overlap, reason = self.behaviour.is_ahead, ""
+        if under_way is None:
+            self._observations = self._restart()
+        else:
+            if (yield from self._updates_due(under_way)):
+                return
+            if overlap and self._actions is not None:
+                self._observations = yield from self._experience(self._actions)
         while True:
             if not overlap and (yield from self._updates_due()):
                 return
@@ -211,8 +232,9 @@ class Trainer:
             elif self._is_stopping:
                 reason = "interrupted"
             else:
-                actions = self.behaviour.actions(observations, self.agent_step)
+                actions = self.behaviour.actions(self._observations, self.agent_step)
                 self.environments.send(actions)
+            self._actions = actions
             if overlap and (yield from self._updates_due()):
                 return
             is_pause = reason or actions is None
@@ -224,9 +246,9 @@ class Trainer:
                 return
             if actions is None:
                 yield Barrier(self.agent_step, self.num_updates)
-                observations = self._restart()
+                self._observations = self._restart()
             else:
-                observations = yield from self._experience(actions)
+                self._observations = yield from self._experience(actions)
 
     def _is_barrier(self) -> bool:
         """Return whether a multiple of the checkpoint period was passed since the last restart."""
@@ -241,10 +263,12 @@ class Trainer:
         self.replay.begin(self.replay.part_to_keep(observations))
         return observations
 
-    def _updates_due(self) -> Generator[UpdateRecord | RunEnd, None, bool]:
+    def _updates_due(
+        self, under_way: Transitions | None = None
+    ) -> Generator[UpdateRecord | RunEnd, None, bool]:
         """Make the updates due for the steps taken since the last; whether the run diverged."""
         for step in range(self.steps_learnt + 1, self.agent_step + 1):
-            update = self._learn(step)
+            update, under_way = self._learn(step, under_way), None
             self.steps_learnt = step
             if update is not None and not update.is_finite:
                 yield self._end("divergence", update.loss)
@@ -253,13 +277,13 @@ class Trainer:
                 yield self._record(update)
         return False
 
-    def _learn(self, step: int) -> Update | None:
+    def _learn(self, step: int, under_way: Transitions | None = None) -> Update | None:
         """Do what is due after ``step`` agent steps: an update, a copy, or nothing."""
         config = self.config
         update = None
         if step > config.learning_starts and step % config.train_period == 0:
-            batch = self.sampler.sample(step)
-            if self.transform_batch is not None:
+            batch = self.sampler.sample(step) if under_way is None else under_way
+            if under_way is None and self.transform_batch is not None:
                 batch = self.sampler.check(self.transform_batch(batch))
             update = self.updates.make(batch)
         self.agent.after_step(step)

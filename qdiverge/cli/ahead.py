@@ -1,17 +1,21 @@
 """Run copies of our own agents ahead: what ``preflight`` and ``rehearse`` share."""
 
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from qdiverge.agents.continuous.deterministic import DeterministicAgent
+from qdiverge.agents.going_on import GoingOn, can_copy_less, copy_every
 from qdiverge.agents.interfaces import Agent
 from qdiverge.agents.run_loop import Trainer
 from qdiverge.agents.settings.agent_config import AgentConfig
 from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.cli.subjects import subject
+from qdiverge.errors import InvalidValueError
 from qdiverge.monitor.foresight.foresight_options import OF_COPIES
+from qdiverge.monitor.foresight.whole_run import MOST_BYTES, array_bytes
 from qdiverge.rehearsal.changes import Change
 from qdiverge.update.copies import Copies
 from qdiverge.update.td_update import Rows
@@ -64,12 +68,12 @@ def foresight_of(trainer: Trainer, is_to_apply: bool = False) -> dict[str, Any] 
     """Return what :func:`qdiverge.attach` is told for copies that run ahead of our own trainer.
 
     They draw from its replay by the global generator, which a rehearsal seeds for each order and
-    puts back, so that a resumed run rehearses as it would have. C51 cannot leave its support.
+    puts back, so that a resumed run rehearses as it would have; or are of all of the run, its
+    environments included, where these can be copied. C51 cannot leave its support.
 
     Args:
         trainer: Of the run.
-        is_to_apply: Whether it takes the learning rate that a remedy has; the optimiser keeps it,
-            in its checkpoints, too.
+        is_to_apply: Whether it takes the learning rate and the target's period of a remedy.
     """
     agent, config = trainer.agent, trainer.config
     if isinstance(config, DQNConfig) and config.distributional:
@@ -79,24 +83,42 @@ def foresight_of(trainer: Trainer, is_to_apply: bool = False) -> dict[str, Any] 
         rng = np.random.default_rng(np.random.randint(2**31))  # noqa: NPY002
         return trainer.sampler.sample(trainer.agent_step, rng)
 
-    def apply(remedy: Change) -> None:
-        groups = agent.optimizer.param_groups
-        largest = max(float(group["lr"]) for group in groups)
-        for group in groups:
-            group["lr"] *= remedy["learning_rate"] / largest
+    def live(batch: Any) -> GoingOn:
+        if trainer.updates.deferred is not None:
+            raise InvalidValueError("copies of a run must be on a CPU", got="updates on a GPU")
+        if (size := array_bytes(trainer.replay)) > MOST_BYTES:
+            raise InvalidValueError(
+                f"a replay must have at most {MOST_BYTES:,} bytes to be copied", got=f"{size:,}"
+            )
+        return GoingOn(trainer, batch)
 
     about = to_change(agent, config)
-    own = {"remedies": ("learning_rate",), "apply": apply} if is_to_apply else {}
-    return (
-        {name: about[name] for name in OF_COPIES if name in about}
-        | own
-        | {
-            "data": draw,
-            "num_updates": max(
-                1, (config.total_steps - config.learning_starts) // config.train_period
-            ),
-        }
-    )
+    known = {name: about[name] for name in OF_COPIES if name in about}
+    known |= {"data": draw, "live": live, "num_updates": num_updates_of(config)}
+    known |= {"num_rows": lambda: len(trainer.replay)}
+    if is_to_apply:
+        fields = ["learning_rate"] + ["target_period"] * can_copy_less(trainer)
+        known |= {"remedies": tuple(fields), "apply": partial(take, trainer)}
+    return known
+
+
+def num_updates_of(config: AgentConfig) -> int:
+    """Return how many updates a run makes in all."""
+    return max(1, (config.total_steps - config.learning_starts) // config.train_period)
+
+
+def take(trainer: Trainer, remedy: Change) -> None:
+    """Change a run as a remedy says: its learning rate, its target's period, or both.
+
+    The optimiser keeps the one, in its checkpoints, too; the other is in ``run.json``, from where a
+    resumed run takes it.
+    """
+    groups = trainer.agent.optimizer.param_groups
+    largest = max(float(group["lr"]) for group in groups)
+    for group in groups if "learning_rate" in remedy else ():
+        group["lr"] *= remedy["learning_rate"] / largest
+    if "target_period" in remedy:
+        copy_every(trainer, remedy["target_period"])
 
 
 def target_rule_of(agent: Agent, config: AgentConfig) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from qdiverge.errors import InvalidTypeError
 from qdiverge.integrations.extras import imported
 from qdiverge.integrations.network_views import MeanOverQuantiles
+from qdiverge.integrations.sb3_ahead import Calls
 from qdiverge.monitor import Monitor, attach
 from qdiverge.monitor.listening import listen
 
@@ -57,13 +58,14 @@ class Callback(BaseCallback):
 
     def _on_training_start(self) -> None:
         model: Any = self.model
-        options = watched(model) | {"foresight": of_copies(model)} | self._options
+        options, calls = watched(model), Calls(model)
+        options |= {"foresight": of_copies(model) | {"live": calls.ahead}} | self._options
         clock = options.pop("clock", lambda: model.num_timesteps)
         self.monitor = attach(out=self._out, clock=clock, **options)
         self._endings = [
-            listen(model.replay_buffer, "sample", partial(_show, self.monitor)),
+            listen(model.replay_buffer, "sample", partial(_show, self.monitor, calls)),
             listen(model, "collect_rollouts", self._until_an_exception),
-            listen(model, "train", self._until_an_exception),
+            listen(model, "train", partial(self._train, calls)),
         ]
 
     def _on_step(self) -> bool:
@@ -78,6 +80,10 @@ class Callback(BaseCallback):
     def _on_training_end(self) -> None:
         stopped = self.monitor is not None and self.monitor.stopped_by is not None
         self.close("alarm" if stopped else "finished")
+
+    def _train(self, calls: Calls, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        calls.begin(args, kwargs)
+        return self._until_an_exception(method, *args, **kwargs)
 
     def _until_an_exception(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         try:
@@ -134,6 +140,7 @@ def of_copies(model: Any) -> dict[str, Any]:
     known: dict[str, Any] = {
         "data": lambda: sample(model.batch_size, env=model.get_vec_normalize_env()),
         "num_updates": _num_updates(model),
+        "num_rows": lambda: model.replay_buffer.size() * model.n_envs,
     }
     if not hasattr(model, "critic"):
         return known
@@ -215,8 +222,11 @@ def _parts(model: Any) -> dict[str, Any]:
     }
 
 
-def _show(monitor: Monitor, sample: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def _show(
+    monitor: Monitor, calls: Calls, sample: Callable[..., Any], *args: Any, **kwargs: Any
+) -> Any:
     batch = sample(*args, **kwargs)
+    calls.num_drawn += 1
     monitor.show(batch)
     return batch
 

@@ -83,9 +83,8 @@ def values_and_mixing(network: Network, pairs: Pairs) -> tuple[Tensor, bool]:
     known = [leaf for leaf in leaves if leaf.requires_grad]
     copies = [leaf.view_as(leaf) for leaf in leaves]  # which a network may overwrite
     try:
-        values = network.values(
-            network.params, Pairs(*copies) if pairs.is_critic else Pairs(copies[0], None)
-        )
+        at = Pairs(copies[0], copies[1] if pairs.is_critic else None)
+        values = network.values(network.params, at)
         return values.detach(), bool(known) and _mixes(values, known)
     except (RuntimeError, NotImplementedError):  # it is not differentiable, as with x.numpy()
         return network.values(network.params, pairs).detach(), False

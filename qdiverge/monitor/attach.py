@@ -94,10 +94,15 @@ def attach(
             within ``max_overhead`` of the whole run. They learn from the last batches shown, unless
             more is told in a dict: ``data`` (a function that returns a batch of the replay and
             draws by global generators or its own, or transitions that stay as they are),
-            ``num_updates`` of the whole run, and arguments of :func:`qdiverge.rehearse`:
-            batch_size, policy, policy_optimizer, policy_target, policy_period, update, others; or
-            ``apply``, a function that changes the run as the remedy says, field of the rule →
-            value, with ``remedies``, the fields that it can change.
+            ``fixed`` (whether such a function draws from data that stay: where it draws as the run
+            does, one copy learns in the run's own order), ``live`` (a function of the batch under
+            way that returns an object whose deep copy goes on as the run will, environment and all,
+            by ``update()``; None: not from this batch on), ``num_updates`` of the whole run,
+            ``num_rows`` (returns how many transitions the replay holds: of a small one copies do
+            not learn for long), and arguments of :func:`qdiverge.rehearse`: batch_size, generators,
+            policy, policy_optimizer, policy_target, policy_period, update, others; or ``apply``, a
+            function that changes the run as the remedy says, field of the rule → value, with
+            ``remedies``, the fields that it can change.
         rule: Fields of :class:`qdiverge.UpdateRule` that are known beside all this, such as
             ``{"polyak": 0.005, "clipping": 10.0}``; what is seen in the run comes first. With
             ``not_modelled`` among them updates are audited all the same.

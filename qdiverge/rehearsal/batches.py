@@ -1,6 +1,7 @@
 """Where a copy's batches come from: a replay's rows, the last batches seen, or a function."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from qdiverge.errors import InvalidValueError
-from qdiverge.generators import OwnGenerators
+from qdiverge.generators import Generator, OwnGenerators
 from qdiverge.transitions import Transitions
 from qdiverge.update.td_update import Rows, rows_of
 
@@ -28,6 +29,8 @@ class Batches:
         device: Where the copies are.
         dtype: Of their numbers.
         watched: The rows to watch the values on; None: some of the data.
+        generators: By which ``make`` draws besides.
+        under_way: In the run's own order, what comes before the first that is made.
     """
 
     rows: Rows | None
@@ -37,8 +40,10 @@ class Batches:
     device: torch.device
     dtype: torch.dtype
     watched: Rows | None = None
+    generators: tuple[Generator, ...] = ()
+    under_way: tuple[Rows, ...] = ()
 
-    def stream(self, seed: int | None) -> Iterator[Rows]:
+    def stream(self, seed: int | None, *, is_alone: bool = False) -> Iterator[Rows]:
         """Yield batches for ever, in the order of a seed; given ones as they came in order 0.
 
         Rows are drawn with replacement. Given batches are gone through again and again, in an order
@@ -46,9 +51,15 @@ class Batches:
 
         Args:
             seed: None: as the run would draw them, from the generators as they stand; else as 0.
+            is_alone: Whether nothing else draws meanwhile but what would in the run: in the run's
+                own order they draw from the same generators then, which the caller puts back.
         """
         if self.make is not None:
-            own = OwnGenerators(seed, self.device)
+            own: Any = nullcontext()
+            if seed is None:
+                yield from self.under_way
+            if seed is not None or not is_alone:
+                own = OwnGenerators(seed, self.device, self.generators)
             while True:
                 with own:
                     batch = rows_of(self.make())
@@ -93,6 +104,7 @@ def as_batches(
     device: torch.device,
     dtype: torch.dtype,
     probe: Any = None,
+    generators: Sequence[Generator] = (),
 ) -> Batches:
     """Read what a rehearsal is given.
 
@@ -102,13 +114,14 @@ def as_batches(
         device: Where the copies are.
         dtype: Of their numbers.
         probe: Transitions to watch the values on; None: some of the data.
+        generators: By which a callable draws beside the global ones.
 
     Raises:
         InvalidValueError: an empty list, or fewer rows than 1.
     """
     watched = None if probe is None else rows_of(probe).to(device, dtype)
     if callable(data) and not isinstance(data, Transitions):
-        return Batches(None, (), data, 0, device, dtype, watched)
+        return Batches(None, (), data, 0, device, dtype, watched, tuple(generators))
     if isinstance(data, Sequence) and not hasattr(data, "_fields"):
         if not data:
             raise InvalidValueError("a rehearsal needs batches", got="an empty list")

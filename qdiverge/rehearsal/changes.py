@@ -61,12 +61,15 @@ def changed(original: Original, change: Change) -> Original:
             f"a change must be of the fields {', '.join(CHANGEABLE)} of the rule",
             got=", ".join(unknown),
         )
-    if original.update is not None and set(change) - {"learning_rate"}:
-        raise InvalidValueError(
-            "with update=… a change can be of the learning rate only",
-            got=", ".join(sorted(change)),
-        )
     rule, values = original.rule, dict(change)
+    if original.update is not None:
+        taken = {name: value for name, value in values.items() if name != "learning_rate"}
+        if taken and original.take is None:
+            raise InvalidValueError(
+                "with update=… a change can be of the learning rate only",
+                got=", ".join(sorted(change)),
+            )
+        original = replace(original, taken=taken)
     rate = float(values.get("learning_rate", rule.learning_rate)) / rule.learning_rate
     if "target_period" in values and values["target_period"] is not None:
         values.setdefault("polyak", None)

@@ -7,14 +7,15 @@ Nothing of the original is touched.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from qdiverge.diagnostics.quiet import largest_value, needs_quiet
+from qdiverge.diagnostics.quiet import largest_value, needs_quiet, quiet
 from qdiverge.kernel.network import module_of
 from qdiverge.update import UpdateRule
 from qdiverge.update.copies import Copies, copies_of
@@ -31,6 +32,7 @@ from qdiverge.update.td_update import (
 
 Policy = Callable[[Tensor], Any]  # s → a, or (a, log π(a|s))
 Update = Callable[[Copies, Rows], object]  # of the networks, in place
+Take = Callable[[Copies, Mapping[str, Any]], object]  # changes fields of the copies' rule, in place
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +68,9 @@ class Original:
         since_copy: Updates since the target was last copied.
         rate: What the learning rates of ``optimizer`` are multiplied by.
         speed: s of a copy that makes s updates in one, see :mod:`qdiverge.rehearsal.speed`.
+        take: Where ``update`` is given, changes fields of the copies' rule beside the learning
+            rate; None: nothing can.
+        taken: What it is to change.
     """
 
     networks: tuple[nn.Module, ...]
@@ -79,6 +84,8 @@ class Original:
     since_copy: int = 0
     rate: float = 1.0
     speed: float = 1.0
+    take: Take | None = None
+    taken: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Learner:
@@ -100,6 +107,8 @@ class Learner:
             self.copies = replace(self.copies, targets=again.networks)
         for group in self.copies.optimizers[0].param_groups:
             group["lr"] = original.rate * group["lr"]
+        if original.take is not None and original.taken:
+            original.take(self.copies, original.taken)
         self.rule, self.number = rule, 0
         self.actor = None
         if actor is not None:
@@ -139,9 +148,12 @@ class Learner:
     @torch.no_grad()
     def error(self, probe: Rows) -> float:
         """Return mean |δ| over the probe, of the first critic."""
-        rows = self.with_next_actions(probe)
-        q = self.td.predictions(self.copies, rows)[0]
-        return float((self.td.targets(self.copies, rows) - q).abs().mean())
+        with ExitStack() as stack:  # a look must not move what the copy is to share with the run
+            for network in (*self.copies.networks, *self.copies.targets) if self._moves else ():
+                stack.enter_context(quiet(network))
+            rows = self.with_next_actions(probe)
+            q = self.td.predictions(self.copies, rows)[0]
+            return float((self.td.targets(self.copies, rows) - q).abs().mean())
 
     def with_next_actions(self, rows: Rows) -> Rows:
         """Return a critic's batch with a' = π(s'), its entropy in the rewards."""

@@ -12,6 +12,7 @@ import torch
 
 from qdiverge.checks import check_integer
 from qdiverge.errors import InvalidValueError
+from qdiverge.generators import Generator
 from qdiverge.kernel.network import Networks
 from qdiverge.rehearsal.learner import Learner, Original, Policy, Update
 from qdiverge.rehearsal.result import Rehearsal
@@ -46,6 +47,7 @@ def rehearse(
     update: Update | None = None,
     others: Sequence[Any] = (),
     probe: Any = None,
+    generators: Sequence[Generator] = (),
     num_updates: int = 100,
     num_orders: int = 3,
     speed: float = 1.0,
@@ -89,6 +91,8 @@ def rehearse(
             if one of them is given.
         others: What ``update`` needs besides, copied along into ``copies.others``.
         probe: Transitions to watch the values on; None: 64 of the data, or a function's first.
+        generators: By which a function of ``data`` draws beside the global ones, such as a
+            replay's own ``numpy.random.Generator``; each order seeds them, and they are put back.
         num_updates: Of the run, to look ahead.
         num_orders: Copies, each with another order of batches; the verdict is by majority.
         speed: s: each copy makes s updates in one, see :mod:`qdiverge.rehearsal.speed`.
@@ -121,7 +125,7 @@ def rehearse(
         clipping=clipping, batch_size=batch_size, reward_bound=reward_bound, policy=policy,
         policy_optimizer=policy_optimizer, policy_target=policy_target,
         policy_period=policy_period, entropy_coefficient=entropy_coefficient, update=update,
-        others=others, probe=probe,
+        others=others, probe=probe, generators=generators,
     )  # fmt: skip
     return rehearsed(
         stage, num_updates=num_updates, num_orders=num_orders, speed=speed, seed=seed,
@@ -200,7 +204,7 @@ def _record(stage: Stage, original: Original, runs: list[Ahead], num_updates: in
         td_error_before=runs[0].error_before,
         td_error_after=statistics.median(errors) if errors else math.nan,
         notes=stage.notes,
-        find_exponent=partial(_exponent, Learner(original), stage),
+        find_exponent=partial(_exponent, Learner(replace(original, update=None, others=())), stage),
     )
 
 

@@ -43,11 +43,12 @@ def run_ahead(
         seed: Of the order of the batches, and of what an update draws; None: as the run would.
     """
     learner, probe = FastLearner(original), batches.probe()
-    stream, sizes, passed = batches.stream(seed), list[float](), None
-    with same_generators(batches.device), torch.enable_grad():
+    stream, sizes, passed = batches.stream(seed, is_alone=True), list[float](), None
+    with same_generators(batches.device, batches.generators), torch.enable_grad():
         if seed is not None:
             seed_torch(seed, batches.device)
-        before = learner.error(probe)
+        with same_generators(batches.device):  # a policy may draw, and the run does not look
+            before = learner.error(probe)
         for number in range(1, math.ceil(num_updates / original.speed) + 1):
             learner.learn(next(stream))
             sizes.append(learner.size(probe))

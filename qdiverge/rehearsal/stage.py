@@ -13,6 +13,7 @@ from qdiverge.checks import check_integer, check_positive
 from qdiverge.diagnostics.diagnose import rule_of
 from qdiverge.diagnostics.value_bound import soft_divergence_bound
 from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.generators import Generator
 from qdiverge.kernel.network import Networks, each_of, module_of, unwrap
 from qdiverge.rehearsal.batches import Batches, as_batches
 from qdiverge.rehearsal.learner import Actor, Learner, Original, Policy, Update
@@ -68,6 +69,7 @@ def stage_of(
     update: Update | None,
     others: Sequence[Any],
     probe: Any,
+    generators: Sequence[Generator],
 ) -> Stage:
     """Check the arguments of :func:`rehearse` and set the stage that they describe."""
     networks = tuple(unwrap(net)[0] for net in each_of(q_net))
@@ -81,7 +83,7 @@ def stage_of(
     check_integer("policy_period", policy_period, 1)
     check_integer("since_copy", since_copy, 0)
     parameter = next(p for p in networks[0].parameters() if p.is_floating_point())
-    batches = as_batches(data, batch_size, parameter.device, parameter.dtype, probe)
+    batches = as_batches(data, batch_size, parameter.device, parameter.dtype, probe, generators)
     rows = batches.probe()
     if rule is None:
         named = loss if isinstance(loss, str) else "half_squared"

@@ -152,7 +152,7 @@ def options_of(
     num_updates: int,
     num_orders: int,
     speed: float = 1.0,
-    seed: int = 0,
+    seed: int | None = 0,
 ) -> Options:
     """Rehearse each change, from a stage that is set."""
     is_critic = stage.batches.probe().transitions.actions.is_floating_point()

@@ -1,5 +1,6 @@
 """Our own agents run ahead: copies make the agent's own updates, whatever the algorithm is."""
 
+import copy
 import dataclasses
 from typing import Any
 
@@ -7,10 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from qdiverge.agents.going_on import GoingOn
 from qdiverge.agents.run_loop import Trainer
 from qdiverge.agents.settings.algorithms import CONFIGS
 from qdiverge.cli import main
-from qdiverge.cli.ahead import as_it_is, to_change
+from qdiverge.cli.ahead import as_it_is, foresight_of, target_rule_of, to_change
+from qdiverge.cli.subjects import subject
+from qdiverge.diagnostics.quiet import largest_value
+from qdiverge.monitor import attach
 from qdiverge.rehearsal import rehearse, what_if
 from qdiverge.rehearsal.batches import as_batches
 from qdiverge.rehearsal.learner import Learner, Original
@@ -43,8 +48,8 @@ AGENTS = {
 }
 
 
-def trainer_of(name, num_updates):
-    algorithm, settings = AGENTS[name]
+def trainer_of(name, num_updates, agents=AGENTS):
+    algorithm, settings = agents[name]
     kind: Any = CONFIGS[algorithm]
     config = kind()
     common = {
@@ -52,6 +57,91 @@ def trainer_of(name, num_updates):
         "train_period": 1, "checkpoint_period": None, "total_steps": STARTS + num_updates,
     }  # fmt: skip
     return Trainer(dataclasses.replace(config, **common | settings))
+
+
+MORE = {
+    "noisy": ("dqn", {"environment": "CartPole-v1", "noisy": True}),
+    "in turns": (
+        "dqn",
+        {"environment": "CartPole-v1", "overlap": False, "num_envs": 4, "exploration_steps": 100,
+         "train_period": 2, "checkpoint_period": 20},
+    ),
+    "ahead": (
+        "dqn",
+        {"environment": "MinAtar/Breakout-v1", "overlap": True, "num_envs": 2,
+         "exploration_steps": 100, "checkpoint_period": 20},
+    ),
+    "mujoco": ("td3", {"environment": "HalfCheetah-v5"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*AGENTS, *MORE])
+def test_a_copy_of_a_trainer_goes_on_as_the_trainer_does(name):
+    kept, twins = [], []
+
+    def keep():
+        kept.append([p.detach().clone() for p in real.agent.parameters.values()])
+
+    def hear(batch):
+        keep()
+        if len(kept) == 5:
+            twins.append(copy.deepcopy(GoingOn(real, batch)))
+        return batch
+
+    real = trainer_of(name, 40, AGENTS | MORE)
+    real.transform_batch = hear
+    for _ in real.run():
+        pass
+    keep()
+    (twin,) = twins
+    for expected in kept[5:]:
+        twin.update()
+        got = twin.trainer.agent.parameters.values()
+        assert all(map(torch.equal, got, expected))
+    twin.update()  # at the end it does nothing
+    assert all(map(torch.equal, twin.trainer.agent.parameters.values(), kept[-1]))
+
+
+def run_to_its_end(real, about, monitor=None):
+    """Return max|Q| before each update and at the end, on what copies are watched on."""
+    networks = tuple(getattr(real.agent, "critics", None) or [real.agent.q_network])
+    sizes, probes = [], []
+
+    def look():
+        batch = probes[0].transitions
+        actions = batch.actions if batch.actions.is_floating_point() else None
+        sizes.append(largest_value(networks, batch.observations, actions, is_quiet=False))
+
+    def hear(batch):
+        if not probes:
+            data = as_batches(about["data"], None, torch.device("cpu"), torch.float32)
+            probes.append(data.probe())
+        look()
+        return batch if monitor is None else monitor.batch(batch)
+
+    real.transform_batch = hear
+    for _ in real.run():
+        pass
+    look()
+    return sizes
+
+
+@pytest.mark.parametrize("name", ["dqn", "averaged", "td3", "sac"])
+def test_a_watched_run_is_judged_by_a_copy_of_it_and_stays_as_it_is(name, tmp_path):
+    alone, real = trainer_of(name, 40), trainer_of(name, 40)
+    sizes, about = run_to_its_end(alone, foresight_of(alone)), foresight_of(real)
+    with attach(
+        **subject(real.agent, real.config), optimizer=real.optimizer, out=tmp_path / "run",
+        max_overhead=None, foresight=about, rule=target_rule_of(real.agent, real.config),
+        reward_bound=100.0,
+    ) as monitor:  # fmt: skip
+        assert run_to_its_end(real, about, monitor) == sizes
+    forecast = monitor.foresight.latest
+    assert (forecast.update, forecast.evidence) == (0, "live")
+    assert forecast.own["updates"] == list(range(1, 41))
+    assert forecast.own["median"] == sizes[1:]
+    parameters = zip(alone.agent.parameters.values(), real.agent.parameters.values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in parameters)
 
 
 @pytest.mark.parametrize("name", AGENTS)

@@ -9,12 +9,25 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.foresight import again, ahead, corpus, draw, evaluate, remedies, rules, show, sweep
+from analysis.statistics import wilson_interval
+from experiments.foresight import (
+    again,
+    ahead,
+    corpus,
+    draw,
+    evaluate,
+    rates,
+    remedies,
+    rules,
+    show,
+    sweep,
+)
 from experiments.foresight.cell import Cell
 from experiments.foresight.live import LiveRun
 from experiments.foresight.observe import Course, as_row, curve_times, follow
 from experiments.sweep.results import machine_paths
 from qdiverge.errors import RunFolderError
+from qdiverge.monitor.foresight import rates as measured_rates
 from qdiverge.rehearsal.rehearse import rehearsals
 from qdiverge.runs.table import StudyTable, read_table
 
@@ -336,3 +349,14 @@ def test_runs_that_their_copies_tell_otherwise_are_found():
     said = {"moments": {"0": {"x1": {"passed": [3, 4, None]}}}}
     assert again.told_otherwise(corpus.Run(cell, said | {"touched": None}))
     assert not again.told_otherwise(corpus.Run(cell, said | {"touched": 5}))
+
+
+def test_what_the_monitor_says_of_its_calls_is_what_the_evaluation_found():
+    committed = json.loads(measured_rates.TABLE.read_text(encoding="utf-8"))
+    assert committed == rates.as_table()
+    found = corpus.RESULTS / "evaluation.json"
+    rule = json.loads(found.read_text(encoding="utf-8"))["rules"]["short"]
+    own = measured_rates.measured()["own order"]
+    assert [own.caught.count, own.caught.of] == rule["preflight in the run's own order"]["caught"]
+    low, high = wilson_interval(own.caught.count, own.caught.of)
+    assert (own.caught.low, own.caught.high) == pytest.approx((low, high), abs=1e-4)

@@ -4,6 +4,7 @@ import copy
 import functools
 import io
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 import torch
 
+from qdiverge.diagnostics.quiet import largest_value
 from qdiverge.errors import InvalidTypeError, RunFolderError
 from qdiverge.monitor.listening import HeardMethod
+from qdiverge.rehearsal.batches import as_batches
 from qdiverge.runs import load_run
 from tests.integrations.same import LAST, assert_same, random_states
 
@@ -341,3 +344,42 @@ def test_quantiles_are_not_audited_and_say_so(tmp_path):
     callback = sb3.Callback(out=tmp_path / "run", **EVERYTHING)
     make("QRDQN").learn(NUM_STEPS, callback=callback)
     assert load_run(tmp_path / "run").info["audit"]["why_not"].startswith("its loss is known by")
+
+
+def sizes_of(model, num_steps):
+    """Return max|Q| before each update of a model that learns, and at its end."""
+    networks, sizes, probes = [sb3.watched(model)["q_network"]], [], []
+    buffer = model.replay_buffer
+    plain = buffer.sample
+
+    def look():
+        batch = probes[0].transitions
+        actions = batch.actions if batch.actions.is_floating_point() else None
+        sizes.append(largest_value(networks, batch.observations, actions, is_quiet=False))
+
+    def hear(*args, **kwargs):
+        if not probes:  # what copies are watched on
+            draw = partial(plain, model.batch_size)
+            probes.append(as_batches(draw, None, torch.device("cpu"), torch.float32).probe())
+        look()
+        return plain(*args, **kwargs)
+
+    buffer.sample = hear
+    model.learn(num_steps)
+    del buffer.sample
+    look()
+    return sizes
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_copy_of_a_model_goes_on_as_the_model_does(tmp_path, name):
+    sizes = sizes_of(make(name), 130)
+    model = make(name)
+    callback = sb3.Callback(tmp_path / "run", **EVERYTHING, reward_bound=1e3)
+    model.learn(130, callback=callback)
+    foresight = callback.monitor.foresight
+    assert (foresight.why_not, foresight.why_not_live) == ("", "")
+    assert (foresight.latest.update, foresight.latest.evidence) == (0, "live")
+    own = foresight.latest.own
+    assert own["updates"][-1] == len(sizes) - 1
+    assert own["median"] == [sizes[int(k)] for k in own["updates"]]

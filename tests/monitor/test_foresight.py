@@ -9,7 +9,10 @@ from torch import nn
 from torch.nn import functional
 
 import qdiverge as qd
+from qdiverge.diagnostics.quiet import largest_value
 from qdiverge.errors import DivergenceError, InvalidValueError
+from qdiverge.monitor.foresight.rates import measured
+from qdiverge.rehearsal.batches import as_batches
 from qdiverge.runs import load_run
 
 
@@ -128,7 +131,7 @@ def test_slow_divergence_on_fixed_data_is_called_by_fast_copies(tmp_path):
         monitor.batch(w_to_2w())
     (alarm,) = foreseen(monitor)
     assert alarm.evidence["speed"] == 16
-    assert alarm.evidence["median"] == pytest.approx(5053, rel=0.02)
+    assert alarm.evidence["when"] == pytest.approx(5053, rel=0.02)
     assert monitor.foresight.latest.num_copied < 6 * 10_000 / 8
 
 
@@ -176,7 +179,7 @@ def test_an_update_of_ones_own_is_rehearsed_where_the_loss_is_unknown(tmp_path):
 
     with watch(tmp_path / "run", q, sgd, loss=1.0, foresight={"update": update}) as monitor:
         train(monitor, q, sgd, w_to_2w(), 10)
-    assert foreseen(monitor)[0].evidence["median"] == 33
+    assert foreseen(monitor)[0].evidence["when"] == 33
 
 
 def test_a_target_of_unknown_period_is_waited_for_and_then_followed(tmp_path):
@@ -205,6 +208,160 @@ def test_it_goes_on_where_another_stood(tmp_path):
         second.restore(state)
         assert second.foresight.wake == 128 - 32
         assert second.foresight.num_forecasts == first.foresight.num_forecasts == 2
+
+
+def pool_of(rows=64, seed=5):
+    generator = torch.Generator().manual_seed(seed)
+    s, following = torch.randn(2, rows, 3, generator=generator)
+    a = torch.randint(2, (rows,), generator=generator)
+    rewards, ends = torch.rand(2, rows, generator=generator)
+    return qd.Transitions(s, a, rewards, following, (ends < 0.2).float())
+
+
+def test_a_copy_in_the_runs_own_order_is_the_run_to_the_bit(tmp_path):
+    pool, rng = pool_of(), np.random.default_rng(4)
+
+    def draw():  # by the global generator, as dropout does, and by one of the replay's own
+        index = torch.randint(64, (8,))[torch.from_numpy(rng.permutation(8))]
+        return pool.select(index)
+
+    torch.manual_seed(1)
+    q = nn.Sequential(nn.Linear(3, 16), nn.BatchNorm1d(16), nn.Dropout(0.2), nn.Linear(16, 2))
+    adam = torch.optim.Adam(q.parameters(), lr=1e-2)
+    known = {"data": draw, "fixed": True, "generators": [rng], "num_updates": 41}
+    probe, sizes = as_batches(draw, None, torch.device("cpu"), torch.float32).probe(), []
+    with watch(tmp_path / "run", q, adam, foresight=known, reward_bound=100.0) as monitor:
+        for update in range(41):
+            batch = monitor.batch(draw())
+            if update == 1:
+                forecast = monitor.foresight.latest
+            with torch.no_grad():
+                y = batch.rewards + 0.9 * (1 - batch.terminated) * q(batch.next_observations).amax(
+                    1
+                )
+            adam.zero_grad()
+            chosen = q(batch.observations).gather(1, batch.actions[:, None])[:, 0]
+            (functional.mse_loss(chosen, y) / 2).backward()
+            adam.step()
+            sizes.append(largest_value([q], probe.transitions.observations, None, is_quiet=True))
+    assert (forecast.update, forecast.evidence) == (1, "own order")
+    assert forecast.own["updates"] == list(range(1, 41))
+    assert forecast.own["median"] == sizes[1:]
+
+
+def test_where_the_order_is_known_the_call_is_what_the_run_will_do(tmp_path):
+    growing, ending = w_to_2w(1), ends(1)
+    γ, α, told, happened = 0.9, 0.6, [], []
+
+    def draw():
+        return growing if torch.rand(()) < 0.5 else ending  # w is multiplied by 1.48, or → 1
+
+    for seed in range(12):
+        q, sgd = linear(α)
+        torch.manual_seed(seed)
+        known = {"data": draw, "fixed": True, "num_updates": 41}
+        with watch(tmp_path / f"{seed}", q, sgd, foresight=known, discount=γ) as monitor:
+            peak = 0.0
+            for _ in range(41):
+                step(q, sgd, monitor.batch(draw()), γ)
+                peak = max(peak, abs(q.weight.item()))
+            told.append(any("its own order" in alarm.message for alarm in foreseen(monitor)))
+        happened.append(peak > 12.5)  # the bound, and a quarter that TD errors excuse
+    assert told == happened
+    assert 0 < sum(told) < 12
+
+
+def test_an_order_that_does_not_come_is_not_relied_on(tmp_path):
+    pool = pool_of()
+    q = nn.Linear(3, 2)
+    sgd = torch.optim.SGD(q.parameters(), lr=1e-3)
+    known = {"data": lambda: pool.select(torch.randint(64, (8,))), "fixed": True}
+    with watch(tmp_path / "run", q, sgd, foresight=known) as monitor:
+        for _ in range(3):
+            torch.rand(1)  # the run draws something else in between
+            step(q, sgd, monitor.batch(known["data"]()))
+    assert monitor.foresight.num_forecasts == 1
+    assert monitor.foresight.latest.evidence == "fixed data"
+    assert monitor.foresight.latest.own == {}
+
+
+class Walk:
+    """A run that acts, stores and learns: w of s → s', whose reward drifts as it goes."""
+
+    takes = ()
+
+    def __init__(self, q, sgd, monitor=None):
+        self.q, self.sgd, self.monitor = q, sgd, monitor
+        self.rng, self.replay, self.under_way = np.random.default_rng(2), [w_to_2w(4)], None
+
+    def __deepcopy__(self, memo):
+        twin = type(self)(copy.deepcopy(self.q, memo), copy.deepcopy(self.sgd, memo))
+        for name in ("rng", "replay", "under_way"):
+            setattr(twin, name, copy.deepcopy(getattr(self, name), memo))
+        return twin
+
+    def update(self):
+        if self.under_way is None:
+            self.replay.append(ends(4) if self.rng.random() < 0.3 else w_to_2w(4))
+            self.under_way = self.replay[self.rng.integers(len(self.replay))]
+        if self.monitor is not None:
+            self.monitor.batch(self.under_way)
+        step(self.q, self.sgd, self.under_way)
+        self.under_way = None
+
+
+def test_a_copy_of_all_of_the_run_goes_on_as_it_does(tmp_path):
+    q, sgd = linear(0.1)
+    run = Walk(q, sgd)
+    known = {"live": lambda _: run, "data": lambda: run.replay[0], "num_updates": 100}
+    with watch(tmp_path / "run", q, sgd, foresight=known) as run.monitor:
+        sizes = []
+        for _ in range(100):
+            run.update()
+            sizes.append(2 * abs(q.weight.item()))
+        forecast = run.monitor.foresight.latest
+    own = dict(zip(forecast.own["updates"], forecast.own["median"], strict=True))
+    assert forecast.evidence == "live"
+    assert all(2 * value == sizes[int(k) - 1] for k, value in own.items())  # the probe is s = 1
+    assert forecast.is_call == (max(sizes) > 10)
+
+
+def test_a_run_that_cannot_be_copied_is_rehearsed_on_the_data_at_hand(tmp_path):
+    q, sgd = linear(0.1)
+    run = Walk(q, sgd)
+    run.replay.append(step for step in ())  # what no copy can be made of
+    known = {"live": lambda _: run, "data": w_to_2w, "num_updates": 100}
+    with watch(tmp_path / "run", q, sgd, foresight=known) as monitor:
+        monitor.batch(w_to_2w())
+    assert "cannot pickle" in load_run(tmp_path / "run").info["foresight"]["why_not_live"]
+    assert foreseen(monitor)[0].evidence["by"] == "replay"
+
+
+def test_a_call_says_how_often_its_rule_was_right(tmp_path):
+    q, sgd = linear(0.1)
+    with watch(tmp_path / "a", q, sgd, foresight={"data": w_to_2w, "num_updates": 99}) as monitor:
+        monitor.batch(w_to_2w())
+    (alarm,) = foreseen(monitor)
+    rule = measured()["replay"]
+    assert alarm.evidence["caught"] == [rule.caught.count, rule.caught.of]
+    assert f"{rule.false.count} of {rule.false.of} sound ones" in alarm.message
+    q, sgd = linear(0.1)
+    with watch(tmp_path / "b", q, sgd) as monitor:
+        train(monitor, q, sgd, w_to_2w(), 10)
+    assert "was not measured" in foreseen(monitor)[0].message
+
+
+@pytest.mark.parametrize(("size", "num_updates"), [(4, 0), (32, 128), (2_000, 500)])
+def test_a_replay_that_is_small_yet_is_not_learnt_from_for_long(tmp_path, size, num_updates):
+    q, sgd = linear(1e-4)
+    known = {"data": lambda: w_to_2w(8), "num_rows": lambda: size}
+    with watch(tmp_path / "run", q, sgd, foresight=known) as monitor:
+        monitor.batch(w_to_2w(8))
+        foresight = monitor.foresight
+        assert foresight.num_forecasts == (num_updates > 0)
+        assert foresight.wake == (128 if num_updates else 8)
+    if num_updates:  # 32 N/b, at most 500
+        assert foresight.latest.num_updates == num_updates
 
 
 @pytest.mark.parametrize("given", [{"datum": 1}, {"num_updates": 0}, "yes"])

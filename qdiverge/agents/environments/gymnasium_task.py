@@ -54,6 +54,11 @@ class GymnasiumTask:
             self._task.close()
             raise
 
+    @property
+    def environment(self) -> Any:
+        """Return Gymnasium's own."""
+        return self._task
+
     def reset(self, seed: int | None = None) -> NDArray[Any]:
         """Begin an episode; with a seed, as a new environment of that seed would.
 

@@ -4,11 +4,12 @@ Every step is a transition (the task is reset in the step that ends its episode)
 kept as for Atari. There is no emulator thread: ``recv`` does the work.
 """
 
+import copy
 import difflib
 import importlib
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from qdiverge.agents.environments.experience import Episode, VectorStep
 from qdiverge.agents.environments.games import missing_atari_extra
 from qdiverge.agents.environments.gymnasium_task import GymnasiumTask
 from qdiverge.agents.environments.minatar import MAX_STEPS, STICKINESS, MinAtarGame, resolve_minatar
+from qdiverge.environment_copies import copied_by_state
 from qdiverge.errors import InvalidValueError
 
 Task = GymnasiumTask | MinAtarGame
@@ -134,6 +136,15 @@ class TaskEnvironments:
         """
         self.send(actions)
         return self.recv()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        for task in self._tasks:
+            if isinstance(task, GymnasiumTask):
+                copied_by_state(task.environment, memo)
+        twin = object.__new__(type(self))
+        memo[id(self)] = twin
+        vars(twin).update({name: copy.deepcopy(x, memo) for name, x in vars(self).items()})
+        return twin
 
     def close(self) -> None:
         """Free the tasks."""

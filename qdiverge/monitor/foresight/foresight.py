@@ -1,22 +1,45 @@
 """Copies of a watched run that train ahead of it, now and then; they call divergence beforehand."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import torch
+
+from qdiverge.diagnostics.quiet import needs_quiet
 from qdiverge.errors import QDivergeError
 from qdiverge.monitor.budget import Budget
 from qdiverge.monitor.foresight.foresight_options import ForesightOptions
-from qdiverge.monitor.foresight.outlook import NUM_ORDERS, Forecast, is_stacked, look_ahead
+from qdiverge.monitor.foresight.judging import Look
+from qdiverge.monitor.foresight.outlook import Forecast, is_stacked, look_ahead
+from qdiverge.monitor.foresight.own_order import OwnOrder
 from qdiverge.monitor.foresight.recent import MOST, RecentBatches
-from qdiverge.monitor.foresight.staging import is_known, rule_of_copies, stages, why_never
-from qdiverge.monitor.foresight.timetable import next_due, plan_at
+from qdiverge.monitor.foresight.replay_visits import rows_in, updates_within
+from qdiverge.monitor.foresight.staging import (
+    in_own_order,
+    is_known,
+    rule_of_copies,
+    stages,
+    why_never,
+)
+from qdiverge.monitor.foresight.timetable import (
+    FIRST,
+    FIRST_OF_REPLAY,
+    Plan,
+    Source,
+    exact_updates,
+    next_due,
+    plan_at,
+)
+from qdiverge.monitor.foresight.whole_run import live_stage
 from qdiverge.monitor.guard import Guard
-from qdiverge.monitor.shown_batch import copy_of
+from qdiverge.monitor.shown_batch import Shown, copy_of
 from qdiverge.monitor.subject import Subject
+from qdiverge.rehearsal.learner import Learner
+from qdiverge.rehearsal.stage import Stage
 
 PATIENCE = 64  # updates, and doublings of them: when to ask again whether enough is known
 GROWN, LARGE = 2.0, 0.1  # growth of max|Q| since the last look ahead, and of the bound: look again
@@ -39,6 +62,7 @@ class Foresight:
     Attributes:
         wake: The update from which ``show`` is to be called.
         why_not: Why it is off; "": it is not.
+        why_not_live: Why no copy of all of the run is made, environment and all; "": one is.
         latest: The last forecast.
         num_forecasts: How many there were.
     """
@@ -51,10 +75,17 @@ class Foresight:
         self.why_not = "" if options.is_on else "it was not asked for"
         self.latest: Forecast | None = None
         self.num_forecasts = 0
-        self._due = 0 if options.data is not None else next_due(0)
+        self.why_not_live = "" if options.live is not None else "no copy of all of it can be made"
+        self._order: OwnOrder | None = None
+        if options.fixed and callable(options.data):
+            generators = options.of_copies.get("generators", ())
+            self._order = OwnOrder(options.data, generators, subject.device)
+        self._due = int(self._order is not None)  # whose word is to be seen first
+        if options.data is None and not self._is_live:
+            self._due = next_due(0)
         self._recent = RecentBatches()
         self._size = math.inf  # max|Q| at the last look ahead
-        self._is_checked = False
+        self._is_checked, self._why_not_frozen, self._batch_size = False, "", 1
         self.wake: float = 0.0
         self._set_wake()
 
@@ -62,6 +93,22 @@ class Foresight:
     def is_off(self) -> bool:
         """Return whether no copy runs ahead any more."""
         return bool(self.why_not)
+
+    @property
+    def _is_live(self) -> bool:
+        return not self.why_not_live
+
+    @property
+    def _has_data(self) -> bool:
+        """Return whether nothing is to be collected before a look."""
+        return self.options.data is not None or self._is_live
+
+    @property
+    def _source(self) -> Source:
+        """Return what copies learn from where they are not of all of the run."""
+        if self.options.data is None:
+            return "batches"
+        return "fixed data" if self.options.is_fixed else "replay"
 
     def show(
         self,
@@ -83,13 +130,19 @@ class Foresight:
         """
         told: Forecast | None = None
         with self._guarded(update):
-            if not self._is_checked:
-                self._check(data, read)
-            if self.options.data is None and not self.is_off:
-                with self._budget.charge("foresight batch"):
-                    self._recent.keep(copy_of(data if read is None else read(data)))
+            with self._budget.charge("foresight batch"):
+                shown = copy_of(data if read is None else read(data))
+                self._batch_size = len(shown["rewards"])
+                if not self._is_checked:
+                    self._check(shown)
+                if self.options.data is None:
+                    self._recent.keep(shown)
+                if self._order is not None and update >= self._due:
+                    self._order.compare(shown, update)
+                elif self._order is not None:
+                    self._order.foretell(update, partial(self._train_copy, shown))
             if update >= self._due and not self.is_off:
-                told = self._run_ahead(update, last_move, limit())
+                told = self._run_ahead(update, data, shown, last_move, limit())
         self._set_wake()
         return told
 
@@ -107,13 +160,15 @@ class Foresight:
             return
         if size > LARGE * bound:
             self._size = size
-            self._due = min(self._due, update + (0 if self.options.data is not None else FEWEST))
+            wait = int(self._order is not None) if self._has_data else FEWEST
+            self._due = min(self._due, update + wait)
             self._set_wake()
 
     def summary(self) -> dict[str, Any]:
         """Return what is known, for ``run.json``."""
-        latest = None if self.latest is None else self.latest.evidence
-        return {"num": self.num_forecasts, "why_not": self.why_not, "latest": latest}
+        latest = None if self.latest is None else self.latest.numbers
+        known = {"num": self.num_forecasts, "why_not": self.why_not, "latest": latest}
+        return known | ({"why_not_live": self.why_not_live} if self.options.live else {})
 
     def state(self) -> dict[str, Any]:
         """Return what another one needs to go on as this one would."""
@@ -153,36 +208,93 @@ class Foresight:
         if self.is_off:
             self.wake = math.inf
         else:
-            self.wake = self._due - (MOST if self.options.data is None else 0)
+            self.wake = self._due - (int(self._order is not None) if self._has_data else MOST)
 
-    def _check(self, data: Any, read: Callable[[Any], Any] | None) -> None:
+    def _check(self, shown: Shown) -> None:
         """See from the first batch whether copies can be faithful at all."""
-        shown = copy_of(data if read is None else read(data))
         is_critic = shown["actions"].is_floating_point() and "next_actions" not in shown
         self._is_checked = True
-        if reason := why_never(self.subject, self.options, is_critic=is_critic):
-            self.switch_off(reason)
+        self._why_not_frozen = why_never(self.subject, self.options, is_critic=is_critic)
+        if self._why_not_frozen and not self._is_live:
+            self.switch_off(self._why_not_frozen)
 
-    def _run_ahead(self, update: int, last_move: int, limit: float) -> Forecast | None:
+    def _run_ahead(
+        self, update: int, data: Any, shown: Shown, last_move: int, limit: float
+    ) -> Forecast | None:
         subject, options = self.subject, self.options
         rule = rule_of_copies(subject, options)
-        plan = plan_at(update, options.num_updates, is_fixed=options.is_fixed)
-        if not is_known(rule, subject, options):
+        is_faithful = not self._why_not_frozen and is_known(rule, subject, options)
+        if not is_faithful and not self._is_live:
             self._due = max(PATIENCE, 2 * update)
-            return None
-        self._due = next_due(update)
-        if plan is None:
             return None
         period = rule.target_period or 1
         since_copy = (update - max(0, last_move - 1)) % period
-        data = options.data if options.data is not None else list(self._recent.batches)
-        stage = stages(subject, options, data, since_copy=since_copy, limit=limit)
-        steps = self._budget.steps_ahead(update, options.num_updates)
-        plan = plan.cut(steps / (STACKED if is_stacked(stage[0]) else NUM_ORDERS))
-        if plan is None or stage[0].is_beyond:  # too little time, or nothing left to foresee
+        at_hand = options.data if options.data is not None else list(self._recent.batches)
+        frozen = stages(subject, options, at_hand, since_copy=since_copy, limit=limit)
+        if frozen[0].is_beyond:  # nothing left to foresee
+            self._due = next_due(update)
             return None
+        if self._is_live and options.live is not None:
+            if (run := options.live(data)) is None:
+                self._due = update + 1
+                return None
+            try:
+                whole = live_stage(frozen[0], run)
+                return self._look(update, "live", frozen, whole, is_faithful=is_faithful)
+            except Exception as error:  # whatever somebody's environment may raise
+                self.why_not_live = f"{type(error).__name__}: {error}"
+            if self._why_not_frozen:
+                self.switch_off(self._why_not_frozen)
+            if options.data is None or not is_faithful:  # what there is to know comes later
+                self._due = next_due(update)
+                return None
+        exact: Stage | None = None
+        if self._order is not None and self._order.is_seen and len(frozen) == 1:
+            exact = in_own_order(frozen[0], shown)
+        return self._look(update, self._source, frozen, exact)
+
+    def _train_copy(self, shown: Shown) -> None:
+        """Let a copy learn from a batch, where that draws as the run's own update does."""
+        if not any(map(needs_quiet, self.subject.networks)) or self.is_off:
+            return
+        (stage, *_) = stages(self.subject, self.options, [shown], since_copy=0, limit=0.0)
+        learner = Learner(stage.original)
+        with torch.enable_grad():
+            learner.learn(stage.batches.given[0])
+
+    def _look(
+        self,
+        update: int,
+        source: Source,
+        frozen: Sequence[Stage],
+        exact: Stage | None,
+        *,
+        is_faithful: bool = True,
+    ) -> Forecast | None:
+        """Run ahead as far as the time allows; set when that is due again."""
+        length = self.options.num_updates
+        self._due = next_due(update, FIRST_OF_REPLAY if source == "replay" else FIRST)
+        steps = self._budget.steps_ahead(update, length)
+        plan, num_exact = plan_at(update, length, source), 0
+        if plan is not None and source == "replay":
+            size = rows_in(self.options.data, self.options.num_rows)
+            plan = plan.cut(updates_within(size, self._batch_size, plan.num_updates))
+            if plan is None:  # it is too small yet
+                self._due = max(FIRST, 2 * update)
+        if plan is not None and exact is not None:
+            most = steps if source == "live" else steps / 2
+            cut = Plan(exact_updates(update, length, source)).cut(most)
+            exact, num_exact = (None, 0) if cut is None else (exact, cut.num_updates)
+        if plan is not None and source != "live":
+            each = STACKED if is_stacked(frozen[0]) else plan.num_orders
+            plan = plan.cut((steps - num_exact) / each)
+        if plan is None or (source == "live" and exact is None):  # the end, or too little time
+            return None
+        if exact is not None:  # which is right as far as it goes
+            self._due = max(self._due, update + num_exact)
         with self._budget.charge("foresight"):
-            return self._take(look_ahead(stage, plan, update, options.remedies))
+            look = Look(source, frozen, plan, exact, num_exact, is_faithful)
+            return self._take(look_ahead(look, update, self.options.remedies))
 
     def _take(self, forecast: Forecast) -> Forecast:
         self.latest, self.num_forecasts = forecast, self.num_forecasts + 1
@@ -190,4 +302,6 @@ class Foresight:
             self._recent.clear()
         if forecast.is_call and not (self.options.apply and forecast.setting):
             self.switch_off("it has called divergence")
+        elif forecast.is_call:  # it becomes another run
+            self._due = next_due(forecast.update)
         return forecast

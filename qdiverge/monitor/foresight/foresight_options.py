@@ -6,11 +6,12 @@ from typing import Any, Self
 
 from qdiverge.checks import check_integer
 from qdiverge.errors import InvalidValueError
+from qdiverge.monitor.foresight.whole_run import Live
 from qdiverge.rehearsal.changes import CHANGEABLE, Change
 
 OF_COPIES = (
     "batch_size", "policy", "policy_optimizer", "policy_target",
-    "policy_period", "update", "others",
+    "policy_period", "update", "others", "generators",
 )  # fmt: skip  # arguments of rehearse that attach does not have
 
 
@@ -23,6 +24,11 @@ class ForesightOptions:
         data: What they learn from: a function that returns a batch of the replay, or transitions
             that stay as they are; None: the last batches shown.
         num_updates: That the run makes in all; None: not known.
+        fixed: Whether a function draws from data that stay as they are.
+        num_rows: Returns how many transitions a function of ``data`` draws from now; None: nobody
+            says, unless it is a method of what has a length.
+        live: Returns what can be copied and goes on as the run will, from the update under way on:
+            see :mod:`qdiverge.monitor.foresight.whole_run`. None: no copy of all of it can be made.
         of_copies: Further arguments of :func:`qdiverge.rehearse`.
         remedies: Fields of the rule that a remedy may change.
         apply: Changes the run as the mildest remedy that held says, field → value; it is then
@@ -32,6 +38,9 @@ class ForesightOptions:
     is_on: bool = True
     data: Any = None
     num_updates: int | None = None
+    fixed: bool = False
+    num_rows: Callable[[], int] | None = None
+    live: Live | None = None
     of_copies: Mapping[str, Any] = field(default_factory=dict)
     remedies: tuple[str, ...] = CHANGEABLE
     apply: Callable[[Change], object] | None = None
@@ -48,7 +57,8 @@ class ForesightOptions:
         """
         if isinstance(foresight, bool):
             return cls(foresight)
-        known = ("data", "num_updates", "remedies", "apply", *OF_COPIES)
+        own = ("data", "num_updates", "fixed", "num_rows", "live", "remedies", "apply")
+        known = (*own, *OF_COPIES)
         if not isinstance(foresight, Mapping) or set(foresight) - set(known):
             unknown = set(foresight) - set(known) if isinstance(foresight, Mapping) else foresight
             raise InvalidValueError(
@@ -64,10 +74,13 @@ class ForesightOptions:
                 got=", ".join(sorted(unknown)),
             )
         rest = {name: value for name, value in foresight.items() if name in OF_COPIES}
-        apply = foresight.get("apply")
-        return cls(True, foresight.get("data"), length, rest, remedies, apply)
+        return cls(
+            True, foresight.get("data"), length, bool(foresight.get("fixed")),
+            foresight.get("num_rows"), foresight.get("live"), rest, remedies,
+            foresight.get("apply"),
+        )  # fmt: skip
 
     @property
     def is_fixed(self) -> bool:
         """Return whether the data stay as they are."""
-        return self.data is not None and not callable(self.data)
+        return self.data is not None and (self.fixed or not callable(self.data))

@@ -59,7 +59,7 @@ class ForesightNotes:
                 taken = {"step": step, "update": update, **forecast.setting}
                 self._log.note({"remedies": [*self._log.info.get("remedies", []), taken]})
         with self._guard("an alarm", update):
-            evidence |= forecast.evidence
+            evidence |= forecast.numbers
             self._alarms.raise_alarm(AlarmEvent(step, update, FORESEEN, message, evidence=evidence))
 
     def close(self, update: int) -> None:

@@ -1,30 +1,33 @@
-"""What copies that ran ahead say: whether the run is about to diverge, when, and what would help.
-
-A call needs two rehearsals: the second with other orders of the batches and, of fast copies, at a
-quarter of their speed, since a step that is stable may not be so s times as large.
-"""
+"""One look ahead in plain numbers and a sentence: what is foretold, how surely, what would help."""
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from qdiverge.monitor.foresight.timetable import Plan
+from qdiverge.monitor.foresight.judging import Judgement, Look, judge
+from qdiverge.monitor.foresight.rates import Evidence, measured
+from qdiverge.monitor.foresight.timetable import MANY
 from qdiverge.rehearsal import Rehearsal
-from qdiverge.rehearsal.changes import CHANGEABLE, usual_changes
+from qdiverge.rehearsal.changes import CHANGEABLE, Change, changed, usual_changes
 from qdiverge.rehearsal.rehearse import rehearsed
 from qdiverge.rehearsal.stack import can_stack
 from qdiverge.rehearsal.stage import Stage
-from qdiverge.rehearsal.what_if import AS_IT_IS, options_of
+from qdiverge.rehearsal.what_if import AS_IT_IS, Option, options_of
 
 FORESEEN = "foreseen_divergence"  # the alarm rule's name
-NUM_ORDERS = 3  # copies of one rehearsal
-OTHER_ORDERS = 1_000  # added to the seed of the second one
-SLOWER = 4.0  # by which it is slower
 NUM_POINTS = 50  # of the fan that is kept
+Curves = Mapping[str, list[float]]
+COPIES_OF: dict[Evidence, str] = {
+    "live": "A copy of this run, environment and all, that went on from update {}",
+    "own order": "A copy of this run that learnt ahead in its own order from update {}",
+}
+COPIES = "Copies of this run that trained ahead from update {}"
+UNMEASURED = "how often copies that know the last batches alone are right was not measured: pass \
+foresight={'data': …}"
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,18 @@ class Forecast:
         num_updates: How far it went.
         speed: Updates of the run in one of a copy.
         limit: Of max|Q|.
-        passed: Updates from then on after which each copy passed it; None: it did not.
-        is_call: Whether divergence is foretold: by most copies of both rehearsals.
+        evidence: By what it was decided.
+        passed: Updates from then on after which each copy passed it; None: it did not. The first is
+            the run itself, where a copy of it decided.
+        is_call: Whether divergence is foretold.
+        peak: The largest max|Q| over the copies that decided.
         fan: "updates", and "low", "median", "high" of max|Q| over the copies.
+        own: "updates" and "median" of the copy of the run itself alone; {}: there was none.
         remedy: What the mildest change that held in rehearsal is called; "": none was sought, or
             none held.
         setting: Field of the rule → its value there.
+        remedies: What each change that was rehearsed does: its name → "updates", and "median" of
+            max|Q|.
         num_copied: Updates that copies made for it.
         notes: What they could not be faithful in.
     """
@@ -50,11 +59,15 @@ class Forecast:
     num_updates: int
     speed: float
     limit: float
+    evidence: Evidence
     passed: tuple[int | None, ...]
     is_call: bool
-    fan: dict[str, list[float]]
+    peak: float
+    fan: Curves
+    own: Curves = field(default_factory=dict)
     remedy: str = ""
     setting: dict[str, Any] = field(default_factory=dict)
+    remedies: Mapping[str, Curves] = field(default_factory=dict)
     num_copied: int = 0
     notes: tuple[str, ...] = ()
 
@@ -64,65 +77,86 @@ class Forecast:
         return sorted(self.update + n for n in self.passed if n is not None)
 
     @property
-    def evidence(self) -> dict[str, Any]:
+    def when(self) -> int | None:
+        """Return when the run is to pass it: by the copy of itself, or the median of the others."""
+        if self.evidence in COPIES_OF and self.passed[0] is not None:
+            return self.update + self.passed[0]
+        return round(statistics.median(self.times)) if self.times else None
+
+    @property
+    def numbers(self) -> dict[str, Any]:
         """Return the numbers that a call rests on."""
-        own = {"rehearsed": self.num_updates, "speed": self.speed, "limit": self.limit}
+        own: dict[str, Any] = {
+            "rehearsed": self.num_updates,
+            "speed": self.speed,
+            "limit": self.limit,
+        }
+        own |= {"by": self.evidence}
         own |= {"diverging": len(self.times), "copies": len(self.passed)}
         if self.times:
-            own |= {"first": self.times[0], "last": self.times[-1]}
-            own |= {"median": round(statistics.median(self.times))}
+            own |= {"first": self.times[0], "last": self.times[-1], "when": self.when}
+        if (rule := measured().get(self.evidence)) is not None:
+            own |= {"caught": [rule.caught.count, rule.caught.of]}
+            own |= {"false": [rule.false.count, rule.false.of]}
         return own | ({"remedy": self.remedy} | self.setting if self.remedy else {})
 
     @property
     def message(self) -> str:
-        """Return what a call says: when, how many copies agree, and what would help."""
-        times, count = self.times, f"{len(self.times)} of {len(self.passed)}"
-        when = round(statistics.median(times))
-        told = (
-            f"Copies of this run that trained ahead from update {self.update} diverge, {count}: "
-            f"max|Q| passes {self.limit:.3g}, beyond what any policy can earn, at about update "
-            f"{when} ({times[0]} to {times[-1]})."
-        )
+        """Return what a call says: when, how sure, and what would help."""
+        rule, times = measured().get(self.evidence), self.times
+        head = COPIES_OF.get(self.evidence, COPIES).format(self.update)
+        most = f"{self.limit:.3g}, beyond what any policy can earn"
+        if not times:
+            told = f"{head} come up to {self.peak / self.limit:.0%} of {most}."
+        elif self.evidence in COPIES_OF:
+            others = f" ({times[0]} to {times[-1]} in other orders)" if len(times) > 1 else ""
+            told = f"{head} diverges: max|Q| passes {most}, at update {self.when}{others}."
+        else:
+            count = f"{len(times)} of {len(self.passed)}"
+            told = (
+                f"{head} diverge, {count}: max|Q| passes {most}, at about update {self.when} "
+                f"({times[0]} to {times[-1]})."
+            )
+        sure = f"How sure: {UNMEASURED if rule is None else rule}."
         if not self.remedy:
-            return f"{told} None of the usual remedies held in rehearsal; start from smaller steps."
-        setting = ", ".join(f"{name} = {_short(value)}" for name, value in self.setting.items())
-        return f"{told} The mildest change that held in rehearsal: {self.remedy} ({setting})."
+            help_ = "None of the usual remedies held in rehearsal; start from smaller steps."
+        else:
+            setting = ", ".join(f"{name} = {_short(value)}" for name, value in self.setting.items())
+            help_ = f"The mildest change that held in rehearsal: {self.remedy} ({setting})."
+        return f"{told} {sure} {help_}"
 
 
-def look_ahead(
-    stages: Sequence[Stage], plan: Plan, update: int, remedies: Sequence[str] = CHANGEABLE
-) -> Forecast:
-    """Rehearse, confirm what diverges, and then rehearse remedies.
+def look_ahead(look: Look, update: int, remedies: Sequence[str] = CHANGEABLE) -> Forecast:
+    """Rehearse and judge; where divergence is foretold, rehearse remedies.
 
     Args:
-        stages: The run; several where it is not known by which loss it learns, and only what holds
-            of each is called.
-        plan: How far to go.
-        update: Updates made: the seed of the orders.
+        look: What is to be rehearsed.
+        update: Updates made.
         remedies: Fields of the rule that a remedy may change.
     """
-    made = [_rehearsed(stage, plan, update) for stage in stages]
-    first = made[0]
-    is_call = all(each.diverges for each in made)
-    if is_call:
-        slower = replace(plan, speed=max(1.0, plan.speed / SLOWER))
-        again = [_rehearsed(stage, slower, update + OTHER_ORDERS) for stage in stages]
-        made += again
-        is_call = all(each.diverges for each in again)
-    remedy, setting = _remedy(stages[0], plan, update, remedies) if is_call else ("", {})
-    rehearsals = [made[0], made[len(stages)]] if is_call else [first]
+    found = judge(look, update)
+    tried = _tried(look, found, update, remedies) if found.is_call else []
+    best = next((row for row in tried if row.holds), None)
+    shown = found.exact if found.others is None or found.evidence == "own order" else found.others
+    assert shown is not None
+    others = [found.others] if found.others is not None and found.others is not shown else []
+    spread = [each for each in others if each.speed == shown.speed]
     return Forecast(
         update,
-        plan.num_updates,
-        plan.speed,
-        float(first.limit),
-        tuple(passed for each in rehearsals for passed in each.passed),
-        is_call,
-        fan_of(first),
-        remedy,
-        setting,
-        num_copied=sum(int(np.isfinite(each.q_abs_max).sum()) for each in made),
-        notes=first.notes,
+        shown.num_updates,
+        shown.speed,
+        float(shown.limit),
+        found.evidence,
+        tuple(passed for each in [*found.deciding, *spread] for passed in each.passed),
+        found.is_call,
+        max(float(np.nanmax(each.q_abs_max)) for each in found.deciding),
+        fan_of([shown, *spread]),
+        {} if found.exact is None else curve_of(found.exact),
+        "" if best is None else best.change,
+        {} if best is None else dict(best.setting),
+        {row.change: curve_of(row.rehearsal) for row in tried},
+        num_copied=sum(int(np.isfinite(each.q_abs_max).sum()) for each in found.made),
+        notes=shown.notes,
     )
 
 
@@ -131,39 +165,78 @@ def is_stacked(stage: Stage) -> bool:
     return can_stack(stage.original, stage.batches.probe())
 
 
-def fan_of(rehearsal: Rehearsal) -> dict[str, list[float]]:
+def fan_of(rehearsals: Sequence[Rehearsal]) -> Curves:
     """Return low, median and high of max|Q| over the copies that are still within the limit."""
-    sizes, s = rehearsal.q_abs_max, rehearsal.speed
-    places = np.unique(np.linspace(0, sizes.shape[1] - 1, NUM_POINTS).astype(int))
+    first = rehearsals[0]
+    length = max(each.q_abs_max.shape[1] for each in rehearsals)
+    sizes = np.concatenate([
+        np.pad(each.q_abs_max, ((0, 0), (0, length - each.q_abs_max.shape[1])),
+               constant_values=np.nan)
+        for each in rehearsals
+    ])  # fmt: skip
+    places = np.unique(np.linspace(0, length - 1, NUM_POINTS).astype(int))
     seen = [k for k in places if np.isfinite(sizes[:, k]).any()]
     columns = [sizes[:, k][np.isfinite(sizes[:, k])] for k in seen]
-    fan = {"updates": [float(min(rehearsal.num_updates, round(s * (k + 1)))) for k in seen]}
+    most = max(each.num_updates for each in rehearsals)
+    fan = {"updates": [float(min(most, round(first.speed * (k + 1)))) for k in seen]}
     for name, of in (("low", np.min), ("median", np.median), ("high", np.max)):
         fan[name] = [float(of(column)) for column in columns]
     return fan
 
 
-def _rehearsed(stage: Stage, plan: Plan, seed: int) -> Rehearsal:
-    return rehearsed(
-        stage, num_updates=plan.num_updates, num_orders=NUM_ORDERS, speed=plan.speed, seed=seed
-    )
+def curve_of(rehearsal: Rehearsal) -> Curves:
+    """Return the median of max|Q| over the copies that are still within the limit."""
+    return {name: values for name, values in fan_of([rehearsal]).items()
+            if name in ("updates", "median")}  # fmt: skip
 
 
-def _remedy(
-    stage: Stage, plan: Plan, seed: int, fields: Sequence[str]
-) -> tuple[str, dict[str, Any]]:
-    """Return the mildest change that holds, and its setting; where copies are dear, by one each."""
-    num_orders, rule = NUM_ORDERS if is_stacked(stage) else 1, stage.original.rule
+def _tried(look: Look, found: Judgement, update: int, fields: Sequence[str]) -> list[Option]:
+    """Rehearse remedies, the mildest first, as far as the copies went that decided."""
+    shown, frozen = found.deciding[0], look.stages[0]
+    changes, stage = _usual(frozen, fields), frozen
+    seed: int | None = update
+    if found.evidence == "live" and look.exact is not None:
+        others = frozen if look.is_faithful else None
+        return _tried_live(look.exact, others, changes, update, shown.num_updates)
+    if found.evidence == "own order" and look.exact is not None:
+        stage, seed = look.exact, None
+    num_orders = look.plan.num_orders if is_stacked(stage) else 1  # where copies are dear
+    made = options_of(stage, changes, shown.num_updates, num_orders, shown.speed, seed)
+    return [row for row in made if row.change != AS_IT_IS]
+
+
+def _tried_live(
+    live: Stage, frozen: Stage | None, changes: Mapping[str, Change], seed: int, num_updates: int
+) -> list[Option]:
+    """Rehearse by a copy of the run what it can take, until one holds; then on the data at hand."""
+    takes = {"learning_rate", *live.original.others[0].takes}
+    tried: list[Option] = []
+    for stage in (live, *([] if frozen is None else [frozen])):
+        is_live = stage is live
+        for name, change in changes.items():
+            if is_live is not (set(change) <= takes):
+                continue
+            made = rehearsed(
+                replace(stage, original=changed(stage.original, change)),
+                num_updates=num_updates if is_live else min(num_updates, MANY),
+                num_orders=1, seed=None if is_live else seed, is_stacked=not is_live,
+            )  # fmt: skip
+            tried.append(Option(name, change, made))
+            if tried[-1].holds:
+                return tried
+    return tried
+
+
+def _usual(stage: Stage, fields: Sequence[str]) -> dict[str, Change]:
+    """Return the remedies that there are for a run that lets these fields be changed."""
+    rule = stage.original.rule
     usual = usual_changes(
         rule,
         is_critic=stage.batches.probe().transitions.actions.is_floating_point(),
         is_known=stage.original.update is None,
     )
     own = {n: {k: v for k, v in c.items() if getattr(rule, k) != v} for n, c in usual.items()}
-    changes = {name: change for name, change in own.items() if set(change) <= set(fields)}
-    options = options_of(stage, changes, plan.num_updates, num_orders, plan.speed, seed)
-    best = next((row for row in options if row.holds and row.change != AS_IT_IS), None)
-    return ("", {}) if best is None else (best.change, dict(best.setting))
+    return {name: change for name, change in own.items() if set(change) <= set(fields)}
 
 
 def _short(value: Any) -> str:

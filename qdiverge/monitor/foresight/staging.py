@@ -5,11 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from qdiverge.monitor.foresight.foresight_options import ForesightOptions
+from qdiverge.monitor.shown_batch import Shown
 from qdiverge.monitor.subject import Subject
 from qdiverge.rehearsal.stage import Stage, stage_of
 from qdiverge.rehearsal.what_if import DEFAULTS
 from qdiverge.update import UpdateRule
 from qdiverge.update.rule import RuleLoss
+from qdiverge.update.td_update import rows_of
 
 ASSUMED_LOSSES: tuple[RuleLoss, ...] = ("half_squared", "huber")  # the same while |δ| ≤ 1
 
@@ -77,3 +79,15 @@ def stages(
     given = DEFAULTS | told
     made = [stage_of(network, data, **given | {"rule": replace(rule, loss=x)}) for x in losses]
     return [replace(stage, limit=max(stage.limit, limit)) for stage in made]
+
+
+def in_own_order(frozen: Stage, under_way: Shown) -> Stage:
+    """Return a stage whose first copy learns in the run's own order, from the batch under way on.
+
+    Args:
+        frozen: That of a function that draws as the run does.
+        under_way: What the run was shown last.
+    """
+    batches = frozen.batches
+    first = rows_of(under_way).to(batches.device, batches.dtype)
+    return replace(frozen, batches=replace(batches, under_way=(first,)))

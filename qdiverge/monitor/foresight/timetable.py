@@ -2,13 +2,18 @@
 
 Data that grow go stale: a copy that trains on for long on what there is now sees divergence that
 the run, whose data move on, does not. So there it goes few updates ahead, at the run's own step. Of
-fixed data it can go to the end of the run, s updates in one.
+fixed data it can go to the end of the run, s updates in one. A copy of the run itself, environment
+and all or in the run's own order of fixed data, is right as far as it goes, and none is due before.
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
+
+Source = Literal["live", "fixed data", "replay", "batches"]
 
 FIRST, FACTOR = 8, 4  # updates before the first rehearsal, and from one to the next
-BEFORE = 300  # updates ahead from before the first one, where a replay is at hand
+FIRST_OF_REPLAY = 128  # after the one before the run
+BEFORE, BEFORE_LIVE = 300, 2_000  # updates ahead from before the first one, of fixed data; of a run
 PART = 30  # of a short run, at least FEW: what one look may cost it
 FEW, MANY = 100, 500  # ahead, of growing data: from early on, and at most
 LONGEST = 600  # updates that a copy makes for one rehearsal of fixed data
@@ -24,10 +29,12 @@ class Plan:
     Attributes:
         num_updates: Of the run, to look ahead.
         speed: Updates of the run in one of a copy.
+        num_orders: Copies.
     """
 
     num_updates: int
     speed: float = 1.0
+    num_orders: int = 3
 
     @property
     def num_steps(self) -> int:
@@ -38,7 +45,8 @@ class Plan:
         """Return as much of it as so many updates of copies allow; None: too little to tell.
 
         >>> Plan(9600, 16.0).cut(100), Plan(100).cut(1_000), Plan(100).cut(20)
-        (Plan(num_updates=1600, speed=16.0), Plan(num_updates=100, speed=1.0), None)
+        (Plan(num_updates=1600, speed=16.0, num_orders=3), \
+Plan(num_updates=100, speed=1.0, num_orders=3), None)
         """
         if self.num_steps <= num_steps:
             return self
@@ -47,42 +55,55 @@ class Plan:
         )  # fmt: skip
 
 
-def next_due(update: int) -> int:
+def next_due(update: int, first: int = FIRST) -> int:
     """Return the update after which to run ahead again.
 
     >>> [next_due(n) for n in (0, 8, 9, 32, 600)]
     [8, 32, 32, 128, 2048]
     """
-    due = FIRST
+    due = first
     while due <= update:
         due *= FACTOR
     return due
 
 
-def plan_at(update: int, length: int | None, *, is_fixed: bool) -> Plan | None:
+def plan_at(update: int, length: int | None, source: Source) -> Plan | None:
     """Return how far to go.
 
     Args:
         update: Updates made.
         length: Updates that the run makes in all; None: not known.
-        is_fixed: Whether its data stay as they are.
+        source: What copies learn from.
 
     Returns:
         The plan; None at the end of the run.
 
-    >>> plan_at(0, 50_000, is_fixed=False), plan_at(32, None, is_fixed=False)
-    (Plan(num_updates=300, speed=1.0), Plan(num_updates=100, speed=1.0))
-    >>> plan_at(512, 10_112, is_fixed=True), plan_at(90, 100, is_fixed=False)
-    (Plan(num_updates=9600, speed=16.0), Plan(num_updates=10, speed=1.0))
+    >>> [plan_at(0, 50_000, source).num_updates for source in ("fixed data", "replay", "live")]
+    [9600, 500, 1666]
+    >>> plan_at(32, None, "batches"), plan_at(512, 10_112, "fixed data").speed
+    (Plan(num_updates=100, speed=1.0, num_orders=3), 16.0)
     """
     left = None if length is None else length - update
     if left is not None and left < 1:
         return None
-    ahead = min(MANY, max(FEW, update))
-    if update == 0:
-        ahead = BEFORE if length is None else min(BEFORE, max(FEW, length // PART))
-    if not is_fixed:
-        return Plan(ahead if left is None else min(ahead, left))
+    ahead = exact_updates(update, length, source)
+    num_orders = 2 if source == "replay" or (source == "fixed data" and update > 1) else 3
+    if source != "fixed data":
+        return Plan(ahead, 1.0, num_orders)
     ahead = max(ahead, UNKNOWN_LENGTH * update) if left is None else left
     speed = min(FASTEST, max(1.0, float(round(ahead / LONGEST))))
-    return Plan(min(ahead, round(LONGEST * speed)), speed)
+    return Plan(min(ahead, round(LONGEST * speed)), speed, 3 if speed > 1 else num_orders)
+
+
+def exact_updates(update: int, length: int | None, source: Source) -> int:
+    """Return how far a copy goes at the run's own step.
+
+    >>> exact_updates(1, 10_000, "fixed data"), exact_updates(700, 1_000, "live")
+    (300, 300)
+    """
+    most = BEFORE_LIVE if source == "live" else MANY
+    ahead = min(most, max(FEW, update))
+    if update <= 1:
+        before = {"live": BEFORE_LIVE, "replay": MANY}.get(source, BEFORE)
+        ahead = before if length is None else min(before, max(FEW, length // PART))
+    return ahead if length is None else min(ahead, length - update)

@@ -1,0 +1,46 @@
+"""What the monitor says of its own calls: how often each of its rules was right on the test split.
+
+    python -m experiments foresight rates
+
+writes ``qdiverge/monitor/foresight/measured_rates.json`` from the committed evaluation.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from analysis.statistics import wilson_interval
+from experiments.foresight.corpus import RESULTS
+from qdiverge.monitor.foresight import rates
+from qdiverge.runs.whole import write_whole
+
+JUDGED = {  # evidence of the monitor → runs that it was measured on, rule
+    "live": ("online", "a copy of the run, before it"),
+    "own order": ("short", "preflight in the run's own order"),
+    "fixed data": ("short", "preflight, and at 8, 32, 128"),
+    "fixed data, fast": ("long", "x16 at 0, 512, 2,048, x4 to confirm"),
+    "replay": ("online", "frozen x1 at doublings"),
+}
+
+
+def as_table(folder: Path = RESULTS) -> dict[str, Any]:
+    """Return the rates of the rules that the monitor has, from an evaluation."""
+    found = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    rows = {}
+    for evidence, (kind, rule) in JUDGED.items():
+        judged = found["rules"][kind][rule]
+        rows[evidence] = {"runs": kind, "rule": rule, "threshold": judged["threshold"]}
+        for name in ("caught", "false"):
+            count, total = judged[name]
+            interval = [round(x, 4) for x in wilson_interval(count, total)]
+            rows[evidence][name] = {"count": count, "of": total, "interval": interval}
+    return {"corpus": found["corpus"], "rules": rows}
+
+
+def write_rates(folder: Path = RESULTS) -> Path:
+    """Write the package's table; return where it is."""
+    text = json.dumps(as_table(folder), indent=1, ensure_ascii=False)
+    write_whole(rates.TABLE, text + "\n")
+    return rates.TABLE
