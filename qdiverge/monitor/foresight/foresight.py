@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from qdiverge.diagnostics.noisy_weights import noisy_layers
 from qdiverge.diagnostics.quiet import needs_quiet
 from qdiverge.errors import QDivergeError
 from qdiverge.monitor.budget import Budget
@@ -77,7 +78,8 @@ class Foresight:
         self.num_forecasts = 0
         self.why_not_live = "" if options.live is not None else "no copy of all of it can be made"
         self._order: OwnOrder | None = None
-        if options.fixed and callable(options.data):
+        is_noisy = any(map(noisy_layers, subject.networks))  # which the run draws when it likes
+        if options.fixed and callable(options.data) and not is_noisy:
             generators = options.of_copies.get("generators", ())
             self._order = OwnOrder(options.data, generators, subject.device)
         self._due = int(self._order is not None)  # whose word is to be seen first
