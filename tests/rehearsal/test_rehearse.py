@@ -403,12 +403,8 @@ def test_what_learns_by_a_loss_that_no_rule_says_needs_an_update(network, said):
 
 @pytest.mark.parametrize("method", ["reset_noise", "sample"])
 def test_copies_of_noisy_networks_draw_their_own_noise(method):
-    class Noisy(NoisyLinear):
-        pass
-
-    if method != "reset_noise":
-        setattr(Noisy, method, NoisyLinear.reset_noise)
-        Noisy.reset_noise = None
+    own = {method: NoisyLinear.reset_noise}
+    Noisy = type("Noisy", (NoisyLinear,), {"reset_noise": None} | own)
     q = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), Noisy(8, 3))
     adam = torch.optim.Adam(q.parameters(), lr=1e-2)
     before = [t.clone() for t in q.state_dict().values()] + [torch.get_rng_state()]
