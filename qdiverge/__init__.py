@@ -8,30 +8,54 @@ its bugs, read off its gradient: :func:`audit`. What becomes of a run, by copies
 which change prevents it: :func:`preflight`, :func:`rehearse`, :func:`what_if`.
 """
 
-from qdiverge.diagnostics import (
-    Diagnosis,
-    Transitions,
-    batch_spectrum,
-    diagnose,
-    soft_divergence_bound,
-)
-from qdiverge.errors import (
-    DivergenceError,
-    InvalidTypeError,
-    InvalidValueError,
-    MissingExtraError,
-    QDivergeError,
-    RunFolderError,
-    UnsupportedNetworkError,
-)
-from qdiverge.kernel import NTK, empirical_ntk
-from qdiverge.monitor import Monitor, Snapshot, attach, load_snapshot
-from qdiverge.preqn import PreQN, PreQNStep
-from qdiverge.rehearsal import Options, Preflight, Rehearsal, preflight, rehearse, what_if
-from qdiverge.report.inspector import inspect
-from qdiverge.runs import load_run
-from qdiverge.theory import ContractionReport, StabilityReport, check_contraction, check_stability
-from qdiverge.update import Audit, Auditor, Finding, UpdateRule, audit, audit_data
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qdiverge.diagnostics import (
+        Diagnosis,
+        Transitions,
+        batch_spectrum,
+        diagnose,
+        soft_divergence_bound,
+    )
+    from qdiverge.errors import (
+        DivergenceError,
+        InvalidTypeError,
+        InvalidValueError,
+        MissingExtraError,
+        QDivergeError,
+        RunFolderError,
+        UnsupportedNetworkError,
+    )
+    from qdiverge.kernel import NTK, empirical_ntk
+    from qdiverge.monitor import Monitor, Snapshot, attach, load_snapshot
+    from qdiverge.preqn import PreQN, PreQNStep
+    from qdiverge.rehearsal import Options, Preflight, Rehearsal, preflight, rehearse, what_if
+    from qdiverge.report.inspector import inspect
+    from qdiverge.runs import load_run
+    from qdiverge.theory import (
+        ContractionReport,
+        StabilityReport,
+        check_contraction,
+        check_stability,
+    )
+    from qdiverge.update import Audit, Auditor, Finding, UpdateRule, audit, audit_data
+
+HOMES = {  # module → what of it is public here, imported when it is first asked for
+    "diagnostics": "Diagnosis Transitions batch_spectrum diagnose soft_divergence_bound",
+    "errors": "DivergenceError InvalidTypeError InvalidValueError MissingExtraError "
+    "QDivergeError RunFolderError UnsupportedNetworkError",
+    "kernel": "NTK empirical_ntk",
+    "monitor": "Monitor Snapshot attach load_snapshot",
+    "preqn": "PreQN PreQNStep",
+    "rehearsal": "Options Preflight Rehearsal preflight rehearse what_if",
+    "report.inspector": "inspect",
+    "runs": "load_run",
+    "theory": "ContractionReport StabilityReport check_contraction check_stability",
+    "update": "Audit Auditor Finding UpdateRule audit audit_data",
+}
+_HOME = {name: module for module, names in HOMES.items() for name in names.split()}
 
 __all__ = [
     "NTK",
@@ -73,3 +97,19 @@ __all__ = [
     "soft_divergence_bound",
     "what_if",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: a command that needs no network need not wait for torch."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("qdiverge")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

@@ -133,6 +133,27 @@ def global_states(device: torch.device) -> tuple[Any, ...]:
     return random.getstate(), numpys, torch.get_rng_state(), on_device
 
 
+def same_states(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    """Return whether two answers of ``global_states`` are the same.
+
+    >>> before = global_states(CPU)
+    >>> same_states(before, global_states(CPU))
+    True
+    """
+    (pythons, numpys, torchs, on_device), (pythons_2, numpys_2, torchs_2, on_device_2) = one, other
+    return (
+        pythons == pythons_2
+        and _numbers(numpys) == _numbers(numpys_2)
+        and torch.equal(torchs, torchs_2)
+        and (on_device is None or torch.equal(on_device, on_device_2))
+    )
+
+
+def _numbers(numpys: dict[str, Any]) -> tuple[Any, ...]:
+    words = numpys["state"]
+    return words["key"].tobytes(), words["pos"], numpys["has_gauss"], numpys["gauss"]
+
+
 def set_global_states(states: tuple[Any, ...], device: torch.device) -> None:
     """Put back what ``global_states`` returned."""
     pythons, numpys, torchs, on_device = states

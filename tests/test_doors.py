@@ -5,6 +5,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 import qdiverge
 
 WATCH = """
@@ -53,3 +55,16 @@ def test_a_file_is_known_by_its_name_without_its_room():
     names = Counter(file.name for file in rooms.rglob("*.py") if file.name != "__init__.py")
     commands = {file.name for file in (rooms / "cli").glob("*.py")}
     assert [name for name, count in names.items() if count > 1 + (name in commands)] == []
+
+
+def test_help_waits_for_no_network():
+    """Neither torch nor numpy is imported for ``qdiverge -h``, and every public name is there."""
+    code = (
+        "import sys; from qdiverge.cli import main; main(['-h']); "
+        "assert not {'torch', 'numpy'} & set(sys.modules); import qdiverge as qd; "
+        "assert set(qd._HOME) == set(qd.__all__) <= set(dir(qd)); qd.__version__; "
+        "[getattr(qd, name) for name in qd.__all__]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = qdiverge.nothing

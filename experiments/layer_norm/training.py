@@ -25,7 +25,7 @@ def self_excitation(q_net: nn.Module, batch: Transitions) -> tuple[float, float]
 
     Above 0: some combination of TD errors grows under every small step (Yue et al. 2023).
     """
-    moment = Moment(q_net, batch, DISCOUNT, 1.0, 0, None, None, BOUND)
+    moment = Moment(q_net, batch, DISCOUNT, 1.0, 0, None, None)
     K, successors = moment.kernel.double(), moment.successor_kernel.double()
     N = len(batch)
     top = float(torch.linalg.eigvals(successors - K).real.max())

@@ -1,6 +1,7 @@
 """CleanRL's names of the usual settings, accepted beside ours."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from itertools import pairwise
 
 from qdiverge.errors import InvalidValueError
@@ -10,6 +11,7 @@ CLEANRL_FLAGS = {
     "--env-id": "--environment",
     "--total-timesteps": "--total-steps",
     "--gamma": "--discount",
+    "--lr": "--learning-rate",
     "--target-network-frequency": "--target-period",
     "--train-frequency": "--train-period",
     "--start-e": "--epsilon-start",
@@ -69,6 +71,31 @@ def translate_flags(arguments: Sequence[str], *, is_continuous: bool = False) ->
             elif flag == f"--{switch}" and following.startswith("--"):
                 translated[i] = f"--{switch}=True"
     return translated
+
+
+def check_flags(arguments: Sequence[str], names: Iterable[str]) -> None:
+    """Refuse a flag that is near another one's name, and say which; others are left to the parser.
+
+    Args:
+        arguments: The flags, in our names.
+        names: Of all settings that there are.
+
+    Raises:
+        InvalidValueError: a flag is mistyped.
+
+    >>> check_flags(["--gama", "0.9"], ["discount", "n_step"])
+    Traceback (most recent call last):
+    qdiverge.errors.InvalidValueError: there is no flag --gama. Did you mean --gamma?
+    """
+    ours = {f"--{name.replace('_', '-')}" for name in names}
+    known = ours | {flag.replace("--", "--no-", 1) for flag in ours} | {"--help"}
+    for argument in arguments:
+        flag = argument.partition("=")[0].replace("_", "-")
+        if not flag.startswith("--") or flag in known:
+            continue
+        usual = CLEANRL_FLAGS | CLEANRL_CONTINUOUS
+        if close := get_close_matches(flag, sorted(ours | set(usual)), n=1, cutoff=0.75):
+            raise InvalidValueError(f"there is no flag {flag}", remedy=f"Did you mean {close[0]}?")
 
 
 def value_of(flag: str, arguments: Sequence[str]) -> str | None:

@@ -19,7 +19,7 @@ from qdiverge.agents.settings.agent_config import (
 from qdiverge.agents.settings.algorithms import CONFIGS
 from qdiverge.agents.settings.presets import PRESETS
 from qdiverge.checks import check_share
-from qdiverge.cli.flags import given_fields, translate_flags, value_of
+from qdiverge.cli.flags import check_flags, given_fields, translate_flags, value_of
 from qdiverge.cli.watch_settings import Watching
 from qdiverge.errors import InvalidValueError
 
@@ -107,6 +107,13 @@ def parse(algorithm: str, arguments: Sequence[str]) -> Training:
     flags = translate_flags(arguments, is_continuous=kind.is_continuous)
     preset = PRESETS[algorithm].get(_preset_name(flags) or "") or kind()  # tyro: a wrong name
     groups = {_title(group): _values(group, preset) for group in groups_of(kind)}
+    kinds: tuple[Any, ...] = (
+        RunFlags,
+        Shorthands,
+        Watching,
+        *(type(values) for values in groups.values()),
+    )
+    check_flags(flags, ["preset", *(name for kind in kinds for name in kind.__dataclass_fields__)])
     options: Any = tyro.cli(
         _command(algorithm, groups), prog=f"qdiverge train {algorithm}", args=flags
     )

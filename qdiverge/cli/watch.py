@@ -1,4 +1,4 @@
-"""``qdiverge watch RUN [RUN …]``: a live page on the terminal, from another process."""
+"""``qdiverge watch [RUN …]``: a live page on the terminal, from another process."""
 
 import time
 from contextlib import suppress
@@ -10,10 +10,9 @@ from rich.console import Console
 from rich.live import Live
 
 from qdiverge.checks import check_positive
-from qdiverge.errors import RunFolderError
 from qdiverge.report.follow import Follower
 from qdiverge.report.terminal import terminal_page
-from qdiverge.runs import is_run
+from qdiverge.runs import find_runs, is_run
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Options:
     have, or with Ctrl-C.
     """
 
-    runs: tyro.conf.Positional[tuple[Path, ...]]  # run folders
+    runs: tyro.conf.Positional[tuple[Path, ...]] = ()  # runs, or folders of runs; none: the newest
     refresh: float = 2.0  # seconds between two looks
     once: bool = False  # print the page once; so it is also where the output is no terminal
     wait: bool = False  # wait for runs that are not there yet
@@ -39,16 +38,9 @@ def main(options: Options) -> None:
 
 
 def _watch(options: Options, console: Console) -> None:
-    for run in options.runs:
-        if options.wait:
-            _wait_for(run, options.refresh, console)
-        elif not is_run(run):
-            raise RunFolderError(
-                "a run folder must hold a run.json",
-                got=run,
-                remedy="Check the path, or add --wait where the run is still to begin.",
-            )
-    followers = [Follower(run) for run in options.runs]
+    for run in options.runs if options.wait else ():
+        _wait_for(run, options.refresh, console)
+    followers = [Follower(run) for run in find_runs(options.runs)]
     if options.once or not console.is_terminal:
         for follower in followers:
             follower.refresh()

@@ -3,10 +3,11 @@
 from qdiverge.diagnostics.diagnose import diagnose
 from qdiverge.diagnostics.diagnosis import Diagnosis
 from qdiverge.diagnostics.diagnostic import COSTS, Cost, Diagnostic
-from qdiverge.diagnostics.metrics.q_values import growth_rate, soft_divergence_bound
+from qdiverge.diagnostics.metrics.q_values import growth_rate
 from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.registry import REGISTRY, diagnostics_up_to
 from qdiverge.diagnostics.spectrum import batch_spectrum
+from qdiverge.diagnostics.value_bound import divergence_limit, soft_divergence_bound
 from qdiverge.transitions import SarsaTransitions, Transitions, as_transitions
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "batch_spectrum",
     "diagnose",
     "diagnostics_up_to",
+    "divergence_limit",
     "growth_rate",
     "soft_divergence_bound",
 ]

@@ -35,7 +35,7 @@ def _limits(diagnosis: Diagnosis) -> Iterator[str]:
 def _values(diagnosis: Diagnosis) -> Iterator[str]:
     """Speak of the values themselves: beyond the bound, or on the way to it."""
     size, bound = diagnosis.q_values["diverge/q_abs_max"], diagnosis.bound
-    if size > bound:
+    if diagnosis.is_beyond:
         yield (
             "The values are beyond what any policy can earn: go back to a checkpoint from before "
             f"(max|Q| = {size:.3g}, r_max/(1−γ) = {bound:.3g})."

@@ -11,7 +11,7 @@ from qdiverge.diagnostics.advice import advice
 from qdiverge.diagnostics.blocks import blocks_of, blocks_of_actions, selection_of
 from qdiverge.diagnostics.critics import Policy, critic_views
 from qdiverge.diagnostics.diagnosis import Diagnosis
-from qdiverge.diagnostics.metrics.q_values import QValues, soft_divergence_bound
+from qdiverge.diagnostics.metrics.q_values import QValues
 from qdiverge.diagnostics.metrics.step_linearity import step_changes
 from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.preconditioner import has_scales
@@ -255,7 +255,7 @@ def make_moment(
         update=0,
         target=targets[0] if targets else None,
         optimizer=optimizer if optimizer is not None and has_scales(optimizer, *online) else None,
-        bound=soft_divergence_bound(discount, reward_bound),
+        reward_bound=check_positive("reward_bound", reward_bound),
         bootstrap=bootstrap,
         twins=online[1:],
         target_twins=targets[1:],

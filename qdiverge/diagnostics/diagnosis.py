@@ -39,6 +39,11 @@ class Diagnosis:
         """
         return self.find_advice(self)
 
+    @property
+    def is_beyond(self) -> bool:
+        """Return whether max|Q| is beyond the bound by more than TD errors excuse."""
+        return self.q_values["diverge/q_abs_max"] > self.q_values["diverge/divergence_limit"]
+
     def __str__(self) -> str:
         size = self.q_values["diverge/q_abs_max"]
         numbered = [f"{i}. {sentence}" for i, sentence in enumerate(self.advice, start=1)]

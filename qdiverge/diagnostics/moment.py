@@ -1,5 +1,6 @@
 """One moment of a run: the networks as they are now, a batch, and what follows from the two."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ from qdiverge.diagnostics.hidden_activations import layer_inputs
 from qdiverge.diagnostics.noisy_weights import Kernels, over_draws
 from qdiverge.diagnostics.preconditioner import step_scales
 from qdiverge.diagnostics.quiet import quiet_values
+from qdiverge.diagnostics.value_bound import divergence_limit, soft_divergence_bound
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
 from qdiverge.td import (
@@ -56,7 +58,7 @@ class Moment:
         update: How many optimiser updates came before.
         target: The network that makes the bootstrap target; None: the Q-network itself.
         optimizer: The live optimiser, for the preconditioned kernel; None: plain gradient descent.
-        bound: The soft-divergence bound on |Q|, r_max/(1−γ).
+        reward_bound: r_max of the soft-divergence bound.
         bootstrap: The rule; None: "target_q", or "q" without a target.
         twins: Further critics beside ``q_network``.
         target_twins: The targets of these.
@@ -74,7 +76,7 @@ class Moment:
     update: int
     target: nn.Module | None
     optimizer: torch.optim.Optimizer | None
-    bound: float
+    reward_bound: float = 1.0
     bootstrap: Bootstrap | None = None
     twins: tuple[nn.Module, ...] = ()
     target_twins: tuple[nn.Module, ...] = ()
@@ -95,6 +97,23 @@ class Moment:
     def row_discounts(self) -> float | Tensor:
         """Return γ, or γ^k of each transition, [N]."""
         return self.discount if self.discounts is None else self.discounts
+
+    @property
+    def bound(self) -> float:
+        """Return the soft-divergence bound on |Q|."""
+        return soft_divergence_bound(self.discount, self.reward_bound)
+
+    @cached_property
+    def limit(self) -> float:
+        """Return the size from which values count as divergent: B, and what TD errors excuse."""
+        is_known = not self.is_critic or self.has_next_actions
+        error = float(self.td_errors.abs().max()) if is_known else math.inf
+        return divergence_limit(self.bound, error, self.discount)
+
+    @property
+    def has_next_actions(self) -> bool:
+        """Return whether a critic's a' is known."""
+        return self.policy is not None or isinstance(self.batch, SarsaTransitions)
 
     @property
     def is_critic(self) -> bool:

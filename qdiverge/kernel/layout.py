@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from qdiverge.kernel.check_network import same_rows
+from qdiverge.kernel.sample_mixing import same_rows
 
 
 @dataclass(frozen=True)

@@ -20,16 +20,20 @@ class Pairs:
         observations: [N, ...], any dtype the network takes.
         actions: int64 [N] chooses one Q-value each; floating [N, k] goes into a critic; None takes
             every action.
+        begin: Where they begin among the pairs that they are a slice of; None: nobody asked.
     """
 
     observations: Tensor
     actions: Tensor | None
+    begin: int | None = None
 
     def __len__(self) -> int:
         return self.observations.shape[0]
 
     def __getitem__(self, rows: slice) -> "Pairs":
-        return Pairs(self.observations[rows], None if self.actions is None else self.actions[rows])
+        actions = None if self.actions is None else self.actions[rows]
+        begin = None if self.begin is None else self.begin + (rows.start or 0)
+        return Pairs(self.observations[rows], actions, begin)
 
     @property
     def is_critic(self) -> bool:

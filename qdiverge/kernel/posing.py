@@ -1,6 +1,6 @@
 """From checked inputs to a problem: the method's extraction, and portions that fit in memory."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -12,6 +12,7 @@ from qdiverge.kernel.per_sample import jacobian_by_vmap
 from qdiverge.kernel.plan import Entry, Plan, Size, block_of
 from qdiverge.kernel.problem import Problem
 from qdiverge.kernel.reference import jacobian_by_loop
+from qdiverge.kernel.sample_mixing import Known
 from qdiverge.kernel.stream import Extract
 from qdiverge.kernel.structured import Structured, TrialRuns, scaled
 from qdiverge.kernel.terms import Explicit, Term
@@ -75,40 +76,41 @@ def make_problem(
     is_structured = options.method in ("auto", "structured")
     key = (_shape(x), None if y is None else _shape(y), bool(scales), tuple(network.params))
     if plans is not None and key in plans:
-        num_x, num_y, plan = plans[key]
+        (num_x, num_y, plan), known = plans[key], None
         check_range(x, num_x)
         check_range(y or x, num_y)
     else:
-        num_x, num_y, plan = _tried(network, x, y, scales, options.method)
+        (num_x, num_y, plan), known = _tried(network, x, y, scales, options.method)
         if plans is not None:
             plans[key] = num_x, num_y, plan
     rows = _rows(x, y, num_x, num_y)
     chunk = min(_fitting(CHUNK_BYTES, plan.num_bytes), _largest(max(rows)))
     a_pass = min(_fitting(PASS_BYTES, plan.activation_bytes), chunk)
     if is_structured:
-        extract: Extract = Structured(network, plan, scales, a_pass)
+        extract: Extract = Structured(network, plan, scales, a_pass, known)
     else:
         extract = Jacobian(network, scales, options.method == "reference")
     held = options.block_size or BLOCK_BYTES // max(1, plan.num_bytes)
     block = max(1, held // chunk) * chunk
     tile = SMALL_TILE if plan.num_bytes >= WIDE_BYTES else LARGE_TILE
     sizes = a_pass, chunk, block, tile
-    return Problem(extract, x, y, rows, *sizes, network.dtype, plan, options.gram)
+    return Problem(extract, replace(x, begin=0), y, rows, *sizes, network.dtype, plan, options.gram)
 
 
 def _tried(
     network: Network, x: Pairs, y: Pairs | None, scales: dict[str, Tensor], method: str
-) -> tuple[int, int, Plan]:
-    """Return the number of actions on either side, and the plan."""
+) -> tuple[tuple[int, int, Plan], Known]:
+    """Return the number of actions on either side and the plan; and values at some of x."""
     trial = TrialRuns.of(network) if method in ("auto", "structured") else None
-    num_x = num_y = check_network(network, x, trial)
+    known = check_network(network, x, trial)
+    num_x = num_y = known.num_actions
     if y is not None:
-        num_y = check_network(network, y)
+        num_y = check_network(network, y).num_actions
     rows, samples = _rows(x, y, num_x, num_y), (len(x), len(y or x))
     size = Size(samples, (samples[0] * rows[0], samples[1] * rows[1]), y is None)
     if trial is None:
-        return num_x, num_y, _plan_of_jacobian(network, size, method)
-    return num_x, num_y, trial.plan(size, scales)
+        return (num_x, num_y, _plan_of_jacobian(network, size, method)), known
+    return (num_x, num_y, trial.plan(size, scales)), known
 
 
 def _rows(x: Pairs, y: Pairs | None, num_x: int, num_y: int) -> tuple[int, int]:

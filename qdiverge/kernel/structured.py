@@ -15,6 +15,7 @@ from qdiverge.kernel.plan import Entry, Plan, Size
 from qdiverge.kernel.planning import find_layouts, make_plan
 from qdiverge.kernel.products import Positions, Product, ScaledProduct
 from qdiverge.kernel.rules.embedding import masked
+from qdiverge.kernel.sample_mixing import Known, mixes_samples
 from qdiverge.kernel.stream import blocks
 from qdiverge.kernel.terms import Explicit, Term
 
@@ -88,6 +89,7 @@ class Structured:
     plan: Plan
     scales: Scales
     pass_size: int
+    known: Known | None = None  # from trial runs
 
     def __call__(self, pairs: Pairs) -> list[Term]:
         """Return every block's term at ``pairs``."""
@@ -107,7 +109,7 @@ class Structured:
         self, pairs: Pairs, rows: slice, num: int, features: dict[str, Tensor]
     ) -> dict[str, Term]:
         entries = [e for e in self.plan.entries if e.uses and e.form != "with the weight"]
-        uses = run(self.network, self.plan, pairs) if entries else {}
+        uses = run(self.network, self.plan, pairs, self.known) if entries else {}
         terms: dict[str, Term] = {}
         for entry in entries:
             its = [uses[index] for index, _ in entry.uses]
@@ -150,12 +152,12 @@ class Structured:
         }
 
 
-def run(network: Network, plan: Plan, pairs: Pairs) -> dict[int, Use]:
+def run(network: Network, plan: Plan, pairs: Pairs, known: Known | None = None) -> dict[int, Use]:
     """Return the plan's uses at ``pairs``, by their place among the network's calls.
 
     Raises:
-        UnsupportedNetworkError: other layers are called than in the trial runs, or an input has
-            changed.
+        UnsupportedNetworkError: other layers are called than in the trial runs, other values come
+            out than are known, or an input has changed.
     """
     used = {plan.signature[index] for entry in plan.entries for index, _ in entry.uses}
     layers = [layer for layer in layers_of(network) if layer.name in used]
@@ -167,6 +169,8 @@ def run(network: Network, plan: Plan, pairs: Pairs) -> dict[int, Use]:
             got="other layers than for its first samples",
             remedy='Use method="per_sample" or "reference".',
         )
+    if known is not None and not known.agrees(pairs, values.detach()):
+        raise mixes_samples(f"other values in a batch of {len(pairs)} than in one of a few rows")
     uses = {}
     for index, call, g in zip(places, calls, output_gradients(values, calls), strict=True):
         call.check_source()

@@ -47,7 +47,7 @@ class Alarms:
         """Return the alarms that a new measurement gives rise to; none is raised yet."""
         self._history.add(measured.update, measured.metrics)
         moment = measured.moment
-        past = Past(self._history.tracks(), moment.bound, moment.learning_rate)
+        past = Past(self._history.tracks(), moment.bound, moment.learning_rate, moment.reward_bound)
         fired_before = {alarm.rule for alarm in self.events}
         alarms = []
         for rule in ALARM_RULES:

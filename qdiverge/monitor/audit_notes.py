@@ -61,23 +61,19 @@ class AuditNotes:
 
 
 def after_closure(
-    look: Callable[[], None], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> StepArguments | None:
-    """Have ``look`` called when the gradient is there: now, or by the step's own closure.
+    closure: Callable[[], Any],
+    look: Callable[[], None],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> StepArguments:
+    """Return a step's arguments with a closure that looks once the gradient is there.
 
     Args:
-        look: To be called.
+        closure: The step's own, which makes the gradient.
+        look: To be called after it.
         args: Of the optimiser's step, itself among them.
         kwargs: The others.
-
-    Returns:
-        None; where the step was given a closure, which is to make the gradient, the step's
-        arguments with one in its place that calls it, and then looks.
     """
-    closure = args[1] if len(args) > 1 else kwargs.get("closure")
-    if not callable(closure):  # none, or what another optimiser takes
-        look()
-        return None
 
     def looked_at() -> Any:
         loss = closure()

@@ -4,6 +4,7 @@ Values that blow up do so within few updates as a rule: looked at every 25 updat
 from sound to beyond all bounds unseen.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,11 @@ class EarlyLook:
         self._least = ON_GPU if subject.device.type == "cuda" else 1
         self.due = self._least
 
+    @property
+    def next_look(self) -> float:
+        """Return the update after which to look next."""
+        return math.inf if self.due == NEVER else self.due
+
     def show(self, data: Any, read: Callable[[Any], Any] | None, update: int) -> None:
         """Take note of the rewards of a batch after whose update a look is due.
 
@@ -53,7 +59,7 @@ class EarlyLook:
                 self._measuring.note_rewards(data if read is None else read(data))
 
     def sees_beyond(self, update: int) -> bool:
-        """Return whether max|Q| is beyond the bound, or not finite; no more looks are due then.
+        """Return whether max|Q| is beyond its limit, or not finite, and a measurement is due.
 
         Args:
             update: Optimiser updates made.
@@ -61,16 +67,17 @@ class EarlyLook:
         if update != self.due or not self._measuring.has_batch:
             return False
         is_beyond = False
-        guarded = self._guard("looking at the values", update, self._switch_off)
+        guarded = self._guard("looking at the values", update, self.end)
         with guarded, self._measuring.budget.charge("look"):
             batch = self._measuring.batch
             actions = batch.actions if batch.actions.is_floating_point() else None
             size = largest_value(self._networks, batch.observations, actions, self._is_quiet)
-            is_beyond = not size <= self._measuring.bound
-            self.due = NEVER if is_beyond else next_look(update, self._every, self._least)
+            is_beyond = not size <= self._measuring.limit
+            self.due = next_look(update, self._every, self._least)
         return is_beyond
 
-    def _switch_off(self) -> None:
+    def end(self) -> None:
+        """Look no more."""
         self.due = NEVER
 
 

@@ -30,6 +30,7 @@ from qdiverge.update.auditing.auditor import AMBIGUOUS
 from qdiverge.update.auditing.explain import mixes
 
 NUM_FIRST = 3  # audits at the start, whatever they cost
+LEAD = 3  # updates to be told of before one that is audited
 NUM_AGAIN = 8  # audits of the update after a finding, whatever they cost
 NUM_BARE = 10  # updates without a gradient in a row, before no more is waited for one
 INSIDE, OUTSIDE = 1e-9, 1e-8  # of |g|² outside a batch's Q-gradients: it is of it, or it is not
@@ -115,6 +116,24 @@ class LoopAudit:
         with self._guarded(update), self._budget.charge("audit batch"):
             now.keep(data if read is None else read(data))
 
+    def next_look(self, update: int) -> float:
+        """Return the update from which batches and steps are to be told again.
+
+        A few before the next audit: how many batches an update has, and how many updates a batch,
+        must have been seen by then. Where there is no time for one, that is asked again later.
+
+        Args:
+            update: Optimiser updates made.
+        """
+        if self.is_off:
+            return math.inf
+        if self._under_way.is_busy or self._is_open:
+            return update + 1
+        if update + LEAD >= self._due:
+            is_free = self.num_audits < NUM_FIRST
+            return update + 1 if is_free or self._budget.allows_audit() else math.inf
+        return self._due - LEAD
+
     @property
     def is_awaited(self) -> bool:
         """Return whether the update under way is to be audited."""
@@ -194,13 +213,16 @@ class LoopAudit:
 
     def _wants(self, update: int) -> bool:
         """Return whether to audit an update, by schedule and budget."""
-        is_open = self._confirming.is_waiting or (
-            self._auditor is not None and self._auditor.is_doubtful
-        )
-        if is_open and self._is_near(update) and self._num_again < NUM_AGAIN:
+        if self._is_open and self._is_near(update) and self._num_again < NUM_AGAIN:
             return True
         is_free = self.num_audits < NUM_FIRST
         return update >= self._due and (is_free or self._budget.allows_audit())
+
+    @property
+    def _is_open(self) -> bool:
+        """Return whether a finding waits for another audit."""
+        is_doubtful = self._auditor is not None and self._auditor.is_doubtful
+        return is_doubtful or self._confirming.is_waiting
 
     def _is_near(self, update: int) -> bool:
         """Return whether an update is the next whose batch can be kept after an audit, or so.

@@ -15,6 +15,7 @@ from qdiverge.diagnostics import (
     Moment,
     Transitions,
     diagnostics_up_to,
+    divergence_limit,
     soft_divergence_bound,
 )
 from qdiverge.errors import InvalidValueError
@@ -108,6 +109,19 @@ class Measuring:
         """Return what no policy can earn more than, by the rewards seen."""
         reward_bound = self._subject.options.reward_bound or self._probe.reward_bound or 1.0
         return soft_divergence_bound(self._subject.options.discount, reward_bound)
+
+    @property
+    def limit(self) -> float:
+        """Return the size from which values count as divergent, by the last TD errors measured."""
+        error = self.latest.get("diverge/td_error_abs_max", math.inf)
+        return divergence_limit(self.bound, error, self._subject.options.discount)
+
+    def limit_ahead(self) -> float:
+        """Return the same of values to come, whose TD errors nobody knows; 0: not known."""
+        is_known = self.largest_reward > 0 or self._subject.options.reward_bound is not None
+        if not is_known or math.isinf(self.bound):
+            return 0.0
+        return divergence_limit(self.bound, math.inf, self._subject.options.discount)
 
     def wants_batch(self, update: int) -> bool:
         """Return whether to read the training batch that is shown after so many updates."""

@@ -82,6 +82,8 @@ class Monitor:
             self.loop_audit, subject, log, self._guard, self.budget, self._tell
         )
         self._is_closed = False
+        self._num_shown = 0  # batches since the last step
+        self._calm_until: float = 0  # up to this update nothing is due
         self.hook = subject.optimizer.register_step_post_hook(self.after_step)
         self._pre_hook = subject.optimizer.register_step_pre_hook(self.before_step)
         mark_watched(subject.networks, log.folder)
@@ -93,6 +95,8 @@ class Monitor:
         Raises:
             DivergenceError: an alarm fired before and ``on_alarm="stop"``.
         """
+        if self._is_calm():
+            return data
         self._take(data, None, raises=True)
         return data
 
@@ -104,7 +108,8 @@ class Monitor:
             data: The batch.
             read: Makes transitions of it; called only where the monitor looks at the batch.
         """
-        self._take(data, read, raises=False)
+        if not self._is_calm():
+            self._take(data, read, raises=False)
 
     @untraced
     def log(self, values: Mapping[str, float]) -> None:
@@ -125,14 +130,27 @@ class Monitor:
 
         It returns the step's arguments where its closure is to look in between.
         """
-        if self.loop_audit.is_off:
+        if self.loop_audit.is_off or (self._num_shown == 1 and self.num_updates < self._calm_until):
             return None
-        return after_closure(lambda: self._audit.look(self.num_updates + 1), args, kwargs)
+        closure = args[1] if len(args) > 1 else kwargs.get("closure")
+        if not callable(closure):  # none, or what another optimiser takes
+            self._audit.look(self.num_updates + 1)
+            return None
+        return after_closure(closure, lambda: self._audit.look(self.num_updates + 1), args, kwargs)
 
     @untraced
     def after_step(self, *_: Any) -> None:
         """Look at the update that was just made, and measure where it is due; the hook's call."""
         self.num_updates += 1
+        is_calm = self._num_shown == 1 and self.num_updates <= self._calm_until
+        self._num_shown = 0
+        if is_calm:
+            return
+        self._look()
+        self._calm_until = self._next_due() - 1
+
+    def _look(self) -> None:
+        """Look at the update that was just made."""
         self._keeping.finish(self.num_updates)
         begin = self.budget.now()
         self._target.look(self.num_updates)
@@ -257,13 +275,12 @@ class Monitor:
         """Hand a training batch to whoever wants it."""
         update = self.num_updates
         if update >= self.foresight.wake and not self._is_closed:
-            last_move, largest = self._target.last_move, self._measuring.largest_reward
-            self._ahead.look(data, read, update, self.step, last_move, largest)
+            last_move, limit = self._target.last_move, self._measuring.limit_ahead
+            self._ahead.look(data, read, update, self.step, last_move, limit)
         if not self._is_closed:
             self._keeping.begin(data, read, update + 1)
         if raises:
             self._alarms.raise_if_stopped()
-        self._reminder.num_batches += 1
         if not self._is_closed:
             self.loop_audit.show(data, read, update)
         if not self._is_closed and self._measuring.wants_batch(update):
@@ -275,6 +292,25 @@ class Monitor:
             self._reminder.remind(update)
         if not self._is_closed and self._idle_watch.is_idle(update):
             self._tell(finding("optimizer_never_steps", num_batches=PATIENCE))
+
+    def _is_calm(self) -> bool:
+        """Take note of a batch; return whether nothing is due at its update, of which it is one."""
+        self._num_shown += 1
+        self._reminder.num_batches += 1
+        return self._num_shown == 1 and self.num_updates < self._calm_until
+
+    def _next_due(self) -> float:
+        """Return the next update at which anything is to be done."""
+        n, every = self.num_updates, self.options.every
+        if self._keeping.is_waiting or self._alarms.stopped_by or self._measuring.wants_batch(n):
+            return n + 1
+        return min(
+            n - n % every + every,
+            self._early.next_look,
+            self._target.next_look,
+            self.loop_audit.next_look(n),
+            self.foresight.wake + 1,
+        )
 
     def _tell(self, found: Finding) -> None:
         """Say what is wrong with the loop."""
@@ -294,4 +330,6 @@ class Monitor:
             self._measuring.keep_arrays(self.num_updates)
             for alarm in alarms:
                 self._alarms.raise_alarm(alarm)
+                if alarm.is_alarm:
+                    self._early.end()  # what it would look for is told
             self._measuring.log_for_alarm(measured)

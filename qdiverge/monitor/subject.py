@@ -12,7 +12,6 @@ from qdiverge.diagnostics import (
     SarsaTransitions,
     Transitions,
     as_transitions,
-    soft_divergence_bound,
 )
 from qdiverge.diagnostics.critics import Policy
 from qdiverge.diagnostics.diagnose import split_networks
@@ -158,7 +157,7 @@ class Subject:
             update=update,
             target=targets[0] if targets else None,
             optimizer=self.optimizer if is_understood(self.optimizer) else None,
-            bound=soft_divergence_bound(rule.discount, reward_bound),
+            reward_bound=reward_bound,
             bootstrap=rule.bootstrap if "bootstrap" in self.seen else self.options.bootstrap,
             twins=tuple(twins),
             target_twins=targets[1:],

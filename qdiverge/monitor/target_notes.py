@@ -1,5 +1,6 @@
 """What is made known of the target network: that it moved, how it follows, that it never moves."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -45,9 +46,14 @@ class TargetNotes:
         """Return the update before which the target was last seen to have moved; 0: not yet."""
         return 0 if self._watch is None else self._watch.last_move
 
+    @property
+    def next_look(self) -> float:
+        """Return the update after which to look next."""
+        return math.inf if self._watch is None else self._watch.next_look
+
     def look(self, update: int) -> None:
-        """See whether the target moved; to be called after each update."""
-        if (watch := self._watch) is None:
+        """See whether the target moved, where that is due; to be called after each update."""
+        if (watch := self._watch) is None or update < watch.next_look:
             return
         try:  # at every update, where a context manager would cost as much as the look
             was_continuous = watch.is_continuous

@@ -43,6 +43,11 @@ class TargetRule:
         """Return whether there is an answer, or a reason why there will be none."""
         return bool(self.fields) or len(self._copies) > 2 or self._is_odd
 
+    @property
+    def period(self) -> int | None:
+        """Return C, where three copies were so many updates apart."""
+        return self.fields.get("target_period") if len(self._copies) > 2 else None
+
     def move(
         self,
         update: int,

@@ -15,6 +15,7 @@ NUM_ENTRIES = 8  # of each tensor that is looked at
 NUM_TENSORS = 2  # the last ones: an output layer, whose every update moves them
 CONTINUOUS_AFTER = 8  # changes in a row
 CONTINUOUS_SPACING = 4  # updates between two of them; TD3 moves its targets at every other one
+SURPRISE = 16  # updates between two looks, where a period is known, for a move out of turn
 BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by bytes of an entry
 FLOATS = {torch.float16: "float16", torch.float32: "float32", torch.float64: "float64"}
 
@@ -35,6 +36,8 @@ class TargetWatch:
     Attributes:
         rule: How the target follows, as far as it was seen.
         last_move: The update at which it was last seen to have moved; 0: it has not.
+        next_look: The update from which to look again: the next, or where copies have a period
+            one around which a copy is expected.
         is_learning: Whether the network that learns has moved since.
 
     >>> target = nn.Linear(1, 1)
@@ -59,7 +62,7 @@ class TargetWatch:
         self._views: list[NDArray[np.integer[Any]] | Tensor] = []
         self._kept: list[tuple[int, Tensor]] = []  # on a GPU, until the next look
         self.rule = TargetRule()
-        self.last_move, self.is_learning = 0, False
+        self.last_move, self.is_learning, self.next_look = 0, False, 0
         self._before = self._look(self._read())
 
     @property
@@ -98,7 +101,7 @@ class TargetWatch:
         """Return the updates since the last look before which the target moved.
 
         Args:
-            update: Updates made; to be called at each.
+            update: Updates made; to be called at each from ``next_look`` on.
         """
         views = self._read()
         if self._period > 1:
@@ -110,7 +113,17 @@ class TargetWatch:
             looks = [(n, self._halves(row)) for (n, _), row in zip(kept, rows, strict=True)]
         else:
             looks = [(update, self._look(views))]
-        return [n for n, now in looks if self._has_moved(n, now)]
+        moves = [n for n, now in looks if self._has_moved(n, now)]
+        self.next_look = self._after(update)
+        return moves
+
+    def _after(self, update: int) -> int:
+        """Return when to look next: around a copy the update before it and its own are needed."""
+        period = self.rule.period
+        if period is None or self._period > 1:
+            return update + 1
+        left = period - 1 - (update - self.last_move) % period
+        return update + min(left, SURPRISE) if left else update + 1
 
     def _has_moved(self, update: int, now: tuple[bytes, bytes]) -> bool:
         """Compare a look with the last one: what the target became of what it was, and of θ."""

@@ -86,6 +86,12 @@ class UnderWay:
         return bool((self._before if self.is_ahead else self._now).parts)
 
     @property
+    def is_busy(self) -> bool:
+        """Return whether more is under way than one batch for each step."""
+        is_kept = bool(self._now.parts or self._before.parts or self._before.ears)
+        return is_kept or self._is_repeated or self._num_served != 1
+
+    @property
     def is_collecting(self) -> bool:
         """Return whether the first batch since the last step was kept."""
         return bool(self._now.parts)

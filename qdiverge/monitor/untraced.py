@@ -1,7 +1,6 @@
 """Stay out of torch.compile: a compiled step calls its hooks, and what they do is not its own."""
 
 import functools
-import sys
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -12,12 +11,12 @@ R = TypeVar("R")
 
 
 def untraced(function: Callable[P, R]) -> Callable[P, R]:
-    """Keep a function, and all that it calls, from being traced; free until Dynamo is loaded."""
+    """Keep a function, and all that it calls, from being traced; all but free elsewhere."""
     eager: list[Callable[P, R]] = []
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        if "torch._dynamo" not in sys.modules:
+        if not torch.compiler.is_dynamo_compiling():
             return function(*args, **kwargs)
         if not eager:
             eager.append(torch.compiler.disable(function))

@@ -11,7 +11,7 @@ import torch
 
 from qdiverge.checks import check_integer, check_positive
 from qdiverge.diagnostics.diagnose import rule_of
-from qdiverge.diagnostics.metrics.q_values import soft_divergence_bound
+from qdiverge.diagnostics.value_bound import soft_divergence_bound
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.generators import Generator
 from qdiverge.kernel.network import Networks, each_of, module_of, unwrap

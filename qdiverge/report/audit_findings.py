@@ -5,6 +5,7 @@ from typing import Any
 
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.numbers import human, whole
+from qdiverge.report.settings import alarm_row
 from qdiverge.runs import Run
 
 
@@ -48,19 +49,7 @@ def _of_run(run: Run, is_named: bool) -> Markup:
     line = element("p", audit_line(run.info.get("audit"), len(found)), class_="soft")
     if not found:
         return element("div", *name, line)
-    rows = [
-        element(
-            "tr",
-            element("th", whole(alarm.step)),
-            element(
-                "td",
-                element("b", alarm.rule.replace("_", " ")),
-                f": {alarm.message}",
-                *_evidence(alarm.evidence),
-            ),
-        )
-        for alarm in found
-    ]
+    rows = [alarm_row(alarm, *_evidence(alarm.evidence)) for alarm in found]
     table = element("table", element("tbody", *rows), class_="alarms")
     return element("div", *name, line, table)
 

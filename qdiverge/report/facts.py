@@ -27,18 +27,28 @@ def bounds_of(run: Run) -> Series | None:
 
 
 def crossing_of(run: Run) -> tuple[int, float] | None:
-    """Return the first step with max |Q| above the bound, and the bound there; else None.
+    """Return the first step with max |Q| above its limit, and the bound there; else None.
 
     Infinity lies above every bound. This is soft divergence, van Hasselt et al. 2018
-    (arXiv:1812.02648).
+    (arXiv:1812.02648). The limit is what was logged beside the bound: the bound, and what TD errors
+    excuse; of runs that logged none it is the bound.
     """
     size, bounds = run.series.get("diverge/q_abs_max"), bounds_of(run)
     if size is None or bounds is None:
         return None
-    latest = np.searchsorted(bounds.steps, size.steps, side="right") - 1
-    limits = bounds.values[np.maximum(latest, 0)]
-    above = np.flatnonzero(size.values > limits)
-    return (int(size.steps[above[0]]), float(limits[above[0]])) if above.size else None
+    limits = run.series.get("diverge/divergence_limit", bounds)
+    above = np.flatnonzero(size.values > _at(limits, size.steps))
+    if not above.size:
+        return None
+    step = size.steps[above[:1]]
+    return int(step[0]), float(_at(bounds, step)[0])
+
+
+def _at(series: Series, steps: np.ndarray) -> np.ndarray:
+    """Return what a series was last at each of some steps."""
+    latest = np.searchsorted(series.steps, steps, side="right") - 1
+    values: np.ndarray = series.values[np.maximum(latest, 0)]
+    return values
 
 
 def discount_of(run: Run) -> float | None:

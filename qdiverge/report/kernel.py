@@ -85,12 +85,13 @@ def _spectrum(run: Run, spectra: list[tuple[int, np.ndarray]], x: Axis, y: Axis)
             f"at {whole(step)}",
             Series(np.arange(1, len(values) + 1), values),
             "main" if step == drawn[-1][0] else "quiet",
+            f"eigenvalues at {step}",
         )
         for step, values in drawn
     ]
     top = human(float(drawn[-1][1][0]))
     title = f"Eigenvalues of the kernel, run {run.name}: largest {top} at {whole(drawn[-1][0])}"
-    return line_chart(Chart(title, x, y, "rank", tuple(lines)))
+    return line_chart(Chart(title, x, y, "rank", tuple(lines), run=run.name))
 
 
 def _eigenvalues(arrays: dict[str, np.ndarray]) -> np.ndarray:

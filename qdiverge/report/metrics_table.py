@@ -5,15 +5,17 @@ from qdiverge.monitor.rules.alarm_rules import ALARM_RULES
 from qdiverge.report.questions import QUESTIONS
 
 COLUMNS = ("key", "formula", "unit", "cost", "healthy", "panel", "alarm")
-_ABOUT = """\
+ABOUT_NUMBERS = """\
+Where it does not say otherwise, a number is of the probe batch: N transitions (s, a, r, s′, d),
+d = 1 where an episode ends, with weights D = 1/N. Q is the network's value, δ the TD error, φ the
+features that the output layer reads, α the learning rate, γ the discount; x is the pair (s, a), x′
+the greedy pair at s′, K the kernel k(x, x) of the pairs, K′ = γ (1−d) k(x′, x)."""
+_ABOUT = f"""\
 # What a run logs
 
 Written by `qdiverge metrics > docs/metrics.md`, from what the code declares; change it there.
 
-Where it does not say otherwise, a number is of the probe batch: N transitions (s, a, r, s′, d),
-d = 1 where an episode ends, with weights D = 1/N. Q is the network's value, δ the TD error, φ the
-features that the output layer reads, α the learning rate, γ the discount; x is the pair (s, a), x′
-the greedy pair at s′, K the kernel k(x, x) of the pairs, K′ = γ (1−d) k(x′, x).
+{ABOUT_NUMBERS}
 
 Unit Q is that of the rewards. Cost: `light` takes forward passes, `standard` one kernel, `full`
 several; `qd.attach(…, cost=…)` says how far to go. Panel: where the report draws the number.

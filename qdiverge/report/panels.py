@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from qdiverge.report.drawing.axes import Axis, Kind, fit_axis, is_wide
-from qdiverge.report.drawing.chart import Chart, Line
+from qdiverge.report.drawing.chart import Band, Chart, Line
 from qdiverge.report.drawing.decimate import trailing_mean
 from qdiverge.report.drawing.line_chart import line_chart
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.facts import bounds_of, crossing_of, step_unit
 from qdiverge.report.fans import fans_of
+from qdiverge.report.kinds import steps_of
 from qdiverge.report.panel import Panel
 from qdiverge.report.questions.learning import RETURN_WINDOW
 from qdiverge.runs import Run, Series
@@ -28,6 +29,12 @@ def step_axes(runs: Sequence[Run]) -> tuple[list[Axis], bool]:
         last - first >= 0.2 * (high - low) for first, last in spans
     )
     return [_step_axis(low, high) if is_shared else _step_axis(*span) for span in spans], is_shared
+
+
+def step_axis_of_all(runs: Sequence[Run]) -> Axis:
+    """Return one axis of steps that holds all runs."""
+    spans = [_span(run) for run in runs]
+    return _step_axis(min(first for first, _ in spans), max(last for _, last in spans))
 
 
 def _span(run: Run) -> tuple[int, int]:
@@ -61,23 +68,25 @@ def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: A
     subject = run.series.get(key)
     if subject is None or not len(subject.steps):
         return missing(key, panel.remedy)
-    lines = [Line(name, run.series[k], "quiet") for k, name in panel.beside if k in run.series]
-    lines.append(Line(label, subject))
+    lines = [Line(text, run.series[k], "quiet", k) for k, text in panel.beside if k in run.series]
+    lines.append(Line(label, subject, name=key))
     if panel.is_averaged:
         finite = np.isfinite(subject.values)
         subject = Series(subject.steps[finite], subject.values[finite])
-        lines = [Line("", subject, "dots"), Line(label, trailing_mean(subject, RETURN_WINDOW))]
+        mean, of_last = trailing_mean(subject, RETURN_WINDOW), f"mean of the last {RETURN_WINDOW}"
+        lines = [Line("", subject, "dots", key), Line(label, mean, name=of_last)]
     if panel.is_bounded and (bounds := bounds_of(run)) is not None:
         steps = np.concatenate([[int(x.low)], bounds.steps, [int(x.high)]])
         values = np.concatenate([bounds.values[:1], bounds.values, bounds.values[-1:]])
-        lines.insert(0, Line("bound {}", Series(steps, values), "bound"))
+        lines.insert(0, Line("bound {}", Series(steps, values), "bound", "bound"))
     bands = []
     if panel.band is not None and all(k in run.series for k in panel.band):
-        bands = [(run.series[panel.band[0]], run.series[panel.band[1]])]
+        bands = [Band(run.series[panel.band[0]], run.series[panel.band[1]])]
+        lines += [Line("", run.series[k], "edge", k) for k in panel.band]
     if panel.is_bounded:
         fans = [tuple(_within(series, x) for series in fan) for fan in fans_of(run)]
-        bands += [(low, high) for low, _, high in fans]
-        lines[:0] = [Line("", median, "ahead") for _, median, _ in fans]
+        bands += [Band(low, high) for low, _, high in fans]
+        lines[:0] = [Line("", median, "ahead", "median of the copies") for _, median, _ in fans]
     chart = line_chart(
         Chart(
             title=f"{panel.title}, run {run.name}: {_in_words(subject)}",
@@ -87,11 +96,14 @@ def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: A
             lines=tuple(lines),
             bands=tuple(bands),
             levels=(level,) if level else (),
-            alarms=tuple(alarm.step for alarm in run.alarms if alarm.is_alarm),
+            alarms=steps_of(run.alarms, "divergence"),
+            findings=steps_of(run.alarms, "loop"),
+            notes=steps_of(run.alarms, "condition"),
             syncs=tuple(sync.step for sync in run.syncs),
             crossing=crossing_of(run) if panel.is_bounded else None,
             is_percent=panel.kind in ("share", "percent"),
             is_named=panel.is_bounded,
+            run=run.name,
         )
     )
     absent = [k for k in panel.logged if k not in run.series]
@@ -107,8 +119,6 @@ def _within(series: Series, x: Axis) -> Series:
 
 def _value_axis(panel: Panel, runs: Sequence[Run], levels: list[float]) -> Axis:
     """Return an axis that holds the panel's numbers of all runs, its bound and its levels."""
-    if panel.kind == "share":
-        return Axis("linear", 0.0, 1.0)
     logged = [run.series[key].values for run in runs for key in panel.logged if key in run.series]
     if panel.is_bounded:
         logged += [series.values for run in runs for fan in fans_of(run) for series in fan]
@@ -117,12 +127,19 @@ def _value_axis(panel: Panel, runs: Sequence[Run], levels: list[float]) -> Axis:
     for run in runs:
         if panel.is_bounded and (bounds := bounds_of(run)) is not None:
             include += bounds.values.tolist()
+    return axis_for(panel, values, tuple(include))
+
+
+def axis_for(panel: Panel, values: np.ndarray, include: tuple[float, ...]) -> Axis:
+    """Return the panel's axis of values, which holds these and what is to be included."""
     kind: Kind
+    if panel.kind == "share":
+        return Axis("linear", 0.0, 1.0)
     if panel.kind == "auto":
         kind = "symlog" if is_wide(values) else "linear"
     else:
         kind = "linear" if panel.kind == "percent" else panel.kind
-    return fit_axis(kind, values, tuple(include))
+    return fit_axis(kind, values, include)
 
 
 def _in_words(series: Series) -> str:

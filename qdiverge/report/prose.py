@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from collections.abc import Iterable
 from html import escape
 
 from qdiverge.report.drawing.svg import Markup
@@ -31,6 +32,24 @@ def unbroken(text: str) -> str:
     for sign in (" = ", " × ", " %"):
         text = text.replace(sign, sign.replace(" ", "\N{NO-BREAK SPACE}"))
     return text
+
+
+def commas(items: Iterable[Markup]) -> list[str]:
+    """Return the items with commas between them.
+
+    >>> commas([Markup("<b>a</b>"), Markup("<b>c</b>")])
+    ['<b>a</b>', ', ', '<b>c</b>']
+    """
+    return [part for item in items for part in (", ", item)][1:]
+
+
+def slug(text: str) -> str:
+    """Return the text as the name of a place in a page: small letters, digits and hyphens.
+
+    >>> slug("Is it blowing up?"), slug("diverge/q_abs_max")
+    ('is-it-blowing-up', 'diverge-q-abs-max')
+    """
+    return "-".join(re.findall(r"[a-z0-9]+", text.lower()))
 
 
 def date(text: str) -> str:

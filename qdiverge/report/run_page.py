@@ -7,20 +7,28 @@ from pathlib import Path
 from qdiverge.errors import InvalidValueError
 from qdiverge.report.audit_findings import loop_lists
 from qdiverge.report.comparison import compare
+from qdiverge.report.contents import contents
 from qdiverge.report.document import document, headline, section, write_page
 from qdiverge.report.drawing.marks import MOST_SYNCS
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.facts import step_unit
+from qdiverge.report.figure import figure, run_name
+from qdiverge.report.glossary import glossary, term
 from qdiverge.report.kernel import HEATMAP, SPECTRUM, draw_heatmaps, draw_spectra, saved_kernels
 from qdiverge.report.panel import Panel, Question
 from qdiverge.report.panels import draw_panel, step_axes
-from qdiverge.report.prose import date, formula, unbroken
+from qdiverge.report.prose import commas, date, unbroken
 from qdiverge.report.questions import KERNEL, QUESTIONS
 from qdiverge.report.settings import alarm_lists, settings_table
+from qdiverge.report.siblings import REPORT, moments_of
+from qdiverge.report.together import MARK, panels_of_all, together
 from qdiverge.report.verdict import Verdict, judge
 from qdiverge.runs import Run, load_run
+from qdiverge.runs.alarm import Kind
 
-_MARK = {"healthy": "●", "loop": "◆", "warned": "▲", "diverged": "✕", "unknown": "○"}
+SCRIPT = Path(__file__).with_name("report.js")
+_TOGETHER = "All runs together"
+_LOOP, _ALARMS, _SETTINGS, _GLOSSARY = "Is the loop right?", "Alarms", "Settings", "Glossary"
 
 
 def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
@@ -43,18 +51,20 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     runs = _distinct([load_run(folder) for folder in folders])
     target = Path(out if out is not None else folders[0])
     if target.is_dir():
-        target = target / "report.html"
-    return write_page(render(runs), target)
+        target = target / REPORT
+    return write_page(render(runs, target.parent), target)
 
 
-def render(runs: Sequence[Run]) -> str:
-    """Return the page as HTML."""
-    verdicts = [judge(run) for run in runs]
+def render(runs: Sequence[Run], home: Path | None = None) -> str:
+    """Return the page as HTML, to lie in the folder ``home``, by default that of the first run."""
+    place = runs[0].folder if home is None else home
+    verdicts, names = [judge(run) for run in runs], [run.name for run in runs]
     axes, is_shared = step_axes(runs)
 
     def drawn(panel: Panel) -> Markup:
         cells = draw_panel(panel, runs, axes)
-        return _figure(panel.title, panel.definition, panel.how, runs, cells)
+        entry = term(panel.subject[0])
+        return figure(panel.title, panel.definition, panel.how, names, cells, entry)
 
     def answered(question: Question) -> Markup:
         figures = [drawn(panel) for panel in question.panels]
@@ -63,18 +73,32 @@ def render(runs: Sequence[Run]) -> str:
         inside = [element("div", *figures, class_="single")] if is_single else figures
         return section(question.title, *inside)
 
-    names = _listed([run.name for run in runs]) if len(runs) < 4 else f"{len(runs)} runs"
+    def stated(run: Run, verdict: Verdict) -> Markup:
+        return _verdict(verdict, not is_single, moments_of(run.folder, place))
+
+    title = _listed(names) if len(runs) < 4 else f"{len(runs)} runs"
     is_single = len(runs) == 1
     parts = [
         element("p", _about(runs, is_shared), class_="meta"),
         *([] if is_single else [element("p", unbroken(compare(runs, verdicts)), class_="lede")]),
-        element("div", *(_verdict(verdict, not is_single) for verdict in verdicts), class_="runs"),
-        section("Is the loop right?", loop_lists(runs)),
+        element("div", *map(stated, runs, verdicts), class_="runs"),
+        contents(_sections(runs)),
+        *([] if is_single else [section(_TOGETHER, *together(runs, verdicts))]),
+        section(_LOOP, loop_lists(runs)),
         *(answered(question) for question in QUESTIONS),
-        section("Alarms", alarm_lists(runs)),
-        section("Settings", settings_table(runs)),
+        section(_ALARMS, alarm_lists(runs)),
+        section(_SETTINGS, settings_table(runs)),
+        section(_GLOSSARY, *glossary()),
     ]
-    return document(names, parts, num_columns=min(len(runs), 3))
+    return document(title, parts, num_columns=min(len(runs), 3), script=SCRIPT)
+
+
+def _sections(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """Return the sections in their order, with the titles of their panels."""
+    asked = {question.title: [panel.title for panel in question.panels] for question in QUESTIONS}
+    asked[KERNEL.title] = [HEATMAP[0], SPECTRUM[0], *asked[KERNEL.title]]
+    of_all = {_TOGETHER: [panel.title for panel in panels_of_all(runs)]} if len(runs) > 1 else {}
+    return {**of_all, _LOOP: [], **asked, _ALARMS: [], _SETTINGS: [], _GLOSSARY: []}
 
 
 def _distinct(runs: Sequence[Run]) -> list[Run]:
@@ -90,11 +114,12 @@ def _distinct(runs: Sequence[Run]) -> list[Run]:
 
 def _kernels(runs: Sequence[Run]) -> list[Markup]:
     """Return the figures of the saved kernels: as they are, and their eigenvalues."""
+    names = [run.name for run in runs]
     kernels = [saved_kernels(run) for run in runs]
     heatmaps = [draw_heatmaps(run, saved) for run, saved in zip(runs, kernels, strict=True)]
     return [
-        _figure(*HEATMAP, runs, heatmaps),
-        _figure(*SPECTRUM, runs, draw_spectra(runs, kernels)),
+        figure(*HEATMAP, names, heatmaps),
+        figure(*SPECTRUM, names, draw_spectra(runs, kernels)),
     ]
 
 
@@ -114,50 +139,34 @@ def _about(runs: Sequence[Run], is_shared: bool) -> str:
 
 def _ticks(runs: Sequence[Run]) -> str:
     """Say what the marks on the time axes mean; of many syncs only some are drawn."""
-    if not any(run.syncs or any(alarm.is_alarm for alarm in run.alarms) for run in runs):
-        return ""
-    text = " Triangles above a chart mark alarms"
+    kinds = {alarm.kind for run in runs for alarm in run.alarms}
+    shapes: dict[Kind, str] = {
+        "divergence": "triangles mark alarms",
+        "loop": "diamonds findings on the loop",
+        "condition": "discs notes on the network",
+    }
+    told = [shape for kind, shape in shapes.items() if kind in kinds]
     if any(run.syncs for run in runs):
-        text += ", short ticks on its axis of time synchronisations of the target network"
+        told.append("short ticks on the axis of time synchronisations of the target network")
+    if not told:
+        return ""
+    text = f" On the charts {', '.join(told)}"
     most = max(len(run.syncs) for run in runs)
     if most > MOST_SYNCS:
         text += f"; of more than {MOST_SYNCS} every k-th is drawn"
     return text + "."
 
 
-def _verdict(verdict: Verdict, is_named: bool) -> Markup:
+def _verdict(verdict: Verdict, is_named: bool, moments: Sequence[Markup]) -> Markup:
     parts = [(" ".join(verdict.sentences), None), (" ".join(verdict.remarks), "soft")]
     return element(
         "div",
-        *_name(verdict.name if is_named else ""),
-        headline(_MARK[verdict.health], verdict.headline),
+        *([run_name(verdict.name)] if is_named else []),
+        headline(MARK[verdict.health], verdict.headline),
         *(element("p", unbroken(text), class_=kind) for text, kind in parts if text),
+        *([element("p", "Inspected: ", *commas(moments), class_="note")] if moments else []),
         class_=f"verdict {verdict.health}",
     )
-
-
-def _figure(
-    title: str, definition: str, how: str, runs: Sequence[Run], cells: Sequence[Markup]
-) -> Markup:
-    """Return a figure: caption first, then a cell for each run under the run's name."""
-    caption = element(
-        "figcaption",
-        element("h3", title),
-        element("p", formula(definition), class_="formula"),
-        element("p", how, class_="how"),
-    )
-    names = [run.name for run in runs] if len(runs) > 1 else [""]
-    named = [
-        element("div", *_name(name), cell, class_="cell")
-        for name, cell in zip(names, cells, strict=True)
-    ]
-    if len(runs) == 1:
-        return element("figure", caption, *named)
-    return element("figure", caption, element("div", *named, class_="runs"))
-
-
-def _name(name: str) -> list[Markup]:
-    return [element("p", name, class_="run")] if name else []
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from qdiverge.report.drawing.svg import Markup, element
+from qdiverge.report.glossary import linked_rule
+from qdiverge.report.kinds import kind_label
 from qdiverge.report.numbers import whole
-from qdiverge.runs import Run, status_of
+from qdiverge.runs import AlarmEvent, Run, status_of
 
 _GENERAL = (
     "update_rule",
@@ -39,28 +41,37 @@ def settings_table(runs: Sequence[Run]) -> Markup:
 
 
 def alarm_lists(runs: Sequence[Run]) -> Markup:
-    """Return the first alarms of each run: step, rule, message."""
+    """Return the first alarms of each run, and its notes: step, class, rule, message."""
     return element("div", *(_alarm_list(run, len(runs) > 1) for run in runs), class_="runs")
+
+
+def alarm_row(alarm: AlarmEvent, *more: Markup) -> Markup:
+    """Return a row on one alarm, finding or note, with ``more`` at its end."""
+    return element(
+        "tr",
+        element("th", whole(alarm.step)),
+        element(
+            "td",
+            kind_label(alarm.kind),
+            " ",
+            element("b", linked_rule(alarm.rule)),
+            f": {alarm.message}",
+            *more,
+        ),
+    )
 
 
 def _alarm_list(run: Run, is_named: bool) -> Markup:
     name = [element("p", run.name, class_="run")] if is_named else []
-    alarms = [alarm for alarm in run.alarms if alarm.is_alarm]
-    if not alarms:
-        return element("div", *name, element("p", "None was raised.", class_="soft"))
-    first = sorted(alarms, key=lambda alarm: alarm.step)[:_MOST_ALARMS]
-    rows = [
-        element(
-            "tr",
-            element("th", whole(alarm.step)),
-            element("td", element("b", alarm.rule.replace("_", " ")), f": {alarm.message}"),
-        )
-        for alarm in first
-    ]
-    table = element("table", element("tbody", *rows), class_="alarms")
-    num_more = len(alarms) - len(first)
+    alarms = sorted((a for a in run.alarms if a.kind != "loop"), key=lambda alarm: alarm.step)
+    if not any(alarm.is_alarm for alarm in alarms):
+        name.append(element("p", "None was raised.", class_="soft"))
+    shown = alarms[:_MOST_ALARMS]
+    rows = element("tbody", *(alarm_row(alarm) for alarm in shown))
+    table = [element("table", rows, class_="alarms")] if shown else []
+    num_more = len(alarms) - len(shown)
     more = f"and {whole(num_more)} more, in events.jsonl"
-    return element("div", *name, table, *([element("p", more, class_="note")] if num_more else []))
+    return element("div", *name, *table, *([element("p", more, class_="note")] if num_more else []))
 
 
 def _row(name: str, values: list[str]) -> Markup:

@@ -1,12 +1,13 @@
 """Read a run's files, also while it is being written and after it crashed."""
 
-import json
 import os
-from collections import defaultdict
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from qdiverge.errors import RunFolderError
@@ -26,6 +27,17 @@ class Series:
 
     steps: np.ndarray
     values: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A series that is being read, 16 bytes a number."""
+
+    steps: "array[int]" = field(default_factory=lambda: array("q"))
+    values: "array[float]" = field(default_factory=lambda: array("d"))
+
+    def series(self) -> Series:
+        return Series(np.frombuffer(self.steps, np.int64), np.frombuffer(self.values))
 
 
 @dataclass(frozen=True)
@@ -61,11 +73,6 @@ class Run:
         return pairs
 
 
-def is_run(folder: str | os.PathLike[str]) -> bool:
-    """Return whether the folder holds a run."""
-    return (Path(folder) / "run.json").is_file()
-
-
 def load_run(folder: str | os.PathLike[str]) -> Run:
     """Read a run; a torn last line, left by a crash, is dropped.
 
@@ -74,24 +81,27 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
     """
     folder = Path(folder)
     info = read_info(folder)
-    points: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
-    alarms, syncs = [], []
-    entries, is_torn = _events(folder / "events.jsonl")
-    for entry in entries:
-        if entry["kind"] == "alarm":
+    columns: dict[str, _Column] = {}
+    of_names: dict[tuple[str, ...], list[tuple[str, _Column]]] = {}  # lines of the same names
+    alarms, syncs, is_torn = [], [], False
+    for entry in _events(folder / "events.jsonl"):
+        if entry is None:
+            is_torn = True
+        elif entry["kind"] == "metrics":
+            if (wanted := of_names.get(names := tuple(entry))) is None:
+                kept = [name for name in names if name not in RESERVED]
+                wanted = [(name, columns.setdefault(name, _Column())) for name in kept]
+                of_names[names] = wanted
+            step = entry["step"]
+            for name, column in wanted:
+                column.steps.append(step)
+                value = entry[name]
+                column.values.append(value if value.__class__ is float else float(value))
+        elif entry["kind"] == "alarm":
             alarms.append(read_alarm(entry))
         elif entry["kind"] == "sync":
             syncs.append(Sync(entry["step"], entry["update"]))
-        elif entry["kind"] == "metrics":
-            for key in entry.keys() - RESERVED:
-                points[key].append((entry["step"], float(entry[key])))
-    series = {
-        key: Series(
-            np.array([step for step, _ in column], dtype=np.int64),
-            np.array([value for _, value in column], dtype=np.float64),
-        )
-        for key, column in sorted(points.items())
-    }
+    series = {name: column.series() for name, column in sorted(columns.items())}
     return Run(folder, info, series, tuple(alarms), tuple(syncs), is_torn)
 
 
@@ -101,20 +111,25 @@ def read_events(folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
     Raises:
         RunFolderError: a line before the last is torn.
     """
-    return _events(Path(folder) / "events.jsonl")[0]
+    return [entry for entry in _events(Path(folder) / "events.jsonl") if entry is not None]
 
 
-def _events(path: Path) -> tuple[list[dict[str, Any]], bool]:
-    """Return the whole lines, and whether something stands after the last of them."""
-    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
-    entries = []
-    for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is torn
-        try:
-            entries.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise RunFolderError(
-                f"{path}, line {number}, must be JSON",
-                got=line[:80],
-                remedy="Delete that line; the others are whole.",
-            ) from error
-    return entries, bool(lines) and lines[-1] != ""
+def _events(path: Path) -> Iterator[dict[str, Any] | None]:
+    """Yield the whole lines, one at a time; None at the end where something stands after them."""
+    if not path.exists():
+        return
+    decode = msgspec.json.Decoder(dict[str, Any]).decode
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):  # what follows the last newline is torn
+                yield None
+                return
+            try:
+                entry = decode(line)
+            except msgspec.DecodeError as error:
+                raise RunFolderError(
+                    f"{path}, line {number}, must be JSON",
+                    got=line[:80].decode(errors="replace"),
+                    remedy="Delete that line; the others are whole.",
+                ) from error
+            yield entry

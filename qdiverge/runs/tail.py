@@ -1,10 +1,12 @@
 """Follow a file of JSON lines that another process appends to."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+_DECODER = msgspec.json.Decoder(dict[str, Any])
 _FINGERPRINT = 256  # bytes before the place reached, by which it is known that the file is the same
 
 
@@ -59,7 +61,7 @@ class Tail:
 
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
-        entry = json.loads(line)
-    except ValueError:
+        entry = _DECODER.decode(line)
+    except msgspec.DecodeError:
         return None
-    return entry if isinstance(entry, dict) and "kind" in entry else None
+    return entry if "kind" in entry else None

@@ -40,7 +40,6 @@ def moment(network, batch=None, target=None, discount=0.9, update=1):
         update=update,
         target=target,
         optimizer=None,
-        bound=soft_divergence_bound(discount),
     )
 
 

@@ -149,7 +149,7 @@ class TakesTurns(nn.Module):
         self.a, self.b = nn.Linear(3, 2), nn.Linear(3, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.a(x) if len(x) < 4 else self.b(x)
+        return self.a(x) if len(x) < 5 else self.b(x)
 
 
 def test_layers_that_depend_on_the_batch_are_refused() -> None:
@@ -178,7 +178,7 @@ class Mixes(nn.Module):
 
 
 def test_a_network_that_mixes_samples_by_itself_is_refused_whatever_else_it_calls() -> None:
-    message = "treat each sample by itself; got a row that depends on the rest .* in its own"
+    message = "treat each sample by itself; got a row that depends on the rest .* in q_net's own"
     net, x = Mixes(), torch.randn(6, 3)
     with assert_untouched(net), pytest.raises(UnsupportedNetworkError, match=message):
         NTK(net).kernel(x, torch.zeros(6, dtype=torch.long))

@@ -177,7 +177,7 @@ def test_the_alarm_comes_before_the_values_blow_up(tmp_path):
     assert [event.rule for event in seen] == [alarm.rule for alarm in run.alarms]
     assert first["runaway_growth"] < first["soft_divergence"]
     magnitudes = run.series["diverge/q_abs_max"]
-    passed = magnitudes.steps[magnitudes.values > 100][0]
+    passed = magnitudes.steps[magnitudes.values > 125][0]  # the bound of 100, and a quarter
     assert first["soft_divergence"] == passed
     assert first["runaway_growth"] <= 0.9 * passed
     growth = run.series["diverge/q_growth_rate"].values[20]
@@ -185,7 +185,7 @@ def test_the_alarm_comes_before_the_values_blow_up(tmp_path):
 
 
 def test_stop_ends_the_run_at_the_next_batch(tmp_path):
-    monitor, network, optimizer = w_to_2w(tmp_path, on_alarm="stop")
+    monitor, network, optimizer = w_to_2w(tmp_path, on_alarm="stop", foresight=False)
     with pytest.raises(DivergenceError, match="runaway_growth at update"), monitor:
         diverge(monitor, network, optimizer)
     assert monitor.num_updates < 400

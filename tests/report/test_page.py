@@ -1,5 +1,8 @@
+import base64
+import hashlib
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -8,7 +11,9 @@ import pytest
 from qdiverge.errors import InvalidValueError, RunFolderError
 from qdiverge.report import write_report
 from qdiverge.report.questions import QUESTIONS
-from qdiverge.runs import RunLog
+from qdiverge.report.run_page import SCRIPT
+from qdiverge.report.together import SUBJECTS
+from qdiverge.runs import RunLog, load_run
 from qdiverge.runs.process import own_process
 from tests.report.synthetic import kernel_arrays, write_run
 
@@ -65,20 +70,55 @@ def test_the_page_of_two_runs_tells_their_story(pair):
     assert "“ordinary” kept its Q-values in bounds" in page.text
     assert "Diverged, after a warning" in page.text
     assert "first alarm, 3,000" in page.text
-    assert page.tags.count("figure") == page.tags.count("figcaption") == len(PANELS) + 2
-    assert page.tags.count("svg") == 2 * (len(PANELS) + 1) + 4  # a spectrum, two heatmaps a run
+    of_all = len(SUBJECTS)  # charts of both runs, and two lines in their legend
+    assert page.tags.count("figure") == page.tags.count("figcaption") == len(PANELS) + 2 + of_all
+    own = 2 * (len(PANELS) + 1) + 4  # a spectrum, two heatmaps a run
+    assert page.tags.count("svg") == own + of_all + 2
 
 
-def test_the_page_loads_nothing_and_runs_nothing(pair):
+def test_the_page_loads_nothing_and_runs_its_own_script_alone(pair):
     page = read(write_report(pair))
-    assert not {"script", "link", "iframe", "img", "object"} & set(page.tags)
+    assert not {"link", "iframe", "img", "object"} & set(page.tags)
+    code = SCRIPT.read_text(encoding="utf-8")
+    assert [words for words in page.words if words == code] == [code]
+    assert page.tags.count("script") == 1
+    assert not re.search(
+        r"https?:(?!//www.w3.org/2000/svg)|fetch|XMLHttp|WebSocket|innerHTML", code
+    )
+    assert "</" not in code
+    assert len(code.splitlines()) < 200
     addresses = [value for name, value in page.attributes if name in ("href", "src", "xlink:href")]
     assert addresses
-    assert all(address.startswith("data:image/png;base64,") for address in addresses)
+    assert all(address.startswith(("data:image/png;base64,", "#")) for address in addresses)
     assert not [name for name, _ in page.attributes if name.startswith("on")]
     css = write_report(pair).read_text(encoding="utf-8").partition("</style>")[0]
     assert "url(" not in css
     assert "@import" not in css
+
+
+def test_the_policy_of_the_page_allows_its_style_its_script_and_pictures_within(pair):
+    text = write_report(pair).read_text(encoding="utf-8")
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', text)[1]
+    rules = dict(rule.split(" ", 1) for rule in unescape(policy).split("; "))
+    for name, tag in (("script-src", "script"), ("style-src", "style")):
+        inside = re.search(f"<{tag}>(.*?)</{tag}>", text, re.S)[1].encode()
+        digest = base64.b64encode(hashlib.sha256(inside).digest()).decode()
+        assert rules.pop(name) == f"'sha256-{digest}'"
+    assert rules.pop("style-src-attr") == "'unsafe-inline'"
+    assert rules.pop("img-src") == "data:"
+    assert set(rules.values()) == {"'none'"}
+    assert "default-src" in rules
+    assert text.index("Content-Security-Policy") < text.index("<style")
+
+
+def test_a_panel_carries_its_numbers_to_the_bit(tmp_path):
+    run = write_run(tmp_path / "x", num_steps=30, dies_at=25, kernels=False)
+    page = read(write_report([run]))
+    series = load_run(run).series["diverge/q_p05"]
+    place = page.attributes.index(("data-name", "diverge/q_p05"))
+    (_, steps), (_, values) = page.attributes[place + 1 : place + 3]
+    assert steps == "50x30"
+    np.testing.assert_array_equal(np.frombuffer(base64.b64decode(values), "<f8"), series.values)
 
 
 def test_every_drawing_has_a_role_and_a_title(pair):
@@ -95,7 +135,7 @@ def test_a_panel_stays_small_with_long_series_and_large_kernels(tmp_path):
         for step in (0, 2999):
             log.arrays("kernel", step, kernel_arrays(0.5, rng, 256))
     text = write_report([tmp_path / "long"]).read_text(encoding="utf-8")
-    figures = re.findall(r"<figure>.*?</figure>", text, re.S)
+    figures = re.findall(r"<figure.*?</figure>", text, re.S)
     assert len(figures) == len(PANELS) + 2
     assert max(map(len, figures)) < 60_000
 
@@ -146,7 +186,7 @@ def test_names_and_messages_cannot_inject_markup(tmp_path):
         log.alarm(1, 1, evil, evil)
     other = write_run(tmp_path / "other", num_steps=5)
     text = write_report([tmp_path / "x", other]).read_text(encoding="utf-8")
-    assert "<script" not in text
+    assert text.count("<script") == 1
     assert "&lt;script&gt;alert(1)" in text
 
 

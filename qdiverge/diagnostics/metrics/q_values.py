@@ -6,28 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from qdiverge.checks import check_discount, check_positive
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
 from qdiverge.diagnostics.metric import Metric
 from qdiverge.diagnostics.moment import Moment
-
-
-def soft_divergence_bound(discount: float, reward_bound: float = 1.0) -> float:
-    """Return the largest |Q| that any policy can earn: r_max / (1 − γ).
-
-    Values beyond it are a *soft divergence* (van Hasselt et al. 2018, arXiv:1812.02648,
-    with rewards clipped to ±1).
-
-    Args:
-        discount: γ in [0, 1]; at γ = 1 the bound is infinite.
-        reward_bound: r_max, the largest |reward|.
-
-    >>> round(soft_divergence_bound(0.99), 6)
-    100.0
-    """
-    check_discount(discount)
-    check_positive("reward_bound", reward_bound)
-    return math.inf if discount == 1 else reward_bound / (1 - discount)
 
 
 def growth_rate(updates: np.ndarray, magnitudes: np.ndarray) -> float:
@@ -88,6 +69,12 @@ class QValues(Diagnostic):
             "the bound itself: no policy can earn more",
         ),
         Metric(
+            "diverge/divergence_limit",
+            "the bound, and what TD errors excuse: min(max |δ| / (1−γ), a quarter of it)",
+            "Q",
+            "the limit itself: values beyond it count as divergent",
+        ),
+        Metric(
             "diverge/q_growth_rate",
             "d log max |Q| / d update",
             "1 per update",
@@ -110,7 +97,7 @@ class QValues(Diagnostic):
         self._history.extend((update, magnitude) for update, magnitude in state)
 
     def measure(self, moment: Moment) -> dict[str, float]:
-        """Return ``diverge/q_…`` and ``diverge/soft_divergence_bound``."""
+        """Return ``diverge/q_…``, ``diverge/soft_divergence_bound`` and ``…/divergence_limit``."""
         q = moment.q_all.double().flatten().cpu().numpy()
         with np.errstate(invalid="ignore"):  # quantiles between infinities are NaN, as they should
             p05, p50, p95 = np.quantile(q, [0.05, 0.5, 0.95])
@@ -123,6 +110,7 @@ class QValues(Diagnostic):
                 "q_p50": p50,
                 "q_p95": p95,
                 "soft_divergence_bound": moment.bound,
+                "divergence_limit": moment.limit,
             }
         self._history.append((moment.update, float(metrics["q_abs_max"])))
         updates, magnitudes = np.array(self._history, dtype=np.float64).T

@@ -121,7 +121,7 @@ class Foresight:
         update: int,
         *,
         last_move: int,
-        largest_reward: float,
+        limit: Callable[[], float],
     ) -> Forecast | None:
         """Take note of a training batch; run ahead where that is due; return a forecast made.
 
@@ -130,7 +130,7 @@ class Foresight:
             read: Makes transitions of it.
             update: Optimiser updates made before.
             last_move: The update before which the target was last seen to have moved; 0: not yet.
-            largest_reward: The largest |r| that was seen.
+            limit: Returns the size from which the values count as divergent, as it is now.
         """
         told: Forecast | None = None
         with self._guarded(update):
@@ -146,7 +146,7 @@ class Foresight:
                 elif self._order is not None:
                     self._order.foretell(update, partial(self._train_copy, shown))
             if update >= self._due and not self.is_off:
-                told = self._run_ahead(update, data, shown, last_move, largest_reward)
+                told = self._run_ahead(update, data, shown, last_move, limit())
         self._set_wake()
         return told
 
@@ -228,7 +228,7 @@ class Foresight:
             self.switch_off(self._why_not_frozen)
 
     def _run_ahead(
-        self, update: int, data: Any, shown: Shown, last_move: int, largest_reward: float
+        self, update: int, data: Any, shown: Shown, last_move: int, limit: float
     ) -> Forecast | None:
         subject, options = self.subject, self.options
         rule = rule_of_copies(subject, options)
@@ -239,9 +239,7 @@ class Foresight:
         period = rule.target_period or 1
         since_copy = (update - max(0, last_move - 1)) % period
         at_hand = options.data if options.data is not None else list(self._recent.batches)
-        frozen = stages(
-            subject, options, at_hand, since_copy=since_copy, largest_reward=largest_reward
-        )
+        frozen = stages(subject, options, at_hand, since_copy=since_copy, limit=limit)
         if frozen[0].is_beyond:  # nothing left to foresee
             self._due = next_due(update)
             return None
@@ -268,7 +266,7 @@ class Foresight:
         """Let a copy learn from a batch, where that draws as the run's own update does."""
         if not any(map(needs_quiet, self.subject.networks)) or self.is_off:
             return
-        (stage, *_) = stages(self.subject, self.options, [shown], since_copy=0, largest_reward=0.0)
+        (stage, *_) = stages(self.subject, self.options, [shown], since_copy=0, limit=0.0)
         learner = Learner(stage.original)
         with torch.enable_grad():
             learner.learn(stage.batches.given[0])

@@ -37,12 +37,10 @@ class ForesightNotes:
         update: int,
         step: int,
         last_move: int,
-        largest_reward: float,
+        limit: Callable[[], float],
     ) -> None:
         """Show a batch to what runs ahead; see :meth:`Foresight.show`."""
-        forecast = self._foresight.show(
-            data, read, update, last_move=last_move, largest_reward=largest_reward
-        )
+        forecast = self._foresight.show(data, read, update, last_move=last_move, limit=limit)
         if forecast is None:
             return
         with self._guard("logging a look ahead", update), self._budget.charge("log"):

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from qdiverge.diagnostics import soft_divergence_bound
 from qdiverge.monitor.foresight.foresight_options import ForesightOptions
 from qdiverge.monitor.shown_batch import Shown
 from qdiverge.monitor.subject import Subject
@@ -53,7 +52,7 @@ def stages(
     data: Any,
     *,
     since_copy: int,
-    largest_reward: float,
+    limit: float,
 ) -> Sequence[Stage]:
     """Return the stage; two, where no one has said or seen by which loss the run learns.
 
@@ -62,7 +61,7 @@ def stages(
         options: What is said of it besides.
         data: What copies learn from.
         since_copy: Updates since the target was copied.
-        largest_reward: The largest |r| that the run was seen to have.
+        limit: The size from which the run's values count as divergent, by what was seen of it.
     """
     rule = rule_of_copies(subject, options)
     is_unsure = rule.sources["loss"] == "assumed" and options.of_copies.get("update") is None
@@ -78,11 +77,8 @@ def stages(
     }
     network = networks[0] if len(networks) == 1 else networks
     given = DEFAULTS | told
-    least = 0.0
-    if subject.options.reward_bound is None and largest_reward > 0 and rule.discount < 1:
-        least = soft_divergence_bound(rule.discount, largest_reward)
     made = [stage_of(network, data, **given | {"rule": replace(rule, loss=x)}) for x in losses]
-    return [replace(stage, limit=max(stage.limit, least)) for stage in made]
+    return [replace(stage, limit=max(stage.limit, limit)) for stage in made]
 
 
 def in_own_order(frozen: Stage, under_way: Shown) -> Stage:

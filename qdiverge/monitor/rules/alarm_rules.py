@@ -38,13 +38,14 @@ class AlarmRule:
         return self.check.__name__
 
 
+_SIZE = frozenset({"q_abs_max", "divergence_limit"})  # and what it is held against
 ALARM_RULES: tuple[AlarmRule, ...] = (
     AlarmRule(not_finite, frozenset({"q_abs_max"}), stops=True),
-    AlarmRule(soft_divergence, frozenset({"q_abs_max"}), stops=True),
-    AlarmRule(runaway_growth, frozenset({"q_abs_max", "td_error_abs_mean"}), stops=True),
+    AlarmRule(soft_divergence, _SIZE, stops=True),
+    AlarmRule(runaway_growth, _SIZE | {"td_error_abs_mean"}, stops=True),
     AlarmRule(
         blow_up_forecast,
-        frozenset({"q_abs_max", "spectral_radius", "linearisation_error", "td_error_abs_mean"}),
+        _SIZE | {"spectral_radius", "linearisation_error", "td_error_abs_mean"},
         stops=True,
     ),
     AlarmRule(self_excitation, frozenset({"self_excitation", "td_error_abs_mean"}), stops=False),

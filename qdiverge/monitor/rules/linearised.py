@@ -91,9 +91,9 @@ def blow_up_forecast(past: Past, thresholds: Thresholds = THRESHOLDS) -> str | N
     if len(growing) < limits.num_growing or not len(size) or not len(errors):
         return None
     rate, now = math.log(growing.values[-1]), float(size.values[-1])
-    if not (errors[-1] <= LARGEST_ERROR and 0 < now < past.bound and math.isfinite(rate)):
+    if not (errors[-1] <= LARGEST_ERROR and 0 < now < past.limit and math.isfinite(rate)):
         return None
-    ahead = time_to_threshold(now, float(growing.values[-1]), past.bound)
+    ahead = time_to_threshold(now, float(growing.values[-1]), past.limit)
     td_errors = past["td_error_abs_mean"].since(size.updates[-1] - 1 / rate)
     is_enough = len(td_errors) >= fit_limits.num_points and (td_errors.values > 0).all()
     if ahead > limits.horizon / rate or not is_enough:
@@ -103,7 +103,7 @@ def blow_up_forecast(past: Past, thresholds: Thresholds = THRESHOLDS) -> str | N
     if not (agrees and fit.r_squared >= fit_limits.min_r_squared):
         return None
     return (
-        f"The linear theory takes max|Q| = {now:.3g} past {past.bound:.3g} in about {ahead:.0f} "
+        f"The linear theory takes max|Q| = {now:.3g} past {past.limit:.3g} in about {ahead:.0f} "
         f"updates: the spectral radius of an update, {growing.values[-1]:.4g}, has been above 1 "
         f"since update {int(growing.updates[0])} or before. It can be trusted: a real step departs "
         f"from it by {errors[-1]:.2g}, and mean |δ| grew at {fit.slope / rate:.2g} times the "

@@ -60,12 +60,20 @@ class Past:
         tracks: Metric, such as ``diverge/q_abs_max`` → its past; dear metrics are measured less
             often than cheap ones.
         bound: The soft-divergence bound r_max/(1−γ).
+        reward_bound: r_max.
         learning_rate: α of the loss ½ Σ ρ_i δ_i², as it is now.
     """
 
     tracks: Mapping[str, Track] = field(default_factory=dict)
     bound: float = 100.0
     learning_rate: float = 0.0
+    reward_bound: float = 1.0
+
+    @property
+    def limit(self) -> float:
+        """Return the size from which values count as divergent now; the bound if not measured."""
+        limits = self["divergence_limit"].values
+        return float(limits[-1]) if len(limits) else self.bound
 
     def __getitem__(self, name: str) -> Track:
         """Return the past of ``diverge/NAME``; empty where it was never measured."""

@@ -20,6 +20,8 @@ class GrowthThresholds:
         exponential_horizon: How far an exponential is extrapolated, in lengths of its own window.
         linear_horizon: And a straight line, which values that rise to where they belong follow,
             too.
+        least_speed: Of r_max an update, which values may always rise by: near the bound backups
+            add nothing, but what is learnt is off by its TD errors.
     """
 
     num_points: int = 4
@@ -30,6 +32,7 @@ class GrowthThresholds:
     min_error_growth: float = 1.5
     exponential_horizon: float = 2.0
     linear_horizon: float = 0.5
+    least_speed: float = 0.25
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,12 @@ class Keeping:
     def __init__(self, recorder: SnapshotRecorder | None, guard: Guard, budget: Budget) -> None:
         self._recorder, self._guard, self._budget = recorder, guard, budget
 
+    @property
+    def is_waiting(self) -> bool:
+        """Return whether the next batch or step is to be copied."""
+        recorder = self._recorder
+        return recorder is not None and (recorder.wants_batch or recorder.is_recording)
+
     def want(self) -> None:
         """Keep the next update whose batch is shown, if there is time."""
         if self._recorder is not None and self._budget.allows("keep"):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from qdiverge.report.drawing.axes import Axis
+from qdiverge.report.drawing.carried import carried
 from qdiverge.report.drawing.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, Line
 from qdiverge.report.drawing.decimate import decimate
 from qdiverge.report.drawing.marks import (
@@ -24,17 +26,38 @@ def line_chart(chart: Chart) -> Markup:
         chart.title,
         WIDTH,
         HEIGHT,
-        *shade_non_finite(chart),
-        *_frame(chart),
+        element("g", *_frame(chart), class_="scales"),
+        _plot(chart),
         *mark_syncs(chart),
-        *_levels(chart),
-        *_bands(chart),
-        *(_line(chart, line) for line in chart.lines),
         *mark_alarms(chart),
         *mark_crossing(chart),
         *name_non_finite(chart),
         *_end_labels(chart),
     )
+
+
+def _plot(chart: Chart) -> Markup:
+    """Draw what lies between the axes, and carry what a script needs to draw it anew."""
+    return element(
+        "g",
+        *shade_non_finite(chart),
+        *_levels(chart),
+        *_bands(chart),
+        *(_line(chart, line) for line in chart.lines),
+        class_="plot",
+        data_area=f"{LEFT:g} {TOP:g} {WIDTH - LEFT - RIGHT:g} {HEIGHT - TOP - BOTTOM:g}",
+        data_x=_spelled(chart.x),
+        data_y=_spelled(chart.y),
+        data_unit="%" if chart.is_percent else None,
+        data_steps_of=chart.unit,
+        data_run=chart.run,
+    )
+
+
+def _spelled(axis: Axis) -> str:
+    """Write an axis for a script: kind, ends, and where symlog is linear."""
+    ends = (float(axis.low), float(axis.high), float(axis.linear_below))
+    return " ".join([axis.kind, *map(repr, ends)])
 
 
 def _frame(chart: Chart) -> list[Markup]:
@@ -67,27 +90,31 @@ def _levels(chart: Chart) -> list[Markup]:
 def _bands(chart: Chart) -> list[Markup]:
     marks = []
     for band in chart.bands:
-        low, high = (_finite(decimate(series)) for series in band)
+        low, high = (_finite(decimate(series)) for series in (band.low, band.high))
         x = np.concatenate([chart.x_at(high.steps), chart.x_at(low.steps)[::-1]])
         y = np.concatenate([chart.y_at(high.values), chart.y_at(low.values)[::-1]])
         if len(high.steps):
-            marks.append(element("path", class_="band", d=polyline(x, y) + "Z"))
+            look = "band" if band.hue is None else f"band hue-{band.hue}"
+            marks.append(element("path", class_=look, d=polyline(x, y) + "Z"))
     return marks
 
 
 def _line(chart: Chart, line: Line) -> Markup:
     series = decimate(line.series)
+    numbers = carried(line.name, series) | ({"data_run": line.run} if line.run else {})
+    if line.style == "edge":
+        return element("path", class_=line.look, **numbers)
     x, y = chart.x_at(series.steps), chart.y_at(np.nan_to_num(series.values, posinf=0, neginf=0))
     y = np.where(np.isfinite(series.values), y, np.nan)
     if line.style == "dots":  # a path of zero-length strokes with round caps: one element
         data = "".join(
             f"{polyline(x[i : i + 1], y[i : i + 1])}h0" for i in range(len(x)) if y[i] == y[i]
         )
-        return element("path", class_="dots", d=data)
+        return element("path", class_=line.look, d=data, **numbers)
     data = polyline(x, y)
     if len(x) == 1:
-        return element("path", class_=f"{line.style} point", d=data + "h0")
-    return element("path", class_=line.style, d=data)
+        return element("path", class_=f"{line.look} point", d=data + "h0", **numbers)
+    return element("path", class_=line.look, d=data, **numbers)
 
 
 def _end_labels(chart: Chart) -> list[Markup]:
@@ -95,12 +122,12 @@ def _end_labels(chart: Chart) -> list[Markup]:
     labels = [(float(chart.y_at(v)), WIDTH - RIGHT, name, "bound") for v, name in chart.levels]
     for line in chart.lines:
         series = _finite(line.series)
-        if line.style in ("dots", "ahead") or not len(series.steps):
+        if not (line.label and line.style in ("main", "quiet", "bound")) or not len(series.steps):
             continue
         last = float(series.values[-1])
         value = percent(last) if chart.is_percent else brief(last)
         end = float(chart.x_at(float(series.steps[-1])))
-        labels.append((float(chart.y_at(last)), end, line.label.format(value), line.style))
+        labels.append((float(chart.y_at(last)), end, line.label.format(value), line.look))
     labels.sort()
     heights = spread([y for y, *_ in labels], _LINE_HEIGHT, TOP, HEIGHT - BOTTOM - 2)
     return [

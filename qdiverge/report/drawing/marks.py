@@ -95,22 +95,41 @@ def thinned(steps: Sequence[int]) -> list[int]:
 
 
 def mark_alarms(chart: Chart) -> list[Markup]:
-    """Draw a triangle at every alarm above the plot, a hairline down from the first."""
+    """Draw a triangle at every alarm above the plot, a hairline down from the first.
+
+    A finding on the loop is a diamond, a note a disc.
+    """
+    marks = _flags(
+        chart,
+        chart.notes,
+        "flag of-condition",
+        "m-3.2 -4a3.2 3.2 0 1 0 6.4 0a3.2 3.2 0 1 0 -6.4 0z",
+    )
+    marks += _flags(chart, chart.findings, "flag of-loop", "l4 -4l-4 -4l-4 4z")
     if not chart.alarms:
-        return []
-    x = np.unique(np.round(chart.x_at(np.array(sorted(chart.alarms), dtype=np.float64)), 1))
-    shown = x[np.unique(np.linspace(0, len(x) - 1, _MOST_MARKS).astype(int))]
-    triangles = "".join(f"M{a - 3.5:.1f} {TOP - 8:g}h7l-3.5 6z" for a in shown.tolist())
-    first = float(x[0])
-    marks = [
-        element("line", class_="alarm", x1=first, x2=first, y1=TOP - 4, y2=HEIGHT - BOTTOM),
-        element("path", class_="flag", d=triangles),
-    ]
+        return marks
+    first = float(chart.x_at(float(min(chart.alarms))))
+    line = f"M{first:.1f} {TOP - 4:g}V{HEIGHT - BOTTOM:g}"
+    marks.append(element("path", class_="alarm", d=line))
+    marks += _flags(chart, chart.alarms, "flag", "l-3.5 -6h7z")
     if chart.is_named:
         text = f"first alarm, {whole(min(chart.alarms))}"
         side, style = _side(first, 0.6, "warn")
         marks.append(element("text", text, class_=style, x=first - 4 * side, y=TOP - 12))
     return marks
+
+
+def _flags(chart: Chart, steps: Sequence[int], kind: str, shape: str) -> list[Markup]:
+    """Draw a shape above the plot at each step; of more than can be told apart only some."""
+    if not steps:
+        return []
+    x = np.unique(np.round(chart.x_at(np.array(sorted(steps), dtype=np.float64)), 1))
+    shown = x[np.unique(np.linspace(0, len(x) - 1, _MOST_MARKS).astype(int))]
+    return [
+        element(
+            "path", class_=kind, d="".join(f"M{a:.1f} {TOP - 2:g}{shape}" for a in shown.tolist())
+        )
+    ]
 
 
 def mark_crossing(chart: Chart) -> list[Markup]:

@@ -15,6 +15,7 @@ from qdiverge.report.inspector.inspected import Inspection, inspection_of
 from qdiverge.report.inspector.observation_pictures import scale_of
 from qdiverge.report.numbers import human, percent, whole
 from qdiverge.report.prose import formula, unbroken
+from qdiverge.report.siblings import report_beside
 
 _STYLE = Path(__file__).with_name("inspector.css")
 _HEALTH = {
@@ -70,11 +71,12 @@ def write_inspection(
     Raises:
         RunFolderError: it cannot be written.
     """
-    return write_page(render(inspection, title), Path(out))
+    page = Path(out)
+    return write_page(render(inspection, title, report_beside(page)), page)
 
 
-def render(inspection: Inspection, title: str) -> str:
-    """Return the page as HTML."""
+def render(inspection: Inspection, title: str, report: Markup | None = None) -> str:
+    """Return the page as HTML, with a link to the report of the run where there is one."""
     diagnosis = inspection.diagnosis
     about = (
         f"{whole(len(inspection.values))} transitions, γ = {diagnosis.discount:g}, "
@@ -83,7 +85,7 @@ def render(inspection: Inspection, title: str) -> str:
     if inspection.num_repeats:
         about += f" Left out: {whole(inspection.num_repeats)}, which repeat a pair (s, a)."
     parts = [
-        element("p", unbroken(about), class_="meta"),
+        element("p", unbroken(about), *([" ", report, "."] if report else []), class_="meta"),
         _verdict(inspection),
         section("Which states move together?", _similarity(inspection)),
         section("Which rows fail worst?", _rows(inspection)),
@@ -97,7 +99,7 @@ def render(inspection: Inspection, title: str) -> str:
 def _verdict(inspection: Inspection) -> Markup:
     diagnosis = inspection.diagnosis
     kind, mark, text = _HEALTH[diagnosis.stability.verdict]
-    if diagnosis.q_values["diverge/q_abs_max"] > diagnosis.bound:
+    if diagnosis.is_beyond:
         kind, mark, text = "diverged", "✕", "The values are beyond their bound"
     items = [element("li", unbroken(sentence)) for sentence in diagnosis.advice]
     return element(

@@ -1,5 +1,7 @@
 """Alarm rules on the size of the values, on constructed pasts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -52,12 +54,17 @@ def test_growth_is_silent_otherwise(magnitudes):
     bound=st.floats(1.0, 1e6),
 )
 def test_every_exponential_is_caught_at_an_eighth_of_the_bound(rate, doublings_between, bound):
-    """Whatever its rate and scale, as long as it is measured more often than it doubles."""
+    """Whatever its rate and scale, if it is measured more often than it doubles, and is no backup.
+
+    A backup carries the values up by r_max − (1−γ) max|Q|: there by 7/8 of the largest reward.
+    """
     spacing = doublings_between * np.log(2) / rate
     count = max(int(3 / doublings_between), 8)
     updates = spacing * np.arange(-count, 1.0)
     past = sizes(updates, bound / 8 * np.exp(rate * updates), bound)
-    message = runaway_growth(past)
+    carried = rate * bound / 8 / (7 / 8)
+    assert runaway_growth(replace(past, reward_bound=1.01 * carried)) is None
+    message = runaway_growth(replace(past, reward_bound=0.99 * carried))
     assert message is not None
     assert f"in about {3 * np.log(2) / rate:.0f} updates" in message
 
