@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from qdiverge.agents.continuous.deterministic import DeterministicAgent
+from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.going_on import GoingOn, can_copy_less, copy_every
 from qdiverge.agents.interfaces import Agent
 from qdiverge.agents.run_loop import Trainer
@@ -117,6 +118,11 @@ def take(trainer: Trainer, remedy: Change) -> None:
     largest = max(float(group["lr"]) for group in groups)
     for group in groups if "learning_rate" in remedy else ():
         group["lr"] *= remedy["learning_rate"] / largest
+    take_again(trainer, remedy)
+
+
+def take_again(trainer: Trainer, remedy: Change) -> None:
+    """Have a resumed run go on under a remedy that it took: what its checkpoint does not hold."""
     if "target_period" in remedy:
         copy_every(trainer, remedy["target_period"])
 
@@ -127,7 +133,7 @@ def target_rule_of(agent: Agent, config: AgentConfig) -> dict[str, Any]:
         return {}
     polyak = getattr(config, "polyak", None)
     if polyak is None:
-        return {"target_period": config.updates_per_copy}
+        return {"target_period": _updates_per_copy(agent, config)}
     return {"polyak": polyak, "averaging_period": getattr(config, "policy_period", 1)}
 
 
@@ -139,8 +145,13 @@ def _known(agent: Agent, config: AgentConfig) -> dict[str, Any]:
         about["entropy_coefficient"] = coefficient()
     polyak = getattr(config, "polyak", None)
     if about["target"] is not None:
-        period = config.updates_per_copy if polyak is None else None
+        period = _updates_per_copy(agent, config) if polyak is None else None
         about |= {"polyak": polyak, "target_period": period}
     else:
         about["polyak"] = None
     return about | {"q_net": about.pop("q_network"), "optimizer": agent.optimizer}
+
+
+def _updates_per_copy(agent: Agent, config: AgentConfig) -> int:
+    """Return the updates between two copies into the target, as a remedy may have changed them."""
+    return (agent.config if isinstance(agent, DQN) else config).updates_per_copy

@@ -26,7 +26,7 @@ class Watching:
     on_alarm: Literal["log", "snapshot", "stop", "apply"] = "log"
     """snapshot: keep the update, to diagnose it; stop: end with exit status 3 at the first alarm
     that says values diverge or are about to; apply: where divergence is foreseen, go on with the
-    smaller learning rate that held in rehearsal."""
+    smaller learning rate, or the rarer copies into the target, that held in rehearsal."""
     stop_beyond_bound: float | None = None
     """End once max|Q| exceeds what any policy can earn this many times over."""
     sinks: Annotated[tuple[SinkName, ...], arg(name="sink")] = ()

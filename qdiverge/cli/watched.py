@@ -9,6 +9,7 @@ from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.run_loop import Trainer
 from qdiverge.agents.saved_agent import config_from_json
 from qdiverge.agents.settings.agent_config import AgentConfig
+from qdiverge.cli.ahead import take_again
 from qdiverge.cli.subjects import watched_loss
 from qdiverge.cli.watch_loop import Watched, load_mark, load_monitor, watch
 from qdiverge.cli.watch_settings import Watching
@@ -98,11 +99,16 @@ def resume_watched(
         trainer = make_trainer(config, seconds, watching.log_period)
         undo.callback(trainer.close)
         checkpoints.restore(trainer, step)
+        taken = [remedy for remedy in log.info.get("remedies", []) if remedy["step"] <= step]
+        for remedy in taken:
+            take_again(trainer, remedy)
         device = next(trainer.q_network.parameters()).device
         mark = load_mark(checkpoints.store, step)
         state = load_monitor(checkpoints.store, step, device)
         checkpoints.forget_after(step)
         log.info.pop("deadline_seconds", None)
+        if "remedies" in log.info:
+            log.info["remedies"] = taken
         if seconds is not None:
             log.info["deadline_seconds"] = mark.seconds + seconds
         log.rewind(mark, step, config.as_json(), places)

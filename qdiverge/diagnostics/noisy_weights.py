@@ -63,6 +63,13 @@ def over_draws(
     return mean, (spread / size) ** 0.5 if size else 0.0
 
 
+def draw_noise(module: nn.Module) -> None:
+    """Draw new noise for each noisy layer that says how, from the global generator."""
+    for layer in noisy_layers(module):
+        if (draw := _draw_of(layer)) is not None:
+            draw()
+
+
 def _draw_all(layers: list[nn.Module]) -> None:
     for layer in layers:
         layer.train()  # some mute their noise in evaluation

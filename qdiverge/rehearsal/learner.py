@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qdiverge.diagnostics.noisy_weights import draw_noise, noisy_layers
 from qdiverge.diagnostics.quiet import largest_value, needs_quiet, quiet
 from qdiverge.kernel.network import module_of
 from qdiverge.update import UpdateRule
@@ -125,6 +126,8 @@ class Learner:
         period = rule.target_period or math.inf
         self._waited, self._period = original.since_copy % period, period
         self._moves = any(map(needs_quiet, self.copies.networks))
+        both = (*self.copies.networks, *self.copies.targets)
+        self._noisy = [network for network in both if noisy_layers(network)]
 
     def learn(self, rows: Rows) -> None:
         """Make one update."""
@@ -132,6 +135,8 @@ class Learner:
         if self._update is not None:
             self._update(self.copies, rows)
         else:
+            for network in self._noisy:
+                draw_noise(network)
             self.td(self.copies, self.with_next_actions(rows))
         is_due = self.actor is None or self.number % self.actor.period == 0
         if self.actor is not None and self.actor.optimizer is not None and is_due:

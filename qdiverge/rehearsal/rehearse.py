@@ -104,7 +104,8 @@ def rehearse(
     Raises:
         InvalidValueError: an argument is out of range, a target of which nobody says how it
             follows, or a critic of which nobody says a'.
-        InvalidTypeError: an optimiser or a learning policy that cannot be copied.
+        InvalidTypeError: an optimiser or a learning policy that cannot be copied; or without
+            ``update`` a network of a distribution (C51, QR-DQN), or of noise that nothing draws.
 
     >>> from qdiverge.transitions import Transitions
     >>> q_net = torch.nn.Linear(1, 1, bias=False)  # w → 2w: s = 1 leads to s' = 2

@@ -16,6 +16,7 @@ from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.generators import Generator
 from qdiverge.kernel.network import Networks, each_of, module_of, unwrap
 from qdiverge.rehearsal.batches import Batches, as_batches
+from qdiverge.rehearsal.learnable import check_learnable
 from qdiverge.rehearsal.learner import Actor, Learner, Original, Policy, Update
 from qdiverge.td import Bootstrap
 from qdiverge.transitions import SarsaTransitions
@@ -122,6 +123,8 @@ def stage_of(
         since_copy=since_copy,
     )  # fmt: skip
     learner = _copied(original)
+    if update is None:
+        check_learnable(learner.copies.networks, rows)
     size = learner.size(rows)
     bound = soft_divergence_bound(rule.discount, reward_bound)
     if math.isinf(bound):

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from qdiverge.agents.going_on import GoingOn
 from qdiverge.agents.run_loop import Trainer
 from qdiverge.agents.settings.algorithms import CONFIGS
 from qdiverge.cli import main
-from qdiverge.cli.ahead import as_it_is, foresight_of, target_rule_of, to_change
+from qdiverge.cli.ahead import as_it_is, foresight_of, take_again, target_rule_of, to_change
 from qdiverge.cli.subjects import subject
 from qdiverge.diagnostics.quiet import largest_value
 from qdiverge.monitor import attach
@@ -227,3 +228,42 @@ def test_a_run_takes_the_learning_rate_that_held_in_rehearsal(tmp_path, capsys):
     taken = run.info["remedies"]
     assert taken[0]["learning_rate"] < 0.004
     capsys.readouterr()
+
+
+def test_a_remedy_of_the_targets_period_is_taken_by_the_run_and_its_copies(tmp_path):
+    real = trainer_of("dqn", 60)  # a target copied every 4 updates
+    about = foresight_of(real, is_to_apply=True)
+    assert about["remedies"] == ("learning_rate", "target_period")
+    copied, agent = [], real.agent
+    with attach(
+        **subject(real.agent, real.config), optimizer=real.optimizer, out=tmp_path / "run",
+        max_overhead=None, reward_bound=0.01, rule=target_rule_of(real.agent, real.config),
+        foresight=about | {"remedies": ("target_period",)},
+    ) as monitor:  # fmt: skip
+
+        def hear(batch):
+            pairs = zip(
+                agent.q_network.parameters(), agent.target_network.parameters(), strict=True
+            )
+            if all(torch.equal(a, b) for a, b in pairs):
+                copied.append(real.num_updates)
+            if real.num_updates == 10:
+                about["apply"]({"target_period": 20})
+                monitor.foresight.took({"target_period": 20})
+            return monitor.batch(batch)
+
+        real.transform_batch = hear
+        for _ in real.run():
+            pass
+        assert target_rule_of(real.agent, real.config) == {"target_period": 20}
+    assert [n for n in copied if n <= 10] == [0, 4, 8]
+    later = [n for n in copied if n > 10]
+    assert len(later) >= 2
+    assert {b - a for a, b in itertools.pairwise(later)} == {20}
+    assert real.config.target_period == 4
+
+
+def test_a_resumed_run_keeps_the_remedies_that_it_took():
+    real = trainer_of("dqn", 10)
+    take_again(real, {"step": 70, "update": 3, "target_period": 7})
+    assert target_rule_of(real.agent, real.config) == {"target_period": 7}

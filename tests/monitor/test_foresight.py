@@ -323,7 +323,7 @@ def test_a_copy_of_all_of_the_run_goes_on_as_it_does(tmp_path):
     own = dict(zip(forecast.own["updates"], forecast.own["median"], strict=True))
     assert forecast.evidence == "live"
     assert all(2 * value == sizes[int(k) - 1] for k, value in own.items())  # the probe is s = 1
-    assert forecast.is_call == (max(sizes) > 10)
+    assert forecast.is_call == (max(sizes) > 12.5)
 
 
 def test_a_run_that_cannot_be_copied_is_rehearsed_on_the_data_at_hand(tmp_path):

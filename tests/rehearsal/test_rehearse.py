@@ -8,6 +8,9 @@ from torch import nn
 from torch.nn import functional
 
 import qdiverge as qd
+from qdiverge.agents.networks.noisy import NoisyLinear
+from qdiverge.diagnostics.quiet import largest_value
+from qdiverge.errors import InvalidTypeError
 from qdiverge.rehearsal import rehearse
 from qdiverge.rehearsal.learner import Learner, Original
 from qdiverge.transitions import Transitions
@@ -362,3 +365,78 @@ def test_without_a_seed_the_first_copy_draws_as_the_run_will():
         sizes.append(float(q(probe.observations).detach().abs().max()))
     assert ahead.q_abs_max[0].tolist() == sizes
     assert ahead.q_abs_max[1].tolist() != sizes
+
+
+class QuantileHead(torch.nn.Linear):
+    pass
+
+
+class Reshaped(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(4, 12)
+
+    def forward(self, s):
+        return self.layer(s).unflatten(1, (3, 4))
+
+
+class NoisyButStill(torch.nn.Linear):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        (torch.nn.Sequential(QuantileHead(4, 3)), "a layer called QuantileHead"),
+        (Reshaped(), r"values of shape \[1, 3, 4\]"),
+        (NoisyButStill(4, 3), "layers that do neither"),
+    ],
+)
+def test_what_learns_by_a_loss_that_no_rule_says_needs_an_update(network, said):
+    sgd = torch.optim.SGD(network.parameters(), lr=0.1)
+    with pytest.raises(InvalidTypeError, match=said):
+        rehearse(network, batches(3), optimizer=sgd, discount=0.9)
+    if not isinstance(network, Reshaped):  # whose values no TD error is of
+        own = {"update": lambda copies, rows: None, "num_updates": 2}
+        assert not rehearse(network, batches(3), optimizer=sgd, discount=0.9, **own).diverges
+
+
+@pytest.mark.parametrize("method", ["reset_noise", "sample"])
+def test_copies_of_noisy_networks_draw_their_own_noise(method):
+    own = {method: NoisyLinear.reset_noise}
+    Noisy = type("Noisy", (NoisyLinear,), {"reset_noise": None} | own)
+    q = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), Noisy(8, 3))
+    adam = torch.optim.Adam(q.parameters(), lr=1e-2)
+    before = [t.clone() for t in q.state_dict().values()] + [torch.get_rng_state()]
+    given = {"optimizer": adam, "discount": 0.9, "reward_bound": 1e3, "num_updates": 5}
+    same = [batches(1)[0]] * 5  # in every order: what differs is the noise
+    ahead = rehearse(q, same, **given)
+    assert len({tuple(row) for row in ahead.q_abs_max.tolist()}) == 3
+    after = [*q.state_dict().values(), torch.get_rng_state()]
+    assert all(map(torch.equal, before, after))
+
+
+def test_a_noisy_copy_in_the_runs_own_order_is_the_run():
+    q = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), NoisyLinear(8, 3))
+    adam, pool, sizes = torch.optim.Adam(q.parameters(), lr=1e-2), batches(20), []
+    probe = pool[0]
+
+    def draw():
+        return pool[int(torch.randint(len(pool), ()))]
+
+    torch.manual_seed(3)
+    ahead = rehearse(
+        q, draw, optimizer=adam, discount=0.9, loss="half_squared", reward_bound=1e3, probe=probe,
+        num_updates=10, num_orders=1, seed=None,
+    )  # fmt: skip
+    for _ in range(10):
+        b = draw()
+        q[2].reset_noise()
+        with torch.no_grad():
+            y = b.rewards + 0.9 * (1 - b.terminated) * q(b.next_observations).amax(1)
+        adam.zero_grad()
+        predicted = q(b.observations).gather(1, b.actions[:, None]).squeeze(1)
+        LOSSES["half_squared"](predicted, y).backward()
+        adam.step()
+        sizes.append(largest_value([q], probe.observations, None, is_quiet=True))
+    assert ahead.q_abs_max[0].tolist() == sizes

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from qdiverge.diagnostics.noisy_weights import noisy_layers
 from qdiverge.diagnostics.quiet import needs_quiet
 from qdiverge.errors import QDivergeError
 from qdiverge.monitor.budget import Budget
@@ -36,8 +37,10 @@ from qdiverge.monitor.foresight.timetable import (
 )
 from qdiverge.monitor.foresight.whole_run import live_stage
 from qdiverge.monitor.guard import Guard
+from qdiverge.monitor.options import OF_TARGET
 from qdiverge.monitor.shown_batch import Shown, copy_of
 from qdiverge.monitor.subject import Subject
+from qdiverge.rehearsal.changes import Change
 from qdiverge.rehearsal.learner import Learner
 from qdiverge.rehearsal.stage import Stage
 
@@ -77,7 +80,8 @@ class Foresight:
         self.num_forecasts = 0
         self.why_not_live = "" if options.live is not None else "no copy of all of it can be made"
         self._order: OwnOrder | None = None
-        if options.fixed and callable(options.data):
+        is_noisy = any(map(noisy_layers, subject.networks))  # which the run draws when it likes
+        if options.fixed and callable(options.data) and not is_noisy:
             generators = options.of_copies.get("generators", ())
             self._order = OwnOrder(options.data, generators, subject.device)
         self._due = int(self._order is not None)  # whose word is to be seen first
@@ -179,6 +183,11 @@ class Foresight:
         self._due, self.num_forecasts = state["due"], state["num"]
         self.why_not = self.why_not or state["why_not"]
         self._set_wake()
+
+    def took(self, change: Change) -> None:
+        """Take note that the run was changed as a remedy says."""
+        of_target = {name: change[name] for name in OF_TARGET if name in change}
+        self.subject.seen = self.subject.seen | of_target
 
     def tell_length(self, num_updates: int | None) -> None:
         """Say how many updates the run makes in all, where that is told only once it begins."""

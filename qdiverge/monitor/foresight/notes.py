@@ -55,6 +55,7 @@ class ForesightNotes:
         if apply is not None and forecast.setting:
             with self._guard("applying a remedy", update):
                 apply(forecast.setting)
+                self._foresight.took(forecast.setting)
                 message, evidence = f"{message} It was applied.", {"applied": True}
                 taken = {"step": step, "update": update, **forecast.setting}
                 self._log.note({"remedies": [*self._log.info.get("remedies", []), taken]})

@@ -20,7 +20,9 @@ from qdiverge.rehearsal.what_if import AS_IT_IS, Option, options_of
 
 FORESEEN = "foreseen_divergence"  # the alarm rule's name
 NUM_POINTS = 50  # of the fan that is kept
+DEAR = 100_000  # parameters of a network, of which remedies are rehearsed one by one
 Curves = Mapping[str, list[float]]
+Way = tuple[Stage, int | None, int, Mapping[str, Change]]  # seed, updates, changes
 COPIES_OF: dict[Evidence, str] = {
     "live": "A copy of this run, environment and all, that went on from update {}",
     "own order": "A copy of this run that learnt ahead in its own order from update {}",
@@ -200,7 +202,9 @@ def _tried(look: Look, found: Judgement, update: int, fields: Sequence[str]) -> 
         return _tried_live(look.exact, others, changes, update, shown.num_updates)
     if found.evidence == "own order" and look.exact is not None:
         stage, seed = look.exact, None
-    num_orders = look.plan.num_orders if is_stacked(stage) else 1  # where copies are dear
+    if sum(p.numel() for p in stage.original.networks[0].parameters()) > DEAR:
+        return _until_one_holds([(stage, seed, shown.num_updates, changes)], shown.speed)
+    num_orders = look.plan.num_orders if is_stacked(stage) else 1
     made = options_of(stage, changes, shown.num_updates, num_orders, shown.speed, seed)
     return [row for row in made if row.change != AS_IT_IS]
 
@@ -208,18 +212,24 @@ def _tried(look: Look, found: Judgement, update: int, fields: Sequence[str]) -> 
 def _tried_live(
     live: Stage, frozen: Stage | None, changes: Mapping[str, Change], seed: int, num_updates: int
 ) -> list[Option]:
-    """Rehearse by a copy of the run what it can take, until one holds; then on the data at hand."""
+    """Rehearse by a copy of the run what it can take; then, none holding, on the data at hand."""
     takes = {"learning_rate", *live.original.others[0].takes}
+    own = {name: change for name, change in changes.items() if set(change) <= takes}
+    others = {name: change for name, change in changes.items() if name not in own}
+    ways: list[Way] = [(live, None, num_updates, own)]
+    if frozen is not None:
+        ways.append((frozen, seed, min(num_updates, MANY), others))
+    return _until_one_holds(ways)
+
+
+def _until_one_holds(ways: Sequence[Way], speed: float = 1.0) -> list[Option]:
+    """Rehearse changes one by one, by a copy each, until one holds."""
     tried: list[Option] = []
-    for stage in (live, *([] if frozen is None else [frozen])):
-        is_live = stage is live
+    for stage, seed, num_updates, changes in ways:
         for name, change in changes.items():
-            if is_live is not (set(change) <= takes):
-                continue
             made = rehearsed(
                 replace(stage, original=changed(stage.original, change)),
-                num_updates=num_updates if is_live else min(num_updates, MANY),
-                num_orders=1, seed=None if is_live else seed, is_stacked=not is_live,
+                num_updates=num_updates, num_orders=1, speed=speed, seed=seed, is_stacked=False,
             )  # fmt: skip
             tried.append(Option(name, change, made))
             if tried[-1].holds:

@@ -48,7 +48,7 @@ class Measured:
 
     def __str__(self) -> str:
         return (
-            f"this rule called {self.caught.told_of('divergent runs')} of a test corpus before "
+            f"at r_max/(1 − γ) itself this rule called {self.caught.told_of('divergent runs')} of a test corpus before "
             f"they diverged, and {self.false.told_of('sound ones')} wrongly"
         )
 

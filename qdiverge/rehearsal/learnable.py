@@ -1,0 +1,70 @@
+"""Which networks copies can train by a rule of TD errors, and which need ``update=…``.
+
+C51 and QR-DQN learn a distribution of returns, by a loss that no rule of Q-values says. Noisy
+layers learn under noise that is drawn for each update: copies draw theirs, where a layer says how.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from qdiverge.diagnostics.noisy_weights import DRAW, can_draw
+from qdiverge.diagnostics.quiet import quiet
+from qdiverge.errors import InvalidTypeError
+from qdiverge.update.td_update import Rows
+
+OF_DISTRIBUTIONS = ("Categorical", "Quantile", "C51", "IQN", "FQF", "Distributional")
+
+
+def check_learnable(networks: Sequence[nn.Module], rows: Rows) -> None:
+    """Refuse networks whose loss the rule does not say, by name.
+
+    Args:
+        networks: Of a copy, in training; what they draw and keep is put back.
+        rows: To ask them about.
+
+    Raises:
+        InvalidTypeError: a distribution, or noise that nothing draws.
+    """
+    for network in networks:
+        if name := _distribution_in(network, rows):
+            raise InvalidTypeError(
+                "copies learn Q-values by their TD errors, and a distribution by another loss",
+                got=name,
+                remedy="Pass update=…, which makes one update of the copies, and networks that "
+                "return the mean, [N, A].",
+            )
+        if not can_draw(network) and _is_still(network, rows):
+            raise InvalidTypeError(
+                f"noisy layers must draw their noise by {', '.join(DRAW)}, or in each call",
+                got=f"{type(network).__name__} with layers that do neither",
+                remedy="Give them such a method, or pass update=….",
+            )
+
+
+def _distribution_in(network: nn.Module, rows: Rows) -> str:
+    """Return what about a network says that it learns a distribution; "" where nothing does."""
+    names = [type(part).__name__ for part in network.modules()]
+    if name := next((n for n in names if any(word in n for word in OF_DISTRIBUTIONS)), ""):
+        return f"a layer called {name}"
+    if rows.transitions.actions.is_floating_point():
+        return ""
+    with torch.no_grad(), quiet(network):
+        values = network(rows.transitions.observations[:1])
+    if isinstance(values, torch.Tensor) and values.ndim > 2:
+        return f"values of shape {list(values.shape)}"
+    return ""
+
+
+def _is_still(network: nn.Module, rows: Rows) -> bool:
+    """Return whether a network says the same twice while it trains."""
+    batch = rows.transitions
+    inputs = [batch.observations[:2]]
+    inputs += [batch.actions[:2]] if batch.actions.is_floating_point() else []
+    parts = list(network.modules())
+    with torch.no_grad(), quiet(network):
+        for part in parts:
+            part.train()
+        first, second = network(*inputs), network(*inputs)
+    return torch.equal(first, second) if isinstance(first, torch.Tensor) else True
