@@ -4,9 +4,6 @@ Values that blow up do so within few updates as a rule: looked at every 25 updat
 from sound to beyond all bounds unseen.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 from qdiverge.diagnostics.quiet import largest_value, needs_quiet
 from qdiverge.kernel.network import has_compiled_parts
 from qdiverge.monitor.guard import Guard
@@ -40,18 +37,6 @@ class EarlyLook:
         self._least = ON_GPU if subject.device.type == "cuda" else 1
         self.due = self._least
 
-    def show(self, data: Any, read: Callable[[Any], Any] | None, update: int) -> None:
-        """Take note of the rewards of a batch after whose update a look is due.
-
-        Args:
-            data: The batch.
-            read: Makes transitions of it.
-            update: Optimiser updates made before.
-        """
-        if update + 1 == self.due:
-            with self._guard("reading the batch", update), self._measuring.budget.charge("look"):
-                self._measuring.note_rewards(data if read is None else read(data))
-
     def sees_beyond(self, update: int) -> bool:
         """Return whether max|Q| is beyond its limit, or not finite, and a measurement is due.
 
@@ -64,8 +49,8 @@ class EarlyLook:
         guarded = self._guard("looking at the values", update, self.end)
         with guarded, self._measuring.budget.charge("look"):
             batch = self._measuring.batch
-            actions = batch.actions if batch.actions.is_floating_point() else None
-            size = largest_value(self._networks, batch.observations, actions, self._is_quiet)
+            size = largest_value(self._networks, batch.observations, batch.actions, self._is_quiet)
+            self._measuring.note_size(size)
             is_beyond = not size <= self._measuring.limit
             self.due = next_look(update, self._every, self._least)
         return is_beyond

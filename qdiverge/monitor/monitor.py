@@ -260,6 +260,7 @@ class Monitor:
             last_move, limit = self._target.last_move, self._measuring.limit_ahead
             self._ahead.look(data, read, update, self.step, last_move, limit)
         if not self._is_closed:
+            self._measuring.note_rewards(data, read, update)
             self._keeping.begin(data, read, update + 1)
         if raises:
             self._alarms.raise_if_stopped()
@@ -269,8 +270,6 @@ class Monitor:
         if not self._is_closed and self._measuring.wants_batch(update):
             with self._guard("reading the batch", update), self.budget.charge("batch"):
                 self._measuring.read_batch(data if read is None else read(data), update)
-        if not self._is_closed:
-            self._early.show(data, read, update)
         if update == 0 and self._reminder.num_batches == self._reminder.patience:
             self._reminder.remind(update)
         if not self._is_closed and self._idle_watch.is_idle(update):
@@ -285,7 +284,7 @@ class Monitor:
         if measured is None:
             return
         size = measured.metrics.get("diverge/q_abs_max", math.nan)
-        self.foresight.look_at(size, measured.moment.bound, self.num_updates)
+        self.foresight.look_at(size, measured.moment.limit, self.num_updates)
         with self.budget.charge("log"):
             self._keeping.want()
             self._measuring.log(measured, is_last=is_last)
