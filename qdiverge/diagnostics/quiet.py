@@ -1,5 +1,6 @@
 """Call a network as if nobody had: no gradient, no random draw, no buffer or flag is changed."""
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qdiverge.diagnostics.allowed_actions import largest_allowed
 from qdiverge.generators import same_generators
 from qdiverge.kernel.network import has_compiled_parts
 
@@ -77,21 +79,21 @@ def needs_quiet(network: nn.Module) -> bool:
 def largest_value(
     networks: Iterable[nn.Module],
     observations: Tensor,
-    actions: Tensor | None,
+    actions: Tensor,
     is_quiet: bool,
 ) -> float:
-    """Return max|Q| of all networks: of every action, or of critics at the given ones.
+    """Return max|Q| of all networks: of every allowed action, or of critics at the given ones.
 
     Args:
         networks: The Q-network, or critics.
         observations: s, [N, …].
-        actions: [N, k] of critics; None of a Q-network.
+        actions: [N, k] of critics; [N] of a Q-network: those that were taken.
         is_quiet: Whether to call them as if nobody had, see :func:`needs_quiet`: it takes longer.
     """
-    inputs = (observations,) if actions is None else (observations, actions)
+    inputs = (observations, actions) if actions.is_floating_point() else (observations,)
     sizes = []
     for network in networks:
         answer = quiet_call(network, *inputs) if is_quiet else network(*inputs)
         values = answer if isinstance(answer, tuple | list) else (answer,)
-        sizes += [value.abs().amax() for value in values]
-    return float(torch.stack(sizes).amax())
+        sizes += [largest_allowed(value, actions) for value in values]
+    return math.nan if any(map(math.isnan, sizes)) else max(sizes)

@@ -95,7 +95,7 @@ class Monitor:
         Raises:
             DivergenceError: an alarm fired before and ``on_alarm="stop"``.
         """
-        if self._is_calm():
+        if self._is_calm(data, None):
             return data
         self._take(data, None, raises=True)
         return data
@@ -108,7 +108,7 @@ class Monitor:
             data: The batch.
             read: Makes transitions of it; called only where the monitor looks at the batch.
         """
-        if not self._is_calm():
+        if not self._is_calm(data, read):
             self._take(data, read, raises=False)
 
     @untraced
@@ -286,15 +286,16 @@ class Monitor:
         if not self._is_closed and self._measuring.wants_batch(update):
             with self._guard("reading the batch", update), self.budget.charge("batch"):
                 self._measuring.read_batch(data if read is None else read(data), update)
-        if not self._is_closed:
-            self._early.show(data, read, update)
         if update == 0 and self._reminder.num_batches == self._reminder.patience:
             self._reminder.remind(update)
         if not self._is_closed and self._idle_watch.is_idle(update):
             self._tell(finding("optimizer_never_steps", num_batches=PATIENCE))
 
-    def _is_calm(self) -> bool:
-        """Take note of a batch; return whether nothing is due at its update, of which it is one."""
+    def _is_calm(self, data: Any, read: Callable[[Any], Any] | None) -> bool:
+        """Note a batch and its rewards; return whether nothing is due at its update, it being one.
+        """
+        if not self._is_closed:
+            self._measuring.note_rewards(data, read, self.num_updates)
         self._num_shown += 1
         self._reminder.num_batches += 1
         return self._num_shown == 1 and self.num_updates < self._calm_until
@@ -321,7 +322,7 @@ class Monitor:
         if measured is None:
             return
         size = measured.metrics.get("diverge/q_abs_max", math.nan)
-        self.foresight.look_at(size, measured.moment.bound, self.num_updates)
+        self.foresight.look_at(size, measured.moment.limit, self.num_updates)
         with self.budget.charge("log"):
             self._keeping.want()
             self._measuring.log(measured, is_last=is_last)

@@ -144,8 +144,18 @@ class Subject:
         reward_bound: float,
         weights: Tensor | None = None,
         discounts: Tensor | None = None,
+        **seen: Any,
     ) -> Moment:
-        """Return the run as it is now, on a batch with what each of its rows is weighted by."""
+        """Return the run as it is now, on a batch with what each of its rows is weighted by.
+
+        Args:
+            batch: N transitions.
+            update: Updates made.
+            reward_bound: r_max.
+            weights: Importance weights, [N].
+            discounts: γ^k, [N].
+            seen: What else a moment may know of those before it.
+        """
         assert self._split is not None
         (network, *twins), targets = self._split
         rule = self.rule
@@ -166,4 +176,5 @@ class Subject:
             rule=rule,
             weights=weights,
             discounts=discounts,
+            **seen,
         )

@@ -6,12 +6,20 @@ from typing import Literal
 
 import numpy as np
 
-from qdiverge.report.facts import bounds_of, crossing_of, first_non_finite, last_finite, step_unit
+from qdiverge.report.facts import (
+    SIZES,
+    bounds_of,
+    crossing_of,
+    discount_of,
+    first_non_finite,
+    last_finite,
+    step_unit,
+)
 from qdiverge.report.numbers import human, percent, whole
 from qdiverge.runs import MEANING, AlarmEvent, Run, status_of
 
 Health = Literal["healthy", "loop", "warned", "diverged", "unknown"]
-_WATCHED = ("diverge/q_abs_max", "diverge/q_mean", "losses/td_loss", "diverge/td_error_abs_max")
+_WATCHED = (*SIZES, "diverge/q_mean", "losses/td_loss", "diverge/td_error_abs_max")
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,6 @@ class Verdict:
 
 def judge(run: Run) -> Verdict:
     """Return the verdict on a run, from its logged numbers alone."""
-    size = run.series.get("diverge/q_abs_max")
     alarm_step = min((alarm.step for alarm in _of(run, "divergence")), default=None)
     crossing = crossing_of(run)
     bound_step = None if crossing is None else crossing[0]
@@ -57,7 +64,8 @@ def judge(run: Run) -> Verdict:
     )
     trouble = min((s for s in (bound_step, non_finite_step) if s is not None), default=None)
     lead = None if alarm_step is None or trouble is None else trouble - alarm_step
-    finite = np.array([]) if size is None else size.values[np.isfinite(size.values)]
+    logged = [run.series[key].values for key in SIZES if key in run.series]
+    finite = np.concatenate([values[np.isfinite(values)] for values in logged or [np.array([])]])
     largest = float(finite.max()) if finite.size else float("nan")
     health: Health = "healthy"
     if trouble is not None:
@@ -108,15 +116,19 @@ def _size(
             return f"Every logged |Q| was NaN or infinite, from {whole(non_finite_step)} {unit} on."
         return "No Q-value was logged, so nothing can be said about divergence."
     parts = f"The largest |Q| was {human(largest)}"
-    if bounds is None:
+    is_bounded = discount_of(run) != 1
+    named = "soft-divergence bound" if is_bounded else "limit that stands in for a bound at γ = 1,"
+    if bounds is None and not is_bounded:
+        parts += "; γ = 1 bounds no return, so there is nothing to hold it against"
+    elif bounds is None:
         parts += "; without a discount in the settings there is no bound to hold it against"
     elif crossing is None:
         bound = float(bounds.values[-1])
         share = percent(largest / bound).replace("< ", "less than ")
-        parts += f", {share} of the soft-divergence bound of {human(bound)}"
+        parts += f", {share} of the {named} of {human(bound)}"
     else:
         step, bound = crossing
-        parts = f"|Q| passed the soft-divergence bound of {human(bound)} at {whole(step)} {unit}"
+        parts = f"|Q| passed the {named} of {human(bound)} at {whole(step)} {unit}"
         parts += f" and rose to {human(largest)}"
         last = run.series["diverge/q_abs_max"].values[-1]
         if np.isfinite(last) and last <= bounds.values[-1]:

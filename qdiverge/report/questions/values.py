@@ -12,7 +12,10 @@ BLOW_UP = Question(
             " TD errors excuse, lies soft divergence."
             " Triangles mark alarms. Dotted fans: what copies that trained ahead of the run did.",
             ("diverge/q_abs_max", "{}"),
-            beside=(("diverge/divergence_limit", "limit {}"),),
+            beside=(
+                ("diverge/divergence_limit", "limit {}"),
+                ("diverge/batch_q_abs_max", "newest batch {}"),
+            ),
             is_bounded=True,
             kind="log",
         ),
