@@ -119,9 +119,9 @@ class Moment:
 
     @cached_property
     def newest_size(self) -> float:
-        """Return max|Q| on the newest training batch; without one, on ``batch``."""
+        """Return max|Q| on the newest training batch; NaN without one."""
         if self.newest is None:
-            return float(self.q_allowed.abs().max())
+            return math.nan
         s, a = self.newest.observations, self.newest.actions
         return largest_value((self.q_network, *self.twins), s, a, is_quiet=True)
 

@@ -57,7 +57,6 @@ class EarlyLook:
         with guarded, self._measuring.budget.charge("look"):
             batch = self._measuring.batch
             size = largest_value(self._networks, batch.observations, batch.actions, self._is_quiet)
-            self._measuring.note_size(size)
             is_beyond = not size <= self._measuring.limit
             self.due = next_look(update, self._every, self._least)
         return is_beyond

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from qdiverge.diagnostics import (
     divergence_limit,
     soft_divergence_bound,
 )
+from qdiverge.diagnostics.quiet import largest_value
 from qdiverge.errors import InvalidValueError
 from qdiverge.monitor.budget import LIGHT_SHARE, LIGHT_SHARE_ALONE, Budget
 from qdiverge.monitor.guard import Guard
@@ -79,7 +81,7 @@ class Measuring:
         self._probe = ProbeBatch(options.probe_size, options.probe_refresh_period)
         self._rewards = RewardScale()
         self._newest: Transitions | None = None  # the last training batch that was copied
-        self._first_size: float | None = None  # max|Q| when it was first looked at
+        self._first_size: float | None = None  # max|Q| when the first batch came
         self._bonus = 0.0  # of a soft critic's entropy, the largest so far
         self._logged_at = 0  # the update of the last logged measurement
         self._arrays_due = 1  # the update from which arrays are kept again: powers of two
@@ -151,6 +153,10 @@ class Measuring:
             self._newest = batch.clone()
         if is_first:
             self._switch_off_what_cannot_be(batch)
+        if self._first_size is None:
+            with suppress(Exception):  # what fails here fails in a measurement, which tells of it
+                networks, s, a = self._subject.networks, batch.observations, batch.actions
+                self._first_size = largest_value(networks, s, a, is_quiet=True)
 
     def note_rewards(self, data: Any, read: Callable[[Any], Any] | None, update: int) -> None:
         """Note the largest |r| of a training batch, of each that is shown.
@@ -171,10 +177,6 @@ class Measuring:
         except Exception as error:  # whatever it is, it must not end somebody's training run
             self._guard.tell("reading the batch", update, error, None)
         self.budget.calls += self.budget.now() - begin
-
-    def note_size(self, size: float) -> None:
-        """Note max|Q|, where it was not looked at before."""
-        self._first_size = size if self._first_size is None else self._first_size
 
     def moment(self, update: int, data: Any = None) -> Moment:
         """Return the run as it is now, on a batch and what weighs its rows, or on the probe batch.
@@ -216,8 +218,6 @@ class Measuring:
         if not (is_last or self.is_affordable):
             return None
         with self.budget.charge("moment"):
-            if self._first_size is None:
-                self.note_size(float(self.moment(update).q_allowed.abs().max()))
             measured = Measurement(update, step, self.moment(update), {})
         metrics = measured.metrics
         for tier in self._tiers:

@@ -322,7 +322,8 @@ class Monitor:
         if measured is None:
             return
         size = measured.metrics.get("diverge/q_abs_max", math.nan)
-        self.foresight.look_at(size, measured.moment.limit, self.num_updates)
+        limit = measured.metrics.get("diverge/divergence_limit", math.inf)
+        self.foresight.look_at(size, limit, self.num_updates)
         with self.budget.charge("log"):
             self._keeping.want()
             self._measuring.log(measured, is_last=is_last)

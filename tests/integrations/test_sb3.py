@@ -17,7 +17,7 @@ from qdiverge.errors import InvalidTypeError, RunFolderError
 from qdiverge.monitor.listening import HeardMethod
 from qdiverge.rehearsal.batches import as_batches
 from qdiverge.runs import load_run
-from tests.integrations.same import LAST, assert_same, random_states
+from tests.integrations.same import LAST, assert_same, begin_at_zero, random_states
 
 stable_baselines3 = pytest.importorskip("stable_baselines3")
 sb3_contrib = pytest.importorskip("sb3_contrib")
@@ -219,8 +219,9 @@ def test_nothing_is_left_behind_after_an_exception(tmp_path, where):
 @pytest.mark.parametrize("name", ["DQN", "TD3"])
 def test_an_alarm_stops_the_model_by_its_own_way(tmp_path, name):
     model = make(name)
+    begin_at_zero(model.policy)
     out = tmp_path / "run"
-    options = EVERYTHING | {"on_alarm": "stop", "reward_bound": 1e-6}  # any Q is above the bound
+    options = EVERYTHING | {"on_alarm": "stop", "reward_bound": 1e-6, "foresight": False}
     callback = sb3.Callback(out, cost="light", **options)
     assert model.learn(NUM_STEPS, callback=callback) is model
     assert model.num_timesteps < NUM_STEPS

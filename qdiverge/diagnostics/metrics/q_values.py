@@ -113,13 +113,14 @@ class QValues(Diagnostic):
                 "q_max": q.max(),
                 "q_min": q.min(),
                 "q_abs_max": np.abs(q).max(),
-                "batch_q_abs_max": moment.newest_size,
                 "q_p05": p05,
                 "q_p50": p50,
                 "q_p95": p95,
                 "soft_divergence_bound": moment.bound,
                 "divergence_limit": moment.limit,
             }
+        if moment.newest is not None:
+            metrics["batch_q_abs_max"] = moment.newest_size
         self._history.append((moment.update, float(metrics["q_abs_max"])))
         updates, magnitudes = np.array(self._history, dtype=np.float64).T
         metrics["q_growth_rate"] = growth_rate(updates, magnitudes)
