@@ -292,7 +292,7 @@ class Monitor:
             self._tell(finding("optimizer_never_steps", num_batches=PATIENCE))
 
     def _is_calm(self, data: Any, read: Callable[[Any], Any] | None) -> bool:
-        """Note a batch and its rewards; return whether nothing is due at its update, it being one."""
+        """Note a batch and its rewards; return whether nothing else is due at its update."""
         if not self._is_closed:
             self._measuring.note_rewards(data, read, self.num_updates)
         self._num_shown += 1
