@@ -87,13 +87,18 @@ def largest_value(
     Args:
         networks: The Q-network, or critics.
         observations: s, [N, …].
-        actions: [N, k] of critics; [N] of a Q-network: those that were taken.
+        actions: [N, k] of critics; [N] of a Q-network: those that were taken, by which a mask is
+            known; None: of a Q-network that has none.
         is_quiet: Whether to call them as if nobody had, see :func:`needs_quiet`: it takes longer.
     """
-    inputs = (observations, actions) if actions.is_floating_point() else (observations,)
+    is_critic = actions is not None and actions.is_floating_point()
+    inputs = (observations, actions) if is_critic else (observations,)
     sizes = []
     for network in networks:
         answer = quiet_call(network, *inputs) if is_quiet else network(*inputs)
         values = answer if isinstance(answer, tuple | list) else (answer,)
-        sizes += [largest_allowed(value, actions) for value in values]
+        sizes += [
+            float(value.abs().amax()) if actions is None else largest_allowed(value, actions)
+            for value in values
+        ]
     return math.nan if any(map(math.isnan, sizes)) else max(sizes)

@@ -72,7 +72,8 @@ def attach(
         loss: "huber" and "half_squared" have the step α = lr, "squared" (``mse_loss``) α = 2 lr; of
             another loss, c with α = c lr: its gradient is −c Σ ρ_i δ_i ∇Q_i at small δ, and no
             update is audited. None: as an audit sees it, and "huber" until then.
-        reward_bound: r_max of the soft-divergence bound r_max/(1−γ); None: the largest |r| seen.
+        reward_bound: r_max of the soft-divergence bound r_max/(1−γ); None: the largest |r| of all
+            batches shown.
         bootstrap: Of discrete actions, who selects a' and who evaluates it: "q" (the online network
             both), "target_q" (the target both), "double_q" (online, target), "inverse_double_q"
             (target, online); None: "target_q", or "q" without a target. Critics bootstrap from the
@@ -85,7 +86,8 @@ def attach(
             inside C51's support"; what speaks of its step is then left out. Optimisers that are not
             modelled are recognised by themselves.
         probe_size: Transitions in the probe batch, N.
-        probe_refresh_period: Updates between fresh probe batches.
+        probe_refresh_period: Updates between fresh probe batches at most; a young run has one each
+            time that it has doubled its length.
         audit_period: Updates between two audits of the loop itself (:func:`qdiverge.audit`), the
             first ones and doublings apart; what one finds is an alarm of the kind "loop". At most
             a quarter of ``max_overhead`` goes to them. None: none is made.
