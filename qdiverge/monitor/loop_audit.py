@@ -160,6 +160,12 @@ class LoopAudit:
                 new = self._examine(kept, instead, update)
         return new
 
+    def forget(self) -> None:
+        """Let go of what belongs to an optimiser that trains no more."""
+        self.close()
+        self._auditor, self._due = None, self._last + 1
+        self._confirming.forget()
+
     def close(self) -> None:
         """Let go of what is kept of an update under way."""
         self._under_way.close()
