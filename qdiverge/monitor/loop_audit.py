@@ -270,6 +270,7 @@ class LoopAudit:
         is_second = auditor.is_doubtful
         self._num_again += self._is_near(update) and (is_second or self._confirming.is_waiting)
         auditor.options["entropy_coefficient"] = kept.entropy_coefficient
+        auditor.options["target"] = self.subject.targets or None
         previous = auditor.previous_gradient
         found = auditor.examine(kept.shown)
         audit = self.latest = auditor.latest

@@ -257,6 +257,7 @@ class Monitor:
         if self._is_closed:
             return
         if status == "finished":
+            self._target.look_up(self.num_updates)
             if self._measuring.has_batch and self.num_updates and self.subject.is_trained:
                 self._measuring.keep_arrays(self.num_updates)
                 with self._guard("measuring", self.num_updates):
@@ -286,6 +287,8 @@ class Monitor:
     def _take(self, data: Any, read: Callable[[Any], Any] | None, *, raises: bool) -> None:
         """Hand a training batch to whoever wants it."""
         update = self.num_updates
+        if not self._is_closed:
+            self._target.look_up(update)
         if update >= self.foresight.wake and not self._is_closed:
             last_move, limit = self._target.last_move, self._measuring.limit_ahead
             self._ahead.look(data, read, update, self.step, last_move, limit)

@@ -46,6 +46,7 @@ class Subject:
         options: The monitor's settings.
         policy: s' → a' of a critic.
         entropy_coefficient: α_H of a soft critic, or what returns it now.
+        present_targets: Returns the targets as they are now; None: always ``targets``.
     """
 
     def __init__(
@@ -56,11 +57,13 @@ class Subject:
         options: MonitorOptions,
         policy: Policy | None = None,
         entropy_coefficient: float | Callable[[], float] = 0.0,
+        present_targets: Callable[[], Sequence[nn.Module]] | None = None,
     ) -> None:
         self.networks = [unwrap(network)[0] for network in networks]
         self.targets = [unwrap(target)[0] for target in targets]
         self.optimizer, self.options, self.policy = optimizer, options, policy
-        self._entropy_coefficient = entropy_coefficient
+        self._entropy_coefficient, self._present_targets = entropy_coefficient, present_targets
+        self._sample: Transitions | None = None  # a row, to see what networks return
         self.seen: dict[str, Any] = {}  # fields of the rule that the run showed
         self.measured_otherwise = ""  # why another function learns than is measured
         self.mixing = ""  # why no row has a gradient of its own
@@ -84,6 +87,23 @@ class Subject:
         """Return whether the optimiser holds a parameter of the networks."""
         return bool(held_by(self.optimizer, self.networks))
 
+    @property
+    def is_target_looked_up(self) -> bool:
+        """Return whether a function says which target the loop bootstraps from."""
+        return self._present_targets is not None
+
+    def look_up_targets(self) -> bool:
+        """Take the targets that the loop bootstraps from now; return whether they are others."""
+        if not self.targets or self._present_targets is None:
+            return False
+        now = [unwrap(target)[0] for target in self._present_targets()]
+        if all(new is old for new, old in zip(now, self.targets, strict=True)):
+            return False
+        self.targets = now
+        if self._split is not None and self._sample is not None:
+            self._split = self._split[0], split_networks(now, self._sample)
+        return True
+
     def read(self, data: Any) -> Transitions:
         """Return a training batch as transitions on the network's device, in its precision."""
         batch = as_transitions(data)
@@ -95,6 +115,7 @@ class Subject:
             warn_of_batch_discounts(self.options.discount, data)
             targets = split_networks(self.targets, batch) if self.targets else ()
             self._split = split_networks(self.networks, batch), targets
+            self._sample = batch.select(slice(0, 1))
             self._look_at(batch)
         return batch
 

@@ -42,7 +42,7 @@ def test_a_target_that_is_no_copy_is_refused(tmp_path):
     with pytest.raises(InvalidValueError, match="shapes of q_network"):
         attach(network, target=nn.Linear(4, 3), optimizer=optimizer, out=out)
     with pytest.raises(InvalidTypeError, match=r"torch\.nn\.Module"):
-        attach(network, target=lambda x: x, optimizer=optimizer, out=out)
+        attach(network, target=abs, optimizer=optimizer, out=out)
     assert not out.exists()
 
 

@@ -69,6 +69,30 @@ def test_a_target_that_is_another_object_each_time_is_named(tmp_path):
     assert said(monitor) == ["targets_differ"]
 
 
+@pytest.mark.parametrize("cost", ["light", "full"])
+def test_a_target_that_is_looked_up_is_the_present_one(cost, tmp_path):
+    torch.manual_seed(0)
+    q = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 3))
+    target = copy.deepcopy(q)
+    optimizer = torch.optim.Adam(q.parameters(), 3e-3)
+    s, following = torch.randn(2, 64, 4)
+    batch = shown(s, following, torch.rand(64)) | {"actions": torch.randint(3, (64,))}
+    with watched(
+        q, optimizer, tmp_path, target=lambda: target, audit_period=5, cost=cost
+    ) as monitor:
+        for number in range(1, 301):
+            update(q, optimizer, monitor.batch(batch), 0.9, target)
+            if number % 20 == 0:
+                target = copy.deepcopy(q)
+    assert said(monitor) == []
+    assert monitor.rule.target_period == 20
+    with torch.no_grad():
+        y = batch["rewards"] + 0.9 * target(following).amax(1)
+        errors = y - q(s).gather(1, batch["actions"][:, None])[:, 0]
+    mean = monitor.latest["diverge/td_error_abs_mean"]
+    assert mean == pytest.approx(float(errors.abs().mean()), rel=1e-4)
+
+
 def test_an_optimiser_made_anew_is_noticed_and_watched(tmp_path):
     torch.manual_seed(0)
     q, s = nn.Linear(1, 1, bias=False), torch.rand(8, 1)
