@@ -25,6 +25,7 @@ from qdiverge.monitor.subject import Subject
 from qdiverge.monitor.target_notes import TargetNotes
 from qdiverge.monitor.untraced import untraced
 from qdiverge.runs import AlarmEvent, RunLog
+from qdiverge.runs.log import LogMark
 from qdiverge.update import Finding, UpdateRule
 from qdiverge.update.auditing.findings import finding
 
@@ -251,6 +252,10 @@ class Monitor:
             self.foresight.restore(state["foresight"])
             self._early.due = state["look_due"]
         self._target.restore(state["target"])
+
+    def mark(self) -> LogMark:
+        """Bring the log to the disk; return where it ends, from where it can go on."""
+        return self._log.sync()
 
     def close(self, status: str = "finished") -> None:
         """Measure once more, remove the hook and close the log that :func:`attach` opened."""
