@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 
 from qdiverge.diagnostics import Cost
 from qdiverge.diagnostics.critics import Policy
