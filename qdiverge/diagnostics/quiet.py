@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from qdiverge.diagnostics.allowed_actions import largest_allowed
 from qdiverge.generators import same_generators
 from qdiverge.kernel.network import has_compiled_parts
+from qdiverge.kernel.own_state import has_own_state, same_own_state
 
 
 @contextmanager
 def quiet(module: nn.Module) -> Iterator[None]:
-    """Hold ``module`` in evaluation mode; then restore its flags, buffers and the random states.
+    """Hold ``module`` in evaluation mode; then restore its flags, states and the random states.
 
     Dropout passes everything, BatchNorm uses its running statistics and NoisyNet layers that know
     ``eval()`` use their means, so that what is measured is the deterministic Q-function. Autocast
@@ -29,6 +30,7 @@ def quiet(module: nn.Module) -> Iterator[None]:
     device = _device(modules)
     with ExitStack() as stack:
         stack.enter_context(same_generators(device))
+        stack.enter_context(same_own_state(modules))
         stack.enter_context(torch.autocast(device.type, enabled=False))
         if has_compiled_parts(module):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
@@ -69,10 +71,10 @@ def quiet_values(module: nn.Module, observations: Tensor) -> Tensor:
 
 
 def needs_quiet(network: nn.Module) -> bool:
-    """Return whether a look at the network could change it, or draw: buffers, dropout, noise."""
+    """Return whether a look could change the network, or draw: buffers, dropout, own states."""
     names = (type(part).__name__ for part in network.modules())
     is_random = any("Drop" in name or "Noisy" in name for name in names)
-    return is_random or next(network.buffers(), None) is not None
+    return is_random or next(network.buffers(), None) is not None or has_own_state(network)
 
 
 @torch.no_grad()

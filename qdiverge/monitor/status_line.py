@@ -46,8 +46,16 @@ def status_line(
 def verdict_of(latest: Mapping[str, float], alarms: Sequence[AlarmEvent], otherwise: str) -> str:
     """Return the same of a run's alarms, and what of it is measured otherwise than it is made.
 
-    Notes on the network's condition are none.
+    Notes on the network's condition are none. Where another function learns than is measured, no
+    run is called healthy.
+
+    >>> values = {"diverge/q_abs_max": 0.5, "diverge/soft_divergence_bound": 100.0}
+    >>> verdict_of(values, [], "it learns with dropout and is measured without")
+    'no verdict: max|Q| 0.5 of at most 100. It learns with dropout and is measured without'
     """
     loop = [alarm.message for alarm in alarms if alarm.kind == "loop"]
     line = status_line(latest, [each.message for each in alarms if each.is_alarm], loop)
-    return f"{line}. {otherwise[:1].upper()}{otherwise[1:]}" if otherwise else line
+    if not otherwise:
+        return line
+    line = line.replace("healthy: ", "no verdict: ", 1) if line.startswith("healthy: ") else line
+    return f"{line}. {otherwise[:1].upper()}{otherwise[1:]}"

@@ -30,7 +30,8 @@ class Verdict:
         name: Of the run.
         health: "diverged": max |Q| passed its bound, or a value became NaN or infinite; else
             "warned": an alarm of divergence; else "loop": a finding of its audits; else "unknown":
-            no Q was logged, or there is no bound; else "healthy", whatever was noted beside.
+            no Q was logged, there is no bound, or another function learns than is measured; else
+            "healthy", whatever was noted beside.
         headline: The verdict in a few words.
         sentences: How large Q became, and whether an alarm came before.
         remarks: What the row condition says, and how the run ended.
@@ -74,7 +75,7 @@ def judge(run: Run) -> Verdict:
         health = "warned"
     elif _of(run, "loop"):
         health = "loop"
-    elif not finite.size or bounds_of(run) is None:
+    elif not finite.size or bounds_of(run) is None or run.info.get("measured_otherwise"):
         health = "unknown"
     headline = {
         "diverged": "Diverged, after a warning" if (lead or 0) > 0 else "Diverged",
@@ -90,6 +91,7 @@ def judge(run: Run) -> Verdict:
         _size(run, largest, crossing, non_finite_step),
         _warning(run, alarm_step, lead, bound_step is not None),
         _notes(run),
+        _otherwise(run),
         _ending(run) if has_crashed else "",
     )
     remarks = (_row_condition(run), "" if has_crashed else _ending(run))
@@ -180,6 +182,11 @@ def _notes(run: Run) -> str:
         for alarm in conditions
     ]
     return " ".join(parts)
+
+
+def _otherwise(run: Run) -> str:
+    reason = str(run.info.get("measured_otherwise") or "")
+    return f"{reason[:1].upper()}{reason[1:]}." if reason else ""
 
 
 def _row_condition(run: Run) -> str:

@@ -230,6 +230,22 @@ def test_an_alarm_stops_the_model_by_its_own_way(tmp_path, name):
     assert load_run(out).info["status"] == "alarm"
 
 
+def test_learning_twice_with_the_same_callback_goes_on_as_one_run(tmp_path):
+    model, out = make("DQN"), tmp_path / "run"
+    callback = sb3.Callback(out, every=5, max_overhead=None)
+    model.learn(120, callback=callback)
+    assert callback.monitor is not None
+    first = callback.monitor.num_updates
+    model.learn(120, callback=callback, reset_num_timesteps=False)
+    assert callback.monitor.num_updates > first
+    assert_nobody_listens(model)
+    run = load_run(out)
+    assert run.info["status"] == "finished"
+    steps = run.series["diverge/q_abs_max"].steps
+    assert list(steps) == sorted(steps)
+    assert steps[0] < 120 < steps[-1]
+
+
 def test_what_cannot_be_watched_is_said_before_training(tmp_path):
     for model in (
         stable_baselines3.PPO("MlpPolicy", "CartPole-v1", n_steps=32, batch_size=32),
