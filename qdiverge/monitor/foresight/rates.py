@@ -48,8 +48,8 @@ class Measured:
 
     def __str__(self) -> str:
         return (
-            f"at r_max/(1 − γ) itself this rule called {self.caught.told_of('divergent runs')} of a test corpus before "
-            f"they diverged, and {self.false.told_of('sound ones')} wrongly"
+            f"at r_max/(1 − γ) itself this rule called {self.caught.told_of('divergent runs')} of "
+            f"a test corpus before they diverged, and {self.false.told_of('sound ones')} wrongly"
         )
 
 
