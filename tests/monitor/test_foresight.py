@@ -336,6 +336,15 @@ def test_a_run_that_cannot_be_copied_is_rehearsed_on_the_data_at_hand(tmp_path):
     assert "cannot pickle" in load_run(tmp_path / "run").info["foresight"]["why_not_live"]
     assert foreseen(monitor)[0].evidence["by"] == "replay"
 
+    def refuse(batch):
+        raise InvalidValueError("a replay must be small", got="a large one")
+
+    q, sgd = linear(0.1)
+    with watch(tmp_path / "too", q, sgd, foresight=known | {"live": refuse}) as monitor:
+        monitor.batch(w_to_2w())
+    assert "a large one" in monitor.foresight.why_not_live
+    assert foreseen(monitor)[0].evidence["by"] == "replay"
+
 
 def test_a_call_says_how_often_its_rule_was_right(tmp_path):
     q, sgd = linear(0.1)

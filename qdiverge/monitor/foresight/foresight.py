@@ -244,10 +244,10 @@ class Foresight:
             self._due = next_due(update)
             return None
         if self._is_live and options.live is not None:
-            if (run := options.live(data)) is None:
-                self._due = update + 1
-                return None
             try:
+                if (run := options.live(data)) is None:
+                    self._due = update + 1
+                    return None
                 whole = live_stage(frozen[0], run)
                 return self._look(update, "live", frozen, whole, is_faithful=is_faithful)
             except Exception as error:  # whatever somebody's environment may raise
