@@ -150,6 +150,8 @@ def as_transitions(batch: Any) -> Transitions:
     if isinstance(batch, Transitions):
         return batch
     fields = {name: _find(batch, name) for name in SPELLINGS}
+    if fields["actions"].is_floating_point():
+        fields["actions"] = _numbers(fields["actions"])
     if not fields["actions"].is_floating_point():
         fields["actions"] = _indices(fields["actions"])
     for name in ("rewards", "terminated"):
@@ -238,7 +240,7 @@ def _find(batch: Any, name: str) -> Tensor:
         spellings = SPELLINGS[name]
     for spelling in spellings:
         if (value := _get(batch, spelling)) is not None:
-            return torch.as_tensor(value)
+            return _tensor(name, value)
     raise InvalidTypeError(
         f"a batch with {name} was expected (also read: {', '.join(spellings[1:])})",
         got=sorted(map(str, batch)) if isinstance(batch, Mapping) else type(batch).__name__,
@@ -254,7 +256,58 @@ def _get(batch: Any, name: str) -> Any:
 
 
 def _indices(actions: Tensor) -> Tensor:
-    """Return actions [N] from columns [N, 1] or one-hot rows [N, A]."""
+    """Return actions [N] from columns [N, 1] or one-hot rows [N, A].
+
+    Raises:
+        InvalidValueError: rows of several numbers are not one-hot.
+    """
     if actions.ndim != 2:
         return actions
-    return actions.squeeze(1) if actions.shape[1] == 1 else actions.long().argmax(dim=1)
+    if actions.shape[1] == 1:
+        return actions.squeeze(1)
+    numbers = actions.long()
+    is_one_hot = ((numbers == 0) | (numbers == 1)).all() & (numbers.sum(dim=1) == 1).all()
+    if not bool(is_one_hot):
+        raise InvalidValueError(
+            "integer actions must be [N], [N, 1], or one-hot rows [N, A]",
+            got=f"shape {list(actions.shape)} with rows such as {actions[0].tolist()}",
+            remedy="Of several action branches, number their combinations, or diagnose each alone.",
+        )
+    return numbers.argmax(dim=1)
+
+
+def _numbers(actions: Tensor) -> Tensor:
+    """Return floating-point actions; of one axis, [N], they are numbers of discrete ones.
+
+    Raises:
+        InvalidTypeError: those are no whole numbers.
+    """
+    if actions.ndim != 1:
+        return actions
+    if not bool((actions == actions.round()).all()):
+        raise InvalidTypeError(
+            "actions must be integers [N], or a critic's floating-point numbers [N, k]",
+            got=f"{actions.dtype} of shape {list(actions.shape)} that are no whole numbers",
+            remedy="Of a critic with k = 1 pass actions.unsqueeze(1).",
+        )
+    return actions.long()
+
+
+def _tensor(name: str, value: Any) -> Tensor:
+    """Return a field of a batch as a tensor.
+
+    Raises:
+        InvalidTypeError: it is none and cannot become one.
+    """
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        kind = type(value).__name__
+        if isinstance(value, Mapping):
+            kind += f" of {', '.join(map(str, value))}"
+        raise InvalidTypeError(
+            f"{name} must be one tensor or array",
+            got=f"a {kind}",
+            remedy="Of several parts pass one array that the network takes; join rows by torch.cat "
+            "or torch.stack.",
+        ) from error

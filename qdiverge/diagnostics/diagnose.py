@@ -8,6 +8,7 @@ from torch import nn
 
 from qdiverge.checks import check_choice, check_discount, check_positive
 from qdiverge.diagnostics.advice import advice
+from qdiverge.diagnostics.batch_checks import check_batch, check_q_values, with_integers
 from qdiverge.diagnostics.blocks import blocks_of, blocks_of_actions, selection_of
 from qdiverge.diagnostics.critics import Policy, critic_views
 from qdiverge.diagnostics.diagnosis import Diagnosis
@@ -92,8 +93,9 @@ def diagnose(
         batch_size: Adds mean-square stability of updates on so many of the N transitions.
 
     Raises:
-        InvalidValueError: more than 1024 transitions (see :func:`batch_spectrum`), an argument out
-            of range, or Q-values that are not finite.
+        InvalidValueError: more than 1024 transitions (see :func:`batch_spectrum`), an argument,
+            a reward, flag or action out of range, Q-values that are not finite, or outputs that are
+            a policy's.
         UnsupportedNetworkError: the network mixes samples or draws random numbers.
 
     >>> q_net = nn.Linear(1, 1, bias=False)  # w → 2w: s = 1 leads to s' = 2
@@ -122,6 +124,8 @@ def diagnose(
             got=len(moment.batch),
             remedy="Pass fewer, or use qd.batch_spectrum, which takes any number.",
         )
+    if not moment.is_critic:
+        check_q_values(moment.q_all)
     q_values = QValues().measure(moment)
     if not math.isfinite(q_values["diverge/q_abs_max"]):
         raise InvalidValueError(
@@ -240,7 +244,12 @@ def make_moment(
     """Check the arguments of :func:`diagnose` and return the moment that they describe."""
     check_discount(discount)
     check_positive("learning_rate", learning_rate)
-    transitions = without_ends(as_transitions(batch))
+    network = unwrap(each_of(q_net)[0])[0]
+    parameter = next((p for p in network.parameters() if p.is_floating_point()), None)
+    transitions = with_integers(without_ends(as_transitions(batch)), network)
+    check_batch(transitions)
+    if parameter is not None:
+        transitions = transitions.to(parameter.device, parameter.dtype)
     if reward_bound is None:
         reward_bound = float(transitions.rewards.abs().max()) or 1.0
     if bootstrap is not None:

@@ -8,6 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from qdiverge.diagnostics.batch_checks import check_actions
 from qdiverge.diagnostics.critics import (
     NextActions,
     Policy,
@@ -130,7 +131,10 @@ class Moment:
     @cached_property
     def q(self) -> Tensor:
         """Return Q(s_i, a_i), [N]; of the first critic."""
-        return self.q_all[:, 0] if self.is_critic else values_of(self.q_all, self.batch.actions)
+        if self.is_critic:
+            return self.q_all[:, 0]
+        check_actions(self.batch.actions, self.q_all.shape[1])
+        return values_of(self.q_all, self.batch.actions)
 
     @cached_property
     def online_next_q(self) -> Tensor:

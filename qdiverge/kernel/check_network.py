@@ -53,8 +53,9 @@ def check_network(
     values = run(take(everything, rows.three))
     is_mixed, known = not same_rows(values_2, values), Known(rows.three, values)
     for indices, place in rows.others:
-        others, depends = values_and_mixing(network, take(everything, indices))
-        is_mixed |= depends or not same_rows(values[place : place + 1], others)
+        beside = values[place : place + 1]
+        others, depends = values_and_mixing(network, take(everything, indices), beside)
+        is_mixed |= depends
         known = known.joined(Known(indices, others))
     if is_mixed:
         raise mixes_samples(

@@ -8,9 +8,8 @@ from torch import Tensor
 from qdiverge.generators import global_states, same_states
 from qdiverge.kernel.network import Network
 from qdiverge.kernel.pairs import Pairs
-from qdiverge.kernel.sample_mixing import same_rows, take
+from qdiverge.kernel.sample_mixing import ROUNDING, same_rows, take
 
-POWER = 0.75  # of eps: differences that a layer's rounding does not make
 NOWHERE = "q_net's own forward"  # in no module's call
 
 
@@ -47,7 +46,7 @@ def mixing_module(network: Network, pairs: Pairs, batches: Sequence[list[int]]) 
         if [len(output) for output in apart] != sizes or len(joint) != len(together):
             continue
         pieces = zip(apart, joint.split(sizes), strict=True)
-        if not all(same_rows(one, other, POWER) for one, other in pieces):
+        if not all(same_rows(one, other, ROUNDING) for one, other in pieces):
             return name
     return NOWHERE
 

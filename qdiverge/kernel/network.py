@@ -79,12 +79,18 @@ def read_network(q_net: nn.Module, dtype: torch.dtype | None = None) -> Network:
     """Copy what a forward pass needs out of ``q_net``.
 
     Raises:
-        InvalidTypeError: it is no module, or a parameter is not real floating point.
+        InvalidTypeError: it is no module, is scripted, or a parameter is not real floating point.
         InvalidValueError: nothing is trainable, a parameter is not finite, or devices differ.
     """
     if not isinstance(q_net, nn.Module):
         raise InvalidTypeError("q_net must be a torch.nn.Module", got=type(q_net).__name__)
     module, prefix = unwrap(q_net)
+    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
+        raise InvalidTypeError(
+            "q_net must be a module whose forward is Python's",
+            got="a scripted or traced one",
+            remedy="Pass the module that torch.jit was given, with the same weights.",
+        )
     named = dict(module.named_parameters())
     for name, parameter in named.items():
         if isinstance(parameter, nn.parameter.UninitializedParameter):

@@ -14,7 +14,8 @@ from qdiverge.errors import UnsupportedNetworkError
 from qdiverge.kernel.network import Network
 from qdiverge.kernel.pairs import Pairs
 
-LARGEST_SPREAD = 1e4  # of values over their median: what lies above is a mask, such as −1e8
+ROUNDING = 0.75  # the power of eps that a small network's rounding stays below
+LARGEST_SPREAD = 1e5  # of values over the least: what lies above is a mask, such as −1e8
 
 
 def mixes_samples(got: str) -> UnsupportedNetworkError:
@@ -70,42 +71,43 @@ class TrialRows:
         return cls(two, [*two, middle], others)
 
 
-def values_and_mixing(network: Network, pairs: Pairs) -> tuple[Tensor, bool]:
+def values_and_mixing(network: Network, pairs: Pairs, beside: Tensor) -> tuple[Tensor, bool]:
     """Return the values at some pairs, and whether a row's depend on another row's inputs.
 
-    The outputs of every other row are weighted and differentiated to the inputs of the rest, and
-    the other way round. Inputs that are no numbers, such as ids, have no gradient to look at.
+    The outputs of every other row are weighted and differentiated to the inputs of the rest; where
+    the first row's are not quite those that it has ``beside`` others, the other way round, too.
+    Inputs that are no numbers, such as ids, have no gradient to look at.
     """
-    inputs = [pairs.observations]
-    if pairs.is_critic and pairs.actions is not None:
-        inputs.append(pairs.actions)
-    leaves = [x.detach().requires_grad_(x.is_floating_point()) for x in inputs]
+    inputs = [pairs.observations, pairs.actions] if pairs.is_critic else [pairs.observations]
+    leaves = [x.detach().requires_grad_(x.is_floating_point()) for x in inputs if x is not None]
     known = [leaf for leaf in leaves if leaf.requires_grad]
     copies = [leaf.view_as(leaf) for leaf in leaves]  # which a network may overwrite
     try:
-        values = network.values(
-            network.params, Pairs(*copies) if pairs.is_critic else Pairs(copies[0], None)
-        )
-        return values.detach(), bool(known) and _mixes(values, known)
+        seen = Pairs(copies[0], copies[1] if pairs.is_critic else None)
+        values = network.values(network.params, seen)
+        found = values.detach()
+        is_same = same_rows(beside, found)
+        if not is_same or not known or not values.requires_grad:
+            return found, not is_same
+        is_equal = same_rows(beside, found, ROUNDING)
+        return found, _reaches(values, known, 0) or (not is_equal and _reaches(values, known, 1))
     except (RuntimeError, NotImplementedError):  # it is not differentiable, as with x.numpy()
-        return network.values(network.params, pairs).detach(), False
+        found = network.values(network.params, pairs).detach()
+        return found, not same_rows(beside, found)
 
 
-def _mixes(values: Tensor, inputs: list[Tensor]) -> bool:
-    """Return whether the outputs of one half of the rows depend on the inputs of the other."""
-    if not values.requires_grad:
-        return False
-    halves = torch.arange(len(values), device=values.device) % 2 == 0
-    spread = torch.arange(1, values.shape[1] + 1, device=values.device).to(values.dtype).cos()
-    for half in (halves, ~halves):
-        weights = half[:, None] * spread
-        gradients = torch.autograd.grad(
-            values, inputs, weights, retain_graph=True, allow_unused=True
-        )
-        foreign = [g[~half] for g in gradients if g is not None]
-        if any(bool(((g != 0) & ~g.isnan()).any()) for g in foreign):  # of √0 it is NaN
-            return True
-    return False
+def _reaches(values: Tensor, inputs: list[Tensor], begin: int) -> bool:
+    """Return whether the outputs of every second row depend on the inputs of the rest."""
+    weights = torch.zeros_like(values)
+    weights[begin::2] = _weights(values.shape[1], values)
+    gradients = torch.autograd.grad(values, inputs, weights, retain_graph=True, allow_unused=True)
+    foreign = [g[1 - begin :: 2] for g in gradients if g is not None]
+    return any(bool(g.count_nonzero()) and bool(g.nan_to_num().any()) for g in foreign)  # √0: NaN
+
+
+def _weights(num: int, like: Tensor) -> Tensor:
+    """Return weights that no sum of outputs that is known beforehand has, [A]."""
+    return torch.arange(1, num + 1, device=like.device).to(like.dtype).cos()
 
 
 def same_rows(one: Tensor, other: Tensor, power: float = 0.5) -> bool:
@@ -114,13 +116,13 @@ def same_rows(one: Tensor, other: Tensor, power: float = 0.5) -> bool:
     That is eps to a ``power``: √eps for whole networks.
     """
     num = min(len(one), len(other))
-    if not one.is_floating_point():
-        return torch.equal(one[:num], other[:num])
-    tolerance = torch.finfo(one.dtype).eps ** power * _scale(other)
-    difference = (one[:num] - other[:num]).abs()
-    if bool((difference <= tolerance).all()):
+    one, other = one[:num], other[:num]
+    if torch.equal(one, other):
         return True
-    return bool(torch.allclose(one[:num], other[:num], rtol=0.0, atol=tolerance, equal_nan=True))
+    if not (one.is_floating_point() and num):
+        return False
+    allowed = torch.finfo(one.dtype).eps ** power
+    return torch.allclose(one, other, rtol=0.0, atol=allowed * _scale(other), equal_nan=True)
 
 
 def _scale(values: Tensor) -> float:
@@ -129,14 +131,14 @@ def _scale(values: Tensor) -> float:
     >>> _scale(torch.tensor([[1.0, -2.0, -1e8]])), _scale(torch.tensor([[3.0, -torch.inf]]))
     (2.0, 3.0)
     """
-    sizes = values.detach().abs().flatten()
-    sizes = sizes[sizes < torch.inf]
+    sizes = values.detach().abs()
+    sizes = sizes[(sizes > 0) & (sizes < torch.inf)]
     if not sizes.numel():
         return 0.0
-    largest, middle = float(sizes.amax()), float(sizes.median())
-    if largest <= LARGEST_SPREAD * middle or middle == 0:
+    least, largest = (float(size) for size in sizes.aminmax())
+    if largest <= LARGEST_SPREAD * least:
         return largest
-    return float(sizes[sizes <= LARGEST_SPREAD * middle].amax())
+    return float(sizes[sizes <= LARGEST_SPREAD * least].amax())
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ _STYLE = Path(__file__).with_name("report.css")
 _FOOT = "Written by qdiverge. This page loads nothing and runs no script."
 _FOOT_OF_SCRIPT = (
     "Written by qdiverge. This page loads nothing. Its one script shows the values under the"
-    " pointer, zooms (drag; double click to go back), smooths, and saves a panel as CSV or PNG;"
-    " without it the page says the same."
+    " pointer, zooms (drag; double click to go back), smooths, and saves a panel as PNG or, with"
+    " the points as they are drawn, as CSV; qdiverge export has all points of long runs. Without"
+    " the script the page says the same."
 )
 
 
@@ -85,11 +86,13 @@ def _hashed(text: str) -> str:
 def write_page(page: str, target: Path) -> Path:
     """Write a page, whole or not at all, and return its path; missing folders are made.
 
+    Half a surrogate pair, which a run's JSON may hold and no file in UTF-8, becomes "?".
+
     Raises:
         RunFolderError: it cannot be written there.
     """
     with writing(target, "place", "Choose another place with --out."):
-        return write_whole(target, page)
+        return write_whole(target, page.encode("utf-8", "replace").decode("utf-8"))
 
 
 def section(title: str, *parts: Markup) -> Markup:

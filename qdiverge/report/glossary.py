@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from qdiverge.diagnostics.catalogue import METRICS, cost_of
 from qdiverge.monitor.foresight.outlook import FORESEEN
 from qdiverge.monitor.rules.alarm_rules import ALARM_RULES
+from qdiverge.report.alarm_kinds import kind_label
 from qdiverge.report.drawing.svg import Markup, element, join
-from qdiverge.report.kinds import kind_label
 from qdiverge.report.metrics_table import ABOUT_NUMBERS
 from qdiverge.report.panel import Panel
 from qdiverge.report.prose import commas, formula, slug

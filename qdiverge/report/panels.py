@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from qdiverge.report.alarm_kinds import steps_of
 from qdiverge.report.drawing.axes import Axis, Kind, fit_axis, is_wide
 from qdiverge.report.drawing.chart import Band, Chart, Line
 from qdiverge.report.drawing.decimate import trailing_mean
@@ -11,7 +12,6 @@ from qdiverge.report.drawing.line_chart import line_chart
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.facts import bounds_of, crossing_of, step_unit
 from qdiverge.report.fans import Remedy, fans_of, remedies_of
-from qdiverge.report.kinds import steps_of
 from qdiverge.report.panel import Panel
 from qdiverge.report.questions.learning import RETURN_WINDOW
 from qdiverge.runs import Run, Series

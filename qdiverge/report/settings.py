@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from qdiverge.report.alarm_kinds import kind_label
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.glossary import linked_rule
-from qdiverge.report.kinds import kind_label
 from qdiverge.report.numbers import whole
 from qdiverge.runs import AlarmEvent, Run, status_of
 

@@ -17,7 +17,7 @@ from qdiverge.kernel.sample_mixing import TrialRows, same_rows
 from tests.asserts import assert_untouched
 from tests.cases import CASES, Critic, Lambda
 
-NUM_BATCHES = 25
+NUM_BATCHES = 12
 Mix = Callable[[Tensor], Tensor]
 
 

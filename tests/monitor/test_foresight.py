@@ -267,7 +267,7 @@ def test_where_the_order_is_known_the_call_is_what_the_run_will_do(tmp_path):
                 step(q, sgd, monitor.batch(draw()), γ)
                 peak = max(peak, abs(q.weight.item()))
             told.append(any("its own order" in alarm.message for alarm in foreseen(monitor)))
-        happened.append(peak > 12.5)
+        happened.append(peak > 12.5)  # the bound, and a quarter that TD errors excuse
     assert told == happened
     assert 0 < sum(told) < 12
 

@@ -98,6 +98,7 @@ def _metrics(size: float, growth: float, t: int, rng: np.random.Generator) -> di
         "diverge/q_p50": 0.38 * size,
         "diverge/q_p95": 0.9 * size,
         "diverge/soft_divergence_bound": BOUND,
+        "diverge/divergence_limit": BOUND,
         "diverge/q_growth_rate": growth + 0.01 * float(rng.standard_normal()),
         "diverge/td_error_abs_mean": 0.1 * noise * size,
         "diverge/td_error_abs_max": 0.8 * noise * size,

@@ -5,9 +5,11 @@ import csv
 import numpy as np
 import pytest
 
+import qdiverge as qd
 from qdiverge.report import write_report
 from qdiverge.runs import RunLog, load_run
 from tests.report.browser.chromium import browser, found
+from tests.report.inspector.test_inspector import w_to_2w
 from tests.report.synthetic import write_run
 
 pytestmark = [
@@ -64,13 +66,61 @@ def saved(tab, button, folder, name):
     return folder / name
 
 
+@pytest.fixture(scope="module")
+def pages(page, run, tmp_path_factory):
+    """Return the report of a run, that of three, and an inspected moment."""
+    root = tmp_path_factory.mktemp("more")
+    story = {"num_steps": 50, "config": {"learning_rate": 3.0}}
+    seeds = [write_run(root / f"seed-{k}", seed=k, **story) for k in (1, 2)]
+    moment = qd.inspect(*w_to_2w(), 0.9, 0.1, out=root / "moment.html")
+    return {"one": page, "three": write_report([run, *seeds], root / "all.html"), "moment": moment}
+
+
+@pytest.mark.parametrize("kind", ["one", "three", "moment"])
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_no_error_and_nothing_wider_than_the_window(tab, page, width, dark):
-    tab.open(page, width=width, dark=dark)
-    assert tab.run("document.querySelectorAll('.tools').length") > 30
+def test_no_error_and_nothing_wider_than_the_window(tab, pages, kind, width, dark):
+    tab.open(pages[kind], width=width, dark=dark)
+    assert (tab.run("document.querySelectorAll('.tools').length") > 30) == (kind != "moment")
     assert tab.run("document.documentElement.scrollWidth") <= width
     assert tab.complaints == []
+
+
+def test_in_a_chart_of_all_runs_each_value_bears_its_run(tab, pages):
+    tab.open(pages["three"])
+    left, top, width, height = box(tab)
+    tab.mouse("Moved", left + 0.3 * width, top + height / 2)
+    words = tab.run("document.querySelector('.tip').innerText")
+    assert {line.rpartition(":")[0] for line in words.splitlines()[1:]} >= {
+        *("x", "seed-1", "seed-2", "seed, 2 seeds, mean", "seed, 2 seeds, least")
+    }
+
+
+def test_the_arrow_keys_go_from_point_to_point(tab, run, page):
+    steps = load_run(run).series["diverge/q_abs_max"].steps
+    tab.open(page)
+    tab.run("document.querySelector('.plot').ownerSVGElement.focus()")
+    for expected in (steps[0], steps[1]):
+        tab.key("ArrowRight")
+        words = tab.run("document.querySelector('.tip').innerText")
+        assert words.startswith(f"{expected:,} agent steps\n")
+
+
+def test_on_paper_the_page_is_as_it_was_written(tab, page):
+    tab.open(page)
+    tab.call("Emulation.setEmulatedMedia", media="print")
+    shown = "[...document.querySelectorAll('.tools')].filter(t => t.offsetHeight > 0).length"
+    assert tab.run(shown) == 0
+    tab.call("Emulation.setEmulatedMedia", media="")
+    assert tab.run(shown) > 30
+
+
+def test_no_name_of_a_run_is_a_formula_in_a_spreadsheet(tab, tmp_path):
+    with RunLog(tmp_path / "x", {"discount": 0.99}, info={"name": '=1+1,"'}) as log:
+        log.metrics(1, {"diverge/q_abs_max": 0.5})
+    tab.open(write_report([tmp_path / "x"]))
+    with saved(tab, "CSV", tmp_path, "largest-q-value.csv").open(encoding="utf-8") as file:
+        assert {row["run"] for row in csv.DictReader(file)} == {"'=1+1,\""}
 
 
 def test_the_pointer_shows_the_value_that_was_logged(tab, run, page):
