@@ -357,8 +357,9 @@ class Monitor:
             self._tell(finding(code, **evidence))
 
     def _tell(self, found: Finding) -> None:
-        """Say what is wrong with the loop."""
+        """Say what is wrong with the loop; copies look at what that does."""
         self._alarms.tell(found, self.step, self.num_updates)
+        self.foresight.look_soon(self.num_updates)
 
     def _measure(self, *, is_last: bool = False) -> None:
         measured = self._measuring.measure(self.num_updates, self.step, is_last=is_last)
@@ -375,6 +376,7 @@ class Monitor:
             self._measuring.keep_arrays(self.num_updates)
             for alarm in alarms:
                 self._alarms.raise_alarm(alarm)
+                self.foresight.look_soon(self.num_updates)
                 if alarm.is_alarm:
                     self._early.end()  # what it would look for is told
             self._measuring.log_for_alarm(measured)

@@ -1,10 +1,51 @@
 """What copies that ran ahead of a run did: a fan on its chart, from where they began."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from qdiverge.runs import Run, Series
 
 Fan = tuple[Series, Series, Series]  # low, median, high
+
+
+@dataclass(frozen=True, eq=False)
+class Remedy:
+    """What copies under a change did.
+
+    Attributes:
+        name: Of the change.
+        sizes: max|Q|, their median, in the run's own steps.
+        limit: What it must not pass.
+        held: Whether it is the one that was advised.
+    """
+
+    name: str
+    sizes: Series
+    limit: float
+    held: bool
+
+    def __str__(self) -> str:
+        step, size = int(self.sizes.steps[-1]), float(self.sizes.values[-1])
+        largest = float(self.sizes.values.max())
+        outcome = "stayed" if largest < self.limit / 2 else "came near the limit"
+        if largest > self.limit:
+            outcome = "diverged"
+        elif self.held:
+            outcome = "held, and is the mildest"
+        return f"{self.name}: {outcome}, {size:.3g} at step {step:,}"
+
+
+def remedies_of(run: Run) -> list[Remedy]:
+    """Return what each remedy would do that was rehearsed when divergence was foretold."""
+    found = []
+    for step, arrays in run.arrays("foresight"):
+        for k, name in enumerate(arrays.get("remedies", ())):
+            steps = _steps(run, step, arrays[f"remedy_{k}_updates"])
+            sizes = Series(steps, arrays[f"remedy_{k}_median"])
+            limit, held = float(arrays["limit"]), bool(arrays["held"][k])
+            found.append(Remedy(str(name), sizes, limit, held))
+    return [remedy for remedy in found if len(remedy.sizes.steps)]
 
 
 def fans_of(run: Run) -> list[Fan]:
@@ -13,9 +54,14 @@ def fans_of(run: Run) -> list[Fan]:
 
 
 def _fan(run: Run, step: int, arrays: dict[str, np.ndarray]) -> Fan:
-    steps = step + np.round(steps_per_update(run) * arrays["updates"]).astype(np.int64)
+    steps = _steps(run, step, arrays["updates"])
     low, median, high = (Series(steps, arrays[name]) for name in ("low", "median", "high"))
     return low, median, high
+
+
+def _steps(run: Run, step: int, updates: np.ndarray) -> np.ndarray:
+    steps: np.ndarray = step + np.round(steps_per_update(run) * updates).astype(np.int64)
+    return steps
 
 
 def steps_per_update(run: Run) -> float:

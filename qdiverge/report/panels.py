@@ -11,7 +11,7 @@ from qdiverge.report.drawing.decimate import trailing_mean
 from qdiverge.report.drawing.line_chart import line_chart
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.facts import bounds_of, crossing_of, step_unit
-from qdiverge.report.fans import fans_of
+from qdiverge.report.fans import Remedy, fans_of, remedies_of
 from qdiverge.report.panel import Panel
 from qdiverge.report.questions.learning import RETURN_WINDOW
 from qdiverge.runs import Run, Series
@@ -79,7 +79,7 @@ def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: A
         steps = np.concatenate([[int(x.low)], bounds.steps, [int(x.high)]])
         values = np.concatenate([bounds.values[:1], bounds.values, bounds.values[-1:]])
         lines.insert(0, Line("bound {}", Series(steps, values), "bound", "bound"))
-    bands = []
+    bands, remedies = [], list[Remedy]()
     if panel.band is not None and all(k in run.series for k in panel.band):
         bands = [Band(run.series[panel.band[0]], run.series[panel.band[1]])]
         lines += [Line("", run.series[k], "edge", k) for k in panel.band]
@@ -87,6 +87,11 @@ def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: A
         fans = [tuple(_within(series, x) for series in fan) for fan in fans_of(run)]
         bands += [Band(low, high) for low, _, high in fans]
         lines[:0] = [Line("", median, "ahead", "median of the copies") for _, median, _ in fans]
+        remedies = remedies_of(run)
+        lines[:0] = [
+            Line("", _within(remedy.sizes, x), "ahead", f"copies, {remedy.name}")
+            for remedy in remedies
+        ]
     chart = line_chart(
         Chart(
             title=f"{panel.title}, run {run.name}: {_in_words(subject)}",
@@ -107,8 +112,9 @@ def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: A
         )
     )
     absent = [k for k in panel.logged if k not in run.series]
+    told = [f"Remedies rehearsed: {'; '.join(map(str, remedies))}."] if remedies else []
     note = [element("p", f"Not in this run: {', '.join(absent)}.", class_="note")] if absent else []
-    return element("div", chart, *note)
+    return element("div", chart, *[element("p", text, class_="note") for text in told], *note)
 
 
 def _within(series: Series, x: Axis) -> Series:
@@ -122,6 +128,7 @@ def _value_axis(panel: Panel, runs: Sequence[Run], levels: list[float]) -> Axis:
     logged = [run.series[key].values for run in runs for key in panel.logged if key in run.series]
     if panel.is_bounded:
         logged += [series.values for run in runs for fan in fans_of(run) for series in fan]
+        logged += [remedy.sizes.values for run in runs for remedy in remedies_of(run)]
     values = np.concatenate(logged) if logged else np.array([])
     include = list(levels)
     for run in runs:

@@ -177,7 +177,7 @@ def test_cleanrl_names_are_translated_and_values_left_alone():
 
 def test_the_demo_shows_both_runs_on_one_page(tmp_path, monkeypatch, capsys):
     for name, part in demo.PARTS.items():  # a moment is enough, if learning starts within it
-        sooner = replace(part, config=replace(part.config, learning_starts=100))
+        sooner = replace(part, config=replace(part.config, learning_starts=100, total_steps=400))
         monkeypatch.setitem(demo.PARTS, name, sooner)
     out = tmp_path / "demo"
     assert main(["demo", "--seconds", "6", "--out", str(out)]) == 0
@@ -187,4 +187,5 @@ def test_the_demo_shows_both_runs_on_one_page(tmp_path, monkeypatch, capsys):
     assert "ordinary" in page
     assert "diverging" in page
     assert not load_run(out / "ordinary").alarms
+    assert load_run(out / "diverging").info["foresight"]["num"] >= 1  # copies ran ahead
     assert main(["demo", "--out", str(out)]) == 2

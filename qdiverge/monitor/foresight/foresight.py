@@ -89,6 +89,7 @@ class Foresight:
             self._due = next_due(0)
         self._recent = RecentBatches()
         self._size = math.inf  # max|Q| at the last look ahead
+        self._sure_until = 0  # how far a copy of the run itself has been
         self._is_checked, self._why_not_frozen, self._batch_size = False, "", 1
         self.wake: float = 0.0
         self._set_wake()
@@ -164,9 +165,21 @@ class Foresight:
             return
         if size > LARGE * bound:
             self._size = size
-            wait = int(self._order is not None) if self._has_data else FEWEST
-            self._due = min(self._due, update + wait)
-            self._set_wake()
+            self.look_soon(update)
+
+    def look_soon(self, update: int) -> None:
+        """Look ahead before the next date: something was found, or has grown.
+
+        Not where a copy of the run itself has been further: it was right, whatever is found.
+
+        Args:
+            update: Updates made.
+        """
+        if self.is_off or update < self._sure_until:
+            return
+        wait = int(self._order is not None) if self._has_data else FEWEST
+        self._due = min(self._due, update + wait)
+        self._set_wake()
 
     def summary(self) -> dict[str, Any]:
         """Return what is known, for ``run.json``."""
@@ -244,10 +257,10 @@ class Foresight:
             self._due = next_due(update)
             return None
         if self._is_live and options.live is not None:
-            if (run := options.live(data)) is None:
-                self._due = update + 1
-                return None
             try:
+                if (run := options.live(data)) is None:
+                    self._due = update + 1
+                    return None
                 whole = live_stage(frozen[0], run)
                 return self._look(update, "live", frozen, whole, is_faithful=is_faithful)
             except Exception as error:  # whatever somebody's environment may raise
@@ -300,7 +313,8 @@ class Foresight:
         if plan is None or (source == "live" and exact is None):  # the end, or too little time
             return None
         if exact is not None:  # which is right as far as it goes
-            self._due = max(self._due, update + num_exact)
+            self._sure_until = update + num_exact
+            self._due = max(self._due, self._sure_until)
         with self._budget.charge("foresight"):
             look = Look(source, frozen, plan, exact, num_exact, is_faithful)
             return self._take(look_ahead(look, update, self.options.remedies))
@@ -312,5 +326,5 @@ class Foresight:
         if forecast.is_call and not (self.options.apply and forecast.setting):
             self.switch_off("it has called divergence")
         elif forecast.is_call:  # it becomes another run
-            self._due = next_due(forecast.update)
+            self._due, self._sure_until = next_due(forecast.update), 0
         return forecast

@@ -176,7 +176,8 @@ def fan_of(rehearsals: Sequence[Rehearsal]) -> Curves:
                constant_values=np.nan)
         for each in rehearsals
     ])  # fmt: skip
-    places = np.unique(np.linspace(0, length - 1, NUM_POINTS).astype(int))
+    last = int(np.flatnonzero(np.isfinite(sizes).any(0))[-1])  # the update that left the limit
+    places = np.union1d(np.linspace(0, length - 1, NUM_POINTS).astype(int), [last])
     seen = [k for k in places if np.isfinite(sizes[:, k]).any()]
     columns = [sizes[:, k][np.isfinite(sizes[:, k])] for k in seen]
     most = max(each.num_updates for each in rehearsals)

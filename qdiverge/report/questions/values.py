@@ -10,7 +10,8 @@ BLOW_UP = Question(
             "Logarithmic axis. No policy can earn more than the dashed bound r / (1−γ), r the"
             " largest reward (1 where rewards are clipped); beyond the grey limit, which adds what"
             " TD errors excuse, lies soft divergence."
-            " Triangles mark alarms. Dotted fans: what copies that trained ahead of the run did.",
+            " Triangles mark alarms. Dotted fans: what copies that trained ahead of the run did;"
+            " dotted lines beside them: what they did under each remedy.",
             ("diverge/q_abs_max", "{}"),
             beside=(
                 ("diverge/divergence_limit", "limit {}"),
