@@ -4,58 +4,80 @@ import math
 from collections.abc import Mapping, Sequence
 
 from qdiverge.runs import AlarmEvent
+from qdiverge.runs.judgement import WORDS, Judgement, Raised, judge
+
+WAITING = "waiting for the first measurement"
 
 
-def status_line(
-    latest: Mapping[str, float], alarms: Sequence[str], loop: Sequence[str] = ()
+def verdict_of(
+    latest: Mapping[str, float], raised: Sequence[AlarmEvent], otherwise: str = ""
 ) -> str:
-    """Return the present state in words.
+    """Return the verdict, what it rests on, and how the values stand.
 
     Args:
         latest: The newest value of each metric.
-        alarms: The messages of the alarms that fired, oldest first.
-        loop: What audits found in the loop, oldest first.
+        raised: Alarms, findings and notes, oldest first; notes are not quoted.
+        otherwise: What of the run is measured otherwise than it is made; "": nothing.
 
-    >>> status_line({"diverge/q_abs_max": 0.5, "diverge/soft_divergence_bound": 100.0}, [])
+    >>> values = {"diverge/q_abs_max": 0.5, "diverge/soft_divergence_bound": 100.0}
+    >>> verdict_of(values, [])
     'healthy: max|Q| 0.5 of at most 100'
-    >>> status_line({"diverge/q_abs_max": 0.5, "diverge/soft_divergence_bound": math.inf,
-    ...              "diverge/divergence_limit": 30.0}, [])
-    'healthy: max|Q| 0.5, without a bound at γ = 1, held against 30'
-    >>> status_line({}, [], ["Terminal states keep 97% of their bootstrap: …"])
-    'LOOP: Terminal states keep 97% of their bootstrap: … Waiting for the first measurement'
+    >>> verdict_of(values, [], "it learns with dropout and is measured without")
+    'no verdict: max|Q| 0.5 of at most 100. It learns with dropout and is measured without'
+    >>> verdict_of({}, [AlarmEvent(3, 3, "wrong_discount", "γ is 0.9, not 0.99.", "loop")])
+    'LOOP: γ is 0.9, not 0.99. Now waiting for the first measurement'
+    >>> verdict_of({}, [])
+    'waiting for the first measurement'
+    """
+    judgement, present = judge_now(latest, raised, otherwise), values_now(latest)
+    kinds = ("divergence", "loop")
+    told = [next((r.message for r in reversed(raised) if r.kind == kind), "") for kind in kinds]
+    state = WORDS[judgement.health]
+    if any(told):
+        words = [state if i == 0 or not told[0] else WORDS["loop"] for i in range(2)]
+        line = " ".join(f"{word}: {text}" for word, text in zip(words, told, strict=True) if text)
+        line = f"{line} Now {present}"
+    elif present == WAITING:
+        line = present
+    else:
+        line = f"{state}: {present}"
+    return f"{line}. {otherwise[:1].upper()}{otherwise[1:]}" if otherwise else line
+
+
+def judge_now(
+    latest: Mapping[str, float], raised: Sequence[Raised], otherwise: str = ""
+) -> Judgement:
+    """Judge a run by what is known of it now."""
+    size = latest.get("diverge/q_abs_max")
+    bound = latest.get("diverge/soft_divergence_bound", math.inf)
+    limit = latest.get("diverge/divergence_limit", bound)
+    return judge(
+        raised,
+        has_passed=size is not None and not (math.isfinite(size) and size <= limit),
+        is_measured=size is not None,
+        has_limit=math.isfinite(limit),
+        is_otherwise=bool(otherwise),
+    )
+
+
+def values_now(latest: Mapping[str, float]) -> str:
+    """Return how the values stand, in words.
+
+    >>> values_now({"diverge/q_abs_max": 0.5, "diverge/soft_divergence_bound": math.inf,
+    ...             "diverge/divergence_limit": 30.0})
+    'max|Q| 0.5, without a bound at γ = 1, held against 30'
     """
     if "diverge/q_abs_max" not in latest:
-        waiting = "waiting for the first measurement"
-        return f"LOOP: {loop[-1]} {waiting.capitalize()}" if loop else waiting
-    size, bound = latest["diverge/q_abs_max"], latest["diverge/soft_divergence_bound"]
+        return WAITING
+    size = latest["diverge/q_abs_max"]
+    bound = latest.get("diverge/soft_divergence_bound", math.inf)
     parts = [f"max|Q| {size:.3g} of at most {bound:.3g}"]
     if math.isinf(bound):
         limit = latest.get("diverge/divergence_limit", bound)
         held = f", held against {limit:.3g}" if math.isfinite(limit) else ""
         parts = [f"max|Q| {size:.3g}, without a bound at γ = 1{held}"]
     if "diverge/fraction_holding" in latest:
-        parts.append(
-            f"row condition holds in {latest['diverge/fraction_holding']:.0%} of rows "
-            f"(γ = 0: {latest['diverge/fraction_holding_regression']:.0%})"
-        )
-    told = [f"ALARM: {alarm}" for alarm in alarms[-1:]] + [f"LOOP: {each}" for each in loop[-1:]]
-    state = " ".join(told) if told else "healthy"
-    return f"{state}{' Now ' if told else ': '}{'; '.join(parts)}"
-
-
-def verdict_of(latest: Mapping[str, float], alarms: Sequence[AlarmEvent], otherwise: str) -> str:
-    """Return the same of a run's alarms, and what of it is measured otherwise than it is made.
-
-    Notes on the network's condition are none. Where another function learns than is measured, no
-    run is called healthy.
-
-    >>> values = {"diverge/q_abs_max": 0.5, "diverge/soft_divergence_bound": 100.0}
-    >>> verdict_of(values, [], "it learns with dropout and is measured without")
-    'no verdict: max|Q| 0.5 of at most 100. It learns with dropout and is measured without'
-    """
-    loop = [alarm.message for alarm in alarms if alarm.kind == "loop"]
-    line = status_line(latest, [each.message for each in alarms if each.is_alarm], loop)
-    if not otherwise:
-        return line
-    line = line.replace("healthy: ", "no verdict: ", 1) if line.startswith("healthy: ") else line
-    return f"{line}. {otherwise[:1].upper()}{otherwise[1:]}"
+        share = latest["diverge/fraction_holding"]
+        regression = latest.get("diverge/fraction_holding_regression", math.nan)
+        parts.append(f"row condition holds in {share:.0%} of rows (γ = 0: {regression:.0%})")
+    return "; ".join(parts)

@@ -1,6 +1,7 @@
 """Single facts about a run, read off its logged numbers and settings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -56,7 +57,12 @@ def _at(series: Series, steps: np.ndarray) -> np.ndarray:
 
 def discount_of(run: Run) -> float | None:
     """Return γ from the run's settings, None where it is not among them."""
-    config = run.info.get("config")
+    return discount_in(run.info)
+
+
+def discount_in(info: Mapping[str, Any]) -> float | None:
+    """Return γ from the settings in a ``run.json``, None where it is not among them."""
+    config = info.get("config")
     discount = config.get("discount") if isinstance(config, dict) else None
     return float(discount) if isinstance(discount, int | float) and 0 <= discount <= 1 else None
 

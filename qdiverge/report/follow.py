@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qdiverge.runs import Tail, read_info, status_of
-from qdiverge.runs.alarm import read_alarm
+from qdiverge.runs.alarm import Kind, read_alarm
 from qdiverge.runs.columns import RESERVED
 
 NUM_SCORES = 20  # episodes that the mean score is over
@@ -51,7 +51,7 @@ class RaisedAlarm:
     time: float
     rule: str
     message: str
-    kind: str = "divergence"
+    kind: Kind = "divergence"
 
 
 class Follower:

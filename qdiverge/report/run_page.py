@@ -22,7 +22,7 @@ from qdiverge.report.questions import KERNEL, QUESTIONS
 from qdiverge.report.settings import alarm_lists, settings_table
 from qdiverge.report.siblings import REPORT, moments_of
 from qdiverge.report.together import MARK, panels_of_all, together
-from qdiverge.report.verdict import Verdict, judge
+from qdiverge.report.verdict import Verdict, verdict_on
 from qdiverge.runs import Run, load_run
 from qdiverge.runs.alarm import Kind
 
@@ -58,7 +58,7 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
 def render(runs: Sequence[Run], home: Path | None = None) -> str:
     """Return the page as HTML, to lie in the folder ``home``, by default that of the first run."""
     place = runs[0].folder if home is None else home
-    verdicts, names = [judge(run) for run in runs], [run.name for run in runs]
+    verdicts, names = [verdict_on(run) for run in runs], [run.name for run in runs]
     axes, is_shared = step_axes(runs)
 
     def drawn(panel: Panel) -> Markup:

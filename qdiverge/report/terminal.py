@@ -1,18 +1,19 @@
 """Runs on a terminal: one block each, which fits the width and shares the height."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from qdiverge.monitor.status_line import status_line
+from qdiverge.monitor.status_line import WAITING, judge_now, values_now
 from qdiverge.report.audit_findings import audit_line
 from qdiverge.report.drawing.sparkline import profile
+from qdiverge.report.facts import discount_in
 from qdiverge.report.follow import Follower, RaisedAlarm
 from qdiverge.report.numbers import brief, human, percent, whole
 from qdiverge.runs import MEANING
+from qdiverge.runs.judgement import WORDS
 
 MARKS = {
     "running": ("●", "green"),
@@ -23,9 +24,12 @@ MARKS = {
     "diverged": ("✕", "red"),
     "crashed": ("✕", "red"),
 }
-WHERE_NOT_LOGGED = {
-    "diverge/soft_divergence_bound": math.inf,
-    "diverge/fraction_holding_regression": math.nan,
+STYLES = {
+    "diverged": "red",
+    "warned": "red",
+    "loop": "yellow",
+    "unknown": "bright_black",
+    "healthy": "green",
 }
 KINDS = {"divergence": ("▲", "red"), "loop": ("◆", "yellow"), "condition": ("·", "bright_black")}
 NUM_ALARMS = 3  # that are shown, the newest
@@ -142,13 +146,22 @@ def _verdict(follower: Follower, width: int) -> list[Text]:
     lines = []
     if follower.status in ("crashed", "unknown"):
         lines += _wrapped(MEANING[follower.status], width, MARKS[follower.status][1])
-    present = status_line(WHERE_NOT_LOGGED | follower.latest, []).removeprefix("healthy: ")
     lines += _loop(follower, width)
-    if "diverge/q_abs_max" not in follower.latest:
+    latest = _bound(follower) | follower.latest
+    present = values_now(latest)
+    if present == WAITING:
         return [*lines, Text(present, "bright_black")]
-    is_alarmed = any(alarm.kind == "divergence" for alarm in follower.alarms)
-    state, style = ("ALARM", "red") if is_alarmed else ("healthy", "green")
-    return lines + _wrapped(f"{state}: {present}", width, style)
+    otherwise = str(follower.info.get("measured_otherwise", ""))
+    health = judge_now(latest, follower.alarms, otherwise).health
+    return lines + _wrapped(f"{WORDS[health]}: {present}", width, STYLES[health])
+
+
+def _bound(follower: Follower) -> dict[str, float]:
+    """Return the bound on rewards within ±1, where none was logged."""
+    discount = discount_in(follower.info)
+    if discount is None or discount == 1:
+        return {}
+    return {"diverge/soft_divergence_bound": 1 / (1 - discount)}
 
 
 def _loop(follower: Follower, width: int) -> list[Text]:

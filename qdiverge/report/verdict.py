@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -17,8 +16,8 @@ from qdiverge.report.facts import (
 )
 from qdiverge.report.numbers import human, percent, whole
 from qdiverge.runs import MEANING, AlarmEvent, Run, status_of
+from qdiverge.runs.judgement import Health, Judgement, judge
 
-Health = Literal["healthy", "loop", "warned", "diverged", "unknown"]
 _WATCHED = (*SIZES, "diverge/q_mean", "losses/td_loss", "diverge/td_error_abs_max")
 
 
@@ -28,10 +27,7 @@ class Verdict:
 
     Attributes:
         name: Of the run.
-        health: "diverged": max |Q| passed its bound, or a value became NaN or infinite; else
-            "warned": an alarm of divergence; else "loop": a finding of its audits; else "unknown":
-            no Q was logged, there is no bound, or another function learns than is measured; else
-            "healthy", whatever was noted beside.
+        health: See :mod:`qdiverge.runs.judgement`.
         headline: The verdict in a few words.
         sentences: How large Q became, and whether an alarm came before.
         remarks: What the row condition says, and how the run ended.
@@ -54,42 +50,31 @@ class Verdict:
     largest: float
 
 
-def judge(run: Run) -> Verdict:
+def verdict_on(run: Run) -> Verdict:
     """Return the verdict on a run, from its logged numbers alone."""
-    alarm_step = min((alarm.step for alarm in _of(run, "divergence")), default=None)
     crossing = crossing_of(run)
     bound_step = None if crossing is None else crossing[0]
     non_finite_step = min(
         (step for key in _WATCHED if (step := first_non_finite(run.series.get(key))) is not None),
         default=None,
     )
-    trouble = min((s for s in (bound_step, non_finite_step) if s is not None), default=None)
-    lead = None if alarm_step is None or trouble is None else trouble - alarm_step
     logged = [run.series[key].values for key in SIZES if key in run.series]
     finite = np.concatenate([values[np.isfinite(values)] for values in logged or [np.array([])]])
     largest = float(finite.max()) if finite.size else float("nan")
-    health: Health = "healthy"
-    if trouble is not None:
-        health = "diverged"
-    elif alarm_step is not None:
-        health = "warned"
-    elif _of(run, "loop"):
-        health = "loop"
-    elif not finite.size or bounds_of(run) is None or run.info.get("measured_otherwise"):
-        health = "unknown"
-    headline = {
-        "diverged": "Diverged, after a warning" if (lead or 0) > 0 else "Diverged",
-        "warned": "Warned, and within its bound",
-        "loop": "Loop to be checked, and within its bound",
-        "healthy": "Healthy",
-        "unknown": "No verdict",
-    }[health]
+    judgement = judge(
+        run.alarms,
+        passed_steps=(bound_step, non_finite_step),
+        is_measured=bool(finite.size),
+        has_limit=bounds_of(run) is not None,
+        is_otherwise=bool(run.info.get("measured_otherwise")),
+    )
+    headline = judgement.headline
     has_crashed = status_of(run.info) == "crashed"
     if has_crashed:
         headline += "; then the run crashed"
     sentences = (
         _size(run, largest, crossing, non_finite_step),
-        _warning(run, alarm_step, lead, bound_step is not None),
+        _warning(run, judgement, passed=bound_step is not None),
         _notes(run),
         _otherwise(run),
         _ending(run) if has_crashed else "",
@@ -97,14 +82,14 @@ def judge(run: Run) -> Verdict:
     remarks = (_row_condition(run), "" if has_crashed else _ending(run))
     return Verdict(
         name=run.name,
-        health=health,
+        health=judgement.health,
         headline=headline,
         sentences=tuple(sentence for sentence in sentences if sentence),
         remarks=tuple(remark for remark in remarks if remark),
-        alarm_step=alarm_step,
+        alarm_step=judgement.alarm_step,
         bound_step=bound_step,
         non_finite_step=non_finite_step,
-        lead=lead,
+        lead=judgement.lead,
         largest=largest,
     )
 
@@ -140,8 +125,8 @@ def _size(
     return parts + "."
 
 
-def _warning(run: Run, alarm_step: int | None, lead: int | None, passed: bool) -> str:
-    unit = step_unit(run)
+def _warning(run: Run, judgement: Judgement, *, passed: bool) -> str:
+    unit, alarm_step, lead = step_unit(run), judgement.alarm_step, judgement.lead
     if alarm_step is None:
         return "No alarm was raised." if lead is None else ""
     alarms = _of(run, "divergence")

@@ -11,7 +11,7 @@ import qdiverge as qd
 from qdiverge.diagnostics.allowed_actions import largest_allowed
 from qdiverge.monitor.probe_batch import ProbeBatch
 from qdiverge.monitor.reward_scale import RewardScale
-from qdiverge.report.verdict import judge
+from qdiverge.report.verdict import verdict_on
 from qdiverge.runs import load_run
 
 LIGHT = {"max_overhead": None, "cost": "light", "foresight": False, "audit_period": None}
@@ -53,7 +53,7 @@ def test_a_run_whose_best_values_are_the_bound_is_healthy(tmp_path):
     monitor = train(table(10.2, 9.7), 60 * [staying(1.0)], tmp_path / "run", on_alarm="stop")
     assert monitor.alarms == []
     assert monitor.verdict.startswith("healthy")
-    verdict = judge(load_run(tmp_path / "run"))
+    verdict = verdict_on(load_run(tmp_path / "run"))
     assert (verdict.health, verdict.bound_step) == ("healthy", None)
 
 
@@ -86,7 +86,7 @@ def test_where_nothing_discounts_growth_is_held_against_what_updates_can_carry(t
     told = {alarm.rule: alarm for alarm in grown.alarms}
     assert told["undiscounted_growth"].update <= 80  # 1.25 · .1 k + 2 · .5 < 2.5 · 1.05^k − 2
     assert "inf" not in grown.verdict
-    assert judge(load_run(tmp_path / "grown")).health == "diverged"
+    assert verdict_on(load_run(tmp_path / "grown")).health == "diverged"
     states = torch.eye(5)
     chain = qd.Transitions(
         states, torch.zeros(5).long(), torch.ones(5), states.roll(-1, 0),
@@ -97,7 +97,7 @@ def test_where_nothing_discounts_growth_is_held_against_what_updates_can_carry(t
     assert q.weight.max().item() == pytest.approx(5.0, abs=0.1)
     assert sound.alarms == []
     assert "inf" not in sound.verdict
-    verdict = judge(load_run(tmp_path / "sound"))
+    verdict = verdict_on(load_run(tmp_path / "sound"))
     assert verdict.health == "healthy"
     assert "without a discount" not in verdict.sentences[0]
 
@@ -167,7 +167,7 @@ def test_what_blows_up_beside_the_probe_is_seen_in_the_batches(tmp_path):
     (alarm,) = [each for each in monitor.alarms if each.rule == "soft_divergence"]
     assert "in the newest training batch" in alarm.message
     assert monitor.latest["diverge/q_abs_max"] < 1.0
-    assert judge(load_run(tmp_path / "run")).health == "diverged"
+    assert verdict_on(load_run(tmp_path / "run")).health == "diverged"
 
 
 def test_the_probe_is_renewed_as_the_run_doubles_its_length():

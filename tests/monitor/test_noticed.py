@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from qdiverge.monitor import attach
-from qdiverge.report.verdict import judge
+from qdiverge.report.verdict import verdict_on
 from qdiverge.runs import load_run
 from tests.monitor.test_update_cases import said, shown, update, watched
 
@@ -38,7 +38,7 @@ def test_a_network_that_mixes_samples_is_named_at_its_first_batch(tmp_path):
     assert said(monitor) == ["samples_mixed"]
     assert monitor.alarms[0].update == 0
     assert "healthy" not in monitor.verdict
-    assert judge(load_run(tmp_path / "run")).health == "loop"
+    assert verdict_on(load_run(tmp_path / "run")).health == "loop"
     assert "diverge/fraction_holding" not in monitor.latest  # there is no kernel to speak of
 
 

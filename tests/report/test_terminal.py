@@ -78,7 +78,7 @@ def test_the_page_fits_the_window(tmp_path, count, width, height):
     assert max(map(len, lines)) <= width
     text = "\n".join(lines)
     assert all(f"run-{k}" in text for k in range(count))
-    assert "ALARM" in text
+    assert "DIVERGED: " in text
 
 
 def test_a_page_tells_the_alarm_with_its_time_and_the_curves(tmp_path, capsys):
@@ -161,6 +161,6 @@ def test_what_audits_found_has_a_line_and_is_no_alarm(running):
     running.refresh()
     running.info |= {"audit": audit}
     text = shown([running], width=120)
-    assert "healthy: max|Q| 400" in text
+    assert "LOOP: max|Q| 400" in text
     assert "loop: Audited 40 updates, 1 found." in text
     assert "◆ step 400, after 40 s, broadcast: Every Q is pulled to every target." in text
