@@ -9,6 +9,7 @@ import tyro
 
 from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.checks import check_positive
+from qdiverge.cli.last_word import told_verdict
 from qdiverge.cli.watch_settings import Watching
 from qdiverge.cli.watched import train_watched
 from qdiverge.errors import RunFolderError
@@ -82,13 +83,13 @@ def main(options: Options) -> None:
     print(f"Two real runs on Pong, about {options.seconds:.0f} s together, in {folder}")
     try:
         for name, part in PARTS.items():
-            result = train_watched(
+            train_watched(
                 replace(part.config, seed=options.seed),
                 folder / name,
                 part.watching,
                 seconds=part.share * options.seconds,
             )
-            print(f"{name}: {result.verdict}")
+            told_verdict(folder / name)
     finally:
         made = [folder / name for name in PARTS if (folder / name / "events.jsonl").exists()]
         page = write_report(made, folder / "report.html") if made else None

@@ -7,6 +7,7 @@ from typing import Any
 
 from qdiverge.cli.choice import Choice, chosen_moment
 from qdiverge.diagnostics import Diagnosis, diagnose
+from qdiverge.report.verdict import verdict_on
 from qdiverge.runs.whole import write_whole
 
 
@@ -24,10 +25,13 @@ def main(options: Options) -> None:
     """Run the command; see :func:`qdiverge.cli.main`."""
     moment = chosen_moment(options)
     diagnosis = diagnose(**moment.arguments)
-    text = f"{moment.title}\n\n{diagnosis}"
+    verdict = verdict_on(moment.run)
+    of_run = f"The run: {verdict.headline}. {' '.join(verdict.sentences)}"
+    text = f"{moment.title}\n{of_run}\n\nThis moment:\n{diagnosis}"
     folder = moment.run.folder
     write_whole(folder / "diagnosis.txt", text + "\n")
-    content = json.dumps(moment.facts | as_json(diagnosis), indent=1, allow_nan=False)
+    about = moment.facts | {"run": {"health": verdict.health, "headline": verdict.headline}}
+    content = json.dumps(about | as_json(diagnosis), indent=1, allow_nan=False)
     write_whole(folder / "diagnosis.json", content + "\n")
     print(text)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from qdiverge.cli.choice import Choice, chosen_moment
 from qdiverge.cli.moments import action_names
 from qdiverge.report.inspector import inspect
+from qdiverge.report.verdict import verdict_on
 
 
 @dataclass(frozen=True)
@@ -27,4 +28,5 @@ def main(options: Options) -> None:
     name = f"update-{facts['snapshot']}" if "snapshot" in facts else facts["step"]
     out = options.out or run.folder / f"moment-{name}.html"
     names = action_names(run)
-    print(inspect(**moment.arguments, out=out, title=moment.title, action_names=names))
+    title = f"{moment.title}; the run: {verdict_on(run).headline}"
+    print(inspect(**moment.arguments, out=out, title=title, action_names=names))

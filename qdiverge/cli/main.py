@@ -34,7 +34,7 @@ commands:
 {commands}
 
 `qdiverge COMMAND -h` shows the options of each.
-exit status: 0 done, 2 bad usage, 3 stopped by a divergence alarm, 1 anything else
+exit status: 0 done, 2 bad usage, 3 the run diverged, or an alarm stopped it, 1 anything else
 """
 
 

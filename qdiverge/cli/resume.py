@@ -5,6 +5,7 @@ from pathlib import Path
 
 import tyro
 
+from qdiverge.cli.last_word import say_verdict
 from qdiverge.cli.watched import resume_watched
 from qdiverge.report import write_report
 
@@ -23,7 +24,7 @@ class Options:
     from_end: bool = False  # from where Ctrl-C stopped it: no work is redone, but it differs then
 
 
-def main(options: Options) -> None:
+def main(options: Options) -> int:
     """Run the command; see :func:`qdiverge.cli.main`."""
     has_begun = False
 
@@ -33,7 +34,7 @@ def main(options: Options) -> None:
         print(f"{options.run.name}: goes on at step {step:,} of {total_steps:,}, from {folder}")
 
     try:
-        result = resume_watched(
+        resume_watched(
             options.run,
             total_steps=options.total_steps,
             seconds=options.seconds,
@@ -43,5 +44,4 @@ def main(options: Options) -> None:
     finally:
         if has_begun:
             page = write_report([options.run])
-    print(f"{options.run.name}: {result.verdict}")
-    print(page)
+    return say_verdict(options.run, page)

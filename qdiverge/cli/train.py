@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from qdiverge.cli.last_word import say_verdict
 from qdiverge.cli.training import AGENTS, agent_of, is_help, parse
 from qdiverge.cli.watched import train_watched
 from qdiverge.report import write_report
@@ -20,10 +21,8 @@ def main(arguments: Sequence[str]) -> int:
     out = training.out
     is_new = not (out / "run.json").exists()  # else it is another run's, and refused
     try:
-        result = train_watched(training.config, out, training.watching, seconds=training.seconds)
+        train_watched(training.config, out, training.watching, seconds=training.seconds)
     finally:
         if is_new and (out / "run.json").exists():
             page = write_report([out])
-    print(f"{out.name}: {result.verdict}")
-    print(page)
-    return 0
+    return say_verdict(out, page)
