@@ -61,7 +61,8 @@ def _of_module(module: nn.Module) -> Iterator[PutBack]:
     attributes = vars(module)
     yield _rebinding(attributes)
     for name in ("_buffers", "_parameters"):
-        yield _rebinding(attributes[name])
+        if isinstance(registry := attributes.get(name), dict):  # of a scripted module it is none
+            yield _rebinding(registry)
     seen: set[int] = set()
     for value in _attributes(module).values():
         yield from _of_value(value, seen)
