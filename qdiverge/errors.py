@@ -36,6 +36,10 @@ class UnsupportedNetworkError(QDivergeError, ValueError):
     """A network without a per-sample gradient: it mixes samples or draws random numbers."""
 
 
+class MixedSamplesError(UnsupportedNetworkError):
+    """A network whose values of a row depend on the rest of the batch."""
+
+
 class RunFolderError(QDivergeError, ValueError):
     """A run folder that is missing, taken, damaged or of a newer schema."""
 

@@ -1,5 +1,6 @@
 """The record of a diagnosis, and how it reads."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -45,11 +46,12 @@ class Diagnosis:
         return self.q_values["diverge/q_abs_max"] > self.q_values["diverge/divergence_limit"]
 
     def __str__(self) -> str:
-        size = self.q_values["diverge/q_abs_max"]
+        size, is_bounded = self.q_values["diverge/q_abs_max"], math.isfinite(self.bound)
+        most = f" of at most {self.bound:.4g}" if is_bounded else ", without a bound at γ = 1"
         numbered = [f"{i}. {sentence}" for i, sentence in enumerate(self.advice, start=1)]
         return "\n\n".join(
             [
-                f"VALUES. max|Q| = {size:.4g} of at most {self.bound:.4g}; mean |δ| = "
+                f"VALUES. max|Q| = {size:.4g}{most}; mean |δ| = "
                 f"{float(self.td_errors.abs().mean()):.4g}; a real step departs from the linear "
                 f"prediction by {self.linearisation_error:.3g}.",
                 f"UPDATE. {self.rule}",

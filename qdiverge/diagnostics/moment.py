@@ -8,6 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from qdiverge.diagnostics.allowed_actions import allowed
 from qdiverge.diagnostics.batch_checks import check_actions
 from qdiverge.diagnostics.critics import (
     NextActions,
@@ -19,8 +20,12 @@ from qdiverge.diagnostics.critics import (
 from qdiverge.diagnostics.hidden_activations import layer_inputs
 from qdiverge.diagnostics.noisy_weights import Kernels, over_draws
 from qdiverge.diagnostics.preconditioner import step_scales
-from qdiverge.diagnostics.quiet import quiet_values
-from qdiverge.diagnostics.value_bound import divergence_limit, soft_divergence_bound
+from qdiverge.diagnostics.quiet import largest_value, quiet_values
+from qdiverge.diagnostics.value_bound import (
+    divergence_limit,
+    soft_divergence_bound,
+    undiscounted_limit,
+)
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
 from qdiverge.td import (
@@ -68,6 +73,9 @@ class Moment:
         rule: The update that the run makes; None: plain gradient descent.
         weights: Importance weights, [N]; None: 1.
         discounts: γ^k of each transition, [N]; None: ``discount``.
+        first_size: max|Q| before anything was learnt; None: not known.
+        least_bonus: The largest ``entropy_bonus`` of moments before.
+        newest: The last training batch, to see values on beside those of ``batch``; None: none.
     """
 
     q_network: nn.Module
@@ -86,6 +94,9 @@ class Moment:
     rule: UpdateRule | None = None
     weights: Tensor | None = None
     discounts: Tensor | None = None
+    first_size: float | None = None
+    least_bonus: float = 0.0
+    newest: Transitions | None = None
 
     @property
     def descent(self) -> Descent:
@@ -99,17 +110,43 @@ class Moment:
         """Return γ, or γ^k of each transition, [N]."""
         return self.discount if self.discounts is None else self.discounts
 
+    @cached_property
+    def q_allowed(self) -> Tensor:
+        """Return the values of ``q_all`` that no mask has put there, flat."""
+        is_critic = self.is_critic
+        q = self.q_all
+        return q.flatten() if is_critic else q[allowed(q, self.batch.actions)]
+
+    @cached_property
+    def newest_size(self) -> float:
+        """Return max|Q| on the newest training batch; NaN without one."""
+        if self.newest is None:
+            return math.nan
+        s, a = self.newest.observations, self.newest.actions
+        return largest_value((self.q_network, *self.twins), s, a, is_quiet=True)
+
+    @cached_property
+    def entropy_bonus(self) -> float:
+        """Return η max|log π(a'|s')| of a soft critic, of this moment or one before."""
+        if not (self.is_critic and self.entropy_coefficient and self.policy is not None):
+            return self.least_bonus
+        log_probs = self._policy_step.log_probs
+        most = 0.0 if log_probs is None else float(log_probs.abs().nan_to_num(0, 0).max())
+        return max(self.least_bonus, self.entropy_coefficient * most)
+
     @property
     def bound(self) -> float:
         """Return the soft-divergence bound on |Q|."""
-        return soft_divergence_bound(self.discount, self.reward_bound)
+        return soft_divergence_bound(self.discount, self.reward_bound, self.entropy_bonus)
 
     @cached_property
     def limit(self) -> float:
-        """Return the size from which values count as divergent: B, and what TD errors excuse."""
+        """Return the size from which values count as divergent; see ``value_bound``."""
+        if self.discount == 1:
+            return undiscounted_limit(self.reward_bound, self.update, self.first_size)
         is_known = not self.is_critic or self.has_next_actions
         error = float(self.td_errors.abs().max()) if is_known else math.inf
-        return divergence_limit(self.bound, error, self.discount)
+        return divergence_limit(self.bound, error, self.discount, self.first_size)
 
     @property
     def has_next_actions(self) -> bool:

@@ -1,5 +1,6 @@
 """Call a network as if nobody had: no gradient, no random draw, no buffer or flag is changed."""
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -7,13 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qdiverge.diagnostics.allowed_actions import largest_allowed
 from qdiverge.generators import same_generators
 from qdiverge.kernel.network import has_compiled_parts
+from qdiverge.kernel.own_state import has_own_state, same_own_state
 
 
 @contextmanager
 def quiet(module: nn.Module) -> Iterator[None]:
-    """Hold ``module`` in evaluation mode; then restore its flags, buffers and the random states.
+    """Hold ``module`` in evaluation mode; then restore its flags, states and the random states.
 
     Dropout passes everything, BatchNorm uses its running statistics and NoisyNet layers that know
     ``eval()`` use their means, so that what is measured is the deterministic Q-function. Autocast
@@ -27,6 +30,7 @@ def quiet(module: nn.Module) -> Iterator[None]:
     device = _device(modules)
     with ExitStack() as stack:
         stack.enter_context(same_generators(device))
+        stack.enter_context(same_own_state(modules))
         stack.enter_context(torch.autocast(device.type, enabled=False))
         if has_compiled_parts(module):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
@@ -67,31 +71,36 @@ def quiet_values(module: nn.Module, observations: Tensor) -> Tensor:
 
 
 def needs_quiet(network: nn.Module) -> bool:
-    """Return whether a look at the network could change it, or draw: buffers, dropout, noise."""
+    """Return whether a look could change the network, or draw: buffers, dropout, own states."""
     names = (type(part).__name__ for part in network.modules())
     is_random = any("Drop" in name or "Noisy" in name for name in names)
-    return is_random or next(network.buffers(), None) is not None
+    return is_random or next(network.buffers(), None) is not None or has_own_state(network)
 
 
 @torch.no_grad()
 def largest_value(
     networks: Iterable[nn.Module],
     observations: Tensor,
-    actions: Tensor | None,
+    actions: Tensor,
     is_quiet: bool,
 ) -> float:
-    """Return max|Q| of all networks: of every action, or of critics at the given ones.
+    """Return max|Q| of all networks: of every allowed action, or of critics at the given ones.
 
     Args:
         networks: The Q-network, or critics.
         observations: s, [N, …].
-        actions: [N, k] of critics; None of a Q-network.
+        actions: [N, k] of critics; [N] of a Q-network: those that were taken, by which a mask is
+            known; None: of a Q-network that has none.
         is_quiet: Whether to call them as if nobody had, see :func:`needs_quiet`: it takes longer.
     """
-    inputs = (observations,) if actions is None else (observations, actions)
+    is_critic = actions is not None and actions.is_floating_point()
+    inputs = (observations, actions) if is_critic else (observations,)
     sizes = []
     for network in networks:
         answer = quiet_call(network, *inputs) if is_quiet else network(*inputs)
         values = answer if isinstance(answer, tuple | list) else (answer,)
-        sizes += [value.abs().amax() for value in values]
-    return float(torch.stack(sizes).amax())
+        sizes += [
+            float(value.abs().amax()) if actions is None else largest_allowed(value, actions)
+            for value in values
+        ]
+    return math.nan if any(map(math.isnan, sizes)) else max(sizes)

@@ -1,11 +1,18 @@
 """How large values can be: what any policy can earn, and from what size on they count as divergent.
 
-    B = r_max/(1−γ),  limit = B + min(max|δ|/(1−γ), B/4)
+    B = (r_max + γ η H_max)/(1−γ)
+    limit = B + min(max|δ|/(1−γ), B/4) + 2 max(0, |Q_0| − B)
 
 B is a theorem about returns, not about what is learnt: where every step pays r_max, Q* is B, and a
 run that has solved its task ends a little above or below it. How far off a value can be is known
 from the TD errors: ‖Q − Q*‖ ≤ ‖δ‖/(1−γ), the largest over all states and actions. Those of a batch
 stand for it, and excuse a quarter of B at most: of values that blow up the errors are as large.
+
+Values Q_0 that a network begins with may lie beyond B, from large weights or from optimism where
+rewards are small. They fall; what they are beyond B may double meanwhile, in states not yet seen.
+
+With an entropy term of coefficient η (soft actor-critic) what is earned is r_t, and η H from the
+next step on. At γ = 1 there is no B; see :func:`undiscounted_limit`.
 """
 
 import math
@@ -13,10 +20,13 @@ import math
 from qdiverge.checks import check_discount, check_positive
 
 EXCUSED = 1 / 4  # of the bound: what TD errors excuse at most
+BEGUN = 2.0  # times what first values are beyond the bound: they may double
 ROUNDING = 1e-3  # of the bound: and at least, for values that are exact but for their last digits
 
 
-def soft_divergence_bound(discount: float, reward_bound: float = 1.0) -> float:
+def soft_divergence_bound(
+    discount: float, reward_bound: float = 1.0, entropy_bonus: float = 0.0
+) -> float:
     """Return the largest |Q| that any policy can earn: r_max / (1 − γ).
 
     Values beyond it are a *soft divergence* (van Hasselt et al. 2018, arXiv:1812.02648,
@@ -25,26 +35,51 @@ def soft_divergence_bound(discount: float, reward_bound: float = 1.0) -> float:
     Args:
         discount: γ in [0, 1]; at γ = 1 the bound is infinite.
         reward_bound: r_max, the largest |reward|.
+        entropy_bonus: η H_max of a soft critic, which each step but the first earns besides.
 
     >>> round(soft_divergence_bound(0.99), 6)
     100.0
     """
     check_discount(discount)
     check_positive("reward_bound", reward_bound)
-    return math.inf if discount == 1 else reward_bound / (1 - discount)
+    most = reward_bound + discount * entropy_bonus
+    return math.inf if discount == 1 else most / (1 - discount)
 
 
-def divergence_limit(bound: float, td_error: float, discount: float) -> float:
+def divergence_limit(
+    bound: float, td_error: float, discount: float, first_size: float | None = None
+) -> float:
     """Return the size from which values count as divergent.
 
     Args:
         bound: B, the most that any policy can earn.
         td_error: max|δ| over a batch; NaN or ∞ where it is not known.
-        discount: γ.
+        discount: γ < 1.
+        first_size: max|Q_0|, before anything was learnt; None where it is not known.
 
     >>> [round(divergence_limit(100.0, error, 0.99), 6) for error in (0.0, 0.1, 5.0)]
     [100.1, 110.0, 125.0]
     """
-    is_known = math.isfinite(td_error) and discount < 1
-    off = td_error / (1 - discount) if is_known else math.inf
-    return bound + min(max(off, ROUNDING * bound), EXCUSED * bound)
+    off = td_error / (1 - discount) if math.isfinite(td_error) else math.inf
+    begun = bound if first_size is None or not math.isfinite(first_size) else first_size
+    excused = min(max(off, ROUNDING * bound), EXCUSED * bound)
+    return bound + excused + BEGUN * max(0.0, begun - bound)
+
+
+def undiscounted_limit(reward_bound: float, num_updates: int, first_size: float | None) -> float:
+    """Return the same at γ = 1, where only a sum of rewards bounds a return.
+
+    A backup, r + max Q, raises max|Q| by r_max at most, and an update makes no more than one: after
+    k of them max|Q| ≤ |Q_0| + k r_max, whatever the length of episodes.
+
+    Args:
+        reward_bound: r_max.
+        num_updates: k.
+        first_size: max|Q_0|; None, or not finite: not known, and the limit is ∞.
+
+    >>> undiscounted_limit(0.1, num_updates=40, first_size=0.5)  # 5/4 · 40/10 + 2/2
+    6.0
+    """
+    if first_size is None or not math.isfinite(first_size):
+        return math.inf
+    return (1 + EXCUSED) * num_updates * reward_bound + BEGUN * first_size

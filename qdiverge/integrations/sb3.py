@@ -16,6 +16,9 @@ from qdiverge.integrations.network_views import MeanOverQuantiles
 from qdiverge.integrations.sb3_ahead import Calls
 from qdiverge.monitor import Monitor, attach
 from qdiverge.monitor.listening import listen
+from qdiverge.runs import RunLog
+from qdiverge.runs.log import LogMark
+from qdiverge.sinks import as_sink
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -29,7 +32,9 @@ SETTINGS = ("gamma", "batch_size", "buffer_size", "tau", "target_update_interval
 
 
 class Callback(BaseCallback):
-    """A watch over one call of ``model.learn``, from its start to its end, also by an exception.
+    """A watch over ``model.learn``, from its start to its end, also by an exception.
+
+    A further call with the same model and callback goes on with the same run.
 
     With ``on_alarm="stop"`` it returns False at the next step, and the model ends its training.
 
@@ -48,25 +53,55 @@ class Callback(BaseCallback):
         self.monitor: Monitor | None = None
         self._out, self._options = out, options
         self._endings: list[Callable[[], None]] = []
+        self._log: RunLog | None = None  # opened again for a further call
+        self._left: tuple[Any, dict[str, Any], LogMark] | None = (
+            None  # model, state, end of the log
+        )
 
     def close(self, status: str = "finished") -> None:
         """Leave the model; called at the end of training."""
         while self._endings:
             self._endings.pop()()
         if self.monitor is not None:
+            if status == "finished":
+                self._left = self.model, self.monitor.state(), self.monitor.mark()
             self.monitor.close(status)
+        if self._log is not None:
+            self._log.close(status)
+            self._log = None
 
     def _on_training_start(self) -> None:
         model: Any = self.model
         options, calls = watched(model), Calls(model)
         options |= {"foresight": of_copies(model) | {"live": calls.ahead}} | self._options
         clock = options.pop("clock", lambda: model.num_timesteps)
-        self.monitor = attach(out=self._out, clock=clock, **options)
+        if self._left is not None and self._left[0] is model:
+            self.monitor = self._go_on(options, clock, *self._left[1:])
+        else:
+            self.monitor = attach(out=self._out, clock=clock, **options)
         self._endings = [
             listen(model.replay_buffer, "sample", partial(_show, self.monitor, calls)),
             listen(model, "collect_rollouts", self._until_an_exception),
             listen(model, "train", partial(self._train, calls)),
         ]
+
+    def _go_on(
+        self,
+        options: dict[str, Any],
+        clock: Callable[[], int],
+        state: dict[str, Any],
+        mark: LogMark,
+    ) -> Monitor:
+        """Return a monitor that goes on where the call before has left it."""
+        if isinstance(self._out, RunLog):  # shared, and closed by others
+            monitor = attach(out=self._out, clock=clock, **options)
+        else:
+            self._log = RunLog.reopen(self._out)
+            sinks = [as_sink(sink) for sink in options.pop("sinks", ())]
+            self._log.rewind(mark, self.model.num_timesteps, self._log.info["config"], sinks)
+            monitor = attach(out=self._log, clock=clock, **options)
+        monitor.restore(state)
+        return monitor
 
     def _on_step(self) -> bool:
         if self.monitor is None:

@@ -211,6 +211,11 @@ class BatchReader:
         self._module, self._keys = loss_module, loss_module.tensor_keys
         (self._observation,) = loss_module.value_network.in_keys
 
+    def rewards(self, batch: Any) -> Tensor:
+        """Return the rewards alone, in any shape."""
+        rewards: Tensor = batch.get(("next", self._keys.reward))
+        return rewards
+
     def __call__(self, batch: Any) -> dict[str, Tensor]:
         """Return the five fields, and γ^k and the weights where they are; time becomes a row."""
         batch, keys = batch.reshape(-1), self._keys

@@ -5,11 +5,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from qdiverge.errors import InvalidValueError, UnsupportedNetworkError
+from qdiverge.errors import (
+    InvalidValueError,
+    MixedSamplesError,
+    QDivergeError,
+    UnsupportedNetworkError,
+)
 from qdiverge.generators import global_states, same_states
 from qdiverge.kernel.guilty_module import drawing_module, mixing_module
-from qdiverge.kernel.network import Network
-from qdiverge.kernel.pairs import Pairs
+from qdiverge.kernel.network import Network, read_network, untouched, unwrap
+from qdiverge.kernel.pairs import Pairs, check_pairs
 from qdiverge.kernel.sample_mixing import (
     Known,
     TrialRows,
@@ -64,6 +69,29 @@ def check_network(
         )
     check_range(pairs, known.num_actions)
     return known
+
+
+def why_mixed(q_net: nn.Module, observations: Tensor, actions: Tensor) -> str:
+    """Return why no row of a batch has values of its own; "" where each has.
+
+    What else is wrong with the network is left to whoever makes kernels of it.
+
+    Args:
+        q_net: Left untouched.
+        observations: [N, ...].
+        actions: Integers [N], or a critic's [N, k].
+    """
+    with untouched(unwrap(q_net)[0]):
+        try:
+            network = read_network(q_net)
+            device = next(iter(network.params.values())).device
+            pairs = check_pairs(observations, actions, device=device)
+            check_network(network, Pairs(pairs.observations, pairs.actions))
+        except MixedSamplesError as error:
+            return str(error)
+        except QDivergeError:
+            return ""
+    return ""
 
 
 def check_range(pairs: Pairs, num_actions: int) -> None:

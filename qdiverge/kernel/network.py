@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from qdiverge.errors import InvalidTypeError, InvalidValueError, UnsupportedNetworkError
 from qdiverge.generators import same_generators
+from qdiverge.kernel.own_state import same_own_state
 from qdiverge.kernel.pairs import Pairs, all_finite
 
 Networks = nn.Module | Sequence[nn.Module]  # a Q-network; or one critic or several
@@ -139,13 +140,14 @@ def untouched(module: nn.Module, dtype: torch.dtype | None = None) -> Iterator[N
 
     Gradients on, autocast and inference mode off, compiled parts eager; afterwards the global
     random states (torch's, numpy's, Python's) and every attribute of every submodule (training
-    flags, hooks, cached tensors) are as before.
+    flags, hooks, hidden states, generators of its own) are as before.
     """
     saved = [(m, dict(m.__dict__)) for m in module.modules()]
     hooks = [(d, dict(d)) for _, attributes in saved for d in _registries(attributes)]
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
     with contextlib.ExitStack() as stack:
         stack.enter_context(same_generators(device))
+        stack.enter_context(same_own_state(m for m, _ in saved))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(torch.autocast(device.type, enabled=False))

@@ -10,7 +10,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from qdiverge.errors import UnsupportedNetworkError
+from qdiverge.errors import MixedSamplesError
 from qdiverge.kernel.network import Network
 from qdiverge.kernel.pairs import Pairs
 
@@ -18,9 +18,9 @@ ROUNDING = 0.75  # the power of eps that a small network's rounding stays below
 LARGEST_SPREAD = 1e5  # of values over the least: what lies above is a mask, such as −1e8
 
 
-def mixes_samples(got: str) -> UnsupportedNetworkError:
+def mixes_samples(got: str) -> MixedSamplesError:
     """Return the error of a network that mixes the samples of a batch, from what shows it."""
-    return UnsupportedNetworkError(
+    return MixedSamplesError(
         "q_net must treat each sample by itself",
         got=got,
         remedy="Use per-sample normalisation (LayerNorm, GroupNorm), or call q_net.eval().",

@@ -1,7 +1,7 @@
 """``qd.attach``: three lines in somebody else's training loop."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,7 +11,12 @@ from qdiverge.diagnostics import Cost
 from qdiverge.diagnostics.critics import Policy
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel.network import Networks
-from qdiverge.monitor.attach_checks import check_networks, warn_of_other_discount
+from qdiverge.monitor.attach_checks import (
+    as_list,
+    check_networks,
+    present_target,
+    warn_of_other_discount,
+)
 from qdiverge.monitor.foresight.foresight_options import ForesightOptions
 from qdiverge.monitor.monitor import Monitor
 from qdiverge.monitor.options import Loss, MonitorOptions, OnAlarm
@@ -25,7 +30,7 @@ def attach(
     q_network: Networks,
     *,
     optimizer: torch.optim.Optimizer,
-    target: Networks | None = None,
+    target: Networks | Callable[[], Networks] | None = None,
     discount: float = 0.99,
     out: str | os.PathLike[str] | RunLog,
     every: int = 25,
@@ -56,7 +61,9 @@ def attach(
             all. A compiled module is looked at without its compilation.
         optimizer: The optimiser of ``q_network``; its ``step`` is the seam.
         target: The target network, or the target of each critic; None where the Q-network makes its
-            own targets. How it follows, by copies or averaging, is seen.
+            own targets. How it follows, by copies or averaging, is seen. Where the loop binds it to
+            another object now and then, a function that returns the present one:
+            ``target=lambda: target``.
         discount: γ; of an n-step target γⁿ.
         out: A new run folder, or an open :class:`qdiverge.runs.RunLog` to share.
         every: Updates between measurements.
@@ -72,7 +79,8 @@ def attach(
         loss: "huber" and "half_squared" have the step α = lr, "squared" (``mse_loss``) α = 2 lr; of
             another loss, c with α = c lr: its gradient is −c Σ ρ_i δ_i ∇Q_i at small δ, and no
             update is audited. None: as an audit sees it, and "huber" until then.
-        reward_bound: r_max of the soft-divergence bound r_max/(1−γ); None: the largest |r| seen.
+        reward_bound: r_max of the soft-divergence bound r_max/(1−γ); None: the largest |r| of all
+            batches shown.
         bootstrap: Of discrete actions, who selects a' and who evaluates it: "q" (the online network
             both), "target_q" (the target both), "double_q" (online, target), "inverse_double_q"
             (target, online); None: "target_q", or "q" without a target. Critics bootstrap from the
@@ -85,7 +93,8 @@ def attach(
             inside C51's support"; what speaks of its step is then left out. Optimisers that are not
             modelled are recognised by themselves.
         probe_size: Transitions in the probe batch, N.
-        probe_refresh_period: Updates between fresh probe batches.
+        probe_refresh_period: Updates between fresh probe batches at most; a young run has one each
+            time that it has doubled its length.
         audit_period: Updates between two audits of the loop itself (:func:`qdiverge.audit`), the
             first ones and doublings apart; what one finds is an alarm of the kind "loop". At most
             a quarter of ``max_overhead`` goes to them. None: none is made.
@@ -137,10 +146,13 @@ def attach(
         foresight=ForesightOptions.of(foresight),
         rule=rule or {},
     )
-    networks = _as_list(q_network)
-    targets = [] if target is None or target is q_network else _as_list(target)
+    networks = as_list(q_network)
+    present = present_target(target)
+    targets = present() if target is not q_network else []
     check_networks(networks, targets, optimizer)
-    subject = Subject(networks, targets, optimizer, options, policy, entropy_coefficient)
+    is_fixed = isinstance(target, nn.Module) or not callable(target)
+    lookup = None if is_fixed else present
+    subject = Subject(networks, targets, optimizer, options, policy, entropy_coefficient, lookup)
     is_shared = isinstance(out, RunLog)
     if is_shared and sinks:
         raise InvalidValueError(
@@ -156,9 +168,3 @@ def attach(
     log.note({"update_rule": str(subject.rule)})
     warn_of_other_discount(discount, log.info["config"] if is_shared else config or {})
     return Monitor(subject, log, owns_log=not is_shared, clock=clock)
-
-
-def _as_list(networks: Networks) -> list[nn.Module]:
-    if isinstance(networks, nn.Module) and not isinstance(networks, nn.ModuleList):
-        return [networks]
-    return list(networks) if isinstance(networks, Iterable) else [networks]

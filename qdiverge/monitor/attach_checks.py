@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from qdiverge.errors import InvalidTypeError, InvalidValueError
-from qdiverge.kernel.network import unwrap
+from qdiverge.kernel.network import Networks, unwrap
 
 _WATCHED: WeakKeyDictionary[nn.Module, Path] = WeakKeyDictionary()  # network → its run folder
 
@@ -66,6 +66,44 @@ def check_networks(
             got=f"{len(shapes[1])} tensors beside {len(shapes[0])}, or other shapes",
             remedy="Pass the target of this very network.",
         )
+
+
+def as_list(networks: Networks) -> list[nn.Module]:
+    """Return one network, or several, as a list."""
+    if isinstance(networks, nn.Module) and not isinstance(networks, nn.ModuleList):
+        return [networks]
+    return list(networks) if isinstance(networks, Iterable) else [networks]
+
+
+def present_target(
+    target: Networks | Callable[[], Networks] | None,
+) -> Callable[[], list[nn.Module]]:
+    """Return what gives the targets as they are now; of one that is no function, always itself.
+
+    Raises:
+        InvalidTypeError: a function does not return modules, or needs arguments.
+
+    >>> net = nn.Linear(1, 1)
+    >>> present_target(net)() == present_target(lambda: net)() == [net], present_target(None)()
+    (True, [])
+    """
+    if target is None:
+        return list
+    if isinstance(target, nn.Module) or not callable(target):
+        fixed = as_list(target)
+        return lambda: fixed
+    function = target
+    try:
+        is_fine = all(isinstance(module, nn.Module) for module in as_list(function()))
+    except TypeError:
+        is_fine = False
+    if not is_fine:
+        raise InvalidTypeError(
+            "target must be a torch.nn.Module, several, or a function without arguments that "
+            "returns the present one",
+            got=type(target).__name__,
+        )
+    return lambda: as_list(function())
 
 
 def mark_watched(networks: Sequence[nn.Module], folder: Path) -> None:

@@ -5,8 +5,6 @@ from sound to beyond all bounds unseen.
 """
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 from qdiverge.diagnostics.quiet import largest_value, needs_quiet
 from qdiverge.kernel.network import has_compiled_parts
@@ -46,18 +44,6 @@ class EarlyLook:
         """Return the update after which to look next."""
         return math.inf if self.due == NEVER else self.due
 
-    def show(self, data: Any, read: Callable[[Any], Any] | None, update: int) -> None:
-        """Take note of the rewards of a batch after whose update a look is due.
-
-        Args:
-            data: The batch.
-            read: Makes transitions of it.
-            update: Optimiser updates made before.
-        """
-        if update + 1 == self.due:
-            with self._guard("reading the batch", update), self._measuring.budget.charge("look"):
-                self._measuring.note_rewards(data if read is None else read(data))
-
     def sees_beyond(self, update: int) -> bool:
         """Return whether max|Q| is beyond its limit, or not finite, and a measurement is due.
 
@@ -70,8 +56,7 @@ class EarlyLook:
         guarded = self._guard("looking at the values", update, self.end)
         with guarded, self._measuring.budget.charge("look"):
             batch = self._measuring.batch
-            actions = batch.actions if batch.actions.is_floating_point() else None
-            size = largest_value(self._networks, batch.observations, actions, self._is_quiet)
+            size = largest_value(self._networks, batch.observations, batch.actions, self._is_quiet)
             is_beyond = not size <= self._measuring.limit
             self.due = next_look(update, self._every, self._least)
         return is_beyond

@@ -160,6 +160,12 @@ class LoopAudit:
                 new = self._examine(kept, instead, update)
         return new
 
+    def forget(self) -> None:
+        """Let go of what belongs to an optimiser that trains no more."""
+        self.close()
+        self._auditor, self._due = None, self._last + 1
+        self._confirming.forget()
+
     def close(self) -> None:
         """Let go of what is kept of an update under way."""
         self._under_way.close()
@@ -264,6 +270,7 @@ class LoopAudit:
         is_second = auditor.is_doubtful
         self._num_again += self._is_near(update) and (is_second or self._confirming.is_waiting)
         auditor.options["entropy_coefficient"] = kept.entropy_coefficient
+        auditor.options["target"] = self.subject.targets or None
         previous = auditor.previous_gradient
         found = auditor.examine(kept.shown)
         audit = self.latest = auditor.latest

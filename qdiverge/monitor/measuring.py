@@ -1,12 +1,14 @@
 """What is measured of a run, when, and which of it is logged."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from qdiverge.diagnostics import (
     COSTS,
@@ -18,10 +20,12 @@ from qdiverge.diagnostics import (
     divergence_limit,
     soft_divergence_bound,
 )
+from qdiverge.diagnostics.quiet import largest_value
 from qdiverge.errors import InvalidValueError
 from qdiverge.monitor.budget import LIGHT_SHARE, LIGHT_SHARE_ALONE, Budget
 from qdiverge.monitor.guard import Guard
-from qdiverge.monitor.probe_batch import ProbeBatch
+from qdiverge.monitor.probe_batch import ProbeBatch, transitions_of
+from qdiverge.monitor.reward_scale import RewardScale
 from qdiverge.monitor.subject import Subject
 from qdiverge.runs import RunLog
 from qdiverge.transitions import rewards_of, row_discounts, row_weights
@@ -76,6 +80,10 @@ class Measuring:
         self._tiers = COSTS[: COSTS.index(options.cost) + 1]
         self._diagnostics = list(diagnostics or diagnostics_up_to(options.cost))
         self._probe = ProbeBatch(options.probe_size, options.probe_refresh_period)
+        self._rewards = RewardScale()
+        self._newest: Transitions | None = None  # the last training batch that was copied
+        self._first_size: float | None = None  # max|Q| when the first batch came
+        self._bonus = 0.0  # of a soft critic's entropy, the largest so far
         self._logged_at = 0  # the update of the last logged measurement
         self._arrays_due = 1  # the update from which arrays are kept again: powers of two
         light_share = LIGHT_SHARE_ALONE if options.cost == "light" else LIGHT_SHARE
@@ -96,7 +104,12 @@ class Measuring:
     @property
     def largest_reward(self) -> float:
         """Return the largest |r| that was seen."""
-        return self._probe.reward_bound
+        return self._rewards.largest
+
+    @property
+    def reward_bound(self) -> float:
+        """Return r_max: as it was told, or the largest |r| seen, or 1 where there was none."""
+        return self._subject.options.reward_bound or self.largest_reward or 1.0
 
     @property
     def batch(self) -> Transitions:
@@ -107,41 +120,66 @@ class Measuring:
     @property
     def bound(self) -> float:
         """Return what no policy can earn more than, by the rewards seen."""
-        reward_bound = self._subject.options.reward_bound or self._probe.reward_bound or 1.0
-        return soft_divergence_bound(self._subject.options.discount, reward_bound)
+        discount = self._subject.options.discount
+        return soft_divergence_bound(discount, self.reward_bound, self._bonus)
 
     @property
     def limit(self) -> float:
-        """Return the size from which values count as divergent, by the last TD errors measured."""
+        """Return the size from which values count as divergent, by the last TD errors measured.
+
+        At γ = 1 as it was measured last: it grows with the updates.
+        """
+        if (discount := self._subject.options.discount) == 1:
+            return self.latest.get("diverge/divergence_limit", math.inf)
         error = self.latest.get("diverge/td_error_abs_max", math.inf)
-        return divergence_limit(self.bound, error, self._subject.options.discount)
+        return divergence_limit(self.bound, error, discount, self._first_size)
 
     def limit_ahead(self) -> float:
         """Return the same of values to come, whose TD errors nobody knows; 0: not known."""
-        is_known = self.largest_reward > 0 or self._subject.options.reward_bound is not None
-        if not is_known or math.isinf(self.bound):
+        discount, told = self._subject.options.discount, self._subject.options.reward_bound
+        if discount == 1 or not (told or self.largest_reward):
             return 0.0
-        return divergence_limit(self.bound, math.inf, self._subject.options.discount)
+        return divergence_limit(self.bound, math.inf, discount, self._first_size)
 
     def wants_batch(self, update: int) -> bool:
         """Return whether to read the training batch that is shown after so many updates."""
-        is_due = (update + 1) % self._every == 0 and self.is_affordable
-        return is_due or self._probe.wants(update)
+        return self._is_due(update) or self._probe.wants(update)
 
     def read_batch(self, data: Any, update: int) -> None:
-        """Copy what the probe batch still misses, or else note the largest |r|."""
-        if not self._probe.wants(update):
-            self.note_rewards(data)
-            return
+        """Copy what the probe batch still misses, and all before a measurement."""
         is_first = not self._subject.is_split
         batch = self._subject.read(data)
         self._probe.show(batch, update, row_weights(data), row_discounts(data))
+        if self._is_due(update):
+            self._newest = batch.clone()
         if is_first:
             self._switch_off_what_cannot_be(batch)
+        if self._first_size is None:
+            with suppress(Exception):  # what fails here fails in a measurement, which tells of it
+                networks, s, a = self._subject.networks, batch.observations, batch.actions
+                self._first_size = largest_value(networks, s, a, is_quiet=True)
 
-    def note_rewards(self, data: Any) -> None:
-        """Note the largest |r| of a training batch."""
-        self._probe.note(rewards_of(data))
+    def note_rewards(self, data: Any, read: Callable[[Any], Any] | None, update: int) -> None:
+        """Note the largest |r| of a training batch, of each that is shown.
+
+        Args:
+            data: The batch.
+            read: Makes transitions of it; one that has a shorter way to the rewards alone has it as
+                its method ``rewards``.
+            update: Optimiser updates made before.
+        """
+        if self._subject.options.reward_bound is not None:
+            return
+        begin = self.budget.now()
+        own = data.get("rewards") if data.__class__ is dict else None  # the usual one, at once
+        try:
+            if own.__class__ is not Tensor:
+                shorter = getattr(read, "rewards", None)
+                own = shorter(data) if shorter else rewards_of(data if read is None else read(data))
+            self._rewards.note(own)
+        except Exception as error:  # whatever it is, it must not end somebody's training run
+            self._guard.tell("reading the batch", update, error, None)
+        self.budget.calls += self.budget.now() - begin
 
     def moment(self, update: int, data: Any = None) -> Moment:
         """Return the run as it is now, on a batch and what weighs its rows, or on the probe batch.
@@ -149,10 +187,11 @@ class Measuring:
         Raises:
             InvalidValueError: no batch was shown yet.
         """
-        reward_bound = self._subject.options.reward_bound or self._probe.reward_bound or 1.0
+        seen: dict[str, Any] = {"first_size": self._first_size, "least_bonus": self._bonus}
         if data is not None:
-            batch, weights = self._subject.read(data), row_weights(data)
-            return self._subject.moment(batch, update, reward_bound, weights, row_discounts(data))
+            of_rows = row_weights(data), row_discounts(data)
+            batch = self._subject.read(data)
+            return self._subject.moment(batch, update, self.reward_bound, *of_rows, **seen)
         if (rows := self._probe.rows) is None:
             raise InvalidValueError(
                 "the monitor must have been shown a training batch",
@@ -162,9 +201,11 @@ class Measuring:
         return self._subject.moment(
             rows.transitions,
             update,
-            reward_bound,
+            self.reward_bound,
             rows.weights_or(1.0),
             rows.discounts_or(self._subject.options.discount),
+            newest=self._newest,
+            **seen,
         )
 
     def measure(self, update: int, step: int, *, is_last: bool = False) -> Measurement | None:
@@ -190,6 +231,7 @@ class Measuring:
                     self._measure_tier(tier, measured, is_last)
                 self.num_measured[tier] += 1
         self.latest |= metrics
+        self._bonus = measured.moment.entropy_bonus
         return measured if metrics else None
 
     def log(self, measured: Measurement, *, is_last: bool = False) -> None:
@@ -216,6 +258,10 @@ class Measuring:
             "num_measured": dict(self.num_measured),
             "logged_at": self._logged_at,
             "arrays_due": self._arrays_due,
+            "largest_reward": self.largest_reward,
+            "first_size": self._first_size,
+            "entropy_bonus": self._bonus,
+            "newest": None if self._newest is None else vars(self._newest),
             "probe": self._probe.state(),
             "diagnostics": {type(each).__name__: each.state() for each in self._diagnostics},
         }
@@ -226,12 +272,22 @@ class Measuring:
         self.num_measured |= state["num_measured"]
         self._logged_at, self._arrays_due = state["logged_at"], state["arrays_due"]
         self._probe.restore(state["probe"])
+        of_old = state["probe"].get("reward_bound", 0.0)  # older checkpoints keep it there
+        self._rewards = RewardScale(state.get("largest_reward", of_old))
+        self._first_size = state.get("first_size")
+        self._bonus = state.get("entropy_bonus", 0.0)
+        if (newest := state.get("newest")) is not None:
+            self._newest = transitions_of(newest)
         if self._probe.batch is not None:
             self._subject.read(self._probe.batch)
         saved = state["diagnostics"]  # without those that were switched off
         self._diagnostics = [each for each in self._diagnostics if type(each).__name__ in saved]
         for each in self._diagnostics:
             each.restore(saved[type(each).__name__])
+
+    def _is_due(self, update: int) -> bool:
+        """Return whether a measurement follows the next update."""
+        return (update + 1) % self._every == 0 and self.is_affordable
 
     def _measure_tier(self, tier: Cost, measured: Measurement, is_last: bool) -> None:
         for diagnostic in [each for each in self._diagnostics if each.cost == tier]:

@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
+import torch
+
 from qdiverge.diagnostics import Diagnostic, Moment
 from qdiverge.monitor.alarms import Alarms
 from qdiverge.monitor.attach_checks import mark_watched, unmark_watched
@@ -15,6 +17,7 @@ from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.idle_watch import PATIENCE, IdleWatch
 from qdiverge.monitor.loop_audit import LoopAudit
 from qdiverge.monitor.measuring import LOG_DENSITY, Measuring
+from qdiverge.monitor.other_optimizer import OtherOptimizer, held_by
 from qdiverge.monitor.reminder import Reminder
 from qdiverge.monitor.snapshots import Keeping, SnapshotRecorder
 from qdiverge.monitor.status_line import verdict_of
@@ -22,6 +25,7 @@ from qdiverge.monitor.subject import Subject
 from qdiverge.monitor.target_notes import TargetNotes
 from qdiverge.monitor.untraced import untraced
 from qdiverge.runs import AlarmEvent, RunLog
+from qdiverge.runs.log import LogMark
 from qdiverge.update import Finding, UpdateRule
 from qdiverge.update.auditing.findings import finding
 
@@ -65,7 +69,8 @@ class Monitor:
         self.options, self.subject = subject.options, subject
         self.num_updates = 0
         self._log, self._owns_log, self._clock = log, owns_log, clock
-        self._guard, self._reminder = Guard(), Reminder(self.options.every)
+        self._guard = Guard()
+        self._reminder = Reminder(self.options.every, self._tell)
         self._measuring = Measuring(subject, log, self._guard, diagnostics, log_density)
         self.budget = self._measuring.budget
         keeps = "snapshot" in self.options.reactions
@@ -84,8 +89,10 @@ class Monitor:
         self._is_closed = False
         self._num_shown = 0  # batches since the last step
         self._calm_until: float = 0  # up to this update nothing is due
-        self.hook = subject.optimizer.register_step_post_hook(self.after_step)
-        self._pre_hook = subject.optimizer.register_step_pre_hook(self.before_step)
+        self._listen()
+        self._other = OtherOptimizer(
+            subject.optimizer, held_by(subject.optimizer, subject.networks), self._follow
+        )
         mark_watched(subject.networks, log.folder)
 
     @untraced
@@ -95,9 +102,8 @@ class Monitor:
         Raises:
             DivergenceError: an alarm fired before and ``on_alarm="stop"``.
         """
-        if self._is_calm():
-            return data
-        self._take(data, None, raises=True)
+        if not self._is_calm(data, None):
+            self._take(data, None, raises=True)
         return data
 
     @untraced
@@ -108,7 +114,7 @@ class Monitor:
             data: The batch.
             read: Makes transitions of it; called only where the monitor looks at the batch.
         """
-        if not self._is_calm():
+        if not self._is_calm(data, read):
             self._take(data, read, raises=False)
 
     @untraced
@@ -159,11 +165,13 @@ class Monitor:
             if self._early.sees_beyond(self.num_updates):
                 with self._guard("measuring", self.num_updates):
                     self._measure()
-        elif self._measuring.has_batch:
-            with self._guard("measuring", self.num_updates):
-                self._measure()
-        elif self.num_updates == self._reminder.patience:
-            self._reminder.remind(self.num_updates)
+        elif not self.subject.is_trained:
+            self._say_once("network_replaced", update=self.num_updates)
+        else:
+            if self._measuring.has_batch:
+                with self._guard("measuring", self.num_updates):
+                    self._measure()
+            self._reminder.look(self.num_updates)
 
     @property
     def latest(self) -> dict[str, float]:
@@ -203,7 +211,11 @@ class Monitor:
     @property
     def verdict(self) -> str:
         """Return a sentence on how the run stands now."""
-        return verdict_of(self.latest, self.alarms, self.subject.measured_otherwise)
+        unseen = [what for what in ("reading the batch", "QValues") if what in self._guard.failed]
+        otherwise = self.subject.measured_otherwise
+        if unseen:
+            otherwise = otherwise or f"{unseen[0]} failed: {self._guard.failed[unseen[0]]}"
+        return verdict_of(self.latest, self.alarms, otherwise)
 
     def moment(self, data: Any = None) -> Moment:
         """Return the run as it is now, as diagnostics measure it: on a batch, or the probe batch.
@@ -240,20 +252,25 @@ class Monitor:
             self._early.due = state["look_due"]
         self._target.restore(state["target"])
 
+    def mark(self) -> LogMark:
+        """Bring the log to the disk; return where it ends, from where it can go on."""
+        return self._log.sync()
+
     def close(self, status: str = "finished") -> None:
         """Measure once more, remove the hook and close the log that :func:`attach` opened."""
         if self._is_closed:
             return
         if status == "finished":
-            if self._measuring.has_batch and self.num_updates:
+            self._target.look_up(self.num_updates)
+            if self._measuring.has_batch and self.num_updates and self.subject.is_trained:
                 self._measuring.keep_arrays(self.num_updates)
                 with self._guard("measuring", self.num_updates):
                     self._measure(is_last=True)
-            elif self._reminder.num_batches >= self.options.every or self.num_updates:
-                self._reminder.remind(self.num_updates)
+            self._reminder.remind(self.num_updates)
         self._is_closed = True
         self.hook.remove()
         self._pre_hook.remove()
+        self._other.close()
         self.loop_audit.close()
         self._ahead.close(self.num_updates)
         if self.num_updates:
@@ -274,6 +291,8 @@ class Monitor:
     def _take(self, data: Any, read: Callable[[Any], Any] | None, *, raises: bool) -> None:
         """Hand a training batch to whoever wants it."""
         update = self.num_updates
+        if not self._is_closed:
+            self._target.look_up(update)
         if update >= self.foresight.wake and not self._is_closed:
             last_move, limit = self._target.last_move, self._measuring.limit_ahead
             self._ahead.look(data, read, update, self.step, last_move, limit)
@@ -287,16 +306,17 @@ class Monitor:
             with self._guard("reading the batch", update), self.budget.charge("batch"):
                 self._measuring.read_batch(data if read is None else read(data), update)
         if not self._is_closed:
-            self._early.show(data, read, update)
-        if update == 0 and self._reminder.num_batches == self._reminder.patience:
-            self._reminder.remind(update)
+            for found in self.subject.take_findings():
+                self._tell(found)
         if not self._is_closed and self._idle_watch.is_idle(update):
             self._tell(finding("optimizer_never_steps", num_batches=PATIENCE))
 
-    def _is_calm(self) -> bool:
-        """Take note of a batch; return whether nothing is due at its update, of which it is one."""
+    def _is_calm(self, data: Any, read: Callable[[Any], Any] | None) -> bool:
+        """Take note of a batch and its rewards; return whether no more is due at its update."""
         self._num_shown += 1
-        self._reminder.num_batches += 1
+        if not self._is_closed:
+            self._reminder.show(self.num_updates)
+            self._measuring.note_rewards(data, read, self.num_updates)
         return self._num_shown == 1 and self.num_updates < self._calm_until
 
     def _next_due(self) -> float:
@@ -312,6 +332,30 @@ class Monitor:
             self.foresight.wake + 1,
         )
 
+    def _listen(self) -> None:
+        """Hook the optimiser."""
+        optimizer = self.subject.optimizer
+        self.hook = optimizer.register_step_post_hook(self.after_step)
+        self._pre_hook = optimizer.register_step_pre_hook(self.before_step)
+
+    @untraced
+    def _follow(self, optimizer: torch.optim.Optimizer, num_missed: int) -> None:
+        """Watch the optimiser that trains the network now in the place of the one before."""
+        if self._is_closed:
+            return
+        self.hook.remove()
+        self._pre_hook.remove()
+        self.subject.optimizer, self._calm_until = optimizer, 0
+        self.loop_audit.forget()
+        self._listen()
+        name, update = type(optimizer).__name__, self.num_updates
+        self._say_once("optimizer_replaced", optimizer=name, update=update, num_missed=num_missed)
+
+    def _say_once(self, code: str, **evidence: Any) -> None:
+        """Say what is wrong with the loop, unless it was said."""
+        if all(alarm.rule != code for alarm in self.alarms):
+            self._tell(finding(code, **evidence))
+
     def _tell(self, found: Finding) -> None:
         """Say what is wrong with the loop; copies look at what that does."""
         self._alarms.tell(found, self.step, self.num_updates)
@@ -322,7 +366,8 @@ class Monitor:
         if measured is None:
             return
         size = measured.metrics.get("diverge/q_abs_max", math.nan)
-        self.foresight.look_at(size, measured.moment.bound, self.num_updates)
+        limit = measured.metrics.get("diverge/divergence_limit", math.inf)
+        self.foresight.look_at(size, limit, self.num_updates)
         with self.budget.charge("log"):
             self._keeping.want()
             self._measuring.log(measured, is_last=is_last)

@@ -12,6 +12,8 @@ from torch import Tensor
 from qdiverge.checks import check_positive
 from qdiverge.transitions import SarsaTransitions, Transitions
 
+FIRST = 256  # updates after which the first probe is collected anew
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -66,14 +68,14 @@ class ProbeBatch:
 
     Args:
         size: How many transitions to hold.
-        refresh_period: After how many updates to collect anew.
+        refresh_period: After how many updates to collect anew at the latest; sooner in a young run,
+            whose data change faster: when it has doubled its length.
     """
 
     def __init__(self, size: int, refresh_period: int) -> None:
         check_positive("probe_size", size)
         check_positive("refresh_period", refresh_period)
         self.size, self.refresh_period = size, refresh_period
-        self.reward_bound = 0.0  # the largest |r| in any batch that was shown
         self._held: Rows | None = None
         self._filling: Rows | None = None
         self._since = 0
@@ -84,7 +86,6 @@ class ProbeBatch:
             "held": None if self._held is None else _state(self._held),
             "filling": None if self._filling is None else _state(self._filling),
             "since": self._since,
-            "reward_bound": self.reward_bound,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -92,7 +93,7 @@ class ProbeBatch:
         held, filling = state["held"], state["filling"]
         self._held = None if held is None else _rows(held)
         self._filling = None if filling is None else _rows(filling)
-        self._since, self.reward_bound = state["since"], state["reward_bound"]
+        self._since = state["since"]
 
     @property
     def rows(self) -> Rows | None:
@@ -107,11 +108,8 @@ class ProbeBatch:
     def wants(self, update: int) -> bool:
         """Return whether the next batch should be copied."""
         is_filling = self._held is None or self._filling is not None
-        return is_filling or update - self._since >= self.refresh_period
-
-    def note(self, rewards: Tensor) -> None:
-        """Note the largest |r| of a training batch."""
-        self.reward_bound = max(self.reward_bound, float(rewards.detach().abs().max()))
+        period = min(self.refresh_period, max(FIRST, self._since))  # the run's own: it doubles
+        return is_filling or update - self._since >= period
 
     def show(
         self,
@@ -120,7 +118,7 @@ class ProbeBatch:
         weights: Tensor | None = None,
         discounts: Tensor | None = None,
     ) -> None:
-        """Look at a training batch: note its largest |r|, and copy what is still missing.
+        """Look at a training batch, and copy what is still missing.
 
         Args:
             batch: N transitions.
@@ -128,7 +126,6 @@ class ProbeBatch:
             weights: Its importance weights, [N].
             discounts: γ^k of each transition, [N].
         """
-        self.note(batch.rewards)
         if not self.wants(update):
             return
         held = 0 if self._filling is None else len(self._filling.transitions)
@@ -151,4 +148,9 @@ def _rows(fields: dict[str, Any]) -> Rows:
     own = {k: v for k, v in fields.items() if k not in ("weights", "discounts")}
     unknown = torch.full_like(own["rewards"], torch.nan)
     others = (fields.get(name, unknown) for name in ("weights", "discounts"))
-    return Rows((SarsaTransitions if "next_actions" in own else Transitions)(**own), *others)
+    return Rows(transitions_of(own), *others)
+
+
+def transitions_of(fields: dict[str, Any]) -> Transitions:
+    """Return transitions, of the very tensors."""
+    return (SarsaTransitions if "next_actions" in fields else Transitions)(**fields)

@@ -1,47 +1,78 @@
 """What a loop has forgotten: to show its batches, or to pass the optimiser that it calls."""
 
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 
 from qdiverge.runs import AlarmEvent
+from qdiverge.update import Finding
+from qdiverge.update.auditing.findings import finding
 
 PATIENCE = 10  # measurements that fall due without a batch or an update before it is said
+STANDSTILL = 1_000  # batches, or updates, without the other once both have come
 
 
 class Reminder:
-    """A count of batches, and a warning, once, where these or updates do not come in.
+    """A count of batches; it is said, once, where these or updates do not come in.
 
     Args:
         every: Updates between measurements.
+        tell: Says it.
 
     Attributes:
-        patience: Batches or updates after which it is time to say so.
         num_batches: Batches shown.
+
+    >>> reminder = Reminder(1, print)
+    >>> for _ in range(12): reminder.show(0)
+    batches_without_updates: 10 batches came since update 0 and the watched optimiser made no ...
     """
 
-    def __init__(self, every: int) -> None:
-        self.patience = PATIENCE * every
+    def __init__(self, every: int, tell: Callable[[Finding], None]) -> None:
+        self._every, self._tell = every, tell
         self.num_batches = 0
-        self._has_reminded = False
+        self._at, self._num_here = 0, 0  # the update of the last batch, and batches at it
+        self._said: set[str] = set()
 
-    def remind(self, num_updates: int) -> None:
-        """Warn where only one of the two came in; the first time alone."""
-        if self._has_reminded:
-            return
-        self._has_reminded = True
-        if num_updates == 0:
-            text = (
-                f"{self.num_batches} batches but no update; pass the optimizer whose step() "
-                "the loop calls."
-            )
-        elif self.num_batches == 0:
-            text = (
-                f"{num_updates} updates but no batch; pass each one through it: "
-                "data = monitor.batch(data)."
-            )
-        else:
-            return
-        warnings.warn(f"qdiverge has seen {text}", stacklevel=5)
+    def show(self, update: int) -> None:
+        """Take note of a batch.
+
+        Args:
+            update: Updates made before.
+        """
+        self.num_batches += 1
+        self._at, self._num_here = update, self._num_here + 1 if update == self._at else 1
+        if self._num_here == (STANDSTILL if update else PATIENCE * self._every):
+            self._say_batches()
+
+    def look(self, update: int) -> None:
+        """See whether batches come; to be called at updates now and then.
+
+        Args:
+            update: Updates made.
+        """
+        patience = PATIENCE * self._every
+        if self.num_batches:
+            patience = max(patience, STANDSTILL)
+        if update - self._at >= patience:
+            self._say_updates(update - self._at)
+
+    def remind(self, update: int) -> None:
+        """Say at the end which of the two never came, if both were to have come by now."""
+        if update == 0 and self.num_batches >= self._every:
+            self._say_batches()
+        elif update and self.num_batches == 0:
+            self._say_updates(update)
+
+    def _say_batches(self) -> None:
+        self._say("batches_without_updates", num_batches=self._num_here, update=self._at)
+
+    def _say_updates(self, num_updates: int) -> None:
+        self._say("updates_without_batches", num_updates=num_updates)
+
+    def _say(self, code: str, **evidence: int) -> None:
+        if code not in self._said:
+            self._said.add(code)
+            self._tell(finding(code, **evidence))
 
 
 def speak(event: AlarmEvent) -> None:

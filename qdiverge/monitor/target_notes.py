@@ -49,10 +49,13 @@ class TargetNotes:
     @property
     def next_look(self) -> float:
         """Return the update after which to look next."""
+        if self._subject.is_target_looked_up:
+            return 0
         return math.inf if self._watch is None else self._watch.next_look
 
     def look(self, update: int) -> None:
         """See whether the target moved, where that is due; to be called after each update."""
+        self.look_up(update)
         if (watch := self._watch) is None or update < watch.next_look:
             return
         try:  # at every update, where a context manager would cost as much as the look
@@ -69,6 +72,14 @@ class TargetNotes:
                 self._tell(finding("target_never_moves", num_updates=PATIENCE))
         except Exception as error:
             self._guard.tell("watching the target", update, error, None)
+
+    def look_up(self, update: int) -> None:
+        """Take the target that the loop bootstraps from now, where a function says it."""
+        try:
+            if self._subject.look_up_targets() and self._watch is not None:
+                self._watch.follow(self._subject.targets[0])
+        except Exception as error:
+            self._guard.tell("looking up the target", update, error, None)
 
     def state(self) -> dict[str, Any] | None:
         """Return what another one needs to go on as this one would; None: it looks no more."""

@@ -56,6 +56,7 @@ class TargetWatch:
         if len(fast) != len(slow) or any(fast[i].dtype != slow[i].dtype for i in usable):
             fast = []
         self._slow, self._fast = [slow[i] for i in usable], [fast[i] for i in usable if fast]
+        self._usable = usable
         self._spacing, self._period = max(CONTINUOUS_SPACING, period), period
         self._changes: deque[int] = deque(maxlen=CONTINUOUS_AFTER)
         self._pointers: list[int] = []
@@ -96,6 +97,11 @@ class TargetWatch:
         self.is_learning = state.get("is_learning", False)
         if "rule" in state:
             self.rule.restore(state["rule"])
+
+    def follow(self, target: nn.Module) -> None:
+        """Look at another object from now on, the target's new one: a move as any other."""
+        slow = list(target.parameters())
+        self._slow = [slow[i] for i in self._usable]
 
     def moves(self, update: int) -> list[int]:
         """Return the updates since the last look before which the target moved.

@@ -147,8 +147,7 @@ class Learner:
     def size(self, probe: Rows) -> float:
         """Return max|Q| over the probe: every action of a Q-network, (s_i, a_i) of critics."""
         batch = probe.transitions
-        actions = batch.actions if batch.actions.is_floating_point() else None
-        return largest_value(self.copies.networks, batch.observations, actions, self._moves)
+        return largest_value(self.copies.networks, batch.observations, batch.actions, self._moves)
 
     @torch.no_grad()
     def error(self, probe: Rows) -> float:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.optim import SGD, Adagrad, Adam, AdamW, NAdam, RAdam, RMSprop
 
+from qdiverge.diagnostics.allowed_actions import largest_allowed
 from qdiverge.diagnostics.quiet import needs_quiet
 from qdiverge.rehearsal.learner import Original
 from qdiverge.rehearsal.speed import sped_up, speed_up
@@ -128,8 +129,7 @@ class Stack:
     def sizes(self, probe: Rows) -> list[float]:
         """Return max|Q| over the probe, of each copy."""
         q = self._values(self.theta, probe.transitions.observations, None)
-        sizes: list[float] = q.abs().flatten(1).amax(1).tolist()
-        return sizes
+        return [largest_allowed(each, probe.transitions.actions) for each in q]
 
     @torch.no_grad()
     def errors(self, probe: Rows) -> list[float]:

@@ -6,20 +6,24 @@ import numpy as np
 
 from qdiverge.runs import Run, Series
 
+SIZES = ("diverge/q_abs_max", "diverge/batch_q_abs_max")
+
 
 def bounds_of(run: Run) -> Series | None:
     """Return the bound r_max/(1−γ) over the run; None where it is not known, or infinite.
 
     It is what was logged beside the Q-values, where r_max is the largest |reward| seen so far; else
     1/(1−γ), for rewards within ±1. Only the points at which it changes are returned, and the ends.
+    At γ = 1, where there is none, it is the limit that values were held against instead.
     """
-    logged = run.series.get("diverge/soft_divergence_bound")
-    if logged is not None and np.isfinite(logged.values).any():
-        finite = np.isfinite(logged.values)
-        steps, values = logged.steps[finite], logged.values[finite]
-        changes = np.flatnonzero(np.diff(values))
-        keep = np.unique(np.concatenate([[0, len(values) - 1], changes, changes + 1]))
-        return Series(steps[keep], values[keep])
+    for key in ("diverge/soft_divergence_bound", "diverge/divergence_limit"):
+        logged = run.series.get(key)
+        if logged is not None and np.isfinite(logged.values).any():
+            finite = np.isfinite(logged.values)
+            steps, values = logged.steps[finite], logged.values[finite]
+            changes = np.flatnonzero(np.diff(values))
+            keep = np.unique(np.concatenate([[0, len(values) - 1], changes, changes + 1]))
+            return Series(steps[keep], values[keep])
     discount = discount_of(run)
     if discount is None or discount == 1:
         return None
@@ -31,17 +35,16 @@ def crossing_of(run: Run) -> tuple[int, float] | None:
 
     Infinity lies above every bound. This is soft divergence, van Hasselt et al. 2018
     (arXiv:1812.02648). The limit is what was logged beside the bound: the bound, and what TD errors
-    excuse; of runs that logged none it is the bound.
+    excuse; of runs that logged none it is the bound. Largest values of training batches count too.
     """
-    size, bounds = run.series.get("diverge/q_abs_max"), bounds_of(run)
-    if size is None or bounds is None:
+    bounds = bounds_of(run)
+    sizes = [run.series[key] for key in SIZES if key in run.series]
+    if not sizes or bounds is None:
         return None
     limits = run.series.get("diverge/divergence_limit", bounds)
-    above = np.flatnonzero(size.values > _at(limits, size.steps))
-    if not above.size:
-        return None
-    step = size.steps[above[:1]]
-    return int(step[0]), float(_at(bounds, step)[0])
+    above = [size.steps[size.values > _at(limits, size.steps)] for size in sizes]
+    steps = np.sort(np.concatenate(above))[:1]
+    return (int(steps[0]), float(_at(bounds, steps)[0])) if steps.size else None
 
 
 def _at(series: Series, steps: np.ndarray) -> np.ndarray:

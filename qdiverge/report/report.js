@@ -187,7 +187,7 @@ for (const [number, figure] of document.querySelectorAll("figure").entries()) {
   if (!plots.length) continue;
   const charts = plots.map((plot, i) => chart(plot, `${number}-${i}`)), title = figure.querySelector("h3").textContent;
   const file = (kind, address) => Object.assign(make("button", "", kind), { onclick: async () => Object.assign(make("a"), {
-    href: await address(), download: `${title.toLowerCase().replaceAll(" ", "-")}.${kind.toLowerCase()}` }).click() });
+    href: await address(), download: `${figure.id.replace("panel-", "")}.${kind.toLowerCase()}` }).click() });
   const slider = Object.assign(make("input"), { type: "range", min: 0, max: 0.98, step: 0.02, value: 0,
     oninput: () => charts.forEach(each => each.smooth(Number(slider.value))) });
   const tools = make("div", "tools"), label = make("label", "", "smooth ");

@@ -6,12 +6,20 @@ from typing import Literal
 
 import numpy as np
 
-from qdiverge.report.facts import bounds_of, crossing_of, first_non_finite, last_finite, step_unit
+from qdiverge.report.facts import (
+    SIZES,
+    bounds_of,
+    crossing_of,
+    discount_of,
+    first_non_finite,
+    last_finite,
+    step_unit,
+)
 from qdiverge.report.numbers import human, percent, whole
 from qdiverge.runs import MEANING, AlarmEvent, Run, status_of
 
 Health = Literal["healthy", "loop", "warned", "diverged", "unknown"]
-_WATCHED = ("diverge/q_abs_max", "diverge/q_mean", "losses/td_loss", "diverge/td_error_abs_max")
+_WATCHED = (*SIZES, "diverge/q_mean", "losses/td_loss", "diverge/td_error_abs_max")
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,8 @@ class Verdict:
         name: Of the run.
         health: "diverged": max |Q| passed its bound, or a value became NaN or infinite; else
             "warned": an alarm of divergence; else "loop": a finding of its audits; else "unknown":
-            no Q was logged, or there is no bound; else "healthy", whatever was noted beside.
+            no Q was logged, there is no bound, or another function learns than is measured; else
+            "healthy", whatever was noted beside.
         headline: The verdict in a few words.
         sentences: How large Q became, and whether an alarm came before.
         remarks: What the row condition says, and how the run ended.
@@ -47,7 +56,6 @@ class Verdict:
 
 def judge(run: Run) -> Verdict:
     """Return the verdict on a run, from its logged numbers alone."""
-    size = run.series.get("diverge/q_abs_max")
     alarm_step = min((alarm.step for alarm in _of(run, "divergence")), default=None)
     crossing = crossing_of(run)
     bound_step = None if crossing is None else crossing[0]
@@ -57,7 +65,8 @@ def judge(run: Run) -> Verdict:
     )
     trouble = min((s for s in (bound_step, non_finite_step) if s is not None), default=None)
     lead = None if alarm_step is None or trouble is None else trouble - alarm_step
-    finite = np.array([]) if size is None else size.values[np.isfinite(size.values)]
+    logged = [run.series[key].values for key in SIZES if key in run.series]
+    finite = np.concatenate([values[np.isfinite(values)] for values in logged or [np.array([])]])
     largest = float(finite.max()) if finite.size else float("nan")
     health: Health = "healthy"
     if trouble is not None:
@@ -66,7 +75,7 @@ def judge(run: Run) -> Verdict:
         health = "warned"
     elif _of(run, "loop"):
         health = "loop"
-    elif not finite.size or bounds_of(run) is None:
+    elif not finite.size or bounds_of(run) is None or run.info.get("measured_otherwise"):
         health = "unknown"
     headline = {
         "diverged": "Diverged, after a warning" if (lead or 0) > 0 else "Diverged",
@@ -82,6 +91,7 @@ def judge(run: Run) -> Verdict:
         _size(run, largest, crossing, non_finite_step),
         _warning(run, alarm_step, lead, bound_step is not None),
         _notes(run),
+        _otherwise(run),
         _ending(run) if has_crashed else "",
     )
     remarks = (_row_condition(run), "" if has_crashed else _ending(run))
@@ -108,15 +118,19 @@ def _size(
             return f"Every logged |Q| was NaN or infinite, from {whole(non_finite_step)} {unit} on."
         return "No Q-value was logged, so nothing can be said about divergence."
     parts = f"The largest |Q| was {human(largest)}"
-    if bounds is None:
+    is_bounded = discount_of(run) != 1
+    named = "soft-divergence bound" if is_bounded else "limit that stands in for a bound at γ = 1,"
+    if bounds is None and not is_bounded:
+        parts += "; γ = 1 bounds no return, so there is nothing to hold it against"
+    elif bounds is None:
         parts += "; without a discount in the settings there is no bound to hold it against"
     elif crossing is None:
         bound = float(bounds.values[-1])
         share = percent(largest / bound).replace("< ", "less than ")
-        parts += f", {share} of the soft-divergence bound of {human(bound)}"
+        parts += f", {share} of the {named} of {human(bound)}"
     else:
         step, bound = crossing
-        parts = f"|Q| passed the soft-divergence bound of {human(bound)} at {whole(step)} {unit}"
+        parts = f"|Q| passed the {named} of {human(bound)} at {whole(step)} {unit}"
         parts += f" and rose to {human(largest)}"
         last = run.series["diverge/q_abs_max"].values[-1]
         if np.isfinite(last) and last <= bounds.values[-1]:
@@ -168,6 +182,11 @@ def _notes(run: Run) -> str:
         for alarm in conditions
     ]
     return " ".join(parts)
+
+
+def _otherwise(run: Run) -> str:
+    reason = str(run.info.get("measured_otherwise") or "")
+    return f"{reason[:1].upper()}{reason[1:]}." if reason else ""
 
 
 def _row_condition(run: Run) -> str:

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from types import BuiltinMethodType, ModuleType
 from typing import Any
 
 import torch
@@ -91,6 +92,9 @@ def _kept_as_they_are(parts: Iterable[nn.Module]) -> dict[int, Any]:
         for value in part.__dict__.values():
             for tensor in _results(value):
                 memo[id(tensor)] = tensor.detach().clone()
+            if isinstance(value, BuiltinMethodType) and not isinstance(value.__self__, ModuleType):
+                # such as ``generator.random``, which deepcopy takes for a function
+                memo[id(value)] = getattr(copy.deepcopy(value.__self__, memo), value.__name__)
     return memo
 
 

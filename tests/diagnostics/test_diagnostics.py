@@ -40,6 +40,7 @@ def moment(network, batch=None, target=None, discount=0.9, update=1):
         update=update,
         target=target,
         optimizer=None,
+        newest=batch,
     )
 
 

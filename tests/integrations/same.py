@@ -15,6 +15,14 @@ def random_states():
     return [random.getstate(), np.random.get_state(), torch.get_rng_state()]  # noqa: NPY002
 
 
+def begin_at_zero(module):
+    """Let the values begin at 0, within every bound, even of rewards that are told too small."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.ndim and len(parameter) < 4:  # of an output layer
+                parameter.zero_()
+
+
 def assert_copies_ran_ahead(monitor, num_updates=None):
     """From a replay, before the first update, to an end that was known beforehand."""
     foresight = monitor.foresight

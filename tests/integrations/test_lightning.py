@@ -15,6 +15,7 @@ from tests.integrations.same import (
     LAST,
     assert_copies_ran_ahead,
     assert_same,
+    begin_at_zero,
     random_states,
 )
 
@@ -122,6 +123,15 @@ def make(out, **options):
     )  # fmt: skip
 
 
+class FromZero(Learner):
+    """Of values that begin at 0."""
+
+    def network(self):
+        network = super().network()
+        begin_at_zero(network)
+        return network
+
+
 class OnAReplay(Learner):
     """Of one linear layer, w → 2w many times over, from a shuffled replay; nothing lags."""
 
@@ -197,7 +207,7 @@ def test_an_alarm_stops_the_trainer_by_its_own_way(tmp_path):
     callback = make(
         tmp_path / "run", on_alarm="stop", reward_bound=1e-6, cost="light", foresight=False
     )
-    _, trainer = fit(tmp_path, callback)
+    _, trainer = fit(tmp_path, callback, kind=FromZero)
     assert trainer.should_stop
     assert trainer.global_step == 1  # the values are looked at after every update at first
     assert load_run(tmp_path / "run").info["status"] == "alarm"

@@ -17,7 +17,7 @@ from qdiverge.errors import InvalidTypeError, RunFolderError
 from qdiverge.monitor.listening import HeardMethod
 from qdiverge.rehearsal.batches import as_batches
 from qdiverge.runs import load_run
-from tests.integrations.same import LAST, assert_same, random_states
+from tests.integrations.same import LAST, assert_same, begin_at_zero, random_states
 
 stable_baselines3 = pytest.importorskip("stable_baselines3")
 sb3_contrib = pytest.importorskip("sb3_contrib")
@@ -219,14 +219,31 @@ def test_nothing_is_left_behind_after_an_exception(tmp_path, where):
 @pytest.mark.parametrize("name", ["DQN", "TD3"])
 def test_an_alarm_stops_the_model_by_its_own_way(tmp_path, name):
     model = make(name)
+    begin_at_zero(model.policy)
     out = tmp_path / "run"
-    options = EVERYTHING | {"on_alarm": "stop", "reward_bound": 1e-6}  # any Q is above the bound
+    options = EVERYTHING | {"on_alarm": "stop", "reward_bound": 1e-6, "foresight": False}
     callback = sb3.Callback(out, cost="light", **options)
     assert model.learn(NUM_STEPS, callback=callback) is model
     assert model.num_timesteps < NUM_STEPS
     assert callback.monitor.stopped_by.rule == "soft_divergence"
     assert_nobody_listens(model)
     assert load_run(out).info["status"] == "alarm"
+
+
+def test_learning_twice_with_the_same_callback_goes_on_as_one_run(tmp_path):
+    model, out = make("DQN"), tmp_path / "run"
+    callback = sb3.Callback(out, every=5, max_overhead=None)
+    model.learn(120, callback=callback)
+    assert callback.monitor is not None
+    first = callback.monitor.num_updates
+    model.learn(120, callback=callback, reset_num_timesteps=False)
+    assert callback.monitor.num_updates > first
+    assert_nobody_listens(model)
+    run = load_run(out)
+    assert run.info["status"] == "finished"
+    steps = run.series["diverge/q_abs_max"].steps
+    assert list(steps) == sorted(steps)
+    assert steps[0] < 120 < steps[-1]
 
 
 def test_what_cannot_be_watched_is_said_before_training(tmp_path):

@@ -19,6 +19,7 @@ from tests.integrations.same import (
     LAST,
     assert_copies_ran_ahead,
     assert_same,
+    begin_at_zero,
     random_states,
 )
 
@@ -363,11 +364,13 @@ def test_nothing_is_left_behind_after_an_exception(tmp_path, where):
 
 
 STOP = EVERYTHING | {"on_alarm": "stop", "reward_bound": 1e-6, "cost": "light", "every": 5}
+STOP |= {"foresight": False}
 
 
 @pytest.mark.parametrize("name", ["DQN", "SAC"])
 def test_an_alarm_stops_the_trainer_by_its_own_way(tmp_path, name):
     training = Training(name)
+    begin_at_zero(training.algorithm)
     with tianshou.attach(
         training.algorithm, training.buffer, out=tmp_path / "run", **STOP
     ) as monitor:
@@ -380,6 +383,7 @@ def test_an_alarm_stops_the_trainer_by_its_own_way(tmp_path, name):
 
 def test_a_trainer_from_before_is_stopped_by_an_exception(tmp_path):
     training = Training("DQN")
+    begin_at_zero(training.algorithm)
     trainer = training.algorithm.create_trainer(training.params())
     with (
         pytest.raises(DivergenceError, match="soft_divergence"),

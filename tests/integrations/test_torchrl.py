@@ -15,6 +15,7 @@ from tests.integrations.same import (
     LAST,
     assert_copies_ran_ahead,
     assert_same,
+    begin_at_zero,
     random_states,
 )
 
@@ -209,7 +210,8 @@ def test_nothing_is_left_behind_after_an_exception(tmp_path, where):
 
 def test_an_alarm_stops_the_trainer_by_its_own_way(tmp_path):
     trainer = make(tmp_path)
-    options = EVERYTHING | {"on_alarm": "stop", "reward_bound": 1e-6, "cost": "light"}
+    begin_at_zero(trainer.loss_module)
+    options = EVERYTHING | {"on_alarm": "stop", "reward_bound": 1e-6, "foresight": False}
     torchrl.Hook(tmp_path / "run", **options).register(trainer)
     trainer.train()
     assert trainer.collected_frames < NUM_FRAMES

@@ -42,7 +42,7 @@ def test_a_target_that_is_no_copy_is_refused(tmp_path):
     with pytest.raises(InvalidValueError, match="shapes of q_network"):
         attach(network, target=nn.Linear(4, 3), optimizer=optimizer, out=out)
     with pytest.raises(InvalidTypeError, match=r"torch\.nn\.Module"):
-        attach(network, target=lambda x: x, optimizer=optimizer, out=out)
+        attach(network, target=abs, optimizer=optimizer, out=out)
     assert not out.exists()
 
 
@@ -81,11 +81,23 @@ def test_another_discount_in_the_settings_or_the_batch_is_said(tmp_path):
 
 def test_updates_that_never_come_are_said(tmp_path):
     network, other = make_network(), make_network()
-    both = torch.optim.SGD([*network.parameters(), *other.parameters()], lr=0.01)
-    monitor = attach(network, optimizer=both, out=tmp_path / "run", every=2)
-    with pytest.warns(UserWarning, match=r"20 batches but no update; pass the optimizer"):
-        steps(monitor, network, sgd(network), 25)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    monitor = attach(network, optimizer=optimizer, out=tmp_path / "run", every=2)
+    with pytest.warns(UserWarning, match=r"20 batches came since update 0 and .* no step: pass"):
+        steps(monitor, other, sgd(other), 25)
     monitor.close()  # said once
+    assert [alarm.rule for alarm in monitor.alarms] == ["batches_without_updates"]
+    assert "healthy" not in monitor.verdict
+
+
+def test_another_optimiser_of_the_network_is_watched_in_its_place(tmp_path):
+    network, other = make_network(), make_network()
+    both = torch.optim.SGD([*network.parameters(), *other.parameters()], lr=0.01)
+    only = sgd(network)
+    with attach(network, optimizer=only, out=tmp_path / "run", every=2) as monitor:
+        with pytest.warns(UserWarning, match="Another SGD trains the network since update 0"):
+            steps(monitor, network, both, 25)
+        assert monitor.num_updates == 21
 
 
 def test_a_loop_too_short_for_the_reminder_hears_it_at_the_end(tmp_path):
@@ -93,7 +105,7 @@ def test_a_loop_too_short_for_the_reminder_hears_it_at_the_end(tmp_path):
     optimizer = sgd(network)
     monitor = attach(network, optimizer=optimizer, out=tmp_path / "run")
     steps(monitor, network, optimizer, 3, show=False)
-    with pytest.warns(UserWarning, match=r"3 updates but no batch"):
+    with pytest.warns(UserWarning, match=r"3 updates came and no batch"):
         monitor.close()
 
 

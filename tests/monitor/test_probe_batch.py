@@ -11,11 +11,9 @@ from qdiverge.monitor.probe_batch import ProbeBatch
 from tests.monitor.test_monitor import random_batch
 
 
-def transitions(value, size=4, reward=0.0):
+def transitions(value, size=4):
     s = torch.full((size, 2), float(value))
-    return Transitions(
-        s, torch.zeros(size).long(), torch.full((size,), reward), s, torch.ones(size)
-    )
+    return Transitions(s, torch.zeros(size).long(), torch.zeros(size), s, torch.ones(size))
 
 
 def test_the_probe_keeps_its_own_copy_and_its_size():
@@ -23,9 +21,8 @@ def test_the_probe_keeps_its_own_copy_and_its_size():
     first = transitions(1)
     probe.show(first, update=0)
     first.observations.zero_()
-    probe.show(transitions(2, reward=-3.0), update=1)
+    probe.show(transitions(2), update=1)
     assert probe.batch.observations[:, 0].tolist() == [1, 1, 1, 1, 2, 2]
-    assert probe.reward_bound == 3.0
     assert not probe.wants(update=50)
 
 

@@ -69,22 +69,77 @@ def test_a_target_that_is_another_object_each_time_is_named(tmp_path):
     assert said(monitor) == ["targets_differ"]
 
 
-def test_an_optimiser_made_anew_is_noticed(tmp_path):
+@pytest.mark.parametrize("cost", ["light", "full"])
+def test_a_target_that_is_looked_up_is_the_present_one(cost, tmp_path):
+    torch.manual_seed(0)
+    q = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 3))
+    target = copy.deepcopy(q)
+    optimizer = torch.optim.Adam(q.parameters(), 3e-3)
+    s, following = torch.randn(2, 64, 4)
+    batch = shown(s, following, torch.rand(64)) | {"actions": torch.randint(3, (64,))}
+    with watched(
+        q, optimizer, tmp_path, target=lambda: target, audit_period=5, cost=cost
+    ) as monitor:
+        for number in range(1, 301):
+            update(q, optimizer, monitor.batch(batch), 0.9, target)
+            if number % 20 == 0:
+                target = copy.deepcopy(q)
+    assert said(monitor) == []
+    assert monitor.rule.target_period == 20
+    with torch.no_grad():
+        y = batch["rewards"] + 0.9 * target(following).amax(1)
+        errors = y - q(s).gather(1, batch["actions"][:, None])[:, 0]
+    mean = monitor.latest["diverge/td_error_abs_mean"]
+    assert mean == pytest.approx(float(errors.abs().mean()), rel=1e-4)
+
+
+def test_an_optimiser_made_anew_is_noticed_and_watched(tmp_path):
     torch.manual_seed(0)
     q, s = nn.Linear(1, 1, bias=False), torch.rand(8, 1)
     optimizer = torch.optim.SGD(q.parameters(), 0.001)
     batch = shown(s, 2 * s, torch.full((8,), 0.1))
     with (
-        pytest.warns(UserWarning, match="was it made anew"),
+        pytest.warns(UserWarning, match="the watched one was replaced"),
         watched(q, optimizer, tmp_path) as monitor,
     ):
         for number in range(500):
             update(q, optimizer, monitor.batch(batch), 0.9)
             if number == 50:
                 optimizer = torch.optim.SGD(q.parameters(), 0.1)
-    assert monitor.num_updates == 51
+    assert monitor.num_updates == 496
+    assert said(monitor) == ["optimizer_replaced"]
+    assert monitor.alarms[0].update == 51
+    assert monitor.rule.learning_rate == 0.1
+    assert "was replaced" in monitor.verdict
+    assert "soft_divergence" in [alarm.rule for alarm in monitor.alarms]  # it is seen again
+
+
+def test_two_optimisers_that_take_turns_are_no_replacement(tmp_path):
+    torch.manual_seed(0)
+    q, s = nn.Linear(1, 1), torch.rand(8, 1)
+    first, second = (torch.optim.SGD(q.parameters(), 0.001) for _ in range(2))
+    batch = shown(s, 0.5 * s, torch.rand(8))
+    with watched(q, first, tmp_path, audit_period=None) as monitor:
+        for number in range(60):
+            update(q, second if number % 3 else first, monitor.batch(batch), 0.9)
+    assert (said(monitor), monitor.num_updates) == ([], 20)
+
+
+def test_steps_of_no_optimiser_are_noticed(tmp_path):
+    torch.manual_seed(0)
+    q, s = nn.Linear(1, 1, bias=False), torch.rand(8, 1)
+    optimizer = torch.optim.SGD(q.parameters(), 0.001)
+    batch = shown(s, 0.5 * s, torch.rand(8))
+    with (
+        pytest.warns(UserWarning, match="was it made anew"),
+        watched(q, optimizer, tmp_path) as monitor,
+    ):
+        update(q, optimizer, monitor.batch(batch), 0.9)
+        for _ in range(250):
+            monitor.batch(batch)
+            with torch.no_grad():
+                q.weight.mul_(0.999)  # as a step written by hand
     assert said(monitor) == ["optimizer_never_steps"]
-    assert "was it made anew" in monitor.verdict
 
 
 def test_batches_of_an_evaluation_are_no_idle_optimiser(tmp_path):
@@ -141,6 +196,7 @@ def test_batch_norm_that_trains_is_another_function_and_said_to_be(tmp_path):
     told = "learns with the statistics of its batch (BatchNorm1d) and is measured without"
     assert told in load_run(tmp_path / "run").info["measured_otherwise"]
     assert told in monitor.verdict
+    assert "healthy" not in monitor.verdict
     report = qd.diagnose(q, batch, 0.9, optimizer=optimizer).stability
     assert (report.verdict, told in report.reason) == ("undecided", True)
     q.eval()  # what is measured is then what acts and learns

@@ -97,6 +97,7 @@ def _metrics(size: float, growth: float, t: int, rng: np.random.Generator) -> di
         "diverge/q_p05": -0.2 * size,
         "diverge/q_p50": 0.38 * size,
         "diverge/q_p95": 0.9 * size,
+        "diverge/batch_q_abs_max": size,
         "diverge/soft_divergence_bound": BOUND,
         "diverge/divergence_limit": BOUND,
         "diverge/q_growth_rate": growth + 0.01 * float(rng.standard_normal()),

@@ -153,3 +153,24 @@ def test_only_alarms_of_divergence_have_a_lead():
     assert (alone.health, alone.alarm_step) == ("loop", None)
     assert alone.headline == "Loop to be checked, and within its bound"
     assert judge(replace(run([1, 2, 3]), alarms=(noted,))).headline == "Healthy"
+
+
+def test_what_td_errors_excuse_is_no_divergence():
+    limits = {"soft_divergence_bound": [100.0] * 3, "divergence_limit": [110.0, 110.0, 125.0]}
+    assert judge(run([90.0, 104.0, 120.0], **limits)).health == "healthy"
+    late = judge(run([90.0, 112.0, 120.0], **limits))
+    assert (late.health, late.bound_step) == ("diverged", 200)
+    assert "bound of 100 at 200 agent steps" in late.sentences[0]
+    beside = judge(run([90.0, 90.0, 90.0], batch_q_abs_max=[90.0, 90.0, 1e6], **limits))
+    assert (beside.health, beside.bound_step, beside.largest) == ("diverged", 300, 1e6)
+
+
+def test_without_a_discount_to_bound_it_growth_is_held_against_its_limit():
+    limits = {"soft_divergence_bound": [np.inf] * 3, "divergence_limit": [10.0, 20.0, 30.0]}
+    sound = judge(run([5.0, 6.0, 7.0], discount=1.0, **limits))
+    assert sound.health == "healthy"
+    assert "limit that stands in for a bound at γ = 1" in sound.sentences[0]
+    assert judge(run([5.0, 21.0, 70.0], discount=1.0, **limits)).bound_step == 200
+    unknown = judge(run([5.0, 6.0], discount=1.0, soft_divergence_bound=[np.inf] * 2))
+    assert unknown.health == "unknown"
+    assert "γ = 1 bounds no return" in unknown.sentences[0]

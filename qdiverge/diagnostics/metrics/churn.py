@@ -70,7 +70,8 @@ class ValueChurn(_Compared):
 
     def compare(self, before: Tensor, after: Tensor, num_updates: int) -> dict[str, float]:
         """Return ``diverge/value_churn``."""
-        return {"diverge/value_churn": float((after - before).abs().mean()) / num_updates}
+        moved = (after - before).masked_fill(after == before, 0.0)  # −∞ of a mask among them
+        return {"diverge/value_churn": float(moved.abs().mean()) / num_updates}
 
 
 class GreedyChurn(_Compared):

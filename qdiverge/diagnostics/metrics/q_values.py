@@ -33,7 +33,7 @@ def growth_rate(updates: np.ndarray, magnitudes: np.ndarray) -> float:
 
 
 class QValues(Diagnostic):
-    """Max, mean, min and quantiles of Q over the batch, all actions, and the growth rate.
+    """Max, mean, min and quantiles of Q over the batch, allowed actions, and the growth rate.
 
     Args:
         window: Over how many measurements the growth rate is fitted.
@@ -59,18 +59,25 @@ class QValues(Diagnostic):
             "within the bound",
         ),
         Metric("diverge/q_abs_max", "max |Q| over the probe batch", "Q", "below the bound"),
+        Metric(
+            "diverge/batch_q_abs_max",
+            "max |Q| over the newest training batch",
+            "Q",
+            "below the bound, and near that of the probe batch",
+        ),
         Metric("diverge/q_p05", "5 % quantile of Q", "Q", "within the bound"),
         Metric("diverge/q_p50", "median of Q", "Q", "within the bound"),
         Metric("diverge/q_p95", "95 % quantile of Q", "Q", "within the bound"),
         Metric(
             "diverge/soft_divergence_bound",
-            "r_{max} / (1−γ), r_{max} the largest |r| so far",
+            "r_{max} / (1−γ), r_{max} the largest |r| so far; of a soft critic and γη |log π|",
             "Q",
             "the bound itself: no policy can earn more",
         ),
         Metric(
             "diverge/divergence_limit",
-            "the bound, and what TD errors excuse: min(max |δ| / (1−γ), a quarter of it)",
+            "the bound, and what TD errors excuse: min(max |δ| / (1−γ), a quarter of it); twice"
+            " what the first values were beyond it",
             "Q",
             "the limit itself: values beyond it count as divergent",
         ),
@@ -98,7 +105,7 @@ class QValues(Diagnostic):
 
     def measure(self, moment: Moment) -> dict[str, float]:
         """Return ``diverge/q_…``, ``diverge/soft_divergence_bound`` and ``…/divergence_limit``."""
-        q = moment.q_all.double().flatten().cpu().numpy()
+        q = moment.q_allowed.double().cpu().numpy()
         with np.errstate(invalid="ignore"):  # quantiles between infinities are NaN, as they should
             p05, p50, p95 = np.quantile(q, [0.05, 0.5, 0.95])
             metrics = {
@@ -112,6 +119,8 @@ class QValues(Diagnostic):
                 "soft_divergence_bound": moment.bound,
                 "divergence_limit": moment.limit,
             }
+        if moment.newest is not None:
+            metrics["batch_q_abs_max"] = moment.newest_size
         self._history.append((moment.update, float(metrics["q_abs_max"])))
         updates, magnitudes = np.array(self._history, dtype=np.float64).T
         metrics["q_growth_rate"] = growth_rate(updates, magnitudes)

@@ -49,5 +49,6 @@ class TargetLag(Diagnostic):
         """Return ``diverge/target_lag``; 0 where there is no target network."""
         if moment.target is None:
             return {"diverge/target_lag": 0.0}
-        lag = moment.online_next_q - moment.target_next_q
+        now, then = moment.online_next_q, moment.target_next_q
+        lag = (now - then).masked_fill(now == then, 0.0)  # −∞ that a mask put there among them
         return {"diverge/target_lag": float(lag.abs().mean())}

@@ -12,6 +12,7 @@ from qdiverge.monitor.rules.growth import not_finite, runaway_growth, soft_diver
 from qdiverge.monitor.rules.linearised import blow_up_forecast, self_excitation
 from qdiverge.monitor.rules.past import Past
 from qdiverge.monitor.rules.thresholds import Thresholds
+from qdiverge.monitor.rules.undiscounted import undiscounted_growth
 from qdiverge.runs.alarm import Kind
 
 
@@ -40,8 +41,9 @@ class AlarmRule:
 
 _SIZE = frozenset({"q_abs_max", "divergence_limit"})  # and what it is held against
 ALARM_RULES: tuple[AlarmRule, ...] = (
-    AlarmRule(not_finite, frozenset({"q_abs_max"}), stops=True),
-    AlarmRule(soft_divergence, _SIZE, stops=True),
+    AlarmRule(not_finite, frozenset({"q_abs_max", "batch_q_abs_max"}), stops=True),
+    AlarmRule(soft_divergence, _SIZE | {"batch_q_abs_max"}, stops=True),
+    AlarmRule(undiscounted_growth, _SIZE | {"batch_q_abs_max"}, stops=True),
     AlarmRule(runaway_growth, _SIZE | {"td_error_abs_mean"}, stops=True),
     AlarmRule(
         blow_up_forecast,

@@ -9,6 +9,37 @@ from qdiverge.monitor.rules.past import Past, Track
 from qdiverge.monitor.rules.thresholds import THRESHOLDS, Thresholds
 
 
+@dataclass(frozen=True)
+class Size:
+    """max|Q| as it was measured last: on the probe batch, or on the newest batch if it is larger.
+
+    Attributes:
+        value: It; NaN where a value is.
+        update: Updates made.
+        where: What is said of the place; "" on the probe batch.
+    """
+
+    value: float
+    update: int
+    where: str = ""
+
+    @classmethod
+    def of(cls, past: Past) -> "Size | None":
+        """Return it; None where nothing was measured yet."""
+        size, newest = past["q_abs_max"], past["batch_q_abs_max"]
+        if not len(size):
+            return None
+        own = cls(float(size.values[-1]), int(size.updates[-1]))
+        if len(newest) and newest.updates[-1] == own.update and math.isfinite(own.value):
+            other = float(newest.values[-1])
+            if not other <= own.value:
+                return cls(other, own.update, ", in the newest training batch,")
+        return own
+
+    def __str__(self) -> str:
+        return f"{self.value:.3g} at update {self.update}{self.where}"
+
+
 def not_finite(past: Past, _: Thresholds = THRESHOLDS) -> str | None:
     """Fire when a Q-value is NaN or infinite.
 
@@ -17,12 +48,12 @@ def not_finite(past: Past, _: Thresholds = THRESHOLDS) -> str | None:
     A Q-value is not finite at update 5. Certain: no later update can repair it. Go back to a
     checkpoint from before, with a smaller step.
     """
-    size = past["q_abs_max"]
-    if not len(size) or math.isfinite(size.values[-1]):
+    size = Size.of(past)
+    if size is None or math.isfinite(size.value):
         return None
     return (
-        f"A Q-value is not finite at update {int(size.updates[-1])}. Certain: no later update can "
-        "repair it. Go back to a checkpoint from before, with a smaller step."
+        f"A Q-value is not finite at update {size.update}{size.where}. Certain: no later update "
+        "can repair it. Go back to a checkpoint from before, with a smaller step."
     )
 
 
@@ -35,19 +66,19 @@ def soft_divergence(past: Past, _: Thresholds = THRESHOLDS) -> str | None:
     >>> tracks = {"diverge/q_abs_max": size, "diverge/divergence_limit": limit}
     >>> print(soft_divergence(Past(tracks, bound=100.0)))
     max|Q| = 120 at update 5 is beyond 100, the most that any policy can earn, and beyond 105, what
-    its TD errors excuse. Certain, if no reward is larger than those seen: such values are wrong.
-    Likely: they go on growing. Go back to a checkpoint from before; then a smaller step, or a
-    target network that is copied less often.
+    its TD errors and first values excuse. Certain, if no reward is larger than those seen: such
+    values are wrong. Likely: they go on growing. Go back to a checkpoint from before; then a
+    smaller step, or a target network that is copied less often.
     """
-    size = past["q_abs_max"]
-    if not len(size) or not size.values[-1] > past.limit:
+    size = Size.of(past)
+    if size is None or math.isinf(past.bound) or not size.value > past.limit:
         return None
     return (
-        f"max|Q| = {size.values[-1]:.3g} at update {int(size.updates[-1])} is beyond "
-        f"{past.bound:.3g}, the most that any policy can earn, and beyond {past.limit:.3g}, what "
-        "its TD errors excuse. Certain, if no reward is larger than those seen: such values are "
-        "wrong. Likely: they go on growing. Go back to a checkpoint from before; then a smaller "
-        "step, or a target network that is copied less often."
+        f"max|Q| = {size} is beyond {past.bound:.3g}, the most that any policy can earn, and "
+        f"beyond {past.limit:.3g}, what its TD errors and first values excuse. Certain, if no "
+        "reward is larger than those seen: such values are wrong. Likely: they go on growing. Go "
+        "back to a checkpoint from before; then a smaller step, or a target network that is copied "
+        "less often."
     )
 
 

@@ -10,7 +10,7 @@ from qdiverge.runs import Series
 
 Style = Literal["main", "quiet", "bound", "ahead", "dots", "edge"]
 WIDTH, HEIGHT = 520.0, 220.0
-LEFT, RIGHT, TOP, BOTTOM = 50.0, 96.0, 26.0, 30.0
+LEFT, RIGHT, TOP, BOTTOM = 50.0, 112.0, 26.0, 30.0
 
 
 @dataclass(frozen=True)

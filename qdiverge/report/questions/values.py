@@ -13,7 +13,10 @@ BLOW_UP = Question(
             " Triangles mark alarms. Dotted fans: what copies that trained ahead of the run did;"
             " dotted lines beside them: what they did under each remedy.",
             ("diverge/q_abs_max", "{}"),
-            beside=(("diverge/divergence_limit", "limit {}"),),
+            beside=(
+                ("diverge/divergence_limit", "limit {}"),
+                ("diverge/batch_q_abs_max", "newest batch {}"),
+            ),
             is_bounded=True,
             kind="log",
         ),

@@ -37,6 +37,32 @@ SENTENCES = {
         "The network has moved over {num_batches} batches in which the watched optimiser made no "
         "step: was it made anew? Attach again, to the one that steps now."
     ),
+    "optimizer_replaced": (
+        "Another {optimizer} trains the network since update {update}, {num_missed} steps of it "
+        "unseen: the watched one was replaced. The monitor goes on with the new one."
+    ),
+    "network_replaced": (
+        "The optimiser no longer trains the network that is watched, from update {update} on: was "
+        "the network made anew? Attach again, to the one that learns now."
+    ),
+    "batches_without_updates": (
+        "{num_batches} batches came since update {update} and the watched optimiser made no step: "
+        "pass the optimizer whose step() the loop calls."
+    ),
+    "updates_without_batches": (
+        "{num_updates} updates came and no batch was shown: pass each one through the monitor, "
+        "data = monitor.batch(data)."
+    ),
+    "samples_mixed": (
+        "Q of a row depends on what stands beside it, so that no kernel is its own: {shown}"
+    ),
+    "no_q_values": "The network returns no Q-values but {shown}: is it the policy?",
+    "rewards_not_finite": "A reward is {shown} in the first batch: which step made it?",
+    "actions_out_of_range": (
+        "Actions are {least} … {most} in the first batch, and the network values 0 … {last}: is "
+        "this its network, and are they numbered from 0?"
+    ),
+    "flags_out_of_range": "A terminal flag is {shown} in the first batch: 0 or 1 is expected.",
     "parameters_without_gradient": "{names} {shown}.",
     "weighted": "The samples are weighted otherwise than shown: {shown}.",
     "clipped": (

@@ -45,7 +45,8 @@ def box(tab):
         "(document.querySelector('.plot').ownerSVGElement.getBoundingClientRect())"
     )
     across, down = width / 520, height / 220
-    return left + 50 * across, top + 26 * down, 374 * across, 164 * down
+    x, y, wide, high = map(float, tab.run("document.querySelector('.plot').dataset.area").split())
+    return left + x * across, top + y * down, wide * across, high * down
 
 
 def drag(tab, begin, end):
@@ -104,6 +105,12 @@ def test_the_arrow_keys_go_from_point_to_point(tab, run, page):
         tab.key("ArrowRight")
         words = tab.run("document.querySelector('.tip').innerText")
         assert words.startswith(f"{expected:,} agent steps\n")
+
+
+def test_no_label_of_a_line_is_cut_off_on_a_phone(tab, pages):
+    tab.open(pages["one"], width=390)
+    ends = "[...document.querySelectorAll('.label')].map(l => l.getBoundingClientRect().right)"
+    assert max(tab.run(ends)) <= 390
 
 
 def test_on_paper_the_page_is_as_it_was_written(tab, page):

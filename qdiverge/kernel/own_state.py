@@ -1,0 +1,179 @@
+"""What a network keeps of its own beside its parameters: hidden states, counters, generators.
+
+It is walked before a measurement and put back in place after it: attributes of the modules, what
+lists, dicts and plain objects in them hold, tensors, arrays, and the states of generators.
+"""
+
+import collections
+import copy
+import random
+import types
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+LARGEST = 1 << 20  # entries of a tensor or an array; what is larger is no state, but data
+MOST_THINGS = 2_000  # that are walked; what holds more is no network, but a program
+OF_TORCH = frozenset(vars(nn.Module()))  # attributes that every module has
+PLAIN = (int, float, complex, str, bytes, type(None), type, types.ModuleType, types.FunctionType,
+         torch.dtype, torch.device, torch.Size, np.generic, np.dtype, nn.Module,
+         torch.optim.Optimizer, nn.Parameter)  # fmt: skip
+PutBack = Callable[[], object]
+
+
+@contextmanager
+def same_own_state(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Put back what forward passes change in the modules, parameters and buffers excepted.
+
+    >>> class Counts(nn.Module):
+    ...     calls, seen = 0, []
+    ...     def forward(self, x):
+    ...         self.calls += 1; self.seen.append(x)
+    >>> net = Counts(); net.seen = []
+    >>> with same_own_state([net]): net(1)
+    >>> net.calls, net.seen
+    (0, [])
+    """
+    before = [put_back for module in modules for put_back in _of_module(module)]
+    try:
+        yield
+    finally:
+        for put_back in before:
+            put_back()
+
+
+def has_own_state(module: nn.Module) -> bool:
+    """Return whether an attribute of a module is anything but a plain constant.
+
+    >>> has_own_state(nn.Linear(1, 1))
+    False
+    """
+    return any(
+        not _is_plain(value) for part in module.modules() for value in _attributes(part).values()
+    )
+
+
+def _of_module(module: nn.Module) -> Iterator[PutBack]:
+    attributes = vars(module)
+    yield _rebinding(attributes)
+    for name in ("_buffers", "_parameters"):
+        yield _rebinding(attributes[name])
+    seen: set[int] = set()
+    for value in _attributes(module).values():
+        yield from _of_value(value, seen)
+
+
+def _attributes(module: nn.Module) -> dict[str, Any]:
+    """Return what a class of its own may keep; PyTorch's keep buffers alone."""
+    if type(module).__module__.startswith("torch."):
+        return {}
+    return {name: value for name, value in vars(module).items() if name not in OF_TORCH}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple | frozenset):
+        return all(map(_is_plain, value))
+    return isinstance(value, PLAIN)
+
+
+def _of_value(value: Any, seen: set[int]) -> Iterator[PutBack]:
+    """Yield what puts back a value's content, and all that it holds."""
+    if _is_plain(value) or id(value) in seen or len(seen) > MOST_THINGS:
+        return
+    seen.add(id(value))
+    if (put_back := _own(value)) is not None:
+        yield put_back
+        return
+    for held in _held_by(value):
+        yield from _of_value(held, seen)
+    if isinstance(value, MutableMapping):
+        yield _rebinding(value)
+    elif isinstance(value, list | collections.deque):
+        yield _refilling(value, list(value), lambda things: value.extend(things))
+    elif isinstance(value, set):
+        yield _refilling(value, list(value), lambda things: value.update(things))
+    elif (attributes := getattr(value, "__dict__", None)) is not None:
+        yield _rebinding(attributes)
+
+
+def _held_by(value: Any) -> list[Any]:
+    if isinstance(value, MutableMapping):
+        return list(value.values())
+    if isinstance(value, list | collections.deque | set | tuple | frozenset):
+        return list(value)
+    owner = getattr(value, "__self__", None)  # of a bound method, such as generator.random
+    held = [] if owner is None else [owner]
+    return held + list(getattr(value, "__dict__", {}).values())
+
+
+def _own(value: Any) -> PutBack | None:
+    """Return what puts back the numbers of a tensor, an array or a generator; None: it is none."""
+    if isinstance(value, Tensor):
+        return _of_tensor(value)
+    if isinstance(value, np.ndarray):
+        return _of_array(value)
+    if isinstance(value, torch.Generator):
+        state = value.get_state()
+        return lambda: value.set_state(state)
+    if isinstance(value, np.random.Generator):
+        return _own(value.bit_generator)
+    if isinstance(value, np.random.BitGenerator):
+        bits = copy.deepcopy(value.state)
+        return lambda: setattr(value, "state", bits)
+    if isinstance(value, np.random.RandomState):
+        words = value.get_state(legacy=False)
+        return lambda: value.set_state(words)
+    if isinstance(value, random.Random):
+        numbers = value.getstate()
+        return lambda: value.setstate(numbers)
+    return None
+
+
+def _of_tensor(tensor: Tensor) -> PutBack:
+    if tensor.numel() > LARGEST or tensor.layout is not torch.strided:
+        return lambda: None
+    kept, version = tensor.detach().clone(), tensor._version if not tensor.is_inference() else 0
+
+    def put_back() -> None:
+        is_same = tensor.is_inference() or tensor._version == version
+        if not (is_same and torch.equal(tensor.detach(), kept)):
+            with torch.no_grad():
+                tensor.detach().copy_(kept)
+
+    return put_back
+
+
+def _of_array(array: np.ndarray) -> PutBack:
+    if array.size > LARGEST or not array.flags.writeable:
+        return lambda: None
+    kept = array.copy()
+    return lambda: np.copyto(array, kept)
+
+
+def _rebinding(mapping: MutableMapping[Any, Any]) -> PutBack:
+    """Return what gives a mapping its present entries back, where they are others by then."""
+    kept = dict(mapping)
+
+    def put_back() -> None:
+        if list(mapping) != list(kept) or any(mapping[key] is not kept[key] for key in kept):
+            for key in [key for key in mapping if key not in kept]:
+                del mapping[key]
+            for key, value in kept.items():
+                mapping[key] = value
+
+    return put_back
+
+
+def _refilling(holder: Any, kept: list[Any], fill: Callable[[list[Any]], object]) -> PutBack:
+    """Return what fills a list, deque or set with its present things, where it holds others."""
+
+    def put_back() -> None:
+        if list(map(id, holder)) != list(map(id, kept)):
+            holder.clear()
+            fill(kept)
+
+    return put_back

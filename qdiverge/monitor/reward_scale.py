@@ -1,0 +1,38 @@
+"""The largest |r| of every batch that a run was shown: what the bound on its values rests on."""
+
+import math
+
+import torch
+from torch import Tensor
+
+MANY = 64  # batches whose extremes are kept before one is made of them
+
+
+class RewardScale:
+    """A running maximum at one operation a batch; a GPU is waited for only when it is asked.
+
+    >>> scale = RewardScale()
+    >>> for rewards in ([0.1, -3.0], [2.0, 1.0]):
+    ...     scale.note(torch.tensor(rewards))
+    >>> scale.largest
+    3.0
+    """
+
+    def __init__(self, largest: float = 0.0) -> None:
+        self._known = largest
+        self._extremes: list[Tensor] = []  # least and largest reward of each batch since
+
+    def note(self, rewards: Tensor) -> None:
+        """Take note of the rewards of a batch, of any shape."""
+        self._extremes += torch.aminmax(rewards.detach() if rewards.requires_grad else rewards)
+        if len(self._extremes) >= 2 * MANY:
+            self._extremes = [torch.stack(self._extremes).abs().nan_to_num(0.0, 0.0).amax()]
+
+    @property
+    def largest(self) -> float:
+        """Return the largest |r| so far; 0 where there was none, or no finite one."""
+        if self._extremes:
+            sizes = torch.stack(self._extremes).abs().tolist()
+            self._known = max(self._known, *(x for x in sizes if math.isfinite(x)), 0.0)
+            self._extremes = []
+        return float(self._known)
