@@ -252,7 +252,14 @@ class Foresight:
         period = rule.target_period or 1
         since_copy = (update - max(0, last_move - 1)) % period
         at_hand = options.data if options.data is not None else list(self._recent.batches)
-        frozen = stages(subject, options, at_hand, since_copy=since_copy, limit=limit)
+        told: dict[str, Any] = {"since_copy": since_copy, "limit": limit}
+        try:
+            frozen = stages(subject, options, at_hand, **told)
+        except QDivergeError as error:
+            if not self._is_live:
+                raise
+            self._why_not_frozen, is_faithful = f"{error}", False
+            frozen = stages(subject, options, at_hand, **told, is_learnt=False)
         if frozen[0].is_beyond:  # nothing left to foresee
             self._due = next_due(update)
             return None

@@ -53,6 +53,7 @@ def stages(
     *,
     since_copy: int,
     limit: float,
+    is_learnt: bool = True,
 ) -> Sequence[Stage]:
     """Return the stage; two, where no one has said or seen by which loss the run learns.
 
@@ -62,6 +63,7 @@ def stages(
         data: What copies learn from.
         since_copy: Updates since the target was copied.
         limit: The size from which the run's values count as divergent, by what was seen of it.
+        is_learnt: Whether copies are to learn by the rule; False: only what is looked at is needed.
     """
     rule = rule_of_copies(subject, options)
     is_unsure = rule.sources["loss"] == "assumed" and options.of_copies.get("update") is None
@@ -75,6 +77,8 @@ def stages(
         "reward_bound": subject.options.reward_bound,
         **options.of_copies,
     }
+    if not is_learnt:
+        told["update"] = lambda *_: None
     network = networks[0] if len(networks) == 1 else networks
     given = DEFAULTS | told
     made = [stage_of(network, data, **given | {"rule": replace(rule, loss=x)}) for x in losses]
