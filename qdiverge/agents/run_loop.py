@@ -223,10 +223,11 @@ class Trainer:
         while True:
             if not overlap and (yield from self._updates_due()):
                 return
+            actions = None
             if self.agent_step >= self.config.total_steps:
                 reason = "total_steps"
             elif self._is_barrier():
-                actions = None
+                pass
             elif self.deadline_seconds and time.monotonic() - start >= self.deadline_seconds:
                 reason = "deadline"
             elif self._is_stopping:

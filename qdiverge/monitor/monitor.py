@@ -233,6 +233,7 @@ class Monitor:
         own = {"num_updates": self.num_updates, "target": self._target.state()}
         own |= {"audit": self.loop_audit.state(), "seen": dict(self.subject.seen)}
         own |= {"foresight": self.foresight.state(), "look_due": self._early.due}
+        own |= {"reminder": self._reminder.state()}
         return own | self._alarms.state() | self._measuring.state()
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -250,6 +251,8 @@ class Monitor:
         if "foresight" in state:
             self.foresight.restore(state["foresight"])
             self._early.due = state["look_due"]
+        if "reminder" in state:
+            self._reminder.restore(state["reminder"])
         self._target.restore(state["target"])
 
     def mark(self) -> LogMark:

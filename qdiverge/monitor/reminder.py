@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from qdiverge.runs import AlarmEvent
 from qdiverge.update import Finding
@@ -32,6 +33,16 @@ class Reminder:
         self.num_batches = 0
         self._at, self._num_here = 0, 0  # the update of the last batch, and batches at it
         self._said: set[str] = set()
+
+    def state(self) -> dict[str, Any]:
+        """Return all that it knows."""
+        counts = {"num_batches": self.num_batches, "at": self._at, "num_here": self._num_here}
+        return counts | {"said": sorted(self._said)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Know again what ``state`` returned."""
+        self.num_batches, self._at = state["num_batches"], state["at"]
+        self._num_here, self._said = state["num_here"], set(state["said"])
 
     def show(self, update: int) -> None:
         """Take note of a batch.

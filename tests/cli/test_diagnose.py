@@ -21,7 +21,7 @@ DIVERGING = [
 @pytest.fixture(scope="module")
 def diverged(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "diverged"
-    assert main(["train", "dqn", "--out", str(out), *DIVERGING, "--on-alarm", "snapshot"]) == 0
+    assert main(["train", "dqn", "--out", str(out), *DIVERGING, "--on-alarm", "snapshot"]) == 3
     return out
 
 

@@ -173,7 +173,7 @@ def test_a_folder_without_a_checkpoint_or_a_replay_says_what_to_do(tmp_path, cap
 def test_a_run_that_diverged_keeps_its_last_good_checkpoint_and_is_not_resumed(tmp_path, capsys):
     out = tmp_path / "run"
     flags = ["--learning-rate", "1e6", "--optimizer", "sgd", "--loss", "mse"]
-    assert main(["train", "dqn", "--out", str(out), *CARTPOLE, *flags]) == 0
+    assert main(["train", "dqn", "--out", str(out), *CARTPOLE, *flags]) == 3
     run = load_run(out)
     assert run.info["status"] == "diverged"
     assert run.alarms[-1].rule == "loss_not_finite"

@@ -323,7 +323,8 @@ class Foresight:
             self._sure_until = update + num_exact
             self._due = max(self._due, self._sure_until)
         with self._budget.charge("foresight"):
-            look = Look(source, frozen, plan, exact, num_exact, is_faithful)
+            left = None if length is None else length - update
+            look = Look(source, frozen, plan, exact, num_exact, is_faithful, left)
             return self._take(look_ahead(look, update, self.options.remedies))
 
     def _take(self, forecast: Forecast) -> Forecast:

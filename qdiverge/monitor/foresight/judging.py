@@ -21,6 +21,7 @@ from qdiverge.rehearsal.stage import Stage
 OTHER_ORDERS = 1_000  # added to the seed of copies that confirm
 SLOWER = 4.0  # by which they are slower
 BEYOND = 1.001  # of the bound, at least, where it was passed
+FURTHER = 4  # times as far as divergence was looked for: a remedy of a step / 4 slows it so
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,7 @@ class Look:
         exact: The stage of a copy of the run itself; None: there is none.
         num_exact: How far that one goes.
         is_faithful: Whether the others make the run's own update.
+        num_left: Updates that the run has left; None: not known.
     """
 
     source: Source
@@ -43,6 +45,17 @@ class Look:
     exact: Stage | None = None
     num_exact: int = 0
     is_faithful: bool = True
+    num_left: int | None = None
+
+    def remedied(self, num_updates: int) -> int:
+        """Return how far to rehearse a remedy of what was seen so many updates ahead.
+
+        A smaller step puts divergence off before it prevents it. Data that grow allow no more.
+        """
+        if self.source in ("replay", "batches"):
+            return num_updates
+        further = FURTHER * num_updates
+        return further if self.num_left is None else max(num_updates, min(further, self.num_left))
 
 
 @dataclass(frozen=True, eq=False)

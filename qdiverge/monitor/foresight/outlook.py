@@ -194,19 +194,20 @@ def curve_of(rehearsal: Rehearsal) -> Curves:
 
 
 def _tried(look: Look, found: Judgement, update: int, fields: Sequence[str]) -> list[Option]:
-    """Rehearse remedies, the mildest first, as far as the copies went that decided."""
+    """Rehearse remedies, the mildest first, further than the copies went that decided."""
     shown, frozen = found.deciding[0], look.stages[0]
     changes, stage = _usual(frozen, fields), frozen
     seed: int | None = update
+    far = look.remedied(shown.num_updates)
     if found.evidence == "live" and look.exact is not None:
         others = frozen if look.is_faithful else None
-        return _tried_live(look.exact, others, changes, update, shown.num_updates)
+        return _tried_live(look.exact, others, changes, update, far)
     if found.evidence == "own order" and look.exact is not None:
         stage, seed = look.exact, None
     if sum(p.numel() for p in stage.original.networks[0].parameters()) > DEAR:
-        return _until_one_holds([(stage, seed, shown.num_updates, changes)], shown.speed)
+        return _until_one_holds([(stage, seed, far, changes)], shown.speed)
     num_orders = look.plan.num_orders if is_stacked(stage) else 1
-    made = options_of(stage, changes, shown.num_updates, num_orders, shown.speed, seed)
+    made = options_of(stage, changes, far, num_orders, shown.speed, seed)
     return [row for row in made if row.change != AS_IT_IS]
 
 
