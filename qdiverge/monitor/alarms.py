@@ -1,6 +1,6 @@
 """The alarms of one run: which rules have fired, and what happens at an alarm."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -39,6 +39,7 @@ class Alarms:
     ) -> None:
         self.events: list[AlarmEvent] = []
         self.stopped_by: AlarmEvent | None = None
+        self._for_loop: Exception | None = None
         self._log, self._guard, self._reactions = log, guard, reactions
         self._keeping = keeping
         self._history = History({f"diverge/{name}" for rule in ALARM_RULES for name in rule.needs})
@@ -70,8 +71,7 @@ class Alarms:
         stops = alarm.rule in STOPPING and not alarm.evidence.get("applied")
         for reaction in self._reactions:
             if callable(reaction):
-                with self._guard("the callable on_alarm", alarm.update):
-                    reaction(alarm)
+                self._call(reaction, alarm)
             elif reaction == "stop" and stops and self.stopped_by is None:
                 self.stopped_by = alarm
 
@@ -81,6 +81,17 @@ class Alarms:
         with self._guard("saying what an audit found", update):
             self.raise_alarm(event)
             speak(event)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Return whether the next batch is to raise something."""
+        return self.stopped_by is not None or self._for_loop is not None
+
+    def raise_what_is_meant_for_the_loop(self) -> None:
+        """Raise, once, what a callable ``on_alarm`` raised that is no error, as a pruned trial."""
+        if (signal := self._for_loop) is not None:
+            self._for_loop = None
+            raise signal
 
     def raise_if_stopped(self) -> None:
         """Raise a DivergenceError where an alarm ends the run."""
@@ -99,3 +110,26 @@ class Alarms:
         """Go on from what ``state`` returned: rules that fired do not fire again."""
         self.events = [AlarmEvent(**alarm) for alarm in state["alarms"]]
         self._history.restore(state["past"])
+
+    def _call(self, reaction: Callable[[AlarmEvent], object], alarm: AlarmEvent) -> None:
+        with self._guard("the callable on_alarm", alarm.update):
+            try:
+                reaction(alarm)
+            except Exception as raised:
+                if not is_signal(raised):
+                    raise
+                self._for_loop = raised
+
+
+def is_signal(raised: Exception) -> bool:
+    """Return whether an exception is meant for the loop: by its name it is no error.
+
+    Python has errors end in "Error" (PEP 8); what stops or prunes a run does not. What the system
+    or a network connection refused is an error under any name.
+
+    >>> class TrialPruned(Exception): pass
+    >>> is_signal(TrialPruned()), is_signal(ValueError()), is_signal(Exception())
+    (True, False, False)
+    """
+    is_error = type(raised).__name__.endswith(("Error", "Exception", "Warning"))
+    return not is_error and not isinstance(raised, OSError)

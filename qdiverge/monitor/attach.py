@@ -49,6 +49,8 @@ def attach(
     foresight: bool | Mapping[str, Any] = True,
     rule: Mapping[str, Any] | None = None,
     clock: Callable[[], int] | None = None,
+    step_unit: str | None = None,
+    name: str | None = None,
     config: dict[str, Any] | None = None,
     sinks: Sequence[Sink | str] = (),
 ) -> Monitor:
@@ -74,8 +76,9 @@ def attach(
         on_alarm: "log"; "snapshot" (keep the update after each measurement in memory, and write it
             to ``snapshots/UPDATE`` at an alarm); "stop" (the next :meth:`Monitor.batch` raises,
             once values diverge or are about to); called with each alarm, whose ``kind`` tells those
-            of divergence from findings in the loop and notes on the network, an exception becoming
-            a warning; or a tuple of these.
+            of divergence from findings in the loop and notes on the network, an error becoming a
+            warning, and what is no error by its name, such as Optuna's ``TrialPruned``, being
+            raised by the next :meth:`Monitor.batch`; or a tuple of these.
         loss: "huber" and "half_squared" have the step α = lr, "squared" (``mse_loss``) α = 2 lr; of
             another loss, c with α = c lr: its gradient is −c Σ ρ_i δ_i ∇Q_i at small δ, and no
             update is audited. None: as an audit sees it, and "huber" until then.
@@ -116,6 +119,9 @@ def attach(
             ``{"polyak": 0.005, "clipping": 10.0}``; what is seen in the run comes first. With
             ``not_modelled`` among them updates are audited all the same.
         clock: Returns the run's step, e.g. agent steps; None: updates are counted.
+        step_unit: What ``clock`` counts, for pages, such as "agent steps"; None: "steps", or
+            "updates" without a clock.
+        name: The run's, for pages; None: the folder's.
         config: The run's settings, for ``run.json``.
         sinks: Further places for metrics and alarms: "tensorboard", "wandb", "mlflow", or objects
             of :mod:`qdiverge.sinks` or your own. One that fails is switched off with a warning.
@@ -154,6 +160,11 @@ def attach(
     lookup = None if is_fixed else present
     subject = Subject(networks, targets, optimizer, options, policy, entropy_coefficient, lookup)
     is_shared = isinstance(out, RunLog)
+    if is_shared and (name is not None or step_unit is not None):
+        raise InvalidValueError(
+            "name and step_unit belong to the log that is shared",
+            remedy='Use RunLog(…, step_unit="agent steps", info={"name": "…"}).',
+        )
     if is_shared and sinks:
         raise InvalidValueError(
             "sinks belong to the log that is shared", remedy="Use RunLog(…, sinks=[…])."
@@ -164,7 +175,12 @@ def attach(
         "optimizer": type(optimizer).__name__,
         "learning_rate": float(optimizer.param_groups[0]["lr"]),
     } | (config or {})
-    log = out if isinstance(out, RunLog) else RunLog(out, settings, sinks=opened)
+    if isinstance(out, RunLog):
+        log = out
+    else:
+        unit = step_unit or ("updates" if clock is None else "steps")
+        info = {} if name is None else {"name": name}
+        log = RunLog(out, settings, step_unit=unit, info=info, sinks=opened)
     log.note({"update_rule": str(subject.rule)})
     warn_of_other_discount(discount, log.info["config"] if is_shared else config or {})
     return Monitor(subject, log, owns_log=not is_shared, clock=clock)

@@ -74,7 +74,7 @@ class Monitor:
         self._measuring = Measuring(subject, log, self._guard, diagnostics, log_density)
         self.budget = self._measuring.budget
         keeps = "snapshot" in self.options.reactions
-        recorder = SnapshotRecorder(subject, log.folder) if keeps else None
+        recorder = self._make_recorder() if keeps else None
         self._keeping = Keeping(recorder, self._guard, self.budget)
         self._alarms = Alarms(log, self._guard, self.options.reactions, self._keeping)
         self._target = TargetNotes(subject, log, self._guard, lambda: self.step, self._tell)
@@ -127,6 +127,21 @@ class Monitor:
         if not self._is_closed:
             with self._guard("logging numbers of the run's own", self.num_updates):
                 self._log.metrics(self.step, values)
+
+    @untraced
+    def snapshot(self) -> None:
+        """Have the next update kept whole, in ``snapshots/UPDATE`` of the run's folder.
+
+        It is the first whose batch is shown from now on; :func:`qdiverge.load_snapshot` reads it,
+        ``qdiverge diagnose`` and ``qdiverge inspect`` say what it would do.
+        """
+        if self._is_closed:
+            return
+        asked = AlarmEvent(
+            self.step, self.num_updates, "asked_for", "It was asked for.", "condition"
+        )
+        self._keeping.ask(asked, self._make_recorder)
+        self._calm_until = 0
 
     @untraced
     def before_step(
@@ -301,6 +316,7 @@ class Monitor:
             self._ahead.look(data, read, update, self.step, last_move, limit)
         if not self._is_closed:
             self._keeping.begin(data, read, update + 1)
+        self._alarms.raise_what_is_meant_for_the_loop()
         if raises:
             self._alarms.raise_if_stopped()
         if not self._is_closed:
@@ -325,7 +341,7 @@ class Monitor:
     def _next_due(self) -> float:
         """Return the next update at which anything is to be done."""
         n, every = self.num_updates, self.options.every
-        if self._keeping.is_waiting or self._alarms.stopped_by or self._measuring.wants_batch(n):
+        if self._keeping.is_waiting or self._alarms.is_waiting or self._measuring.wants_batch(n):
             return n + 1
         return min(
             n - n % every + every,
@@ -358,6 +374,9 @@ class Monitor:
         """Say what is wrong with the loop, unless it was said."""
         if all(alarm.rule != code for alarm in self.alarms):
             self._tell(finding(code, **evidence))
+
+    def _make_recorder(self) -> SnapshotRecorder:
+        return SnapshotRecorder(self.subject, self._log.folder)
 
     def _tell(self, found: Finding) -> None:
         """Say what is wrong with the loop; copies look at what that does."""

@@ -19,6 +19,7 @@ _GENERAL = (
     "seconds",
     "status",
     "commit",
+    "script_commit",
 )
 _NEVER_MARKED = {"started", "seconds", "status"}  # these differ anyway
 _MOST_ALARMS = 8

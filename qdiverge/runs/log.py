@@ -17,7 +17,7 @@ from qdiverge.runs.info import SCHEMA, check_is_free, read_info, write_info
 from qdiverge.runs.line_file import LineFile
 from qdiverge.runs.lock import FolderLock
 from qdiverge.runs.process import own_process
-from qdiverge.runs.provenance import provenance
+from qdiverge.runs.provenance import provenance, script_commit
 from qdiverge.runs.sink import Sink, SinkGroup
 from qdiverge.runs.whole import writing, written_whole
 
@@ -72,6 +72,7 @@ class RunLog:
             "step_unit": step_unit,
             "config": dict(config or {}),
             **provenance(),
+            "script_commit": script_commit(),
             **(info or {}),
         }
         check_is_free(self.folder)

@@ -66,13 +66,22 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def script_commit() -> str | None:
+    """Return the commit of the checkout that the running script, or else the session, is in."""
+    script = Path(sys.argv[0])
+    return _described(script.resolve().parent if script.is_file() else Path.cwd())
+
+
 def _commit() -> str | None:
     """Return the commit of the checkout that this runs from; None for an installed wheel."""
     root = Path(__file__).parents[2]
-    if not (root / "pyproject.toml").exists():
-        return None
+    return _described(root) if (root / "pyproject.toml").exists() else None
+
+
+def _described(folder: Path) -> str | None:
+    """Return the commit of a checkout, and whether it was changed since; None: it is none."""
     try:
-        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+        command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]
         done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
         return None

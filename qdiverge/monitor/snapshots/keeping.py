@@ -22,6 +22,7 @@ class Keeping:
 
     def __init__(self, recorder: SnapshotRecorder | None, guard: Guard, budget: Budget) -> None:
         self._recorder, self._guard, self._budget = recorder, guard, budget
+        self._keeps_more = recorder is not None  # than what is asked for
 
     @property
     def is_waiting(self) -> bool:
@@ -31,8 +32,18 @@ class Keeping:
 
     def want(self) -> None:
         """Keep the next update whose batch is shown, if there is time."""
-        if self._recorder is not None and self._budget.allows("keep"):
+        if self._recorder is not None and self._keeps_more and self._budget.allows("keep"):
             self._recorder.want()
+
+    def ask(self, event: AlarmEvent, make: Callable[[], SnapshotRecorder]) -> None:
+        """Have the next update written, whatever else is kept.
+
+        Args:
+            event: Why.
+            make: A recorder, where there is none.
+        """
+        self._recorder = self._recorder or make()
+        self._recorder.alarm(event, is_too_late=False)
 
     def begin(self, data: Any, read: Callable[[Any], Any] | None, update: int) -> None:
         """Copy what an update with this batch starts from, where it is wanted."""
@@ -48,7 +59,7 @@ class Keeping:
 
     def alarm(self, alarm: AlarmEvent) -> None:
         """Have the update of an alarm written."""
-        if self._recorder is not None:
+        if self._recorder is not None and self._keeps_more:
             with self._guard(WHAT, alarm.update):
                 self._recorder.alarm(alarm, is_too_late=alarm.rule == "not_finite")
 
