@@ -66,14 +66,21 @@ def values_now(latest: Mapping[str, float]) -> str:
     >>> values_now({"diverge/q_abs_max": 0.5, "diverge/soft_divergence_bound": math.inf,
     ...             "diverge/divergence_limit": 30.0})
     'max|Q| 0.5, without a bound at γ = 1, held against 30'
+    >>> values_now({"diverge/q_abs_max": 10.1, "diverge/soft_divergence_bound": 10.0,
+    ...             "diverge/divergence_limit": 10.8})
+    'max|Q| 10.1, at its bound of 10: TD errors excuse up to 10.8'
     """
     if "diverge/q_abs_max" not in latest:
         return WAITING
     size = latest["diverge/q_abs_max"]
     bound = latest.get("diverge/soft_divergence_bound", math.inf)
+    limit = latest.get("diverge/divergence_limit", bound)
     parts = [f"max|Q| {size:.3g} of at most {bound:.3g}"]
+    if bound < size <= limit:
+        parts = [
+            f"max|Q| {size:.3g}, at its bound of {bound:.3g}: TD errors excuse up to {limit:.3g}"
+        ]
     if math.isinf(bound):
-        limit = latest.get("diverge/divergence_limit", bound)
         held = f", held against {limit:.3g}" if math.isfinite(limit) else ""
         parts = [f"max|Q| {size:.3g}, without a bound at γ = 1{held}"]
     if "diverge/fraction_holding" in latest:
