@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, arg
@@ -113,7 +113,7 @@ def parse(algorithm: str, arguments: Sequence[str]) -> Training:
         Watching,
         *(type(values) for values in groups.values()),
     )
-    check_flags(flags, ["preset", *(name for kind in kinds for name in kind.__dataclass_fields__)])
+    check_flags(flags, ["preset", *(name for kind in kinds for name in _flag_names(kind))])
     options: Any = tyro.cli(
         _command(algorithm, groups), prog=f"qdiverge train {algorithm}", args=flags
     )
@@ -145,6 +145,19 @@ def _command(algorithm: str, groups: Mapping[str, Any]) -> type:
     command = make_dataclass(f"Train{algorithm}", fields, frozen=True)
     command.__doc__ = ABOUT.format(name=algorithm.upper(), what=AGENTS[algorithm])
     return command
+
+
+def _flag_names(group: type) -> list[str]:
+    """Return how the flags of a group are called: as its fields, but where another name is given.
+
+    >>> "sink" in _flag_names(Watching), "sinks" in _flag_names(Watching)
+    (True, False)
+    """
+    names = []
+    for name, hint in get_type_hints(group, include_extras=True).items():
+        given = (getattr(extra, "name", None) for extra in getattr(hint, "__metadata__", ()))
+        names.append(next((each for each in given if isinstance(each, str)), name))
+    return names
 
 
 def _title(group: type) -> str:
