@@ -34,7 +34,7 @@ with warnings.catch_warnings():
     from tianshou.algorithm.algorithm_base import policy_within_training_step
     from tianshou.algorithm.modelfree.ddpg import ContinuousDeterministicPolicy
     from tianshou.algorithm.modelfree.dqn import DiscreteQLearningPolicy
-    from tianshou.algorithm.modelfree.sac import AutoAlpha, SACPolicy
+    from tianshou.algorithm.modelfree.sac import AutoAlpha, FixedAlpha, SACPolicy
     from tianshou.algorithm.optim import AdamOptimizerFactory
     from tianshou.data import (
         Collector,
@@ -106,10 +106,10 @@ class Training:
             preprocess_net=Net(state_shape=3, hidden_sizes=[12]), action_shape=1,
             unbounded=True, conditioned_sigma=True,
         )  # fmt: skip
-        alpha = AutoAlpha(-1.0, 0.0, AdamOptimizerFactory(lr=3e-3))
+        options.setdefault("alpha", AutoAlpha(-1.0, 0.0, AdamOptimizerFactory(lr=3e-3)))
         return SAC(
             policy=SACPolicy(actor=actor, action_space=self.space), critic=self.critic(),
-            policy_optim=AdamOptimizerFactory(lr=1e-3), alpha=alpha,
+            policy_optim=AdamOptimizerFactory(lr=1e-3),
             critic_optim=AdamOptimizerFactory(lr=3e-3), **options,
         )  # fmt: skip
 
@@ -369,7 +369,8 @@ STOP |= {"foresight": False}
 
 @pytest.mark.parametrize("name", ["DQN", "SAC"])
 def test_an_alarm_stops_the_trainer_by_its_own_way(tmp_path, name):
-    training = Training(name)
+    without_entropy = {"alpha": FixedAlpha(1e-9)} if name == "SAC" else {}  # it is in the bound
+    training = Training(name, **without_entropy)
     begin_at_zero(training.algorithm)
     with tianshou.attach(
         training.algorithm, training.buffer, out=tmp_path / "run", **STOP
