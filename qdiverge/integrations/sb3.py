@@ -15,7 +15,7 @@ from qdiverge.integrations.extras import imported
 from qdiverge.integrations.network_views import MeanOverQuantiles
 from qdiverge.integrations.sb3_ahead import Calls
 from qdiverge.monitor import Monitor, attach
-from qdiverge.monitor.listening import listen
+from qdiverge.monitor.listening import listen, unheard
 from qdiverge.runs import RunLog
 from qdiverge.runs.log import LogMark
 from qdiverge.sinks import as_sink
@@ -171,7 +171,7 @@ def known_rule(model: Any) -> dict[str, Any]:
 
 def of_copies(model: Any) -> dict[str, Any]:
     """Return what copies that run ahead learn from, for how long, and how the actor learns."""
-    sample = model.replay_buffer.sample  # as it is before anybody listens
+    sample = unheard(model.replay_buffer, "sample")  # of this or another model: its class is heard
     known: dict[str, Any] = {
         "data": lambda: sample(model.batch_size, env=model.get_vec_normalize_env()),
         "num_updates": _num_updates(model),

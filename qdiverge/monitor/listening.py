@@ -85,5 +85,22 @@ def listen(instance: object, name: str, around: Around) -> Callable[[], None]:
     return stop
 
 
+def unheard(instance: object, name: str) -> Callable[..., Any]:
+    """Return a method of an object as it is when nobody listens, whoever does.
+
+    >>> class Buffer:
+    ...     def sample(self): return 1
+    >>> buffer, heard = Buffer(), []
+    >>> stop = listen(buffer, "sample", lambda method: heard.append(1) or method())
+    >>> unheard(buffer, "sample")(), heard
+    (1, [])
+    >>> stop()
+    """
+    method = getattr(type(instance), name)
+    while isinstance(method, HeardMethod):
+        method = method.method
+    return MethodType(method, instance)
+
+
 def _itself(method: Any) -> Any:
     return method

@@ -11,6 +11,8 @@ from qdiverge.kernel.network import has_compiled_parts
 from qdiverge.monitor.shown_batch import Ears, Shown, copy_of, joined
 from qdiverge.monitor.subject import Subject
 
+MOST_PARTS = 64  # batches whose gradients one step may sum up; more were shown for something else
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -97,7 +99,10 @@ class UnderWay:
         return bool(self._now.parts)
 
     def keep(self, data: Any) -> None:
-        """Copy a batch, and hear what the loop does with it."""
+        """Copy a batch, and hear what the loop does with it; let go of more than a step takes."""
+        if len(self._now.parts) == MOST_PARTS:
+            self.close()
+            return
         part, now = copy_of(data), self._now
         if not now.parts:
             now.entropy_coefficient = self._subject.entropy_coefficient

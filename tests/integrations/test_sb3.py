@@ -400,3 +400,24 @@ def test_a_copy_of_a_model_goes_on_as_the_model_does(tmp_path, name):
     own = foresight.latest.own
     assert own["updates"][-1] == len(sizes) - 1
     assert own["median"] == [sizes[int(k)] for k in own["updates"]]
+
+
+def test_a_model_learns_while_another_is_watched(tmp_path):
+    """The copies of the second one draw from a class whose ``sample`` is heard for the first."""
+    models = [
+        stable_baselines3.DQN(
+            "MlpPolicy", "CartPole-v1", learning_starts=50, seed=seed, device="cpu",
+            policy_kwargs={"net_arch": [8]},
+        )
+        for seed in range(2)
+    ]  # fmt: skip
+    callbacks = [
+        sb3.Callback(out=tmp_path / name, max_overhead=None, every=10) for name in ("one", "two")
+    ]
+    models[0]._setup_learn(200, callbacks[0])
+    callbacks[0].init_callback(models[0])
+    callbacks[0].on_training_start({}, {})
+    models[1].learn(200, callback=callbacks[1])
+    callbacks[0].on_training_end()
+    assert callbacks[1].monitor.foresight.num_forecasts > 0
+    assert "monitor_failures" not in load_run(tmp_path / "two").info
