@@ -22,6 +22,7 @@ OF_TORCH = frozenset(vars(nn.Module()))  # attributes that every module has
 PLAIN = (int, float, complex, str, bytes, type(None), type, types.ModuleType, types.FunctionType,
          torch.dtype, torch.device, torch.Size, np.generic, np.dtype, nn.Module,
          torch.optim.Optimizer, nn.Parameter)  # fmt: skip
+INERT = ("gymnasium.spaces", "gym.spaces")  # whose generators no forward pass draws from
 PutBack = Callable[[], object]
 
 
@@ -78,7 +79,7 @@ def _attributes(module: nn.Module) -> dict[str, Any]:
 def _is_plain(value: Any) -> bool:
     if isinstance(value, tuple | frozenset):
         return all(map(_is_plain, value))
-    return isinstance(value, PLAIN)
+    return isinstance(value, PLAIN) or type(value).__module__.startswith(INERT)
 
 
 def _of_value(value: Any, seen: set[int]) -> Iterator[PutBack]:
