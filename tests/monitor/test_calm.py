@@ -47,10 +47,11 @@ def events(folder, is_closure):
                 optimizer.step()
             if update % 40 == 0:
                 target.load_state_dict(q_net.state_dict())
+        audits = monitor.state()["audit"]  # the update of the next one among them
     lines = (folder / "events.jsonl").read_text().splitlines()
     info = json.loads((folder / "run.json").read_text())
     told = {name: info[name] for name in ("audit", "target_rule", "update_rule", "foresight")}
-    return [{k: v for k, v in json.loads(x).items() if k != "time"} for x in lines], told
+    return [{k: v for k, v in json.loads(x).items() if k != "time"} for x in lines], told, audits
 
 
 @pytest.mark.parametrize("is_closure", [False, True])
