@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from qdiverge import attach
-from qdiverge.monitor import Monitor
+from qdiverge.monitor.calm import Calm
+from qdiverge.monitor.looking import Looking
 from qdiverge.monitor.target_watch import TargetWatch
 
 NUM_UPDATES = 700
@@ -46,21 +47,24 @@ def events(folder, is_closure):
                 optimizer.step()
             if update % 40 == 0:
                 target.load_state_dict(q_net.state_dict())
+        audits = monitor.state()["audit"]  # the update of the next one among them
     lines = (folder / "events.jsonl").read_text().splitlines()
     info = json.loads((folder / "run.json").read_text())
     told = {name: info[name] for name in ("audit", "target_rule", "update_rule", "foresight")}
-    return [{k: v for k, v in json.loads(x).items() if k != "time"} for x in lines], told
+    return [{k: v for k, v in json.loads(x).items() if k != "time"} for x in lines], told, audits
 
 
 @pytest.mark.parametrize("is_closure", [False, True])
 def test_a_monitor_that_looks_at_every_update_says_the_same(is_closure, tmp_path, monkeypatch):
     looks = []
-    look = Monitor._look
-    monkeypatch.setattr(Monitor, "_look", lambda self: (looks.append(self.num_updates), look(self)))
+    look = Looking.look
+    monkeypatch.setattr(
+        Looking, "look", lambda self: (looks.append(self._progress.num_updates), look(self))
+    )
     calm = events(tmp_path / "calm", is_closure)
     assert len(looks) < NUM_UPDATES * 0.7  # of 300 all are looked at
     looks.clear()
-    monkeypatch.setattr(Monitor, "_next_due", lambda self: self.num_updates + 1)
+    monkeypatch.setattr(Calm, "next_due", lambda self: self._progress.num_updates + 1)
     monkeypatch.setattr(TargetWatch, "_after", lambda self, update: update + 1)
     assert events(tmp_path / "busy", is_closure) == calm
     assert looks == list(range(1, NUM_UPDATES + 1))

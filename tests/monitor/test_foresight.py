@@ -382,7 +382,7 @@ def test_what_is_found_is_looked_at_before_the_next_date(tmp_path):
         with watch(tmp_path / f"{is_found}", q, sgd, foresight=known) as monitor:
             train(monitor, q, sgd, ends(), 10)
             if is_found:
-                monitor._tell(finding("optimizer_never_steps", num_batches=50))
+                monitor._parts.telling.tell(finding("optimizer_never_steps", num_batches=50))
             dates[is_found] = monitor.foresight.wake
             train(monitor, q, sgd, ends(), 2)
             assert monitor.foresight.num_forecasts == 1 + is_found

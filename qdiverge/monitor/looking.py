@@ -1,0 +1,108 @@
+"""What is done where something is due: at a batch that is shown, and at the update made with it."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from qdiverge.monitor.idle_watch import PATIENCE, IdleWatch
+from qdiverge.monitor.measuring import Measurement
+from qdiverge.monitor.parts import Parts
+from qdiverge.update.auditing.findings import finding
+
+
+class Looking:
+    """Hands batches and updates to the parts of a monitor, in their order.
+
+    Args:
+        parts: What looks, measures, keeps and tells.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts, self._progress = parts, parts.progress
+        self._idle_watch = IdleWatch(parts.subject.networks)
+
+    def take(self, data: Any, read: Callable[[Any], Any] | None, *, raises: bool) -> None:
+        """Hand a training batch to whoever wants it; each of them may end the watching.
+
+        Args:
+            data: The batch.
+            read: Makes transitions of it.
+            raises: Whether to raise where an alarm ends the run.
+
+        Raises:
+            DivergenceError: an alarm fired before and ``on_alarm="stop"``.
+        """
+        parts, now, update = self._parts, self._progress, self._progress.num_updates
+        if not now.is_closed:
+            parts.target.look_up(update)
+        if update >= parts.foresight.wake and not now.is_closed:
+            last_move, limit = parts.target.last_move, parts.measuring.limit_ahead
+            parts.ahead.look(data, read, update, now.step, last_move, limit)
+        if not now.is_closed:
+            parts.keeping.begin(data, read, update + 1)
+        parts.alarms.raise_what_is_meant_for_the_loop()
+        if raises:
+            parts.alarms.raise_if_stopped()
+        if not now.is_closed:
+            parts.loop_audit.show(data, read, update)
+        if not now.is_closed and parts.measuring.wants_batch(update):
+            with parts.guard("reading the batch", update), parts.measuring.budget.charge("batch"):
+                parts.measuring.read_batch(data if read is None else read(data), update)
+        if not now.is_closed:
+            for found in parts.subject.take_findings():
+                parts.telling.tell(found)
+        if not now.is_closed and self._idle_watch.is_idle(update):
+            parts.telling.tell(finding("optimizer_never_steps", num_batches=PATIENCE))
+
+    def look(self) -> None:
+        """Look at the update that was just made."""
+        parts, update = self._parts, self._progress.num_updates
+        budget = parts.measuring.budget
+        parts.keeping.finish(update)
+        begin = budget.now()
+        parts.target.look(update)
+        if update % parts.subject.options.every:
+            budget.calls += budget.now() - begin
+            if parts.early.sees_beyond(update):
+                self._measure()
+        elif not parts.subject.is_trained:
+            parts.telling.tell_once("network_replaced", update=update)
+        else:
+            if parts.measuring.has_batch:
+                self._measure()
+            parts.reminder.look(update)
+
+    def look_last(self) -> None:
+        """Measure once more, at the end of the run, and say what never came."""
+        parts, update = self._parts, self._progress.num_updates
+        parts.target.look_up(update)
+        if parts.measuring.has_batch and update and parts.subject.is_trained:
+            parts.measuring.keep_arrays(update)
+            self._measure(is_last=True)
+        parts.reminder.remind(update)
+
+    def _measure(self, *, is_last: bool = False) -> None:
+        """Measure what there is time for, log it, and raise what the alarm rules say of it."""
+        parts, now = self._parts, self._progress
+        with parts.guard("measuring", now.num_updates):
+            measured = parts.measuring.measure(now.num_updates, now.step, is_last=is_last)
+            if measured is not None:
+                self._judge(measured, is_last=is_last)
+
+    def _judge(self, measured: Measurement, *, is_last: bool) -> None:
+        parts, measuring = self._parts, self._parts.measuring
+        size = measured.metrics.get("diverge/q_abs_max", math.nan)
+        limit = measured.metrics.get("diverge/divergence_limit", math.inf)
+        parts.foresight.look_at(size, limit, measured.update)
+        with measuring.budget.charge("log"):
+            parts.keeping.want()
+            measuring.log(measured, is_last=is_last)
+            if not (alarms := parts.alarms.check(measured)):
+                return
+            measuring.keep_arrays(measured.update)
+            for alarm in alarms:
+                parts.alarms.raise_alarm(alarm)
+                parts.foresight.look_soon(measured.update)
+                if alarm.is_alarm:
+                    parts.early.end()  # what it would look for is told
+            measuring.log_for_alarm(measured)
