@@ -19,6 +19,7 @@ WHOLE = 1e-3  # how near a scale is to 1 to be taken for it
 SATURATED = 1e-5  # how near to 1 the slopes of two rows are where Huber's loss clips both
 FAR = 10.0  # residuals, by which they differ at least
 APART = 1e-3  # of the TD errors: by how much rules differ that one gradient tells apart
+RIM = 1e-4  # how far outside [0, 1] a γ is still 0 or 1, shown with rounding errors
 ROUND = 2e-6  # how near a norm is to three digits to be taken for them
 
 
@@ -37,8 +38,8 @@ def identified(audit: Audit, shown: dict[str, Any], slope: float | None = None) 
     if audit.bootstrap == "unknown" or not audit.residual < 1:
         return {}
     told: dict[str, Any] = {"has_weights": has_spread(shown.get("weights"))}
-    if not math.isnan(audit.discount):
-        told["discount"] = float(f"{audit.discount:.7g}")
+    if (discount := as_discount(audit.discount)) is not None:
+        told["discount"] = discount
     errors = abs(td_errors(audit, shown))
     if audit.loss == "huber" and (abs(errors - 1) < SATURATED).sum() > 1:
         told["loss"] = audit.loss
@@ -48,6 +49,16 @@ def identified(audit: Audit, shown: dict[str, Any], slope: float | None = None) 
     if audit.loss in ("half_squared", "squared") and is_whole and (errors > 1 + WHOLE).any():
         told["loss"] = audit.loss
     return told
+
+
+def as_discount(shown: float) -> float | None:
+    """Return what a gradient shows as γ, of seven digits; None: it lies outside [0, 1], or is NaN.
+
+    >>> as_discount(0.99), as_discount(-3e-7), as_discount(1.000001), as_discount(-0.9)
+    (0.99, 0.0, 1.0, None)
+    """
+    within = min(max(shown, 0.0), 1.0)
+    return float(f"{within:.7g}") if abs(within - shown) < RIM else None
 
 
 def has_spread(weights: Any) -> bool:

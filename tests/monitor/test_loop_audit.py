@@ -83,6 +83,26 @@ def test_a_line_of_the_log_has_class_and_evidence(tmp_path):
     assert line["update"] == 1  # said at the second update
 
 
+@pytest.mark.parametrize(("of_live", "of_ends"), [(0.0, DISCOUNT), (1.0, 0.0), (-DISCOUNT, 0.0)])
+def test_a_loop_whose_discount_is_at_the_rim_or_none_is_measured(tmp_path, of_live, of_ends):
+    """Masks that are the wrong way round, a γ that was left out, a wrong sign."""
+
+    class Odd(Loop):
+        def goal(self, batch):
+            with torch.no_grad():
+                kept = torch.where(batch["terminated"] == 0, of_live, of_ends)
+                return batch["rewards"] + kept * self.following(batch)
+
+    with pytest.warns(UserWarning, match="qdiverge, at update"):
+        loop = Odd(tmp_path / "run", audit_period=1).train()
+    assert "monitor_failures" not in load_run(tmp_path / "run").info
+    assert loop.monitor.rule.discount == (of_live if of_live >= 0 else DISCOUNT)
+    evidence = {alarm.rule: alarm.evidence for alarm in loop.monitor.alarms if alarm.kind == "loop"}
+    assert evidence["discount_differs"]["shown"] == pytest.approx(of_live, abs=1e-5)
+    if of_ends:
+        assert evidence["terminals_bootstrapped"]["kept"] == pytest.approx(1)
+
+
 def test_what_is_seen_of_the_rule_is_known_from_the_gradient(tmp_path):
     loop = SOUND["Clipped"](tmp_path / "run").train()
     rule = loop.monitor.rule

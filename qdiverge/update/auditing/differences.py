@@ -19,6 +19,7 @@ CLEAR = 4.0  # of rounding's share of |g|²: more outside the span is something 
 # of |g|, see gradient_gram.py. A re-bound network's targets left 8e-3 to 0.24, noisy rewards .09
 # to .98.
 MISFIT = 1e-3  # of |g| that the declared targets leave, before they are called others
+NOTHING = 1e-3  # a γ so small is none
 FULL = 0.5  # of the parameters: a span of more dimensions says nothing
 
 
@@ -74,15 +75,29 @@ def differences(case: Case, found: Hypothesis, declared: Hypothesis) -> list[Fin
         hint = power(γ * factor, γ)
         told.append(finding("discount_differs", shown=γ * factor, declared=γ, hint=hint))
     if has_ends and found.bootstrap != "none" and found.terminal_factor != 0.0:
-        told.append(finding("terminals_bootstrapped", kept=found.terminal_factor / (factor or 1.0)))
+        kept = share_kept(found.terminal_factor, factor)
+        told.append(finding("terminals_bootstrapped", kept=kept))
     if found.truncated_factor != 1.0 and columns.truncated.any():
         told.append(finding("truncations_masked", kept=found.truncated_factor))
     return told
 
 
+def share_kept(of_ends: float, of_live: float) -> float:
+    """Return the share of their bootstrap that terminal states keep.
+
+    Args:
+        of_ends: What multiplies γ max Q' at the end of an episode.
+        of_live: Elsewhere; where it is nothing but rounding, the share is of the declared γ.
+
+    >>> share_kept(0.9, 0.9), share_kept(0.9, -3e-7)
+    (1.0, 0.9)
+    """
+    return of_ends / (of_live if abs(of_live) > NOTHING else 1.0)
+
+
 def power(shown: float, discount: float) -> str:
     """Return a hint where one discount is a power of the other, or is none."""
-    if abs(shown) < 1e-3:
+    if abs(shown) < NOTHING:
         return ": nothing bootstraps"
     if abs(shown - 1) < 1e-4 and discount < 1:
         return ": is γ missing?"
