@@ -52,6 +52,8 @@ class HeardMethod:
 def listen(instance: object, name: str, around: Around) -> Callable[[], None]:
     """Have each call of ``instance.name`` made as ``around(method, *args, **kwargs)``.
 
+    Not heard are calls of a method that was bound before, as of ``self.update_func = self.update``.
+
     Args:
         instance: The object.
         name: Of its method.
