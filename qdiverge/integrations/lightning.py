@@ -14,6 +14,7 @@ import torch
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset, default_collate
 
 from qdiverge.integrations.extras import imported
+from qdiverge.integrations.user_options import with_options
 from qdiverge.kernel.network import module_of
 from qdiverge.monitor import Monitor, attach
 
@@ -69,12 +70,15 @@ class Callback(LightningCallback):
         parts = {key: _find(pl_module, where) for key, where in self._where.items()}
         own = {k: v for k, v in pl_module.hparams.items() if isinstance(v, int | float | str)}
         config = {"framework": "lightning", "algorithm": type(pl_module).__name__} | own
-        rule = known_rule(trainer) | dict(self._options.get("rule", {}))
-        foresight = of_copies(trainer, pl_module, parts["policy"], self._read)
+        known = parts | {
+            "config": config,
+            "rule": known_rule(trainer),
+            "foresight": of_copies(trainer, pl_module, parts["policy"], self._read),
+        }
         self.monitor = attach(
             out=self._out,
             optimizer=trainer.optimizers[self._optimizer],
-            **parts | {"config": config, "foresight": foresight} | self._options | {"rule": rule},
+            **with_options(known, self._options),
         )
 
     def on_train_batch_start(

@@ -14,6 +14,7 @@ from qdiverge.errors import InvalidTypeError
 from qdiverge.integrations.extras import imported
 from qdiverge.integrations.network_views import MeanOverQuantiles
 from qdiverge.integrations.sb3_ahead import Calls
+from qdiverge.integrations.user_options import with_options
 from qdiverge.monitor import Monitor, attach
 from qdiverge.monitor.listening import listen, unheard
 from qdiverge.runs import RunLog
@@ -73,7 +74,8 @@ class Callback(BaseCallback):
     def _on_training_start(self) -> None:
         model: Any = self.model
         options, calls = watched(model), Calls(model)
-        options |= {"foresight": of_copies(model) | {"live": calls.ahead}} | self._options
+        options |= {"foresight": of_copies(model) | {"live": calls.ahead}}
+        options = with_options(options, self._options)
         clock = options.pop("clock", lambda: model.num_timesteps)
         if self._left is not None and self._left[0] is model:
             self.monitor = self._go_on(options, clock, *self._left[1:])

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from qdiverge.errors import InvalidTypeError
 from qdiverge.integrations.extras import imported
 from qdiverge.integrations.network_views import First, LeastOf, OfAllowed
+from qdiverge.integrations.user_options import with_options
 from qdiverge.monitor import Monitor
 from qdiverge.monitor import attach as attach_monitor
 from qdiverge.monitor.listening import listen
@@ -49,7 +50,8 @@ def attach(algorithm: Any, buffer: Any, *, out: Any, **options: Any) -> Iterator
     """
     memory, seen = buffer, {"batch_size": 0}
     copies = {"foresight": of_copies(algorithm, buffer, lambda: seen["batch_size"])}
-    monitor = attach_monitor(out=out, **watched(algorithm, buffer) | copies | options)
+    known = watched(algorithm, buffer) | copies
+    monitor = attach_monitor(out=out, **with_options(known, options))
     trainers: list[Callable[[], None]] = []  # what ends listening to each
 
     def prepare(method: Callable[..., Any], batch: Any, buffer: Any, indices: Any) -> Any:

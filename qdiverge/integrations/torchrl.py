@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from qdiverge.errors import InvalidTypeError
 from qdiverge.integrations.extras import imported
+from qdiverge.integrations.user_options import with_options
 from qdiverge.monitor import Monitor, attach
 from qdiverge.monitor.listening import listen
 
@@ -53,14 +54,16 @@ class Hook:
         """
         del name
         read = BatchReader(trainer.loss_module)
-        options: dict[str, Any] = {"clock": lambda: trainer.collected_frames}
-        options |= {"foresight": of_copies(trainer, read)} | self._options
         clipped = {"clipping": trainer.clip_norm}
         if trainer.clip_norm is not None and not trainer.clip_grad_norm:
             clipped = {"not_modelled": BY_VALUE}
         follows = known_target(trainer.target_net_updater)
-        rule = known_rule(trainer.loss_module) | follows | clipped
-        options["rule"] = rule | dict(options.get("rule", {}))
+        known = {
+            "clock": lambda: trainer.collected_frames,
+            "foresight": of_copies(trainer, read),
+            "rule": known_rule(trainer.loss_module) | follows | clipped,
+        }
+        options = with_options(known, self._options)
         monitor = watch(trainer.loss_module, trainer.optimizer, self._out, **options)
 
         def show(batch: Any) -> None:
@@ -129,7 +132,7 @@ def watch(loss_module: Any, optimizer: Any, out: Any, **options: Any) -> Monitor
         "rule": known_rule(loss_module),
         "config": {"framework": "torchrl", "algorithm": type(loss_module).__name__},
     }
-    return attach(online, optimizer=optimizer, out=out, **settings | options)
+    return attach(online, optimizer=optimizer, out=out, **with_options(settings, options))
 
 
 def known_rule(loss_module: Any) -> dict[str, Any]:

@@ -402,6 +402,17 @@ def test_a_copy_of_a_model_goes_on_as_the_model_does(tmp_path, name):
     assert own["median"] == [sizes[int(k)] for k in own["updates"]]
 
 
+def test_what_a_user_says_of_copies_and_of_the_rule_stands_beside_what_the_model_says(tmp_path):
+    foresight = {"apply": print, "num_updates": 7}
+    callback = sb3.Callback(tmp_path / "run", foresight=foresight, rule={"clipping": 3.0})
+    make("DQN").learn(60, callback=callback)
+    options, rule = callback.monitor.foresight.options, callback.monitor.rule
+    assert (options.apply, options.num_updates) == (print, 7)
+    assert None not in (options.data, options.live, options.num_rows)
+    assert (rule.clipping, rule.sources["clipping"]) == (3.0, "given")
+    assert rule.sources["critics"] == "given"
+
+
 def test_a_model_learns_while_another_is_watched(tmp_path):
     """The copies of the second one draw from a class whose ``sample`` is heard for the first."""
     models = [
