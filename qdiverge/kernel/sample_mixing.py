@@ -173,6 +173,8 @@ class Known:
         if begin is None:
             return True
         here = [k for k, row in enumerate(self.rows) if begin <= row < begin + len(pairs)]
+        if not here:  # a portion of a large batch may have none of them
+            return True
         same = take(pairs, [self.rows[k] - begin for k in here])
         mine, theirs = self.values[here], values[[self.rows[k] - begin for k in here]]
         return same_rows(mine if pairs.is_critic else same.select(mine), theirs)

@@ -12,6 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 import qdiverge as qd
+from qdiverge.agents.networks import NatureNetwork
 from qdiverge.errors import UnsupportedNetworkError
 from qdiverge.kernel.sample_mixing import TrialRows, same_rows
 from tests.asserts import assert_untouched
@@ -208,3 +209,14 @@ def test_rounding_is_no_difference_and_a_mask_no_scale() -> None:
     assert not same_rows(one, one + torch.tensor([0.1, 0, 0]))
     assert same_rows(torch.full((2, 2), torch.nan), torch.full((3, 2), torch.nan))
     assert not same_rows(torch.zeros(2, 2), torch.full((3, 2), torch.nan))
+
+
+def test_a_portion_without_a_row_that_was_tried_is_a_portion():
+    """A large batch goes through the network in portions, of which some have no row to compare."""
+    torch.manual_seed(0)
+    q_net = NatureNetwork(3)
+    frames, actions = torch.randint(256, (256, 4, 84, 84), dtype=torch.uint8), torch.zeros(256)
+    actions = actions.long()
+    K = qd.NTK(q_net).kernel(frames, actions, frames[:4], actions[:4])
+    few = qd.NTK(q_net).kernel(frames[100:108], actions[100:108], frames[:4], actions[:4])
+    assert torch.allclose(K[100:108], few, rtol=1e-4)
