@@ -74,6 +74,7 @@ class Moment:
         weights: Importance weights, [N]; None: 1.
         discounts: γ^k of each transition, [N]; None: ``discount``.
         first_size: max|Q| before anything was learnt; None: not known.
+        longest_episode: Steps of the longest episode so far; None: not known.
         least_bonus: The largest ``entropy_bonus`` of moments before.
         newest: The last training batch, to see values on beside those of ``batch``; None: none.
     """
@@ -95,6 +96,7 @@ class Moment:
     weights: Tensor | None = None
     discounts: Tensor | None = None
     first_size: float | None = None
+    longest_episode: float | None = None
     least_bonus: float = 0.0
     newest: Transitions | None = None
 
@@ -143,7 +145,8 @@ class Moment:
     def limit(self) -> float:
         """Return the size from which values count as divergent; see ``value_bound``."""
         if self.discount == 1:
-            return undiscounted_limit(self.reward_bound, self.update, self.first_size)
+            known = self.update, self.first_size, self.longest_episode
+            return undiscounted_limit(self.reward_bound, *known)
         is_known = not self.is_critic or self.has_next_actions
         error = float(self.td_errors.abs().max()) if is_known else math.inf
         return divergence_limit(self.bound, error, self.discount, self.first_size)

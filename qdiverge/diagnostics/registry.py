@@ -8,6 +8,7 @@ from qdiverge.diagnostics.metrics.churn import EffectiveStep, GreedyChurn, Value
 from qdiverge.diagnostics.metrics.coadaptation import Coadaptation
 from qdiverge.diagnostics.metrics.definiteness import Definiteness
 from qdiverge.diagnostics.metrics.dormant_units import DormantUnits
+from qdiverge.diagnostics.metrics.earned_scale import EarnedScale
 from qdiverge.diagnostics.metrics.end_atoms import EndAtoms
 from qdiverge.diagnostics.metrics.error_growth import Stability
 from qdiverge.diagnostics.metrics.feature_rank import FeatureRank
@@ -19,6 +20,7 @@ from qdiverge.diagnostics.metrics.td_errors import TargetLag, TDErrors
 
 REGISTRY: tuple[type[Diagnostic], ...] = (
     QValues,
+    EarnedScale,
     EndAtoms,
     TDErrors,
     TargetLag,

@@ -21,6 +21,7 @@ from qdiverge.checks import check_discount, check_positive
 
 EXCUSED = 1 / 4  # of the bound: what TD errors excuse at most
 BEGUN = 2.0  # times what first values are beyond the bound: they may double
+LONGER = 4.0  # times the steps of the longest episode: a better policy may make such
 ROUNDING = 1e-3  # of the bound: and at least, for values that are exact but for their last digits
 
 
@@ -66,20 +67,27 @@ def divergence_limit(
     return bound + excused + BEGUN * max(0.0, begun - bound)
 
 
-def undiscounted_limit(reward_bound: float, num_updates: int, first_size: float | None) -> float:
+def undiscounted_limit(
+    reward_bound: float, num_updates: int, first_size: float | None, longest: float | None = None
+) -> float:
     """Return the same at γ = 1, where only a sum of rewards bounds a return.
 
     A backup, r + max Q, raises max|Q| by r_max at most, and an update makes no more than one: after
-    k of them max|Q| ≤ |Q_0| + k r_max, whatever the length of episodes.
+    k of them max|Q| ≤ |Q_0| + k r_max, whatever the length of episodes. And an episode of T steps
+    earns T r_max at most; better policies may make longer ones, of four times as many steps.
 
     Args:
         reward_bound: r_max.
         num_updates: k.
         first_size: max|Q_0|; None, or not finite: not known, and the limit is ∞.
+        longest: T, the most steps of an episode so far; None: not known.
 
     >>> undiscounted_limit(0.1, num_updates=40, first_size=0.5)  # 5/4 · 40/10 + 2/2
+    6.0
+    >>> undiscounted_limit(0.1, num_updates=4000, first_size=0.5, longest=10)
     6.0
     """
     if first_size is None or not math.isfinite(first_size):
         return math.inf
-    return (1 + EXCUSED) * num_updates * reward_bound + BEGUN * first_size
+    num_steps = num_updates if not longest else min(num_updates, LONGER * longest)
+    return (1 + EXCUSED) * num_steps * reward_bound + BEGUN * first_size

@@ -82,6 +82,7 @@ class Measuring:
         self._probe = ProbeBatch(options.probe_size, options.probe_refresh_period)
         self._rewards = RewardScale()
         self._newest: Transitions | None = None  # the last training batch that was copied
+        self._has_discounts: bool | None = None  # whether batches say γ^k; None: none came yet
         self._first_size: float | None = None  # max|Q| when the first batch came
         self._bonus = 0.0  # of a soft critic's entropy, the largest so far
         self._logged_at = 0  # the update of the last logged measurement
@@ -176,7 +177,9 @@ class Measuring:
             if own.__class__ is not Tensor:
                 shorter = getattr(read, "rewards", None)
                 own = shorter(data) if shorter else rewards_of(data if read is None else read(data))
-            self._rewards.note(own)
+            discounts = None if self._has_discounts is False else row_discounts(data)
+            self._has_discounts = discounts is not None
+            self._rewards.note(own, discounts, self._subject.options.discount)
         except Exception as error:  # whatever it is, it must not end somebody's training run
             self._guard.tell("reading the batch", update, error, None)
         self.budget.calls += self.budget.now() - begin
@@ -187,7 +190,11 @@ class Measuring:
         Raises:
             InvalidValueError: no batch was shown yet.
         """
-        seen: dict[str, Any] = {"first_size": self._first_size, "least_bonus": self._bonus}
+        seen: dict[str, Any] = {
+            "first_size": self._first_size,
+            "longest_episode": self._log.longest_episode,
+            "least_bonus": self._bonus,
+        }
         if data is not None:
             of_rows = row_weights(data), row_discounts(data)
             batch = self._subject.read(data)
@@ -260,6 +267,7 @@ class Measuring:
             "arrays_due": self._arrays_due,
             "largest_reward": self.largest_reward,
             "first_size": self._first_size,
+            "longest_episode": self._log.longest_episode,
             "entropy_bonus": self._bonus,
             "newest": None if self._newest is None else vars(self._newest),
             "probe": self._probe.state(),
@@ -275,6 +283,7 @@ class Measuring:
         of_old = state["probe"].get("reward_bound", 0.0)  # older checkpoints keep it there
         self._rewards = RewardScale(state.get("largest_reward", of_old))
         self._first_size = state.get("first_size")
+        self._log.longest_episode = state.get("longest_episode")
         self._bonus = state.get("entropy_bonus", 0.0)
         if (newest := state.get("newest")) is not None:
             self._newest = transitions_of(newest)

@@ -93,8 +93,9 @@ class Monitor:
     def log(self, values: Mapping[str, float]) -> None:
         """Log numbers of the run's own by name, at its present step.
 
-        ``charts/episodic_return`` and ``losses/td_loss`` have panels in the report; ``qdiverge
-        export`` and the sinks have all.
+        ``charts/episodic_return`` and ``losses/td_loss`` have panels in the report; by
+        ``charts/episodic_length`` values at γ = 1 have a limit; ``qdiverge export`` and the sinks
+        have all.
         """
         if not self._progress.is_closed:
             with self._parts.guard("logging numbers of the run's own", self.num_updates):

@@ -1,4 +1,8 @@
-"""The largest |r| of every batch that a run was shown: what the bound on its values rests on."""
+"""The largest |r| of every batch that a run was shown: what the bound on its values rests on.
+
+Of several steps, R = Σ_{i<k} γ^i r_i, it is what each of them would have to pay: |R| (1−γ)/(1−γ^k),
+so that r_max/(1−γ) = max |R|/(1−γ^k), as |R| + γ^k B ≤ B asks for.
+"""
 
 import math
 
@@ -16,14 +20,19 @@ class RewardScale:
     ...     scale.note(torch.tensor(rewards))
     >>> scale.largest
     3.0
+    >>> scale.note(torch.tensor([7.0]), torch.tensor([0.125]), 0.5)  # 7 = 4 + 4/2 + 4/4
+    >>> scale.largest
+    4.0
     """
 
     def __init__(self, largest: float = 0.0) -> None:
         self._known = largest
         self._extremes: list[Tensor] = []  # least and largest reward of each batch since
 
-    def note(self, rewards: Tensor) -> None:
-        """Take note of the rewards of a batch, of any shape."""
+    def note(self, rewards: Tensor, discounts: Tensor | None = None, discount: float = 1.0) -> None:
+        """Take note of the rewards of a batch, of any shape, or of its sums with their γ^k [N]."""
+        if discounts is not None and discount < 1:
+            rewards = rewards.reshape(discounts.shape) * ((1 - discount) / (1 - discounts))
         self._extremes += torch.aminmax(rewards.detach() if rewards.requires_grad else rewards)
         if len(self._extremes) >= 2 * MANY:
             self._extremes = [torch.stack(self._extremes).abs().nan_to_num(0.0, 0.0).amax()]

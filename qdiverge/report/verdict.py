@@ -18,6 +18,8 @@ from qdiverge.report.numbers import human, percent, whole
 from qdiverge.runs import MEANING, AlarmEvent, Run, status_of
 from qdiverge.runs.judgement import Health, Judgement, judge
 
+MUCH_LESS = 1 / 2  # of the bound
+FAR = 2.0  # times what can be earned
 _WATCHED = (*SIZES, "diverge/q_mean", "losses/td_loss", "diverge/td_error_abs_max")
 
 
@@ -113,6 +115,7 @@ def _size(
         bound = float(bounds.values[-1])
         share = percent(largest / bound).replace("< ", "less than ")
         parts += f", {share} of the {named} of {human(bound)}"
+        parts += _earned(run, largest, bound)
     else:
         step, bound = crossing
         parts = f"|Q| passed the {named} of {human(bound)} at {whole(step)} {unit}"
@@ -123,6 +126,17 @@ def _size(
     if non_finite_step is not None:
         parts += f". From {whole(non_finite_step)} {unit} on some values were NaN or infinite"
     return parts + "."
+
+
+def _earned(run: Run, largest: float, bound: float) -> str:
+    """Say what the rewards as they came allow, where that is much less than the bound."""
+    earned = last_finite(run.series.get("diverge/earned_scale"))
+    if earned is None or not 0 < earned < MUCH_LESS * bound:
+        return ""
+    beyond = "; it is far beyond" if largest > FAR * earned else ""
+    return (
+        f"; mostly ends of episodes pay, so that no more than {human(earned)} can be earned{beyond}"
+    )
 
 
 def _warning(run: Run, judgement: Judgement, *, passed: bool) -> str:

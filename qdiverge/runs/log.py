@@ -21,6 +21,8 @@ from qdiverge.runs.provenance import provenance, script_commit
 from qdiverge.runs.sink import Sink, SinkGroup
 from qdiverge.runs.whole import writing, written_whole
 
+EPISODE_LENGTH = "charts/episodic_length"  # steps, as CleanRL names it
+
 
 @dataclass(frozen=True)
 class LogMark:
@@ -45,12 +47,16 @@ class RunLog:
         info: More entries for ``run.json``, such as ``seed`` and ``device``.
         sinks: Further places that are told the same; one that fails is switched off.
 
+    Attributes:
+        longest_episode: The largest ``charts/episodic_length`` so far; None: none was logged.
+
     Raises:
         RunFolderError: the folder holds a run, is a file, or cannot be written.
     """
 
     folder: Path
     info: dict[str, Any]
+    longest_episode: float | None = None
     _events: LineFile
     _sinks: SinkGroup
 
@@ -135,6 +141,8 @@ class RunLog:
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line of metrics; NaN and infinities are kept, as strings."""
+        if values.get(EPISODE_LENGTH, 0) > (self.longest_episode or 0):
+            self.longest_episode = float(values[EPISODE_LENGTH])
         self._append({"kind": "metrics", "step": step} | {k: _number(v) for k, v in values.items()})
         self._sinks.metrics(step, values)
 

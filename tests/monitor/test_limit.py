@@ -226,3 +226,60 @@ def test_the_bound_of_a_soft_critic_has_the_entropy_in_it():
     assert diagnosis.bound == pytest.approx(truth, rel=1e-6)
     assert not diagnosis.is_beyond
     assert not any("beyond what any policy can earn" in each for each in diagnosis.advice)
+
+
+def test_sums_over_several_steps_bound_what_their_steps_could_pay(tmp_path):
+    """R = 1 + γ + γ² of three steps: each pays 1, so that B = 10 and not 27.1."""
+    batch = vars(staying([1.0, 2.71])) | {"discounts": torch.tensor([0.9, 0.729])}
+    with qd.attach(
+        q := table(0.0, 0.0),
+        optimizer=(sgd := torch.optim.SGD(q.parameters(), lr=0.1)),
+        discount=0.9,
+        out=tmp_path / "sums",
+        **LIGHT | {"every": 1},
+    ) as monitor:
+        for _ in range(3):
+            monitor.batch(batch)
+            q(batch["observations"]).mean().backward()
+            sgd.step()
+    assert monitor.latest["diverge/soft_divergence_bound"] == pytest.approx(10.0)
+    assert monitor.latest["diverge/earned_scale"] == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize("length", [None, 2.0])
+def test_without_a_discount_episodes_bound_what_is_earned(tmp_path, length):
+    """Each episode has two steps of .1, and values begin at 0: beyond 4 · 2 · .1 · 5/4 = 1 they
+    feed themselves, long before as many updates have carried as much."""
+    q = nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        q.weight.fill_(1e-6)
+    sgd = torch.optim.SGD(q.parameters(), lr=0.05)
+    s = torch.ones(8, 1)
+    batch = qd.Transitions(s, torch.zeros(8).long(), torch.full((8,), 0.1), 2 * s, torch.zeros(8))
+    options = LIGHT | {"loss": "half_squared", "every": 1}
+    with qd.attach(q, optimizer=sgd, discount=1.0, out=tmp_path / "run", **options) as monitor:
+        for _ in range(56):  # |Q| = .1 (1.05^k − 1)
+            if length is not None:
+                monitor.log({"charts/episodic_length": length})
+            monitor.batch(batch)
+            with torch.no_grad():
+                y = 0.1 + q(batch.next_observations)[:, 0]
+            sgd.zero_grad()
+            (0.5 * (q(s)[:, 0] - y).square()).mean().backward()
+            sgd.step()
+    assert 1.0 < monitor.latest["diverge/q_abs_max"] < 2.0
+    fired = [alarm for alarm in monitor.alarms if alarm.rule == "undiscounted_growth"]
+    assert len(fired) == (length is not None)
+    assert all("episodes 4 times as long" in alarm.message for alarm in fired)
+
+
+def test_where_only_ends_pay_the_verdict_says_how_little_can_be_earned(tmp_path):
+    """An end pays 1, what goes on 0: B = 10, and no more than 1 can be earned."""
+    s = torch.eye(2)
+    batch = qd.Transitions(
+        s, torch.zeros(2).long(), torch.tensor([0.0, 1.0]), s.flip(0), torch.tensor([0.0, 1.0])
+    )
+    monitor = train(table(2.5, 0.0), 5 * [batch], tmp_path / "run", learning_rate=1e-6, every=1)
+    assert monitor.latest["diverge/earned_scale"] == 1.0
+    sentence = verdict_on(load_run(tmp_path / "run")).sentences[0]
+    assert "no more than 1 can be earned; it is far beyond" in sentence

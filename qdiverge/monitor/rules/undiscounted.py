@@ -2,16 +2,18 @@
 
 import math
 
+from qdiverge.diagnostics.value_bound import LONGER
 from qdiverge.monitor.rules.growth import Size
 from qdiverge.monitor.rules.past import Past
 from qdiverge.monitor.rules.thresholds import THRESHOLDS, Thresholds
 
 
 def undiscounted_growth(past: Past, _: Thresholds = THRESHOLDS) -> str | None:
-    """Fire at γ = 1 when max|Q| is beyond what the updates so far can have carried together.
+    """Fire at γ = 1 when max|Q| is beyond what updates, or episodes, so far can have carried.
 
     One backup, r + max Q, adds r_max at most, and an update makes no more than one: k of them carry
-    max|Q| to |Q_0| + k r_max, see :func:`qdiverge.diagnostics.value_bound.undiscounted_limit`.
+    max|Q| to |Q_0| + k r_max. Nor does an episode of T steps earn more than T r_max; see
+    :func:`qdiverge.diagnostics.value_bound.undiscounted_limit`.
 
     >>> import numpy as np
     >>> from qdiverge.monitor.rules.past import Track
@@ -26,9 +28,12 @@ def undiscounted_growth(past: Past, _: Thresholds = THRESHOLDS) -> str | None:
     size = Size.of(past)
     if size is None or math.isfinite(past.bound) or not size.value > past.limit:
         return None
+    is_by_updates = past.limit >= size.update * past.reward_bound
+    longer = f"episodes {LONGER:g} times as long as any so far"
+    carriers = f"{size.update} updates" if is_by_updates else longer
     return (
-        f"max|Q| = {size} is beyond {past.limit:.3g}: γ = 1 bounds no return, but {size.update} "
-        f"updates carry rewards of at most {past.reward_bound:.3g} no further, from the values "
+        f"max|Q| = {size} is beyond {past.limit:.3g}: γ = 1 bounds no return, but {carriers} "
+        f"carry rewards of at most {past.reward_bound:.3g} no further, from the values "
         "that the run began with. Likely, not certain: the values feed themselves. Lower the step, "
         "or copy the target network less often; where episodes have no end, choose γ < 1."
     )

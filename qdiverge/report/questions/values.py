@@ -32,10 +32,11 @@ BLOW_UP = Question(
         Panel(
             "Extremes of Q",
             "The single largest and, in grey, the single smallest value. One that runs away from"
-            " the rest of the distribution is a state or an action that feeds on itself.",
+            " the rest of the distribution is a state or an action that feeds on itself. What can"
+            " be earned is less than the bound where mostly the ends of episodes pay.",
             ("diverge/q_max", "max {}"),
             formula="max and min of Q over the probe batch and all actions",
-            beside=(("diverge/q_min", "min {}"),),
+            beside=(("diverge/q_min", "min {}"), ("diverge/earned_scale", "can be earned {}")),
         ),
         Panel(
             "Mass at the end atoms",
