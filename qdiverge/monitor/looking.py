@@ -76,6 +76,8 @@ class Looking:
         """Measure once more, at the end of the run, and say what never came."""
         parts, update = self._parts, self._progress.num_updates
         parts.target.look_up(update)
+        with parts.guard("watching the target", update):
+            parts.target.look_last(update)
         if parts.measuring.has_batch and update and parts.subject.is_trained:
             parts.measuring.keep_arrays(update)
             self._measure(is_last=True)

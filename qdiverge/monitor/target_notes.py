@@ -13,6 +13,7 @@ from qdiverge.update import Finding
 from qdiverge.update.auditing.findings import finding
 
 PATIENCE = 50_000  # updates in which a target that is alive has moved; DQN's copies: 10,000
+LAST_PATIENCE = 10_000  # at the end of a run, after which no copy comes
 
 
 class TargetNotes:
@@ -72,6 +73,14 @@ class TargetNotes:
                 self._tell(finding("target_never_moves", num_updates=PATIENCE))
         except Exception as error:
             self._guard.tell("watching the target", update, error, None)
+
+    def look_last(self, update: int) -> None:
+        """Say at the end of a run that the target never moved, where it ought to have."""
+        watch, period = self._watch, self._subject.rule.target_period or 0
+        if watch is None or watch.last_move or not watch.is_learning:
+            return
+        if max(LAST_PATIENCE, period + 1) <= update < PATIENCE:
+            self._tell(finding("target_never_moves", num_updates=update))
 
     def look_up(self, update: int) -> None:
         """Take the target that the loop bootstraps from now, where a function says it."""

@@ -279,13 +279,23 @@ def test_steps_without_a_gradient_or_with_none_that_is_finite_are_passed_over(tm
     assert (loop.monitor.loop_audit.num_audits, loop.monitor.loop_audit.why_not) == (0, "")
 
 
+class Forgotten(Loop):
+    def synchronise(self):
+        pass
+
+
+def test_a_target_that_never_moved_is_named_at_the_end_of_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr("qdiverge.monitor.target_notes.LAST_PATIENCE", 30)
+    with pytest.warns(UserWarning, match="has not moved in 40 updates"):
+        assert Forgotten(tmp_path / "run").train(40).found == ["target_never_moves"]
+    assert Forgotten(tmp_path / "short").train(20).found == []
+    told = Forgotten(tmp_path / "told", rule={"target_period": 50})
+    assert told.train(40).found == []  # its first copy was still to come
+    assert Loop(tmp_path / "sound").train(40).found == []
+
+
 def test_a_target_that_stands_still_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("qdiverge.monitor.target_notes.PATIENCE", 30)
-
-    class Forgotten(Loop):
-        def synchronise(self):
-            pass
-
     with pytest.warns(UserWarning, match="has not moved in 30 updates"):
         loop = Forgotten(tmp_path / "run").train(50)
     assert loop.found == ["target_never_moves"]
