@@ -82,15 +82,15 @@ def blocks_of_actions(moment: Moment) -> Blocks:
     gamma = bootstrap_weights(moment.row_discounts, batch.terminated, torch.float64)
 
     def compute(ntk: NTK) -> Kernels:
-        own = ntk.by_layer(*moment.pairs)
-        whole, ahead = ntk.of_actions(batch.next_observations, greedy, *moment.pairs)
+        whole, own, ahead = ntk.of_actions(*moment.pairs, batch.next_observations, greedy)
         return _prefixed("own ", own) | _prefixed("ahead ", ahead) | {"whole": whole}
 
     kernels, error = moment.averaged(compute)
     weights = gamma.to(kernels["whole"])
     own, ahead = _without("own ", kernels), _without("ahead ", kernels)
-    ahead = {name: weights[:, None] * K for name, K in ahead.items()}
-    return Blocks((own,), (ahead,), weights[:, None, None] * kernels["whole"], error)
+    ahead = {name: weights[:, None] * K.T for name, K in ahead.items()}
+    following = weights[:, None, None] * kernels["whole"].permute(1, 2, 0).contiguous()
+    return Blocks((own,), (ahead,), following, error)
 
 
 def pairs_and_successors(moment: Moment) -> Transitions:

@@ -44,35 +44,53 @@ def by_block(problem: Problem) -> dict[str, Tensor]:
     """Return each block's kernel [R, S]; they sum to K."""
     out: dict[str, Tensor] = {}
     for left, right in problem.tiles():
-        rows, columns = problem.place(left, right)
-        for block in dict.fromkeys(term.block for term in left.terms):
-            total = out.setdefault(block, problem.zeros())
-            part = total[rows, columns]
-            ours, theirs = _only(left, block), _only(right, block)
-            add_tile(part, ours, theirs, problem.gram, is_diagonal=left is right)
-            if problem.y is None and left is not right:
-                total[columns, rows] = part.T
+        _add_blocks(out, problem, left, right)
     return out
 
 
-def with_blocks(problem: Problem, chosen: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return K [R, S] between two sides, and each block's share at one row of each sample.
+def with_own_blocks(
+    problem: Problem, chosen: Tensor
+) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+    """Return K [R, S] between two sides, and by block K(X, X) [R, R] and K at one column of each.
 
     Args:
         problem: With a side of columns of its own.
-        chosen: The row of each sample in K, [N].
+        chosen: The column of each of its samples, [M], in K.
+
+    Returns:
+        K, K(X, X) by block, and K[:, chosen] by block, [R, M].
     """
-    whole, out = problem.zeros(), dict[str, Tensor]()
-    for left, right in problem.tiles():
+    whole, own, out = problem.zeros(), dict[str, Tensor](), dict[str, Tensor]()
+    for left, right, is_own in problem.tiles_and_own():
+        if is_own:
+            _add_blocks(own, problem.own, left, right)
+            continue
         rows, columns = problem.place(left, right)
-        here = chosen[left.rows] - rows.start
-        for block in dict.fromkeys(term.block for term in left.terms):
+        here = chosen[right.rows] - columns.start
+        for block in _blocks_of(left):
             part = whole.new_zeros(rows.stop - rows.start, columns.stop - columns.start)
             add_tile(part, _only(left, block), _only(right, block), problem.gram)
             whole[rows, columns] += part
-            share = out.setdefault(block, whole.new_zeros(len(chosen), whole.shape[1]))
-            share[left.rows, columns] = part[here]
-    return whole, out
+            share = out.setdefault(block, whole.new_zeros(len(whole), len(chosen)))
+            share[rows, right.rows] = part[:, here]
+    return whole, own, out
+
+
+def _add_blocks(out: dict[str, Tensor], problem: Problem, left: Chunk, right: Chunk) -> None:
+    """Put each block's tile into that block's kernel, a symmetric one's mirrored too."""
+    rows, columns = problem.place(left, right)
+    for block in _blocks_of(left):
+        total = out.setdefault(block, problem.zeros())
+        part = total[rows, columns]
+        add_tile(
+            part, _only(left, block), _only(right, block), problem.gram, is_diagonal=left is right
+        )
+        if problem.y is None and left is not right:
+            total[columns, rows] = part.T
+
+
+def _blocks_of(chunk: Chunk) -> list[str]:
+    return list(dict.fromkeys(term.block for term in chunk.terms))
 
 
 def _only(chunk: Chunk, block: str) -> Chunk:

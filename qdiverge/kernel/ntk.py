@@ -157,24 +157,29 @@ class NTK:
         observations: Observations,
         actions: Tensor,
         other_observations: Observations,
-        other_actions: Actions,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return k((s_i, a), x_j) of every action a, [N, A, N'], and by layer at given ones.
+        other_actions: Tensor,
+    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """Return K by layer, and what couples the pairs to every action of other observations.
 
-        In one pass; what :meth:`kernel` gives for "all", and :meth:`by_layer` for ``actions``.
+        All in one pass, with the pairs' features made once.
+
+        Returns:
+            ``kernel(observations, actions, other_observations, "all")``, [N, N', A]; ``by_layer``
+            of the pairs, [N, N] each; and of the pairs with the other ones, [N, N'] each.
 
         >>> net = nn.Sequential(nn.Linear(1, 2))  # an action's outputs share no parameter
         >>> x, a = torch.tensor([[2.0]]), torch.tensor([1])
-        >>> whole, layers = NTK(net).of_actions(x, a, x, a)
-        >>> whole.tolist(), layers["0"].tolist()
-        ([[[0.0], [5.0]]], [[5.0]])
+        >>> whole, own, layers = NTK(net).of_actions(x, a, x / 2, a)
+        >>> whole.tolist(), own["0"].tolist(), layers["0"].tolist()
+        ([[[0.0, 3.0]]], [[5.0]], [[3.0]])
         """
-        arguments = observations, "all", other_observations, other_actions
+        arguments = observations, actions, other_observations, "all"
         with self._problem(*arguments) as (problem, network, _):
-            A = problem.rows[0]
-            rows = torch.arange(len(problem.x), device=actions.device) * A + actions
-            whole, blocks = assemble.with_blocks(problem, rows)
-            return problem.shaped(whole), {network.prefix + k: v for k, v in blocks.items()}
+            A = problem.rows[1]
+            chosen = torch.arange(len(other_actions), device=other_actions.device) * A
+            whole, *blocks = assemble.with_own_blocks(problem, chosen + other_actions)
+            own, layers = ({network.prefix + k: v for k, v in b.items()} for b in blocks)
+            return problem.shaped(whole), own, layers
 
     def plan(self, observations: Observations, actions: Actions) -> Plan:
         """Return what is done for each parameter, and why; print it."""

@@ -27,6 +27,11 @@ class Size:
         return rows * per_row_pair + samples * per_sample_pair
 
     @property
+    def actions(self) -> int:
+        """Return the rows of one sample, of the side that has more."""
+        return max(1, *(rows // n for rows, n in zip(self.rows, self.samples, strict=True)))
+
+    @property
     def num_rows(self) -> int:
         """Return rows whose features are made."""
         return self.rows[0] if self.is_symmetric else sum(self.rows)
@@ -42,7 +47,7 @@ class Entry:
         rule: The layer's rule, or "per sample", "loop", "unused".
         form: "product", "positions", "explicit", "with the weight" or "none".
         operations: Multiply-adds for the whole kernel.
-        num_bytes: Bytes held for one sample.
+        num_bytes: Bytes held for one sample, of the side with more actions.
         reason: Why this form.
         uses: Which calls of the forward pass use it, with its name in the module.
     """

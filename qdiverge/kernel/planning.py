@@ -91,7 +91,7 @@ def _obstacle(
 
 def _fallback(name: str, value: Tensor, reason: str, size: Size) -> Entry:
     operations = size.pairs(value.numel())
-    num_bytes = value.numel() * value.element_size() * size.rows[0] // size.samples[0]
+    num_bytes = value.numel() * value.element_size() * size.actions
     return Entry(name, block_of(name), "per sample", "explicit", operations, num_bytes, reason)
 
 
@@ -109,7 +109,7 @@ def _structured(
     made = sum(
         rule.operations(module, local, calls[i].kept, calls[i].output_shape) for i, _ in uses
     )
-    actions = max(1, size.rows[0] // size.samples[0])
+    actions = size.actions
     explicit = size.num_rows * made // 3 + size.pairs(value.numel())
     choices = {"explicit": (explicit, value.numel() * actions)}
     is_embedding = isinstance(rule, EmbeddingRule)

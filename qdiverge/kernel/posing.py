@@ -90,22 +90,25 @@ def make_problem(
         extract: Extract = Structured(network, plan, scales, a_pass, known)
     else:
         extract = Jacobian(network, scales, options.method == "reference")
-    held = options.block_size or BLOCK_BYTES // max(1, plan.num_bytes)
+    held = options.block_size or BLOCK_BYTES * max(rows) // max(1, plan.num_bytes * rows[0])
     block = max(1, held // chunk) * chunk
     tile = SMALL_TILE if plan.num_bytes >= WIDE_BYTES else LARGE_TILE
     sizes = a_pass, chunk, block, tile
+    y = None if y is None else replace(y, begin=len(x))
     return Problem(extract, replace(x, begin=0), y, rows, *sizes, network.dtype, plan, options.gram)
 
 
 def _tried(
     network: Network, x: Pairs, y: Pairs | None, scales: dict[str, Tensor], method: str
 ) -> tuple[tuple[int, int, Plan], Known]:
-    """Return the number of actions on either side and the plan; and values at some of x."""
+    """Return the number of actions on either side and the plan; and values at some of x, then y."""
     trial = TrialRuns.of(network) if method in ("auto", "structured") else None
     known = check_network(network, x, trial)
     num_x = num_y = known.num_actions
     if y is not None:
-        num_y = check_network(network, y).num_actions
+        of_y = check_network(network, y)
+        num_y = of_y.num_actions
+        known = known.joined(of_y.moved(len(x)))
     rows, samples = _rows(x, y, num_x, num_y), (len(x), len(y or x))
     size = Size(samples, (samples[0] * rows[0], samples[1] * rows[1]), y is None)
     if trial is None:
@@ -134,7 +137,6 @@ def _largest(rows: int) -> int:
 
 
 def _plan_of_jacobian(network: Network, size: Size, method: str) -> Plan:
-    per_sample = max(1, size.rows[0] // size.samples[0])
     return Plan(
         tuple(
             Entry(
@@ -143,7 +145,7 @@ def _plan_of_jacobian(network: Network, size: Size, method: str) -> Plan:
                 rule="loop" if method == "reference" else "per sample",
                 form="explicit",
                 operations=size.pairs(value.numel()),
-                num_bytes=value.numel() * value.element_size() * per_sample,
+                num_bytes=value.numel() * value.element_size() * size.actions,
                 reason=f'method="{method}"',
             )
             for name, value in network.params.items()

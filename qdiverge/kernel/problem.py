@@ -1,7 +1,7 @@
 """A kernel to be made: its sides, how their terms are extracted, and in what portions."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from torch import Tensor
 from qdiverge.kernel.gram import Gram
 from qdiverge.kernel.pairs import Pairs
 from qdiverge.kernel.plan import Plan
-from qdiverge.kernel.stream import Chunk, Extract, chunks, tiles
+from qdiverge.kernel.stream import Chunk, Extract, chunks, tiles, tiles_and_own
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,20 @@ class Problem:
         sizes = self.chunk_size, self.block_size, self.tile_size
         return tiles(self.extract, self.x, self.y, *sizes)
 
+    def tiles_and_own(self) -> Iterator[tuple[Chunk, Chunk, bool]]:
+        """Yield the pairs of chunks of K, and with the same terms those of K(X, X): marked."""
+        assert self.y is not None
+        sizes = self.chunk_size, self.block_size, self.tile_size
+        return tiles_and_own(self.extract, self.x, self.y, *sizes)
+
     def chunks(self) -> Iterator[Chunk]:
         """Yield the rows' chunks."""
         return chunks(self.extract, self.x, self.chunk_size, slice(0, len(self.x)))
+
+    @property
+    def own(self) -> "Problem":
+        """Return the problem of K(X, X)."""
+        return replace(self, y=None, rows=(self.rows[0], self.rows[0]))
 
     def zeros(self) -> Tensor:
         """Return an empty kernel [R, S]."""

@@ -162,6 +162,10 @@ class Known:
         """Return what both know."""
         return Known(self.rows + other.rows, torch.cat([self.values, other.values]))
 
+    def moved(self, by: int) -> "Known":
+        """Return the same of pairs that stand behind as many others."""
+        return Known([row + by for row in self.rows], self.values)
+
     def agrees(self, pairs: Pairs, values: Tensor) -> bool:
         """Return whether the same came out in another batch.
 

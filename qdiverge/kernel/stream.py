@@ -52,25 +52,45 @@ def tiles(
     Chunks' pairs with themselves are split down to ``smallest`` samples.
     """
     for rows in blocks(len(x), block_size):
-        yield from _tiles_of_block(extract, x, y, chunk_size, rows, smallest)
-
-
-def _tiles_of_block(
-    extract: Extract, x: Pairs, y: Pairs | None, chunk_size: int, rows: slice, smallest: int
-) -> Iterator[tuple[Chunk, Chunk]]:
-    """Yield the tiles of some rows; its frame is all that holds their terms."""
-    block = list(chunks(extract, x, chunk_size, rows))
-    if y is None:
-        for i, left in enumerate(block):
-            yield from symmetric_tiles(left, smallest)
-            for right in block[i + 1 :]:
-                yield left, right
-        columns = chunks(extract, x, chunk_size, slice(rows.stop, len(x)))
-    else:
-        columns = chunks(extract, y, chunk_size, slice(0, len(y)))
-    for right in columns:
-        for left in block:
+        for left, right, _ in _of_block(extract, x, y, chunk_size, rows, smallest, y is None):
             yield left, right
+
+
+def tiles_and_own(
+    extract: Extract, x: Pairs, y: Pairs, chunk_size: int, block_size: int, smallest: int
+) -> Iterator[tuple[Chunk, Chunk, bool]]:
+    """Yield the pairs of chunks of K(X, Y), and with the same terms those of K(X, X): marked."""
+    for rows in blocks(len(x), block_size):
+        yield from _of_block(extract, x, y, chunk_size, rows, smallest, with_own=True)
+
+
+def _of_block(
+    extract: Extract,
+    x: Pairs,
+    y: Pairs | None,
+    chunk_size: int,
+    rows: slice,
+    smallest: int,
+    with_own: bool,
+) -> Iterator[tuple[Chunk, Chunk, bool]]:
+    """Yield the tiles of some rows, each with whether it is of K(X, X).
+
+    Its frame is all that holds the terms of these rows.
+    """
+    block = list(chunks(extract, x, chunk_size, rows))
+    if with_own:
+        for i, left in enumerate(block):
+            for tile in symmetric_tiles(left, smallest):
+                yield *tile, True
+            for right in block[i + 1 :]:
+                yield left, right, True
+        for right in chunks(extract, x, chunk_size, slice(rows.stop, len(x))):
+            for left in block:
+                yield left, right, True
+    if y is not None:
+        for right in chunks(extract, y, chunk_size, slice(0, len(y))):
+            for left in block:
+                yield left, right, False
 
 
 def symmetric_tiles(chunk: Chunk, smallest: int) -> Iterator[tuple[Chunk, Chunk]]:

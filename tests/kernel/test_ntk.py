@@ -168,8 +168,12 @@ def test_kernels_of_all_actions_and_their_layers_in_one_pass(block_size):
     a, greedy = torch.randint(3, (2, 7), generator=generator)
     net = nn.Sequential(nn.Linear(4, 9), nn.Tanh(), nn.Linear(9, 3)).double()
     ntk = NTK(net, block_size=block_size)
-    whole, layers = ntk.of_actions(following, greedy, s, a)
-    torch.testing.assert_close(whole, ntk.kernel(following, "all", s, a))
-    for name, block in ntk.by_layer(following, greedy, s, a).items():
+    whole, own, layers = ntk.of_actions(s, a, following, greedy)
+    torch.testing.assert_close(whole, ntk.kernel(s, a, following, "all"))
+    for name, block in ntk.by_layer(s, a, following, greedy).items():
         torch.testing.assert_close(layers[name], block)
-    torch.testing.assert_close(whole[torch.arange(7), greedy], sum(layers.values()))
+    for name, block in ntk.by_layer(s, a).items():
+        torch.testing.assert_close(own[name], block)
+        assert torch.equal(own[name], own[name].T)
+    assert own.keys() == layers.keys() == {"0", "2"}
+    torch.testing.assert_close(whole[:, torch.arange(7), greedy], sum(layers.values()))

@@ -220,3 +220,12 @@ def test_a_portion_without_a_row_that_was_tried_is_a_portion():
     K = qd.NTK(q_net).kernel(frames, actions, frames[:4], actions[:4])
     few = qd.NTK(q_net).kernel(frames[100:108], actions[100:108], frames[:4], actions[:4])
     assert torch.allclose(K[100:108], few, rtol=1e-4)
+
+
+def test_the_columns_are_looked_at_in_a_large_batch_too() -> None:
+    q_net = network(the_rest_of_a_large_batch, is_hidden=True)
+    s, a = torch.randn(30, 4), torch.zeros(30, dtype=torch.long)
+    with pytest.raises(UnsupportedNetworkError, match="other values in a batch of 30"):
+        qd.NTK(q_net).kernel(s[:4], a[:4], s, a)
+    with pytest.raises(UnsupportedNetworkError, match="other values in a batch of 30"):
+        qd.NTK(q_net).of_actions(s[:4], a[:4], s, a)
