@@ -88,9 +88,9 @@ def _begun(
         info = {"seed": trainer.config.seed, "device": "cpu", "preset": preset}
         log = RunLog(folder, config, step_unit="agent steps", info=info)
         return log, {"seconds": 0.0, "cpu_seconds": 0.0}
-    step = checkpoints.newest()
     log = RunLog.reopen(folder)
     try:
+        step = checkpoints.newest()
         checkpoints.restore(trainer, step)
         mark = json.loads(checkpoints.store.read(step, MARK))
         checkpoints.forget_after(step)
@@ -103,7 +103,9 @@ def _begun(
 
 def clear(folder: Path) -> None:
     """Delete a run that was killed before its first checkpoint, so that it can start anew."""
-    if not Checkpoints(folder).store.steps():
+    store = Checkpoints(folder).store
+    store.sweep()  # a kill may have left the only one half renamed
+    if not store.steps():
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -64,6 +64,21 @@ def test_a_checkpoint_is_on_the_disk_before_its_name_and_its_name_before_it_is_d
     assert {store.folder.stat().st_ino, tmp_path.stat().st_ino} <= after
 
 
+def test_a_file_that_was_mended_is_on_the_disk_before_it_takes_the_place_of_the_damaged(
+    tmp_path, calls
+):
+    store = CheckpointStore(tmp_path)
+    with store.writing(8) as writer, writer.open("replay.npy", is_shared=True) as file:
+        file.write(b"segment")
+    path = store.path(8) / "replay.npy"
+    assert (path.stat().st_ino, path.stat().st_size) in sizes(calls)
+    path.write_bytes(b"S" + path.read_bytes()[1:])
+    calls.clear()
+    assert store.mend(8) == ["replay.npy"]
+    at = calls.index(("named", "replay.npy"))
+    assert (path.stat().st_ino, path.stat().st_size) in sizes(calls[:at])
+
+
 def test_what_a_run_is_is_on_the_disk_before_it_replaces_what_it_was(tmp_path, calls):
     write_info(tmp_path, {"seed": 1})
     calls.clear()

@@ -13,6 +13,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -98,20 +99,31 @@ class Checkpoints:
         One that was written when the run was interrupted is no barrier, and going on from there
         gives another run than one that was never interrupted: it is taken where there is no other.
 
+        Only who holds the run may ask: what a kill left amid its work is cleared up, and what is
+        damaged and can be mended is, with a warning.
+
         Args:
             from_end: Take it where it is the newest, too.
 
         Raises:
             CheckpointError: there is none. A damaged one is a warning that names the file.
         """
+        self.store.sweep()
         second_choice, errors = None, []
         for step in reversed(self.store.steps()):
             try:
-                self.store.verify(step)
+                mended = self.store.mend(step)
                 ended = self.state(step)["ended"]
             except CheckpointError as error:
                 errors.append(error)
                 continue
+            if mended:
+                self._mend_before(step)  # they share it
+                warnings.warn(
+                    f"qdiverge: {self.store.path(step)} was damaged and is mended: "
+                    f"{', '.join(mended)}. Nothing is lost; look after the disk.",
+                    stacklevel=3,
+                )
             if ended != "interrupted" or from_end:
                 return chosen(self.store, step, errors)
             second_choice = step if second_choice is None else second_choice
@@ -182,6 +194,12 @@ class Checkpoints:
             self._replay = SavedReplay.from_json(
                 self.store.path(trainer.agent_step), replay, writer.files
             )
+
+    def _mend_before(self, step: int) -> None:
+        for older in self.store.steps():
+            if older < step:
+                with suppress(CheckpointError):
+                    self.store.mend(older)
 
     def _prune(self) -> None:
         """Keep the newest ones, and the newest at barriers, which no other may push out."""

@@ -1,6 +1,7 @@
 """The replay in pieces: a checkpoint writes the slots used since the last, and shares the others.
 
-A segment is one ``.npy`` file whose rows are slots, ring after ring, each in the order of time:
+A segment is one ``.npy`` file whose rows are slots, ring after ring, each in the order of time; it
+can mend itself, since several checkpoints hang on it (``runs/checkpoints.py`` says at what cost):
 
     kept         what the slot keeps of its observation
     action       255 or NaN: none, an episode's last observation
@@ -95,7 +96,7 @@ def dump_replay(
     first = np.maximum(oldest, since)
     number = 1 + max((int(s.name[7:-4]) for s in shared), default=-1)
     new = Segment(f"replay-{number:06d}.npy", _integers(first), _integers(replay.begun - first))
-    with writer.open(new.name) as file:
+    with writer.open(new.name, is_shared=True) as file:
         _write_rows(file, replay, new)
     saved: dict[str, Any] = {
         "segments": [asdict(segment) for segment in (*shared, new)],

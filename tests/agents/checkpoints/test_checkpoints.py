@@ -1,10 +1,12 @@
 """A run that goes on from a checkpoint is the run that was never stopped, bit for bit."""
 
+import contextlib
 import dataclasses
 import errno
 import os
 import pickle
 import resource
+import shutil
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -166,29 +168,73 @@ def test_a_checkpoint_costs_what_is_new_and_shares_the_rest(tmp_path):
     assert len(small) == 3  # of 75 slots a ring, each 3 periods of 25
 
 
-def test_a_flipped_bit_anywhere_is_found_and_the_checkpoint_before_is_taken(tmp_path):
+def flip(path, rng):
+    """Flip one bit of a file, for every name that it has; return what it held."""
+    content = path.read_bytes()
+    flipped = bytearray(content)
+    flipped[rng.integers(len(content))] ^= 1 << rng.integers(8)
+    path.write_bytes(flipped)
+    return content
+
+
+def intact(store):
+    """The checkpoints that verify."""
+    whole = []
+    for step in store.steps():
+        with contextlib.suppress(CheckpointError):
+            store.verify(step)
+            whole.append(step)
+    return whole
+
+
+def test_a_flipped_bit_in_any_file_loses_one_checkpoint_at_most_and_is_said(tmp_path):
     config = VARIANTS["everything"]
     checkpoints = Checkpoints(tmp_path)
     records_of(Trainer(config), checkpoints)
-    assert checkpoints.newest() == 500
-    rng = np.random.default_rng(0)
-    own = [path for path in checkpoints.store.path(500).iterdir() if path.stat().st_nlink == 1]
-    assert {"priorities.npy", "weights.safetensors"} < {path.name for path in own}
-    assert any(path.name.startswith("replay-") for path in own)
-    for path in own:
-        content = path.read_bytes()
-        flipped = bytearray(content)
-        flipped[rng.integers(len(content) // 8, len(content))] ^= 1 << rng.integers(8)
-        path.write_bytes(flipped)
+    store, rng = checkpoints.store, np.random.default_rng(0)
+    names = {path.name for path in store.path(500).iterdir()}
+    assert {"priorities.npy", "weights.safetensors", "manifest.json", "state.json"} < names
+    for path in sorted(store.path(500).iterdir()):
+        if path.name.startswith("replay-"):
+            continue
+        content = flip(path, rng)
         with pytest.warns(UserWarning, match=path.name):
             assert checkpoints.newest() == 400
+        assert intact(store) == [400]
         path.write_bytes(content)
+    shared = [path for path in sorted(store.path(500).glob("replay-*")) if path.stat().st_nlink > 1]
+    assert shared
+    for path in sorted(store.path(500).glob("replay-*")):
+        for _ in range(20):  # once it is mended, it is shared no more
+            content = flip(path, rng)
+            with pytest.warns(UserWarning, match=f"500 was damaged and is mended: {path.name}"):
+                assert checkpoints.newest() == 500
+            assert path.read_bytes() == content
+            assert intact(store) == [400, 500]
+            if (store.path(400) / path.name).exists():
+                path.unlink()
+                os.link(store.path(400) / path.name, path)
+
+
+def test_what_cannot_be_mended_loses_its_checkpoints_and_is_named(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    records_of(Trainer(VARIANTS["everything"]), checkpoints)
     for path in checkpoints.store.path(400).iterdir():  # shared: both are damaged
         if path.name.startswith("replay-"):
             path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(CheckpointError, match=r"replay-0.*replay-0"):
         checkpoints.newest()
     assert load_agent(tmp_path).step == 500
+
+
+def test_what_a_kill_left_half_renamed_is_gone_on_from(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    records_of(Trainer(CARTPOLE), checkpoints)
+    checkpoints.store.path(500).rename(checkpoints.store.folder / ".500.old")
+    shutil.copytree(checkpoints.store.path(400), checkpoints.store.folder / ".500.tmp")
+    assert checkpoints.newest() == 500
+    assert intact(checkpoints.store) == [400, 500]
+    assert not list(checkpoints.store.folder.glob(".*"))
 
 
 def test_where_it_was_interrupted_comes_second_to_a_barrier(tmp_path):
