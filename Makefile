@@ -5,11 +5,12 @@ READY := .venv/.ready
 FRAMEWORKS := .venv-frameworks
 MUTANTS := .venv-mutants
 LOWEST := .venv-lowest
+FIELD := .venv-field
 # A worker for each core, at most eight; `make test WORKERS=0` runs in one process.
 WORKERS ?= auto
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 
-.PHONY: help demo test test-quick test-slow test-processors test-frameworks test-lowest mutants sanity figures bench lint clean
+.PHONY: help demo test test-quick test-slow test-field test-processors test-frameworks test-lowest mutants sanity figures bench lint clean
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
@@ -46,11 +47,18 @@ endef
 $(FRAMEWORKS)/.ready: $(READY) tests/integrations/requirements.txt
 	$(ON_TOP)
 
+$(FIELD)/.ready: $(READY) experiments/field/requirements.txt
+	$(ON_TOP)
+
 $(MUTANTS)/.ready: $(READY) tests/mutants-requirements.txt
 	$(ON_TOP)
 
 test-frameworks: $(FRAMEWORKS)/.ready ## the adapters, sinks and engines whose frameworks are not light
 	@$(FRAMEWORKS)/bin/python -m pytest -m frameworks
+
+test-field: $(FIELD)/.ready ## whole runs under the monitor at its defaults, resumable (more than an hour of a core)
+	@$(FIELD)/bin/python -m experiments sweep field --workers 1 --resume
+	@$(FIELD)/bin/python -m experiments field --check --table runs/sweeps/field/table.jsonl
 
 mutants: $(MUTANTS)/.ready ## do the tests bite? see tests/MUTANTS.md (an hour)
 	@$(MUTANTS)/bin/python tests/mutants.py build/mutants.jsonl
@@ -81,4 +89,4 @@ lint: $(READY) ## style, types, docstrings and import directions
 	@$(BIN)/lint-imports --no-logo
 
 clean: ## forget the virtual environment and caches
-	rm -rf .venv $(FRAMEWORKS) $(MUTANTS) $(LOWEST) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv $(FRAMEWORKS) $(MUTANTS) $(LOWEST) $(FIELD) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
