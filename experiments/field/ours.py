@@ -32,7 +32,9 @@ RUNS: dict[str, tuple[str, str, dict[str, Any]]] = {  # algorithm, preset, what 
     "ours DQN Asterix": (
         "dqn", MINATAR, {"environment": "MinAtar/Asterix-v1", "total_steps": STEPS}
     ),
-    "MinAtar, no target, 1e-3": ("dqn", MINATAR, NO_TARGET | {"learning_rate": 1e-3}),
+    "MinAtar, no target, 1e-3": (
+        "dqn", MINATAR, NO_TARGET | {"learning_rate": 1e-3, "total_steps": 12_000}
+    ),
     "MinAtar, no target, 1e-2": ("dqn", MINATAR, NO_TARGET | {"learning_rate": 1e-2}),
 }  # fmt: skip
 

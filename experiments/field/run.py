@@ -111,7 +111,7 @@ RAISED = (
 PAIRED = (
     *RUN,
     Column("watched, s", "cpu_seconds", ".1f"),
-    Column("alone, s", lambda r: r["alone"]["cpu_seconds"], ".1f"),
+    Column("alone, s", lambda r: " and ".join(f"{s:.1f}" for s in r["alone"]["cpu_seconds"])),
     Column("more", pair_overhead, "+.1%"),
     Column("own account", "overhead", ".1%"),
     Column("same weights", lambda r: "yes" if r["alone"]["is_same"] else "NO", "<"),

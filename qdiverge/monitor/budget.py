@@ -19,11 +19,18 @@ OTHER_THAN_LIGHT = (
     "foresight",
     "foresight batch",
     "look",
+    "look batch",
 )  # charged, but not to the light tier
 MEASURING_SHARE = 1 / 4  # of the allowance, whatever the calls between measurements take
 AUDIT_SHARE = 1 / 4  # of the allowance, which audits may take whatever measurements took
+LOOK_SHARE = 1 / 5  # of the allowance, which looks at the values may take in the long run
 FORESIGHT_SHARE = 1 / 2  # of the allowance of the whole run, which running ahead may take at once
-AT_ONCE = ("foresight", "foresight batch", "look")  # tiers that are paid for by the whole run
+AT_ONCE = (
+    "foresight",
+    "foresight batch",
+    "look",
+    "look batch",
+)  # tiers that are paid for by the whole run
 USUAL_LENGTH = 10_000  # updates of a run, where nobody says how long it is
 
 
@@ -108,6 +115,18 @@ class Budget:
             return True
         own = self.now() - self._start - self.spent
         return self._spent["audit"] + self._costs["audit"] <= AUDIT_SHARE * self.share * own
+
+    def looks_apart(self, update: int) -> float:
+        """Return the updates between two looks at the values for these to keep to their part.
+
+        Args:
+            update: Updates that the run has made.
+        """
+        own = self.now() - self._start - self.spent
+        if self.share is None or own <= 0:
+            return 0.0
+        cost = sum(self._costs.get(name, 0.0) for name in ("look", "look batch"))
+        return cost * max(1, update) / (LOOK_SHARE * self.share * own)
 
     def steps_ahead(self, update: int, length: int | None = None) -> float:
         """Return how many updates copies may make now, of what the whole run may spend on them.

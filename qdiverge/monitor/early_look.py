@@ -1,10 +1,15 @@
 """max|Q| between two measurements: at every update at first, then at growing distances.
 
 Values that blow up do so within few updates as a rule: looked at every 25 updates, most have gone
-from sound to beyond all bounds unseen.
+from sound to beyond all bounds unseen. And they do so in few states, which a probe batch need not
+have: what is looked at is the batch that was just learnt from, another one each time.
+
+Later a look comes between any two measurements, which the time that a run may take for them often
+leaves out: one forward pass costs a tenth of the cheapest of them.
 """
 
 import math
+from enum import Enum
 
 from qdiverge.diagnostics.quiet import largest_value, needs_quiet
 from qdiverge.kernel.network import has_compiled_parts
@@ -13,9 +18,17 @@ from qdiverge.monitor.measuring import Measuring
 from qdiverge.monitor.subject import Subject
 
 EVERY_UPDATE_UNTIL = 300
-THEN = 60  # a 60th of the updates made lies between two looks
+THEN = 60  # a 60th of the updates made lies between two looks, and at most
 NEVER = -1
 ON_GPU = 5  # updates between two looks at least, since each waits for the device
+
+
+class Sight(Enum):
+    """How values stand: within their limit, beyond it, beyond what any TD error would excuse."""
+
+    WITHIN = 0
+    BEYOND = 1
+    FAR_BEYOND = 2
 
 
 class EarlyLook:
@@ -23,7 +36,7 @@ class EarlyLook:
 
     Args:
         subject: The run.
-        measuring: Holds the transitions to look at, and the rewards seen.
+        measuring: Holds the batch to look at, and the rewards seen.
         guard: Of errors.
 
     Attributes:
@@ -44,36 +57,48 @@ class EarlyLook:
         """Return the update after which to look next."""
         return math.inf if self.due == NEVER else self.due
 
-    def sees_beyond(self, update: int) -> bool:
+    def is_due(self, update: int) -> bool:
+        """Return whether to look after so many updates, and so to read the batch before it."""
+        return self.due == update
+
+    def sees_beyond(self, update: int) -> Sight:
         """Return whether max|Q| is beyond its limit, or not finite, and a measurement is due.
 
         Args:
             update: Optimiser updates made.
         """
-        if update != self.due or not self._measuring.has_batch:
-            return False
-        is_beyond = False
+        measuring, seen = self._measuring, Sight.WITHIN
+        if update < self.next_look or (batch := measuring.newest) is None:
+            return seen
         guarded = self._guard("looking at the values", update, self.end)
-        with guarded, self._measuring.budget.charge("look"):
-            batch = self._measuring.batch
+        with guarded, measuring.budget.charge("look"):
             size = largest_value(self._networks, batch.observations, batch.actions, self._is_quiet)
-            is_beyond = not size <= self._measuring.limit
-            self.due = next_look(update, self._every, self._least)
-        return is_beyond
+            if not size <= measuring.limit:
+                seen = Sight.BEYOND if size <= measuring.largest_limit else Sight.FAR_BEYOND
+            apart = measuring.budget.looks_apart(update)
+            self.due = next_look(update, self._every, self._least, apart)
+        return seen
 
     def end(self) -> None:
         """Look no more."""
         self.due = NEVER
 
 
-def next_look(update: int, every: int, least: int = 1) -> int:
-    """Return the update after which to look again; where measurements are as frequent, none.
+def next_look(update: int, every: int, least: int = 1, apart: float = 0.0) -> int:
+    """Return the update after which to look again, never one that is measured anyway.
 
-    >>> [next_look(n, 25) for n in (1, 299, 600, 1_499, 1_500)]
-    [2, 301, 610, 1523, -1]
+    Args:
+        update: Updates made.
+        every: Updates between two measurements, and between two looks of a run that is no more
+            young, unless these take too long.
+        least: Updates between two looks at least.
+        apart: Updates that must lie between them for looks to keep to their part of the time.
+
+    >>> [next_look(n, 25) for n in (1, 299, 600, 1_499, 1_523)]
+    [2, 301, 610, 1523, 1548]
+    >>> [next_look(n, 25, apart=200) for n in (600, 6_001, 60_001)]
+    [610, 6101, 60201]
     """
     distance = max(least, 1 if update < EVERY_UPDATE_UNTIL else update // THEN)
-    if distance >= every:
-        return NEVER
-    due = update + distance
+    due = update + min(distance, max(every, math.ceil(apart)))
     return due if due % every else due + 1

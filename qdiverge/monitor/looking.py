@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from qdiverge.monitor.early_look import Sight
 from qdiverge.monitor.idle_watch import PATIENCE, IdleWatch
 from qdiverge.monitor.measuring import Measurement
 from qdiverge.monitor.parts import Parts
@@ -45,9 +46,11 @@ class Looking:
             parts.alarms.raise_if_stopped()
         if not now.is_closed:
             parts.loop_audit.show(data, read, update)
-        if not now.is_closed and parts.measuring.wants_batch(update):
-            with parts.guard("reading the batch", update), parts.measuring.budget.charge("batch"):
-                parts.measuring.read_batch(data if read is None else read(data), update)
+        measuring, is_seen = parts.measuring, parts.early.is_due(update + 1)
+        if not now.is_closed and (is_seen or measuring.wants_batch(update)):
+            tier = "look batch" if is_seen else "batch"
+            with parts.guard("reading the batch", update), measuring.budget.charge(tier):
+                measuring.read_batch(data if read is None else read(data), update, keeps=is_seen)
         if not now.is_closed:
             for found in parts.subject.take_findings():
                 parts.telling.tell(found)
@@ -63,8 +66,8 @@ class Looking:
         parts.target.look(update)
         if update % parts.subject.options.every:
             budget.calls += budget.now() - begin
-            if parts.early.sees_beyond(update):
-                self._measure()
+            if (seen := parts.early.sees_beyond(update)) != Sight.WITHIN:
+                self._measure(is_urgent=seen == Sight.FAR_BEYOND)
         elif not parts.subject.is_trained:
             parts.telling.tell_once("network_replaced", update=update)
         else:
@@ -83,11 +86,12 @@ class Looking:
             self._measure(is_last=True)
         parts.reminder.remind(update)
 
-    def _measure(self, *, is_last: bool = False) -> None:
+    def _measure(self, *, is_last: bool = False, is_urgent: bool = False) -> None:
         """Measure what there is time for, log it, and raise what the alarm rules say of it."""
         parts, now = self._parts, self._progress
         with parts.guard("measuring", now.num_updates):
-            measured = parts.measuring.measure(now.num_updates, now.step, is_last=is_last)
+            how = {"is_last": is_last, "is_urgent": is_urgent}
+            measured = parts.measuring.measure(now.num_updates, now.step, **how)
             if measured is not None:
                 self._judge(measured, is_last=is_last)
 

@@ -62,6 +62,7 @@ class Measuring:
 
     Attributes:
         budget: The time that it may take.
+        newest: The last training batch that was copied.
         latest: The newest value of each metric.
         num_measured: Tier → how often it was measured.
     """
@@ -81,7 +82,7 @@ class Measuring:
         self._diagnostics = list(diagnostics or diagnostics_up_to(options.cost))
         self._probe = ProbeBatch(options.probe_size, options.probe_refresh_period)
         self._rewards = RewardScale()
-        self._newest: Transitions | None = None  # the last training batch that was copied
+        self.newest: Transitions | None = None  # the last training batch that was copied
         self._has_discounts: bool | None = None  # whether batches say γ^k; None: none came yet
         self._first_size: float | None = None  # max|Q| when the first batch came
         self._bonus = 0.0  # of a soft critic's entropy, the largest so far
@@ -135,24 +136,35 @@ class Measuring:
         error = self.latest.get("diverge/td_error_abs_max", math.inf)
         return divergence_limit(self.bound, error, discount, self._first_size)
 
+    @property
+    def largest_limit(self) -> float:
+        """Return the same, whatever the TD errors are; at γ = 1 they have no say in it."""
+        if (discount := self._subject.options.discount) == 1:
+            return self.limit
+        return divergence_limit(self.bound, math.inf, discount, self._first_size)
+
     def limit_ahead(self) -> float:
         """Return the same of values to come, whose TD errors nobody knows; 0: not known."""
         discount, told = self._subject.options.discount, self._subject.options.reward_bound
-        if discount == 1 or not (told or self.largest_reward):
-            return 0.0
-        return divergence_limit(self.bound, math.inf, discount, self._first_size)
+        return 0.0 if discount == 1 or not (told or self.largest_reward) else self.largest_limit
 
     def wants_batch(self, update: int) -> bool:
         """Return whether to read the training batch that is shown after so many updates."""
         return self._is_due(update) or self._probe.wants(update)
 
-    def read_batch(self, data: Any, update: int) -> None:
-        """Copy what the probe batch still misses, and all before a measurement."""
+    def read_batch(self, data: Any, update: int, *, keeps: bool = False) -> None:
+        """Copy what the probe batch still misses, and all before a measurement.
+
+        Args:
+            data: The batch.
+            update: Optimiser updates made before.
+            keeps: Whether to copy all of it in any case.
+        """
         is_first = not self._subject.is_split
         batch = self._subject.read(data)
         self._probe.show(batch, update, row_weights(data), row_discounts(data))
-        if self._is_due(update):
-            self._newest = batch.clone()
+        if keeps or self._is_due(update):
+            self.newest = batch.clone()
         if is_first:
             self._switch_off_what_cannot_be(batch)
         if self._first_size is None:
@@ -211,21 +223,24 @@ class Measuring:
             self.reward_bound,
             rows.weights_or(1.0),
             rows.discounts_or(self._subject.options.discount),
-            newest=self._newest,
+            newest=self.newest,
             **seen,
         )
 
-    def measure(self, update: int, step: int, *, is_last: bool = False) -> Measurement | None:
+    def measure(
+        self, update: int, step: int, *, is_last: bool = False, is_urgent: bool = False
+    ) -> Measurement | None:
         """Measure what the budget allows, arrays included; None where it allows nothing.
 
         Args:
             update: Optimiser updates made.
             step: The run's own step.
             is_last: Measure everything, and keep arrays, whatever it costs.
+            is_urgent: Measure the light tier whatever it costs.
         """
         if self._subject.device.type == "cuda":  # what is still queued is the run's own time
             torch.cuda.synchronize(self._subject.device)
-        if not (is_last or self.is_affordable):
+        if not (is_last or is_urgent or self.is_affordable):
             return None
         with self.budget.charge("moment"):
             measured = Measurement(update, step, self.moment(update), {})
@@ -233,7 +248,9 @@ class Measuring:
         for tier in self._tiers:
             is_sound = math.isfinite(metrics.get("diverge/q_abs_max", 0.0))
             is_sound &= measured.moment.learning_rate > 0  # a warm-up may begin at 0
-            if (is_last or self.budget.allows(tier)) and (is_sound or tier == "light"):
+            is_light = tier == "light"
+            is_due = is_last or (is_urgent and is_light) or self.budget.allows(tier)
+            if is_due and (is_sound or is_light):
                 with self.budget.charge(tier):
                     self._measure_tier(tier, measured, is_last)
                 self.num_measured[tier] += 1
@@ -269,7 +286,7 @@ class Measuring:
             "first_size": self._first_size,
             "longest_episode": self._log.longest_episode,
             "entropy_bonus": self._bonus,
-            "newest": None if self._newest is None else vars(self._newest),
+            "newest": None if self.newest is None else vars(self.newest),
             "probe": self._probe.state(),
             "diagnostics": {type(each).__name__: each.state() for each in self._diagnostics},
         }
@@ -286,7 +303,7 @@ class Measuring:
         self._log.longest_episode = state.get("longest_episode")
         self._bonus = state.get("entropy_bonus", 0.0)
         if (newest := state.get("newest")) is not None:
-            self._newest = transitions_of(newest)
+            self.newest = transitions_of(newest)
         if self._probe.batch is not None:
             self._subject.read(self._probe.batch)
         saved = state["diagnostics"]  # without those that were switched off

@@ -43,6 +43,20 @@ def test_light_measurements_leave_half_of_the_allowance_to_the_others():
     assert count["standard"] * 0.1 == pytest.approx(0.05 * 100, rel=0.05)
 
 
+def test_looks_take_a_fifth_of_the_allowance_in_the_long_run():
+    clock = Clock()
+    budget = Budget(0.05, clock)
+    due, seconds = 1.0, 0.0
+    for update in range(1, 10_001):
+        clock.now += 0.01  # the run's own update
+        if update >= due:
+            with budget.charge("look"):
+                clock.now += 0.01
+            seconds += 0.01
+            due = update + budget.looks_apart(update)
+    assert seconds == pytest.approx(0.01 * 100, rel=0.05)
+
+
 @pytest.mark.parametrize("each", [0.0001, 0.02])
 def test_calls_that_measure_nothing_are_paid_first(each):
     """1 %, then 200 % of the run's own time: the measuring itself keeps a quarter of its 5 %."""

@@ -157,17 +157,37 @@ def test_values_that_run_away_without_a_mask_are_judged():
     assert math.isnan(largest_allowed(torch.tensor([[math.nan, -math.inf]]), torch.tensor([0])))
 
 
-def test_what_blows_up_beside_the_probe_is_seen_in_the_batches(tmp_path):
-    """The probe is of a first room, where nothing goes on; the second one is w → 2w."""
+def two_rooms():
+    """Return a batch of a first room, where nothing goes on; and of a second, which is w → 2w."""
     s, a, r = torch.eye(2)[:1].repeat(64, 1), torch.zeros(64).long(), torch.full((64,), 0.1)
     first = qd.Transitions(s, a, r, s, torch.ones(64))
     second = replace(first, observations=s.flip(1), next_observations=2 * s.flip(1),
                      terminated=torch.zeros(64))  # fmt: skip
+    return first, second
+
+
+def test_what_blows_up_beside_the_probe_is_seen_in_the_batches(tmp_path):
+    first, second = two_rooms()
     monitor = train(table(0.1, 0.1), [first] * 2 + [second] * 90, tmp_path / "run")
     (alarm,) = [each for each in monitor.alarms if each.rule == "soft_divergence"]
     assert "in the newest training batch" in alarm.message
     assert monitor.latest["diverge/q_abs_max"] < 1.0
     assert verdict_on(load_run(tmp_path / "run")).health == "diverged"
+
+
+def test_what_blows_up_is_told_at_once_though_no_time_is_left_to_measure(tmp_path):
+    """It grows by 1.08 an update, from within its bound, 1, to 1.25, which no TD error excuses."""
+    q, told = table(0.1, 0.1), []
+    first, second = two_rooms()
+
+    def tell(alarm):
+        told.append((alarm.rule, q.weight.abs().max().item()))
+
+    batches = [first] * 2 + [second] * 200
+    train(q, batches, tmp_path / "run", max_overhead=1e-9, on_alarm=tell)
+    ((rule, size),) = told
+    assert rule == "soft_divergence"
+    assert 1.0 < size < 1.25 * 1.09
 
 
 def test_the_probe_is_renewed_as_the_run_doubles_its_length():
