@@ -50,7 +50,8 @@ def what_came(cell: Cell, eye: Eye, seen: Run) -> dict[str, Any]:
 
     ``passed`` is the first update after which max|Q| on its batch was beyond the bound B that the
     monitor had at the end (r_max/(1−γ) with the largest reward of all batches, and entropy);
-    ``beyond`` that beyond 5/4 B and the first values' excess, the most that the monitor excuses.
+    ``beyond`` that beyond 5/4 B and the first values' excess, the most that the monitor excuses,
+    and ``num_beyond`` how many there were.
     """
     monitor, verdict = eye.monitor, verdict_on(seen)
     bounds = seen.series[BOUND].values if BOUND in seen.series else np.array([])
@@ -70,6 +71,7 @@ def what_came(cell: Cell, eye: Eye, seen: Run) -> dict[str, Any]:
         "is_finite": len(finite) == len(eye.sizes),
         "passed": passed,
         "beyond": beyond,
+        "num_beyond": sum(not size <= limit for size in eye.sizes),
         "alarms": [
             {"kind": a.kind, "rule": a.rule, "update": a.update, "text": a.message}
             for a in monitor.alarms
