@@ -175,6 +175,19 @@ def test_what_blows_up_beside_the_probe_is_seen_in_the_batches(tmp_path):
     assert verdict_on(load_run(tmp_path / "run")).health == "diverged"
 
 
+def test_values_that_blow_up_switch_nothing_off(tmp_path):
+    """The step on the probe, 1e10 times a TD error of 1e30, is beyond float32."""
+    q, batch = table(1e30, 1e30), staying(0.1)
+    sgd = torch.optim.SGD(q.parameters(), lr=1e10)
+    options = LIGHT | {"cost": "standard", "loss": "half_squared", "every": 1}
+    with qd.attach(q, optimizer=sgd, discount=0.9, out=tmp_path / "run", **options) as monitor:
+        monitor.batch(batch)
+        q.weight.grad = torch.zeros_like(q.weight)
+        sgd.step()
+    assert monitor.latest["diverge/linearisation_error"] == math.inf
+    assert "monitor_failures" not in load_run(tmp_path / "run").info
+
+
 def test_what_blows_up_is_told_at_once_though_no_time_is_left_to_measure(tmp_path):
     """It grows by 1.08 an update, from within its bound, 1, to 1.25, which no TD error excuses."""
     q, told = table(0.1, 0.1), []

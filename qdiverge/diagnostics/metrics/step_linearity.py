@@ -1,5 +1,6 @@
 """Is the linear theory true of this run? The optimiser's own step against its prediction."""
 
+import math
 from typing import ClassVar
 
 import torch
@@ -89,6 +90,8 @@ class Linearisation(Diagnostic):
     cost: ClassVar[Cost] = "standard"
 
     def measure(self, moment: Moment) -> dict[str, float]:
-        """Return ``diverge/linearisation_error``."""
-        error = linearisation_error(*step_changes(moment, moment.applied_errors))
+        """Return ``diverge/linearisation_error``; ∞ where the step overflows."""
+        predicted, real = step_changes(moment, moment.applied_errors)
+        is_finite = bool(predicted.isfinite().all() and real.isfinite().all())
+        error = linearisation_error(predicted, real) if is_finite else math.inf
         return {"diverge/linearisation_error": error}
