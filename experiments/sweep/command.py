@@ -3,7 +3,6 @@
 import argparse
 import math
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from rich.progress import (
 from experiments.sweep.engines import ENGINES, make_engine
 from experiments.sweep.sweep import Sweep, cells_of, default_root, locked
 from experiments.sweep.work import study
+from qdiverge.cli.interrupt import calling_at_stop, interrupt
 from qdiverge.errors import QDivergeError
 
 FOLDER = Path(__file__).parent
@@ -30,7 +30,8 @@ def main(arguments: list[str]) -> int:
     """Run what is missing.
 
     Returns:
-        0 when every cell has a row, 1 when some failed or Ctrl-C came, 2 on bad usage.
+        0 when every cell has a row, 1 when some failed or Ctrl-C, SIGTERM or SIGHUP came, 2 on bad
+        usage.
     """
     parser = _parser()
     try:
@@ -38,15 +39,12 @@ def main(arguments: list[str]) -> int:
     except SystemExit as stop:
         return int(stop.code or 0)
     root = options.out or default_root(options.name, options.full)
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     try:
-        with locked(root):
+        with locked(root), calling_at_stop(interrupt, ["SIGTERM", "SIGHUP"]):
             return _run(options, root)
     except (QDivergeError, ValueError) as error:
         print(f"sweep: {error}", file=sys.stderr)
         return 2
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def sweepable() -> list[str]:

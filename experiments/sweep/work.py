@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.sweep.cells import Cell, write_json
+from qdiverge.cli.interrupt import calling_at_stop, interrupt
 from qdiverge.errors import DivergenceError, QDivergeError
 from qdiverge.runs import provenance
 
@@ -49,10 +50,20 @@ def work(cell: Cell) -> int:
 
 
 def work_and_exit(cell: Cell, sweep: int) -> None:
-    """Run a cell as a process's only task, no longer than the process ``sweep`` lives."""
+    """Run a cell as a process's only task, no longer than the process ``sweep`` lives.
+
+    SIGTERM, which is how a sweep ends it, and SIGHUP raise ``KeyboardInterrupt`` in the study's
+    function: a run that it has open is closed as "interrupted".
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the sweep's to handle
     threading.Thread(target=_end_with, args=(sweep,), daemon=True).start()
-    sys.exit(work(cell))
+    try:
+        with calling_at_stop(interrupt, ["SIGTERM", "SIGHUP"]):
+            code = work(cell)
+    except KeyboardInterrupt as stop:
+        write_json(cell.folder / "failure.json", {"error": f"stopped by {stop}"})
+        code = FAILED
+    sys.exit(code)
 
 
 def _end_with(process: int) -> None:

@@ -1,6 +1,7 @@
 """Progress of a run: a live panel on a terminal, plain lines otherwise."""
 
 import time
+from collections.abc import Callable
 from typing import Self
 
 from rich.console import Console, Group, RenderableType
@@ -21,6 +22,8 @@ PLAIN_PERIOD = 15.0  # seconds between plain lines
 class Live:
     """Shows a run while it goes on; a context manager.
 
+    Where the terminal is gone the run goes on without; whoever reads a pipe and closes it ends it.
+
     Args:
         title: The run's name.
         total_steps: Agent steps at which it ends.
@@ -36,24 +39,25 @@ class Live:
         self._steps_per_second = 0.0
         self._step = 0
         self._magnitudes: list[float] = []
+        self._is_gone = False
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
-            self._live.start()
+            self._show(self._live.start)
         return self
 
     def __exit__(self, *error: object) -> None:
         if self._console.is_terminal:
-            self._live.stop()
+            self._show(self._live.stop)
 
     def remark(self, text: str) -> None:
         """Say something about the run, where it stays on the screen."""
-        self._console.print(Text(f"{self._title}: {text}"), soft_wrap=True)
+        self._print(Text(f"{self._title}: {text}"))
 
     def alarm(self, alarm: AlarmEvent) -> None:
         """Say an alarm, a finding or a note at once, where it stays on the screen."""
         text = f"{self._title}: {alarm.word} at step {alarm.step}: {alarm.message}"
-        self._console.print(Text(text, style=STYLES[alarm.kind]), soft_wrap=True)
+        self._print(Text(text, style=STYLES[alarm.kind]))
 
     def update(self, record: Progress, monitor: Monitor) -> None:
         """Show a record of the trainer and what the monitor says of it."""
@@ -65,10 +69,23 @@ class Live:
             if "diverge/q_abs_max" in monitor.latest:
                 self._magnitudes.append(monitor.latest["diverge/q_abs_max"])
         if self._console.is_terminal:
-            self._live.update(self._panel(monitor))
+            self._show(lambda: self._live.update(self._panel(monitor)))
         elif time.monotonic() - self._said >= PLAIN_PERIOD or isinstance(record, RunEnd):
             self._said = time.monotonic()
-            self._console.print(f"{self._title}: {self._line()}; {monitor.verdict}", soft_wrap=True)
+            self._print(f"{self._title}: {self._line()}; {monitor.verdict}")
+
+    def _print(self, text: Text | str) -> None:
+        self._show(lambda: self._console.print(text, soft_wrap=True))
+
+    def _show(self, show: Callable[[], object]) -> None:
+        if self._is_gone:
+            return
+        try:
+            show()
+        except BrokenPipeError:
+            raise
+        except OSError:
+            self._is_gone = True
 
     def _line(self) -> str:
         seconds = time.monotonic() - self._start

@@ -1,11 +1,13 @@
 """Find the command, run it, and turn what goes wrong into one line and an exit status."""
 
+import contextlib
 import difflib
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 
+from qdiverge.cli.interrupt import calling_at_stop, interrupt
 from qdiverge.errors import DivergenceError, MissingExtraError, QDivergeError
 
 # name → what it does; its module of that name is imported only when it is called
@@ -47,15 +49,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         try:
-            return _run(arguments)
+            with calling_at_stop(interrupt, ["SIGTERM", "SIGHUP"]):
+                return _run(arguments)
         finally:
             sys.stdout.flush()
     except DivergenceError as error:
         return _fail(DIVERGED, str(error))
     except (QDivergeError, MissingExtraError) as error:
         return _fail(BAD_USAGE, str(error))
-    except KeyboardInterrupt:
-        return _fail(FAILED, "stopped by Ctrl-C; all that was logged is kept.")
+    except KeyboardInterrupt as stop:
+        return _fail(FAILED, f"stopped by {str(stop) or 'Ctrl-C'}; all that was logged is kept.")
     except BrokenPipeError:  # who reads, such as `head`, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
@@ -97,5 +100,6 @@ def _suggest(name: str) -> str:
 
 
 def _fail(status: int, message: str) -> int:
-    print(f"qdiverge: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        print(f"qdiverge: {message}", file=sys.stderr)
     return status

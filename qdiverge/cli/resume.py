@@ -14,14 +14,15 @@ from qdiverge.report import write_report
 class Options:
     """Go on with a run, in its folder, from its newest intact checkpoint.
 
-    A run that was killed, or stopped by Ctrl-C, goes on from its last barrier: on a CPU it becomes,
-    bit for bit, the run that was never stopped. One that ended by itself goes on from its end.
+    A run that was killed, or stopped by Ctrl-C, SIGTERM or SIGHUP, goes on from its last barrier:
+    on a CPU it becomes, bit for bit, the run that was never stopped. One that ended by itself goes
+    on from its end.
     """
 
     run: tyro.conf.Positional[Path]  # the run's folder
     total_steps: int | None = None  # agent steps at which it is to end now; by default as before
     seconds: float | None = None  # wall-clock limit, in seconds from now
-    from_end: bool = False  # from where Ctrl-C stopped it: no work is redone, but it differs then
+    from_end: bool = False  # from where it was stopped: no work is redone, but it differs then
 
 
 def main(options: Options) -> int:

@@ -14,7 +14,7 @@ from qdiverge.agents.records import Barrier, RunEnd
 from qdiverge.agents.run_loop import Trainer
 from qdiverge.cli.ahead import foresight_of, target_rule_of
 from qdiverge.cli.epochs import Epochs
-from qdiverge.cli.interrupt import calling_at_ctrl_c
+from qdiverge.cli.interrupt import calling_at_stop
 from qdiverge.cli.live import Live
 from qdiverge.cli.record_log import write_record
 from qdiverge.cli.subjects import subject
@@ -33,7 +33,7 @@ class Watched:
     """How a watched run ended.
 
     Attributes:
-        end: The trainer's last record; None where an alarm or Ctrl-C stopped it.
+        end: The trainer's last record; None where an alarm stopped it.
         folder: The run folder.
         verdict: The monitor's last word.
     """
@@ -61,14 +61,21 @@ def watch(
 
     Raises:
         DivergenceError: an alarm fired, and it is to stop at one.
-        KeyboardInterrupt: Ctrl-C, after the turn then under way; a second one does not wait.
+        KeyboardInterrupt: Ctrl-C, SIGTERM or SIGHUP, after the turn then under way and a last
+            checkpoint; a second Ctrl-C does not wait.
     """
     config, name = trainer.config, log.folder.name
+    stops: list[str] = []
+
+    def stop(what: str) -> None:
+        stops.append(what)
+        trainer.stop()
+
     with (
         log,
         closing(trainer),
         Live(name, config.total_steps, trainer.deadline_seconds) as live,
-        calling_at_ctrl_c(trainer.stop),
+        calling_at_stop(stop),
     ):
         monitor = attach(
             **subject(trainer.agent, config),
@@ -103,7 +110,7 @@ def watch(
                     _save(checkpoints, trainer, log, monitor, "beyond_bound")
                     break
             if end and end.reason == "interrupted":
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt(*stops)
             status = "diverged" if end and end.reason == "divergence" else "finished"
         except DivergenceError:
             status = "alarm"

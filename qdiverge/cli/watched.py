@@ -33,7 +33,8 @@ def train_watched(
         InvalidValueError: a number is out of range.
         DivergenceError: an alarm fired and ``on_alarm`` is "stop".
         MissingExtraError: what a sink writes to is not installed.
-        KeyboardInterrupt: Ctrl-C, after the turn then under way; a second one does not wait.
+        KeyboardInterrupt: Ctrl-C, SIGTERM or SIGHUP, after the turn then under way and a last
+            checkpoint; a second Ctrl-C does not wait.
     """
     watching.check()
     places = [as_sink(name) for name in watching.sinks]
@@ -74,7 +75,7 @@ def resume_watched(
         RunFolderError: there is no run, it is being written, it has reached its end or diverged.
         CheckpointError: there is no intact checkpoint, or none with a replay.
         DivergenceError: an alarm fired and the run is to stop at one.
-        KeyboardInterrupt: Ctrl-C.
+        KeyboardInterrupt: Ctrl-C, SIGTERM or SIGHUP, likewise.
     """
     with ExitStack() as undo:
         log = RunLog.reopen(out)

@@ -93,7 +93,8 @@ def test_an_alarm_can_stop_the_run_with_status_3(tmp_path, capsys):
     assert (tmp_path / "run" / "report.html").exists()
 
 
-def test_ctrl_c_keeps_what_was_logged(tmp_path):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_what_stops_a_run_keeps_what_was_logged(name, tmp_path):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "qdiverge", "train", "dqn", "--out", str(out), *SHORT]
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a background shell ignores it
@@ -104,12 +105,13 @@ def test_ctrl_c_keeps_what_was_logged(tmp_path):
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.Signals[name])
         _, errors = process.communicate(timeout=600)
     finally:
         process.kill()
     assert process.returncode == 1
-    assert errors.strip() == "qdiverge: stopped by Ctrl-C; all that was logged is kept."
+    what = "Ctrl-C" if name == "SIGINT" else name
+    assert errors.strip() == f"qdiverge: stopped by {what}; all that was logged is kept."
     run = load_run(out)
     assert run.info["status"] == "interrupted"
     assert run.series["diverge/q_abs_max"].values.size > 0

@@ -15,6 +15,7 @@ from experiments.sweep.command import main
 from experiments.sweep.engines import make_engine
 from experiments.sweep.sweep import Sweep, cells_of, locked
 from qdiverge.errors import RunFolderError
+from qdiverge.runs import load_run
 from qdiverge.runs.table import append_row, begin_table, read_table
 
 STUDY = "tests.experiments.tiny_study"
@@ -62,6 +63,14 @@ def test_a_killed_worker_is_tried_again_and_a_lost_one_found_by_its_silence(tmp_
     assert {x: row["row"]["attempt"] for x, row in rows.items()} == {2: 2, 3: 2, 4: 1}
     assert rows[2]["attempts"] == 2
     assert not any(each.failure for each in ended)
+
+
+def test_a_worker_that_is_asked_to_end_closes_its_run_and_is_tried_again(tmp_path):
+    sweep, ended = swept(tmp_path, squares([2], "log"))
+    assert not any(each.failure for each in ended)
+    folder = sweep.cells[0].folder
+    statuses = [load_run(folder / f"run-{attempt}").info["status"] for attempt in (1, 2)]
+    assert statuses == ["interrupted", "finished"]
 
 
 def test_what_raises_is_tried_as_often_as_asked_and_what_is_refused_only_once(tmp_path):

@@ -5,6 +5,7 @@ import signal
 import time
 
 from qdiverge.errors import DivergenceError, InvalidValueError
+from qdiverge.runs import RunLog
 
 
 def cells(is_full):
@@ -18,6 +19,11 @@ def run(config, folder):
     attempts.write_text("." * attempt)
     if config["do"] == "die once" and attempt == 1:
         os.kill(os.getpid(), signal.SIGKILL)
+    if config["do"] == "log":
+        with RunLog(folder / f"run-{attempt}"):
+            if attempt == 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(60)
     if config["do"] == "raise":
         raise RuntimeError("no such luck")
     if config["do"] == "refuse":

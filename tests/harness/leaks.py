@@ -12,11 +12,15 @@ import signal
 import sys
 import zlib
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
+
+STOPPING = {"Ctrl-C": signal.SIGINT, "SIGTERM": signal.SIGTERM}
+STOPPING |= {"SIGHUP": signal.SIGHUP} if hasattr(signal, "SIGHUP") else {}  # not on Windows
 
 
 class Shared(NamedTuple):
@@ -70,9 +74,12 @@ SHARED = {
     "the working directory": Shared(os.getcwd, os.chdir),
     "the environment": Shared(environment, set_environment),
     "sys.path": Shared(lambda: list(sys.path), lambda old: sys.path.__setitem__(slice(None), old)),
-    "what Ctrl-C does": Shared(
-        lambda: signal.getsignal(signal.SIGINT), lambda old: signal.signal(signal.SIGINT, old)
-    ),
+    **{
+        f"what {name} does": Shared(
+            partial(signal.getsignal, number), partial(signal.signal, number)
+        )
+        for name, number in STOPPING.items()
+    },
     "matplotlib's settings": Shared(drawing_settings, set_drawing_settings),
     "matplotlib's open figures": Shared(open_figures, close_figures),
 }

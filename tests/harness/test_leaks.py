@@ -31,6 +31,8 @@ LEAKS = {
     "the environment": "os.environ['A_SECRET'] = 'its value'",
     "sys.path": "sys.path.append('x')",
     "what Ctrl-C does": "signal.signal(signal.SIGINT, lambda *_: None)",
+    "what SIGTERM does": "signal.signal(signal.SIGTERM, lambda *_: None)",
+    "what SIGHUP does": "signal.signal(signal.SIGHUP, signal.SIG_IGN)",
     "matplotlib's settings": "matplotlib.rcParams['font.size'] = 30",
     "matplotlib's open figures": "plt.figure()",
 }

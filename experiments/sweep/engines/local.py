@@ -14,6 +14,8 @@ from experiments.sweep.cells import Cell
 from experiments.sweep.engines.base import Ended, Engine, ended
 from experiments.sweep.work import module_of, work_and_exit
 
+PATIENCE = 20.0  # seconds in which a cell may save what it has
+
 
 def make(workers: int, study: str) -> Engine:
     """Make the engine for a study."""
@@ -50,11 +52,11 @@ class LocalEngine(Engine):
             self._running[cell.key][1].kill()
 
     def close(self) -> None:
-        """Ask every process to end; kill those that do not within five seconds."""
+        """Ask every process to end; kill those that do not while they are waited for."""
         for _, process in self._running.values():
             process.terminate()
         for _, process in self._running.values():
-            process.join(5)
+            process.join(PATIENCE)
             if process.is_alive():
                 with contextlib.suppress(OSError):
                     process.kill()
