@@ -17,6 +17,7 @@ from qdiverge.monitor.step_hooks import StepHooks
 from qdiverge.monitor.subject import Subject
 from qdiverge.monitor.untraced import untraced
 from qdiverge.runs import AlarmEvent, RunLog
+from qdiverge.runs.forked import forget_in_children
 from qdiverge.runs.log import LogMark
 from qdiverge.update import UpdateRule
 
@@ -66,6 +67,7 @@ class Monitor:
         self._hooks = StepHooks(parts, self._calm, self._looking)
         self.before_step, self.after_step = self._hooks.before_step, self._hooks.after_step
         mark_watched(subject.networks, log.folder)
+        forget_in_children(self)
 
     @untraced
     def batch(self, data: Data) -> Data:
@@ -232,6 +234,12 @@ class Monitor:
             parts.log.note({"monitor_failures": parts.guard.failed})
         if self._owns_log:
             parts.log.close(status)
+
+    def forget(self) -> None:
+        """Watch nothing in a forked child, which may have a monitor of its own."""
+        self._progress.is_closed = True
+        self._hooks.close()
+        unmark_watched(self.subject.networks)
 
     def __enter__(self) -> Self:
         return self

@@ -72,6 +72,11 @@ class LineFile:
             self._file.close()
         return self._pending.count(b"\n")
 
+    def forget(self) -> None:
+        """Close the file and write nothing more: what is left is another process's to write."""
+        self._pending = b""
+        self._file.close()
+
     def _flush(self) -> None:
         while self._pending:
             self._pending = self._pending[self._file.write(self._pending) :]

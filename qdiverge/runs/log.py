@@ -12,7 +12,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from qdiverge.errors import RunFolderError
 from qdiverge.runs.alarm import AlarmEvent, Kind
+from qdiverge.runs.forked import forget_in_children
 from qdiverge.runs.info import SCHEMA, check_is_free, read_info, write_info
 from qdiverge.runs.line_file import LineFile
 from qdiverge.runs.lock import FolderLock
@@ -38,7 +40,7 @@ class LogMark:
 
 
 class RunLog:
-    """The open log of one run; no other process can write it meanwhile.
+    """The open log of one run; no other process can write it meanwhile, nor can a forked child.
 
     Args:
         folder: A new or empty place; a folder that already holds a run is refused.
@@ -84,6 +86,7 @@ class RunLog:
         check_is_free(self.folder)
         with writing(self.folder, "folder", "Choose another folder (out=…, --out)."):
             self.folder.mkdir(exist_ok=True)
+            self._sinks = SinkGroup(())
             self._open()
             try:
                 check_is_free(self.folder)  # of somebody who came between
@@ -136,7 +139,14 @@ class RunLog:
 
         Raises:
             OSError: it cannot be written.
+            RunFolderError: this is a child of the process that opened it.
         """
+        if self._is_parents:
+            raise RunFolderError(
+                "a log is written by the process that opened it",
+                got=f"a child of it, for {self.folder}",
+                remedy="Save, and log, in the parent.",
+            )
         return LogMark(self._events.sync(), self._seconds())
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
@@ -167,6 +177,8 @@ class RunLog:
 
     def arrays(self, name: str, step: int, arrays: Mapping[str, np.ndarray]) -> Path | None:
         """Save arrays as ``arrays/NAME-STEP.npz``, whole or not at all; None where that failed."""
+        if self._is_parents:
+            return None
         path = self.folder / "arrays" / f"{name}-{step:010d}.npz"
         try:
             path.parent.mkdir(exist_ok=True)
@@ -181,11 +193,19 @@ class RunLog:
     def note(self, entries: Mapping[str, Any]) -> None:
         """Add entries to ``run.json``."""
         self.info |= entries
-        self._write_info("its new entries are kept in memory until the run ends")
+        if not self._is_parents:
+            self._write_info("its new entries are kept in memory until the run ends")
 
     def leave(self) -> None:
         """Close the log and leave its run as it is."""
         self._release()
+
+    def forget(self) -> None:
+        """Let go of everything in a forked child: what it logs then goes nowhere."""
+        self._is_parents = True
+        self._events.forget()
+        self._lock.release()  # a copy of its file; the parent has its own
+        self._sinks.forget()
 
     def close(self, status: str = "finished", seconds: float | None = None) -> None:
         """Close the log; a second call changes nothing.
@@ -215,18 +235,21 @@ class RunLog:
 
     def _append(self, entry: dict[str, Any]) -> None:
         entry["time"] = self._seconds()
-        self._events.append(json.dumps(entry, allow_nan=False))
+        line = json.dumps(entry, allow_nan=False)
+        if not self._is_parents:
+            self._events.append(line)
 
     def _open(self) -> None:
         """Lock the folder and open its log; ``_release`` undoes both."""
         self._start = time.monotonic()
-        self._num_lost, self._has_warned = 0, False
+        self._num_lost, self._has_warned, self._is_parents = 0, False, False
         self._lock = FolderLock(self.folder)
         try:
             self._events = LineFile(self.folder / "events.jsonl", self._warn)
         except BaseException:
             self._lock.release()
             raise
+        forget_in_children(self)
 
     def _release(self) -> None:
         self._events.close()

@@ -52,6 +52,10 @@ class SinkGroup:
         self._tell(lambda sink: sink.close(status))
         self._sinks.clear()
 
+    def forget(self) -> None:
+        """Tell the sinks nothing more; they are kept, lest they write something as they go."""
+        self._forgotten, self._sinks = self._sinks, []
+
     def _tell(self, tell: Callable[[Sink], None]) -> None:
         for sink in self._sinks.copy():
             try:
