@@ -1,10 +1,12 @@
 """What must be true of the suite's table.
 
-healthy    no alarm of divergence, but where values truly left their bound: max|Q| of a training
-batch beyond 5/4 of it, the most that the monitor excuses; these are listed
-no finding in the loop: every loop here does what it says
-watched and alone, the final weights are the same to the bit
-divergent  an alarm of divergence, early or late, where max|Q| of a batch passed the bound
+Of a healthy run: no alarm of divergence, but where values truly left their bound, max|Q| of a
+training batch beyond 5/4 of it, the most that the monitor excuses (such runs are listed); no
+finding in the loop, since every loop here does what it says; and final weights that are to the bit
+those of the run alone.
+
+Of one that is to diverge: an alarm of divergence, early or late, where max|Q| was beyond 5/4 of the
+bound in one of a hundred updates or more. Fewer, in a few rare states, may lie between two looks.
 """
 
 from __future__ import annotations
@@ -14,13 +16,16 @@ from collections.abc import Iterator
 
 from experiments.tables import Record
 
+SEEN = 0.01  # of the updates
+
 
 def faults(records: list[Record]) -> list[str]:
     """Return what is not as it must be, a sentence each.
 
-    >>> row = {"run": "a", "seed": 1, "is_sound": True, "passed": None, "beyond": None,
+    >>> row = {"run": "a", "seed": 1, "is_sound": True, "beyond": None, "num_beyond": 0,
+    ...        "num_updates": 80,
     ...        "alarms": [{"kind": "divergence", "rule": "runaway_growth", "update": 7}]}
-    >>> faults([row]), faults([row | {"passed": 5, "beyond": 9}])
+    >>> faults([row]), faults([row | {"beyond": 9, "num_beyond": 60}])
     (['a 1: runaway_growth at update 7 on a healthy run'], [])
     """
     return [f"{r['run']} {r['seed']}: {text}" for r in records for text in faults_of(r)]
@@ -34,9 +39,9 @@ def faults_of(record: Record) -> Iterator[str]:
             yield f"{what} on a sound loop"
         if alarm["kind"] == "divergence" and record["is_sound"] and record["beyond"] is None:
             yield f"{what} on a healthy run"
-    has_passed = record["passed"] is not None and not record["is_sound"]
-    if has_passed and "divergence" not in kinds_of(record):
-        yield f"passed its bound at update {record['passed']}, and nothing was said"
+    is_beyond = record["num_beyond"] > SEEN * record["num_updates"]
+    if is_beyond and "divergence" not in kinds_of(record):
+        yield f"beyond 5/4 of its bound from update {record['beyond']}, and nothing was said"
     if "alone" in record and not record["alone"]["is_same"]:
         yield "watching has changed the run"
 

@@ -76,7 +76,8 @@ VALUES = (
     Column("bound", "bound", ".4g"),
     Column("largest", "largest", ".3g"),
     Column("passed at", "passed", ","),
-    Column("by 5/4 at", "beyond", ","),
+    Column("beyond 5/4 at", "beyond", ","),
+    Column("beyond in", lambda r: r["num_beyond"] or None, ","),
 )
 SAID = (
     Column("kinds", lambda r: ", ".join(kinds_of(r)) or "–", "<"),
