@@ -121,7 +121,8 @@ def draw(name: str, out: Path) -> Path:
         finally:
             for number in set(plt.get_fignums()) - open_before:
                 plt.close(number)
-    write_csv(table.columns, out / f"{name}.csv")
+    with (out / f"{name}.csv").open("wb") as file:
+        write_csv(table.columns, file)
     return out / f"{name}.pdf"
 
 

@@ -1,5 +1,7 @@
 """Errors that say what was expected, what came, and what to do."""
 
+from qdiverge.plain_text import plain_lines
+
 
 class QDivergeError(Exception):
     """The base of every error that qdiverge raises on purpose.
@@ -17,7 +19,8 @@ class QDivergeError(Exception):
 
     def __init__(self, expected: str, *, got: object = None, remedy: str = "") -> None:
         came = "" if got is None else f"; got {got}"
-        super().__init__(f"{expected}{came}." + (f" {remedy}" if remedy else ""))
+        said = f"{expected}{came}." + (f" {remedy}" if remedy else "")
+        super().__init__(plain_lines(said))
 
 
 class InvalidValueError(QDivergeError, ValueError):
@@ -42,6 +45,21 @@ class MixedSamplesError(UnsupportedNetworkError):
 
 class RunFolderError(QDivergeError, ValueError):
     """A run folder that is missing, taken, damaged or of a newer schema."""
+
+
+class StrangeFileError(RunFolderError, OSError):
+    """Something in a run's folder that no run has there: a link, a device, a name that leads out.
+
+    It is an OSError, too: whoever writes a run goes on without what cannot be written.
+    """
+
+    def __init__(self, expected: str, *, got: object = None, remedy: str = "") -> None:
+        super().__init__(expected, got=got, remedy=remedy)
+        self.strerror = plain_lines(str(got))
+
+
+class UntrustedError(RunFolderError):
+    """A saved run that names code to import, where nobody said that it is to be trusted."""
 
 
 class CheckpointError(RunFolderError):

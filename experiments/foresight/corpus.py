@@ -55,7 +55,7 @@ def pack(table: StudyTable, split: str, folder: Path) -> int:
     )
     folder.mkdir(parents=True, exist_ok=True)
     with written_whole(file(split, folder)) as aside:
-        aside.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+        aside.write(gzip.compress(text.encode(), 9, mtime=0))
     return len(rows)
 
 

@@ -9,6 +9,7 @@ from tyro.conf import Positional, arg
 from qdiverge.agents.saved_agent import load_agent
 from qdiverge.checks import check_positive
 from qdiverge.cli.moments import agent_arguments, snapshot_network
+from qdiverge.cli.trust import TrustFlag
 from qdiverge.errors import InvalidValueError
 from qdiverge.monitor import load_snapshot
 from qdiverge.runs import Run, load_run
@@ -29,6 +30,7 @@ class Choice:
     """What builds the network of another trainer's snapshot, as module:callable."""
     transitions: int = 64
     """Transitions to draw for a checkpoint."""
+    trust_environment: TrustFlag = False
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,12 @@ def chosen_moment(choice: Choice) -> Moment:
             )
         update = snapshots[-1]
     if update is None:
-        saved = load_agent(folder, step)
+        saved = load_agent(folder, step, trust_environment=choice.trust_environment)
         facts: dict[str, Any] = {"step": saved.step, "update": saved.num_updates}
         arguments = agent_arguments(saved, choice.transitions)
         return Moment(run, f"{run.name}, agent step {saved.step:,}", facts, arguments)
     snapshot = load_snapshot(folder / "snapshots" / str(update))
     facts = {"snapshot": update, "alarms": [alarm.message for alarm in snapshot.alarms]}
-    arguments = snapshot.arguments(snapshot_network(run, choice.network))
+    network = snapshot_network(run, choice.network, trust=choice.trust_environment)
+    arguments = snapshot.arguments(network)
     return Moment(run, f"{run.name}, before update {update:,}", facts, arguments)

@@ -10,6 +10,7 @@ import tyro
 from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.checks import check_positive
 from qdiverge.cli.last_word import told_verdict
+from qdiverge.cli.say import say
 from qdiverge.cli.watch_settings import Watching
 from qdiverge.cli.watched import train_watched
 from qdiverge.errors import RunFolderError
@@ -80,7 +81,7 @@ def main(options: Options) -> None:
                 got=f"{folder / name}, which holds one",
                 remedy="Choose another --out, or delete that folder.",
             )
-    print(f"Two real runs on Pong, about {options.seconds:.0f} s together, in {folder}")
+    say(f"Two real runs on Pong, about {options.seconds:.0f} s together, in {folder}")
     try:
         for name, part in PARTS.items():
             train_watched(
@@ -93,4 +94,4 @@ def main(options: Options) -> None:
     finally:
         made = [folder / name for name in PARTS if (folder / name / "events.jsonl").exists()]
         page = write_report(made, folder / "report.html") if made else None
-    print(f"\nThe report, also for a browser: {page}")
+    say(f"\nThe report, also for a browser: {page}")

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from qdiverge.cli.choice import Choice, chosen_moment
+from qdiverge.cli.say import say
 from qdiverge.diagnostics import Diagnosis, diagnose
+from qdiverge.plain_text import plain_lines
 from qdiverge.report.verdict import verdict_on
 from qdiverge.runs.whole import write_whole
 
@@ -29,11 +31,11 @@ def main(options: Options) -> None:
     of_run = f"The run: {verdict.headline}. {' '.join(verdict.sentences)}"
     text = f"{moment.title}\n{of_run}\n\nThis moment:\n{diagnosis}"
     folder = moment.run.folder
-    write_whole(folder / "diagnosis.txt", text + "\n")
+    write_whole(folder / "diagnosis.txt", plain_lines(text) + "\n")
     about = moment.facts | {"run": {"health": verdict.health, "headline": verdict.headline}}
     content = json.dumps(about | as_json(diagnosis), indent=1, allow_nan=False)
     write_whole(folder / "diagnosis.json", content + "\n")
-    print(text)
+    say(text)
 
 
 def as_json(diagnosis: Diagnosis) -> dict[str, Any]:

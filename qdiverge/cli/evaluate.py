@@ -17,6 +17,8 @@ from qdiverge.agents.evaluation.summary import summary_of
 from qdiverge.agents.saved_agent import SavedAgent, load_agent
 from qdiverge.checks import check_integer
 from qdiverge.cli.counting import Counting
+from qdiverge.cli.say import say
+from qdiverge.cli.trust import TrustFlag
 from qdiverge.errors import InvalidValueError
 from qdiverge.runs import load_run
 from qdiverge.runs.checkpoints import CheckpointStore
@@ -42,6 +44,7 @@ class Options:
     random: bool = False  # measure a random agent, too; on Atari it acts at 10 Hz
     video: Annotated[Path | None, tyro.conf.arg(metavar="FILE.gif")] = None
     """The first episode as an animated GIF."""
+    trust_environment: TrustFlag = False
     strip: Annotated[Path | None, tyro.conf.arg(metavar="FILE.png")] = None
     """Eight frames of the first episode, side by side."""
 
@@ -64,7 +67,9 @@ def main(options: Options) -> None:
         # where there is none, load_agent says so
         steps = CheckpointStore(options.run / "checkpoints").steps() or [None]
     for step in steps:
-        _evaluate(options, load_agent(options.run, step))
+        _evaluate(
+            options, load_agent(options.run, step, trust_environment=options.trust_environment)
+        )
 
 
 def _evaluate(options: Options, saved: SavedAgent) -> None:
@@ -99,10 +104,10 @@ def _evaluate(options: Options, saved: SavedAgent) -> None:
         training_scores=_training_scores(options.run, protocol, saved.step),
     )
     path = write_result(options.run, result)
-    print(summary_of(result))
+    say(summary_of(result))
     for picture in _pictures(options, evaluation):
-        print(f"first episode {picture}")
-    print(f"written to    {path}", flush=True)
+        say(f"first episode {picture}")
+    say(f"written to    {path}")
 
 
 def _training_scores(run: Path, protocol: Protocol, step: int) -> list[float]:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from qdiverge.cli.say import say
 from qdiverge.errors import InvalidValueError
 from qdiverge.runs.export import Format, export_run
 
@@ -35,4 +36,4 @@ def main(options: Options) -> None:
         layout="long" if options.long else "wide",
         metrics=options.metrics,
     ):
-        print(path)
+        say(path)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from qdiverge.cli.choice import Choice, chosen_moment
 from qdiverge.cli.moments import action_names
+from qdiverge.cli.say import say
 from qdiverge.report.inspector import inspect
 from qdiverge.report.verdict import verdict_on
 
@@ -27,6 +28,6 @@ def main(options: Options) -> None:
     run, facts = moment.run, moment.facts
     name = f"update-{facts['snapshot']}" if "snapshot" in facts else facts["step"]
     out = options.out or run.folder / f"moment-{name}.html"
-    names = action_names(run)
+    names = action_names(run, trust=options.trust_environment)
     title = f"{moment.title}; the run: {verdict_on(run).headline}"
-    print(inspect(**moment.arguments, out=out, title=title, action_names=names))
+    say(inspect(**moment.arguments, out=out, title=title, action_names=names))

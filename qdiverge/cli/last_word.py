@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from qdiverge.cli.say import say
 from qdiverge.report.verdict import Verdict, verdict_on
 from qdiverge.runs import load_run
 
@@ -16,12 +17,12 @@ def say_verdict(run: Path, page: Path) -> int:
         page: Its report.
     """
     verdict = told_verdict(run)
-    print(page)
+    say(page)
     return DIVERGED if verdict.health == "diverged" else OK
 
 
 def told_verdict(run: Path) -> Verdict:
     """Print the verdict on a run, and return it."""
     verdict = verdict_on(load_run(run))
-    print(f"{run.name}: {verdict.headline}. {' '.join(verdict.sentences)}")
+    say(f"{run.name}: {verdict.headline}. {' '.join(verdict.sentences)}")
     return verdict

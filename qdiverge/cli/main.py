@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from qdiverge.cli.interrupt import calling_at_stop, interrupt
+from qdiverge.cli.say import say
 from qdiverge.errors import DivergenceError, MissingExtraError, QDivergeError
 
 # name → what it does; its module of that name is imported only when it is called
@@ -70,12 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(usage(), end="")
+        say(usage(), end="")
         return OK if arguments else BAD_USAGE
     if arguments[0] == "--version":
         from importlib.metadata import version
 
-        print(f"qdiverge {version('qdiverge')}")
+        say(f"qdiverge {version('qdiverge')}")
         return OK
     name, *rest = arguments
     if name not in COMMANDS:
@@ -101,5 +102,5 @@ def _suggest(name: str) -> str:
 
 def _fail(status: int, message: str) -> int:
     with contextlib.suppress(OSError):  # the terminal may be gone
-        print(f"qdiverge: {message}", file=sys.stderr)
+        say(f"qdiverge: {message}", is_error=True)
     return status

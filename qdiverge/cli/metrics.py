@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from qdiverge.cli.say import say
 from qdiverge.report.metrics_table import metrics_table
 
 
@@ -12,4 +13,4 @@ class Options:
 
 def main(_: Options) -> None:
     """Run the command; see :func:`qdiverge.cli.main`."""
-    print(metrics_table(), end="")
+    say(metrics_table(), end="")

@@ -17,8 +17,9 @@ from qdiverge.agents.saved_agent import SavedAgent, config_from_json, fresh_agen
 from qdiverge.agents.settings.agent_config import AgentConfig
 from qdiverge.cli.subjects import subject
 from qdiverge.diagnostics import Transitions
-from qdiverge.errors import InvalidValueError
+from qdiverge.errors import InvalidValueError, RunFolderError
 from qdiverge.runs import Run
+from qdiverge.runs.strict_json import of_saved
 
 STEPS_PER_TRANSITION = 16  # agent steps played for each transition that is drawn
 SEED = 0  # of that play: the same experience at each diagnosis
@@ -66,7 +67,9 @@ def collect(saved: SavedAgent, num_transitions: int) -> Transitions:
     return Sampler(replay, drawn, sampling).sample(saved.step).plain()
 
 
-def snapshot_network(run: Run, builder: str | None) -> nn.Module | Sequence[nn.Module]:
+def snapshot_network(
+    run: Run, builder: str | None, *, trust: bool = False
+) -> nn.Module | Sequence[nn.Module]:
     """Return a network of the shapes of a run's; from ``module:callable``, or the run's settings.
 
     Raises:
@@ -74,20 +77,21 @@ def snapshot_network(run: Run, builder: str | None) -> nn.Module | Sequence[nn.M
     """
     if builder is not None:
         return build(builder)
-    config = _config_of(run)
+    config = _config_of(run, trust)
     if config is None:
         raise InvalidValueError(
             "the network of this run must be named: --network module:callable",
             got="a run of another trainer, which saved its weights and not its class",
             remedy="Or in Python: qd.load_snapshot(folder).diagnose(q_network).",
         )
-    agent = fresh_agent(config)
+    with of_saved(run.folder / "run.json", RunFolderError):
+        agent = fresh_agent(config)
     return list(agent.critics) if isinstance(agent, ContinuousAgent) else agent.q_network
 
 
-def action_names(run: Run) -> tuple[str, ...]:
+def action_names(run: Run, *, trust: bool = False) -> tuple[str, ...]:
     """Return what the environment of a run calls its actions; nothing where it has no names."""
-    config = _config_of(run)
+    config = _config_of(run, trust)
     if config is None:
         return ()
     environments = parts_of(config).environments(np.random.SeedSequence(config.seed))
@@ -95,12 +99,12 @@ def action_names(run: Run) -> tuple[str, ...]:
     return getattr(environments, "action_names", ())
 
 
-def _config_of(run: Run) -> AgentConfig | None:
+def _config_of(run: Run, trust: bool) -> AgentConfig | None:
     """Return the settings of a run of our own trainer, with a single environment; else None."""
     settings = run.info.get("config", {})
     if "environment" not in settings:
         return None
-    return config_from_json(settings).small()
+    return config_from_json(settings, trust_environment=trust).small()
 
 
 def build(builder: str) -> nn.Module | Sequence[nn.Module]:

@@ -7,6 +7,7 @@ from typing import Any
 from qdiverge.agents.run_loop import Trainer
 from qdiverge.agents.settings.agent_config import AgentConfig
 from qdiverge.cli.ahead import as_it_is, draw, live_of, num_updates_of, to_change
+from qdiverge.cli.say import say
 from qdiverge.cli.training import AGENTS, agent_of, is_help, parse
 from qdiverge.errors import InvalidValueError, QDivergeError
 from qdiverge.monitor.foresight.judging import Look
@@ -31,13 +32,13 @@ exit status: 0 sound, 3 diverges
 def main(arguments: Sequence[str]) -> int:
     """Run the command; see :func:`qdiverge.cli.main`."""
     if is_help(arguments):
-        print(USAGE.format(agents=f"{{{','.join(AGENTS)}}}"), end="")
+        say(USAGE.format(agents=f"{{{','.join(AGENTS)}}}"), end="")
         return 0
     name, rest = agent_of(arguments, "preflight", "CartPole-v1")
     num_updates, num_orders = (_taken(rest, flag) for flag in ("updates", "orders"))
     config = parse(name, [*rest, "--out", "unused"]).config
     told, diverges = fly(config, num_updates, num_orders or 3)
-    print(told)
+    say(told)
     return 3 if diverges else 0
 
 

@@ -10,6 +10,9 @@ from qdiverge.agents.saved_agent import load_agent
 from qdiverge.checks import check_integer
 from qdiverge.cli.ahead import as_it_is, to_change
 from qdiverge.cli.moments import collect
+from qdiverge.cli.say import say
+from qdiverge.cli.trust import TrustFlag
+from qdiverge.plain_text import plain_lines
 from qdiverge.rehearsal import rehearse, what_if
 from qdiverge.runs.whole import write_whole
 
@@ -36,12 +39,13 @@ class Options:
     """Updates of the run that a copy makes in one: 16 shows slow drifts at a 16th of the cost."""
     transitions: int = 1_000
     """Transitions to learn from."""
+    trust_environment: TrustFlag = False
 
 
 def main(options: Options) -> int:
     """Run the command; see :func:`qdiverge.cli.main`."""
     check_integer("transitions", options.transitions, 1)
-    saved = load_agent(options.run, options.step)
+    saved = load_agent(options.run, options.step, trust_environment=options.trust_environment)
     agent, config = saved.agent, saved.config
     given: dict[str, Any] = {
         "data": collect(saved, options.transitions),
@@ -57,6 +61,6 @@ def main(options: Options) -> int:
     if options.what_if:
         lines.append(str(what_if(**to_change(agent, config), **given)))
     text = "\n\n".join(lines)
-    write_whole(options.run / "rehearsal.txt", text + "\n")
-    print(text)
+    write_whole(options.run / "rehearsal.txt", plain_lines(text) + "\n")
+    say(text)
     return 3 if ahead.diverges else 0

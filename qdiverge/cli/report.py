@@ -5,6 +5,7 @@ from pathlib import Path
 
 import tyro
 
+from qdiverge.cli.say import say
 from qdiverge.report import write_report
 from qdiverge.runs import find_runs
 
@@ -20,4 +21,4 @@ class Options:
 def main(options: Options) -> None:
     """Run the command; see :func:`qdiverge.cli.main`."""
     runs = find_runs(options.runs)
-    print(write_report(runs, options.out or (options.runs or runs)[0]))
+    say(write_report(runs, options.out or (options.runs or runs)[0]))

@@ -6,6 +6,8 @@ from pathlib import Path
 import tyro
 
 from qdiverge.cli.last_word import say_verdict
+from qdiverge.cli.say import say
+from qdiverge.cli.trust import TrustFlag
 from qdiverge.cli.watched import resume_watched
 from qdiverge.report import write_report
 
@@ -23,16 +25,17 @@ class Options:
     total_steps: int | None = None  # agent steps at which it is to end now; by default as before
     seconds: float | None = None  # wall-clock limit, in seconds from now
     from_end: bool = False  # from where it was stopped: no work is redone, but it differs then
+    trust_environment: TrustFlag = False
 
 
 def main(options: Options) -> int:
     """Run the command; see :func:`qdiverge.cli.main`."""
     has_begun = False
 
-    def say(step: int, total_steps: int, folder: Path) -> None:
+    def begin(step: int, total_steps: int, folder: Path) -> None:
         nonlocal has_begun
         has_begun = True
-        print(f"{options.run.name}: goes on at step {step:,} of {total_steps:,}, from {folder}")
+        say(f"{options.run.name}: goes on at step {step:,} of {total_steps:,}, from {folder}")
 
     try:
         resume_watched(
@@ -40,7 +43,8 @@ def main(options: Options) -> int:
             total_steps=options.total_steps,
             seconds=options.seconds,
             from_end=options.from_end,
-            on_start=say,
+            trust_environment=options.trust_environment,
+            on_start=begin,
         )
     finally:
         if has_begun:

@@ -19,11 +19,14 @@ from qdiverge.cli.live import Live
 from qdiverge.cli.record_log import write_record
 from qdiverge.cli.subjects import subject
 from qdiverge.cli.watch_settings import Watching
-from qdiverge.errors import DivergenceError
+from qdiverge.errors import CheckpointError, DivergenceError
 from qdiverge.monitor import TENSORS, VALUES, Monitor, attach, dump_state, load_state
 from qdiverge.monitor.options import OnAlarm
 from qdiverge.runs import LogMark, RunLog
 from qdiverge.runs.checkpoints import CheckpointStore
+from qdiverge.runs.info import NAME as INFO
+from qdiverge.runs.info import dump_info, parse_info
+from qdiverge.runs.strict_json import read_json
 
 LOG_MARK = "log.json"  # of a checkpoint: where the log was
 
@@ -137,6 +140,7 @@ def _save(
         ended=ended,
         others=lambda: {
             LOG_MARK: json.dumps(asdict(log.sync())).encode(),
+            INFO: dump_info(log.info).encode(),
             **dump_state(monitor.state()),
         },
     )
@@ -148,7 +152,18 @@ def load_mark(store: CheckpointStore, step: int) -> LogMark:
     Raises:
         CheckpointError: it does not say.
     """
-    return LogMark(**json.loads(store.read(step, LOG_MARK)))
+    path = store.path(step) / LOG_MARK
+    mark = read_json(store.read(step, LOG_MARK), LogMark, path, CheckpointError)
+    if mark.position < 0:
+        raise CheckpointError(f"{path} must hold a place in the log", got=mark.position)
+    return mark
+
+
+def saved_info(store: CheckpointStore, step: int) -> dict[str, Any] | None:
+    """Return the copy of ``run.json`` in a checkpoint; None: it is of a version that kept none."""
+    if INFO not in store.records(step):
+        return None
+    return parse_info(store.read(step, INFO), store.path(step))[0]
 
 
 def load_monitor(store: CheckpointStore, step: int, device: torch.device) -> dict[str, Any]:
@@ -157,7 +172,8 @@ def load_monitor(store: CheckpointStore, step: int, device: torch.device) -> dic
     Raises:
         CheckpointError: it does not say.
     """
-    return load_state({name: store.read(step, name) for name in (VALUES, TENSORS)}, device)
+    files = {name: store.read(step, name) for name in (VALUES, TENSORS)}
+    return load_state(files, device, store.path(step))
 
 
 def remarks(trainer: Trainer) -> list[str]:

@@ -11,10 +11,11 @@ from qdiverge.agents.saved_agent import config_from_json
 from qdiverge.agents.settings.agent_config import AgentConfig
 from qdiverge.cli.ahead import take_again
 from qdiverge.cli.subjects import watched_loss
-from qdiverge.cli.watch_loop import Watched, load_mark, load_monitor, watch
+from qdiverge.cli.watch_loop import Watched, load_mark, load_monitor, saved_info, watch
 from qdiverge.cli.watch_settings import Watching
-from qdiverge.errors import RunFolderError
+from qdiverge.errors import CheckpointError, RunFolderError
 from qdiverge.runs import RunLog
+from qdiverge.runs.strict_json import of_saved
 from qdiverge.sinks import as_sink
 
 
@@ -60,6 +61,7 @@ def resume_watched(
     total_steps: int | None = None,
     seconds: float | None = None,
     from_end: bool = False,
+    trust_environment: bool = False,
     on_start: Callable[[int, int, Path], object] = lambda *_: None,
 ) -> Watched:
     """Go on with a run of :func:`train_watched`, in its folder.
@@ -69,6 +71,7 @@ def resume_watched(
         total_steps: Agent steps at which it is to end now; None: as before.
         seconds: Wall-clock limit from now on.
         from_end: Go on where an interruption left it, rather than from the barrier before.
+        trust_environment: Whether a module may be imported that its environment names.
         on_start: Told the step, the total and the checkpoint, once nothing can be refused any more.
 
     Raises:
@@ -80,29 +83,37 @@ def resume_watched(
     with ExitStack() as undo:
         log = RunLog.reopen(out)
         undo.callback(log.leave)
-        if log.info["status"] == "diverged":
+        if log.info.get("status") == "diverged":
             raise _diverged(out)
         checkpoints = Checkpoints(out)
         step = checkpoints.newest(from_end=from_end)
-        if checkpoints.state(step)["ended"] == "divergence":  # and it was killed before it said so
+        state_then = checkpoints.state(step)
+        if log.damage:
+            log.info = saved_info(checkpoints.store, step) or {"config": state_then.config}
+        if state_then.ended == "divergence":  # and it was killed before it said so
             log.close("diverged", load_mark(checkpoints.store, step).seconds)
             raise _diverged(out)
-        config = config_from_json(log.info["config"])
+        settings = log.info.get("config", state_then.config)
+        config = config_from_json(settings, trust_environment=trust_environment)
         config = dataclasses.replace(config, total_steps=total_steps or config.total_steps)
-        if step >= config.total_steps and log.info["status"] == "finished":
+        if step >= config.total_steps and log.info.get("status") == "finished":
             raise RunFolderError(
                 f"{out} has taken all its steps, and needs more to go on",
                 got=f"step {step:,} of {config.total_steps:,}",
                 remedy=f"Give more: --total-steps {2 * step}, say.",
             )
-        watching = Watching.from_info(log.info["monitor"])
+        with of_saved(out / "run.json", RunFolderError):
+            watching = Watching.from_info(log.info.get("monitor", {}))
+            watching.check()
         places = [as_sink(name) for name in watching.sinks]
-        trainer = make_trainer(config, seconds, watching.log_period)
+        with of_saved(checkpoints.store.path(step), CheckpointError):
+            trainer = make_trainer(config, seconds, watching.log_period)
         undo.callback(trainer.close)
         checkpoints.restore(trainer, step)
         taken = [remedy for remedy in log.info.get("remedies", []) if remedy["step"] <= step]
-        for remedy in taken:
-            take_again(trainer, remedy)
+        with of_saved(out / "run.json", RunFolderError):
+            for remedy in taken:
+                take_again(trainer, remedy)
         device = next(trainer.q_network.parameters()).device
         mark = load_mark(checkpoints.store, step)
         state = load_monitor(checkpoints.store, step, device)

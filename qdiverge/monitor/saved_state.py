@@ -2,13 +2,19 @@
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
 from torch import Tensor
 
+from qdiverge.errors import CheckpointError
+from qdiverge.runs.array_files import read_tensors
+from qdiverge.runs.strict_json import of_saved, read_json
+
 VALUES, TENSORS = "monitor.json", "monitor.safetensors"
+UNNAMED = Path()
 
 
 def dump_state(state: dict[str, Any]) -> dict[str, bytes]:
@@ -45,9 +51,15 @@ def dump_state(state: dict[str, Any]) -> dict[str, bytes]:
     return {VALUES: values, TENSORS: safetensors.torch.save(held)}
 
 
-def load_state(files: dict[str, bytes], device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read what :func:`dump_state` wrote, tensors on ``device``; tuples become lists."""
-    loaded = safetensors.torch.load(files[TENSORS])
+def load_state(
+    files: dict[str, bytes], device: torch.device | str = "cpu", folder: Path = UNNAMED
+) -> dict[str, Any]:
+    """Read what :func:`dump_state` wrote, tensors on ``device``; tuples become lists.
+
+    Raises:
+        CheckpointError: it is damaged, or no such thing; the message names the file.
+    """
+    loaded = read_tensors(files[TENSORS], folder / TENSORS)
     tensors = {name: tensor.to(device) for name, tensor in loaded.items()}
 
     def unpack(value: Any) -> Any:
@@ -61,4 +73,6 @@ def load_state(files: dict[str, bytes], device: torch.device | str = "cpu") -> d
             return [unpack(each) for each in value]
         return value
 
-    return dict(unpack(json.loads(files[VALUES])))
+    with of_saved(folder / VALUES, CheckpointError):
+        values = read_json(files[VALUES], dict[str, Any], folder / VALUES, CheckpointError)
+        return dict(unpack(values))

@@ -29,7 +29,7 @@ def audit_line(audit: Mapping[str, Any] | None, num_found: int) -> str:
     if audit is None:
         return "No update was audited."
     num, undecided = audit.get("num_audits", 0), audit.get("num_undecided", 0)
-    reason = audit.get("why_not", "").rstrip(".")
+    reason = (audit.get("why_not") or "").rstrip(".")
     if not num:
         return f"No update was audited: {reason}." if reason else "No update was audited yet."
     found = "nothing found" if not num_found else f"{num_found} found"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qdiverge.plain_text import plain, warn
 from qdiverge.runs import Run, Series
 
 Fan = tuple[Series, Series, Series]  # low, median, high
@@ -39,18 +40,46 @@ class Remedy:
 def remedies_of(run: Run) -> list[Remedy]:
     """Return what each remedy would do that was rehearsed when divergence was foretold."""
     found = []
-    for step, arrays in run.arrays("foresight"):
+    for step, arrays in _saved(run):
         for k, name in enumerate(arrays.get("remedies", ())):
             steps = _steps(run, step, arrays[f"remedy_{k}_updates"])
             sizes = Series(steps, arrays[f"remedy_{k}_median"])
             limit, held = float(arrays["limit"]), bool(arrays["held"][k])
-            found.append(Remedy(str(name), sizes, limit, held))
+            found.append(Remedy(plain(str(name)), sizes, limit, held))
     return [remedy for remedy in found if len(remedy.sizes.steps)]
 
 
 def fans_of(run: Run) -> list[Fan]:
     """Return the fans that a run keeps, ``arrays/foresight-STEP.npz``, in its own steps."""
-    return [_fan(run, step, arrays) for step, arrays in run.arrays("foresight")]
+    return [_fan(run, step, arrays) for step, arrays in _saved(run)]
+
+
+def _saved(run: Run) -> list[tuple[int, dict[str, np.ndarray]]]:
+    """Return what the run keeps of its foresight; what is no such thing is left out."""
+    saved = run.arrays("foresight")
+    found = [(step, arrays) for step, arrays in saved if _is_foresight(arrays)]
+    if len(found) < len(saved):
+        warn(f"{run.folder}/arrays: {len(saved) - len(found)} of foresight do not fit: left out.")
+    return found
+
+
+def _is_foresight(arrays: dict[str, np.ndarray]) -> bool:
+    names = [("updates", "low"), ("updates", "median"), ("updates", "high")]
+    num_remedies = arrays.get("remedies", np.empty(0)).size
+    names += [(f"remedy_{k}_updates", f"remedy_{k}_median") for k in range(num_remedies)]
+    try:
+        pairs = [(arrays[updates], arrays[sizes]) for updates, sizes in names]
+        if num_remedies and (arrays["limit"].size != 1 or arrays["held"].shape != (num_remedies,)):
+            return False
+        float(arrays.get("limit", np.zeros(())))
+    except (KeyError, ValueError, TypeError):
+        return False
+    return all(
+        updates.ndim == 1
+        and updates.shape == sizes.shape
+        and {updates.dtype.kind, sizes.dtype.kind} <= set("fiu")
+        for updates, sizes in pairs
+    )
 
 
 def _fan(run: Run, step: int, arrays: dict[str, np.ndarray]) -> Fan:

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qdiverge.runs import Tail, read_info, status_of
+from qdiverge.plain_text import plain
+from qdiverge.runs import Tail, status_of
 from qdiverge.runs.alarm import Kind, read_alarm
+from qdiverge.runs.boundary import Place
 from qdiverge.runs.columns import RESERVED
+from qdiverge.runs.info import look_at_info
 
 NUM_SCORES = 20  # episodes that the mean score is over
 PACE_WINDOW = 60.0  # seconds that the pace is measured over
@@ -74,6 +77,7 @@ class Follower:
         self.folder = Path(folder)
         self.info: dict[str, Any] = {}
         self._tail = Tail(self.folder / "events.jsonl")
+        self._damage_of_info = ""
         self._forget()
 
     def refresh(self) -> None:
@@ -82,7 +86,7 @@ class Follower:
         Raises:
             RunFolderError: there is no run, or it is of a newer schema.
         """
-        self.info = read_info(self.folder)
+        self.info, self._damage_of_info = look_at_info(self.folder)
         entries, is_anew = self._tail.read()
         if is_anew:
             self._forget()
@@ -92,7 +96,14 @@ class Follower:
     @property
     def name(self) -> str:
         """Return the run's name."""
-        return str(self.info.get("name", self.folder.name))
+        return plain(str(self.info.get("name", self.folder.name)))
+
+    @property
+    def damage(self) -> str:
+        """Return in sentences what of its files is not what was written; "" if nothing is."""
+        num = self._tail.num_damaged
+        of_log = f"{num:,} damaged lines of events.jsonl are left out." if num else ""
+        return f"{self._damage_of_info} {of_log}".strip()
 
     @property
     def status(self) -> str:
@@ -134,7 +145,7 @@ class Follower:
     def silence(self) -> float | None:
         """Return the seconds since the run wrote last; None where it has no log."""
         try:
-            return max(time.time() - (self.folder / "events.jsonl").stat().st_mtime, 0.0)
+            return max(time.time() - Place.of(self.folder).modified("events.jsonl"), 0.0)
         except OSError:
             return None
 

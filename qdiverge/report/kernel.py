@@ -32,6 +32,7 @@ SPECTRUM = (
     " where the rest is rounding, below 10⁻⁷ of the largest.",
 )
 SavedKernel = tuple[int, dict[str, np.ndarray]]  # a step and the arrays saved there
+MOST_STATES = 4_096  # of a kernel that is drawn
 _FLOOR = 1e-7  # of the largest eigenvalue: about the rounding of float32
 
 
@@ -60,8 +61,15 @@ def draw_spectra(runs: Sequence[Run], kernels: Sequence[Sequence[SavedKernel]]) 
 
 
 def _is_square(arrays: dict[str, np.ndarray]) -> bool:
-    shape = arrays["kernel"].shape if "kernel" in arrays else ()
-    return len(shape) == 2 and shape[0] == shape[1] > 0
+    """Return whether there is a kernel of numbers, and what else is saved fits it."""
+    kernel = arrays.get("kernel", np.empty(0))
+    if kernel.dtype.kind not in "fiu" or kernel.ndim != 2 or len(kernel) > MOST_STATES:
+        return False
+    actions = arrays.get("actions", np.zeros(len(kernel), dtype=np.int64))
+    eigenvalues = arrays.get("eigenvalues", np.empty(0))
+    is_read = actions.dtype.kind in "iufb" and eigenvalues.dtype.kind in "fiu"
+    fits = len(kernel) == kernel.shape[1] > 0 and actions.ndim > 0 and len(actions) == len(kernel)
+    return is_read and fits and actions.size > 0 and eigenvalues.ndim == 1
 
 
 def _heatmap(run: Run, step: int, arrays: dict[str, np.ndarray]) -> Markup:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from qdiverge.report.drawing.svg import Markup, element
 from qdiverge.report.numbers import whole
 from qdiverge.runs import is_run
+from qdiverge.runs.boundary import Place
 
 REPORT = "report.html"
 
@@ -18,14 +19,15 @@ def moments_of(folder: Path, home: Path) -> list[Markup]:
         folder: Of the run.
         home: Of the page that links them.
     """
-    pages = sorted(folder.glob("moment-*.html"), key=lambda page: (len(page.stem), page.stem))
+    names = Place.of(folder).names("moment-", ".html")
+    pages = [folder / name for name in sorted(names, key=lambda name: (len(name), name))]
     return [element("a", _named(page.stem), href=address(page, home)) for page in pages]
 
 
 def report_beside(page: Path) -> Markup | None:
     """Return a link to the report of the run in whose folder ``page`` lies, if there is one."""
     report = page.parent / REPORT
-    if not (is_run(page.parent) and report.is_file()):
+    if not (is_run(page.parent) and Place.of(page.parent).has(REPORT)):
         return None
     return element("a", "The report of the run", href=address(report, page.parent))
 
@@ -36,7 +38,7 @@ def address(target: Path, home: Path) -> str:
     >>> address(Path("runs/javascript:x/moment-5.html"), Path("runs"))
     'javascript%3Ax/moment-5.html'
     """
-    return quote(Path(os.path.relpath(target, home)).as_posix())
+    return quote(os.fsencode(Path(os.path.relpath(target, home)).as_posix()))
 
 
 def _named(stem: str) -> str:

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from qdiverge.monitor.status_line import WAITING, judge_now, values_now
+from qdiverge.plain_text import plain
 from qdiverge.report.audit_findings import audit_line
 from qdiverge.report.drawing.sparkline import profile
 from qdiverge.report.facts import discount_in
@@ -99,6 +100,7 @@ def _block(follower: Follower, width: int, height: int | None) -> list[Text]:
     room = len(curves) if height is None else max(height - len(lines), 1)
     lines += [_curve(follower, curve, width) for curve in curves[:room]]
     for line in lines:
+        line.plain = plain(line.plain)
         line.truncate(width, overflow="ellipsis")
     return lines if height is None else lines[:height]
 
@@ -146,6 +148,8 @@ def _verdict(follower: Follower, width: int) -> list[Text]:
     lines = []
     if follower.status in ("crashed", "unknown"):
         lines += _wrapped(MEANING[follower.status], width, MARKS[follower.status][1])
+    if follower.damage:
+        lines += _wrapped(follower.damage, width, "yellow")
     lines += _loop(follower, width)
     latest = _bound(follower) | follower.latest
     present = values_now(latest)
@@ -177,7 +181,7 @@ def _alarms(alarms: Sequence[RaisedAlarm], width: int) -> list[Text]:
     lines = []
     for alarm in alarms[-NUM_ALARMS:]:
         rule = alarm.rule.replace("_", " ")
-        mark, style = KINDS[alarm.kind]
+        mark, style = KINDS.get(alarm.kind, KINDS["condition"])
         head = f"{mark} step {whole(alarm.step)}, after {clock(alarm.time)}, {rule}: "
         lines += _wrapped(head + alarm.message, width, style)
     return lines

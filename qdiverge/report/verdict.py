@@ -81,7 +81,7 @@ def verdict_on(run: Run) -> Verdict:
         _otherwise(run),
         _ending(run) if has_crashed else "",
     )
-    remarks = (_row_condition(run), "" if has_crashed else _ending(run))
+    remarks = (_row_condition(run), "" if has_crashed else _ending(run), *run.damage)
     return Verdict(
         name=run.name,
         health=judgement.health,

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from qdiverge.plain_text import plain
+
 Kind = Literal["divergence", "loop", "condition"]
 WORDS: Mapping[Kind, str] = {"divergence": "ALARM", "loop": "LOOP", "condition": "NOTE"}
 PLACES: Mapping[Kind, str] = {"divergence": "alarms", "loop": "loop", "condition": "notes"}
@@ -40,7 +42,7 @@ class AlarmEvent:
     @property
     def word(self) -> str:
         """Return what it is called on a terminal."""
-        return WORDS[self.kind]
+        return WORDS.get(self.kind, str(self.kind))
 
 
 def read_alarm(entry: Mapping[str, Any]) -> AlarmEvent:
@@ -49,8 +51,9 @@ def read_alarm(entry: Mapping[str, Any]) -> AlarmEvent:
     >>> read_alarm({"step": 5, "update": 1, "rule": "dead_units", "message": "…"}).kind
     'condition'
     """
-    rule = entry["rule"]
-    kind: Kind = entry.get("class") or ("condition" if rule in CONDITIONS else "divergence")
-    return AlarmEvent(
-        entry["step"], entry["update"], rule, entry["message"], kind, entry.get("evidence", {})
+    rule = plain(entry["rule"])  # a kind of a later version is kept as it is
+    kind: Any = plain(entry.get("class") or "") or (
+        "condition" if rule in CONDITIONS else "divergence"
     )
+    message, evidence = plain(entry["message"]), entry.get("evidence", {})
+    return AlarmEvent(entry["step"], entry["update"], rule, message, kind, evidence)

@@ -15,6 +15,7 @@ write everything twice; both need 7 GB more room. Clones of a file (reflinks) sh
 of the disk, and few file systems have them.
 """
 
+import hashlib
 import os
 import shutil
 from collections.abc import Collection, Iterator
@@ -25,16 +26,18 @@ import numpy as np
 
 from qdiverge.errors import CheckpointError
 from qdiverge.runs import manifest
+from qdiverge.runs.boundary import MIB, Place
 from qdiverge.runs.manifest import FileRecord, HashedFile
 from qdiverge.runs.parity import mend, tail_of
-from qdiverge.runs.whole import written_whole
+
+MOST = 4096 * MIB  # bytes of a file that is read whole: networks, and moments of their optimiser
 
 
 class CheckpointWriter:
     """A checkpoint that is being written; made by :meth:`CheckpointStore.writing`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, place: Place) -> None:
+        self.place = place
         self.files: dict[str, FileRecord] = {}
 
     @contextmanager
@@ -45,13 +48,13 @@ class CheckpointWriter:
             name: Of the file.
             is_shared: Whether later checkpoints may link to it: what mends it is added at its end.
         """
-        path = self.folder / name
-        with path.open("xb") as file:
+        with self.place.create(name) as file:
             hashed = HashedFile(file)
             yield hashed
             if is_shared:
                 file.flush()
-                hashed.write(tail_of(np.memmap(path, np.uint8, "r")))
+                with self.place.open(name) as written:
+                    hashed.write(tail_of(np.memmap(written, np.uint8, "r")))
             file.flush()
             os.fsync(file.fileno())
         self.files[name] = hashed.record
@@ -62,13 +65,17 @@ class CheckpointWriter:
             file.write(data)
 
     def link(self, path: Path, record: FileRecord) -> None:
-        """Link to the file at ``path``, of the same name; copy where there are no hard links."""
+        """Link to a file of another checkpoint; copy it where there are no hard links."""
+        source, name = Place(self.place.root, (self.place.inner[0], path.parent.name)), path.name
         try:
-            os.link(path, self.folder / path.name)
+            self.place.share(source, name)
         except OSError:
-            shutil.copyfile(path, self.folder / path.name)
-            _flush(self.folder / path.name)
-        self.files[path.name] = record
+            self.place.remove(name)
+            with source.open(name) as old, self.place.create(name) as new:
+                shutil.copyfileobj(old, new)
+                new.flush()
+                os.fsync(new.fileno())
+        self.files[name] = record
 
 
 class CheckpointStore:
@@ -89,16 +96,24 @@ class CheckpointStore:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
+        self._place = Place.within(self.folder)
 
     def steps(self) -> list[int]:
-        """Return the steps of the checkpoints, the oldest first, damaged ones included."""
-        if not self.folder.is_dir():
-            return []
-        return sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdecimal())
+        """Return the steps of the checkpoints, the oldest first, damaged ones included.
+
+        Raises:
+            RunFolderError: the folder is none of the run's own.
+        """
+        steps = (_step_of(name) for name in self._place.names())
+        return sorted(step for step in steps if step is not None)
 
     def path(self, step: int) -> Path:
         """Return where the checkpoint of ``step`` is, or would be."""
         return self.folder / str(step)
+
+    def place(self, step: int) -> Place:
+        """Return the same, to be read."""
+        return self._place / str(step)
 
     @contextmanager
     def writing(self, step: int) -> Iterator[CheckpointWriter]:
@@ -107,23 +122,22 @@ class CheckpointStore:
         Raises:
             OSError: it cannot be written; what was begun is removed.
         """
-        aside = self.folder / f".{step}.tmp"
+        name, aside, replaced = str(step), f".{step}.tmp", f".{step}.old"
         try:
+            self._place.made()
             self.sweep()
-            aside.mkdir(parents=True)
-            writer = CheckpointWriter(aside)
+            writer = CheckpointWriter((self._place / aside).made())
             yield writer
             writer.write(manifest.NAME, manifest.dump(step, writer.files))
-            _flush(aside)
-            replaced = self.folder / f".{step}.old"
-            if self.path(step).exists():
-                self.path(step).rename(replaced)
-            aside.rename(self.path(step))
-            _flush(self.folder)
-            shutil.rmtree(replaced, ignore_errors=True)
-            _flush(self.folder.parent)
+            writer.place.flush()
+            if self._place.kind(name) is not None:
+                self._place.rename(name, replaced)
+            self._place.rename(aside, name)
+            self._place.flush()
+            self._place.remove_folder(replaced)
+            Place.of(self._place.root).flush()
         except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
+            self._place.remove_folder(aside)
             raise
 
     def verify(self, step: int, names: Collection[str] | None = None) -> dict[str, FileRecord]:
@@ -136,11 +150,11 @@ class CheckpointStore:
         Raises:
             CheckpointError: a file is missing or damaged; the message names it.
         """
-        files = manifest.load(self.path(step))
+        files = self.records(step)
         for name in files if names is None else names:
             if name not in files:
                 raise manifest.damaged(self.path(step) / name, "no such file in its manifest")
-            manifest.check(self.path(step) / name, files[name])
+            manifest.check(self.place(step), name, files[name])
         return files
 
     def mend(self, step: int) -> list[str]:
@@ -154,19 +168,19 @@ class CheckpointStore:
             CheckpointError: a file is missing, or damaged such that it cannot be mended.
         """
         mended = []
-        for name, record in manifest.load(self.path(step)).items():
-            path = self.path(step) / name
+        place = self.place(step)
+        for name, record in self.records(step).items():
             try:
-                manifest.check(path, record)
+                manifest.check(place, name, record)
             except CheckpointError:
-                if not _is_mended(path, record):
+                if not _is_mended(place, name, record):
                     raise
                 mended.append(name)
         return mended
 
     def records(self, step: int) -> dict[str, FileRecord]:
         """Return what its manifest says of each file; nothing else is read."""
-        return manifest.load(self.path(step))
+        return manifest.load(self.place(step))
 
     def read(self, step: int, name: str) -> bytes:
         """Return the content of one file.
@@ -174,11 +188,10 @@ class CheckpointStore:
         Raises:
             CheckpointError: it is gone.
         """
-        path = self.path(step) / name
         try:
-            return path.read_bytes()
+            return self.place(step).read(name, MOST)
         except OSError as error:
-            raise manifest.damaged(path, error.strerror) from error
+            raise manifest.damaged(self.path(step) / name, error.strerror) from error
 
     def newest(
         self, names: Collection[str] | None = None
@@ -200,43 +213,47 @@ class CheckpointStore:
 
     def remove(self, step: int) -> None:
         """Delete a checkpoint; half deleted, it bears no name that is read."""
-        if self.path(step).exists():
-            aside = self.folder / f".{step}.gone"
-            shutil.rmtree(aside, ignore_errors=True)
-            self.path(step).rename(aside)
-            shutil.rmtree(aside, ignore_errors=True)
+        if self._place.kind(str(step)) is not None:
+            aside = f".{step}.gone"
+            self._place.remove_folder(aside)
+            self._place.rename(str(step), aside)
+            self._place.remove_folder(aside)
 
     def sweep(self) -> None:
         """Clear up after a process that ended amid its work; only the run's owner may."""
-        for path in self.folder.glob(".*.old"):
-            if not self.path(int(path.stem[1:])).exists():  # the one to replace it never came
-                path.rename(self.path(int(path.stem[1:])))
-        for pattern in (".*.tmp", ".*.old", ".*.gone"):
-            for path in self.folder.glob(pattern):
-                shutil.rmtree(path, ignore_errors=True)
+        for name in self._place.names(".", ".old"):
+            step = _step_of(name[1:-4])
+            if step is not None and self._place.kind(str(step)) is None:
+                self._place.rename(name, str(step))  # the one to replace it never came
+        for end in (".tmp", ".old", ".gone"):
+            for name in self._place.names(".", end):
+                self._place.remove_folder(name)
 
 
-def _is_mended(path: Path, record: FileRecord) -> bool:
+def _step_of(name: str) -> int | None:
+    """Return the step in the name of a checkpoint; None where it is no such name.
+
+    >>> _step_of("250000"), _step_of("007"), _step_of("lost+found")
+    (250000, None, None)
+    """
+    is_step = name.isascii() and name.isdecimal() and len(name) <= 18 and str(int(name)) == name
+    return int(name) if is_step else None
+
+
+def _is_mended(place: Place, name: str, record: FileRecord) -> bool:
     """Return whether a damaged file could be mended; if not, it stays as it is."""
     try:
-        if not path.stat().st_size == record.bytes > 0:
+        with place.open(name) as damaged:
+            if not os.fstat(damaged.fileno()).st_size == record.bytes > 0:
+                return False
+            whole = np.memmap(damaged, np.uint8, "c")  # in memory only where it is changed
+        mend(whole)
+        if hashlib.sha256(whole.data).hexdigest() != record.sha256:
             return False
-        with written_whole(path) as aside:
-            whole = np.memmap(path, np.uint8, "c")  # in memory only where it is changed
-            mend(whole)
-            with aside.open("wb") as file:
-                file.write(whole.data)
-                file.flush()
-                os.fsync(file.fileno())
-            manifest.check(aside, record)
-    except (OSError, CheckpointError):
+        with place.writing(name) as file:
+            file.write(whole.data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
         return False
     return True
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

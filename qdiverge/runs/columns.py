@@ -6,7 +6,7 @@ from typing import Any
 
 from qdiverge.errors import InvalidValueError
 
-RESERVED = {"kind", "step", "time"}
+RESERVED = {"kind", "step", "time", "crc32"}
 Columns = dict[str, list[Any]]  # name → cells from top to bottom; None where nothing was measured
 
 

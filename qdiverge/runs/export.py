@@ -1,10 +1,11 @@
 """A run's time series as files of other tools: CSV, or Parquet with pyarrow."""
 
 import csv
+import io
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from qdiverge.checks import check_installed
 from qdiverge.errors import InvalidValueError
@@ -45,7 +46,8 @@ def export_run(
         InvalidValueError: a pattern fits no metric.
         MissingExtraError: Parquet without pyarrow.
     """
-    writers: dict[str, Callable[[Columns, Path], None]] = {"csv": write_csv, "parquet": _parquet}
+    writers: dict[str, Callable[[Columns, BinaryIO], None]]
+    writers = {"csv": write_csv, "parquet": _parquet}
     if format not in writers or layout not in ("wide", "long"):
         raise InvalidValueError(
             "format must be csv or parquet, layout wide or long", got=f"{format} and {layout}"
@@ -66,15 +68,17 @@ def export_run(
     return target, beside
 
 
-def write_csv(columns: Columns, path: Path) -> None:
+def write_csv(columns: Columns, file: BinaryIO) -> None:
     """Write columns as CSV, floats with the digits that read back to the same number."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
+    text = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    text.flush()
+    text.detach()  # whoever opened the file closes it
 
 
-def _parquet(columns: Columns, path: Path) -> None:
+def _parquet(columns: Columns, file: BinaryIO) -> None:
     remedy = "Or choose --format csv."
     parquet = check_installed("pyarrow.parquet", "Parquet needs pyarrow", "parquet", remedy)
     import pyarrow
@@ -92,4 +96,4 @@ def _parquet(columns: Columns, path: Path) -> None:
         name: pyarrow.array(cells, type=kinds.get(name, pyarrow.float64()), from_pandas=False)
         for name, cells in columns.items()
     }
-    parquet.write_table(pyarrow.table(arrays), path)
+    parquet.write_table(pyarrow.table(arrays), file)

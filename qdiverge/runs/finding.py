@@ -4,14 +4,16 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from qdiverge.errors import RunFolderError
+from qdiverge.errors import RunFolderError, StrangeFileError
+from qdiverge.runs.boundary import Place
+from qdiverge.runs.info import NAME
 
 USUAL = Path("runs")  # where the examples and the trainer put them
 
 
 def is_run(folder: str | os.PathLike[str]) -> bool:
     """Return whether the folder holds a run."""
-    return (Path(folder) / "run.json").is_file()
+    return os.path.isdir(folder) and Place.of(folder).has(NAME)
 
 
 def find_runs(folders: Sequence[str | os.PathLike[str]]) -> list[Path]:
@@ -38,6 +40,7 @@ def find_runs(folders: Sequence[str | os.PathLike[str]]) -> list[Path]:
     for folder in map(Path, folders):
         runs = [folder] if is_run(folder) else _inside(folder)
         if not runs:
+            _check_is_regular(folder)
             raise RunFolderError(
                 "a run folder must hold a run.json, or folders that do",
                 got=folder,
@@ -47,11 +50,30 @@ def find_runs(folders: Sequence[str | os.PathLike[str]]) -> list[Path]:
     return found
 
 
+def _check_is_regular(folder: Path) -> None:
+    """Say where a run.json is there, and is none."""
+    if folder.is_dir() and (kind := Place.of(folder).kind(NAME)) not in (None, "a file"):
+        raise StrangeFileError(
+            f"{folder / NAME} must be a regular file in the run's own folder", got=kind
+        )
+
+
 def _inside(folder: Path) -> list[Path]:
-    return sorted(each for each in folder.glob("*") if is_run(each))
+    """Return the runs in a folder; links in it lead elsewhere, and are not followed."""
+    if not folder.is_dir():
+        return []
+    inside = Place.of(folder)
+    return [folder / name for name in inside.names() if _is_run_in(inside, name)]
+
+
+def _is_run_in(folder: Place, name: str) -> bool:
+    try:
+        return (folder / name).has(NAME)
+    except OSError:  # no folder, or a name that none has
+        return False
 
 
 def _written(run: Path) -> float:
     """Return when the run wrote last."""
-    log = run / "events.jsonl"
-    return (log if log.exists() else run / "run.json").stat().st_mtime
+    place = Place.of(run)
+    return place.modified("events.jsonl" if place.has("events.jsonl") else NAME)

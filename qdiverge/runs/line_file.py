@@ -5,6 +5,10 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from qdiverge.runs.boundary import Place
+
+CHUNK = 1 << 20  # bytes looked through at a time
+
 
 class LineFile:
     """Appends lines, each in a single write that nothing buffers: a crash loses none.
@@ -22,7 +26,7 @@ class LineFile:
 
     def __init__(self, path: Path, warn: Callable[[Path, OSError, str], None]) -> None:
         self.path, self._warn = path, warn
-        self._file = path.open("ab", buffering=0)
+        self._file = Place.of(path.parent).open_own(path.name)
         self._pending = b""
 
     @property
@@ -51,14 +55,14 @@ class LineFile:
 
     def cut(self, position: int) -> None:
         """Keep the first ``position`` bytes; where there are fewer, a warning, and whole lines."""
-        size = self.path.stat().st_size
+        size = self._file.seek(0, os.SEEK_END)
         if size < position:
             warnings.warn(
                 f"qdiverge: {self.path} has lost {position - size} of its first {position} bytes.",
                 stacklevel=3,
             )
-            position = self.path.read_bytes().rfind(b"\n") + 1
-        os.truncate(self.path, position)
+            position = self._last_line_end(size)
+        self._file.truncate(position)
 
     def close(self) -> int:
         """Write what is left, if it can be; how many lines are lost. A second call does nothing."""
@@ -76,6 +80,16 @@ class LineFile:
         """Close the file and write nothing more: what is left is another process's to write."""
         self._pending = b""
         self._file.close()
+
+    def _last_line_end(self, size: int) -> int:
+        """Return where the last whole line ends."""
+        while size:
+            start = max(size - CHUNK, 0)
+            self._file.seek(start)
+            if cut := self._file.read(size - start).rfind(b"\n") + 1:
+                return start + cut
+            size = start
+        return 0
 
     def _flush(self) -> None:
         while self._pending:

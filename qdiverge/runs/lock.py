@@ -2,9 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 from qdiverge.errors import RunFolderError
+from qdiverge.runs.boundary import Place
 
 NAME = ".lock"
 
@@ -23,19 +24,18 @@ class FolderLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file = (folder / NAME).open("a+", encoding="ascii")
+        self._file = Place.of(folder).open_own(NAME)
         try:
             if self._is_taken(self._file):
                 self._file.seek(0)
-                holder = self._file.read() or "?"
+                holder = self._file.read(20).decode("ascii", "replace") or "?"
                 raise RunFolderError(
                     "a run folder can be written by one process at a time",
                     got=f"{folder}, which process {holder} is writing",
                     remedy="Wait for it to end, or stop it: Ctrl-C there loses nothing.",
                 )
             self._file.truncate(0)
-            self._file.write(str(os.getpid()))
-            self._file.flush()
+            self._file.write(str(os.getpid()).encode())
         except BaseException:
             self.release()
             raise
@@ -45,7 +45,7 @@ class FolderLock:
         self._file.close()
 
     @staticmethod
-    def _is_taken(file: TextIO) -> bool:
+    def _is_taken(file: BinaryIO) -> bool:
         try:
             import fcntl
         except ImportError:  # not a Unix

@@ -1,6 +1,5 @@
 """Write a run as it happens."""
 
-import json
 import math
 import os
 import time
@@ -13,15 +12,19 @@ from typing import Any, Self
 import numpy as np
 
 from qdiverge.errors import RunFolderError
+from qdiverge.plain_text import warn
 from qdiverge.runs.alarm import AlarmEvent, Kind
+from qdiverge.runs.boundary import Place
+from qdiverge.runs.event_lines import sealed
 from qdiverge.runs.forked import forget_in_children
-from qdiverge.runs.info import SCHEMA, check_is_free, read_info, write_info
+from qdiverge.runs.info import SCHEMA, check_is_free, look_at_info, write_info
 from qdiverge.runs.line_file import LineFile
 from qdiverge.runs.lock import FolderLock
 from qdiverge.runs.process import own_process
 from qdiverge.runs.provenance import provenance, script_commit
+from qdiverge.runs.reading import array_names, step_of
 from qdiverge.runs.sink import Sink, SinkGroup
-from qdiverge.runs.whole import writing, written_whole
+from qdiverge.runs.whole import writing
 
 EPISODE_LENGTH = "charts/episodic_length"  # steps, as CleanRL names it
 
@@ -58,6 +61,7 @@ class RunLog:
 
     folder: Path
     info: dict[str, Any]
+    damage: str = ""  # what was wrong with the run.json of a run that goes on
     longest_episode: float | None = None
     _events: LineFile
     _sinks: SinkGroup
@@ -106,7 +110,9 @@ class RunLog:
         """
         log = cls.__new__(cls)
         log.folder = Path(folder)
-        log.info = read_info(log.folder)
+        log.info, log.damage = look_at_info(log.folder)
+        if log.damage:
+            warn(f"{log.folder}: {log.damage}")
         log._sinks = SinkGroup(())
         log._open()
         return log
@@ -123,10 +129,10 @@ class RunLog:
             sinks: Further places that are told the same from here on.
         """
         self._events.cut(mark.position)
-        for path in (self.folder / "arrays").glob("*-*.npz"):
-            number = path.stem.rpartition("-")[2]
-            if number.isdecimal() and int(number) > step:
-                path.unlink()
+        arrays = Place.of(self.folder) / "arrays"
+        for file in array_names(arrays):
+            if step_of(file) > step:
+                arrays.remove(file)
         self._start = time.monotonic() - mark.seconds
         self.info |= {"status": "running", "process": own_process(), "config": dict(config)}
         self.info.setdefault("resumed", []).append({"step": step, **provenance()})
@@ -179,10 +185,10 @@ class RunLog:
         """Save arrays as ``arrays/NAME-STEP.npz``, whole or not at all; None where that failed."""
         if self._is_parents:
             return None
-        path = self.folder / "arrays" / f"{name}-{step:010d}.npz"
+        place, file_name = Place.of(self.folder) / "arrays", f"{name}-{step:010d}.npz"
+        path = place.path / file_name
         try:
-            path.parent.mkdir(exist_ok=True)
-            with written_whole(path) as aside, aside.open("wb") as file:
+            with place.made().writing(file_name) as file:
                 np.savez_compressed(file, allow_pickle=False, **arrays)
         except OSError as error:
             self._num_lost += 1
@@ -235,7 +241,7 @@ class RunLog:
 
     def _append(self, entry: dict[str, Any]) -> None:
         entry["time"] = self._seconds()
-        line = json.dumps(entry, allow_nan=False)
+        line = sealed(entry)
         if not self._is_parents:
             self._events.append(line)
 

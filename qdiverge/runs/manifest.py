@@ -5,16 +5,22 @@ One flipped bit in a weight file loads without complaint; against the manifest i
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from msgspec import convert
+
 from qdiverge.errors import CheckpointError
+from qdiverge.runs.boundary import MIB, Place, check_name
+from qdiverge.runs.strict_json import strict_loads
 
 NAME = "manifest.json"
 SCHEMA = 1  # raised when an old reader would misread a new checkpoint
 CHUNK = 1 << 20  # bytes read at a time
+MOST = 16 * MIB  # of the manifest
 
 
 @dataclass(frozen=True)
@@ -58,44 +64,47 @@ def dump(step: int, files: Mapping[str, FileRecord]) -> bytes:
     return json.dumps(content | {"sha256": _digest(content)}, indent=1).encode()
 
 
-def load(folder: Path) -> dict[str, FileRecord]:
-    """Return the files that the checkpoint in ``folder``/STEP must hold, by name.
+def load(place: Place) -> dict[str, FileRecord]:
+    """Return the files that the checkpoint in a folder STEP must hold, by name.
 
     Raises:
         CheckpointError: there is no manifest, it is damaged, or of a newer schema.
     """
-    path = folder / NAME
+    folder, path = place.path, place.path / NAME
     try:
-        content = json.loads(path.read_bytes())
+        content = strict_loads(place.read(NAME, MOST))
         digest = content.pop("sha256")
-        if content["schema"] > SCHEMA:
+        is_intact = digest == _digest(content)
+        if is_intact and content["schema"] > SCHEMA:
             raise CheckpointError(
                 f"this version reads checkpoints of schema {SCHEMA} or older",
                 got=f"schema {content['schema']} in {folder}",
                 remedy="Upgrade: pip install -U qdiverge.",
             )
-        is_intact = digest == _digest(content) and str(content["step"]) == folder.name
-        if is_intact:
-            return {name: FileRecord(**record) for name, record in content["files"].items()}
+        if is_intact and str(content["step"]) == folder.name:
+            files: dict[str, Any] = content["files"]
+            return {check_name(name): convert(files[name], FileRecord) for name in files}
     except FileNotFoundError as error:
         raise CheckpointError(f"there must be a checkpoint in {folder}", got="none") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise damaged(path, f"{type(error).__name__}") from error
+    except CheckpointError:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise damaged(path, getattr(error, "strerror", None) or type(error).__name__) from error
     raise damaged(path, "another SHA-256 or step")
 
 
-def check(path: Path, expected: FileRecord) -> None:
-    """Read the file at ``path`` once, and compare it with its record.
+def check(place: Place, name: str, expected: FileRecord) -> None:
+    """Read a file of a checkpoint once, and compare it with its record.
 
     Raises:
         CheckpointError: it is missing or not what it was.
     """
-    digest = hashlib.sha256()
+    digest, path = hashlib.sha256(), place.path / name
     try:
-        size = path.stat().st_size
-        if size != expected.bytes:
-            raise damaged(path, f"{size} bytes for {expected.bytes}")
-        with path.open("rb") as file:
+        with place.open(name) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != expected.bytes:
+                raise damaged(path, f"{size} bytes for {expected.bytes}")
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
     except OSError as error:

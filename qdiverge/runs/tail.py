@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-import msgspec
+from qdiverge.runs.boundary import Place
+from qdiverge.runs.event_lines import blocks, read_block
 
-_DECODER = msgspec.json.Decoder(dict[str, Any])
 _FINGERPRINT = 256  # bytes before the place reached, by which it is known that the file is the same
 
 
@@ -24,44 +24,40 @@ class Tail:
         self._path = Path(path)
         self._place = 0  # bytes read so far, up to the end of a line
         self._before = b""  # the last of them
+        self.num_damaged = 0  # lines that are not what was written, and were passed over
         self.has_torn_line = False  # whether there was more after the last whole line
 
     def read(self) -> tuple[list[dict[str, Any]], bool]:
         """Return the lines that are new, and whether all earlier ones are to be forgotten.
 
-        A line that is not JSON, left where a disk was full, is passed over.
+        A line that is not what was written is passed over, and counted in ``num_damaged``.
+
+        Raises:
+            RunFolderError: it is no regular file.
         """
         try:
-            file = self._path.open("rb")
+            file = Place.of(self._path.parent).open(self._path.name)
         except FileNotFoundError:
             return [], False
         entries: list[dict[str, Any]] = []
         with file:
             is_anew = self._place > 0 and not self._is_same(file.fileno())
             if is_anew:
-                self._place, self._before = 0, b""
+                self._place, self._before, self.num_damaged = 0, b"", 0
             file.seek(self._place)
             self.has_torn_line = False
-            for line in file:
-                if not line.endswith(b"\n"):
+            for lines in blocks(file):
+                if not lines.endswith(b"\n"):
                     self.has_torn_line = True
                     break
-                self._place += len(line)
-                self._before = (self._before + line)[-_FINGERPRINT:]
-                entry = _parse(line)
-                if entry is not None:
-                    entries.append(entry)
+                self._place += len(lines)
+                self._before = (self._before + lines)[-_FINGERPRINT:]
+                read, damages = read_block(lines)
+                entries += read
+                self.num_damaged += len(damages)
         return entries, is_anew
 
     def _is_same(self, descriptor: int) -> bool:
         """Return whether the bytes before the place reached are those that were read."""
         start = self._place - len(self._before)
         return os.pread(descriptor, len(self._before), start) == self._before
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-    try:
-        entry = _DECODER.decode(line)
-    except msgspec.DecodeError:
-        return None
-    return entry if "kind" in entry else None

@@ -38,7 +38,8 @@ def die_before(number):
     left = number
     def hook(event, arguments):
         nonlocal left
-        if event in CHANGES and str(store.folder) in str(arguments[0]):
+        name = str(arguments[0]) if arguments else ""
+        if event in CHANGES and (str(store.folder) in name or not os.path.isabs(name)):
             left -= 1
             if left == 0:
                 os._exit(9)

@@ -21,7 +21,11 @@ def calls(monkeypatch):
         fsync(descriptor)
 
     def named(call):
-        return lambda old, new: seen.append(("named", os.path.basename(new))) or call(old, new)
+        def renamed(old, new, **folders):
+            seen.append(("named", os.path.basename(new)))
+            call(old, new, **folders)
+
+        return renamed
 
     monkeypatch.setattr(os, "fsync", flushed)
     monkeypatch.setattr(os, "rename", named(rename))
@@ -29,7 +33,7 @@ def calls(monkeypatch):
     return seen
 
 
-def refuse(*_):
+def refuse(*_, **__):
     raise OSError("no hard links here")
 
 

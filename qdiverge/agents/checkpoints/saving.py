@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from qdiverge.agents.checkpoints.run_generators import dump_generators, load_generators
 from qdiverge.agents.checkpoints.segments import SavedReplay, dump_replay, load_replay
 from qdiverge.agents.checkpoints.tensors import (
@@ -26,10 +28,12 @@ from qdiverge.agents.checkpoints.tensors import (
     load_weights,
     optimizer_groups,
 )
+from qdiverge.agents.interfaces import Agent
 from qdiverge.agents.networks.given import MakeNetwork
 from qdiverge.agents.run_loop import Trainer
 from qdiverge.errors import CheckpointError
 from qdiverge.runs.checkpoints import CheckpointStore
+from qdiverge.runs.strict_json import of_saved, read_json
 
 WEIGHTS, OPTIMIZER, STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
 AGENT_FILES = (WEIGHTS, OPTIMIZER, STATE)  # enough to act, to evaluate, to diagnose
@@ -113,7 +117,7 @@ class Checkpoints:
         for step in reversed(self.store.steps()):
             try:
                 mended = self.store.mend(step)
-                ended = self.state(step)["ended"]
+                ended = self.state(step).ended
             except CheckpointError as error:
                 errors.append(error)
                 continue
@@ -142,18 +146,18 @@ class Checkpoints:
         folder, files = self.store.path(step), self.store.records(step)
         state = self.state(step)
         check_network(state, trainer.make_q_network)
-        if state["replay"] is None:
+        if state.replay is None:
             raise CheckpointError(
                 "to go on, a checkpoint must hold its replay",
                 got=f"{folder}, of a run with checkpoint_period {trainer.config.checkpoint_period}",
                 remedy="Train anew with a --checkpoint-period.",
             )
-        load_weights(trainer.agent, self.store.read(step, WEIGHTS))
-        load_optimizer(trainer.agent, self.store.read(step, OPTIMIZER), state["optimizer"])
-        load_generators(trainer, state["generators"])
-        self._replay = load_replay(trainer.replay, folder, state["replay"], files)
-        trainer.agent_step, trainer.updates.number = state["step"], state["updates"]
-        trainer.steps_learnt, trainer.num_restarts = state["steps_learnt"], state["restarts"]
+        load_networks(trainer.agent, self.store, step, state)
+        with of_saved(folder, CheckpointError):
+            load_generators(trainer, state.generators)
+            self._replay = load_replay(trainer.replay, folder, state.replay, files)
+        trainer.agent_step, trainer.updates.number = state.step, state.updates
+        trainer.steps_learnt, trainer.num_restarts = state.steps_learnt, state.restarts
         self._last = (trainer.agent_step, trainer.num_updates)
 
     def forget_after(self, step: int) -> None:
@@ -162,9 +166,13 @@ class Checkpoints:
             if newer > step:
                 self.store.remove(newer)
 
-    def state(self, step: int) -> dict[str, Any]:
-        """Return the counters, settings and generators of a checkpoint."""
-        return dict(json.loads(self.store.read(step, STATE)))
+    def state(self, step: int) -> "State":
+        """Return the counters, settings and generators of a checkpoint.
+
+        Raises:
+            CheckpointError: it is none.
+        """
+        return read_state(self.store, step)
 
     def _write(
         self, trainer: Trainer, ended: str | None, others: Callable[[], Mapping[str, bytes]]
@@ -210,12 +218,50 @@ class Checkpoints:
 
     def _is_at_barrier(self, step: int) -> bool:
         try:
-            return self.state(step)["ended"] is None
-        except (CheckpointError, ValueError, KeyError):  # damaged
+            return self.state(step).ended is None
+        except CheckpointError:  # damaged
             return False
 
 
-def check_network(state: Mapping[str, Any], make_q_network: MakeNetwork | None) -> None:
+class State(msgspec.Struct):
+    """What ``state.json`` holds: counters, settings, the states of generators and optimisers."""
+
+    step: int
+    updates: int
+    config: dict[str, Any]
+    optimizer: list[dict[str, Any]]
+    steps_learnt: int = 0
+    restarts: int = 0
+    ended: str | None = None
+    is_network_given: bool = False
+    generators: dict[str, Any] = {}
+    replay: dict[str, Any] | None = None
+
+
+def read_state(store: CheckpointStore, step: int) -> State:
+    """Return the counters, settings and generators of a checkpoint.
+
+    Raises:
+        CheckpointError: it is none.
+    """
+    content, path = store.read(step, STATE), store.path(step) / STATE
+    return read_json(content, State, path, CheckpointError)
+
+
+def load_networks(agent: Agent, store: CheckpointStore, step: int, state: State) -> None:
+    """Put weights and the state of the optimisers of a checkpoint into an agent.
+
+    Raises:
+        CheckpointError: they are those of another network.
+    """
+    folder = store.path(step)
+    with of_saved(folder, CheckpointError):
+        load_weights(agent, store.read(step, WEIGHTS), folder / WEIGHTS)
+        optimizer = store.read(step, OPTIMIZER)
+        load_optimizer(agent, optimizer, state.optimizer, folder / OPTIMIZER)
+
+
+def check_network(state: State, make_q_network: MakeNetwork | None) -> None:
     """Refuse to put weights into a network of another make, which may fit and play otherwise.
 
     Args:
@@ -225,7 +271,7 @@ def check_network(state: Mapping[str, Any], make_q_network: MakeNetwork | None) 
     Raises:
         CheckpointError: the trainer that was saved had one, and here is none, or the reverse.
     """
-    is_given = state.get("is_network_given", False)
+    is_given = state.is_network_given
     if is_given != (make_q_network is not None):
         raise CheckpointError(
             "the network must be that of the checkpoint, which "

@@ -24,10 +24,13 @@ from numpy.typing import NDArray
 
 from qdiverge.agents.replay.ring import ReplayRing
 from qdiverge.errors import CheckpointError
+from qdiverge.runs.array_files import map_rows, read_npy
+from qdiverge.runs.boundary import MIB, Place
 from qdiverge.runs.checkpoints import CheckpointWriter
 from qdiverge.runs.manifest import FileRecord, HashedFile
 
 PRIORITIES = "priorities.npy"
+MOST_PRIORITIES = 4096 * MIB  # 8 bytes for each of 500 million slots
 ROWS = 256  # slots written at a time: of frames 2 MB, what a cache holds
 
 
@@ -120,19 +123,19 @@ def load_replay(
         CheckpointError: it is that of another kind of replay.
     """
     saved_replay = SavedReplay.from_json(folder, saved, files)
+    place = Place(folder.parent.parent, (folder.parent.name, folder.name))
     for segment in saved_replay.segments:
-        rows = np.load(folder / segment.name, mmap_mode="r", allow_pickle=False)
-        if rows.dtype != _row_dtype(replay) or len(segment.first) != replay.num_envs:
+        if not len(segment.first) == len(segment.count) == replay.num_envs:
             raise CheckpointError(
-                f"{folder / segment.name} must hold rows of {_row_dtype(replay)} for "
-                f"{replay.num_envs} rings",
-                got=f"{rows.dtype} for {len(segment.first)}",
+                f"{folder / segment.name} must hold rows for {replay.num_envs} rings",
+                got=len(segment.first),
             )
+        rows = map_rows(place, segment.name, _row_dtype(replay), sum(segment.count))
         _read_rows(rows, replay, segment)
     replay.head[:], replay.filled[:] = saved["head"], saved["filled"]
     replay.begun[:] = saved["begun"]
     if replay.priorities is not None:
-        leaves = np.load(folder / PRIORITIES, allow_pickle=False)
+        leaves = read_npy(place.read(PRIORITIES, MOST_PRIORITIES), folder / PRIORITIES)
         replay.priorities.tree.set(np.arange(len(leaves)), leaves)
         replay.priorities.largest = saved["largest_priority"]
     return saved_replay

@@ -1,6 +1,7 @@
 """The weights of an agent and the state of its optimisers as safetensors."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import safetensors.torch
@@ -9,6 +10,9 @@ from torch import Tensor
 
 from qdiverge.agents.interfaces import Agent
 from qdiverge.errors import CheckpointError
+from qdiverge.runs.array_files import read_tensors
+
+UNNAMED = Path("weights.safetensors")
 
 
 def dump_weights(agent: Agent) -> bytes:
@@ -22,15 +26,15 @@ def dump_weights(agent: Agent) -> bytes:
     )
 
 
-def load_weights(agent: Agent, data: bytes) -> None:
+def load_weights(agent: Agent, data: bytes, path: Path = UNNAMED) -> None:
     """Put saved weights into the networks of ``agent``; how they lie in memory stays as it is.
 
     Raises:
         CheckpointError: they are those of another network.
     """
     saved: dict[str, dict[str, Tensor]] = {role: {} for role in agent.networks}
-    for path, tensor in safetensors.torch.load(data).items():
-        role, _, name = path.partition(".")
+    for place, tensor in read_tensors(data, path).items():
+        role, _, name = place.partition(".")
         if role not in saved:
             raise _other_network(f"a {role} network")
         saved[role][name] = tensor
@@ -54,7 +58,9 @@ def dump_optimizer(agent: Agent) -> bytes:
     )
 
 
-def load_optimizer(agent: Agent, data: bytes, groups: list[dict[str, Any]]) -> None:
+def load_optimizer(
+    agent: Agent, data: bytes, groups: list[dict[str, Any]], path: Path = UNNAMED
+) -> None:
     """Put a saved state into the optimisers of ``agent``.
 
     A moment gets the memory layout of its parameter: fused steps walk through both side by side.
@@ -63,6 +69,7 @@ def load_optimizer(agent: Agent, data: bytes, groups: list[dict[str, Any]]) -> N
         agent: Changed.
         data: As :func:`dump_optimizer` gave it.
         groups: As :func:`optimizer_groups` gave it.
+        path: Of its file, for messages.
 
     Raises:
         CheckpointError: it is that of another network.
@@ -84,10 +91,10 @@ def load_optimizer(agent: Agent, data: bytes, groups: list[dict[str, Any]]) -> N
         for group in optimizer.param_groups
         for parameter in group["params"]
     }
-    for path, tensor in safetensors.torch.load(data).items():
-        key, _, name = path.partition("/")
+    for place, tensor in read_tensors(data, path).items():
+        key, _, name = place.partition("/")
         if name not in agent.parameters:
-            raise _other_network(path)
+            raise _other_network(place)
         parameter = agent.parameters[name]
         optimizer, group = movers[id(parameter)]
         if key != "step" and tensor.shape == parameter.shape:

@@ -14,6 +14,7 @@ from qdiverge.agents.evaluation.references import SOURCE, human_normalised, refe
 from qdiverge.agents.evaluation.statistics import CONFIDENCE, NUM_RESAMPLES, Scores, summarise
 from qdiverge.agents.settings.agent_config import AgentConfig
 from qdiverge.runs import provenance
+from qdiverge.runs.boundary import Place
 from qdiverge.runs.whole import write_whole, writing
 
 SCHEMA = 1  # of these files; raised when an old reader would misread a new file
@@ -103,14 +104,13 @@ def write_result(run_folder: Path, result: dict[str, Any]) -> Path:
     name = f"{result['protocol']['name']}-{result['step']}"
     folder = run_folder / FOLDER
     with writing(folder, "folder"):
-        folder.mkdir(exist_ok=True)
-        path, number = folder / f"{name}.json", 1
-        while path.exists():
+        place = (Place.of(run_folder) / FOLDER).made()
+        file, number = f"{name}.json", 1
+        while place.kind(file) is not None:
             number += 1
-            path = folder / f"{name}-{number}.json"
-        text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
-        write_whole(path, text + "\n")
-    return path
+            file = f"{name}-{number}.json"
+        text = json.dumps(result, indent=2, allow_nan=False)
+        return write_whole((place, file), text + "\n")
 
 
 def _normalised(scores: Scores, game: str | None) -> dict[str, Any]:

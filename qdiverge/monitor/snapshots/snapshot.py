@@ -1,14 +1,13 @@
 """Open a snapshot: put it back into a run, diagnose it."""
 
 import copy
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
+import msgspec
 import torch
 from torch import nn
 
@@ -25,7 +24,21 @@ from qdiverge.monitor.snapshots.named_tensors import (
 from qdiverge.monitor.snapshots.random_states import restore_random_states
 from qdiverge.monitor.snapshots.recorder import STATE
 from qdiverge.runs import AlarmEvent
+from qdiverge.runs.alarm import read_alarm
+from qdiverge.runs.array_files import read_tensors
 from qdiverge.runs.checkpoints import CheckpointStore
+from qdiverge.runs.strict_json import of_saved, read_json
+
+
+class Saved(msgspec.Struct):
+    """What the settings of a snapshot must hold."""
+
+    update: int
+    options: dict[str, Any]
+    learning_rate: float | None
+    random_states: dict[str, Any]
+    optimizer: dict[str, Any]
+
 
 LARGEST_BATCH = 256  # transitions of a diagnosis
 
@@ -71,13 +84,14 @@ class Snapshot:
         Raises:
             CheckpointError: these are other networks.
         """
-        _load(q_network, self.tensors["networks"])
-        if target is not None:
-            _load(target, self.tensors["targets"])
-        if optimizer is not None:
-            groups = self.settings["optimizer"]["groups"]
-            restore_optimizer(optimizer, self.tensors["optimizer"], groups)
-        restore_random_states(self.settings["random_states"])
+        with of_saved(self.folder, CheckpointError):
+            _load(q_network, self.tensors["networks"])
+            if target is not None:
+                _load(target, self.tensors["targets"])
+            if optimizer is not None:
+                groups = self.settings["optimizer"]["groups"]
+                restore_optimizer(optimizer, self.tensors["optimizer"], groups)
+            restore_random_states(self.settings["random_states"])
 
     def diagnose(self, q_network: Networks, *, policy: Policy | None = None) -> Diagnosis:
         """Return :func:`qdiverge.diagnose` of the state before the update, on its batch.
@@ -97,6 +111,10 @@ class Snapshot:
         Raises:
             CheckpointError: it is another network.
         """
+        with of_saved(self.folder, CheckpointError):
+            return self._arguments(q_network, policy)
+
+    def _arguments(self, q_network: Networks, policy: Policy | None) -> dict[str, Any]:
         networks, targets = copy.deepcopy(_modules(q_network)), None
         _load(networks, self.tensors["networks"])
         if self.tensors["targets"]:
@@ -163,15 +181,24 @@ def load_snapshot(folder: str | os.PathLike[str]) -> Snapshot:
         )
     store, update = CheckpointStore(path.parent), int(path.name)
     files = store.verify(update)
-    settings = json.loads(store.read(update, STATE))
+    state = store.read(update, STATE)
+    settings = read_json(state, dict[str, Any], path / STATE, CheckpointError, has_infinity=True)
     tensors = {
-        name.removesuffix(".safetensors"): safetensors.torch.load(store.read(update, name))
+        name.removesuffix(".safetensors"): read_tensors(store.read(update, name), path / name)
         for name in files
         if name.endswith(".safetensors")
     }
-    data = nested(tensors.pop("batch"))
-    alarms = tuple(AlarmEvent(**alarm) for alarm in settings.pop("alarms"))
+    with of_saved(path, CheckpointError):
+        data = nested(tensors.pop("batch"))
+        alarms = tuple(_alarm(saved) for saved in settings.pop("alarms"))
+        msgspec.convert(settings, Saved)
+        if missing := {"networks", "targets", "optimizer"} - tensors.keys():
+            raise ValueError(f"no {', '.join(sorted(missing))}")
     return Snapshot(path, update, alarms, data, settings, tensors)
+
+
+def _alarm(saved: dict[str, Any]) -> AlarmEvent:
+    return read_alarm(saved | {"class": saved.get("kind", "divergence")})
 
 
 def _modules(networks: Networks) -> list[nn.Module]:

@@ -1,9 +1,11 @@
-"""SVG and HTML elements as strings: pure functions, everything escaped."""
+"""SVG and HTML elements as strings: pure functions, everything escaped, controls made visible."""
 
 from collections.abc import Iterable
 from html import escape
 
 import numpy as np
+
+from qdiverge.plain_text import plain
 
 
 class Markup(str):
@@ -33,7 +35,9 @@ def element(tag: str, /, *children: str, **attributes: object) -> Markup:
 
 def join(children: Iterable[str]) -> Markup:
     """Return the children in a row, escaping those that are no markup."""
-    return Markup("".join(c if isinstance(c, Markup) else escape(c, quote=False) for c in children))
+    return Markup(
+        "".join(c if isinstance(c, Markup) else escape(plain(c), quote=False) for c in children)
+    )
 
 
 def drawing(title: str, width: float, height: float, *children: str) -> Markup:
@@ -71,4 +75,4 @@ def _short(value: float) -> str:
 
 
 def _text(value: object) -> str:
-    return _short(value) if isinstance(value, float) else str(value)
+    return _short(value) if isinstance(value, float) else plain(str(value))
