@@ -73,8 +73,19 @@ LOOKS: dict[str, dict[int, tuple[Look, ...]]] = {  # stratum → update → look
     "long": dict.fromkeys((0, 512, 2_048), FAST),
     "online": {0: (*FROZEN, LIVE, *GOING)} | dict.fromkeys((128, 512), (*FROZEN, *LIVELY)),
     "image": {0: (Look(1, 150), Look(1, 150, orders=1, is_own=True))},
+    "replay": dict.fromkeys((0, 128, 512), (Look(1, 500),)),
 }
 LOOKS["default"] = LOOKS["short"]
+ASKED_AGAIN = ((2, 2), (4,))  # parts of the way to where copies pass B, one after the other
+
+
+def on_the_way(update: int, when: int, part: int) -> int:
+    """Return when copies are asked again that pass B after ``when`` more updates.
+
+    >>> on_the_way(128, 41, 2)
+    149
+    """
+    return update + -(-when // part)
 
 
 def moment(run: LiveRun, looks: tuple[Look, ...]) -> dict[str, Any]:

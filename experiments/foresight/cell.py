@@ -8,7 +8,7 @@ from typing import Literal
 from qdiverge.agents.settings.dqn_config import Loss
 from qdiverge.td import Bootstrap
 
-Stratum = Literal["short", "default", "critic", "long", "online", "image"]
+Stratum = Literal["short", "default", "critic", "long", "online", "image", "replay"]
 
 
 @dataclass(frozen=True)
@@ -55,4 +55,4 @@ class Cell:
     @property
     def is_online(self) -> bool:
         """Return whether it takes an environment step for each update."""
-        return self.stratum == "online"
+        return self.stratum in ("online", "replay")

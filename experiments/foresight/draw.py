@@ -7,6 +7,7 @@
     long     10,000 updates with small steps on fixed data, for slow drifts
     online   2,000 updates, an environment step each, from a small replay; most without a target
     image    150 updates of the Nature network
+    replay   as "online", drawn later: for the rules of copies that know the replay alone
 
 Steps are relative to the network (steps.py). The ranges were set by pilots of other seeds on
 problems of the dev split, so that two to four runs of ten diverge where they are provoked.
@@ -28,11 +29,13 @@ from experiments.foresight.problems import PROBLEMS
 SEED = 20_261
 STRATA = get_args(Stratum)
 SIZES: dict[str, dict[str, int]] = {  # cells
-    "dev": {"short": 120, "default": 15, "critic": 24, "long": 36, "online": 36, "image": 0},
-    "test": {"short": 460, "default": 45, "critic": 90, "long": 120, "online": 130, "image": 54},
-}
+    "dev": {"short": 120, "default": 15, "critic": 24, "long": 36, "online": 36, "image": 0,
+            "replay": 80},
+    "test": {"short": 460, "default": 45, "critic": 90, "long": 120, "online": 130, "image": 54,
+             "replay": 145},
+}  # fmt: skip
 UPDATES = {"short": 300, "default": 300, "critic": 300, "long": 10_000, "online": 2_000,
-           "image": 150}  # fmt: skip
+           "image": 150, "replay": 2_000}  # fmt: skip
 NETWORKS: dict[str, dict[str, tuple[Any, ...]]] = {
     "dev": {"width": (32, 64, 128), "depth": (1, 2, 3), "activation": ("relu", "relu", "tanh")},
     "test": {"width": (24, 48, 96), "depth": (2, 4), "activation": ("relu", "relu", "gelu", "elu")},
@@ -45,6 +48,7 @@ STEPS: dict[str, dict[str, tuple[float, float]]] = {  # log10 of the relative st
     "online": {"rmsprop": (-0.6, 0.3), "adam": (-1.2, -0.4)},
     "image": {"rmsprop": (-1.0, 0.5), "adam": (-1.0, 0.5)},
 }
+STEPS["replay"] = STEPS["online"]
 FAMILIES: dict[str, tuple[str, ...]] = {  # as often as they are named
     "short": ("tabular", "tabular", "control", "control", "minatar"),
     "default": ("tabular", "control", "minatar"),
@@ -53,6 +57,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {  # as often as they are named
     "online": ("tabular", "control", "control"),
     "image": ("atari",),
 }
+FAMILIES["replay"] = FAMILIES["online"]
 NUM_SMALL_IMAGES = 24  # the first; their steps, drawn as above, proved too small to diverge
 LARGE_IMAGE_STEPS = (0.0, 0.8)  # log10 of the relative step of the others, by Adam
 PROVOKED_SHARE = {"short": 0.85, "long": 0.85, "critic": 0.6}
@@ -131,7 +136,7 @@ def draw_cell(split: str, stratum: Stratum, index: int) -> Cell:
             cell, bootstrap=one_of(("target_q", "double_q")), polyak=0.01,
             target_period=int(log_uniform(1.7, 2.3)), loss="huber",
         )  # fmt: skip
-    if stratum == "online":
+    if stratum in ("online", "replay"):
         cell = replace(
             cell, layer_norm=False, discount=one_of((0.95, 0.99, 0.99, 0.99, 0.99)),
             bootstrap=one_of(("q", "q", "q", "q", "target_q")),

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.foresight.ahead import on_the_way, passing
 from experiments.foresight.corpus import RESULTS, Run, digest, load
 from experiments.foresight.observe import LEVELS
 from qdiverge.errors import RunFolderError
@@ -30,6 +31,7 @@ KINDS = {  # what is judged together → strata
     "short": ("short", "default", "critic", "image"),
     "long": ("long",),
     "online": ("online",),
+    "replay": ("replay",),
 }
 Alarm = Callable[[Run, float], int | None]  # a threshold → the first update that is above it
 
@@ -106,6 +108,29 @@ def ahead(look: str, *updates: int, confirmed_by: str = "", twice: bool = False)
     return Rule(alarm, [1.0] if is_exact else AHEAD_LEVELS, (looks, updates))
 
 
+def asked_again(look: str, updates: Sequence[int], *parts: int) -> Rule:
+    """Return the rule that copies pass B, and later ones on the way there as well.
+
+    Args:
+        look: The kind of copies.
+        updates: When they are asked first.
+        parts: Of the way to where they pass B, after which they are asked again.
+    """
+
+    def on(run: Run, update: int, said: dict[str, Any], rest: Sequence[int]) -> int | None:
+        when = passing(said)
+        if when is None or not rest:
+            return None if when is None else update
+        at = on_the_way(update, when, rest[0])
+        return next((on(run, at, later, rest[1:]) for _, later in says(run, look, [at])), None)
+
+    def alarm(run: Run, _: float) -> int | None:
+        alarms = [on(run, update, said, parts) for update, said in says(run, look, updates)]
+        return min((update for update in alarms if update is not None), default=None)
+
+    return Rule(alarm, [1.0], ((look,), tuple(updates)))
+
+
 def sign(name: str) -> Rule:
     """Return the rule that max|Q|/B or the churn is above a threshold, after any update."""
     levels = LEVELS[name]
@@ -152,6 +177,14 @@ RULES: dict[str, dict[str, Rule]] = {
         "live x4, a copy of the run to confirm": ahead("live4", *LIVELY, confirmed_by="live own"),
         "live x1 before the run": ahead("live1", 0),
         "a copy of the run, before it": ahead("live own", 0),
+    },
+    "replay": SIGNS
+    | {
+        "frozen x1 before the run": asked_again("x1", (0,)),
+        "frozen x1 at doublings": asked_again("x1", LIVELY),
+        "and again a quarter of the way on": asked_again("x1", LIVELY, 4),
+        "and again halfway": asked_again("x1", LIVELY, 2),
+        "and again halfway, and halfway from there": asked_again("x1", LIVELY, 2, 2),
     },
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from experiments.foresight.ahead import LOOKS, moment
+from experiments.foresight.ahead import ASKED_AGAIN, LOOKS, moment, on_the_way, passing
 from experiments.foresight.cell import Cell
 from experiments.foresight.draw import draw
 from experiments.foresight.live import LiveRun
@@ -28,11 +28,18 @@ def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Train one cell, running ahead at its moments; all of it as numbers."""
     began = time.process_time()
     cell = Cell(**config)
-    live, moments = LiveRun(cell), dict[str, Any]()
+    live, moments, looks = LiveRun(cell), dict[str, Any](), LOOKS[cell.stratum]
+    again: dict[int, list[tuple[int, ...]]] = {}  # update → parts of the way that follow
 
     def look_ahead(update: int, course: Course) -> None:
-        if update in LOOKS[cell.stratum] and course.touched is None:
-            moments[str(update)] = moment(live, LOOKS[cell.stratum][update])
+        if course.touched is not None or not (update in looks or update in again):
+            return
+        said = moments[str(update)] = moment(live, looks.get(update, looks[0]))
+        when = passing(said["x1"]) if cell.stratum == "replay" else None
+        if when is not None:
+            for part, *rest in (*again.get(update, ()), *(ASKED_AGAIN if update in looks else ())):
+                following = again.setdefault(on_the_way(update, when, part), [])
+                following += [tuple(rest)] if rest else []
 
     course = follow(live, look_ahead)
     row = as_row(course) | {
@@ -50,4 +57,4 @@ def has_remedies(cell: Cell, course: Course) -> bool:
 
     A coin by the cell's seed decides the last: remedies cost more than all else.
     """
-    return bool(course.touched) and cell.seed % 2 == 0 and cell.stratum != "image"
+    return bool(course.touched) and cell.seed % 2 == 0 and cell.stratum not in ("image", "replay")
