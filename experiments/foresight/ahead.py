@@ -25,6 +25,7 @@ import torch
 from experiments.foresight.live import LiveRun
 from experiments.foresight.observe import rounded
 from qdiverge.cli.ahead import as_it_is, to_change
+from qdiverge.diagnostics.value_bound import EXCUSED
 from qdiverge.rehearsal.rehearse import rehearsals
 from qdiverge.rehearsal.result import Rehearsal
 from qdiverge.rehearsal.stage import Stage, stage_of
@@ -34,6 +35,7 @@ from qdiverge.update.td_update import LOSSES, Rows, TdUpdate, rows_of
 
 SOON = 60  # updates: the question of the AUROC
 SCREEN = 0.2  # of B: frozen copies below do not ask for a live one
+LIMIT = 1 + EXCUSED  # of B: values beyond it the monitor counts as divergent
 LATER = 1.5  # times when a faster look diverged: until then it is confirmed
 
 
@@ -76,11 +78,11 @@ LOOKS: dict[str, dict[int, tuple[Look, ...]]] = {  # stratum → update → look
     "replay": dict.fromkeys((0, 128, 512), (Look(1, 500),)),
 }
 LOOKS["default"] = LOOKS["short"]
-ASKED_AGAIN = ((2, 2), (4,))  # parts of the way to where copies pass B, one after the other
+ASKED_AGAIN = ((2, 2), (4,))  # parts of the way to where copies leave LIMIT B, one by one
 
 
 def on_the_way(update: int, when: int, part: int) -> int:
-    """Return when copies are asked again that pass B after ``when`` more updates.
+    """Return when copies are asked again that leave LIMIT B after ``when`` more updates.
 
     >>> on_the_way(128, 41, 2)
     149
@@ -91,27 +93,32 @@ def on_the_way(update: int, when: int, part: int) -> int:
 def moment(run: LiveRun, looks: tuple[Look, ...]) -> dict[str, Any]:
     """Run ahead in each of the ways; a live copy where one before it peaks above SCREEN."""
     says: dict[str, Any] = {"exponent": None}
-    left = run.cell.num_updates - run.number
     for look in looks:
         if look.is_live and max(says["x16"]["peaks"]) < SCREEN:
             continue
-        horizon = min(left, look.horizon)
-        if look.confirms:
-            when = passing(says.get(look.confirms))
-            if when is None:
-                continue
-            horizon = min(horizon, math.ceil(LATER * when))
+        if look.confirms and passing(says.get(look.confirms)) is None:
+            continue
         began = time.process_time()
-        stage = stage_for(run, look, horizon)
-        (made,) = rehearsals(
-            [stage], num_updates=horizon, num_orders=look.orders, speed=look.speed,
-            seed=None if look.is_own else run.number,
-        )  # fmt: skip
-        says[look.name] = as_numbers(made, stage.limit)
+        made = rehearse(run, look, says)
+        says[look.name] = as_numbers(made, run.bound)
         says[look.name]["seconds"] = round(time.process_time() - began, 2)
         if run.number == 0 and says["exponent"] is None and not run.cell.is_critic:
             says["exponent"] = rounded(made.exponent.exponent)
     return says
+
+
+def rehearse(run: LiveRun, look: Look, says: dict[str, Any]) -> Rehearsal:
+    """Run ahead in one of the ways; what is to be confirmed until half as long again as it took."""
+    horizon = min(run.cell.num_updates - run.number, look.horizon)
+    if look.confirms:
+        when = passing(says[look.confirms])
+        assert when is not None
+        horizon = min(horizon, math.ceil(LATER * when))
+    (made,) = rehearsals(
+        [stage_for(run, look, horizon)], num_updates=horizon, num_orders=look.orders,
+        speed=look.speed, seed=None if look.is_own else run.number,
+    )  # fmt: skip
+    return made
 
 
 def stage_for(run: LiveRun, look: Look, num_updates: int) -> Stage:
@@ -121,7 +128,7 @@ def stage_for(run: LiveRun, look: Look, num_updates: int) -> Stage:
     return own_stage(run, num_updates) if look.is_own else frozen_stage(run)
 
 
-def passing(said: dict[str, Any] | None) -> int | None:
+def passing(said: dict[str, Any] | None, what: str = "passed") -> int | None:
     """Return when most copies of a look passed B, their median; None: few or none did.
 
     >>> passing({"passed": [None, 40, 60]}), passing({"passed": [None, None, 60]})
@@ -129,19 +136,27 @@ def passing(said: dict[str, Any] | None) -> int | None:
     """
     if said is None:
         return None
-    middle = statistics.median_high([math.inf if u is None else u for u in said["passed"]])
+    middle = statistics.median_high([math.inf if u is None else u for u in said[what]])
     return None if middle == math.inf else int(middle)
 
 
 def as_numbers(made: Rehearsal, bound: float) -> dict[str, Any]:
-    """Return peaks of max|Q|/B, within SOON updates and in all, and when B was passed."""
+    """Return peaks of max|Q|/B, within SOON updates and in all; when it passed 1, and LIMIT.
+
+    Copies are followed until they pass the latter, in the committed rows of other strata than
+    "replay" until they pass B.
+    """
     sizes = np.where(np.isnan(made.q_abs_max), 0.0, made.q_abs_max) / bound
+    times = [min(made.num_updates, round(made.speed * (k + 1))) for k in range(sizes.shape[1])]
+    passed = [times[int((row > 1).argmax())] if (row > 1).any() else left
+              for row, left in zip(sizes, made.passed, strict=True)]  # fmt: skip
     soon = sizes[:, : max(1, round(SOON / made.speed))]
     return {
         "horizon": made.num_updates,
         "peaks": [rounded(float(x)) for x in sizes.max(1)],
         "soon": [rounded(float(x)) for x in soon.max(1)],
-        "passed": list(made.passed),
+        "passed": passed,
+        "left": list(made.passed),
         "copied": int(np.isfinite(made.q_abs_max).sum()),
     }
 

@@ -75,6 +75,22 @@ def load(split: str, folder: Path = RESULTS) -> tuple[dict[str, Any], list[Run]]
     Raises:
         RunFolderError: it is missing, or of another schema.
     """
+    found = table(split, folder)
+    runs = [as_run(row) for row in found.rows.values()]
+    return found.header, [run for run in runs if run.touched != 0]
+
+
+def as_run(row: dict[str, Any]) -> Run:
+    """Return a run of a row of the table."""
+    return Run(Cell(**row["config"]), row["row"])
+
+
+def table(split: str, folder: Path = RESULTS) -> StudyTable:
+    """Read one split as the table that it was packed from.
+
+    Raises:
+        RunFolderError: it is missing, or of another schema.
+    """
     path = file(split, folder)
     if not path.exists():
         raise RunFolderError(
@@ -85,5 +101,4 @@ def load(split: str, folder: Path = RESULTS) -> tuple[dict[str, Any], list[Run]]
         raise RunFolderError(
             f"this version reads tables of schema {SCHEMA}", got=path, remedy=f"Run: {COMMAND}"
         )
-    runs = [Run(Cell(**line["config"]), line["row"]) for line in lines]
-    return header, [run for run in runs if run.touched != 0]
+    return StudyTable(folder, header, {line["key"]: line for line in lines})

@@ -30,9 +30,9 @@ SEED = 20_261
 STRATA = get_args(Stratum)
 SIZES: dict[str, dict[str, int]] = {  # cells
     "dev": {"short": 120, "default": 15, "critic": 24, "long": 36, "online": 36, "image": 0,
-            "replay": 80},
+            "replay": 60},
     "test": {"short": 460, "default": 45, "critic": 90, "long": 120, "online": 130, "image": 54,
-             "replay": 145},
+             "replay": 140},
 }  # fmt: skip
 UPDATES = {"short": 300, "default": 300, "critic": 300, "long": 10_000, "online": 2_000,
            "image": 150, "replay": 2_000}  # fmt: skip

@@ -37,7 +37,7 @@ def remedies(cell: Cell) -> dict[str, Any]:
     if options.best is not None and options.best.change != AS_IT_IS:
         tried["advice"] = options.best.setting
     return {
-        "rehearsed": {o.change: as_numbers(o.rehearsal, stage.limit) for o in options},
+        "rehearsed": {o.change: as_numbers(o.rehearsal, run.bound) for o in options},
         "advice": None if options.best is None else options.best.change,
         "applied": {name: applied(cell, change, rate) for name, change in tried.items()},
     }

@@ -109,16 +109,16 @@ def ahead(look: str, *updates: int, confirmed_by: str = "", twice: bool = False)
 
 
 def asked_again(look: str, updates: Sequence[int], *parts: int) -> Rule:
-    """Return the rule that copies pass B, and later ones on the way there as well.
+    """Return the rule that most copies leave LIMIT B, and later ones on the way there as well.
 
     Args:
         look: The kind of copies.
         updates: When they are asked first.
-        parts: Of the way to where they pass B, after which they are asked again.
+        parts: Of the way to where they leave it, after which they are asked again.
     """
 
     def on(run: Run, update: int, said: dict[str, Any], rest: Sequence[int]) -> int | None:
-        when = passing(said)
+        when = passing(said, "left")
         if when is None or not rest:
             return None if when is None else update
         at = on_the_way(update, when, rest[0])

@@ -8,6 +8,7 @@ from pathlib import Path
 from experiments.foresight import corpus
 from experiments.foresight.again import show_again
 from experiments.foresight.evaluate import evaluate
+from experiments.foresight.further import further
 from experiments.foresight.rates import write_rates
 from experiments.foresight.rules import fix
 from experiments.foresight.show import show
@@ -29,10 +30,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "part",
         nargs="?",
-        choices=["pack", "fix", "evaluate", "rates", "again", "show"],
+        choices=["pack", "further", "fix", "evaluate", "rates", "again", "show"],
         default="show",
     )
-    parser.add_argument("--split", choices=corpus.SPLITS, help="pack: dev; evaluate: test")
+    parser.add_argument("--split", choices=corpus.SPLITS, help="pack, further: dev; evaluate: test")
     parser.add_argument("--from", dest="table", type=Path, help="the sweep's table, of pack")
     parser.add_argument(
         "--results", type=Path, default=corpus.RESULTS, help="folder; default: the committed one"
@@ -43,6 +44,9 @@ def main(arguments: list[str]) -> int:
         split = options.split or "dev"
         count = corpus.pack(table, split, options.results)
         print(f"{count} runs in {corpus.file(split, options.results)}")
+    elif options.part == "further":
+        for run, is_same in further(options.split or "dev", options.results):
+            print(f"{run.cell.problem}, seed {run.cell.seed}" + " anew" * (not is_same), flush=True)
     elif options.part == "fix":
         fix(options.results)
         print(f"commit {options.results / 'rules.json'} before `evaluate`")

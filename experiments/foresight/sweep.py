@@ -35,7 +35,7 @@ def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
         if course.touched is not None or not (update in looks or update in again):
             return
         said = moments[str(update)] = moment(live, looks.get(update, looks[0]))
-        when = passing(said["x1"]) if cell.stratum == "replay" else None
+        when = passing(said["x1"], "left") if cell.stratum == "replay" else None
         if when is not None:
             for part, *rest in (*again.get(update, ()), *(ASKED_AGAIN if update in looks else ())):
                 following = again.setdefault(on_the_way(update, when, part), [])

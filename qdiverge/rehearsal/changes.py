@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+from qdiverge.diagnostics.value_bound import EXCUSED
 from qdiverge.errors import InvalidValueError
 from qdiverge.rehearsal.learner import Original
 from qdiverge.update import UpdateRule
@@ -20,6 +21,7 @@ CHANGEABLE = (
     "clipping",
 )
 LONG_PERIOD, SLOW_AVERAGE, SMALL_NORM = 100, 0.005, 1.0
+MILD = 0.5 / (1 + EXCUSED)  # of the limit: half of what any policy can earn
 
 
 def usual_changes(rule: UpdateRule, *, is_critic: bool, is_known: bool = True) -> dict[str, Change]:
@@ -101,10 +103,10 @@ def _named(change: Change) -> str:
 
 
 def is_mild(sizes: Any, limit: float) -> bool:
-    """Return whether max|Q| of every order stayed below half of the limit.
+    """Return whether max|Q| of every order stayed below half of what can be earned.
 
-    >>> is_mild([[1.0, 4.0]], 10.0), is_mild([[1.0, 6.0]], 10.0)
+    >>> is_mild([[1.0, 3.0]], 10.0), is_mild([[1.0, 6.0]], 10.0)
     (True, False)
     """
-    return all(max((x for x in row if not math.isnan(x)), default=math.inf) < limit / 2
+    return all(max((x for x in row if not math.isnan(x)), default=math.inf) < MILD * limit
                for row in sizes)  # fmt: skip

@@ -57,8 +57,9 @@ def rehearse(
     """Run copies of a Q-network ahead, and tell whether their values leave what can be earned.
 
     Copies of networks, target and optimiser (class, groups, state) train on the data with the run's
-    own rule, each in an order of its own. What is passed in stays as it is, to the bit: parameters,
-    optimiser state, buffers, global random generators, and a replay that is not asked.
+    own rule, each in an order of its own; one diverges whose max|Q| passes 5/4 of r_max/(1 − γ).
+    What is passed in stays as it is, to the bit: parameters, optimiser state, buffers, global
+    random generators, and a replay that is not asked.
 
     How often it is right is measured by ``python -m experiments foresight``.
 
@@ -115,8 +116,8 @@ def rehearse(
     >>> sgd = torch.optim.SGD(q_net.parameters(), lr=0.1)
     >>> ahead = rehearse(q_net, w_to_2w, optimizer=sgd, discount=0.9, loss="half_squared",
     ...                  reward_bound=1.0)
-    >>> ahead.diverges, ahead.update  # 1.08^k > 10 at k = 30
-    (True, 30)
+    >>> ahead.diverges, ahead.update  # 1.08^k > 5/4 · 10 at k = 33
+    (True, 33)
     >>> q_net.weight.item()
     1.0
     """

@@ -17,8 +17,9 @@ class Rehearsal:
 
     Attributes:
         rule: The update that they made.
-        limit: Of max|Q|: r_max/(1 − γ), the most that any policy can earn; or twice what max|Q| is
-            now, where that is above the bound already.
+        limit: Of max|Q|, 5/4 of r_max/(1 − γ), the most that any policy can earn: a network that
+            has learnt may be a little beyond that. Where max|Q| is beyond it already, more by twice
+            so much. See :mod:`qdiverge.diagnostics.value_bound`.
         num_updates: Of the run, how far they went.
         speed: Updates of the run to one of theirs.
         q_abs_max: max|Q| over the probe, ``[orders, updates/speed]``; NaN after the limit.

@@ -11,7 +11,7 @@ import torch
 
 from qdiverge.checks import check_integer, check_positive
 from qdiverge.diagnostics.diagnose import rule_of
-from qdiverge.diagnostics.value_bound import soft_divergence_bound
+from qdiverge.diagnostics.value_bound import divergence_limit, soft_divergence_bound
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.generators import Generator
 from qdiverge.kernel.network import Networks, each_of, module_of, unwrap
@@ -128,12 +128,13 @@ def stage_of(
     size = learner.size(rows)
     bound = soft_divergence_bound(rule.discount, reward_bound)
     if math.isinf(bound):
-        bound = _NO_BOUND * max(size, reward_bound)
+        limit = bound = _NO_BOUND * max(size, reward_bound)
         notes.append(f"γ = 1 has no bound: growing {_NO_BOUND:g}-fold counts as divergence.")
+    else:
+        limit = divergence_limit(bound, math.inf, rule.discount, size)
     if size > bound:
         notes.append(f"max|Q| = {size:.4g} is beyond the bound {bound:.4g} already.")
-    is_beyond = not size <= bound
-    return Stage(original, batches, 2 * size if is_beyond else bound, tuple(notes), is_beyond)
+    return Stage(original, batches, limit, tuple(notes), is_beyond=not size <= bound)
 
 
 def _copied(original: Original) -> Learner:

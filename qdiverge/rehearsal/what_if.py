@@ -56,7 +56,7 @@ class Option:
 
     @property
     def holds(self) -> bool:
-        """Return whether max|Q| of every order stayed below half of the limit."""
+        """Return whether max|Q| of every order stayed below half of what can be earned."""
         return is_mild(self.rehearsal.q_abs_max, self.rehearsal.limit)
 
 
