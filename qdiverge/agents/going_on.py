@@ -9,13 +9,15 @@ from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.records import Progress, UpdateRecord
 from qdiverge.agents.run_loop import Trainer
 from qdiverge.agents.settings.dqn_config import DQNConfig
+from qdiverge.errors import InvalidValueError
 from qdiverge.transitions import Transitions
 
 
 class GoingOn:
     """A trainer from the update under way on; its deep copy makes the updates that it will make.
 
-    Nothing is copied before ``copy.deepcopy``, and the trainer itself is never asked to go on.
+    Nothing is copied before ``copy.deepcopy``, and the trainer itself is never asked to go on. On a
+    GPU that raises an InvalidValueError: a captured graph of its updates cannot be copied.
 
     Args:
         trainer: While its ``transform_batch`` is being asked; what that is, a copy is not told.
@@ -31,6 +33,8 @@ class GoingOn:
         self._is_copy = False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        if (device := self.trainer.agent.device).type != "cpu":
+            raise InvalidValueError("a run must be on a CPU to be copied", got=f"one on {device}")
         shared = ("config", "make_q_network")
         own = vars(self.trainer) | {"transform_batch": None, "deadline_seconds": None}
         trainer = object.__new__(type(self.trainer))

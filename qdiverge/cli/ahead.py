@@ -18,6 +18,7 @@ from qdiverge.errors import InvalidValueError
 from qdiverge.monitor.foresight.foresight_options import OF_COPIES
 from qdiverge.monitor.foresight.whole_run import MOST_BYTES, array_bytes
 from qdiverge.rehearsal.changes import Change
+from qdiverge.transitions import Transitions
 from qdiverge.update.copies import Copies
 from qdiverge.update.td_update import Rows
 
@@ -80,27 +81,37 @@ def foresight_of(trainer: Trainer, is_to_apply: bool = False) -> dict[str, Any] 
     if isinstance(config, DQNConfig) and config.distributional:
         return False
 
-    def draw() -> Any:
-        rng = np.random.default_rng(np.random.randint(2**31))  # noqa: NPY002
-        return trainer.sampler.sample(trainer.agent_step, rng)
-
-    def live(batch: Any) -> GoingOn:
-        if trainer.updates.deferred is not None:
-            raise InvalidValueError("copies of a run must be on a CPU", got="updates on a GPU")
-        if (size := array_bytes(trainer.replay)) > MOST_BYTES:
-            raise InvalidValueError(
-                f"a replay must have at most {MOST_BYTES:,} bytes to be copied", got=f"{size:,}"
-            )
-        return GoingOn(trainer, batch)
-
     about = to_change(agent, config)
     known = {name: about[name] for name in OF_COPIES if name in about}
-    known |= {"data": draw, "live": live, "num_updates": num_updates_of(config)}
+    known |= {
+        "data": partial(draw, trainer),
+        "live": partial(live_of, trainer),
+        "num_updates": num_updates_of(config),
+    }
     known |= {"num_rows": lambda: len(trainer.replay)}
     if is_to_apply:
         fields = ["learning_rate"] + ["target_period"] * can_copy_less(trainer)
         known |= {"remedies": tuple(fields), "apply": partial(take, trainer)}
     return known
+
+
+def draw(trainer: Trainer) -> Transitions:
+    """Draw a batch of a run's replay by the global generator: its own stays where it is."""
+    rng = np.random.default_rng(np.random.randint(2**31))  # noqa: NPY002
+    return trainer.sampler.sample(trainer.agent_step, rng)
+
+
+def live_of(trainer: Trainer, batch: Any) -> GoingOn:
+    """Return what goes on as the run will, from the batch under way on.
+
+    Raises:
+        InvalidValueError: the replay is too large to be copied.
+    """
+    if (size := array_bytes(trainer.replay)) > MOST_BYTES:
+        raise InvalidValueError(
+            f"a replay must have at most {MOST_BYTES:,} bytes to be copied", got=f"{size:,}"
+        )
+    return GoingOn(trainer, batch)
 
 
 def num_updates_of(config: AgentConfig) -> int:

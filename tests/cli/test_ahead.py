@@ -3,19 +3,25 @@
 import copy
 import dataclasses
 import itertools
+import re
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from qdiverge.agents import updates
+from qdiverge.agents.discrete.deferred import DeferredUpdates
 from qdiverge.agents.going_on import GoingOn
 from qdiverge.agents.run_loop import Trainer
 from qdiverge.agents.settings.algorithms import CONFIGS
-from qdiverge.cli import main
-from qdiverge.cli.ahead import as_it_is, foresight_of, take_again, target_rule_of, to_change
+from qdiverge.cli import ahead, main
+from qdiverge.cli.ahead import as_it_is, draw, foresight_of, take_again, target_rule_of, to_change
 from qdiverge.cli.subjects import subject
+from qdiverge.cli.training import parse
 from qdiverge.diagnostics.quiet import largest_value
+from qdiverge.errors import InvalidValueError
 from qdiverge.monitor import attach
 from qdiverge.rehearsal import rehearse, what_if
 from qdiverge.rehearsal.batches import as_batches
@@ -103,6 +109,30 @@ def test_a_copy_of_a_trainer_goes_on_as_the_trainer_does(name):
     assert all(map(torch.equal, twin.trainer.agent.parameters.values(), kept[-1]))
 
 
+def test_a_copy_makes_deferred_updates_too_and_is_refused_on_a_gpu(monkeypatch):
+    kept, twins = [], []
+
+    def hear(batch):
+        kept.append([p.detach().clone() for p in real.agent.parameters.values()])
+        if len(kept) == 5:
+            twins.append(copy.deepcopy(GoingOn(real, batch)))
+        return batch
+
+    with monkeypatch.context() as patch:
+        patch.setattr(updates, "deferred_updates", DeferredUpdates)
+        real = trainer_of("in turns", 40, MORE)
+    real.transform_batch = hear
+    for _ in real.run():
+        pass
+    (twin,) = twins
+    for expected in kept[5:]:
+        twin.update()
+        assert all(map(torch.equal, twin.trainer.agent.parameters.values(), expected))
+    monkeypatch.setattr(real.agent, "device", torch.device("cuda", 0))
+    with pytest.raises(InvalidValueError, match="on a CPU to be copied"):
+        copy.deepcopy(GoingOn(real, None))
+
+
 def run_to_its_end(real, about, monitor=None):
     """Return max|Q| before each update and at the end, on what copies are watched on."""
     networks = tuple(getattr(real.agent, "critics", None) or [real.agent.q_network])
@@ -163,11 +193,11 @@ def test_a_rehearsal_with_the_runs_own_batches_is_the_run(name):
     assert len(batches) == NUM_UPDATES
     before = [p.clone() for p in start.agent.parameters.values()]
     given = as_it_is(start.agent, start.config)
-    ahead = rehearse(data=batches, **given, num_updates=NUM_UPDATES, num_orders=1, reward_bound=1e9)
+    made = rehearse(data=batches, **given, num_updates=NUM_UPDATES, num_orders=1, reward_bound=1e9)
     probe = as_batches(batches, None, torch.device("cpu"), torch.float32).probe()
     networks = tuple(getattr(real.agent, "critics", None) or [real.agent.q_network])
-    learner = Learner(Original(networks, (), real.optimizer, ahead.rule))
-    assert float(ahead.q_abs_max[0, -1]) == pytest.approx(learner.size(probe), rel=1e-6)
+    learner = Learner(Original(networks, (), real.optimizer, made.rule))
+    assert float(made.q_abs_max[0, -1]) == pytest.approx(learner.size(probe), rel=1e-6)
     after = start.agent.parameters.values()
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
@@ -185,11 +215,50 @@ def test_remedies_of_what_no_rule_describes_are_smaller_steps():
 
 def test_a_preflight_says_what_helps_and_ends_with_the_status_of_divergence(capsys):
     flags = ["--env", "CartPole-v1", "--learning-starts", "100", "--seed", "1"]
+    assert main(["preflight", "dqn", *flags, "--updates", "20"]) == 0
+    assert "environment and all, that went on from update 0 comes up to" in capsys.readouterr().out
+    wild = ["--no-use-target-network", "--learning-rate", "0.05", "--updates=60"]
+    assert main(["preflight", "dqn", *flags, *wild]) == 3
+    assert "The mildest change that held in rehearsal" in capsys.readouterr().out
+
+
+def test_a_preflight_of_what_cannot_be_copied_says_so_and_learns_from_the_replay(
+    capsys, monkeypatch
+):
+    flags = ["--env", "CartPole-v1", "--learning-starts", "100", "--seed", "1"]
+    monkeypatch.setattr(ahead, "MOST_BYTES", 1)
     assert main(["preflight", "dqn", *flags, "--updates", "20", "--orders", "1"]) == 0
-    assert "stay within" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "a replay must have at most 1 bytes to be copied" in said
+    assert "20 updates in 1 orders: the values stay within" in said
     wild = ["--no-use-target-network", "--learning-rate", "0.05", "--updates=60"]
     assert main(["preflight", "dqn", *flags, *wild]) == 3
     assert "The mildest change that holds" in capsys.readouterr().out
+    assert main(["preflight", "dqn", *flags, "--total-steps", "50"]) == 2
+    assert "a run that makes an update" in capsys.readouterr().err
+
+
+def test_a_preflight_tells_the_update_at_which_the_run_does_it(capsys):
+    flags = ["--env", "CartPole-v1", "--learning-starts", "100", "--seed", "1", "--bootstrap", "q",
+             "--learning-rate", "0.01", "--train-period", "1"]  # fmt: skip
+    assert main(["preflight", "dqn", *flags]) == 3
+    (told,) = re.findall("at update ([0-9]+)", capsys.readouterr().out)
+    real = Trainer(parse("dqn", [*flags, "--out", "unused"]).config)
+    sizes, probes = list[float](), list[torch.Tensor]()
+
+    def hear(batch):
+        if not probes:
+            data = as_batches(partial(draw, real), None, real.agent.device, torch.float32)
+            probes.append(data.probe().transitions.observations)
+        sizes.append(largest_value([real.q_network], probes[0], None, is_quiet=False))
+        if len(sizes) > int(told):
+            real.stop()
+        return batch
+
+    real.transform_batch = hear
+    for _ in real.run():
+        pass
+    assert sizes[int(told)] > 125 >= max(sizes[: int(told)])
 
 
 @pytest.mark.parametrize("arguments", [["pdq"], ["dqn", "--updates", "none"], []])

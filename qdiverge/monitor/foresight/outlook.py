@@ -103,29 +103,34 @@ class Forecast:
         return own | ({"remedy": self.remedy} | self.setting if self.remedy else {})
 
     @property
-    def message(self) -> str:
-        """Return what a call says: when, how sure, and what would help."""
-        rule, times = measured().get(self.evidence), self.times
+    def outcome(self) -> str:
+        """Return what became of the copies, and when."""
+        times = self.times
         head = COPIES_OF.get(self.evidence, COPIES).format(self.update)
         most = f"{self.limit:.3g}, beyond what any policy can earn"
         if not times:
-            told = f"{head} come up to {self.peak / self.limit:.0%} of {most}."
-        elif self.evidence in COPIES_OF:
+            verb = "comes" if self.evidence in COPIES_OF else "come"
+            share = f"{self.peak / self.limit:.2g} of {most}"
+            return f"{head} {verb} up to {share}, in {self.num_updates:,} updates."
+        if self.evidence in COPIES_OF:
             others = f" ({times[0]} to {times[-1]} in other orders)" if len(times) > 1 else ""
-            told = f"{head} diverges: max|Q| passes {most}, at update {self.when}{others}."
-        else:
-            count = f"{len(times)} of {len(self.passed)}"
-            told = (
-                f"{head} diverge, {count}: max|Q| passes {most}, at about update {self.when} "
-                f"({times[0]} to {times[-1]})."
-            )
+            return f"{head} diverges: max|Q| passes {most}, at update {self.when}{others}."
+        return (
+            f"{head} diverge, {len(times)} of {len(self.passed)}: max|Q| passes {most}, at about "
+            f"update {self.when} ({times[0]} to {times[-1]})."
+        )
+
+    @property
+    def message(self) -> str:
+        """Return what a call says: when, how sure, and what would help."""
+        rule = measured().get(self.evidence)
         sure = f"How sure: {UNMEASURED if rule is None else rule}."
         if not self.remedy:
             help_ = "None of the usual remedies held in rehearsal; start from smaller steps."
         else:
             setting = ", ".join(f"{name} = {_short(value)}" for name, value in self.setting.items())
             help_ = f"The mildest change that held in rehearsal: {self.remedy} ({setting})."
-        return f"{told} {sure} {help_}"
+        return f"{self.outcome} {sure} {help_}"
 
 
 def look_ahead(look: Look, update: int, remedies: Sequence[str] = CHANGEABLE) -> Forecast:

@@ -17,13 +17,11 @@ MOST_BYTES = 256 * 2**20  # of a replay that is copied for each look
 
 
 class GoingOn(Protocol):
-    """A run in the middle of an update, which ``copy.deepcopy`` copies with all that it needs.
+    """A run in the middle of an update, which ``copy.deepcopy`` copies with all that it needs."""
 
-    Attributes:
-        takes: Fields of the rule beside the learning rate that ``take`` can change.
-    """
-
-    takes: tuple[str, ...]
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Return the fields of the rule beside the learning rate that ``take`` can change."""
 
     def update(self) -> object:
         """Finish the update under way, or go on to the next and make it; at the end do nothing."""
