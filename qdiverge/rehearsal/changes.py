@@ -65,13 +65,12 @@ def changed(original: Original, change: Change) -> Original:
         )
     rule, values = original.rule, dict(change)
     if original.update is not None:
-        taken = {name: value for name, value in values.items() if name != "learning_rate"}
-        if taken and original.take is None:
+        if original.take is None and set(values) - {"learning_rate"}:
             raise InvalidValueError(
                 "with update=… a change can be of the learning rate only",
                 got=", ".join(sorted(change)),
             )
-        original = replace(original, taken=taken)
+        original = replace(original, taken=values)
     rate = float(values.get("learning_rate", rule.learning_rate)) / rule.learning_rate
     if "target_period" in values and values["target_period"] is not None:
         values.setdefault("polyak", None)

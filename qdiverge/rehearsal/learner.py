@@ -69,8 +69,8 @@ class Original:
         since_copy: Updates since the target was last copied.
         rate: What the learning rates of ``optimizer`` are multiplied by.
         speed: s of a copy that makes s updates in one, see :mod:`qdiverge.rehearsal.speed`.
-        take: Where ``update`` is given, changes fields of the copies' rule beside the learning
-            rate; None: nothing can.
+        take: Where ``update`` is given, changes fields of the copies' rule beside the optimiser's
+            learning rate; None: nothing can.
         taken: What it is to change.
     """
 

@@ -206,7 +206,9 @@ def _record(stage: Stage, original: Original, runs: list[Ahead], num_updates: in
         td_error_before=runs[0].error_before,
         td_error_after=statistics.median(errors) if errors else math.nan,
         notes=stage.notes,
-        find_exponent=partial(_exponent, Learner(replace(original, update=None, others=())), stage),
+        find_exponent=partial(
+            _exponent, Learner(replace(original, update=None, others=(), take=None)), stage
+        ),
     )
 
 

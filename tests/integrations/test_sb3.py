@@ -402,6 +402,24 @@ def test_a_copy_of_a_model_goes_on_as_the_model_does(tmp_path, name):
     assert own["median"] == [sizes[int(k)] for k in own["updates"]]
 
 
+def test_a_remedy_of_the_learning_rate_is_rehearsed_as_the_model_would_learn_by_it(tmp_path):
+    """SB3 sets the learning rate anew at each update: a copy's optimiser alone would forget it."""
+    rate = 0.004
+    sizes = sizes_of(make("DQN", learning_rate=rate), 130)
+    slower = sizes_of(make("DQN", learning_rate=rate / 4), 130)
+    bound = 1.1 * sizes[0]
+    assert max(sizes) > 1.25 * bound
+    callback = sb3.Callback(tmp_path / "run", **EVERYTHING, reward_bound=bound * (1 - 0.99))
+    make("DQN", learning_rate=rate).learn(130, callback=callback)
+    forecast = callback.monitor.foresight.latest
+    assert not callback.monitor.foresight.why_not_live
+    assert (forecast.update, forecast.evidence, forecast.is_call) == (0, "live", True)
+    curve = forecast.remedies["learning rate / 4"]
+    assert len(curve["updates"]) > 5
+    assert curve["median"] != [sizes[int(k)] for k in curve["updates"]]
+    assert curve["median"] == [slower[int(k)] for k in curve["updates"]]
+
+
 def test_what_a_user_says_of_copies_and_of_the_rule_stands_beside_what_the_model_says(tmp_path):
     foresight = {"apply": print, "num_updates": 7}
     callback = sb3.Callback(tmp_path / "run", foresight=foresight, rule={"clipping": 3.0})

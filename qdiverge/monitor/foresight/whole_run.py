@@ -21,7 +21,10 @@ class GoingOn(Protocol):
 
     @property
     def takes(self) -> tuple[str, ...]:
-        """Return the fields of the rule beside the learning rate that ``take`` can change."""
+        """Return the fields of the rule that ``take`` can change, beside the optimiser's step.
+
+        The learning rate is among them where the run sets that of its optimiser anew.
+        """
 
     def update(self) -> object:
         """Finish the update under way, or go on to the next and make it; at the end do nothing."""
@@ -70,4 +73,6 @@ def _go_on(copies: Copies, _: Rows) -> None:
 
 
 def _take(copies: Copies, change: Mapping[str, Any]) -> None:
-    copies.others[0].take(change)
+    run = copies.others[0]
+    if own := {name: value for name, value in change.items() if name in run.takes}:
+        run.take(own)
