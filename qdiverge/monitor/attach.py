@@ -107,9 +107,12 @@ def attach(
             more is told in a dict: ``data`` (a function that returns a batch of the replay and
             draws by global generators or its own, or transitions that stay as they are),
             ``fixed`` (whether such a function draws from data that stay: where it draws as the run
-            does, one copy learns in the run's own order), ``live`` (a function of the batch under
-            way that returns an object whose deep copy goes on as the run will, environment and all,
-            by ``update()``; None: not from this batch on), ``num_updates`` of the whole run,
+            does, one copy learns in the run's own order), ``live`` (of a copy that goes on as the
+            run will, environment and all: the loop itself, an object that holds all of the run,
+            whose ``next_batch()`` acts and returns a batch, or None at the end, and whose
+            ``learn(batch)`` makes the update; or a function of the batch under way that returns an
+            object whose deep copy goes on by ``update()``; None: not from this batch on),
+            ``num_updates`` of the whole run,
             ``num_rows`` (returns how many transitions the replay holds: of a small one copies do
             not learn for long), and arguments of :func:`qdiverge.rehearse`: batch_size, generators,
             policy, policy_optimizer, policy_target, policy_period, update, others; or ``apply``, a

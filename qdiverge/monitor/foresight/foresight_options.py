@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 
 from qdiverge.checks import check_integer
 from qdiverge.errors import InvalidValueError
+from qdiverge.monitor.foresight.own_loop import Loop, LoopAhead
 from qdiverge.monitor.foresight.whole_run import Live
 from qdiverge.rehearsal.changes import CHANGEABLE, Change
 
@@ -28,7 +30,8 @@ class ForesightOptions:
         num_rows: Returns how many transitions a function of ``data`` draws from now; None: nobody
             says, unless it is a method of what has a length.
         live: Returns what can be copied and goes on as the run will, from the update under way on:
-            see :mod:`qdiverge.monitor.foresight.whole_run`. None: no copy of all of it can be made.
+            see :mod:`qdiverge.monitor.foresight.whole_run`; given a loop, see ``own_loop``, it is
+            made of that. None: no copy of all of it can be made.
         of_copies: Further arguments of :func:`qdiverge.rehearse`.
         remedies: Fields of the rule that a remedy may change.
         apply: Changes the run as the mildest remedy that held says, field → value; it is then
@@ -59,6 +62,14 @@ class ForesightOptions:
             return cls(foresight)
         own = ("data", "num_updates", "fixed", "num_rows", "live", "remedies", "apply")
         known = (*own, *OF_COPIES)
+        if isinstance(foresight, Mapping) and "make_env" in foresight:
+            raise InvalidValueError(
+                "copies with an environment of their own are no surer than those on the replay; a "
+                "copy of the whole run is",
+                got="make_env",
+                remedy="Pass foresight={'live': loop}, an object with next_batch() and learn(batch)"
+                " that holds networks, optimiser, environments and replay.",
+            )
         if not isinstance(foresight, Mapping) or set(foresight) - set(known):
             unknown = set(foresight) - set(known) if isinstance(foresight, Mapping) else foresight
             raise InvalidValueError(
@@ -74,9 +85,12 @@ class ForesightOptions:
                 got=", ".join(sorted(unknown)),
             )
         rest = {name: value for name, value in foresight.items() if name in OF_COPIES}
+        live = foresight.get("live")
+        if isinstance(live, Loop):
+            live = partial(LoopAhead, live)
         return cls(
             True, foresight.get("data"), length, bool(foresight.get("fixed")),
-            foresight.get("num_rows"), foresight.get("live"), rest, remedies,
+            foresight.get("num_rows"), live, rest, remedies,
             foresight.get("apply"),
         )  # fmt: skip
 

@@ -37,9 +37,9 @@ class Measured:
     """What one rule did on the study's test split.
 
     Attributes:
-        threshold: Of max|Q| over the bound.
-        caught: Divergent runs that were called before they passed the bound.
-        false: Sound ones that were called.
+        threshold: Of max|Q| over the limit, 5/4 of r_max/(1 − γ).
+        caught: Runs that passed the limit, and were called before they passed r_max/(1 − γ).
+        false: Runs that never did, and were called.
     """
 
     threshold: float
@@ -48,7 +48,7 @@ class Measured:
 
     def __str__(self) -> str:
         return (
-            f"at r_max/(1 − γ) itself this rule called {self.caught.told_of('divergent runs')} of "
+            f"this rule called {self.caught.told_of('divergent runs')} of "
             f"a test corpus before they diverged, and {self.false.told_of('sound ones')} wrongly"
         )
 
