@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,11 @@ class Run:
     def is_divergent(self) -> bool:
         """Return whether the values ever left what a policy can earn."""
         return self.touched is not None
+
+    def judged_at(self, limit: float) -> Run:
+        """Return it with the label that it passes so many B: when it passed B, if it ever does."""
+        touched = self.touched if self.row["largest"] > limit else None
+        return replace(self, row=self.row | {"touched": touched})
 
 
 def pack(table: StudyTable, split: str, folder: Path) -> int:

@@ -20,9 +20,18 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
-from experiments.foresight.ahead import SOON
+from experiments.foresight.ahead import LIMIT, SOON
 from experiments.foresight.corpus import RESULTS, Run, digest, load
-from experiments.foresight.rules import EARLY, KINDS, RULES, Rule, kind_of, read_rules, says
+from experiments.foresight.rules import (
+    EARLY,
+    JUDGED,
+    KINDS,
+    RULES,
+    Rule,
+    kind_of,
+    read_rules,
+    says,
+)
 from qdiverge.errors import RunFolderError
 from qdiverge.runs import provenance
 from qdiverge.runs.whole import write_whole
@@ -53,6 +62,7 @@ def evaluate(folder: Path = RESULTS, split: str = "test") -> dict[str, Any]:
             }
             for kind, own in by_kind(runs).items()
         },
+        "at the limit": at_the_limit(fixed["thresholds"], runs),
         "strata": {
             stratum: {
                 name: judge(rule, fixed["thresholds"][kind][name], own)
@@ -84,8 +94,11 @@ def check_committed(path: Path) -> None:
 
 
 def by_kind(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Return the runs of each kind, a test split's or another's."""
-    return {kind: [run for run in runs if kind_of(run) == kind] for kind in RULES}
+    """Return the runs of each kind that there are, a test split's or another's."""
+    found: dict[str, list[Run]] = {kind: [] for kind in RULES}
+    for run in runs:
+        found[kind_of(run)].append(run)
+    return {kind: own for kind, own in found.items() if own}
 
 
 def describe(runs: Sequence[Run]) -> dict[str, Any]:
@@ -100,6 +113,32 @@ def describe(runs: Sequence[Run]) -> dict[str, Any]:
         "T quartiles": quartiles(times),
         "cpu_seconds": round(sum(run.row["seconds"] for run in runs)),
     }
+
+
+def at_the_limit(thresholds: dict[str, Any], runs: Sequence[Run]) -> dict[str, Any]:
+    """Return what the monitor's rules do where LIMIT B divides divergent from sound, copies too.
+
+    Their thresholds are in units of it. A call counts before the update that passes B. Copies of
+    Pong's runs were not followed so far.
+
+    Raises:
+        RunFolderError: it is not known which copies leave LIMIT B.
+    """
+    found: dict[str, Any] = {}
+    for kind, name in JUDGED.values():
+        rule, threshold = RULES[kind][name], LIMIT * thresholds[kind][name]
+        own = [run.judged_at(LIMIT) for run in runs
+               if kind_of(run) == kind and run.cell.stratum != "image"]  # fmt: skip
+        asked = (said for run in own for look in rule.looks[0]
+                 for _, said in says(run, look, rule.looks[1]))  # fmt: skip
+        if threshold > 1 and not all("left" in said for said in asked):
+            raise RunFolderError(
+                "copies that pass B must have been followed further",
+                got=f"some of the {kind} runs that were not",
+                remedy="Run: python -m experiments foresight further --split …",
+            )
+        found.setdefault(kind, {})[name] = judge(rule, threshold, own)
+    return found
 
 
 def judge(rule: Rule, threshold: float, runs: Sequence[Run]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Copies followed further, in committed rows: when they leave LIMIT B, as the monitor counts it.
 
-The first sweeps followed copies until they passed B. Those that did are run again, from where they
-ran ahead, by the looks that the monitor has; the others left neither.
+The first sweeps followed copies until they passed B. Those that did, and were not beyond LIMIT B
+at once, are run again from where they ran ahead, by the looks that the monitor has. Those of Pong
+are too dear.
 """
 
 from __future__ import annotations
@@ -11,21 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from experiments.foresight import corpus
-from experiments.foresight.ahead import FAST, FIRST, GOING, LOOKS, NEAR, Look, as_numbers, rehearse
+from experiments.foresight.ahead import LIMIT, LOOKS, Look, as_numbers, rehearse
 from experiments.foresight.corpus import Run
 from experiments.foresight.live import LiveRun
-from experiments.foresight.rules import EARLY, SLOW, kind_of
+from experiments.foresight.rules import EARLY, LIVELY, kind_of, says
 from experiments.threads import one_thread
 
-LOOKED: dict[str, dict[int, tuple[Look, ...]]] = {  # runs that are judged together → update → looks
-    "short": {0: FIRST} | dict.fromkeys(EARLY[1:], NEAR),
-    "long": dict.fromkeys(SLOW, FAST[:2]),
-    "online": {0: GOING[-1:]},
+LOOKED: dict[str, dict[str, tuple[int, ...]]] = {  # runs judged together → look → updates
+    "short": {"own": (0,), "x1": EARLY},
+    "online": {"live own": (0,), "x1": LIVELY},
 }
 
 
 def further(split: str, folder: Path = corpus.RESULTS) -> Iterator[tuple[Run, bool]]:
-    """Follow the copies of every run of a split further, and keep each in the split's table.
+    """Follow the copies of every run of a split further, and keep it in the split's table.
 
     Yields:
         Each run that copies were made of again, and whether all passed B when they did before.
@@ -33,44 +33,49 @@ def further(split: str, folder: Path = corpus.RESULTS) -> Iterator[tuple[Run, bo
     table = corpus.table(split, folder)
     for row in table.rows.values():
         run = corpus.as_run(row)
-        looks = LOOKED.get(kind_of(run), {})
-        at = {update: missing for update in looks if (missing := _missing(run, looks, update))}
-        if at:
+        if at := _missing(run):
             is_same = _follow(run, at)
             corpus.pack(table, split, folder)
             yield run, is_same
     corpus.pack(table, split, folder)
 
 
-def _missing(run: Run, looks: dict[int, tuple[Look, ...]], update: int) -> list[Look]:
-    """Return the looks at an update whose copies passed B, and nobody knows where else they went.
+def _missing(run: Run) -> dict[int, list[Look]]:
+    """Return the looks, by update, of which it is not known when copies leave LIMIT B.
 
-    Of copies none of which passed B it is written down that none left.
+    Where it is known, since none has passed B or all that did were beyond at once, it is noted.
     """
-    said, missing = run.row["moments"].get(str(update), {}), list[Look]()
-    for look in looks[update]:
-        if look.name in said and "left" not in said[look.name]:
-            if any(u is not None for u in said[look.name]["passed"]):
-                missing.append(_of_image(look) if run.cell.stratum == "image" else look)
+    missing: dict[int, list[Look]] = {}
+    looked = {} if run.cell.stratum == "image" else LOOKED.get(kind_of(run), {})
+    for name, updates in looked.items():
+        for update, said in says(run, name, updates):
+            if "left" in said:
+                continue
+            pairs = zip(said["peaks"], said["passed"], strict=True)
+            if all(at is None or peak >= LIMIT for peak, at in pairs):
+                said["left"] = said["passed"]
             else:
-                said[look.name]["left"] = said[look.name]["passed"]
+                looks = LOOKS[run.cell.stratum][update]
+                missing.setdefault(update, []).append(next(x for x in looks if x.name == name))
     return missing
 
 
-def _of_image(look: Look) -> Look:
-    return next(each for each in LOOKS["image"][0] if each.name == look.name)
-
-
 @one_thread()
-def _follow(run: Run, at: dict[int, list[Look]]) -> bool:
-    """Run the copies ahead again; write down when they left LIMIT B."""
+def _follow(run: Run, missing: dict[int, list[Look]]) -> bool:
+    """Run the copies ahead again; note when they left LIMIT B."""
     live, is_same = LiveRun(run.cell), True
-    for update, looks in sorted(at.items()):
+    for update, looks in sorted(missing.items()):
         while live.number < update:
             live.update()
-        said: dict[str, Any] = run.row["moments"][str(update)]
+        at: dict[str, Any] = run.row["moments"][str(update)]
         for look in looks:
-            made = as_numbers(rehearse(live, look, said), live.bound)
-            is_same &= made["passed"] == said[look.name]["passed"]
-            said[look.name]["left"] = made["left"]
+            made = as_numbers(rehearse(live, look, at), live.bound)
+            is_same &= made["passed"] == at[look.name]["passed"]
+            at[look.name]["left"] = _left(at[look.name], made["left"])
     return is_same
+
+
+def _left(said: dict[str, Any], again: list[int | None]) -> list[int | None]:
+    """Return when copies left LIMIT B: made again, where they did not at once or never passed B."""
+    copies = zip(said["peaks"], said["passed"], again, strict=True)
+    return [at if at is None or peak >= LIMIT else left for peak, at, left in copies]

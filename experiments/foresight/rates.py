@@ -13,16 +13,9 @@ from typing import Any
 
 from analysis.statistics import wilson_interval
 from experiments.foresight.corpus import RESULTS
+from experiments.foresight.rules import JUDGED
 from qdiverge.monitor.foresight import rates
 from qdiverge.runs.whole import write_whole
-
-JUDGED = {  # evidence of the monitor → runs that it was measured on, rule
-    "live": ("online", "a copy of the run, before it"),
-    "own order": ("short", "preflight in the run's own order"),
-    "fixed data": ("short", "preflight, and at 8, 32, 128"),
-    "fixed data, fast": ("long", "x16 at 0, 512, 2,048, x4 to confirm"),
-    "replay": ("online", "frozen x1 at doublings"),
-}
 
 
 def as_table(folder: Path = RESULTS) -> dict[str, Any]:
@@ -30,8 +23,8 @@ def as_table(folder: Path = RESULTS) -> dict[str, Any]:
     found = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
     rows = {}
     for evidence, (kind, rule) in JUDGED.items():
-        judged = found["rules"][kind][rule]
-        rows[evidence] = {"runs": kind, "rule": rule, "threshold": judged["threshold"]}
+        judged, threshold = found["at the limit"][kind][rule], found["rules"][kind][rule]
+        rows[evidence] = {"runs": kind, "rule": rule, "threshold": threshold["threshold"]}
         for name in ("caught", "false"):
             count, total = judged[name]
             interval = [round(x, 4) for x in wilson_interval(count, total)]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.foresight.ahead import on_the_way, passing
+from experiments.foresight.ahead import LIMIT, on_the_way, passing
 from experiments.foresight.corpus import RESULTS, Run, digest, load
 from experiments.foresight.observe import LEVELS
 from qdiverge.errors import RunFolderError
@@ -70,13 +70,20 @@ def says(run: Run, look: str, updates: Sequence[int]) -> Iterator[tuple[int, dic
 def peak(said: dict[str, Any]) -> float:
     """Return the median over the orders of max|Q|/B at its largest.
 
-    Three digits of it are kept; where B was passed it is more than 1.
+    Three digits of it are kept; where B was passed it is more than 1, where LIMIT B more than that.
+    Copies that were followed until they left the latter have "left"; of others it is not known.
 
     >>> peak({"peaks": [1.0, 0.5, 1.0], "passed": [7, None, 9]}) > 1
     True
+    >>> peak({"peaks": [1.0, 1.0], "passed": [7, 9], "left": [8, 12]}) > LIMIT
+    True
     """
-    passed = zip(said["peaks"], said["passed"], strict=True)
-    return statistics.median(p if at is None else max(p, BEYOND) for p, at in passed)
+    lefts = said.get("left", [None] * len(said["peaks"]))
+    copies = zip(said["peaks"], said["passed"], lefts, strict=True)
+    return statistics.median(
+        max(p, BEYOND * (at is not None), BEYOND * LIMIT * (left is not None))
+        for p, at, left in copies
+    )
 
 
 def ahead(look: str, *updates: int, confirmed_by: str = "", twice: bool = False) -> Rule:
@@ -187,6 +194,14 @@ RULES: dict[str, dict[str, Rule]] = {
         "and again halfway, and halfway from there": asked_again("x1", LIVELY, 2, 2),
     },
 }  # fmt: skip
+
+JUDGED = {  # evidence of the monitor → runs that it was measured on, rule
+    "live": ("online", "a copy of the run, before it"),
+    "own order": ("short", "preflight in the run's own order"),
+    "fixed data": ("short", "preflight, and at 8, 32, 128"),
+    "fixed data, fast": ("long", "x16 at 0, 512, 2,048, x4 to confirm"),
+    "replay": ("online", "frozen x1 at doublings"),
+}
 
 
 def kind_of(run: Run) -> str:

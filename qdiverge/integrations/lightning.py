@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset, default_collate
 
 from qdiverge.integrations.extras import imported
@@ -136,13 +135,13 @@ def of_copies(
 ) -> dict[str, Any]:
     """Return what copies that run ahead learn from, for how long, and what trains the actor.
 
-    A loader that shuffles plain tensors is drawn from beforehand. Any other may be moved by a look
-    at it, or change what it gives: of it the last batches serve. How many updates a module makes
-    that optimises by itself, it alone knows.
+    Of a loader that shuffles plain tensors they have all rows, which stay as they are. Any other
+    may be moved by a look at it, or change what it gives: of it the last batches serve. How many
+    updates a module makes that optimises by itself, it alone knows.
     """
     known: dict[str, Any] = {}
-    if (data := _drawing(trainer.train_dataloader, read)) is not None:
-        known["data"] = data
+    if (rows := _rows(trainer.train_dataloader, read)) is not None:
+        known |= {"data": rows, "batch_size": trainer.train_dataloader.batch_size}
     if module.automatic_optimization and trainer.estimated_stepping_batches < math.inf:
         known["num_updates"] = max(1, int(trainer.estimated_stepping_batches))
     if (actor := module_of(policy)) is not None:
@@ -153,20 +152,14 @@ def of_copies(
     return known
 
 
-def _drawing(loader: Any, read: Callable[[Any], Any] | None) -> Callable[[], Any] | None:
-    """Return what draws a batch as a loader would that shuffles tensors; None: another loader."""
+def _rows(loader: Any, read: Callable[[Any], Any] | None) -> Any:
+    """Return all the transitions of a loader that shuffles plain tensors; None: of another."""
     if type(loader) is not DataLoader or type(loader.dataset) is not TensorDataset:
         return None
     is_plain = type(loader.sampler) is RandomSampler and loader.collate_fn is default_collate
     if not is_plain or loader.batch_size is None or read is None:
         return None
-    tensors, size = loader.dataset.tensors, loader.batch_size
-
-    def draw() -> Any:
-        index = torch.randint(len(tensors[0]), (size,))
-        return read([tensor[index] for tensor in tensors])
-
-    return draw
+    return read(list(loader.dataset.tensors))
 
 
 def _find(module: Any, where: Where | None) -> Any:

@@ -178,7 +178,7 @@ def of_copies(algorithm: Any, buffer: Any, batch_size: Callable[[], int]) -> dic
     states. One that rewrites what it draws (HER) is left alone: of it the last batches serve.
     """
     buffers = (buffer, *getattr(buffer, "buffers", ()))
-    known: dict[str, Any] = {}
+    known: dict[str, Any] = {"num_rows": partial(len, buffer)}
     if not any(hasattr(each, "rewrite_transitions") for each in buffers):
         known["data"] = lambda: _drawn(algorithm, buffer, buffers, batch_size())
     if not hasattr(algorithm, "actor_old") or algorithm.policy_optim._max_grad_norm is not None:

@@ -166,8 +166,10 @@ def of_copies(trainer: Any, read: "BatchReader") -> dict[str, Any]:
     time, through transforms) the last batches serve.
     """
     known: dict[str, Any] = {"num_updates": _num_updates(trainer)}
-    memory = getattr(trainer, "replay_buffer", None)
-    return known | ({"data": lambda: read(drawn(memory))} if can_draw(memory) else {})
+    memory: Any = getattr(trainer, "replay_buffer", None)
+    if can_draw(memory):  # what stores into it, among a trainer's operations, cannot be seen
+        known |= {"data": lambda: read(drawn(memory)), "num_rows": lambda: len(memory)}
+    return known
 
 
 def can_draw(memory: Any) -> bool:

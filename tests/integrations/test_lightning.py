@@ -162,6 +162,9 @@ def test_divergence_is_called_from_a_replay_before_it_starts(tmp_path):
     called, passed = alarms["foreseen_divergence"], alarms["soft_divergence"]
     assert called.update == 0  # before any batch was trained on: the replay was drawn from
     assert called.evidence["first"] / 2 < passed.update < 2 * called.evidence["last"]
+    options = callback.monitor.foresight.options
+    assert (options.is_fixed, options.of_copies["batch_size"]) == (True, 16)
+    assert called.evidence["by"] == "fixed data"
 
 
 @pytest.mark.parametrize("cost", ["light", "standard", "full"])

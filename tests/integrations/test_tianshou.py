@@ -237,6 +237,7 @@ def test_drawing_for_copies_leaves_a_buffer_as_it_was():
         assert np.array_equal(*states)
     her = HERReplayBuffer(50, compute_reward_fn=lambda a, g: a, horizon=5, future_k=4)
     assert "data" not in tianshou.of_copies(training.algorithm, her, lambda: 16)
+    assert tianshou.of_copies(training.algorithm, drawn, lambda: 16)["num_rows"]() == len(rows)
 
 
 RULES = {

@@ -45,7 +45,10 @@ NUM_FRAMES, DISCOUNT = 160, 0.9
 EVERYTHING = {"every": 10, "max_overhead": None, "probe_size": 16, "probe_refresh_period": 20}
 
 
-def make(folder, *, double=False, one_hot=True, num_random=16, steps=4, discount=DISCOUNT, lr=3e-3):
+def make(
+    folder, *, double=False, one_hot=True, num_random=16, steps=4, discount=DISCOUNT, lr=3e-3,
+    per_batch=8,
+):  # fmt: skip
     torch.manual_seed(1)
     np.random.seed(1)  # noqa: NPY002
     environment = GymEnv("CartPole-v1", categorical_action_encoding=not one_hot)
@@ -55,7 +58,7 @@ def make(folder, *, double=False, one_hot=True, num_random=16, steps=4, discount
     loss = DQNLoss(actor, delay_value=True, double_dqn=double, action_space=environment.action_spec)
     loss.make_value_estimator(gamma=discount)
     frames = {"total_frames": NUM_FRAMES, "init_random_frames": num_random}
-    collector = Collector(environment, actor, frames_per_batch=8, **frames)
+    collector = Collector(environment, actor, frames_per_batch=per_batch, **frames)
     memory = TensorDictReplayBuffer(storage=LazyTensorStorage(500), batch_size=16)
     random.seed(1)  # what is imported above draws from it, once in a process
     updater = HardUpdate(loss, value_network_update_interval=10)
@@ -118,13 +121,13 @@ def test_a_watched_trainer_is_the_trainer_nobody_watched(tmp_path, cost, double)
 
 def divergent(folder):
     """Steps that are far too large, and a target that is copied every other update."""
-    trainer = make(folder, num_random=128, steps=20, discount=0.99, lr=0.1)
+    trainer = make(folder, num_random=80, steps=50, discount=0.99, lr=0.1, per_batch=80)
     trainer.target_net_updater.value_network_update_interval = 1
     return trainer
 
 
 def test_divergence_is_called_from_the_replay_before_it_starts(tmp_path):
-    """r_max/(1 − γ) = 100; the copies of update 0 pass it with the run, at update 21 as seen."""
+    """r_max/(1 − γ) = 100; the copies of update 0 pass it with the run, at update 27 as seen."""
     plain = divergent(tmp_path)
     plain.train()
     trainer = divergent(tmp_path)
@@ -135,6 +138,8 @@ def test_divergence_is_called_from_the_replay_before_it_starts(tmp_path):
     alarms = {alarm.rule: alarm for alarm in hook.monitor.alarms}
     called, passed = alarms["foreseen_divergence"], alarms["soft_divergence"]
     assert called.update == 0  # before any batch was trained on: the replay was drawn from
+    assert (num_rows := hook.monitor.foresight.options.num_rows) is not None
+    assert num_rows() == len(trainer.replay_buffer)
     assert called.evidence["first"] / 2 < passed.update < 2 * called.evidence["last"]
 
 
