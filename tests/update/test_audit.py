@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import qdiverge as qd
+from experiments.audit import real
 from experiments.audit.bugs import BUGS, codes_of
 from experiments.audit.loops import DISCOUNT, LOSSES, OPTIMISERS, Loop
 from experiments.audit.networks import ARCHITECTURES, CRITICS
@@ -159,3 +160,27 @@ def test_wrong_input_says_what_is_wrong():
     critic = Loop("critic").train().backward()
     with pytest.raises(qd.InvalidValueError, match="policy="):
         look(critic, policy=None)
+
+
+@pytest.mark.parametrize(("architecture", "loss"), [("mlp", "huber"), ("tanh", "squared")])
+@pytest.mark.parametrize("num_steps", [2, 3, 5])
+def test_undeclared_returns_of_several_steps_are_named_though_some_are_shorter(
+    architecture, loss, num_steps
+):
+    for seed in range(3):
+        loop = Loop(architecture, loss, seed=seed).train()
+        powers = torch.full((32,), float(num_steps))
+        powers[[3, 11, 20]] = torch.tensor([1.0, num_steps - 1, 1])
+        setattr(loop, "discount", DISCOUNT**powers)  # noqa: B010
+        (found,) = look(loop.backward()).findings
+        assert found.code == "discount_differs"
+        assert found.evidence["shown"] == pytest.approx(DISCOUNT**num_steps, rel=1e-9)
+        assert f"{num_steps}-step returns" in found.message
+
+
+def test_of_two_numbers_that_may_differ_the_one_that_fits_far_better_is_named(monkeypatch):
+    """Of values near 0 and equal rewards γ³ is nearly rewards times 1.006, scaled by 0.995."""
+    monkeypatch.setattr(real, "NUM_STEPS", 110)
+    auditor, _ = real.cleanrl("cleanrl style", "undeclared 3-step", 1)
+    assert [f.code for f in auditor.findings] == ["discount_differs"]
+    assert "3-step returns" in auditor.findings[0].message

@@ -17,6 +17,7 @@ from qdiverge.update.auditing.differences import (
     CLEAR,
     FULL,
     differences,
+    power,
     projected,
     trained_actions,
 )
@@ -26,6 +27,7 @@ from qdiverge.update.auditing.gradient_gram import Gram, make_gram
 from qdiverge.update.auditing.moved import moved_target
 from qdiverge.update.auditing.other_actions import find_actions
 from qdiverge.update.auditing.polish import polish, simplest, verify
+from qdiverge.update.auditing.row_powers import with_row_powers
 from qdiverge.update.auditing.search import search
 from qdiverge.update.auditing.still_calls import first_critic, moves
 from qdiverge.update.auditing.td_columns import Array, Hypothesis
@@ -37,6 +39,7 @@ from qdiverge.update.auditing.whole_gradient import (
     without_stop,
 )
 
+FAR = 3.0  # times the residual: what leaves so much more is held to be the worse explanation
 NEAR = 3e-3  # of |g|²: what fits worse before its factors are fitted is no candidate
 VERIFIED = 8  # hypotheses that are held to the whole gradient
 
@@ -82,7 +85,10 @@ def explain(case: Case) -> Explanation:
     inputs += [case.batch.actions] if case.reading.actions is None else []
     if mixes(case.modules) or any(moves(module, *inputs) for module in case.modules):
         return nothing
-    if (found := with_one_factor(case, best, unit) or moved_target(case, unit)) is not None:
+    one = with_one_factor(case, best, unit)
+    if one is not None and (not may_vary(case, one)):
+        return one
+    if one is None and (found := moved_target(case, unit)) is not None:
         return found
     try:
         module = case.modules[0]
@@ -94,9 +100,13 @@ def explain(case: Case) -> Explanation:
         pulled = case.reading.by_parameter(case.reading.pull(w))
         gram = make_gram(module, case.batch, num_actions, pulled, w[:, 0], unit)
     except UnsupportedNetworkError:
-        return nothing
+        return one or nothing
+    by_row = with_row_powers(case, gram.at(trained_actions(case)["shown"]), unit)
+    if one is not None and (by_row is None or FAR * by_row.residual > one.residual):
+        return one
     return (
-        searched(case, best, gram, unit)
+        by_row
+        or searched(case, best, gram, unit)
         or at_unknown_actions(case, gram, unit)
         or projected(case, gram, residual)
     )
@@ -110,14 +120,45 @@ def mixes(modules: Sequence[nn.Module]) -> bool:
 
 
 def with_one_factor(case: Case, best: Hypothesis, unit: float) -> Explanation | None:
-    """Return whether one number of the declared loop is another: γ, a mask, the rewards' scale."""
+    """Return whether one number of the declared loop is another: γ, a mask, the rewards' scale.
+
+    Where several are borne out, as on values near 0, the one that leaves far less than the others.
+    """
     actions = trained_actions(case)
+    borne_out: list[Explanation] = []
     for h, factor in product(case.declared, FACTORS):
         if h.loss == best.loss or h.bootstrap == best.bootstrap:
             now = polish(case, h, actions, factor)
             if now is not None and (left := verify(case, now, actions, unit)) is not None:
-                return found_by(case, now, *left, findings=differences(case, now, h))
-    return None
+                now, left = to_power(case, now, actions, unit, left)
+                told = differences(case, now, h)
+                borne_out.append(found_by(case, now, *left, findings=told))
+    if not borne_out:
+        return None
+    near = max(FAR * min(found.residual for found in borne_out), FAR * unit)
+    return next(found for found in borne_out if found.residual <= near)
+
+
+def to_power(
+    case: Case, h: Hypothesis, actions: dict[str, Array], unit: float, left: tuple[float, float]
+) -> tuple[Hypothesis, tuple[float, float]]:
+    """Return ``h`` with the discount the next power of γ, where that is borne out as well."""
+    γ, factor = case.discount, h.discount_factor
+    if not (0 < γ < 1 and 0 < γ * factor < 1):
+        return h, left
+    exact = replace(h, discount_factor=γ ** (round(math.log(γ * factor) / math.log(γ)) - 1))
+    at_power = verify(case, exact, actions, unit)
+    if at_power is None or at_power[1] > max(FAR * left[1], FAR * unit):
+        return h, left
+    return exact, at_power
+
+
+def may_vary(case: Case, found: Explanation) -> bool:
+    """Return whether what was found is a γ that no power of the declared one gives."""
+    h, γ = found.hypothesis, case.discount
+    if h is None or h.discount_factor == 1.0:
+        return False
+    return not power(γ * h.discount_factor, γ)
 
 
 def searched(case: Case, declared: Hypothesis, gram: Gram, unit: float) -> Explanation | None:

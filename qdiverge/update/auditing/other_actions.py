@@ -39,24 +39,35 @@ def find_actions(slopes: Array, gram: Gram) -> Array:
     return best[1]
 
 
-def swapped(B: Array, b: Array, start: Array, A: int) -> tuple[float, Array]:
-    """Return how much of ‖g‖² is explained, and by which actions, after the swaps that help."""
+def swapped(
+    B: Array, b: Array, start: Array, A: int, num_swaps: int | None = None
+) -> tuple[float, Array]:
+    """Return how much of ‖g‖² is explained, and by which actions, after the swaps that help.
+
+    At most ``num_swaps``; None: four a row.
+    """
     now, N = start.copy(), len(start)
-    rows, own = np.arange(N), np.diag(B).reshape(N, A)
-    at = rows * A + now
+    at = np.arange(N) * A + now
     best = max(float(b[at].sum()), 0.0) ** 2 / max(float(B[np.ix_(at, at)].sum()), 1e-300)
-    for _ in range(4 * N):
-        at = rows * A + now
-        along = b[at].sum() - b[at][:, None] + b.reshape(N, A)
-        pulled = B[:, at].sum(1)
-        size = pulled[at].sum() + 2 * (pulled.reshape(N, A) - pulled[at][:, None]) + own
-        size += own[rows, now][:, None] - 2 * B[:, at].reshape(N, A, N)[rows, :, rows]
-        share = np.where(along > 0, along**2 / np.maximum(size, 1e-300), -1.0)
+    for _ in range(4 * N if num_swaps is None else num_swaps):
+        share = after_swaps(B, b, now, A)
         i, a = np.unravel_index(int(share.argmax()), share.shape)
         if share[i, a] <= best * (1 + 1e-12):
             break
         best, now[i] = float(share[i, a]), a
     return best, now
+
+
+def after_swaps(B: Array, b: Array, now: Array, A: int) -> Array:
+    """Return how much of ‖g‖² is explained after each change of one row, [N, A]."""
+    N = len(now)
+    rows, own = np.arange(N), np.diag(B).reshape(N, A)
+    at = rows * A + now
+    along = b[at].sum() - b[at][:, None] + b.reshape(N, A)
+    pulled = B[:, at].sum(1)
+    size = pulled[at].sum() + 2 * (pulled.reshape(N, A) - pulled[at][:, None]) + own
+    size += own[rows, now][:, None] - 2 * B[:, at].reshape(N, A, N)[rows, :, rows]
+    return np.asarray(np.where(along > 0, along**2 / np.maximum(size, 1e-300), -1.0))
 
 
 def least_squares(B: Array, b: Array) -> Array:
