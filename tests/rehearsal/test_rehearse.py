@@ -312,7 +312,7 @@ def test_a_long_enough_period_keeps_its_fractions_in_a_fast_copy():
             w += 0.02 * (1.8 * copied - w)
             if (update + since) % 10 == 0:
                 copied = w
-            if w > 10:
+            if w > 12.5:
                 return update
         return None
 
