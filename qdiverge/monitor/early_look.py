@@ -11,8 +11,8 @@ leaves out: one forward pass costs a tenth of the cheapest of them.
 import math
 from enum import Enum
 
-from qdiverge.diagnostics.quiet import largest_value, needs_quiet
-from qdiverge.kernel.network import has_compiled_parts
+from qdiverge.diagnostics.quiet import largest_value
+from qdiverge.monitor.bare_calls import BareCalls
 from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.measuring import Measuring
 from qdiverge.monitor.subject import Subject
@@ -46,9 +46,7 @@ class EarlyLook:
     def __init__(self, subject: Subject, measuring: Measuring, guard: Guard) -> None:
         self._networks, self._every = subject.networks, subject.options.every
         self._measuring, self._guard = measuring, guard
-        self._is_quiet = any(
-            needs_quiet(network) or has_compiled_parts(network) for network in subject.networks
-        )
+        self._bare = BareCalls(subject.networks)
         self._least = ON_GPU if subject.device.type == "cuda" else 1
         self.due = self._least
 
@@ -72,7 +70,9 @@ class EarlyLook:
             return seen
         guarded = self._guard("looking at the values", update, self.end)
         with guarded, measuring.budget.charge("look"):
-            size = largest_value(self._networks, batch.observations, batch.actions, self._is_quiet)
+            s, a = batch.observations, batch.actions
+            is_quiet = not self._bare.are_fine(*((s, a) if a.is_floating_point() else (s,)))
+            size = largest_value(self._networks, s, a, is_quiet)
             if not size <= measuring.limit:
                 seen = Sight.BEYOND if size <= measuring.largest_limit else Sight.FAR_BEYOND
             apart = measuring.budget.looks_apart(update)

@@ -24,7 +24,7 @@ LONGEST_LINE = 1 << 20  # bytes
 LARGEST_STEP = 1 << 53
 SEAL = "crc32"
 NOT_FINITE = {"nan", "inf", "-inf"}  # metrics that JSON has no numbers for
-_SEAL_BEGINS = f', "{SEAL}": "'.encode()
+_SEAL_BEGINS = f',"{SEAL}":"'.encode()
 _TAIL = len(_SEAL_BEGINS) + len('00000000"}')
 _DECODER = msgspec.json.Decoder(dict[str, Any])
 BAD = (ValueError, TypeError, OverflowError, RecursionError, msgspec.DecodeError)
@@ -60,10 +60,10 @@ def sealed(entry: Mapping[str, Any]) -> str:
     """Return an entry as a line, without its end.
 
     >>> sealed({"kind": "sync", "step": 5, "update": 2, "time": 0.1})
-    '{"kind": "sync", "step": 5, "update": 2, "time": 0.1, "crc32": "6b22c60d"}'
+    '{"kind":"sync","step":5,"update":2,"time":0.1,"crc32":"7f753bc5"}'
     """
-    text = json.dumps(entry, allow_nan=False)[:-1]
-    return f'{text}, "{SEAL}": "{crc32(text.encode()):08x}"}}'
+    text = json.dumps(entry, allow_nan=False, separators=(",", ":"))[:-1]
+    return f'{text},"{SEAL}":"{crc32(text.encode()):08x}"}}'
 
 
 def blocks(file: BinaryIO) -> Iterator[bytes]:

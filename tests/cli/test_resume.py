@@ -69,7 +69,7 @@ def lines(out):
     entries = []
     for line in (out / "events.jsonl").read_text().splitlines():
         entry = json.loads(line)
-        del entry["time"]
+        del entry["time"], entry["crc32"]
         entry.pop("charts/SPS", None)
         entries.append(entry)
     return entries

@@ -8,6 +8,8 @@ from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
 from qdiverge.diagnostics.metric import Metric
 from qdiverge.diagnostics.moment import Moment
 
+LESS = 0.99  # of the bound
+
 
 def earned_scale(rewards: Tensor, terminated: Tensor, discounts: float | Tensor) -> float:
     """Return the most that steps like these can earn, B with |R_i| + γ^k (1−d_i) B ≤ B for each.
@@ -56,10 +58,11 @@ class EarnedScale(Diagnostic):
         (self._largest,) = state
 
     def measure(self, moment: Moment) -> dict[str, float]:
-        """Return ``diverge/earned_scale``; nothing at γ = 1, where it is infinite."""
+        """Return ``diverge/earned_scale``; nothing where it is the bound, or infinite at γ = 1."""
         batch, discounts = moment.batch, moment.row_discounts
         if moment.discount == 1 or (isinstance(discounts, Tensor) and bool((discounts >= 1).any())):
             return {}
         now = earned_scale(batch.rewards, batch.terminated, discounts)
         self._largest = max(self._largest, now)
-        return {"diverge/earned_scale": self._largest}
+        is_less = self._largest < LESS * moment.bound
+        return {"diverge/earned_scale": self._largest} if is_less else {}
