@@ -241,14 +241,14 @@ class Place:
             os.unlink(at.name(name), dir_fd=at.fd)
 
     def remove_folder(self, name: str) -> None:
-        """Delete a folder with all that is in it, as far as it can be; links are not followed."""
+        """Delete a folder with all in it, as far as it can be; of a link the link alone."""
         with suppress(OSError), self._opened() as at:
-            if at.fd is None:
+            if self.kind(name) != "a folder":
+                os.unlink(at.name(name), dir_fd=at.fd)
+            elif at.fd is None:
                 shutil.rmtree(at.name(name), ignore_errors=True)
             else:
                 shutil.rmtree(name, ignore_errors=True, dir_fd=at.fd)
-        with suppress(OSError):
-            self.remove(name)  # a link
 
     def flush(self) -> None:
         """Bring the names in the folder to the disk."""

@@ -107,7 +107,7 @@ def parse_info(content: bytes, folder: Path) -> tuple[dict[str, Any], str]:
     except RunFolderError as error:
         said = str(error).partition("; got ")[2]
         return {"schema": SCHEMA}, f"{NAME} is damaged, and what it said is left out: {said}"
-    seal = info.pop(SEAL, None)
+    seal = info.pop(SEAL, None) or _misnamed_seal(info)
     if seal is not None and seal != digest(info):
         damage = f"{NAME} was changed since it was written: its SHA-256 is another."
     else:
@@ -175,6 +175,15 @@ def check_is_free(folder: Path) -> None:
             got=f"{folder}, which holds one",
             remedy="Choose another folder (out=…, --out), or delete that folder.",
         )
+
+
+def _misnamed_seal(info: Mapping[str, Any]) -> str | None:
+    """Return the SHA-256 of the others where it stands under another name: that was damaged."""
+    for name, value in info.items():
+        others = {other: info[other] for other in info if other != name}
+        if isinstance(value, str) and len(value) == 64 and value == digest(others):
+            return value
+    return None
 
 
 def _is(value: object, kind: Any) -> bool:

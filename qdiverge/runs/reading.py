@@ -159,6 +159,8 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
         syncs += [Sync(e["step"], e["update"]) for e in others if e["kind"] == "sync"]
         number += lines.count(b"\n")
     series = {name: column.series() for name, column in sorted(columns.items())}
+    if is_torn and info.get("status", "running") != "running":
+        damages.append(Damage(number, "its end was cut off"))
     told = (*([damage] if damage else []), *_told(damages))
     return Run(folder, info, series, tuple(alarms), tuple(syncs), is_torn, told)
 

@@ -1,0 +1,137 @@
+"""A hostile folder runs nothing, leads nowhere, hangs nobody, and is answered in words."""
+
+import contextlib
+import os
+import re
+import signal
+import sys
+import warnings
+from html.parser import HTMLParser
+from io import StringIO
+
+import pytest
+
+from qdiverge.cli import main
+from tests.runs.hostile.attacks import ATTACKS
+from tests.runs.hostile.canaries import SECRET, Outside
+from tests.runs.hostile.genuine import genuine_run
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="attacks are a Unix's")
+PATIENCE = 120  # seconds a command, on a machine that is busy
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+COMMANDS = {
+    "report": [],
+    "watch": ["--once"],
+    "export": [],
+    "diagnose": ["--transitions", "4"],
+    "diagnose-snapshot": ["--snapshot", "24"],
+    "inspect": ["--transitions", "4"],
+    "evaluate": ["--episodes", "1"],
+    "rehearse": ["--updates", "2", "--orders", "1", "--transitions", "8"],
+    "resume": ["--total-steps", "310"],
+}
+FAST = (  # of each kind one
+    "link events.jsonl",
+    "link folder checkpoints",
+    "link folder checkpoints/.320.tmp",
+    "hard links to what is written in place",
+    "fifo run.json",
+    "manifest names upward",
+    "npz whose header says more than there is",
+    "environment is a module and a task",
+    "control characters in every string",
+    "markup in every string",
+    "wrong types in run.json",
+    "lines of wrong types",
+)
+
+
+@contextlib.contextmanager
+def patience():
+    """Fail, rather than hang, where a command waits for what never comes."""
+
+    def give_up(*_):
+        raise AssertionError(f"no answer in {PATIENCE} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(PATIENCE)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: its elements, and attributes that hold code."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.code = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.code += [name for name, _ in attrs if name.startswith("on")]
+        self.code += [value for _, value in attrs if (value or "").startswith("javascript:")]
+
+
+def told(name, run):
+    """Run a command on a folder; its exit status and all that it said."""
+    said = StringIO()
+    arguments = [name.partition("-")[0], str(run), *COMMANDS[name]]
+    with (
+        patience(),
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(said),
+        warnings.catch_warnings(record=True) as warned,
+    ):
+        warnings.simplefilter("always")
+        status = main(arguments)
+    ours = [str(each.message) for each in warned]
+    assert all(text.startswith("qdiverge: ") for text in ours), ours
+    return status, "\n".join([said.getvalue(), *ours])
+
+
+def check(attack, tmp_path, monkeypatch, names=tuple(COMMANDS)):
+    run, outside = genuine_run(tmp_path), Outside(tmp_path / "outside")
+    for folder in (run, tmp_path):
+        outside.evil_module(folder)
+    monkeypatch.chdir(run)
+    ATTACKS[attack](run, outside)
+    assert [each for each in outside.touched() if each.startswith("/")] == []
+    for name in names:
+        path, modules = list(sys.path), set(sys.modules)
+        status, text = told(name, run)
+        assert status in (0, 1, 2, 3), (name, status)
+        assert outside.touched() == [], name
+        assert not CONTROL.search(text), (name, text)
+        assert SECRET not in text, name
+        assert sys.path == path
+        assert not {m for m in set(sys.modules) - modules if m.startswith("evil")}
+        for file in run.rglob("*"):
+            if file.is_file() and not file.is_symlink() and file.stat().st_size < 1 << 25:
+                assert SECRET.encode() not in file.read_bytes() or file.stat().st_nlink > 1, file
+        for page in run.glob("*.html"):
+            if page.is_file() and not page.is_symlink() and page.stat().st_size:
+                content = page.read_text(encoding="utf-8")
+                assert not CONTROL.search(content), page
+                assert "x-evil" not in Page(content).tags
+                assert Page(content).tags.count("script") == (page.name == "report.html")
+                assert Page(content).code == []
+
+
+def test_there_are_as_many_attacks_as_are_claimed():
+    assert len(ATTACKS) >= 60
+    assert set(FAST) <= ATTACKS.keys()
+
+
+@pytest.mark.parametrize("attack", FAST)
+def test_a_hostile_folder_is_answered_in_words(attack, tmp_path, monkeypatch):
+    check(attack, tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", sorted(ATTACKS.keys() - set(FAST)))
+def test_any_hostile_folder_is_answered_in_words(attack, tmp_path, monkeypatch):
+    check(attack, tmp_path, monkeypatch)
