@@ -13,6 +13,7 @@ import socket
 import struct
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,10 @@ Attack = Callable[[Path, Outside], None]
 ATTACKS: dict[str, Attack] = {}
 CONTROLS = "\x1b[2J\x1b]0;owned\x07\r\x08\x9b31m\u202e\u2066\u2028"
 MARKUP = "<x-evil onload=alert(1)></title></style></script><script>alert(1)</script>\"'"
-FILES_OF_A_CHECKPOINT = ("manifest.json", "state.json", "weights.safetensors", "replay-000002.npy")
+FILES_OF_A_CHECKPOINT = tuple(
+    f"@/{name}"
+    for name in ("manifest.json", "state.json", "weights.safetensors", "replay-000002.npy")
+)
 WRITTEN = (  # what some command writes, and what it writes it aside as
     *(
         f"{name}{end}"
@@ -69,26 +73,26 @@ def to_secret(path: Path, outside: Outside) -> None:
     replace(path, lambda at: at.symlink_to(outside.folder / "secret.json"))
 
 
+def link_folder(path: Path, outside: Outside) -> None:
+    replace(path, lambda at: at.symlink_to(outside.folder / "inner"))
+
+
+def each(words: str, change: Callable[[Path, Outside], object], names: tuple[str, ...]) -> None:
+    """Keep an attack for each of some files of a run; "@" stands for its newest checkpoint."""
+
+    def one(name: str, run: Path, outside: Outside) -> None:
+        change(newest(run) / name[2:] if name.startswith("@/") else run / name, outside)
+
+    for name in names:
+        attack(f"{words} {name}")(partial(one, name))
+
+
 # Links, to files and to folders
-for _name in WRITTEN:
-    ATTACKS[f"link {_name}"] = lambda run, outside, name=_name: to_secret(run / name, outside)
-for _name in FILES_OF_A_CHECKPOINT:
-    ATTACKS[f"link checkpoint {_name}"] = lambda run, outside, name=_name: to_secret(
-        newest(run) / name, outside
-    )
-for _name in ("arrays", "checkpoints", "snapshots", "evaluations", "tensorboard"):
-    ATTACKS[f"link folder {_name}"] = lambda run, outside, name=_name: replace(
-        run / name, lambda at: at.symlink_to(outside.folder / "inner")
-    )
-for _name in (
-    "checkpoints/400",
-    "checkpoints/.320.tmp",
-    "checkpoints/.5.old",
-    "checkpoints/.x.old",
-):
-    ATTACKS[f"link folder {_name}"] = lambda run, outside, name=_name: (run / name).symlink_to(
-        outside.folder / "inner"
-    )
+each("link", to_secret, WRITTEN)
+each("link", to_secret, FILES_OF_A_CHECKPOINT)
+each("link folder", link_folder, ("arrays", "checkpoints", "snapshots", "evaluations"))
+each("link folder", link_folder, ("tensorboard", "checkpoints/400", "checkpoints/.320.tmp"))
+each("link folder", link_folder, ("checkpoints/.5.old", "checkpoints/.x.old"))
 
 
 @attack("link arrays of a kernel")
@@ -109,26 +113,22 @@ def _(run: Path, outside: Outside) -> None:
         replace(run / name, lambda at: os.link(outside.folder / "inner/keep.txt", at))
 
 
+def to_zeros(path: Path, _: Outside) -> None:
+    replace(path, lambda at: at.symlink_to("/dev/zero"))
+
+
 # What is no regular file
-for _name in (
-    "run.json",
-    "events.jsonl",
-    ".lock",
-    "report.html.tmp",
-    "arrays/kernel-0000000300.npz",
-):
-    ATTACKS[f"fifo {_name}"] = lambda run, _, name=_name: replace(run / name, os.mkfifo)
-for _name in FILES_OF_A_CHECKPOINT:
-    ATTACKS[f"fifo checkpoint {_name}"] = lambda run, _, name=_name: replace(
-        newest(run) / name, os.mkfifo
-    )
-for _name in ("run.json", "events.jsonl", "checkpoints/300/weights.safetensors"):
-    ATTACKS[f"endless device {_name}"] = lambda run, _, name=_name: replace(
-        run / name, lambda at: at.symlink_to("/dev/zero")
-    )
-ATTACKS["socket events.jsonl"] = lambda run, _: replace(run / "events.jsonl", make_socket)
-for _name in ("run.json", "events.jsonl", "report.html", ".lock", "diagnosis.txt"):
-    ATTACKS[f"folder {_name}"] = lambda run, _, name=_name: replace(run / name, Path.mkdir)
+KERNEL_FILE = "arrays/kernel-0000000300.npz"
+NO_FILES = ("run.json", "events.jsonl", ".lock", "report.html.tmp", KERNEL_FILE)
+each("fifo", lambda path, _: replace(path, os.mkfifo), NO_FILES)
+each("fifo", lambda path, _: replace(path, os.mkfifo), FILES_OF_A_CHECKPOINT)
+ENDLESS = ("run.json", "events.jsonl", "@/weights.safetensors")
+each(
+    "endless device", lambda path, _: replace(path, lambda at: at.symlink_to("/dev/zero")), ENDLESS
+)
+each("socket", lambda path, _: replace(path, make_socket), ("events.jsonl",))
+FOLDERS = ("run.json", "events.jsonl", "report.html", ".lock", "diagnosis.txt")
+each("folder", lambda path, _: replace(path, Path.mkdir), FOLDERS)
 
 
 # Names that lead out
@@ -144,10 +144,14 @@ def rename_in_manifest(run: Path, name: str) -> None:
     (folder / "manifest.json").write_bytes(manifest.dump(int(folder.name), records))
 
 
-for _label, _path in {"upward": "../../../outside/secret.json", "dots": ".."}.items():
-    ATTACKS[f"manifest names {_label}"] = lambda run, _, name=_path: rename_in_manifest(run, name)
-ATTACKS["manifest names absolute"] = lambda run, outside: rename_in_manifest(
-    run, str(outside.folder / "secret.json")
+def names_upward(run: Path, _: Outside) -> None:
+    rename_in_manifest(run, "../../../outside/secret.json")
+
+
+attack("manifest names upward")(names_upward)
+attack("manifest names dots")(lambda run, _: rename_in_manifest(run, ".."))
+attack("manifest names absolute")(
+    lambda run, outside: rename_in_manifest(run, str(outside.folder / "secret.json"))
 )
 
 
@@ -310,7 +314,7 @@ def name_environment(run: Path, name: object) -> None:
         change_json(folder, "state.json", config=config | {"environment": name})
 
 
-for _label, _name in {
+NAMES: dict[str, object] = {
     "a module and a task": f"{EVIL}:Task-v0",
     "a module and a known task": f"{EVIL}:CartPole-v1",
     "a module and an Atari game": f"{EVIL}:ALE/Pong-v5",
@@ -321,8 +325,15 @@ for _label, _name in {
     "a list": [EVIL],
     "nothing": "",
     "control characters": f"Cart\x1b[2J{EVIL}",
-}.items():
-    ATTACKS[f"environment is {_label}"] = lambda run, _, name=_name: name_environment(run, name)
+}
+
+
+def named(name: object, run: Path, _: Outside) -> None:
+    name_environment(run, name)
+
+
+for _label, _name in NAMES.items():
+    attack(f"environment is {_label}")(partial(named, _name))
 
 
 @attack("modules of the names of packages")
