@@ -1,4 +1,4 @@
-"""Whether a look may call networks as they stand: a fifth of what a call that hides itself takes."""
+"""Whether a look may call networks as they stand: a fifth of what a call that hides itself costs."""
 
 from collections.abc import Sequence
 

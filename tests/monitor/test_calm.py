@@ -51,7 +51,11 @@ def events(folder, is_closure):
     lines = (folder / "events.jsonl").read_text().splitlines()
     info = json.loads((folder / "run.json").read_text())
     told = {name: info[name] for name in ("audit", "target_rule", "update_rule", "foresight")}
-    return [{k: v for k, v in json.loads(x).items() if k not in ("time", "crc32")} for x in lines], told, audits
+    return (
+        [{k: v for k, v in json.loads(x).items() if k not in ("time", "crc32")} for x in lines],
+        told,
+        audits,
+    )
 
 
 @pytest.mark.parametrize("is_closure", [False, True])
