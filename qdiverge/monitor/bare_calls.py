@@ -1,4 +1,4 @@
-"""Whether a look may call networks as they stand: a fifth of the cost of a call that hides itself."""
+"""Whether a look may call networks as they stand: a fifth of the cost of one that hides itself."""
 
 from collections.abc import Sequence
 
