@@ -5,6 +5,7 @@ READY := .venv/.ready
 FRAMEWORKS := .venv-frameworks
 MUTANTS := .venv-mutants
 LOWEST := .venv-lowest
+DOCS := .venv-docs
 FIELD := .venv-field
 # A worker for each core, at most eight; `make test WORKERS=0` runs in one process.
 WORKERS ?= auto
@@ -36,10 +37,14 @@ test-slow: $(READY) ## the tests that take minutes
 test-processors: $(READY) ## the numerical tests under every instruction set and thread count here
 	@$(BIN)/python -m tests.processors
 
+define BELOW
+@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth
+endef
+
 define ON_TOP
 	@echo "qdiverge: creating $(@D) on top of .venv (some minutes, once)"
 	@$(BIN)/python -m venv $(@D)
-	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth
+	$(BELOW)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $(word 2,$^)
 	@touch $@
 endef
@@ -79,6 +84,21 @@ sanity: $(READY) ## every ground truth of the theory: expected, measured, passed
 figures: $(READY) ## draw every figure from its committed table: PDF, PNG and CSV in figures/
 	@$(BIN)/python -m paper_figures --all
 
+$(DOCS)/.ready: $(READY) constraints.txt
+	@echo "qdiverge: creating $(DOCS) on top of .venv (a minute, once)"
+	@$(BIN)/python -m venv $(DOCS)
+	$(BELOW)
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+docs: $(DOCS)/.ready ## build the documentation site in build/site, strictly, and check its links
+	@$(DOCS)/bin/python -m docs.tools.stage
+	@$(DOCS)/bin/zensical build --clean --strict
+	@$(DOCS)/bin/python -m docs.tools.check_site
+
+notebooks: $(READY) ## run the notebooks anew, and keep what they print and draw
+	@$(BIN)/python -m docs.tools.run_notebooks
+
 bench: $(READY) ## time the kernel; `pip install -r experiments/speed/requirements.txt` adds the peers
 	@$(BIN)/python -m experiments speed kernel
 
@@ -89,4 +109,4 @@ lint: $(READY) ## style, types, docstrings and import directions
 	@$(BIN)/lint-imports --no-logo
 
 clean: ## forget the virtual environment and caches
-	rm -rf .venv $(FRAMEWORKS) $(MUTANTS) $(LOWEST) $(FIELD) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv $(FRAMEWORKS) $(MUTANTS) $(LOWEST) $(DOCS) build .cache $(FIELD) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

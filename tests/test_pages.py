@@ -1,40 +1,90 @@
 """The pages for people: their Python runs as it stands, and what they name is there."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 import torch
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PATTERNS = (
+    "*.md", ".github/**/*.md", "docs/**/*.md", "docs/**/*.ipynb", "examples/*.md",
+    "experiments/**/*.md", "paper_figures/*.md", "tests/*.md",
+)  # fmt: skip
+PAGES = sorted(page for pattern in PATTERNS for page in ROOT.glob(pattern))
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
+FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\[[^]]*\]\((?!\w+:)([^)#\s]*)(?:#([^)]*))?\)")
+# These show lines of a framework's own script; tests/integrations runs them within one.
+FRAGMENTS = {
+    f"docs/integrations/{name}.md" for name in ("README", "lightning", "tianshou", "torchrl")
+}
+RUN = [page for page in TEXTS if "```python" in TEXTS[page] and page not in FRAGMENTS]
 
 
-def test_the_python_of_the_guide_runs_block_after_block(tmp_path, monkeypatch):
-    blocks = re.findall(r"```python\n(.*?)```", TEXTS["docs/guide.md"], re.DOTALL)
-    assert len(blocks) >= 4
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as they are made where the page is shown."""
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_pages_are_found():
+    assert {"README.md", "docs/first-hour.md", "experiments/README.md"} <= TEXTS.keys()
+    assert {"docs/questions/step.md", "docs/integrations/own-loop.md"} <= set(RUN)
+
+
+@pytest.mark.parametrize("page", RUN)
+def test_the_python_of_a_page_runs_block_after_block(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
-    names = {}
-    for block in blocks:
-        exec(compile(block, "docs/guide.md", "exec"), names)
+    names = {"__name__": "page"}
+    for block in re.findall(r"```python\n(.*?)```", TEXTS[page], re.DOTALL):
+        exec(compile(block, page, "exec"), names)
 
 
 @pytest.mark.parametrize("page", TEXTS)
-def test_linked_files_exist(page):
-    linked = re.findall(r"\[[^]]*\]\((?!http)([^)#]+)(?:#[^)]*)?\)", TEXTS[page])
-    assert all((ROOT / page).parent.joinpath(path).exists() for path in linked)
+def test_what_is_linked_is_there(page):
+    links = [
+        (path, anchor)
+        for path, anchor in LINK.findall(FENCE.sub("", TEXTS[page]))
+        if path or anchor
+    ]
+    for path, anchor in links:
+        file = (ROOT / page).parent.joinpath(path) if path else ROOT / page
+        assert file.is_file(), f"{page} links to {path}"
+        if anchor:
+            assert anchor in anchors(file.read_text(encoding="utf-8")), f"{page}: {path}#{anchor}"
+
+
+def test_the_site_lists_every_page_once():
+    def leaves(entry):
+        if isinstance(entry, str):
+            return [entry]
+        parts = entry.values() if isinstance(entry, dict) else entry
+        return [leaf for part in parts for leaf in leaves(part)]
+
+    site = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))
+    pages = [page.replace(".ipynb", ".md") for page in TEXTS if not page.startswith(".github")]
+    assert sorted(leaves(site["project"]["nav"])) == sorted(pages)
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_a_list_stands_apart_from_what_is_before_it(page):
+    """Where it does not, the site shows it as a part of the paragraph."""
+    text = FENCE.sub("", TEXTS[page])
+    glued = re.findall(r"^(?![-*\d#| ]).+\n(?:[-*]|\d+\.) .*$", text, re.MULTILINE)
+    assert page.endswith(".ipynb") or glued == []
 
 
 def test_the_targets_that_pages_name_exist():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = {name for text in TEXTS.values() for name in re.findall(r"`?make ([a-z-]+)", text)}
-    assert {"demo", "test", "figures", "sanity", "lint"} <= targets
+    targets = {name for text in TEXTS.values() for name in re.findall(r"`make ([a-z-]+)", text)}
+    assert {"demo", "test", "figures", "sanity", "docs"} <= targets
     assert [name for name in targets if f"\n{name}:" not in makefile] == []
 
 
-@pytest.mark.parametrize("page", ["docs/architecture.md", "docs/recipes.md"])
+@pytest.mark.parametrize("page", ["docs/architecture.md", "docs/recipes.md", "docs/theory.md"])
 def test_the_files_that_the_code_map_names_exist(page):
     paths = set(re.findall(r"`([\w/]+/(?:[\w]+\.py)?)[:`]", TEXTS[page]))
     assert len(paths) >= 9

@@ -1,20 +1,16 @@
 """Every number and every alarm of the page in plain words, from what the code declares of them."""
 
-import inspect
-import re
 from collections.abc import Iterable
 
 from qdiverge.diagnostics.catalogue import METRICS, cost_of
-from qdiverge.monitor.foresight.outlook import FORESEEN
 from qdiverge.monitor.rules.alarm_rules import ALARM_RULES
 from qdiverge.report.alarm_kinds import kind_label
+from qdiverge.report.alarm_words import CLASSES, finding_words, rule_needs, rule_words
 from qdiverge.report.drawing.svg import Markup, element, join
 from qdiverge.report.metrics_table import ABOUT_NUMBERS
 from qdiverge.report.panel import Panel
 from qdiverge.report.prose import commas, formula, slug
 from qdiverge.report.questions import QUESTIONS
-from qdiverge.runs.alarm import Kind
-from qdiverge.update.auditing.findings import SENTENCES
 
 LETTERS = "letters"  # the anchor of what the letters in formulas stand for
 _UNITS = {
@@ -23,15 +19,6 @@ _UNITS = {
     "share": "none, a share from 0 to 1",
 }
 _COSTS = {"light": "forward passes", "standard": "one kernel", "full": "several kernels"}
-_CLASSES: tuple[tuple[Kind, str], ...] = (
-    ("divergence", "The values leave what any policy can earn, or will. It alone can end a run."),
-    ("loop", "An audit of an update found that the loop trains something else than it says."),
-    ("condition", "Of the network: it tells fewer states apart than it could. The run goes on."),
-)
-_OTHER_RULES = {
-    FORESEEN: "Fire when copies of the run that trained ahead by its own rule have diverged.",
-    "loss_not_finite": "Fire when the training loss is NaN or infinite.",
-}
 
 
 def term(key: str) -> str:
@@ -49,7 +36,7 @@ def rule_term(rule: str) -> str | None:
     >>> rule_term("dead_units"), rule_term("<b>")
     ('alarm-dead-units', None)
     """
-    known = {*_rules(), *SENTENCES}
+    known = {*rule_words(), *finding_words()}
     return f"alarm-{slug(rule)}" if rule in known else None
 
 
@@ -71,11 +58,11 @@ def glossary() -> list[Markup]:
         element("h3", "Numbers"),
         element("dl", *(_number(key) for key in _keys())),
         element("h3", "Alarms"),
-        element("dl", *(_entry(kind_label(kind), None, [text]) for kind, text in _CLASSES)),
+        element("dl", *(_entry(kind_label(kind), None, [text]) for kind, text in CLASSES.items())),
         element("h3", "Alarm rules"),
-        element("dl", *(_rule(name, text) for name, text in _rules().items())),
+        element("dl", *(_rule(name, text) for name, text in rule_words().items())),
         element("h3", "Findings of the audits"),
-        element("dl", *(_finding(code, text) for code, text in SENTENCES.items())),
+        element("dl", *(_finding(code, text) for code, text in finding_words().items())),
     ]
 
 
@@ -108,32 +95,18 @@ def _number(key: str) -> Markup:
     return _entry(key, term(key), said)
 
 
-def _rules() -> dict[str, str]:
-    """Return each alarm rule with the first sentence of its description."""
-    described = {rule.name: inspect.getdoc(rule.check) or "" for rule in ALARM_RULES}
-    return {name: text.partition("\n")[0] for name, text in described.items()} | _OTHER_RULES
-
-
 def _rule(name: str, text: str) -> Markup:
     kinds = {rule.name: rule.kind for rule in ALARM_RULES}
-    needs = next((sorted(rule.needs) for rule in ALARM_RULES if rule.name == name), [])
-    said: list[str] = [text.replace("Fire when", "It fires when", 1)]
+    said = [text]
     if kinds.get(name) == "condition":
         said.append(" A note.")
-    keys = [f"diverge/{need}" for need in needs]
-    if keys:
+    if keys := rule_needs(name):
         said += [" It reads ", *commas(link(key, term(key)) for key in keys), "."]
     return _entry(name.replace("_", " "), rule_term(name), said)
 
 
 def _finding(code: str, sentence: str) -> Markup:
-    """Return the entry of a finding: its sentence, with what is measured named in its place."""
-    text = re.sub(
-        r"\{(\w+)[^}]*\}",
-        lambda match: f"‹{match[1].replace('_', ' ')}›",
-        sentence.replace("{hint}", ""),
-    )
-    return _entry(code.replace("_", " "), rule_term(code), [f"It says: {text}"])
+    return _entry(code.replace("_", " "), rule_term(code), [f"It says: {sentence}"])
 
 
 def _entry(name: str, anchor: str | None, said: list[str]) -> Markup:

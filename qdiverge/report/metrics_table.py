@@ -1,8 +1,13 @@
 """The table of every logged number, from what diagnostics, panels and alarm rules declare."""
 
+from collections.abc import Sequence
+
 from qdiverge.diagnostics.catalogue import METRICS, cost_of
 from qdiverge.monitor.rules.alarm_rules import ALARM_RULES
+from qdiverge.report.alarm_words import CLASSES, finding_words, rule_needs, rule_words
+from qdiverge.report.prose import formula
 from qdiverge.report.questions import QUESTIONS
+from qdiverge.runs.alarm import WORDS
 
 COLUMNS = ("key", "formula", "unit", "cost", "healthy", "panel", "alarm")
 ABOUT_NUMBERS = """\
@@ -11,9 +16,12 @@ d = 1 where an episode ends, with weights D = 1/N. Q is the network's value, δ 
 features that the output layer reads, α the learning rate, γ the discount; x is the pair (s, a), x′
 the greedy pair at s′, K the kernel k(x, x) of the pairs, K′ = γ (1−d) k(x′, x)."""
 _ABOUT = f"""\
-# What a run logs
+# Metrics and alarms
 
-Written by `qdiverge metrics > docs/metrics.md`, from what the code declares; change it there.
+Every number that a run logs, every alarm that it can raise, every finding of its audits. Written by
+`qdiverge metrics > docs/metrics.md`, from what the code declares; change it there.
+
+## Numbers
 
 {ABOUT_NUMBERS}
 
@@ -24,16 +32,38 @@ Alarm: the rules that read it.
 
 
 def metrics_table() -> str:
-    """Return the page ``docs/metrics.md``: a row of Markdown for each declared metric."""
-    rows = [COLUMNS, ("---",) * len(COLUMNS)]
+    """Return the page ``docs/metrics.md``: tables of metrics, alarm rules and findings."""
+    rows = []
     for metric in METRICS.values():
         cost = cost_of(metric.key) or "–"
         panels, alarms = panels_of(metric.key), alarms_of(metric.key)
+        definition = formula(metric.formula)
         rows.append(
-            (f"`{metric.key}`", metric.formula, metric.unit, cost, metric.healthy, panels, alarms)
+            (f"`{metric.key}`", definition, metric.unit, cost, metric.healthy, panels, alarms)
         )
-    lines = [" | ".join(cell.replace("|", r"\|") for cell in row) for row in rows]
-    return f"{_ABOUT}\n" + "\n".join(f"| {line} |" for line in lines) + "\n"
+    classes = [(WORDS[kind], text) for kind, text in CLASSES.items()]
+    rules = [
+        (f"`{name}`", text, ", ".join(f"`{key}`" for key in rule_needs(name)))
+        for name, text in rule_words().items()
+    ]
+    findings = [(f"`{code}`", text) for code, text in finding_words().items()]
+    return "\n".join(
+        (
+            _ABOUT,
+            _table(COLUMNS, rows),
+            "## Alarms\n",
+            _table(("class", "what it means"), classes),
+            _table(("rule", "when", "reads"), rules),
+            "## Findings of the audits\n",
+            _table(("finding", "says"), findings),
+        )
+    ).removesuffix("\n")
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    cells = [columns, ("---",) * len(columns), *rows]
+    lines = [" | ".join(cell.replace("|", r"\|") for cell in row) for row in cells]
+    return "".join(f"| {line} |\n" for line in lines)
 
 
 def panels_of(key: str) -> str:

@@ -1,5 +1,5 @@
 """The diffs for scripts of others: whole, and calling what qdiverge has. What they say of their
-effect was seen on the scripts themselves; docs/integrations/README.md tells how."""
+effect was seen on the scripts themselves; docs/integrations/cleanrl.md tells how."""
 
 import ast
 import inspect

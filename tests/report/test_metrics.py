@@ -12,9 +12,11 @@ from qdiverge.cli import main
 from qdiverge.diagnostics import REGISTRY
 from qdiverge.diagnostics.catalogue import METRICS, NOT_MEASURED
 from qdiverge.monitor import attach
+from qdiverge.monitor.foresight.outlook import FORESEEN
 from qdiverge.monitor.rules.alarm_rules import ALARM_RULES
 from qdiverge.report.metrics_table import COLUMNS, alarms_of, panels_of
 from qdiverge.runs import load_run
+from qdiverge.update.auditing.findings import SENTENCES
 from tests.monitor.test_monitor import loss_of, make_network, random_batch
 
 PACKAGE = Path(qdiverge.__file__).parent
@@ -68,6 +70,9 @@ def test_the_committed_page_is_what_the_command_prints(capsys):
     printed = capsys.readouterr().out
     advice = "docs/metrics.md is out of date; run: qdiverge metrics > docs/metrics.md"
     assert PAGE.read_text(encoding="utf-8") == printed, advice
-    rows = [line for line in printed.splitlines() if line.startswith("| ")]
-    assert len(rows) == len(METRICS) + 2
-    assert {len(re.split(r"(?<!\\)\|", row)) for row in rows} == {len(COLUMNS) + 2}
+    tables = [part.splitlines() for part in re.split(r"\n\n|\n(?=#)", printed) if part[0] == "|"]
+    widths = [{len(re.split(r"(?<!\\)\|", row)) - 2 for row in rows} for rows in tables]
+    assert widths == [{len(COLUMNS)}, {2}, {3}, {2}]
+    assert len(tables[0]) == len(METRICS) + 2
+    named = set(re.findall(r"^\| `(\w+)`", printed, re.MULTILINE))
+    assert named == {rule.name for rule in ALARM_RULES} | {FORESEEN, "loss_not_finite", *SENTENCES}
