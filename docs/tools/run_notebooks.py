@@ -25,7 +25,7 @@ FOLDER = Path(__file__).parents[1] / "notebooks"
 
 
 def run_notebook(notebook: dict[str, Any]) -> None:
-    """Run a notebook's cells in the present folder, and put their outputs into it.
+    r"""Run a notebook's cells in the present folder, and put their outputs into it.
 
     >>> cell = {"cell_type": "code", "source": ["print(1 + 1)"]}
     >>> run_notebook({"cells": [cell]})
