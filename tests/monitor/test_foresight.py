@@ -11,7 +11,9 @@ from torch.nn import functional
 import qdiverge as qd
 from qdiverge.diagnostics.quiet import largest_value
 from qdiverge.errors import DivergenceError, InvalidValueError
+from qdiverge.monitor.foresight import foresight as looking_ahead
 from qdiverge.monitor.foresight.rates import measured
+from qdiverge.monitor.foresight.staging import stages
 from qdiverge.rehearsal.batches import as_batches
 from qdiverge.runs import load_run
 from qdiverge.update.auditing.findings import finding
@@ -325,6 +327,26 @@ def test_a_copy_of_all_of_the_run_goes_on_as_it_does(tmp_path):
     assert forecast.evidence == "live"
     assert all(2 * value == sizes[int(k) - 1] for k, value in own.items())  # the probe is s = 1
     assert forecast.is_call == (max(sizes) > 12.5)
+
+
+def test_nothing_is_copied_while_no_copy_of_the_run_can_be_made_yet(tmp_path, monkeypatch):
+    """In the middle of a call of many updates the run is asked at each, and says: not yet."""
+    made, asked = [], []
+    monkeypatch.setattr(looking_ahead, "stages", lambda *a, **k: made.append(1) or stages(*a, **k))
+    q, sgd = linear(0.1)
+    run = Walk(q, sgd)
+
+    def live(batch):
+        asked.append(batch)
+        return None if len(asked) < 20 else run
+
+    known = {"live": live, "data": lambda: run.replay[0], "num_updates": 100}
+    with watch(tmp_path / "run", q, sgd, foresight=known) as run.monitor:
+        for _ in range(30):
+            run.update()
+    assert len(asked) == 20
+    assert len(made) == 1
+    assert run.monitor.foresight.latest.update == 19
 
 
 def test_a_run_that_cannot_be_copied_is_rehearsed_on_the_data_at_hand(tmp_path):

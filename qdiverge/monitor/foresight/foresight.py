@@ -35,7 +35,7 @@ from qdiverge.monitor.foresight.timetable import (
     next_due,
     plan_at,
 )
-from qdiverge.monitor.foresight.whole_run import live_stage
+from qdiverge.monitor.foresight.whole_run import GoingOn, live_stage
 from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.options import OF_TARGET
 from qdiverge.monitor.shown_batch import Shown, copy_of
@@ -249,6 +249,17 @@ class Foresight:
         if not is_faithful and not self._is_live:
             self._due = max(PATIENCE, 2 * update)
             return None
+        run: GoingOn | None = None
+        if self._is_live and options.live is not None:
+            try:
+                run = options.live(data)
+            except Exception as error:  # whatever somebody's environment may raise
+                if not self._goes_on_without(error, update, is_faithful=is_faithful):
+                    return None
+            else:
+                if run is None:  # asked before anything is copied: often many updates in a row
+                    self._due = update + 1
+                    return None
         period = rule.target_period or 1
         since_copy = (update - max(0, last_move - 1)) % period
         at_hand = options.data if options.data is not None else list(self._recent.batches)
@@ -263,24 +274,27 @@ class Foresight:
         if frozen[0].is_beyond:  # nothing left to foresee
             self._due = next_due(update)
             return None
-        if self._is_live and options.live is not None:
+        if run is not None:
             try:
-                if (run := options.live(data)) is None:
-                    self._due = update + 1
-                    return None
                 whole = live_stage(frozen[0], run)
                 return self._look(update, "live", frozen, whole, is_faithful=is_faithful)
-            except Exception as error:  # whatever somebody's environment may raise
-                self.why_not_live = f"{type(error).__name__}: {error}"
-            if self._why_not_frozen:
-                self.switch_off(self._why_not_frozen)
-            if options.data is None or not is_faithful:  # what there is to know comes later
-                self._due = next_due(update)
-                return None
+            except Exception as error:
+                if not self._goes_on_without(error, update, is_faithful=is_faithful):
+                    return None
         exact: Stage | None = None
         if self._order is not None and self._order.is_seen and len(frozen) == 1:
             exact = in_own_order(frozen[0], shown)
         return self._look(update, self._source, frozen, exact)
+
+    def _goes_on_without(self, error: Exception, update: int, *, is_faithful: bool) -> bool:
+        """Ask for no copy of all of the run any more; return whether others can be made now."""
+        self.why_not_live = f"{type(error).__name__}: {error}"
+        if self._why_not_frozen:
+            self.switch_off(self._why_not_frozen)
+        if self.options.data is None or not is_faithful:  # what there is to know comes later
+            self._due = next_due(update)
+            return False
+        return True
 
     def _train_copy(self, shown: Shown) -> None:
         """Let a copy learn from a batch, where that draws as the run's own update does."""
