@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import errno
 import importlib
 import os
 import sys
@@ -26,6 +27,7 @@ COMMANDS = {
     "inspect": "write one page on a single moment of a run",
     "metrics": "what each logged number is: formula, unit, healthy range",
 }
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # nobody's usage is at fault
 OK, FAILED, BAD_USAGE, DIVERGED = 0, 1, 2, 3
 
 USAGE = """\
@@ -57,7 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DivergenceError as error:
         return _fail(DIVERGED, str(error))
     except (QDivergeError, MissingExtraError) as error:
-        return _fail(BAD_USAGE, str(error))
+        cause = error.__cause__
+        is_full = isinstance(cause, OSError) and cause.errno in DISK
+        return _fail(FAILED if is_full else BAD_USAGE, str(error))
     except KeyboardInterrupt as stop:
         return _fail(FAILED, f"stopped by {str(stop) or 'Ctrl-C'}; all that was logged is kept.")
     except BrokenPipeError:  # who reads, such as `head`, has had enough

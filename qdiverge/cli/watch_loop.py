@@ -15,6 +15,7 @@ from qdiverge.agents.run_loop import Trainer
 from qdiverge.cli.ahead import foresight_of, target_rule_of
 from qdiverge.cli.epochs import Epochs
 from qdiverge.cli.interrupt import calling_at_stop
+from qdiverge.cli.last_word import UNSAVED
 from qdiverge.cli.live import Live
 from qdiverge.cli.record_log import write_record
 from qdiverge.cli.subjects import subject
@@ -135,7 +136,7 @@ def reactions(watching: Watching, live: Live) -> OnAlarm:
 def _save(
     checkpoints: Checkpoints, trainer: Trainer, log: RunLog, monitor: Monitor, ended: str | None
 ) -> None:
-    checkpoints.save(
+    is_saved = checkpoints.save(
         trainer,
         ended=ended,
         others=lambda: {
@@ -144,6 +145,10 @@ def _save(
             **dump_state(monitor.state()),
         },
     )
+    if is_saved:
+        log.info.pop(UNSAVED, None)
+    else:
+        log.info[UNSAVED] = trainer.agent_step  # written with the run's last word
 
 
 def load_mark(store: CheckpointStore, step: int) -> LogMark:

@@ -203,6 +203,16 @@ class Place:
         with self._opened() as at:
             return os.fdopen(self._descriptor(at, name, _ANEW), "wb")
 
+    def overwrite(self, name: str, content: bytes) -> None:
+        """Write over what a file holds, in the room that it has on the disk; down to the disk."""
+        with self._opened() as at:
+            descriptor = self._descriptor(at, name, os.O_WRONLY)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.truncate()
+            file.flush()
+            os.fsync(descriptor)
+
     def open_own(self, name: str) -> BinaryIO:
         """Return a file to read and append to, unbuffered; made where missing, nobody else's.
 

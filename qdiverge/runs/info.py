@@ -4,9 +4,12 @@ Its last entry is the SHA-256 of all the others, so that a flipped byte is seen.
 is taken from the newest checkpoint, which keeps a copy; else a run goes by the name of its folder.
 """
 
+import errno
 import hashlib
 import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,9 @@ from qdiverge.runs.strict_json import read_json
 from qdiverge.runs.whole import write_whole
 
 NAME = "run.json"
+SPARE = ".run.json.spare"  # room that is kept for the last word of a run whose disk is full
+ROOM = 16_384  # bytes
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SCHEMA = 1  # of run.json and events.jsonl; raised when an old reader would misread a new file
 SEAL = "sha256"
 MOST = 4 * MIB
@@ -161,6 +167,33 @@ def digest(info: Mapping[str, Any]) -> str:
     True
     """
     return hashlib.sha256(json.dumps(info, sort_keys=True).encode()).hexdigest()
+
+
+def reserve(folder: Path) -> None:
+    """Keep room for one more ``run.json``, where there is any."""
+    with suppress(OSError), Place.of(folder).writing(SPARE) as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, ROOM)
+        else:
+            file.write(bytes(ROOM))
+
+
+def write_last(folder: Path, info: Mapping[str, Any]) -> None:
+    """Replace ``run.json`` for the last time, on a full disk in the room that was kept for it.
+
+    Raises:
+        OSError: it cannot be written all the same.
+    """
+    place = Place.of(folder)
+    try:
+        write_info(folder, info)
+    except OSError as error:
+        if error.errno not in FULL or not place.has(SPARE):
+            raise
+        place.overwrite(SPARE, dump_info(info).encode())
+        place.rename(SPARE, NAME)
+    with suppress(OSError):
+        place.remove(SPARE)
 
 
 def check_is_free(folder: Path) -> None:

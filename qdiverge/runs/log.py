@@ -4,7 +4,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +17,14 @@ from qdiverge.runs.alarm import AlarmEvent, Kind
 from qdiverge.runs.boundary import Place
 from qdiverge.runs.event_lines import sealed
 from qdiverge.runs.forked import forget_in_children
-from qdiverge.runs.info import SCHEMA, check_is_free, look_at_info, write_info
+from qdiverge.runs.info import (
+    SCHEMA,
+    check_is_free,
+    look_at_info,
+    reserve,
+    write_info,
+    write_last,
+)
 from qdiverge.runs.line_file import LineFile
 from qdiverge.runs.lock import FolderLock
 from qdiverge.runs.process import own_process
@@ -27,6 +34,7 @@ from qdiverge.runs.sink import Sink, SinkGroup
 from qdiverge.runs.whole import writing
 
 EPISODE_LENGTH = "charts/episodic_length"  # steps, as CleanRL names it
+LOST = ("lost_writes", "lost_in")  # in run.json, where something could not be written
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,7 @@ class RunLog:
             try:
                 check_is_free(self.folder)  # of somebody who came between
                 write_info(self.folder, self.info)
+                reserve(self.folder)
             except BaseException:
                 self._release()
                 raise
@@ -136,7 +145,10 @@ class RunLog:
         self._start = time.monotonic() - mark.seconds
         self.info |= {"status": "running", "process": own_process(), "config": dict(config)}
         self.info.setdefault("resumed", []).append({"step": step, **provenance()})
+        for name in LOST:
+            self.info.pop(name, None)  # they come again
         write_info(self.folder, self.info)
+        reserve(self.folder)
         self._sinks = SinkGroup(sinks)
         self._sinks.start(self.folder, self.info)
 
@@ -191,7 +203,7 @@ class RunLog:
             with place.made().writing(file_name) as file:
                 np.savez_compressed(file, allow_pickle=False, **arrays)
         except OSError as error:
-            self._num_lost += 1
+            self._lose(1, path)
             self._warn(path, error, "training goes on without such arrays")
             return None
         return path
@@ -200,7 +212,7 @@ class RunLog:
         """Add entries to ``run.json``."""
         self.info |= entries
         if not self._is_parents:
-            self._write_info("its new entries are kept in memory until the run ends")
+            self._write_info(write_info, "its new entries are kept in memory until the run ends")
 
     def leave(self) -> None:
         """Close the log and leave its run as it is."""
@@ -224,11 +236,9 @@ class RunLog:
             return
         self.info["status"] = status
         self.info["seconds"] = self._seconds() if seconds is None else seconds
-        self._num_lost += self._events.close()
-        if self._num_lost:
-            self.info["lost_writes"] = self._num_lost  # lines and arrays
+        self._lose(self._events.close(), self._events.path)
         try:
-            self._write_info(f"it does not say that the run is {status}")
+            self._write_info(write_last, f"it does not say that the run is {status}")
         finally:
             self._release()
         self._sinks.close(status)
@@ -248,7 +258,7 @@ class RunLog:
     def _open(self) -> None:
         """Lock the folder and open its log; ``_release`` undoes both."""
         self._start = time.monotonic()
-        self._num_lost, self._has_warned, self._is_parents = 0, False, False
+        self._has_warned = self._is_parents = False
         self._lock = FolderLock(self.folder)
         try:
             self._events = LineFile(self.folder / "events.jsonl", self._warn)
@@ -261,11 +271,19 @@ class RunLog:
         self._events.close()
         self._lock.release()
 
-    def _write_info(self, consequence: str) -> None:
+    def _write_info(
+        self, write: Callable[[Path, Mapping[str, Any]], None], consequence: str
+    ) -> None:
         try:
-            write_info(self.folder, self.info)
+            write(self.folder, self.info)
         except OSError as error:
             self._warn(self.folder / "run.json", error, consequence)
+
+    def _lose(self, number: int, path: Path) -> None:
+        """Note, for the run's last word, how many lines and arrays are lost, and the last file."""
+        if number:
+            self.info["lost_writes"] = self.info.get("lost_writes", 0) + number
+            self.info["lost_in"] = str(path.relative_to(self.folder))
 
     def _warn(self, path: Path, error: OSError, consequence: str) -> None:
         """Say, the first time, that something cannot be written."""
