@@ -19,7 +19,7 @@ from qdiverge.runs import LogMark, RunLog
 from qdiverge.runs.checkpoints import CheckpointStore
 
 NAMES = ("observations", "actions", "rewards", "next_observations", "terminated")
-KEPT = 2
+KEPT, BATCH = 2, 16
 
 
 def transitions():
@@ -53,7 +53,8 @@ def train(out, num_epochs):
             index, _, name = key.partition(".")
             state[int(index)][name] = value
         optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
-        log.rewind(LogMark(**json.loads(store.read(first, "log.json"))), first, {})
+        mark = LogMark(**json.loads(store.read(first, "log.json")))
+        log.rewind(mark, first * len(data) // BATCH, {})  # its steps are updates
     else:
         shutil.rmtree(out, ignore_errors=True)
         log = RunLog(out)
@@ -66,7 +67,7 @@ def train(out, num_epochs):
         for epoch in range(first, num_epochs):
             draw = torch.Generator().manual_seed(epoch)
             loader = DataLoader(
-                data, batch_size=16, shuffle=True, num_workers=2, generator=draw,
+                data, batch_size=BATCH, shuffle=True, num_workers=2, generator=draw,
                 multiprocessing_context="fork",
             )  # fmt: skip
             for tensors in loader:
