@@ -11,6 +11,7 @@ from torch import Tensor
 from qdiverge.agents.interfaces import Agent
 from qdiverge.errors import CheckpointError
 from qdiverge.runs.array_files import read_tensors
+from qdiverge.runs.strict_json import is_like
 
 UNNAMED = Path("weights.safetensors")
 
@@ -81,6 +82,9 @@ def load_optimizer(
         for key, value in saved.items():
             if key not in group:
                 continue  # what an older version kept there, such as PreQN's last α
+            own_value = group[key].item() if isinstance(group[key], Tensor) else group[key]
+            if not is_like(own_value, value):
+                raise _other_network(f"{key} {value!r} of an optimiser")
             if isinstance(group[key], Tensor):
                 group[key].fill_(value)
             else:

@@ -8,6 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from qdiverge.errors import CheckpointError
+from qdiverge.runs.strict_json import is_like
+
 Tensors = dict[str, Tensor]
 
 
@@ -79,8 +82,11 @@ def restore_optimizer(
         for key, value in saved.items():
             if key == "params":
                 continue
-            if isinstance(group.get(key), Tensor):
-                group[key].fill_(value)
+            own = group.get(key)
+            if key in group and not is_like(own.item() if isinstance(own, Tensor) else own, value):
+                raise CheckpointError(f"{key} of a group must be like {own!r}", got=repr(value))
+            if isinstance(own, Tensor):
+                own.fill_(value)
             else:
                 group[key] = tuple(value) if isinstance(value, list) else value
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from qdiverge.agents.checkpoints import Checkpoints
+from qdiverge.cli import main
 from qdiverge.errors import RunFolderError
 from qdiverge.monitor import load_snapshot
 from qdiverge.runs import load_run, read_events
@@ -118,3 +119,15 @@ def test_damage_never_ends_who_reads_a_run(tmp_path):
     with pytest.warns(UserWarning, match=r"300/weights\.safetensors"):
         assert Checkpoints(run).newest() == 200
     assert load_snapshot(run / "snapshots/24").update == 24
+
+
+def test_a_run_goes_on_by_the_copy_of_its_settings_where_they_are_damaged(tmp_path, capsys):
+    run = genuine_run(tmp_path)
+    settings = load_run(run).info["config"]
+    (run / "run.json").write_bytes(b"\0" * 100)
+    with pytest.warns(UserWarning, match=r"run\.json is damaged, and what it said is left out"):
+        assert main(["resume", str(run), "--total-steps", "310"]) == 3  # it has diverged before
+    read = load_run(run)
+    assert read.damage == ()
+    assert read.info["config"] == settings | {"total_steps": 310}
+    assert read.info["step_unit"] == "agent steps"

@@ -9,10 +9,13 @@ import warnings
 from html.parser import HTMLParser
 from io import StringIO
 
+import gymnasium
 import pytest
 
+from qdiverge.agents.saved_agent import load_agent
 from qdiverge.cli import main
-from tests.runs.hostile.attacks import ATTACKS
+from qdiverge.errors import UntrustedError
+from tests.runs.hostile.attacks import ATTACKS, name_environment
 from tests.runs.hostile.canaries import SECRET, Outside
 from tests.runs.hostile.genuine import genuine_run
 
@@ -76,10 +79,10 @@ class Page(HTMLParser):
         self.code += [value for _, value in attrs if (value or "").startswith("javascript:")]
 
 
-def told(name, run):
+def told(name, run, *more):
     """Run a command on a folder; its exit status and all that it said."""
     said = StringIO()
-    arguments = [name.partition("-")[0], str(run), *COMMANDS[name]]
+    arguments = [name.partition("-")[0], str(run), *COMMANDS[name], *more]
     with (
         patience(),
         contextlib.redirect_stdout(said),
@@ -129,6 +132,31 @@ def test_there_are_as_many_attacks_as_are_claimed():
 @pytest.mark.parametrize("attack", FAST)
 def test_a_hostile_folder_is_answered_in_words(attack, tmp_path, monkeypatch):
     check(attack, tmp_path, monkeypatch)
+
+
+OWN = """
+import gymnasium
+gymnasium.register("Own-v0", "gymnasium.envs.classic_control:CartPoleEnv", max_episode_steps=50)
+"""
+
+
+def test_a_module_is_imported_where_the_user_trusts_it_and_nowhere_else(tmp_path, monkeypatch):
+    run = genuine_run(tmp_path)
+    (tmp_path / "own_tasks_of_mine.py").write_text(OWN, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    name_environment(run, "own_tasks_of_mine:Own-v0")
+    status, text = told("evaluate", run)
+    assert status == 2
+    assert "Where you trust the run and that module: --trust-environment" in text
+    assert "own_tasks_of_mine" not in sys.modules
+    with pytest.raises(UntrustedError, match="trust_environment=True"):
+        load_agent(run)
+    try:
+        status, text = told("evaluate", run, "--trust-environment")
+        assert (status, "task on own_tasks_of_mine:Own-v0" in text) == (0, True)
+    finally:
+        sys.modules.pop("own_tasks_of_mine", None)
+        gymnasium.registry.pop("Own-v0", None)
 
 
 @pytest.mark.slow
