@@ -117,7 +117,7 @@ def read_sealed(lines: bytes) -> list[dict[str, Any]]:
     each = lines.split(b"\n")
     each.pop()
     bodies = [line[:-_TAIL] for line in each]
-    seals = bytes.fromhex("".join([line[-10:-2].decode("ascii") for line in each]))
+    seals = bytes.fromhex(b"".join([line[-10:-2] for line in each]).decode("ascii"))
     if lines.count(_SEAL_BEGINS) != len(each) or seals != _crcs(bodies):
         raise ValueError("a line without its seal")
     joined = b"}\n".join(bodies) + b"}\n"
