@@ -1,6 +1,5 @@
 """Real runs, killed with -9 at random moments and resumed, are the runs that were never killed."""
 
-import json
 import os
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from qdiverge.agents.saved_agent import load_agent
 from qdiverge.cli import main
 from qdiverge.runs import RunLog, load_run
 from qdiverge.runs.checkpoints import CheckpointStore
+from qdiverge.runs.info import read_info, write_info
 from tests.kills import PATIENCE, complete, forked, kill_amid
 from tests.kills import command as run_command
 from tests.same_run import assert_same_run, is_over
@@ -143,8 +143,7 @@ def test_a_run_that_diverged_keeps_its_last_good_checkpoint_and_is_not_resumed(t
     assert load_agent(out, step=50).ended is None
     assert main(["resume", str(out)]) == 2
     assert "That is its result" in capsys.readouterr().err
-    info = json.loads((out / "run.json").read_text())
-    (out / "run.json").write_text(json.dumps(info | {"status": "running"}))  # killed just before
+    write_info(out, read_info(out) | {"status": "running"})  # killed just before
     assert main(["resume", str(out)]) == 2
     assert load_run(out).info["status"] == "diverged"
 

@@ -194,7 +194,7 @@ def test_half_a_surrogate_pair_is_no_reason_to_fail(tmp_path):
     run = write_run(tmp_path / "x", num_steps=5, kernels=False)
     info = json.loads((run / "run.json").read_text()) | {"name": "a\ud800b"}
     (run / "run.json").write_text(json.dumps(info))
-    assert "a?b" in read(write_report([run])).text
+    assert "a\N{REPLACEMENT CHARACTER}b" in read(write_report([run])).text
 
 
 def test_runs_of_one_name_are_numbered(tmp_path):

@@ -1,7 +1,6 @@
 """Several runs in one chart, and what seeds say together, against the numbers themselves."""
 
 import base64
-import json
 import re
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ from qdiverge.report import write_report
 from qdiverge.report.numbers import human
 from qdiverge.report.seeds import groups_of, over_seeds
 from qdiverge.runs import Series, load_run
+from qdiverge.runs.info import read_info, write_info
 from tests.report.synthetic import write_run
 from tests.report.test_page import read
 
@@ -110,8 +110,7 @@ def test_where_a_seed_has_no_number_the_seeds_have_no_mean():
 
 def test_runs_whose_steps_count_different_things_share_no_chart(tmp_path, runs):
     other = write_run(tmp_path / "x", num_steps=20, kernels=False)
-    info = json.loads((other / "run.json").read_text()) | {"step_unit": "updates"}
-    (other / "run.json").write_text(json.dumps(info))
+    write_info(other, read_info(other) | {"step_unit": "updates"})
     text = write_report([other, runs[0]]).read_text(encoding="utf-8")
     assert "Their steps count different things" in text
     assert "-all-runs" not in text.replace('"all-runs-together"', "").replace("#all-runs", "")
