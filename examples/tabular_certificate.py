@@ -16,9 +16,9 @@ def main(num_updates: int = 2_000, learning_rate: float = 0.01) -> dict[str, tup
     for name, problem in PROBLEMS.items():
         weights = problem.weights
         report = qd.check_stability(
-            torch.as_tensor(problem.kernel),
-            torch.as_tensor(problem.successor_kernel(weights)),
-            rho=torch.as_tensor(problem.rho),
+            torch.tensor(problem.kernel),
+            torch.tensor(problem.successor_kernel(weights)),
+            rho=torch.tensor(problem.rho),
             learning_rate=learning_rate,
         )
         before = np.abs(problem.td_errors(weights)).max()

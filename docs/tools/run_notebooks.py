@@ -30,7 +30,7 @@ def run_notebook(notebook: dict[str, Any]) -> None:
     >>> cell = {"cell_type": "code", "source": ["print(1 + 1)"]}
     >>> run_notebook({"cells": [cell]})
     >>> cell["outputs"]
-    [{'output_type': 'stream', 'name': 'stdout', 'text': ['2\\n']}]
+    [{'output_type': 'stream', 'name': 'stdout', 'text': ['2\n']}]
     """
     names: dict[str, Any] = {"__name__": "__main__"}
     code = (cell for cell in notebook["cells"] if cell["cell_type"] == "code")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from types import ModuleType
 
 from experiments.field import by_hand, offline, ours, zoo
@@ -61,18 +60,22 @@ class Cell:
         return LEARNT[self.run.split()[-1]] if self.is_sound else None
 
 
-def every_cell() -> list[Cell]:
+def every_cell(more_seeds: int = 0) -> list[Cell]:
     """Return the cells: those that diverge, then the healthy ones, cheap ones first.
 
-    LunarLander is left out where Box2D is not installed.
+    LunarLander needs Box2D.
+
+    Args:
+        more_seeds: Of each run.
     """
     divergent = [
-        Cell(run, s, False, False) for run, n in DIVERGENT.items() for s in range(1, n + 1)
+        Cell(run, s, False, False)
+        for run, n in DIVERGENT.items()
+        for s in range(1, n + more_seeds + 1)
     ]
     healthy = [
         Cell(run, s, True, s == 1 and run in PAIRED)
         for run, n in HEALTHY.items()
-        for s in range(1, n + 1)
-        if "LunarLander" not in run or find_spec("Box2D") is not None
+        for s in range(1, n + more_seeds + 1)
     ]
     return divergent + healthy

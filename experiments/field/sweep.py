@@ -22,8 +22,8 @@ BOUND, OFF_LINE = "diverge/soft_divergence_bound", "diverge/linearisation_error"
 
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
-    """Return the settings of every run; there is one suite."""
-    return [asdict(cell) for cell in every_cell()]
+    """Return the settings of every run; in full with three more seeds of each."""
+    return [asdict(cell) for cell in every_cell(more_seeds=3 if is_full else 0)]
 
 
 @one_thread()

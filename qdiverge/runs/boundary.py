@@ -309,6 +309,7 @@ class Place:
         except OSError as error:
             if (kind := self.kind(name)) not in ("a file", None):
                 raise strange(path, str(kind)) from error
+            error.filename = str(path)  # and not the name alone
             raise
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):

@@ -355,7 +355,7 @@ def test_what_the_monitor_says_of_its_calls_is_what_the_evaluation_found():
     committed = json.loads(measured_rates.TABLE.read_text(encoding="utf-8"))
     assert committed == rates.as_table()
     found = corpus.RESULTS / "evaluation.json"
-    rule = json.loads(found.read_text(encoding="utf-8"))["rules"]["short"]
+    rule = json.loads(found.read_text(encoding="utf-8"))["at the limit"]["short"]
     own = measured_rates.measured()["own order"]
     assert [own.caught.count, own.caught.of] == rule["preflight in the run's own order"]["caught"]
     low, high = wilson_interval(own.caught.count, own.caught.of)

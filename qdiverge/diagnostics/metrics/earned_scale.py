@@ -1,5 +1,6 @@
 """How large returns are by the rewards as they came: less than r_max/(1−γ) where ends pay most."""
 
+import math
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -7,8 +8,6 @@ from torch import Tensor
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
 from qdiverge.diagnostics.metric import Metric
 from qdiverge.diagnostics.moment import Moment
-
-LESS = 0.99  # of the bound
 
 
 def earned_scale(rewards: Tensor, terminated: Tensor, discounts: float | Tensor) -> float:
@@ -58,11 +57,11 @@ class EarnedScale(Diagnostic):
         (self._largest,) = state
 
     def measure(self, moment: Moment) -> dict[str, float]:
-        """Return ``diverge/earned_scale``; nothing where it is the bound, or infinite at γ = 1."""
+        """Return ``diverge/earned_scale``, ∞ at γ = 1."""
         batch, discounts = moment.batch, moment.row_discounts
         if moment.discount == 1 or (isinstance(discounts, Tensor) and bool((discounts >= 1).any())):
-            return {}
-        now = earned_scale(batch.rewards, batch.terminated, discounts)
-        self._largest = max(self._largest, now)
-        is_less = self._largest < LESS * moment.bound
-        return {"diverge/earned_scale": self._largest} if is_less else {}
+            self._largest = math.inf
+        else:
+            now = earned_scale(batch.rewards, batch.terminated, discounts)
+            self._largest = max(self._largest, now)
+        return {"diverge/earned_scale": float(f"{self._largest:.6g}")}

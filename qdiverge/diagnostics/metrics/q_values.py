@@ -107,9 +107,9 @@ class QValues(Diagnostic):
         """Return ``diverge/q_…``, ``diverge/soft_divergence_bound`` and ``…/divergence_limit``."""
         q = moment.q_allowed.double().cpu().numpy()
         with np.errstate(invalid="ignore"):  # quantiles between infinities are NaN, as they should
-            p05, p50, p95 = np.quantile(q, [0.05, 0.5, 0.95])
+            p05, p50, p95 = (float(f"{x:.9g}") for x in np.quantile(q, [0.05, 0.5, 0.95]))
             metrics = {
-                "q_mean": q.mean(),
+                "q_mean": float(f"{q.mean():.9g}"),  # more digits than float32 has say nothing
                 "q_max": q.max(),
                 "q_min": q.min(),
                 "q_abs_max": np.abs(q).max(),

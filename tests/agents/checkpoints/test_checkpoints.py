@@ -117,7 +117,7 @@ def test_from_any_checkpoint_the_run_goes_on_as_if_never_stopped(config, tmp_pat
     for step in sorted({steps[0], steps[len(steps) // 2], steps[-1]}):
         resumed = Trainer(config, log_period=1)
         again = Checkpoints(tmp_path / "again", keep=100)
-        again.store.folder = checkpoints.store.folder
+        again.store = checkpoints.store
         again.store.verify(step)
         again.restore(resumed, step)
         after = next(i for i, r in enumerate(records) if isinstance(r, Barrier) and r.step == step)
@@ -293,9 +293,9 @@ def test_where_a_run_goes_on_nothing_is_written_again(tmp_path):
 def test_a_replay_is_loaded_without_running_code_that_lies_in_it(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     records_of(Trainer(CARTPOLE), checkpoints)
-    folder, saved = checkpoints.store.path(500), checkpoints.state(500)["replay"]
+    folder, saved = checkpoints.store.path(500), checkpoints.state(500).replay
     (folder / saved["segments"][-1]["name"]).write_bytes(pickle.dumps(Fraction(1, 2)))
-    with pytest.raises(ValueError, match="pickled"):
+    with pytest.raises(ValueError, match="must be as it was written"):
         load_replay(Trainer(CARTPOLE).replay, folder, saved, {})
 
 
