@@ -41,6 +41,11 @@ def genuine_run(folder: Path) -> Path:
     return shutil.copytree(_made(), folder / "run")
 
 
+def snapshot() -> str:
+    """The update of the run's newest snapshot."""
+    return newest(_made(), "snapshots").name
+
+
 def newest(run: Path, kind: str = "checkpoints") -> Path:
     return max((run / kind).iterdir(), key=lambda path: int(path.name))
 

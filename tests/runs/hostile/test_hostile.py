@@ -17,7 +17,7 @@ from qdiverge.cli import main
 from qdiverge.errors import UntrustedError
 from tests.runs.hostile.attacks import ATTACKS, name_environment
 from tests.runs.hostile.canaries import SECRET, Outside
-from tests.runs.hostile.genuine import genuine_run
+from tests.runs.hostile.genuine import genuine_run, snapshot
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="attacks are a Unix's")
 PATIENCE = 120  # seconds a command, on a machine that is busy
@@ -27,7 +27,7 @@ COMMANDS = {
     "watch": ["--once"],
     "export": [],
     "diagnose": ["--transitions", "4"],
-    "diagnose-snapshot": ["--snapshot", "24"],
+    "diagnose-snapshot": ["--snapshot", "NEWEST"],
     "inspect": ["--transitions", "4"],
     "evaluate": ["--episodes", "1"],
     "rehearse": ["--updates", "2", "--orders", "1", "--transitions", "8"],
@@ -82,7 +82,8 @@ class Page(HTMLParser):
 def told(name, run, *more):
     """Run a command on a folder; its exit status and all that it said."""
     said = StringIO()
-    arguments = [name.partition("-")[0], str(run), *COMMANDS[name], *more]
+    flags = [snapshot() if flag == "NEWEST" else flag for flag in COMMANDS[name]]
+    arguments = [name.partition("-")[0], str(run), *flags, *more]
     with (
         patience(),
         contextlib.redirect_stdout(said),
