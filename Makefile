@@ -11,7 +11,7 @@ FIELD := .venv-field
 WORKERS ?= auto
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 
-.PHONY: help demo test test-quick test-slow test-field test-processors test-frameworks test-lowest mutants sanity figures bench lint clean
+.PHONY: help demo test test-quick test-slow test-field test-processors test-frameworks test-lowest mutants sanity figures bench docs notebooks lint clean
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
