@@ -157,13 +157,18 @@ class Place:
         with self.open(name) as file:
             return os.fstat(file.fileno()).st_mtime
 
-    def made(self) -> Self:
-        """Make the folder where it is missing, and return it; the run's own must be there.
+    def made(self, *, with_root: bool = False) -> Self:
+        """Make the folder where it is missing, and return it.
+
+        Args:
+            with_root: The run's own, too, which else must be there.
 
         Raises:
             StrangeFileError: a link or something else is in the way.
             OSError: it cannot be made.
         """
+        if with_root:
+            self.root.mkdir(parents=True, exist_ok=True)
         for depth in range(1, len(self.inner) + 1):
             above = Place(self.root, self.inner[: depth - 1])
             with above._opened() as at, suppress(FileExistsError):

@@ -124,8 +124,7 @@ class CheckpointStore:
         """
         name, aside, replaced = str(step), f".{step}.tmp", f".{step}.old"
         try:
-            self._place.root.mkdir(parents=True, exist_ok=True)
-            self._place.made()
+            self._place.made(with_root=True)
             self.sweep()
             writer = CheckpointWriter((self._place / aside).made())
             yield writer

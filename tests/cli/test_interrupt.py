@@ -18,6 +18,14 @@ SHORT = ["--env", "CartPole-v1", "--hidden-sizes", "8", "--learning-starts", "50
 WHAT = {"SIGINT": "Ctrl-C", "SIGTERM": "SIGTERM", "SIGHUP": "SIGHUP"}
 
 
+@pytest.fixture(autouse=True)
+def _hears_hang_ups():
+    """Under nohup they are ignored, which is respected."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("name", STOPPING)
 def test_the_first_signal_is_told_and_others_than_ctrl_c_are_ignored_then(name):
     told, numbers = [], [signal.Signals[each] for each in STOPPING]

@@ -32,7 +32,7 @@ LEAKS = {
     "sys.path": "sys.path.append('x')",
     "what Ctrl-C does": "signal.signal(signal.SIGINT, lambda *_: None)",
     "what SIGTERM does": "signal.signal(signal.SIGTERM, lambda *_: None)",
-    "what SIGHUP does": "signal.signal(signal.SIGHUP, signal.SIG_IGN)",
+    "what SIGHUP does": "signal.signal(signal.SIGHUP, lambda *_: None)",
     "matplotlib's settings": "matplotlib.rcParams['font.size'] = 30",
     "matplotlib's open figures": "plt.figure()",
 }
