@@ -267,8 +267,9 @@ def make_moment(
     parameter = next((p for p in network.parameters() if p.is_floating_point()), None)
     transitions = with_integers(without_ends(as_transitions(batch)), network)
     check_batch(transitions)
-    if parameter is not None:
-        transitions = transitions.to(parameter.device, parameter.dtype)
+    if parameter is None:
+        raise InvalidValueError("q_net must have a trainable parameter", got="none")
+    transitions = transitions.to(parameter.device, parameter.dtype)
     if reward_bound is None:
         reward_bound = float(transitions.rewards.abs().max()) or 1.0
     if bootstrap is not None:
