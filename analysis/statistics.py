@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
-from qdiverge.checks import check_inside, check_integer, check_numbers
+from qdiverge.checks import check_inside, check_integer
 from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_numbers
 from qdiverge.thing_checks import check_callable, check_seed
 
 

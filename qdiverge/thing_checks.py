@@ -10,6 +10,7 @@ import numpy as np
 from qdiverge.errors import InvalidTypeError, InvalidValueError, shown
 
 T = TypeVar("T")
+VOWELS = tuple("AEIOaeio")  # of names, before which "an" stands
 PUBLIC = {"Module": "torch.nn.Module", "Optimizer": "torch.optim.Optimizer", "Mapping": "dict"}
 
 
@@ -114,12 +115,15 @@ def check_seed(seed: Any, name: str = "seed") -> Any:
 def type_of(value: object) -> str:
     """Return what a thing is, without asking it.
 
-    >>> type_of(0.5), type_of(float), type_of(None)
-    ('a float', 'the class float', 'None')
+    >>> type_of(0.5), type_of(3), type_of(float), type_of(None)
+    ('a float', 'an int', 'the class float', 'None')
     """
     if value is None:
         return "None"
-    return f"the class {value.__name__}" if type(value) is type else f"a {type(value).__name__}"
+    if type(value) is type:
+        return f"the class {value.__name__}"
+    kind = type(value).__name__
+    return f"{'an' if kind.startswith(VOWELS) else 'a'} {kind}"
 
 
 def shown_as_code(value: object) -> str:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdiverge.checks import as_tensor, check_tensor
 from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.tensor_checks import as_tensor, check_tensor
 from qdiverge.thing_checks import type_of
 
 # What other libraries call our five fields; the first spelling fields is taken.

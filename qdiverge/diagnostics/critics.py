@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qdiverge.checks import check_tensor
 from qdiverge.diagnostics.quiet import quiet, quiet_call
 from qdiverge.errors import InvalidValueError
 from qdiverge.generators import same_generators, seed_torch
 from qdiverge.kernel.calling import own_errors, policy_parts
 from qdiverge.kernel.network import Networks, each_of, module_of, unwrap
+from qdiverge.tensor_checks import check_tensor
 
 # s' → a', or (a', log π(a'|s')); further entries, such as CleanRL's mean action, are passed over
 Policy = Callable[[Tensor], Tensor | tuple[Tensor, ...]]

@@ -262,8 +262,8 @@ def make_moment(
         check_optimizer("optimizer", optimizer)
     if policy is not None:
         check_callable("policy", policy, "a function of s'")
-    networks = check_there("q_net", q_net)
-    network = unwrap(each_of(networks)[0])[0]
+    check_there("q_net", q_net)
+    network = unwrap(each_of(q_net)[0])[0]
     parameter = next((p for p in network.parameters() if p.is_floating_point()), None)
     transitions = with_integers(without_ends(as_transitions(batch)), network)
     check_batch(transitions)
@@ -274,9 +274,9 @@ def make_moment(
         reward_bound = float(transitions.rewards.abs().max()) or 1.0
     if bootstrap is not None:
         check_choice("bootstrap", bootstrap, BOOTSTRAPS)
-    online = split_networks(networks, transitions)
-    own_target = target is not None and target is not q_net
-    targets = split_networks(target, transitions, "target") if own_target else ()
+    online = split_networks(q_net, transitions)
+    own_target = None if target is q_net else target
+    targets = () if own_target is None else split_networks(own_target, transitions, "target")
     return Moment(
         q_network=online[0],
         batch=transitions,

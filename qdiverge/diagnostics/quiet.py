@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qdiverge.checks import check_tensor
 from qdiverge.diagnostics.allowed_actions import largest_allowed
 from qdiverge.generators import global_states, same_generators, same_states
 from qdiverge.kernel.calling import own_errors
 from qdiverge.kernel.network import has_compiled_parts
 from qdiverge.kernel.own_state import has_own_state, same_own_state
+from qdiverge.tensor_checks import check_tensor
 
 
 @contextmanager

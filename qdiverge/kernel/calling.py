@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qdiverge.checks import check_tensor
 from qdiverge.errors import (
     InvalidTypeError,
     InvalidValueError,
@@ -15,6 +14,7 @@ from qdiverge.errors import (
     UnsupportedNetworkError,
     shown,
 )
+from qdiverge.tensor_checks import check_tensor
 from qdiverge.thing_checks import type_of
 
 

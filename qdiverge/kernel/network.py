@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
-from qdiverge.checks import check_tensor
 from qdiverge.errors import (
     InvalidTypeError,
     InvalidValueError,
@@ -20,6 +19,7 @@ from qdiverge.errors import (
 from qdiverge.generators import same_generators
 from qdiverge.kernel.own_state import same_own_state
 from qdiverge.kernel.pairs import Pairs, all_finite
+from qdiverge.tensor_checks import check_tensor
 from qdiverge.thing_checks import check_instance, type_of
 
 Networks = nn.Module | Sequence[nn.Module]  # a Q-network; or one critic or several

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qdiverge.checks import DENSE, check_choice, check_distribution, check_finite, check_integer
+from qdiverge.checks import check_choice, check_integer
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.kernel import assemble
 from qdiverge.kernel.check_network import check_range
@@ -19,6 +19,7 @@ from qdiverge.kernel.plan import Plan
 from qdiverge.kernel.posing import Options, Plans, make_problem
 from qdiverge.kernel.precondition import Preconditioner, read_preconditioner
 from qdiverge.kernel.problem import Problem
+from qdiverge.tensor_checks import DENSE, check_distribution, check_finite
 from qdiverge.thing_checks import check_instance
 
 METHODS = ("auto", "structured", "per_sample", "reference")

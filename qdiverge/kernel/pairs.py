@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdiverge.checks import as_tensor, check_tensor
 from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.tensor_checks import as_tensor, check_tensor
 
 Actions = Tensor | np.ndarray | str
 

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, NAdam, Optimizer, RAdam, RMSprop
 
-from qdiverge.checks import check_optimizer, check_tensor
+from qdiverge.checks import check_optimizer
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.kernel.network import Network
+from qdiverge.tensor_checks import check_tensor
 
 Preconditioner = Mapping[str, Tensor] | Optimizer
 

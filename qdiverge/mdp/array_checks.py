@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from qdiverge.checks import check_array
 from qdiverge.errors import InvalidValueError
 from qdiverge.mdp.mdp_errors import InvalidTransitionsError, UnreachableStartError
+from qdiverge.tensor_checks import check_array
 
 ROW_TOLERANCE = 1e-8  # of a row sum; below it the rows are normalised
 

@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from qdiverge.checks import check_array, check_integer
+from qdiverge.checks import check_integer
 from qdiverge.errors import InvalidValueError
 from qdiverge.mdp.array_checks import ROW_TOLERANCE, check_initial
 from qdiverge.mdp.bellman import q_from_values
 from qdiverge.mdp.linear_approximation import LinearProblem
 from qdiverge.mdp.model import MDP
+from qdiverge.tensor_checks import check_array
 from qdiverge.thing_checks import check_instance
 
 

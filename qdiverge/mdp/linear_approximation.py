@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from qdiverge.checks import check_array
 from qdiverge.errors import InvalidValueError
 from qdiverge.mdp.array_checks import check_pairs_rho
 from qdiverge.mdp.model import MDP
+from qdiverge.tensor_checks import check_array
 from qdiverge.thing_checks import check_instance
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qdiverge.checks import check_array, check_integer, check_nonnegative, check_number
+from qdiverge.checks import check_integer, check_nonnegative, check_number
 from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_array
 from qdiverge.thing_checks import check_callable, check_seed
 
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from qdiverge.checks import check_array, check_positive
+from qdiverge.checks import check_positive
 from qdiverge.errors import InvalidValueError
 from qdiverge.mdp.array_checks import check_pairs_rho
 from qdiverge.mdp.bellman import optimal_backup
 from qdiverge.mdp.model import MDP
+from qdiverge.tensor_checks import check_array
 from qdiverge.theory import sup_norm_modulus
 from qdiverge.thing_checks import check_instance
 

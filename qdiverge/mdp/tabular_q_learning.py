@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qdiverge.checks import check_array, check_integer, check_positive, check_switch
+from qdiverge.checks import check_integer, check_positive, check_switch
 from qdiverge.errors import InvalidValueError
 from qdiverge.mdp.exploration import Exploration, epsilon_greedy
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.transition_sampling import Sampler
+from qdiverge.tensor_checks import check_array
 from qdiverge.thing_checks import check_callable, check_instance
 
 LearningRate = float | Callable[[np.ndarray], np.ndarray]

@@ -10,9 +10,10 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from qdiverge.checks import check_optimizer, check_tensor
+from qdiverge.checks import check_optimizer
 from qdiverge.errors import InvalidTypeError, InvalidValueError, QDivergeError
 from qdiverge.kernel.network import Networks, each_of, unwrap
+from qdiverge.tensor_checks import check_tensor
 from qdiverge.thing_checks import type_of
 
 _WATCHED: WeakKeyDictionary[nn.Module, Path] = WeakKeyDictionary()  # network → its run folder

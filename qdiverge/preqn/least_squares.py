@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdiverge.checks import check_finite, check_nonnegative, check_number
+from qdiverge.checks import check_nonnegative, check_number
 from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_finite
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from qdiverge.checks import (
-    as_tensor,
     check_choice,
-    check_finite,
     check_inside,
     check_integer,
     check_nonnegative,
@@ -39,6 +37,7 @@ from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
 from qdiverge.preqn.least_squares import solve
 from qdiverge.td import values_of
+from qdiverge.tensor_checks import as_tensor, check_finite
 
 # A step of finite length may be a little better aligned than an infinitely small one.
 TOLERANCE = 1e-3

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qdiverge.checks import check_distribution, check_finite, check_integer, check_positive
+from qdiverge.checks import check_integer, check_positive
 from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_distribution, check_finite
 from qdiverge.thing_checks import check_callable
 
 Product = Callable[[Tensor], Tensor]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdiverge.checks import check_finite, check_positive
+from qdiverge.checks import check_positive
 from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_finite
 from qdiverge.theory.matrix_checks import check_rho, check_weights, on_cpu
 from qdiverge.thing_checks import check_instance
 

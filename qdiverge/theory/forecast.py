@@ -6,15 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from qdiverge.checks import (
-    check_choice,
-    check_finite,
-    check_inside,
-    check_integer,
-    check_number,
-    check_positive,
-)
+from qdiverge.checks import check_choice, check_inside, check_integer, check_number, check_positive
 from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_finite
 
 LAWS = ("finite_time", "exponential", "power")
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from qdiverge.checks import check_distribution, check_finite, check_integer, check_positive
+from qdiverge.checks import check_integer, check_positive
 from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_distribution, check_finite
 from qdiverge.theory.matrix_checks import on_cpu
 
 _DENSE_LIMIT = 100  # entries of a second moment up to which its map is formed

@@ -133,8 +133,9 @@ def update_exponent(
         like = next((p for p in networks[0].parameters() if p.is_floating_point()), None)
         if like is None:
             raise InvalidValueError("q_net must have a trainable parameter", got="none")
-        for group in (networks, targets):
-            for own_batch in batches:
+        silent = copies_of(networks, targets, [])  # without the hooks, which hear of nothing
+        for own_batch in batches:
+            for group in (silent.networks, silent.targets):
                 check_values(group, own_batch.to(like.device, like.dtype))
         rule = bootstrap or ("target_q" if targets else "q")
         check_choice("bootstrap", rule, BOOTSTRAPS)

@@ -82,7 +82,7 @@ def in_itself():
 
 
 REFUSED = {
-    "an object": ({"it": object()}, r"config\['it'\] must be .*; got a object"),
+    "an object": ({"it": object()}, r"config\['it'\] must be .*; got an object"),
     "an object deep inside": ({"a": [{"b": object()}]}, r"config\['a'\]\[0\]\['b'\]"),
     "a key that is no text": ({(1, 2): 3}, "keys of config must be text; got a tuple"),
     "no dict": ([1, 2], "config must be a dict, .*; got a list"),

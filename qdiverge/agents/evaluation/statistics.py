@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from qdiverge.checks import check_array
 from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_array
 from qdiverge.thing_checks import check_seed
 
 CONFIDENCE = 0.95

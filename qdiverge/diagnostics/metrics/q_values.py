@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from qdiverge.checks import check_numbers
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
 from qdiverge.diagnostics.metric import Metric
 from qdiverge.diagnostics.moment import Moment
 from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_numbers
 
 
 def growth_rate(updates: np.ndarray, magnitudes: np.ndarray) -> float:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from qdiverge.checks import check_array
 from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_array
 
 
 def nearest_averager(

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from qdiverge.checks import check_choice, check_discount, check_finite, check_finite_number
+from qdiverge.checks import check_choice, check_discount, check_finite_number
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.td import BOOTSTRAPS
+from qdiverge.tensor_checks import check_finite
 from qdiverge.thing_checks import check_callable
 from qdiverge.transitions import Transitions, as_transitions, field_of
 from qdiverge.update.auditing.audit_inputs import Reading, numbers, read

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from qdiverge.checks import check_tensor
 from qdiverge.errors import InvalidValueError
 from qdiverge.generators import same_generators
 from qdiverge.kernel.calling import own_errors, policy_parts
 from qdiverge.kernel.network import each_of, untouched, unwrap
+from qdiverge.tensor_checks import check_tensor
 from qdiverge.thing_checks import check_there
 from qdiverge.transitions import Transitions
 
@@ -140,7 +140,8 @@ def check_values(modules: Sequence[nn.Module], batch: Transitions) -> None:
     """
     with torch.no_grad():
         if batch.actions.is_floating_point():
-            critic_values(modules, batch.observations, batch.actions)
+            if modules:
+                critic_values(modules, batch.observations, batch.actions)
             return
         for module in modules:
             num_actions = q_values(module, batch.observations).shape[1]
