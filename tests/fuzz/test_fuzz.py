@@ -10,7 +10,7 @@ from qdiverge.errors import MissingExtraError
 from tests.fuzz.calls import Tally, fuzzed
 from tests.fuzz.doors import DOORS
 
-FEW, MANY = 4, 200  # calls of each door
+FEW, MANY = 3, 200  # calls of each door
 
 
 def tallied(name: str, num_calls: int, number: int) -> Tally:
