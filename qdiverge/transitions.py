@@ -9,8 +9,6 @@ import torch
 from torch import Tensor
 
 from qdiverge.errors import InvalidTypeError, InvalidValueError
-from qdiverge.tensor_checks import as_tensor, check_tensor
-from qdiverge.thing_checks import type_of
 
 # What other libraries call our five fields; the first spelling fields is taken.
 SPELLINGS = {
@@ -48,7 +46,9 @@ class Transitions:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            check_tensor(field.name, getattr(self, field.name))
+            value = getattr(self, field.name)
+            if not isinstance(value, Tensor):
+                raise InvalidTypeError(f"{field.name} must be a tensor", got=type(value).__name__)
         N = len(self)
         if N == 0:
             raise InvalidValueError("a batch needs one transition or more", got="an empty batch")
@@ -122,7 +122,6 @@ class SarsaTransitions(Transitions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_tensor("next_actions", self.next_actions)
         if self.next_actions.shape != self.actions.shape:
             raise InvalidValueError(
                 "next_actions must have the shape of actions",
@@ -160,7 +159,7 @@ def as_transitions(batch: Any) -> Transitions:
             fields[name] = fields[name].squeeze(1)
     following = next((v for name in NEXT_ACTIONS if (v := _get(batch, name)) is not None), None)
     if following is not None and fields["actions"].is_floating_point():
-        return SarsaTransitions(**fields, next_actions=as_tensor("next_actions", following))
+        return SarsaTransitions(**fields, next_actions=torch.as_tensor(following))
     return Transitions(**fields)
 
 
@@ -204,7 +203,7 @@ def _row(batch: Any, spellings: tuple[str, ...]) -> Tensor | None:
         value = _get(batch, spelling)
         if not isinstance(value, Tensor | np.ndarray):  # nothing, or a method of that name
             continue
-        numbers = as_tensor(spelling, value)
+        numbers = torch.as_tensor(value)
         if numbers.is_floating_point():
             num_rows = len(_find(batch, "rewards"))
             if numbers.numel() != num_rows:
@@ -223,7 +222,7 @@ def field_of(batch: Any, *names: str) -> Tensor | None:
     tensor([1.0000, 0.5000])
     """
     found = next((v for name in names if (v := _get(batch, name)) is not None), None)
-    return None if found is None or callable(found) else as_tensor(names[0], found)
+    return None if found is None or callable(found) else torch.as_tensor(found)
 
 
 def rewards_of(batch: Any) -> Tensor:
@@ -241,25 +240,19 @@ def _find(batch: Any, name: str) -> Tensor:
         spellings = SPELLINGS[name]
     for spelling in spellings:
         if (value := _get(batch, spelling)) is not None:
-            return as_tensor(name, value)
+            return _tensor(name, value)
     raise InvalidTypeError(
         f"a batch with {name} was expected (also read: {', '.join(spellings[1:])})",
-        got=sorted(map(str, batch)) if isinstance(batch, Mapping) else type_of(batch),
+        got=sorted(map(str, batch)) if isinstance(batch, Mapping) else type(batch).__name__,
         remedy="Pass a dict of these five, or qd.Transitions.",
     )
 
 
 def _get(batch: Any, name: str) -> Any:
     """Return an entry of a mapping, or an attribute; None where there is neither."""
-    try:
-        if isinstance(batch, Mapping) or (hasattr(batch, "get") and hasattr(batch, "keys")):
-            return batch.get(name, None)
-        return getattr(batch, name, None)
-    except Exception as error:  # of somebody's own object, it may be any
-        raise InvalidTypeError(
-            f"a batch must let its {name} be read",
-            got=f"{type_of(batch)} that raises {type(error).__name__}",
-        ) from error
+    if isinstance(batch, Mapping) or (hasattr(batch, "get") and hasattr(batch, "keys")):
+        return batch.get(name, None)
+    return getattr(batch, name, None)
 
 
 def _indices(actions: Tensor) -> Tensor:
@@ -298,3 +291,23 @@ def _numbers(actions: Tensor) -> Tensor:
             remedy="Of a critic with k = 1 pass actions.unsqueeze(1).",
         )
     return actions.long()
+
+
+def _tensor(name: str, value: Any) -> Tensor:
+    """Return a field of a batch as a tensor.
+
+    Raises:
+        InvalidTypeError: it is none and cannot become one.
+    """
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        kind = type(value).__name__
+        if isinstance(value, Mapping):
+            kind += f" of {', '.join(map(str, value))}"
+        raise InvalidTypeError(
+            f"{name} must be one tensor or array",
+            got=f"a {kind}",
+            remedy="Of several parts pass one array that the network takes; join rows by torch.cat "
+            "or torch.stack.",
+        ) from error

@@ -5,9 +5,8 @@ import math
 import pytest
 import torch
 
-from qdiverge.checks import check_discount, check_positive
+from qdiverge.checks import check_discount, check_distribution, check_finite, check_positive
 from qdiverge.errors import InvalidTypeError, InvalidValueError, QDivergeError
-from qdiverge.tensor_checks import check_distribution, check_finite
 
 
 @pytest.mark.parametrize("discount", [-0.1, 1.1, math.nan])

@@ -12,9 +12,7 @@ from torch import Tensor, nn
 from qdiverge.diagnostics.quiet import quiet, quiet_call
 from qdiverge.errors import InvalidValueError
 from qdiverge.generators import same_generators, seed_torch
-from qdiverge.kernel.calling import own_errors, policy_parts
 from qdiverge.kernel.network import Networks, each_of, module_of, unwrap
-from qdiverge.tensor_checks import check_tensor
 
 # s' → a', or (a', log π(a'|s')); further entries, such as CleanRL's mean action, are passed over
 Policy = Callable[[Tensor], Tensor | tuple[Tensor, ...]]
@@ -88,8 +86,7 @@ def quiet_critics(critics: Sequence[nn.Module], observations: Tensor, actions: T
         if module not in answers:
             answers[module] = quiet_call(module, observations, actions)
         answer = answers[module]
-        values = answer[critic.index] if isinstance(critic, CriticView) else answer
-        check_tensor("what a critic returns", values)
+        values: Tensor = answer[critic.index] if isinstance(critic, CriticView) else answer
         if values.numel() != len(observations):
             raise InvalidValueError(
                 "a critic must return one value for each pair, "
@@ -124,10 +121,17 @@ def next_actions(policy: Policy, next_observations: Tensor) -> NextActions:
         if module is not None:
             stack.enter_context(quiet(module))
         seed_torch(SEED, next_observations.device)
-        with own_errors("policy", next_observations):
-            answer = policy(next_observations)
-    actions, log_probs = policy_parts(answer, len(next_observations))
-    return NextActions(actions.detach(), None if log_probs is None else log_probs.detach())
+        answer = policy(next_observations)
+    if isinstance(answer, Tensor):
+        return NextActions(answer.detach())
+    actions, log_probs = answer[0].detach(), answer[1].detach()
+    if log_probs.numel() != len(actions):
+        raise InvalidValueError(
+            "a policy must return actions [N, k], or a pair: actions [N, k] and log π [N]",
+            got=f"actions {list(actions.shape)} and log π {list(log_probs.shape)}",
+            remedy="Sum log π over the parts of an action.",
+        )
+    return NextActions(actions, log_probs.reshape(-1))
 
 
 def target_shares(values: Tensor, critics: str, subset: int | None) -> Tensor:

@@ -6,14 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from qdiverge.checks import (
-    check_choice,
-    check_discount,
-    check_finite_number,
-    check_integer,
-    check_optimizer,
-    check_positive,
-)
+from qdiverge.checks import check_choice, check_discount, check_positive
 from qdiverge.diagnostics.advice import advice
 from qdiverge.diagnostics.batch_checks import check_batch, check_q_values, with_integers
 from qdiverge.diagnostics.blocks import blocks_of, blocks_of_actions, selection_of
@@ -30,7 +23,6 @@ from qdiverge.td import BOOTSTRAPS, Bootstrap
 from qdiverge.theory import attribute, check_contraction, linearisation_error, time_to_threshold
 from qdiverge.theory.arnoldi import DENSE_LIMIT
 from qdiverge.theory.linearisation import LARGEST_ERROR
-from qdiverge.thing_checks import check_callable, check_instance, check_text, check_there
 from qdiverge.transitions import (
     Transitions,
     as_transitions,
@@ -114,10 +106,6 @@ def diagnose(
     >>> diagnosis.stability.verdict, round(diagnosis.stability.spectral_radius, 6)  # 1 + α(2γ − 1)
     ('divergent', 1.08)
     """
-    if rule is not None:
-        check_instance("rule", rule, UpdateRule)
-    if batch_size is not None:
-        batch_size = check_integer("batch_size", batch_size, 1)
     if rule is None:
         rule = rule_of(
             q_net, batch, discount, learning_rate, target=target, optimizer=optimizer,
@@ -196,7 +184,6 @@ def rule_of(
     fields: dict[str, Any] = {}
     sources: dict[str, Source] = {"discount": "given", "loss": "given"}
     modules = each_of(q_net)
-    check_text("not_modelled", not_modelled)
     if optimizer is not None:
         fields = read_optimizer(optimizer, modules)
         sources |= dict.fromkeys(fields, "optimizer")
@@ -210,7 +197,7 @@ def rule_of(
         fields["loss_factor"] = check_positive("loss_factor", loss_factor)
         sources["loss_factor"] = "given"
     if learning_rate is not None:
-        learning_rate = check_positive("learning_rate", learning_rate)
+        check_positive("learning_rate", learning_rate)
         fields["learning_rate"] = learning_rate / (LOSS_SLOPES[loss] * (loss_factor or 1.0))
         sources["learning_rate"] = "given"
     has_target = target is not None and target is not q_net
@@ -255,28 +242,20 @@ def make_moment(
     rule: UpdateRule | None = None,
 ) -> Moment:
     """Check the arguments of :func:`diagnose` and return the moment that they describe."""
-    discount = check_discount(discount)
-    learning_rate = check_positive("learning_rate", learning_rate)
-    entropy_coefficient = check_finite_number("entropy_coefficient", entropy_coefficient)
-    if optimizer is not None:
-        check_optimizer("optimizer", optimizer)
-    if policy is not None:
-        check_callable("policy", policy, "a function of s'")
-    check_there("q_net", q_net)
+    check_discount(discount)
+    check_positive("learning_rate", learning_rate)
     network = unwrap(each_of(q_net)[0])[0]
     parameter = next((p for p in network.parameters() if p.is_floating_point()), None)
     transitions = with_integers(without_ends(as_transitions(batch)), network)
     check_batch(transitions)
-    if parameter is None:
-        raise InvalidValueError("q_net must have a trainable parameter", got="none")
-    transitions = transitions.to(parameter.device, parameter.dtype)
+    if parameter is not None:
+        transitions = transitions.to(parameter.device, parameter.dtype)
     if reward_bound is None:
         reward_bound = float(transitions.rewards.abs().max()) or 1.0
     if bootstrap is not None:
         check_choice("bootstrap", bootstrap, BOOTSTRAPS)
     online = split_networks(q_net, transitions)
-    own_target = None if target is q_net else target
-    targets = () if own_target is None else split_networks(own_target, transitions, "target")
+    targets = split_networks(target, transitions) if target not in (None, q_net) else ()
     return Moment(
         q_network=online[0],
         batch=transitions,
@@ -297,17 +276,15 @@ def make_moment(
     )
 
 
-def split_networks(
-    networks: Networks, batch: Transitions, name: str = "q_net"
-) -> tuple[nn.Module, ...]:
+def split_networks(networks: Networks, batch: Transitions) -> tuple[nn.Module, ...]:
     """Return the Q-network alone, or each critic, without the wrapper of torch.compile.
 
     Raises:
         InvalidValueError: several networks stand beside integer actions.
     """
-    modules = each_of(networks, name)
     if batch.actions.is_floating_point():
-        return critic_views(modules, batch.observations, batch.actions)
+        return critic_views(networks, batch.observations, batch.actions)
+    modules = each_of(networks)
     if len(modules) != 1:
         raise InvalidValueError(
             "several networks are critics, whose actions are floating-point numbers [N, k]",

@@ -10,10 +10,8 @@ from torch import Tensor, nn
 
 from qdiverge.diagnostics.allowed_actions import largest_allowed
 from qdiverge.generators import global_states, same_generators, same_states
-from qdiverge.kernel.calling import own_errors
 from qdiverge.kernel.network import has_compiled_parts
 from qdiverge.kernel.own_state import has_own_state, same_own_state
-from qdiverge.tensor_checks import check_tensor
 
 
 @contextmanager
@@ -62,13 +60,14 @@ def _set_training(modules: list[nn.Module], is_training: bool) -> None:
 @torch.no_grad()
 def quiet_call(module: nn.Module, *inputs: Tensor) -> Any:
     """Return what ``module`` returns, without a graph and leaving no trace."""
-    with quiet(module), own_errors("the network", *inputs):
+    with quiet(module):
         return module(*inputs)
 
 
 def quiet_values(module: nn.Module, observations: Tensor) -> Tensor:
     """Return the Q-values [N, A] of ``module`` at ``observations``, leaving no trace."""
-    return check_tensor("what q_net returns", quiet_call(module, observations)).detach()
+    values: Tensor = quiet_call(module, observations)
+    return values.detach()
 
 
 def needs_quiet(network: nn.Module) -> bool:
@@ -135,11 +134,8 @@ def largest_value(
     inputs = (observations, actions) if is_critic else (observations,)
     sizes = []
     for network in networks:
-        with own_errors("the network", *inputs):
-            answer = quiet_call(network, *inputs) if is_quiet else network(*inputs)
+        answer = quiet_call(network, *inputs) if is_quiet else network(*inputs)
         values = answer if isinstance(answer, tuple | list) else (answer,)
-        for value in values:
-            check_tensor("what the network returns", value)
         sizes += [
             float(value.abs().amax()) if actions is None else largest_allowed(value, actions)
             for value in values

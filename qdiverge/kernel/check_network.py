@@ -12,7 +12,6 @@ from qdiverge.errors import (
     UnsupportedNetworkError,
 )
 from qdiverge.generators import global_states, same_states
-from qdiverge.kernel.calling import own_errors
 from qdiverge.kernel.guilty_module import drawing_module, mixing_module
 from qdiverge.kernel.network import Network, read_network, untouched, unwrap
 from qdiverge.kernel.pairs import Pairs, check_pairs
@@ -48,9 +47,7 @@ def check_network(
     rows, device = TrialRows.of(len(pairs)), pairs.observations.device
     run = forward or (lambda some: network.values(network.params, some).detach())
     before = global_states(device)
-    inputs = (pairs.observations, pairs.actions) if pairs.is_critic else (pairs.observations,)
-    with own_errors("q_net", *(part[:2] for part in inputs if part is not None)):
-        values_2 = run(take(everything, rows.two))
+    values_2 = run(take(everything, rows.two))
     if not same_states(before, global_states(device)):
         where = drawing_module(network, take(everything, rows.two))
         raise UnsupportedNetworkError(
@@ -58,8 +55,7 @@ def check_network(
             got=f"random numbers drawn in {where}",
             remedy="Freeze its noise, or call q_net.eval().",
         )
-    with own_errors("q_net", *(part[:3] for part in inputs if part is not None)):
-        values = run(take(everything, rows.three))
+    values = run(take(everything, rows.three))
     is_mixed, known = not same_rows(values_2, values), Known(rows.three, values)
     for indices, place in rows.others:
         beside = values[place : place + 1]

@@ -11,16 +11,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
-from qdiverge.errors import (
-    InvalidTypeError,
-    InvalidValueError,
-    UnsupportedNetworkError,
-)
+from qdiverge.errors import InvalidTypeError, InvalidValueError, UnsupportedNetworkError
 from qdiverge.generators import same_generators
 from qdiverge.kernel.own_state import same_own_state
 from qdiverge.kernel.pairs import Pairs, all_finite
-from qdiverge.tensor_checks import check_tensor
-from qdiverge.thing_checks import check_instance, type_of
 
 Networks = nn.Module | Sequence[nn.Module]  # a Q-network; or one critic or several
 WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
@@ -64,26 +58,11 @@ def unwrap(q_net: nn.Module) -> tuple[nn.Module, str]:
             return q_net, prefix
 
 
-def each_of(networks: Any, name: str = "q_net") -> list[nn.Module]:
-    """Return one network, several, or none as a list.
-
-    Raises:
-        InvalidTypeError: one of them is no module.
-        InvalidValueError: there is none among several.
-    """
+def each_of(networks: Networks | None) -> list[nn.Module]:
+    """Return one network, several, or none as a list."""
     if networks is None:
         return []
-    if isinstance(networks, nn.Module) and not isinstance(networks, nn.ModuleList):
-        return [networks]
-    several = isinstance(networks, Sequence | nn.ModuleList) and not isinstance(networks, str)
-    if not several or not all(isinstance(network, nn.Module) for network in networks):
-        got = type_of(networks)
-        if several:
-            got += " of " + ", ".join(sorted({type_of(each) for each in networks}))
-        raise InvalidTypeError(f"{name} must be a torch.nn.Module, or several", got=got)
-    if not len(networks):
-        raise InvalidValueError(f"{name} must be a torch.nn.Module, or several", got="none")
-    return list(networks)
+    return [networks] if isinstance(networks, nn.Module) else list(networks)
 
 
 def module_of(policy: Any) -> nn.Module | None:
@@ -104,7 +83,9 @@ def read_network(q_net: nn.Module, dtype: torch.dtype | None = None) -> Network:
         InvalidTypeError: it is no module, is scripted, or a parameter is not real floating point.
         InvalidValueError: nothing is trainable, a parameter is not finite, or devices differ.
     """
-    module, prefix = unwrap(check_instance("q_net", q_net, nn.Module))
+    if not isinstance(q_net, nn.Module):
+        raise InvalidTypeError("q_net must be a torch.nn.Module", got=type(q_net).__name__)
+    module, prefix = unwrap(q_net)
     if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
         raise InvalidTypeError(
             "q_net must be a module whose forward is Python's",
@@ -130,8 +111,6 @@ def read_network(q_net: nn.Module, dtype: torch.dtype | None = None) -> Network:
             got="none with requires_grad",
             remedy="The kernel of a frozen network is zero.",
         )
-    for name, parameter in named.items():
-        check_tensor(f"the parameter {name}", parameter)
     devices = {p.device for p in named.values()}
     if len(devices) > 1:
         raise InvalidValueError(
@@ -262,16 +241,12 @@ def _check_values(values: object, pairs: Pairs) -> Tensor:
             got=type(values).__name__,
             remedy="Wrap it in a module whose forward returns the Q-values alone.",
         )
-    if not check_tensor("what q_net returns", values).is_floating_point():
-        raise UnsupportedNetworkError(
-            "q_net must return floating-point Q-values", got=f"{values.dtype}"
-        )
     if pairs.is_critic:
         if values.numel() != num or values.dim() > 2:
             raise InvalidValueError(
                 f"a critic must return [{num}] or [{num}, 1]", got=list(values.shape)
             )
-    elif values.dim() != 2 or values.shape[0] != num or not values.shape[1]:
+    elif values.dim() != 2 or values.shape[0] != num:
         raise InvalidValueError(
             f"q_net must return Q-values of shape [{num}, A]",
             got=list(values.shape),

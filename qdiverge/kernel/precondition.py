@@ -10,10 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, NAdam, Optimizer, RAdam, RMSprop
 
-from qdiverge.checks import check_optimizer
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.kernel.network import Network
-from qdiverge.tensor_checks import check_tensor
 
 Preconditioner = Mapping[str, Tensor] | Optimizer
 
@@ -40,7 +38,6 @@ def read_preconditioner(
             got=type(preconditioner).__name__,
         )
     for name, scale in scales.items():
-        check_tensor(f"the preconditioner of {name}", scale)
         if scale.shape != network.params[name].shape:
             raise InvalidValueError(
                 f"the preconditioner of {name} must have shape {list(network.params[name].shape)}",
@@ -65,7 +62,6 @@ def from_optimizer(
     >>> {name: round(m.item(), 4) for name, m in from_optimizer(adam, {"w": weight}).items()}
     {'w': 0.25}
     """
-    check_optimizer("the optimiser", optimizer)
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     held = {name: p for name, p in parameters.items() if id(p) in groups}
     if not held:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qdiverge.checks import check_integer, check_positive
+from qdiverge.checks import check_positive
 from qdiverge.mdp.mdp_errors import NotConvergedError
 from qdiverge.mdp.model import MDP
 
@@ -45,8 +45,7 @@ def fixed_point(
     Raises:
         NotConvergedError: ``max_iterations`` backups did not suffice.
     """
-    tolerance = check_positive("tolerance", tolerance)
-    max_iterations = check_integer("max_iterations", max_iterations, 1)
+    check_positive("tolerance", tolerance)
     x, discount, has_ends = initial, mdp.discount, bool(mdp.terminal.any())
     for count in range(1, max_iterations + 1):
         new = backup(x)

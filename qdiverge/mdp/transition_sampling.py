@@ -3,7 +3,6 @@
 import numpy as np
 
 from qdiverge.mdp.model import MDP
-from qdiverge.thing_checks import check_instance, check_seed
 
 
 class Sampler:
@@ -17,8 +16,7 @@ class Sampler:
     """
 
     def __init__(self, mdp: MDP, seed: int | np.random.Generator | None = None) -> None:
-        check_instance("mdp", mdp, MDP)
-        self.mdp, self.rng = mdp, np.random.default_rng(check_seed(seed))
+        self.mdp, self.rng = mdp, np.random.default_rng(seed)
         P = mdp.transitions
         self._first, self._last = P.indptr[:-1], P.indptr[1:] - 1
         self._states, self._cumulative = P.indices.astype(np.int64), np.cumsum(P.data)

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from qdiverge.checks import check_number
 from qdiverge.errors import InvalidValueError
 
 # The light tier's part of the allowance, where there are dearer tiers, and where it is alone.
@@ -37,7 +36,7 @@ USUAL_LENGTH = 10_000  # updates of a run, where nobody says how long it is
 
 def check_share(share: float | None) -> None:
     """Raise an InvalidValueError unless ``share`` is a share of the run's own time, or None."""
-    if share is not None and not 0 < check_number("max_overhead", share) <= 10:
+    if share is not None and not 0 < share <= 10:
         raise InvalidValueError(
             "max_overhead must lie in (0, 10], as a share of the run's own time, or be None",
             got=share,

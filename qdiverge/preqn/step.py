@@ -26,10 +26,9 @@ from torch import Tensor, nn
 
 from qdiverge.checks import (
     check_choice,
-    check_inside,
+    check_finite,
     check_integer,
     check_nonnegative,
-    check_number,
     check_positive,
     check_share,
 )
@@ -37,7 +36,6 @@ from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
 from qdiverge.preqn.least_squares import solve
 from qdiverge.td import values_of
-from qdiverge.tensor_checks import as_tensor, check_finite
 
 # A step of finite length may be a little better aligned than an infinitely small one.
 TOLERANCE = 1e-3
@@ -117,17 +115,14 @@ class PreQN(torch.optim.Optimizer):
         method: str = "auto",
     ) -> None:
         self._ntk = NTK(q_net, method=method, trial_runs="once")
-        learning_rate = check_positive("learning_rate", learning_rate)
-        alignment = check_share("alignment, η,", alignment)
+        check_positive("learning_rate", learning_rate)
+        check_share("alignment, η,", alignment)
         check_choice("align_with", align_with, ALIGN_WITH)
-        shrink = check_inside("shrink", shrink, 0.0, 1.0)
-        max_backtracks = check_integer("max_backtracks", max_backtracks, 0)
-        damping = check_nonnegative("damping", damping)
-        if cutoff is not None and not 0.0 <= check_number("cutoff", cutoff) < 1.0:
-            raise InvalidValueError("cutoff must lie in [0, 1)", got=cutoff)
+        if not 0.0 < shrink < 1.0:
+            raise InvalidValueError("shrink must lie strictly between 0 and 1", got=shrink)
+        check_integer("max_backtracks", max_backtracks, 0)
+        check_nonnegative("damping", damping)
         parameters = [p for p in q_net.parameters() if p.requires_grad]
-        if not parameters:
-            raise InvalidValueError("q_net must have a trainable parameter", got="none")
         super().__init__(parameters, {"lr": learning_rate})
         self.q_net, self.alignment, self.align_with = q_net, alignment, align_with
         self.shrink, self.max_backtracks = shrink, max_backtracks
@@ -166,9 +161,7 @@ class PreQN(torch.optim.Optimizer):
             InvalidValueError, InvalidTypeError: a tensor has a wrong shape or dtype, or is not
                 finite; the parameters are left as they were.
         """
-        observations = as_tensor("observations", observations)
-        actions = as_tensor("actions", actions)
-        given = _one_of(td_errors, targets, observations.numel() and len(observations))
+        given = _one_of(td_errors, targets, len(observations))
         K = self._ntk.kernel(observations, actions)  # checks the pairs, too
         with torch.enable_grad():
             q_values = chosen(self.q_net, observations, actions)

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from qdiverge.diagnostics.noisy_weights import draw_noise, noisy_layers
 from qdiverge.diagnostics.quiet import largest_value, needs_quiet, quiet
-from qdiverge.kernel.calling import own_errors, policy_parts
 from qdiverge.kernel.network import module_of
 from qdiverge.update import UpdateRule
 from qdiverge.update.copies import Copies, copies_of
@@ -28,6 +27,7 @@ from qdiverge.update.td_update import (
     TdUpdate,
     average_one,
     critic_values,
+    parts_of,
     with_next_actions,
 )
 
@@ -164,7 +164,7 @@ class Learner:
         batch, actor = rows.transitions, self.actor
         if actor is None or not batch.actions.is_floating_point():
             return rows
-        with torch.no_grad(), own_errors("policy", batch.next_observations):
+        with torch.no_grad():
             answer = (actor.target or actor.policy)(batch.next_observations)
         γ = self.rule.discount if rows.discounts is None else rows.discounts
         η = self.rule.entropy_coefficient
@@ -175,7 +175,7 @@ class Learner:
         assert self.actor is not None
         assert self.actor.optimizer is not None
         s = rows.transitions.observations
-        actions, log_probs = policy_parts(self.actor.policy(s), len(s))
+        actions, log_probs = parts_of(self.actor.policy(s))
         values = critic_values(self.copies.networks, s, actions)
         if log_probs is None:  # DDPG and TD3 climb the first critic
             loss = -values[0].mean()

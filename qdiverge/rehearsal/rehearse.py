@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from qdiverge.checks import check_finite_number, check_integer
+from qdiverge.checks import check_integer
 from qdiverge.errors import InvalidValueError
 from qdiverge.generators import Generator
 from qdiverge.kernel.network import Networks
@@ -171,10 +171,9 @@ def rehearsals(
         seed: Of the orders, the same for each stage; None: the first is the run's own.
         is_stacked: In one computation where that can be: faster, and rounded otherwise.
     """
-    num_updates = check_integer("num_updates", num_updates, 1)
-    num_orders = check_integer("num_orders", num_orders, 1)
-    seed = None if seed is None else check_integer("seed", seed, 0)
-    if not (speed := check_finite_number("speed", speed)) >= 1:
+    check_integer("num_updates", num_updates, 1)
+    check_integer("num_orders", num_orders, 1)
+    if not speed >= 1:
         raise InvalidValueError("speed must be at least 1", got=speed)
     first = stages[0]
     originals = [replace(stage.original, speed=float(speed)) for stage in stages]

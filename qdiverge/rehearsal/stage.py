@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from qdiverge.checks import check_discount, check_integer, check_optimizer, check_positive
+from qdiverge.checks import check_integer, check_positive
 from qdiverge.diagnostics.diagnose import rule_of
 from qdiverge.diagnostics.value_bound import divergence_limit, soft_divergence_bound
 from qdiverge.errors import InvalidTypeError, InvalidValueError
@@ -19,10 +19,8 @@ from qdiverge.rehearsal.batches import Batches, as_batches
 from qdiverge.rehearsal.learnable import check_learnable
 from qdiverge.rehearsal.learner import Actor, Learner, Original, Policy, Update
 from qdiverge.td import Bootstrap
-from qdiverge.thing_checks import check_callable, check_instance, check_there
 from qdiverge.transitions import SarsaTransitions
 from qdiverge.update import UpdateRule
-from qdiverge.update.auditing.still_calls import check_values
 from qdiverge.update.td_update import Loss
 
 _NO_BOUND = 100.0  # times the values of now: what counts as growing without bound at γ = 1
@@ -75,27 +73,17 @@ def stage_of(
     generators: Sequence[Generator],
 ) -> Stage:
     """Check the arguments of :func:`rehearse` and set the stage that they describe."""
-    networks = tuple(unwrap(net)[0] for net in each_of(check_there("q_net", q_net)))
-    own_target = target is not None and target is not q_net
-    targets = tuple(unwrap(n)[0] for n in each_of(target, "target")) if own_target else ()
-    check_optimizer("optimizer", optimizer)
-    discount = check_discount(discount)
-    for name, given in (("policy", policy), ("policy_target", policy_target), ("update", update)):
-        if given is not None:
-            check_callable(name, given, "a function")
-    if policy_optimizer is not None:
-        check_optimizer("policy_optimizer", policy_optimizer)
-    if not isinstance(loss, str):
-        check_callable("loss", loss, "a name, or a function of predictions and targets")
-    if rule is not None:
-        check_instance("rule", rule, UpdateRule)
-    check_instance("others", others, Sequence)
-    check_instance("generators", generators, Sequence)
+    networks = tuple(unwrap(net)[0] for net in each_of(q_net))
+    targets = () if target in (None, q_net) else tuple(unwrap(n)[0] for n in each_of(target))
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise InvalidTypeError(
+            "optimizer must be the torch.optim.Optimizer that trains q_net",
+            got=type(optimizer).__name__,
+            remedy="Of a wrapper, pass the optimiser inside, such as .optimizer.",
+        )
     check_integer("policy_period", policy_period, 1)
     check_integer("since_copy", since_copy, 0)
-    parameter = next((p for p in networks[0].parameters() if p.is_floating_point()), None)
-    if parameter is None:
-        raise InvalidValueError("q_net must have a trainable parameter", got="none")
+    parameter = next(p for p in networks[0].parameters() if p.is_floating_point())
     batches = as_batches(data, batch_size, parameter.device, parameter.dtype, probe, generators)
     rows = batches.probe()
     if rule is None:
@@ -137,8 +125,6 @@ def stage_of(
     learner = _copied(original)
     if update is None:
         check_learnable(learner.copies.networks, rows)
-        for group in (learner.copies.networks, learner.copies.targets):
-            check_values(group, rows.transitions)
     size = learner.size(rows)
     bound = soft_divergence_bound(rule.discount, reward_bound)
     if math.isinf(bound):

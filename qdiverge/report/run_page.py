@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.errors import InvalidValueError
 from qdiverge.report.audit_findings import loop_lists
 from qdiverge.report.comparison import compare
 from qdiverge.report.contents import contents
@@ -25,7 +25,6 @@ from qdiverge.report.together import MARK, panels_of_all, together
 from qdiverge.report.verdict import Verdict, verdict_on
 from qdiverge.runs import Run, load_run
 from qdiverge.runs.alarm import Kind
-from qdiverge.thing_checks import check_path, type_of
 
 SCRIPT = Path(__file__).with_name("report.js")
 _TOGETHER = "All runs together"
@@ -43,8 +42,6 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
         InvalidValueError: no folder was given.
         RunFolderError: a folder holds no run that can be read, or the page cannot be written.
     """
-    if isinstance(folders, str | bytes) or not isinstance(folders, Sequence):
-        raise InvalidTypeError("folders must be a list of run folders", got=type_of(folders))
     if not folders:
         raise InvalidValueError(
             "a report needs at least one run folder",
@@ -52,7 +49,7 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
             remedy="Name one: qdiverge report runs/x.",
         )
     runs = _distinct([load_run(folder) for folder in folders])
-    target = check_path("out", out if out is not None else folders[0])
+    target = Path(out if out is not None else folders[0])
     if target.is_dir():
         target = target / REPORT
     return write_page(render(runs, target.parent), target)

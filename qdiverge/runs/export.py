@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from qdiverge.checks import check_choice, check_installed
-from qdiverge.errors import InvalidTypeError
+from qdiverge.checks import check_installed
+from qdiverge.errors import InvalidValueError
 from qdiverge.runs.columns import Columns, alarms, check_patterns, long, wide
 from qdiverge.runs.info import read_info
 from qdiverge.runs.reading import read_events
 from qdiverge.runs.whole import writing, written_whole
-from qdiverge.thing_checks import check_path, check_text, type_of
 
 Format = Literal["csv", "parquet"]
 Layout = Literal["wide", "long"]
@@ -49,17 +48,15 @@ def export_run(
     """
     writers: dict[str, Callable[[Columns, BinaryIO], None]]
     writers = {"csv": write_csv, "parquet": _parquet}
-    check_choice("format", format, writers)
-    check_choice("layout", layout, ("wide", "long"))
-    if isinstance(metrics, str) or not isinstance(metrics, Sequence):
-        raise InvalidTypeError("metrics must be a list of patterns", got=type_of(metrics))
-    for pattern in metrics:
-        check_text("every pattern of metrics", pattern)
-    read_info(check_path("folder", folder))
+    if format not in writers or layout not in ("wide", "long"):
+        raise InvalidValueError(
+            "format must be csv or parquet, layout wide or long", got=f"{format} and {layout}"
+        )
+    read_info(Path(folder))
     entries = read_events(folder)
     check_patterns(metrics, entries)
     table = (wide if layout == "wide" else long)(entries, metrics)
-    target = check_path("out", out) if out is not None else Path(folder) / f"metrics.{format}"
+    target = Path(out) if out is not None else Path(folder) / f"metrics.{format}"
     beside = target.with_name(f"{target.stem}-alarms{target.suffix}")
     with (
         writing(target, remedy="Choose another --out."),

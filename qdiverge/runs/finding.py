@@ -4,18 +4,16 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from qdiverge.errors import InvalidTypeError, RunFolderError, StrangeFileError
+from qdiverge.errors import RunFolderError, StrangeFileError
 from qdiverge.runs.boundary import Place
 from qdiverge.runs.info import NAME
-from qdiverge.thing_checks import check_path, type_of
 
 USUAL = Path("runs")  # where the examples and the trainer put them
 
 
 def is_run(folder: str | os.PathLike[str]) -> bool:
     """Return whether the folder holds a run."""
-    folder = check_path("folder", folder)
-    return folder.is_dir() and Place.of(folder).has(NAME)
+    return os.path.isdir(folder) and Place.of(folder).has(NAME)
 
 
 def find_runs(folders: Sequence[str | os.PathLike[str]]) -> list[Path]:
@@ -27,8 +25,6 @@ def find_runs(folders: Sequence[str | os.PathLike[str]]) -> list[Path]:
     Raises:
         RunFolderError: a folder is no run and has none in it.
     """
-    if isinstance(folders, str | bytes) or not isinstance(folders, Sequence):
-        raise InvalidTypeError("folders must be a list of paths", got=type_of(folders))
     if not folders:
         if is_run("."):
             return [Path()]
@@ -41,7 +37,7 @@ def find_runs(folders: Sequence[str | os.PathLike[str]]) -> list[Path]:
             )
         return [max(inside, key=_written)]
     found = []
-    for folder in (check_path("folder", each) for each in folders):
+    for folder in map(Path, folders):
         runs = [folder] if is_run(folder) else _inside(folder)
         if not runs:
             _check_is_regular(folder)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from qdiverge.checks import check_nonnegative, check_number, check_positive, check_switch
+from qdiverge.checks import check_nonnegative, check_positive
 from qdiverge.errors import InvalidValueError
 
 
@@ -41,8 +41,7 @@ class Descent:
 
     def __post_init__(self) -> None:
         check_positive("gain", self.gain)
-        check_switch("is_nesterov", self.is_nesterov)
-        if not 0 <= check_number("momentum", self.momentum) < 1:
+        if not 0 <= self.momentum < 1:
             raise InvalidValueError("momentum must lie in [0, 1)", got=self.momentum)
         for name in ("learning_rate", "decay", "coupled_decay"):
             check_nonnegative(name, getattr(self, name))

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from qdiverge.checks import check_distribution, check_finite
 from qdiverge.errors import InvalidTypeError, InvalidValueError
-from qdiverge.tensor_checks import check_distribution, check_finite
 
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 

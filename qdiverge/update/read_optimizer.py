@@ -1,21 +1,18 @@
 """What a live optimiser says of the update: its kind, momentum, decay, steps."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
-from qdiverge.checks import check_optimizer
 from qdiverge.errors import InvalidValueError
-from qdiverge.kernel.network import each_of
-from qdiverge.thing_checks import check_there
 
 # These very classes: a subclass may do anything, unless it says that it ``steps_as`` one of them.
 MODELLED = (SGD, Adam, AdamW, RMSprop)
 
 
-def read_optimizer(optimizer: Optimizer, modules: Sequence[nn.Module]) -> dict[str, Any]:
+def read_optimizer(optimizer: Optimizer, modules: Iterable[nn.Module]) -> dict[str, Any]:
     """Return the fields of an :class:`qdiverge.update.UpdateRule` that an optimiser decides.
 
     Args:
@@ -34,8 +31,6 @@ def read_optimizer(optimizer: Optimizer, modules: Sequence[nn.Module]) -> dict[s
     >>> fields["optimizer"], fields["momentum"], fields["gain"], fields["not_modelled"]
     ('SGD', 0.9, 0.5, '')
     """
-    check_optimizer("optimizer", optimizer)
-    modules = each_of(check_there("modules", modules), "modules")
     own = {id(p) for module in modules for p in module.parameters() if p.requires_grad}
     groups = [g for g in optimizer.param_groups if any(id(p) in own for p in g["params"])]
     if not groups:

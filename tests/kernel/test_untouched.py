@@ -42,9 +42,8 @@ def test_an_exception_in_forward_leaves_everything(method: str, calls: int) -> N
     net = nn.Sequential(nn.Linear(3, 3), FailsLate(calls), nn.Linear(3, 2))
     x, a = torch.randn(4, 3), torch.tensor([0, 1, 0, 1])
     net(x[:0] if calls < 0 else x[:1]).sum().backward() if calls else None
-    with assert_untouched(net), pytest.raises(UnsupportedNetworkError, match="broke") as raised:
+    with assert_untouched(net), pytest.raises(ArithmeticError, match="broke"):
         NTK(net, method=method).kernel(x, a)
-    assert isinstance(raised.value.__cause__, ArithmeticError)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from qdiverge.agents.networks.noisy import NoisyLinear
 from qdiverge.diagnostics.quiet import quiet_call
 from qdiverge.errors import InvalidTypeError, InvalidValueError
-from qdiverge.kernel.calling import own_errors
 
 MakeNetwork = Callable[[tuple[int, ...], int], nn.Module]
 """Called with the shape of an observation and the number of outputs, returns a network from
@@ -38,8 +37,7 @@ def given_network(
     Linear(in_features=4, out_features=3, bias=True)
     """
     shape = tuple(observations.shape[1:])
-    with own_errors("make_q_network", shape, num_outputs):
-        made = make(shape, num_outputs)
+    made = make(shape, num_outputs)
     if not isinstance(made, nn.Module):
         raise InvalidTypeError(
             "make_q_network must return a torch.nn.Module", got=type(made).__name__

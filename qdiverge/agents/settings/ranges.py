@@ -5,7 +5,7 @@ An annotation says it all: one of the names below, a ``Literal``, ``bool``, ``X 
 """
 
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import fields
 from functools import cache, partial
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -16,15 +16,19 @@ from qdiverge.checks import (
     check_discount,
     check_integer,
     check_nonnegative,
-    check_number,
     check_positive,
     check_share,
     check_step_share,
-    check_switch,
 )
-from qdiverge.thing_checks import check_instance, check_text
+from qdiverge.errors import InvalidValueError
 
-Check = Callable[[str, Any], Any]  # returns the value, or raises where it is refused
+Check = Callable[[str, Any], object]  # raises where the value of the setting so named is refused
+
+
+def check_switch(name: str, value: bool) -> None:
+    """Refuse what is neither True nor False."""
+    if not isinstance(value, bool):
+        raise InvalidValueError(f"{name} must be True or False", got=repr(value))
 
 
 Natural = Annotated[int, partial(check_integer, least=0)]
@@ -40,7 +44,7 @@ Device = Annotated[str, lambda _, value: check_device_name(value)]
 
 
 def check_ranges(settings: Any) -> None:
-    """Refuse a setting that is not what its annotation says; numbers of numpy become Python's.
+    """Refuse a setting that is not what its annotation says.
 
     Args:
         settings: A dataclass.
@@ -50,7 +54,7 @@ def check_ranges(settings: Any) -> None:
     """
     kind: type = type(settings)
     for name, check in _checks(kind).items():
-        object.__setattr__(settings, name, check(name, getattr(settings, name)))
+        check(name, getattr(settings, name))
 
 
 @cache
@@ -71,8 +75,5 @@ def _check_of(annotation: Any) -> Check:
         return lambda name, value: None if value is None else inner(name, value)
     if kind is tuple:
         each = _check_of(parts[0])
-        return lambda name, value: tuple(
-            each(f"every one of {name}", entry) for entry in check_instance(name, value, Sequence)
-        )
-    of_plain: dict[Any, Check] = {bool: check_switch, str: check_text, float: check_number}
-    return of_plain.get(annotation, lambda name, value: value)
+        return lambda name, value: [each(f"every one of {name}", entry) for entry in value]
+    return check_switch if annotation is bool else lambda name, value: None

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from qdiverge.errors import InvalidTypeError
 from qdiverge.report.document import document, headline, section, write_page
 from qdiverge.report.drawing.heatmap import heatmap, similarity
 from qdiverge.report.drawing.svg import Markup, element
@@ -17,7 +16,6 @@ from qdiverge.report.inspector.observation_pictures import scale_of
 from qdiverge.report.numbers import human, percent, whole
 from qdiverge.report.prose import formula, unbroken
 from qdiverge.report.siblings import report_beside
-from qdiverge.thing_checks import check_path, check_text, type_of
 
 _STYLE = Path(__file__).with_name("inspector.css")
 _HEALTH = {
@@ -59,16 +57,10 @@ def inspect(
         InvalidValueError: as :func:`qdiverge.diagnose`.
         RunFolderError: the page cannot be written.
     """
-    page = check_path("out", out)
-    check_text("title", title)
-    if isinstance(action_names, str) or not isinstance(action_names, Sequence):
-        raise InvalidTypeError("action_names must be a list of names", got=type_of(action_names))
-    for action_name in action_names:
-        check_text("every one of action_names", action_name)
     inspection = inspection_of(
         q_net, batch, discount, learning_rate, action_names=tuple(action_names), **options
     )
-    return write_inspection(inspection, page, title)
+    return write_inspection(inspection, out, title)
 
 
 def write_inspection(
@@ -79,7 +71,7 @@ def write_inspection(
     Raises:
         RunFolderError: it cannot be written.
     """
-    page = check_path("out", out)
+    page = Path(out)
     return write_page(render(inspection, title, report_beside(page)), page)
 
 

@@ -10,13 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from qdiverge.errors import InvalidValueError
+from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.generators import same_generators
-from qdiverge.kernel.calling import own_errors, policy_parts
-from qdiverge.kernel.network import each_of, untouched, unwrap
-from qdiverge.tensor_checks import check_tensor
-from qdiverge.thing_checks import check_there
-from qdiverge.transitions import Transitions
+from qdiverge.kernel.network import untouched, unwrap
 
 Networks = nn.Module | Sequence[nn.Module]
 Policy = Callable[[Tensor], Any]
@@ -40,9 +36,15 @@ def modules_of(name: str, networks: Networks) -> tuple[nn.Module, ...]:
     """Return the networks inside their wrappers.
 
     Raises:
-        InvalidTypeError: one is no module, or there is none.
+        InvalidTypeError: one is no module.
     """
-    return tuple(unwrap(module)[0] for module in each_of(check_there(name, networks), name))
+    given = [networks] if isinstance(networks, nn.Module) else networks
+    if not isinstance(given, Sequence) or not given:
+        raise InvalidTypeError(f"{name} must be a module, or several", got=type(given).__name__)
+    for module in given:
+        if not isinstance(module, nn.Module):
+            raise InvalidTypeError(f"{name} must be a torch.nn.Module", got=type(module).__name__)
+    return tuple(unwrap(module)[0] for module in given)
 
 
 Leaves = Mapping[int, Tensor]  # id of a parameter → its value, as a leaf of its own
@@ -59,7 +61,7 @@ def call(module: nn.Module, *inputs: Tensor, leaves: Leaves | None = None) -> An
     state = {name: buffer.clone() for name, buffer in module.named_buffers()}
     if leaves is not None:
         state |= {n: leaves[id(p)] for n, p in module.named_parameters() if id(p) in leaves}
-    with untouched(module), own_errors("the network", *inputs):
+    with untouched(module):
         return functional_call(module, state, inputs) if state else module(*inputs)
 
 
@@ -81,10 +83,7 @@ def q_values(module: nn.Module, observations: Tensor, leaves: Leaves | None = No
         InvalidValueError: something else comes back.
     """
     values = call(module, observations, leaves=leaves)
-    if isinstance(values, Tensor):
-        check_tensor("what q_net returns", values)
-    is_table = isinstance(values, Tensor) and values.ndim == 2 and values.shape[1]
-    if not is_table or len(values) != len(observations):
+    if not isinstance(values, Tensor) or values.ndim != 2 or len(values) != len(observations):
         raise InvalidValueError(
             f"q_net must return Q-values [{len(observations)}, A]",
             got=list(values.shape) if isinstance(values, Tensor) else type(values).__name__,
@@ -102,7 +101,7 @@ def critic_values(
         values = call(module, *inputs, leaves=leaves)
         columns += list(values) if isinstance(values, tuple | list) else [values]
     for column in columns:
-        if check_tensor("what a critic returns", column).numel() != len(inputs[0]):
+        if column.numel() != len(inputs[0]):
             raise InvalidValueError(
                 f"a critic must return one value for each pair, [{len(inputs[0])}] or [N, 1]",
                 got=list(column.shape),
@@ -126,27 +125,7 @@ def ask_policy(policy: Policy, next_observations: Tensor) -> tuple[Tensor, Tenso
             stack.enter_context(torch.no_grad())
         stack.enter_context(same_generators(next_observations.device))
         torch.default_generator.manual_seed(SEED)
-        with own_errors("policy", next_observations):
-            answer = policy(next_observations)
-    return policy_parts(answer, len(next_observations))
-
-
-def check_values(modules: Sequence[nn.Module], batch: Transitions) -> None:
-    """Raise unless the networks return values of the batch, of every action that is in it.
-
-    Raises:
-        UnsupportedNetworkError: one of them raises.
-        InvalidValueError: something else comes back, or an action has no value.
-    """
-    with torch.no_grad():
-        if batch.actions.is_floating_point():
-            if modules:
-                critic_values(modules, batch.observations, batch.actions)
-            return
-        for module in modules:
-            num_actions = q_values(module, batch.observations).shape[1]
-            least, most = (int(value) for value in torch.aminmax(batch.actions))
-            if least < 0 or most >= num_actions:
-                raise InvalidValueError(
-                    f"actions must lie in 0 … {num_actions - 1}", got=f"{least} … {most}"
-                )
+        answer = policy(next_observations)
+    if isinstance(answer, Tensor):
+        return answer, None
+    return answer[0], answer[1].reshape(-1)
