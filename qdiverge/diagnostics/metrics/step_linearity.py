@@ -55,7 +55,7 @@ def step_changes(moment: Moment, applied: Tensor) -> tuple[Tensor, Tensor]:
         step = linear_step(network, moment.descent, g, moment.preconditioner, moment.optimizer)
         real = _real_step(moment, g, step)
         fixed = {name: p.detach() for name, p in trainable.items()}
-        predicted = derivative_along(q, fixed, step)
+        predicted = derivative_along(q, fixed, step, is_backward=True)
         with torch.no_grad():
             return predicted, q({n: p + real[n] for n, p in θ.items()}) - before
 
