@@ -5,6 +5,7 @@ are of processor time, over all turns together; their standard error is a jackkn
 Warm-up turns are not timed, and each monitor's allowance begins anew after them. ``inside`` is the
 processor time spent in the monitor's calls as a share of the rest of its loop: the same quantity
 without the noise of two loops' difference, and without what the monitor does to the caches.
+Before them, whole runs of seconds, their start included (``short_runs.py``).
 """
 
 import argparse
@@ -22,6 +23,7 @@ import torch
 from experiments.speed import endless, record, watched
 from experiments.speed.record import made_by, save
 from experiments.speed.rounds import Times, interleaved
+from experiments.speed.short_runs import short_runs
 from experiments.speed.watched import UNWATCHED
 from experiments.tables import markdown
 from qdiverge.monitor import Monitor
@@ -67,14 +69,21 @@ def main(arguments: list[str]) -> int:
     torch.set_num_threads(1)
     table: dict[str, Any] = {
         "rounds": options.rounds,
+        "runs": options.runs,
         **made_by("monitor", arguments),
         "peers": installed(("stable-baselines3", "wandb")),
         "loops": {},
+        "short_runs": {},
     }
     for name in options.loops:
         setup = SETUPS[name]
         if missing := [need for need in setup.needs if find_spec(need) is None]:
             table["loops"][setup.title] = {"status": f"not installed: {', '.join(missing)}"}
+            continue
+        if options.runs:
+            found = table["short_runs"][setup.title] = short_runs(name, options.runs)
+            print(f"\n{setup.title}, {found['updates']} updates in all\n" + short_text(found))
+        if not options.rounds:
             continue
         with tempfile.TemporaryDirectory() as folder:
             table["loops"][setup.title] = measure(setup, options.rounds, Path(folder))
@@ -92,6 +101,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = record.parser("monitor", __doc__)
     add = parser.add_argument
     add("--rounds", type=int, default=40, help="turns of each loop that are timed (default 40)")
+    add("--runs", type=int, default=6, help="whole runs of seconds, of each loop; 0: none")
     add("--loops", nargs="*", default=list(SETUPS), help=f"of {', '.join(SETUPS)} (default all)")
     add(
         "--updates", type=int, default=1_000_000, help="of the run whose memory is watched; 0: none"
@@ -100,8 +110,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if unknown := set(options.loops) - set(SETUPS):
         parser.error(f"expected --loops of {', '.join(SETUPS)}; got {', '.join(unknown)}")
-    if options.rounds < 2:
-        parser.error("expected --rounds of at least 2")
+    if options.rounds == 1:
+        parser.error("expected --rounds of at least 2, or 0 for whole runs of seconds alone")
     return options
 
 
@@ -170,6 +180,17 @@ def text(rows: dict[str, dict[str, Any]]) -> str:
     """Return the rows as a Markdown table."""
     titles = ("", "extra CPU", "±", "inside", "measurements: light, standard, full")
     return markdown(titles, (_line(*row) for row in rows.items() if row[0] != UNWATCHED))
+
+
+def short_text(found: dict[str, Any]) -> str:
+    """Return the rows of whole runs as a Markdown table."""
+    titles = ("", "extra CPU", "±", "own account", "the same weights")
+    lines = (
+        (name, f"{row['extra']:+.1%}", f"{row['standard_error']:.1%}", f"{row['own_account']:.1%}",
+         f"{row['identical_weights']} of {len(row['rounds'])}")
+        for name, row in found["rows"].items()
+    )  # fmt: skip
+    return markdown(titles, lines)
 
 
 def _line(name: str, row: dict[str, Any]) -> tuple[str, ...]:

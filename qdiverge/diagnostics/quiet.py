@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from qdiverge.diagnostics.allowed_actions import largest_allowed
-from qdiverge.generators import same_generators
+from qdiverge.generators import global_states, same_generators, same_states
 from qdiverge.kernel.network import has_compiled_parts
 from qdiverge.kernel.own_state import has_own_state, same_own_state
 
@@ -72,9 +72,46 @@ def quiet_values(module: nn.Module, observations: Tensor) -> Tensor:
 
 def needs_quiet(network: nn.Module) -> bool:
     """Return whether a look could change the network, or draw: buffers, dropout, own states."""
+    return (
+        _is_random(network) or next(network.buffers(), None) is not None or has_own_state(network)
+    )
+
+
+def _is_random(network: nn.Module) -> bool:
     names = (type(part).__name__ for part in network.modules())
-    is_random = any("Drop" in name or "Noisy" in name for name in names)
-    return is_random or next(network.buffers(), None) is not None or has_own_state(network)
+    return any("Drop" in name or "Noisy" in name for name in names)
+
+
+@torch.no_grad()
+def leaves_no_trace(network: nn.Module, *inputs: Tensor) -> bool:
+    """Return whether a call as the network stands changes nothing, and returns the quiet answer.
+
+    The call is made, and all of it put back: flags are left as they are, so that this is known for
+    them alone. Not of layers that draw by chance, nor of compiled parts.
+
+    >>> net = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
+    >>> leaves_no_trace(net, torch.rand(2, 1)), leaves_no_trace(net.eval(), torch.rand(2, 1))
+    (False, True)
+    """
+    if _is_random(network) or has_compiled_parts(network):
+        return False
+    modules = list(network.modules())
+    device = _device(modules)
+    buffers = [(b, b.clone()) for b in network.buffers()]
+    before = global_states(device)
+    with same_generators(device), same_own_state(modules) as changed:
+        with torch.autocast(device.type, enabled=False):
+            bare = network(*inputs)
+        is_drawn = not same_states(before, global_states(device))
+        moved = [(b, kept) for b, kept in buffers if not torch.equal(b, kept)]  # without a version
+        for buffer, kept in moved:
+            buffer.copy_(kept)
+    if is_drawn or moved or any(changed):
+        return False
+    answers = (
+        x if isinstance(x, tuple | list) else (x,) for x in (bare, quiet_call(network, *inputs))
+    )
+    return all(torch.equal(*pair) for pair in zip(*answers, strict=True))
 
 
 @torch.no_grad()

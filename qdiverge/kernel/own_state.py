@@ -5,8 +5,6 @@ lists, dicts and plain objects in them hold, tensors, arrays, and the states of 
 """
 
 import collections
-import copy
-import random
 import types
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
@@ -16,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from qdiverge.generators import Generator, is_same_state, set_state, state_of
+
 LARGEST = 1 << 20  # entries of a tensor or an array; what is larger is no state, but data
 MOST_THINGS = 2_000  # that are walked; what holds more is no network, but a program
 OF_TORCH = frozenset(vars(nn.Module()))  # attributes that every module has
@@ -23,28 +23,31 @@ PLAIN = (int, float, complex, str, bytes, type(None), type, types.ModuleType, ty
          torch.dtype, torch.device, torch.Size, np.generic, np.dtype, nn.Module,
          torch.optim.Optimizer, nn.Parameter)  # fmt: skip
 INERT = ("gymnasium.spaces", "gym.spaces")  # whose generators no forward pass draws from
-PutBack = Callable[[], object]
+PutBack = Callable[[], bool]  # whether there was anything to be put back
 
 
 @contextmanager
-def same_own_state(modules: Iterable[nn.Module]) -> Iterator[None]:
+def same_own_state(modules: Iterable[nn.Module]) -> Iterator[list[bool]]:
     """Put back what forward passes change in the modules, parameters and buffers excepted.
+
+    Yields:
+        A list, which afterwards holds for each thing whether it had to be put back.
 
     >>> class Counts(nn.Module):
     ...     calls, seen = 0, []
     ...     def forward(self, x):
     ...         self.calls += 1; self.seen.append(x)
     >>> net = Counts(); net.seen = []
-    >>> with same_own_state([net]): net(1)
-    >>> net.calls, net.seen
-    (0, [])
+    >>> with same_own_state([net]) as changed: net(1)
+    >>> net.calls, net.seen, any(changed)
+    (0, [], True)
     """
     before = [put_back for module in modules for put_back in _of_module(module)]
+    changed: list[bool] = []
     try:
-        yield
+        yield changed
     finally:
-        for put_back in before:
-            put_back()
+        changed += [put_back() for put_back in before]
 
 
 def has_own_state(module: nn.Module) -> bool:
@@ -118,54 +121,65 @@ def _own(value: Any) -> PutBack | None:
         return _of_tensor(value)
     if isinstance(value, np.ndarray):
         return _of_array(value)
-    if isinstance(value, torch.Generator):
-        state = value.get_state()
-        return lambda: value.set_state(state)
-    if isinstance(value, np.random.Generator):
-        return _own(value.bit_generator)
     if isinstance(value, np.random.BitGenerator):
-        bits = copy.deepcopy(value.state)
-        return lambda: setattr(value, "state", bits)
-    if isinstance(value, np.random.RandomState):
-        words = value.get_state(legacy=False)
-        return lambda: value.set_state(words)
-    if isinstance(value, random.Random):
-        numbers = value.getstate()
-        return lambda: value.setstate(numbers)
-    return None
+        return _of_generator(np.random.Generator(value))
+    return _of_generator(value) if isinstance(value, Generator) else None
+
+
+def _of_generator(generator: Generator) -> PutBack:
+    state = state_of(generator)
+
+    def put_back() -> bool:
+        if is_same_state(state, state_of(generator)):
+            return False
+        set_state(generator, state)
+        return True
+
+    return put_back
 
 
 def _of_tensor(tensor: Tensor) -> PutBack:
     if tensor.numel() > LARGEST or tensor.layout is not torch.strided:
-        return lambda: None
+        return lambda: False
     kept, version = tensor.detach().clone(), tensor._version if not tensor.is_inference() else 0
 
-    def put_back() -> None:
+    def put_back() -> bool:
         is_same = tensor.is_inference() or tensor._version == version
-        if not (is_same and torch.equal(tensor.detach(), kept)):
-            with torch.no_grad():
-                tensor.detach().copy_(kept)
+        if is_same and torch.equal(tensor.detach(), kept):
+            return False
+        with torch.no_grad():
+            tensor.detach().copy_(kept)
+        return True
 
     return put_back
 
 
 def _of_array(array: np.ndarray) -> PutBack:
     if array.size > LARGEST or not array.flags.writeable:
-        return lambda: None
+        return lambda: False
     kept = array.copy()
-    return lambda: np.copyto(array, kept)
+
+    def put_back() -> bool:
+        if array.tobytes() == kept.tobytes():
+            return False
+        np.copyto(array, kept)
+        return True
+
+    return put_back
 
 
 def _rebinding(mapping: MutableMapping[Any, Any]) -> PutBack:
     """Return what gives a mapping its present entries back, where they are others by then."""
     kept = dict(mapping)
 
-    def put_back() -> None:
-        if list(mapping) != list(kept) or any(mapping[key] is not kept[key] for key in kept):
-            for key in [key for key in mapping if key not in kept]:
-                del mapping[key]
-            for key, value in kept.items():
-                mapping[key] = value
+    def put_back() -> bool:
+        if list(mapping) == list(kept) and all(mapping[key] is kept[key] for key in kept):
+            return False
+        for key in [key for key in mapping if key not in kept]:
+            del mapping[key]
+        for key, value in kept.items():
+            mapping[key] = value
+        return True
 
     return put_back
 
@@ -173,9 +187,11 @@ def _rebinding(mapping: MutableMapping[Any, Any]) -> PutBack:
 def _refilling(holder: Any, kept: list[Any], fill: Callable[[list[Any]], object]) -> PutBack:
     """Return what fills a list, deque or set with its present things, where it holds others."""
 
-    def put_back() -> None:
-        if list(map(id, holder)) != list(map(id, kept)):
-            holder.clear()
-            fill(kept)
+    def put_back() -> bool:
+        if list(map(id, holder)) == list(map(id, kept)):
+            return False
+        holder.clear()
+        fill(kept)
+        return True
 
     return put_back

@@ -1,5 +1,6 @@
 """When anything is due: up to then a batch and a step are let by with a comparison or two."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,13 +16,15 @@ class Calm:
         parts: What may have something to do.
 
     Attributes:
-        until: The last update at which nothing is due.
+        until: The last update at which nothing is due, but a glance.
+        glance: The update from which to glance at the target or at the values, before ``until``.
     """
 
     def __init__(self, parts: Parts) -> None:
         self._parts, self._progress = parts, parts.progress
         self._reminder, self._measuring = parts.reminder, parts.measuring
         self.until: float = 0
+        self.glance: float = 0
 
     def lets_by(self, data: Any, read: Callable[[Any], Any] | None) -> bool:
         """Take note of a batch and its rewards; return whether no more is due at its update.
@@ -40,6 +43,7 @@ class Calm:
     def begin(self) -> None:
         """See until when nothing is due, once all that was due at this update is done."""
         self.until = self.next_due() - 1
+        self.glance = self.next_glance()
 
     def end(self) -> None:
         """Look at the next update, whatever was due before."""
@@ -53,8 +57,12 @@ class Calm:
             return n + 1
         return min(
             n - n % every + every,
-            parts.early.next_look,
-            parts.target.next_look,
+            0 if parts.subject.is_target_looked_up else math.inf,
             parts.loop_audit.next_look(n),
             parts.foresight.wake + 1,
+            parts.measuring.renewal + 1,
         )
+
+    def next_glance(self) -> float:
+        """Return the next update at which to glance at the target or at the values."""
+        return min(self._parts.early.next_look, self._parts.target.next_look)

@@ -57,20 +57,29 @@ class Looking:
     def look(self) -> None:
         """Look at the update that was just made."""
         parts, update = self._parts, self._progress.num_updates
-        budget = parts.measuring.budget
         parts.keeping.finish(update)
-        begin = budget.now()
-        parts.target.look(update)
         if update % parts.subject.options.every:
-            budget.calls += budget.now() - begin
-            if parts.early.sees_beyond(update):
-                self._measure()
-        elif not parts.subject.is_trained:
+            self.glance()
+            return
+        parts.target.look(update)
+        if not parts.subject.is_trained:
             parts.telling.tell_once("network_replaced", update=update)
         else:
             if parts.measuring.has_batch:
                 self._measure()
             parts.reminder.look(update)
+
+    def glance(self) -> bool:
+        """Look at the target, and at the values where that is due; return whether all is as was."""
+        parts, update = self._parts, self._progress.num_updates
+        budget = parts.measuring.budget
+        begin = budget.now()
+        is_same = parts.target.look(update)
+        budget.calls += budget.now() - begin
+        if parts.early.sees_beyond(update):
+            self._measure(is_urgent=True)
+            return False
+        return is_same
 
     def look_last(self) -> None:
         """Measure once more, at the end of the run, and say what never came."""
@@ -81,11 +90,13 @@ class Looking:
             self._measure(is_last=True)
         parts.reminder.remind(update)
 
-    def _measure(self, *, is_last: bool = False) -> None:
+    def _measure(self, *, is_last: bool = False, is_urgent: bool = False) -> None:
         """Measure what there is time for, log it, and raise what the alarm rules say of it."""
         parts, now = self._parts, self._progress
         with parts.guard("measuring", now.num_updates):
-            measured = parts.measuring.measure(now.num_updates, now.step, is_last=is_last)
+            measured = parts.measuring.measure(
+                now.num_updates, now.step, is_last=is_last, is_urgent=is_urgent
+            )
             if measured is not None:
                 self._judge(measured, is_last=is_last)
 

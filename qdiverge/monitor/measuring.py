@@ -22,7 +22,7 @@ from qdiverge.diagnostics import (
 )
 from qdiverge.diagnostics.quiet import largest_value
 from qdiverge.errors import InvalidValueError
-from qdiverge.monitor.budget import LIGHT_SHARE, LIGHT_SHARE_ALONE, Budget
+from qdiverge.monitor.budget import Budget
 from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.probe_batch import ProbeBatch, transitions_of
 from qdiverge.monitor.reward_scale import RewardScale
@@ -57,11 +57,12 @@ class Measuring:
         subject: The run.
         log: Where it writes.
         guard: Of errors.
+        budget: The time that it may take.
         diagnostics: What to measure; None: every one up to the tier of the options.
         log_density: Measurements that are logged while the run grows e-fold.
 
     Attributes:
-        budget: The time that it may take.
+        budget: That one.
         latest: The newest value of each metric.
         num_measured: Tier → how often it was measured.
     """
@@ -71,6 +72,7 @@ class Measuring:
         subject: Subject,
         log: RunLog,
         guard: Guard,
+        budget: Budget,
         diagnostics: Sequence[Diagnostic] | None = None,
         log_density: int = LOG_DENSITY,
     ) -> None:
@@ -84,10 +86,10 @@ class Measuring:
         self._newest: Transitions | None = None  # the last training batch that was copied
         self._first_size: float | None = None  # max|Q| when the first batch came
         self._bonus = 0.0  # of a soft critic's entropy, the largest so far
+        self._urgent_again = 0  # the update from which a measurement may be urgent again
         self._logged_at = 0  # the update of the last logged measurement
         self._arrays_due = 1  # the update from which arrays are kept again: powers of two
-        light_share = LIGHT_SHARE_ALONE if options.cost == "light" else LIGHT_SHARE
-        self.budget = Budget(options.max_overhead, light_share=light_share)
+        self.budget = budget
         self.latest: dict[str, float] = {}
         self.num_measured: dict[str, int] = dict.fromkeys(COSTS, 0)
 
@@ -144,6 +146,11 @@ class Measuring:
     def wants_batch(self, update: int) -> bool:
         """Return whether to read the training batch that is shown after so many updates."""
         return self._is_due(update) or self._probe.wants(update)
+
+    @property
+    def renewal(self) -> int:
+        """Return the updates made from which on batches are wanted for the probe."""
+        return self._probe.due
 
     def read_batch(self, data: Any, update: int) -> None:
         """Copy what the probe batch still misses, and all before a measurement."""
@@ -208,25 +215,34 @@ class Measuring:
             **seen,
         )
 
-    def measure(self, update: int, step: int, *, is_last: bool = False) -> Measurement | None:
+    def measure(
+        self, update: int, step: int, *, is_last: bool = False, is_urgent: bool = False
+    ) -> Measurement | None:
         """Measure what the budget allows, arrays included; None where it allows nothing.
 
         Args:
             update: Optimiser updates made.
             step: The run's own step.
-            is_last: Measure everything, and keep arrays, whatever it costs.
+            is_last: Measure what never was, too, and keep arrays, whatever it costs.
+            is_urgent: Measure the light tier whatever it costs: values are beyond their limit. Not
+                again before the run is a quarter longer.
         """
         if self._subject.device.type == "cuda":  # what is still queued is the run's own time
             torch.cuda.synchronize(self._subject.device)
-        if not (is_last or self.is_affordable):
+        is_urgent &= update >= self._urgent_again
+        if not (is_last or is_urgent or self.is_affordable):
             return None
+        if is_urgent:
+            self._urgent_again = update + update // 4
         with self.budget.charge("moment"):
             measured = Measurement(update, step, self.moment(update), {})
         metrics = measured.metrics
         for tier in self._tiers:
             is_sound = math.isfinite(metrics.get("diverge/q_abs_max", 0.0))
             is_sound &= measured.moment.learning_rate > 0  # a warm-up may begin at 0
-            if (is_last or self.budget.allows(tier)) and (is_sound or tier == "light"):
+            is_missed = is_last and not self.num_measured[tier]
+            is_missed |= tier == "light" and (is_last or is_urgent)
+            if (is_missed or self.budget.allows(tier)) and (is_sound or tier == "light"):
                 with self.budget.charge(tier):
                     self._measure_tier(tier, measured, is_last)
                 self.num_measured[tier] += 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from qdiverge.diagnostics import Diagnostic
 from qdiverge.monitor.alarms import Alarms
 from qdiverge.monitor.audit_notes import AuditNotes
+from qdiverge.monitor.budget import LIGHT_SHARE, LIGHT_SHARE_ALONE, Budget
 from qdiverge.monitor.early_look import EarlyLook
 from qdiverge.monitor.foresight.foresight import Foresight
 from qdiverge.monitor.foresight.notes import ForesightNotes
@@ -69,8 +70,13 @@ def put_together(
 ) -> Parts:
     """Return the parts for a run, by its options; see :class:`qdiverge.monitor.Monitor`."""
     options, progress, guard = subject.options, Progress(clock), Guard()
-    measuring = Measuring(subject, log, guard, diagnostics, log_density)
-    budget = measuring.budget
+    budget = Budget(
+        options.max_overhead,
+        light_share=LIGHT_SHARE_ALONE if options.cost == "light" else LIGHT_SHARE,
+        num_updates=lambda: progress.num_updates,
+        length=lambda: foresight.options.num_updates,
+    )
+    measuring = Measuring(subject, log, guard, budget, diagnostics, log_density)
     keeps = "snapshot" in options.reactions
     keeping = Keeping(SnapshotRecorder(subject, log.folder) if keeps else None, guard, budget)
     alarms = Alarms(log, guard, options.reactions, keeping)

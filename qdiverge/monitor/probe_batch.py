@@ -107,9 +107,14 @@ class ProbeBatch:
 
     def wants(self, update: int) -> bool:
         """Return whether the next batch should be copied."""
-        is_filling = self._held is None or self._filling is not None
-        period = min(self.refresh_period, max(FIRST, self._since))  # the run's own: it doubles
-        return is_filling or update - self._since >= period
+        return update >= self.due
+
+    @property
+    def due(self) -> int:
+        """Return the updates made from which on batches should be copied."""
+        if self._held is None or self._filling is not None:
+            return 0
+        return self._since + min(self.refresh_period, max(FIRST, self._since))  # the run doubles
 
     def show(
         self,

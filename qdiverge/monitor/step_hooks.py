@@ -61,10 +61,14 @@ class StepHooks:
         now.num_updates += 1
         is_calm = now.num_shown == 1 and now.num_updates <= self._calm.until
         now.num_shown = 0
-        if is_calm:
-            return
-        self._looking.look()
-        self._calm.begin()
+        if not is_calm:
+            self._looking.look()
+            self._calm.begin()
+        elif now.num_updates >= self._calm.glance:
+            if self._looking.glance():
+                self._calm.glance = self._calm.next_glance()
+            else:
+                self._calm.begin()
 
     def close(self) -> None:
         """Leave the optimiser."""

@@ -53,11 +53,16 @@ class TargetNotes:
             return 0
         return math.inf if self._watch is None else self._watch.next_look
 
-    def look(self, update: int) -> None:
-        """See whether the target moved, where that is due; to be called after each update."""
-        self.look_up(update)
+    def look(self, update: int) -> bool:
+        """See whether the target moved, where that is due; to be called after each update.
+
+        Returns:
+            Whether there is no news of it.
+        """
+        if self._subject.is_target_looked_up:
+            self.look_up(update)
         if (watch := self._watch) is None or update < watch.next_look:
-            return
+            return True
         try:  # at every update, where a context manager would cost as much as the look
             was_continuous = watch.is_continuous
             if moves := watch.moves(update):
@@ -68,10 +73,13 @@ class TargetNotes:
                     self._log.note({"target_follows": "at nearly every update; no longer logged"})
                 if watch.is_continuous and watch.rule.is_settled:
                     self._watch = None
-            elif watch.is_learning and update - watch.last_move == PATIENCE:
+                return False
+            if watch.is_learning and update - watch.last_move == PATIENCE:
                 self._tell(finding("target_never_moves", num_updates=PATIENCE))
+                return False
         except Exception as error:
             self._guard.tell("watching the target", update, error, None)
+        return True
 
     def look_up(self, update: int) -> None:
         """Take the target that the loop bootstraps from now, where a function says it."""

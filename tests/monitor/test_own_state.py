@@ -10,8 +10,10 @@ import torch
 from torch import nn
 
 import qdiverge as qd
+from qdiverge.diagnostics.quiet import leaves_no_trace
 from qdiverge.errors import QDivergeError
 from qdiverge.monitor import attach
+from qdiverge.monitor.early_look import BareCalls
 from tests.monitor.test_update_cases import shown, update
 
 
@@ -190,6 +192,44 @@ def test_a_watched_run_keeps_what_it_would_keep(kind, cost, tmp_path):
         return kept(network), [p.tolist() for p in network.parameters()]
 
     assert run(True) == run(False)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bare_call_is_known_to_change_it_and_is_taken_back(kind):
+    network, s = network_of(kind), torch.randn(16, 4)
+    before = kept(network)
+    assert not leaves_no_trace(network, s)
+    assert kept(network) == before
+
+
+def test_running_statistics_are_taken_back():
+    network, s = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)), torch.randn(16, 4)
+    before = [b.clone() for b in network.buffers()]
+    assert not leaves_no_trace(network, s)
+    assert all(map(torch.equal, network.buffers(), before))
+    assert leaves_no_trace(network.eval(), s)
+
+
+class GlobalDraws(nn.Linear):
+    """It keeps nothing, and draws by the global generator where it trains."""
+
+    def forward(self, x):
+        noise = 0 * torch.rand(1) if self.training else 0
+        return super().forward(x) + noise
+
+
+def test_networks_are_called_as_they_stand_where_that_leaves_no_trace():
+    network, s = GlobalDraws(4, 3).eval(), torch.randn(16, 4)
+    calls = BareCalls([network])
+    assert calls.are_fine(s)
+    network.train()
+    state = torch.get_rng_state()
+    assert not calls.are_fine(s)  # another mode is seen at once
+    assert torch.equal(torch.get_rng_state(), state)
+    network.eval()
+    assert calls.are_fine(s)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert not calls.are_fine(s)
 
 
 class HiddenState(Keeps):

@@ -29,6 +29,7 @@ from qdiverge.monitor.foresight.staging import (
 from qdiverge.monitor.foresight.timetable import (
     FIRST,
     FIRST_OF_REPLAY,
+    SHORTEST,
     Plan,
     Source,
     exact_updates,
@@ -244,6 +245,8 @@ class Foresight:
         self, update: int, data: Any, shown: Shown, last_move: int, limit: float
     ) -> Forecast | None:
         subject, options = self.subject, self.options
+        if not self._has_time(update):
+            return None
         rule = rule_of_copies(subject, options)
         is_faithful = not self._why_not_frozen and is_known(rule, subject, options)
         if not is_faithful and not self._is_live:
@@ -282,6 +285,16 @@ class Foresight:
             exact = in_own_order(frozen[0], shown)
         return self._look(update, self._source, frozen, exact)
 
+    def _has_time(self, update: int) -> bool:
+        """Return whether there is time for the shortest look; set when to ask again."""
+        length = self.options.num_updates
+        left = SHORTEST if length is None else length - update
+        if self._budget.steps_ahead() >= min(SHORTEST, left):
+            return True
+        is_replay = not self._is_live and self._source == "replay"
+        self._due = next_due(update, FIRST_OF_REPLAY if is_replay else FIRST)
+        return False
+
     def _train_copy(self, shown: Shown) -> None:
         """Let a copy learn from a batch, where that draws as the run's own update does."""
         if not any(map(needs_quiet, self.subject.networks)) or self.is_off:
@@ -303,7 +316,7 @@ class Foresight:
         """Run ahead as far as the time allows; set when that is due again."""
         length = self.options.num_updates
         self._due = next_due(update, FIRST_OF_REPLAY if source == "replay" else FIRST)
-        steps = self._budget.steps_ahead(update, length)
+        steps = self._budget.steps_ahead()
         plan, num_exact = plan_at(update, length, source), 0
         if plan is not None and source == "replay":
             size = rows_in(self.options.data, self.options.num_rows)
