@@ -57,29 +57,56 @@ def times_jacobian(network: Network, pairs: Pairs, update: dict[str, Tensor]) ->
 
 
 def derivative_along(
-    values: Callable[[Parameters], Tensor],
-    at: Parameters,
-    along: Parameters,
-    *,
-    is_backward: bool = False,
+    values: Callable[[Parameters], Tensor], at: Parameters, along: Parameters
 ) -> Tensor:
-    """Return J u by forward mode, or by differentiating Jᵀw in w; where one fails, by the other.
+    """Return J u by forward mode, or by differentiating Jᵀw in w where that fails.
 
     Args:
         values: Of parameters by name.
         at: Where.
         along: u, of the same names.
-        is_backward: Whether to begin with the other: forward mode takes half its time, but at its
-            first use in a process PyTorch compiles for a quarter of a second.
 
     >>> derivative_along(lambda p: p["w"] ** 2, {"w": torch.tensor([3.0])}, {"w": torch.ones(1)})
     tensor([6.])
     """
-    first, second = (_backward, _forward) if is_backward else (_forward, _backward)
     try:
-        return first(values, at, along)
+        return _forward(values, at, along)
     except (RuntimeError, NotImplementedError):
-        return second(values, at, along)
+        params = {k: v.detach().requires_grad_() for k, v in at.items()}
+        result = values(params)
+        return _twice_back(*_back(result, params, torch.zeros_like(result)), along)
+
+
+def pull_and_push(
+    values: Callable[[Parameters], Tensor], at: Parameters, vector: Tensor
+) -> tuple[Tensor, Parameters, Callable[[Parameters], Tensor]]:
+    """Return f(θ), Jᵀw of the parameters that it reaches, and what makes J u, of one forward pass.
+
+    J u is the derivative of ⟨Jᵀw, u⟩ in w, wherever w is: forward mode takes half as long, but at
+    its first use in a process PyTorch compiles for a quarter of a second. It is used where a second
+    derivative fails.
+
+    Args:
+        values: f, of parameters by name.
+        at: θ.
+        vector: w, as the values are shaped.
+
+    >>> square = lambda p: p["w"] ** 2
+    >>> value, pulled, push = pull_and_push(square, {"w": torch.tensor([3.0])}, torch.ones(1))
+    >>> value, pulled["w"], push({"w": torch.tensor([2.0])})
+    (tensor([9.]), tensor([6.]), tensor([12.]))
+    """
+    params = {k: v.detach().requires_grad_() for k, v in at.items()}
+    result = values(params)
+    back, dual = _back(result, params, vector)
+
+    def push(along: Parameters) -> Tensor:
+        try:
+            return _twice_back(back, dual, along)
+        except (RuntimeError, NotImplementedError):
+            return _forward(values, at, along)
+
+    return result.detach(), {k: v.detach() for k, v in back.items()}, push
 
 
 def _forward(values: Callable[[Parameters], Tensor], at: Parameters, along: Parameters) -> Tensor:
@@ -89,13 +116,16 @@ def _forward(values: Callable[[Parameters], Tensor], at: Parameters, along: Para
         return forward
 
 
-def _backward(values: Callable[[Parameters], Tensor], at: Parameters, along: Parameters) -> Tensor:
-    params = {k: v.detach().requires_grad_() for k, v in at.items()}
-    result = values(params)
-    dual = torch.zeros_like(result, requires_grad=True)
-    back = torch.autograd.grad(
-        result, list(params.values()), dual, create_graph=True, materialize_grads=True
+def _back(result: Tensor, params: Parameters, vector: Tensor) -> tuple[Parameters, Tensor]:
+    """Return Jᵀw by reached parameter, as a function of w; and w."""
+    w = vector.detach().to(result).requires_grad_()
+    rows = torch.autograd.grad(
+        result, list(params.values()), w, create_graph=True, allow_unused=True
     )
-    total = sum((b * along[k]).sum() for b, k in zip(back, params, strict=True))
+    return {k: row for k, row in zip(params, rows, strict=True) if row is not None}, w
+
+
+def _twice_back(back: Parameters, dual: Tensor, along: Parameters) -> Tensor:
+    total = sum((row * along[k]).sum() for k, row in back.items())
     assert isinstance(total, Tensor)
     return torch.autograd.grad(total, dual)[0]

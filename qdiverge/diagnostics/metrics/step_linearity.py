@@ -11,7 +11,7 @@ from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
 from qdiverge.diagnostics.metric import Metric
 from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.quiet import quiet
-from qdiverge.kernel.matvec import derivative_along
+from qdiverge.kernel.matvec import pull_and_push
 from qdiverge.td import values_of
 from qdiverge.theory import linearisation_error
 from qdiverge.update.real_step import Step, linear_step, real_step
@@ -39,8 +39,7 @@ def step_changes(moment: Moment, applied: Tensor) -> tuple[Tensor, Tensor]:
     if len(applied) > NUM_PAIRS:
         some = torch.linspace(0, len(applied) - 1, NUM_PAIRS, device=s.device).round().long()
         s, a, applied = s[some], a[some], applied[some]
-    trainable = {n: p for n, p in network.named_parameters() if p.requires_grad}
-    θ = {name: p.detach().clone().requires_grad_() for name, p in trainable.items()}
+    θ = {n: p.detach() for n, p in network.named_parameters() if p.requires_grad}
 
     def q(parameters: dict[str, Tensor]) -> Tensor:
         if moment.is_critic:
@@ -49,14 +48,10 @@ def step_changes(moment: Moment, applied: Tensor) -> tuple[Tensor, Tensor]:
         return values_of(values, a)
 
     with quiet(network), torch.enable_grad():
-        before = q(θ)
-        u = (applied.detach() / len(applied)).to(before)
-        rows = torch.autograd.grad(before, list(θ.values()), u, allow_unused=True)  # Jᵀu, g
-        g = {name: each for name, each in zip(θ, rows, strict=True) if each is not None}
+        before, g, push = pull_and_push(q, θ, applied / len(applied))  # Q, Jᵀ D δ, u → J u
         step = linear_step(network, moment.descent, g, moment.preconditioner, moment.optimizer)
         real = _real_step(moment, g, step)
-        fixed = {name: p.detach() for name, p in trainable.items()}
-        predicted = derivative_along(q, fixed, step, is_backward=True)
+        predicted = push(step)
         with torch.no_grad():
             return predicted, q({n: p + real[n] for n, p in θ.items()}) - before
 
