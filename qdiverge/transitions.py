@@ -149,11 +149,8 @@ def as_transitions(batch: Any) -> Transitions:
     """
     if isinstance(batch, Transitions):
         return batch
-    fields = {name: _find(batch, name) for name in SPELLINGS}
-    if fields["actions"].is_floating_point():
-        fields["actions"] = _numbers(fields["actions"])
-    if not fields["actions"].is_floating_point():
-        fields["actions"] = _indices(fields["actions"])
+    fields = {name: _find(batch, name) for name in SPELLINGS if name != "actions"}
+    fields["actions"] = _actions(batch)
     for name in ("rewards", "terminated"):
         if fields[name].ndim == 2 and fields[name].shape[1] == 1:
             fields[name] = fields[name].squeeze(1)
@@ -225,6 +222,13 @@ def field_of(batch: Any, *names: str) -> Tensor | None:
     return None if found is None or callable(found) else torch.as_tensor(found)
 
 
+def pairs_of(batch: Any) -> tuple[Tensor, Tensor]:
+    """Return s and a of a batch that :func:`as_transitions` reads, and nothing else of it."""
+    if isinstance(batch, Transitions):
+        return batch.observations, batch.actions
+    return _find(batch, "observations"), _actions(batch)
+
+
 def rewards_of(batch: Any) -> Tensor:
     """Return the rewards of a batch that :func:`as_transitions` reads, and nothing else of it."""
     return batch.rewards if isinstance(batch, Transitions) else _find(batch, "rewards")
@@ -253,6 +257,13 @@ def _get(batch: Any, name: str) -> Any:
     if isinstance(batch, Mapping) or (hasattr(batch, "get") and hasattr(batch, "keys")):
         return batch.get(name, None)
     return getattr(batch, name, None)
+
+
+def _actions(batch: Any) -> Tensor:
+    actions = _find(batch, "actions")
+    if actions.is_floating_point():
+        actions = _numbers(actions)
+    return actions if actions.is_floating_point() else _indices(actions)
 
 
 def _indices(actions: Tensor) -> Tensor:

@@ -36,6 +36,7 @@ class AuditNotes:
     ) -> None:
         self._audit, self._subject, self._log = audit, subject, log
         self._guard, self._budget, self._tell = guard, budget, tell
+        self._noted = ("", "")  # why no more are made, and the rule, as ``run.json`` has them
         if audit.is_off:
             log.note({"audit": audit.summary()})
 
@@ -46,17 +47,17 @@ class AuditNotes:
             audit.pass_over()
             self._budget.calls += self._budget.now() - begin
             return
-        before = audit.num_audits, audit.why_not
         for found in audit.before_step(update):
             self._tell(found)
-        is_seldom = before[1] == audit.why_not and audit.num_audits & (audit.num_audits - 1)
-        if before != (audit.num_audits, audit.why_not) and not is_seldom:
+        if audit.num_audits and self._noted != (audit.why_not, str(self._subject.rule)):
             self.note(update)
 
     def note(self, update: int) -> None:
         """Note in ``run.json`` what the audits say."""
         with self._guard("noting the audits", update), self._budget.charge("log"):
-            rule = {"update_rule": str(self._subject.rule)} if self._audit.num_audits else {}
+            words = str(self._subject.rule)
+            rule = {"update_rule": words} if self._audit.num_audits else {}
+            self._noted = self._audit.why_not, words
             self._log.note({"audit": self._audit.summary()} | rule)
 
 

@@ -19,17 +19,15 @@ OTHER_THAN_LIGHT = (
     "foresight",
     "foresight batch",
     "look",
-    "look batch",
 )  # charged, but not to the light tier
 MEASURING_SHARE = 1 / 4  # of the allowance, whatever the calls between measurements take
 AUDIT_SHARE = 1 / 4  # of the allowance, which audits may take whatever measurements took
-LOOK_SHARE = 1 / 5  # of the allowance, which looks at the values may take in the long run
+LOOK_SHARE = 1 / 5  # of the allowance, which looks at the values may take: half of it at once
 FORESIGHT_SHARE = 1 / 2  # of the allowance of the whole run, which running ahead may take at once
 AT_ONCE = (
     "foresight",
     "foresight batch",
     "look",
-    "look batch",
 )  # tiers that are paid for by the whole run
 USUAL_LENGTH = 10_000  # updates of a run, where nobody says how long it is
 
@@ -53,6 +51,7 @@ class Budget:
         light_share: Of the share, what the light tier takes at most, with logging.
 
     Attributes:
+        length: Updates that the run makes in all; None: not known.
         now: The clock.
         calls: Seconds at updates that nothing is measured at.
     """
@@ -65,6 +64,7 @@ class Budget:
     ) -> None:
         check_share(share)
         self.share, self.light_share = share, light_share
+        self.length: int | None = None
         self._set_up: dict[str, float] = {}  # what the first time of each tier cost, in seconds
         self.restart(clock)
 
@@ -119,46 +119,61 @@ class Budget:
     def looks_apart(self, update: int) -> float:
         """Return the updates between two looks at the values for these to keep to their part.
 
+        Half of what they may take in the whole run they may take as soon as they like: values blow
+        up early as a rule.
+
         Args:
             update: Updates that the run has made.
         """
         own = self.now() - self._start - self.spent
         if self.share is None or own <= 0:
             return 0.0
-        cost = sum(self._costs.get(name, 0.0) for name in ("look", "look batch"))
-        return cost * max(1, update) / (LOOK_SHARE * self.share * own)
+        cost, each = self._costs.get("look", 0.0), own / max(1, update)
+        half = LOOK_SHARE / 2 * self._share_at_once(own)  # of an update, at each of them
+        at_once = half * each * self._length(update)
+        is_left = self._spent.get("look", 0.0) + cost <= at_once + half * own
+        return 0.0 if is_left else cost / (half * each)
 
-    def steps_ahead(self, update: int, length: int | None = None) -> float:
+    def steps_ahead(self, update: int) -> float:
         """Return how many updates copies may make now, of what the whole run may spend on them.
 
         One costs as much as an update of the run's own. Measurements pay for them bit by bit.
 
         Args:
             update: Updates that the run has made.
-            length: That it makes in all; None: not known.
         """
-        length = max(length or USUAL_LENGTH, update)
+        length = self._length(update)
         self._paid = update / length
         if self.share is None:
             return math.inf
-        each = (self.now() - self._start - self.spent) / max(1, update)
-        spent = self._spent.get("foresight", 0.0)
+        own = self.now() - self._start - self.spent
+        spent = self._spent.get("foresight", 0.0) * max(1, update) / own
+        return FORESIGHT_SHARE * self._share_at_once(own) * length - spent
+
+    def _length(self, update: int) -> int:
+        return max(self.length or USUAL_LENGTH, update)
+
+    def _share_at_once(self, own: float) -> float:
+        """Return the share of the run's own time that its calls leave to what is paid by it all."""
+        assert self.share is not None
         part = self.light_share if self.light_share == LIGHT_SHARE_ALONE else 1.0
-        return FORESIGHT_SHARE * self.share * part * length - spent / each
+        share = self.share * part
+        return max(share - self.calls / own, MEASURING_SHARE * share) if own > 0 else share
 
     @contextmanager
     def charge(self, tier: str) -> Iterator[None]:
         """Time what happens inside as a cost of this tier.
 
         The first time imports and warms up, often a hundred times what it takes from then on; it is
-        not held against the share, so that a run is watched closely from its start.
+        not held against the share, so that a run is watched closely from its start. Copies that run
+        ahead train as long the first time as later: all of it counts.
         """
         begin = self.now()
         try:
             yield
         finally:
             seconds = self.now() - begin
-            if tier in self._set_up:
+            if tier in self._set_up or tier == "foresight":
                 self._costs[tier] = seconds
                 self._spent[tier] = self._spent.get(tier, 0.0) + seconds
             else:

@@ -53,8 +53,7 @@ class Calm:
             return n + 1
         return min(
             n - n % every + every,
-            parts.early.next_look,
-            parts.target.next_look,
+            parts.early.next_look + 1,
             parts.loop_audit.next_look(n),
             parts.foresight.wake + 1,
         )

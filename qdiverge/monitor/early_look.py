@@ -2,14 +2,19 @@
 
 Values that blow up do so within few updates as a rule: looked at every 25 updates, most have gone
 from sound to beyond all bounds unseen. And they do so in few states, which a probe batch need not
-have: what is looked at is the batch that was just learnt from, another one each time.
+have: what is looked at is the batch that is about to be learnt from, another one each time, as it
+is shown and without a copy. Of a loop that shows none it is the probe.
 
 Later a look comes between any two measurements, which the time that a run may take for them often
 leaves out: one forward pass costs a tenth of the cheapest of them.
 """
 
 import math
+from collections.abc import Callable
 from enum import Enum
+from typing import Any
+
+from torch import Tensor
 
 from qdiverge.diagnostics.quiet import largest_value
 from qdiverge.monitor.bare_calls import BareCalls
@@ -21,6 +26,7 @@ EVERY_UPDATE_UNTIL = 300
 THEN = 60  # a 60th of the updates made lies between two looks, and at most
 NEVER = -1
 ON_GPU = 5  # updates between two looks at least, since each waits for the device
+NUM_ROWS = 64  # of a batch that are looked at, evenly spread, and more of a small one
 
 
 class Sight(Enum):
@@ -40,11 +46,12 @@ class EarlyLook:
         guard: Of errors.
 
     Attributes:
-        due: The update after which to look.
+        due: The update after which to look, at the next batch.
     """
 
     def __init__(self, subject: Subject, measuring: Measuring, guard: Guard) -> None:
-        self._networks, self._every = subject.networks, subject.options.every
+        self._subject, self._networks = subject, subject.networks
+        self._every = subject.options.every
         self._measuring, self._guard = measuring, guard
         self._bare = BareCalls(subject.networks)
         self._least = ON_GPU if subject.device.type == "cuda" else 1
@@ -52,25 +59,29 @@ class EarlyLook:
 
     @property
     def next_look(self) -> float:
-        """Return the update after which to look next."""
+        """Return the update after which to look next, at the batch that is shown then."""
         return math.inf if self.due == NEVER else self.due
 
     def is_due(self, update: int) -> bool:
-        """Return whether to look after so many updates, and so to read the batch before it."""
-        return self.due == update
+        """Return whether to look at a batch that is shown after so many updates."""
+        return update >= self.next_look and self._measuring.has_batch
 
-    def sees_beyond(self, update: int) -> Sight:
+    def is_overdue(self, update: int) -> bool:
+        """Return whether to look without one: none was shown before this update."""
+        return update > self.next_look and self._measuring.has_batch
+
+    def sees_beyond(self, update: int, data: Any, read: Callable[[Any], Any] | None) -> Sight:
         """Return whether max|Q| is beyond its limit, or not finite, and a measurement is due.
 
         Args:
             update: Optimiser updates made.
+            data: The batch to look at.
+            read: Makes transitions of it.
         """
         measuring, seen = self._measuring, Sight.WITHIN
-        if update < self.next_look or (batch := measuring.newest) is None:
-            return seen
         guarded = self._guard("looking at the values", update, self.end)
         with guarded, measuring.budget.charge("look"):
-            s, a = batch.observations, batch.actions
+            s, a = map(thinned, self._subject.read_pairs(data if read is None else read(data)))
             is_quiet = not self._bare.are_fine(*((s, a) if a.is_floating_point() else (s,)))
             size = largest_value(self._networks, s, a, is_quiet)
             if not size <= measuring.limit:
@@ -84,6 +95,11 @@ class EarlyLook:
         self.due = NEVER
 
 
+def thinned(rows: Tensor) -> Tensor:
+    """Return every k-th row, ``NUM_ROWS`` or somewhat more of them."""
+    return rows[:: max(1, len(rows) // NUM_ROWS)]
+
+
 def next_look(update: int, every: int, least: int = 1, apart: float = 0.0) -> int:
     """Return the update after which to look again, never one that is measured anyway.
 
@@ -92,13 +108,16 @@ def next_look(update: int, every: int, least: int = 1, apart: float = 0.0) -> in
         every: Updates between two measurements, and between two looks of a run that is no more
             young, unless these take too long.
         least: Updates between two looks at least.
-        apart: Updates that must lie between them for looks to keep to their part of the time.
+        apart: Updates that must lie between them for looks to keep to their part of the time, once
+            the run is no more young.
 
     >>> [next_look(n, 25) for n in (1, 299, 600, 1_499, 1_523)]
     [2, 301, 610, 1523, 1548]
-    >>> [next_look(n, 25, apart=200) for n in (600, 6_001, 60_001)]
-    [610, 6101, 60201]
+    >>> [next_look(n, 25, apart=200) for n in (1, 600, 60_001)]
+    [2, 801, 60201]
     """
-    distance = max(least, 1 if update < EVERY_UPDATE_UNTIL else update // THEN)
-    due = update + min(distance, max(every, math.ceil(apart)))
+    if update < EVERY_UPDATE_UNTIL:
+        due = update + least
+    else:
+        due = update + max(least, min(update // THEN, every), math.ceil(apart))
     return due if due % every else due + 1

@@ -36,6 +36,8 @@ class Looking:
         parts, now, update = self._parts, self._progress, self._progress.num_updates
         if not now.is_closed:
             parts.target.look_up(update)
+            if parts.early.is_due(update):
+                self._look_early(data, read)
         if update >= parts.foresight.wake and not now.is_closed:
             last_move, limit = parts.target.last_move, parts.measuring.limit_ahead
             parts.ahead.look(data, read, update, now.step, last_move, limit)
@@ -46,11 +48,10 @@ class Looking:
             parts.alarms.raise_if_stopped()
         if not now.is_closed:
             parts.loop_audit.show(data, read, update)
-        measuring, is_seen = parts.measuring, parts.early.is_due(update + 1)
-        if not now.is_closed and (is_seen or measuring.wants_batch(update)):
-            tier = "look batch" if is_seen else "batch"
-            with parts.guard("reading the batch", update), measuring.budget.charge(tier):
-                measuring.read_batch(data if read is None else read(data), update, keeps=is_seen)
+        measuring = parts.measuring
+        if not now.is_closed and measuring.wants_batch(update):
+            with parts.guard("reading the batch", update), measuring.budget.charge("batch"):
+                measuring.read_batch(data if read is None else read(data), update)
         if not now.is_closed:
             for found in parts.subject.take_findings():
                 parts.telling.tell(found)
@@ -60,20 +61,24 @@ class Looking:
     def look(self) -> None:
         """Look at the update that was just made."""
         parts, update = self._parts, self._progress.num_updates
-        budget = parts.measuring.budget
         parts.keeping.finish(update)
-        begin = budget.now()
-        parts.target.look(update)
+        self.glance()
         if update % parts.subject.options.every:
-            budget.calls += budget.now() - begin
-            if (seen := parts.early.sees_beyond(update)) != Sight.WITHIN:
-                self._measure(is_urgent=seen == Sight.FAR_BEYOND)
+            if parts.early.is_overdue(update):
+                self._look_early(parts.measuring.batch, None)
         elif not parts.subject.is_trained:
             parts.telling.tell_once("network_replaced", update=update)
         else:
             if parts.measuring.has_batch:
                 self._measure()
             parts.reminder.look(update)
+
+    def glance(self) -> None:
+        """See whether the target moved in the update that was just made, due or not."""
+        parts, budget = self._parts, self._parts.measuring.budget
+        begin = budget.now()
+        parts.target.glance(self._progress.num_updates)
+        budget.calls += budget.now() - begin
 
     def look_last(self) -> None:
         """Measure once more, at the end of the run, and say what never came."""
@@ -85,6 +90,15 @@ class Looking:
             parts.measuring.keep_arrays(update)
             self._measure(is_last=True)
         parts.reminder.remind(update)
+
+    def _look_early(self, data: Any, read: Callable[[Any], Any] | None) -> None:
+        """Look at the values on a batch, and measure where they are beyond their limit."""
+        parts, update = self._parts, self._progress.num_updates
+        if (seen := parts.early.sees_beyond(update, data, read)) == Sight.WITHIN:
+            return
+        with parts.guard("reading the batch", update):
+            parts.measuring.keep_newest(data if read is None else read(data))
+        self._measure(is_urgent=seen == Sight.FAR_BEYOND)
 
     def _measure(self, *, is_last: bool = False, is_urgent: bool = False) -> None:
         """Measure what there is time for, log it, and raise what the alarm rules say of it."""

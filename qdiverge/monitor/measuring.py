@@ -152,18 +152,17 @@ class Measuring:
         """Return whether to read the training batch that is shown after so many updates."""
         return self._is_due(update) or self._probe.wants(update)
 
-    def read_batch(self, data: Any, update: int, *, keeps: bool = False) -> None:
+    def read_batch(self, data: Any, update: int) -> None:
         """Copy what the probe batch still misses, and all before a measurement.
 
         Args:
             data: The batch.
             update: Optimiser updates made before.
-            keeps: Whether to copy all of it in any case.
         """
         is_first = not self._subject.is_split
         batch = self._subject.read(data)
         self._probe.show(batch, update, row_weights(data), row_discounts(data))
-        if keeps or self._is_due(update):
+        if self._is_due(update):
             self.newest = batch.clone()
         if is_first:
             self._switch_off_what_cannot_be(batch)
@@ -171,6 +170,10 @@ class Measuring:
             with suppress(Exception):  # what fails here fails in a measurement, which tells of it
                 networks, s, a = self._subject.networks, batch.observations, batch.actions
                 self._first_size = largest_value(networks, s, a, is_quiet=True)
+
+    def keep_newest(self, data: Any) -> None:
+        """Copy all of a batch, for a measurement out of turn."""
+        self.newest = self._subject.read(data).clone()
 
     def note_rewards(self, data: Any, read: Callable[[Any], Any] | None, update: int) -> None:
         """Note the largest |r| of a training batch, of each that is shown.
@@ -184,8 +187,11 @@ class Measuring:
         if self._subject.options.reward_bound is not None:
             return
         begin = self.budget.now()
-        own = data.get("rewards") if data.__class__ is dict else None  # the usual one, at once
         try:
+            own = None  # the usual spelling, at once
+            if read is None:
+                is_dict = data.__class__ is dict
+                own = data.get("rewards") if is_dict else getattr(data, "rewards", None)
             if own.__class__ is not Tensor:
                 shorter = getattr(read, "rewards", None)
                 own = shorter(data) if shorter else rewards_of(data if read is None else read(data))

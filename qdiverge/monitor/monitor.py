@@ -100,8 +100,10 @@ class Monitor:
         have all.
         """
         if not self._progress.is_closed:
+            begin = self.budget.now()
             with self._parts.guard("logging numbers of the run's own", self.num_updates):
                 self._parts.log.metrics(self.step, values)
+            self.budget.calls += self.budget.now() - begin
 
     @untraced
     def snapshot(self) -> None:

@@ -62,6 +62,7 @@ class StepHooks:
         is_calm = now.num_shown == 1 and now.num_updates <= self._calm.until
         now.num_shown = 0
         if is_calm:
+            self._looking.glance()
             return
         self._looking.look()
         self._calm.begin()

@@ -25,7 +25,7 @@ from qdiverge.monitor.attach_checks import warn_of_batch_discounts
 from qdiverge.monitor.first_findings import first_findings
 from qdiverge.monitor.options import ASSUMED_LOSS, OF_TARGET, MonitorOptions
 from qdiverge.monitor.other_optimizer import held_by
-from qdiverge.transitions import without_ends
+from qdiverge.transitions import pairs_of, without_ends
 from qdiverge.update import (
     Finding,
     UpdateRule,
@@ -118,6 +118,17 @@ class Subject:
             self._sample = batch.select(slice(0, 1))
             self._look_at(batch)
         return batch
+
+    def read_pairs(self, data: Any) -> tuple[Tensor, Tensor]:
+        """Return s and a of a training batch alone, as ``read`` does, once it has read one."""
+        s, a = pairs_of(data)
+        assert self._sample is not None
+        if a.is_floating_point() and not self._sample.actions.is_floating_point():
+            a = a.reshape(-1).long()  # whole numbers that a buffer of floats has kept
+        return self._moved(s), self._moved(a)
+
+    def _moved(self, x: Tensor) -> Tensor:
+        return x.to(self.device, self._parameter.dtype if x.is_floating_point() else x.dtype)
 
     def take_findings(self) -> list[Finding]:
         """Return what the first batch has shown to be wrong, once."""

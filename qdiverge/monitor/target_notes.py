@@ -1,6 +1,5 @@
 """What is made known of the target network: that it moved, how it follows, that it never moves."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -47,12 +46,15 @@ class TargetNotes:
         """Return the update before which the target was last seen to have moved; 0: not yet."""
         return 0 if self._watch is None else self._watch.last_move
 
-    @property
-    def next_look(self) -> float:
-        """Return the update after which to look next."""
-        if self._subject.is_target_looked_up:
-            return 0
-        return math.inf if self._watch is None else self._watch.next_look
+    def glance(self, update: int) -> None:
+        """Look as ``look`` does, in the shortest way where nothing moved."""
+        watch = self._watch
+        if watch is not None and not self._subject.is_target_looked_up:
+            if update < watch.next_look:
+                return
+            if update - watch.last_move != PATIENCE and watch.stands_still():
+                return
+        self.look(update)
 
     def look(self, update: int) -> None:
         """See whether the target moved, where that is due; to be called after each update."""

@@ -75,6 +75,7 @@ class Foresight:
     ) -> None:
         self.subject, self.options = subject, options
         self._guard, self._budget = guard, budget
+        budget.length = options.num_updates
         self.why_not = "" if options.is_on else "it was not asked for"
         self.latest: Forecast | None = None
         self.num_forecasts = 0
@@ -206,6 +207,7 @@ class Foresight:
         """Say how many updates the run makes in all, where that is told only once it begins."""
         if self.options.num_updates is None:
             self.options = replace(self.options, num_updates=num_updates)
+            self._budget.length = num_updates
 
     def switch_off(self, reason: str) -> None:
         """Run ahead no more."""
@@ -317,7 +319,7 @@ class Foresight:
         """Run ahead as far as the time allows; set when that is due again."""
         length = self.options.num_updates
         self._due = next_due(update, FIRST_OF_REPLAY if source == "replay" else FIRST)
-        steps = self._budget.steps_ahead(update, length)
+        steps = self._budget.steps_ahead(update)
         plan, num_exact = plan_at(update, length, source), 0
         if plan is not None and source == "replay":
             size = rows_in(self.options.data, self.options.num_rows)
