@@ -16,7 +16,7 @@ from qdiverge.agents.settings.dqn_config import DQNConfig
 from qdiverge.cli.subjects import subject
 from qdiverge.errors import InvalidValueError
 from qdiverge.monitor.foresight.foresight_options import OF_COPIES
-from qdiverge.monitor.foresight.whole_run import MOST_BYTES, array_bytes
+from qdiverge.monitor.foresight.whole_run import MOST_BYTES
 from qdiverge.rehearsal.changes import Change
 from qdiverge.transitions import Transitions
 from qdiverge.update.copies import Copies
@@ -107,7 +107,7 @@ def live_of(trainer: Trainer, batch: Any) -> GoingOn:
     Raises:
         InvalidValueError: the replay is too large to be copied.
     """
-    if (size := array_bytes(trainer.replay)) > MOST_BYTES:
+    if (size := trainer.replay.bytes_in_use) > MOST_BYTES:
         raise InvalidValueError(
             f"a replay must have at most {MOST_BYTES:,} bytes to be copied", got=f"{size:,}"
         )

@@ -4,10 +4,14 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from qdiverge.environment_copies import copied_by_state
 from qdiverge.errors import InvalidValueError
 from qdiverge.integrations.extras import imported
 from qdiverge.monitor.foresight.whole_run import MOST_BYTES, array_bytes
+from qdiverge.partial_copies import copied_up_to
 
 
 class Calls:
@@ -33,7 +37,7 @@ class Calls:
         Raises:
             InvalidValueError: the replay is too large to be copied.
         """
-        if (size := array_bytes(self.model.replay_buffer)) > MOST_BYTES:
+        if (size := _bytes_in_use(self.model.replay_buffer)) > MOST_BYTES:
             raise InvalidValueError(
                 f"a replay must have at most {MOST_BYTES:,} bytes to be copied", got=f"{size:,}"
             )
@@ -71,6 +75,8 @@ class ModelAhead:
         if hasattr(model, "_logger"):
             logger = imported("stable_baselines3.common.logger", "sb3").Logger
             memo[id(model._logger)] = logger(None, [])
+        for array in _rings(model.replay_buffer):
+            memo[id(array)] = copied_up_to(array, model.replay_buffer.size())
         twin = object.__new__(type(self))
         memo[id(self)] = twin
         vars(twin).update(vars(self))
@@ -128,6 +134,17 @@ class ModelAhead:
             return batch
 
         memory.sample = sample
+
+
+def _rings(memory: Any) -> list[NDArray[Any]]:
+    """Return the arrays of a replay that are filled from their first row on, [size, ...]."""
+    arrays = (value for value in vars(memory).values() if isinstance(value, np.ndarray))
+    return [each for each in arrays if each.ndim > 1 and len(each) == memory.buffer_size]
+
+
+def _bytes_in_use(memory: Any) -> int:
+    unused = sum(each.nbytes for each in _rings(memory)) * (1 - memory.size() / memory.buffer_size)
+    return array_bytes(memory) - int(unused)
 
 
 def _silent(model: Any) -> Any:

@@ -6,8 +6,9 @@ observation, whose action is still to come. So what follows slot t in its episod
 and an episode ends at the first slot without action.
 """
 
+import copy
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 from qdiverge.agents.environments.experience import VectorStep
 from qdiverge.agents.replay.priorities import Priorities
 from qdiverge.errors import InvalidValueError
+from qdiverge.partial_copies import copied_up_to
 from qdiverge.transitions import Transitions
 
 NO_ACTION = 255  # marks the slot of an episode's last observation
@@ -70,6 +72,19 @@ class ReplayRing(ABC):
         self.begun = np.zeros(num_envs, dtype=np.int64)  # slots ever used: slot n is n % slots
         self.priorities: Priorities | None = None
         self._rng = np.random.default_rng(seed)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        twin = object.__new__(type(self))
+        memo[id(self)] = twin
+        if isinstance(kept := self.kept, np.ndarray):  # slots are filled from the first on
+            memo[id(kept)] = copied_up_to(kept, int(self.filled.max()), axis=1)
+        vars(twin).update({name: copy.deepcopy(x, memo) for name, x in vars(self).items()})
+        return twin
+
+    @property
+    def bytes_in_use(self) -> int:
+        """Return the bytes of all that was ever written of what the slots keep."""
+        return int(self.kept.nbytes * self.filled.max() // self.slots)
 
     def __len__(self) -> int:
         """Return how many slots can be drawn from, the ends of episodes included."""
