@@ -33,7 +33,9 @@ def test_a_copy_of_a_replay_goes_on_alike_and_alone(num_steps):
             assert np.array_equal(value, vars(twin)[name], equal_nan=value.dtype.kind == "f"), name
             assert not np.shares_memory(value, vars(twin)[name]), name
     one, other = replay.sample(16), twin.sample(16)
-    assert all((a == b).all() for a, b in zip(vars(one).values(), vars(other).values(), strict=True))
+    assert all(
+        (a == b).all() for a, b in zip(vars(one).values(), vars(other).values(), strict=True)
+    )
     before = replay.frames.copy()
     twin.frames[:] = 0
     assert np.array_equal(replay.frames, before)
@@ -49,4 +51,5 @@ def test_bytes_in_use_are_those_of_what_was_written():
 def test_only_what_is_in_use_is_read(axis):
     array = np.moveaxis(np.ones((6, 4)), 0, axis)  # the rest counts as zeros, whatever it is
     copied = np.moveaxis(copied_up_to(array, 2, axis), axis, 0)
-    assert (copied[:2] == 1).all() and (copied[2:] == 0).all()
+    assert (copied[:2] == 1).all()
+    assert (copied[2:] == 0).all()
