@@ -10,7 +10,7 @@ from torch import Tensor
 
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 
-# What other libraries call our five fields; the first spelling fields is taken.
+# What other libraries call our five fields; the first spelling that is there is taken.
 SPELLINGS = {
     "observations": ("observations", "observation", "obs", "states", "state"),
     "actions": ("actions", "action", "act"),
@@ -137,7 +137,7 @@ def as_transitions(batch: Any) -> Transitions:
     critic's; beside ``next_actions`` they make :class:`SarsaTransitions`.
 
     Raises:
-        InvalidTypeError: a field is fields under none of its usual names.
+        InvalidTypeError: a field is found under none of its usual names.
 
     >>> import torch
     >>> s = torch.zeros(2, 3)
@@ -149,15 +149,15 @@ def as_transitions(batch: Any) -> Transitions:
     """
     if isinstance(batch, Transitions):
         return batch
-    fields = {name: _find(batch, name) for name in SPELLINGS if name != "actions"}
-    fields["actions"] = _actions(batch)
+    five = {name: _find(batch, name) for name in SPELLINGS if name != "actions"}
+    five["actions"] = _actions(batch)
     for name in ("rewards", "terminated"):
-        if fields[name].ndim == 2 and fields[name].shape[1] == 1:
-            fields[name] = fields[name].squeeze(1)
+        if five[name].ndim == 2 and five[name].shape[1] == 1:
+            five[name] = five[name].squeeze(1)
     following = next((v for name in NEXT_ACTIONS if (v := _get(batch, name)) is not None), None)
-    if following is not None and fields["actions"].is_floating_point():
-        return SarsaTransitions(**fields, next_actions=torch.as_tensor(following))
-    return Transitions(**fields)
+    if following is not None and five["actions"].is_floating_point():
+        return SarsaTransitions(**five, next_actions=torch.as_tensor(following))
+    return Transitions(**five)
 
 
 def row_weights(batch: Any) -> Tensor | None:

@@ -102,7 +102,7 @@ class Behaviour(Protocol):
     """Acts while the agent learns.
 
     Attributes:
-        is_ahead: Whether it acts before the updates that the last turn made due; see ``loop``.
+        is_ahead: Whether it acts before the updates that the last turn made due; see ``run_loop``.
     """
 
     is_ahead: bool

@@ -19,7 +19,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from qdiverge.errors import CheckpointError, RunFolderError
-from qdiverge.runs.boundary import KIB, MIB, Place, too_large
+from qdiverge.runs.boundary import KIB, MIB, Place
+from qdiverge.runs.strange_files import too_large
 from qdiverge.runs.strict_json import strict_loads
 
 MOST_UNPACKED = 256 * MIB  # of one npz: kernels of 4,000 states

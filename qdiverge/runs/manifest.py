@@ -14,7 +14,8 @@ from typing import Any, BinaryIO
 from msgspec import convert
 
 from qdiverge.errors import CheckpointError
-from qdiverge.runs.boundary import MIB, Place, check_name
+from qdiverge.runs.boundary import MIB, Place
+from qdiverge.runs.strange_files import check_name
 from qdiverge.runs.strict_json import strict_loads
 
 NAME = "manifest.json"

@@ -11,7 +11,8 @@ import pytest
 import qdiverge
 from qdiverge.errors import StrangeFileError
 from qdiverge.plain_text import plain
-from qdiverge.runs.boundary import LONGEST_NAME, Place, check_name
+from qdiverge.runs.boundary import Place
+from qdiverge.runs.strange_files import LONGEST_NAME, check_name
 
 ROOT = Path(qdiverge.__file__).parent
 ROOMS = ("runs", "report", "monitor", "cli", "agents", "sinks")
@@ -28,6 +29,7 @@ MODULES = {"os", "shutil", "np", "torch", "safetensors.torch", "json", "pickle",
 # file → what of it is no file of a run, or is the boundary itself
 ELSEWHERE = {
     "runs/boundary.py": FORBIDDEN | OF_MODULES,  # itself
+    "runs/open_folder.py": {"open", "stat"},  # of the boundary
     "runs/whole.py": {"mkdir"},  # of the folders above an output that the user named
     "runs/log.py": {
         "mkdir",
@@ -160,7 +162,7 @@ def test_a_file_that_is_too_large_is_named_with_its_limit(place):
 
 
 def test_without_openat_links_are_refused_too(place, tmp_path, monkeypatch):
-    monkeypatch.setattr("qdiverge.runs.boundary.HAS_OPENAT", False)
+    monkeypatch.setattr("qdiverge.runs.open_folder.HAS_OPENAT", False)
     (place.path / "file").symlink_to(tmp_path / "outside/file")
     (place.path / "folder").symlink_to(tmp_path / "outside")
     with pytest.raises(StrangeFileError, match="got a link"):

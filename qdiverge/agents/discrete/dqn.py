@@ -8,7 +8,7 @@ Differs from the paper, whatever the settings, in (those of the presets say how 
 
 1. The losses of a batch are averaged; the published code sums their gradients.
 2. Weights start as PyTorch starts them.
-3. Several environments may be stepped together, ahead of the updates (``loop``).
+3. Several environments may be stepped together, ahead of the updates (``run_loop``).
 4. All environments restart at each checkpoint.
 5. A loss that is not finite takes no step, and ends the run.
 """
