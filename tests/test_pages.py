@@ -16,6 +16,8 @@ PAGES = sorted(page for pattern in PATTERNS for page in ROOT.glob(pattern))
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[[^]]*\]\((?!\w+:)([^)#\s]*)(?:#([^)]*))?\)")
+HOMES = (ROOT, ROOT / "qdiverge")
+MAPS = ("docs/architecture.md", "docs/recipes.md", "docs/theory.md")  # of the code
 # These show lines of a framework's own script; tests/integrations runs them within one.
 FRAGMENTS = {
     f"docs/integrations/{name}.md" for name in ("README", "lightning", "tianshou", "torchrl")
@@ -84,9 +86,19 @@ def test_the_targets_that_pages_name_exist():
     assert [name for name in targets if f"\n{name}:" not in makefile] == []
 
 
-@pytest.mark.parametrize("page", ["docs/architecture.md", "docs/recipes.md", "docs/theory.md"])
+@pytest.mark.parametrize("page", MAPS)
 def test_the_files_that_the_code_map_names_exist(page):
     paths = set(re.findall(r"`([\w/]+/(?:[\w]+\.py)?)[:`]", TEXTS[page]))
     assert len(paths) >= 9
-    homes = (ROOT, ROOT / "qdiverge")
-    assert [path for path in paths if not any((home / path).exists() for home in homes)] == []
+    assert [path for path in paths if not any((home / path).exists() for home in HOMES)] == []
+
+
+@pytest.mark.parametrize("page", MAPS)
+def test_what_the_code_map_names_in_a_file_is_there(page):
+    """As ``store`` in "agents/replay/ring.py: store"; a file without its room is one somewhere."""
+    for path, name in re.findall(r"`([\w/]+\.py): ([\w.]+)`", TEXTS[page]):
+        (file,) = (home / path for home in HOMES if (home / path).exists())
+        made = rf"\b(def|class) {name}\b" if name.isidentifier() else re.escape(name)
+        assert re.search(made, file.read_text(encoding="utf-8")), f"{page}: {path} has no {name}"
+    files = {file.name for home in HOMES for file in home.rglob("*.py")}
+    assert set(re.findall(r"`(\w+\.py)`", TEXTS[page])) <= files

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qdiverge.mdp import MDP, soft_maximum, soft_policy, value_iteration, visits_within
-from qdiverge.mdp.combine import policy_transitions
+from qdiverge.mdp.policy_chain import policy_transitions
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The tabular and linear laboratory: problems known exactly, and their exact solvers."""
 
 from qdiverge.mdp.bellman import optimal_backup, q_from_values, soft_maximum, soft_policy
-from qdiverge.mdp.combine import induced_chain
 from qdiverge.mdp.environment_view import as_environment
 from qdiverge.mdp.exploration import epsilon_greedy
 from qdiverge.mdp.fitted import fitted_q_iteration, fitted_value_iteration, is_averager
@@ -29,6 +28,7 @@ from qdiverge.mdp.operators import (
     tabular_operator,
     worst_pair,
 )
+from qdiverge.mdp.policy_chain import induced_chain
 from qdiverge.mdp.policy_iteration import modified_policy_iteration, policy_iteration
 from qdiverge.mdp.policy_value import (
     discounted_visits,

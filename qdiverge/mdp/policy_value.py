@@ -7,10 +7,10 @@ from scipy.sparse.linalg import spsolve
 
 from qdiverge.checks import check_integer
 from qdiverge.mdp.array_checks import check_policy
-from qdiverge.mdp.combine import policy_rewards, policy_transitions
 from qdiverge.mdp.iteration import fixed_point
 from qdiverge.mdp.mdp_errors import NoProperPolicyError
 from qdiverge.mdp.model import MDP
+from qdiverge.mdp.policy_chain import policy_rewards, policy_transitions
 from qdiverge.mdp.reachability import can_reach, successors
 
 DIRECT_STATES = 2_000  # beyond, the factors of a random sparse matrix fill memory: iterate instead

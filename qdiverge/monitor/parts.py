@@ -8,7 +8,7 @@ from qdiverge.monitor.alarms import Alarms
 from qdiverge.monitor.audit_notes import AuditNotes
 from qdiverge.monitor.early_look import EarlyLook
 from qdiverge.monitor.foresight.foresight import Foresight
-from qdiverge.monitor.foresight.notes import ForesightNotes
+from qdiverge.monitor.foresight.foresight_notes import ForesightNotes
 from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.loop_audit import LoopAudit
 from qdiverge.monitor.measuring import Measuring

@@ -2,11 +2,11 @@
 
 from qdiverge.runs.alarm import AlarmEvent
 from qdiverge.runs.export import export_run
-from qdiverge.runs.finding import find_runs, is_run
 from qdiverge.runs.info import read_info
 from qdiverge.runs.log import LogMark, RunLog
 from qdiverge.runs.provenance import provenance
 from qdiverge.runs.reading import Run, Series, load_run, read_events
+from qdiverge.runs.run_folders import find_runs, is_run
 from qdiverge.runs.sink import Sink
 from qdiverge.runs.status import MEANING, status_of
 from qdiverge.runs.tail import Tail

@@ -12,7 +12,7 @@ import qdiverge as qd
 from qdiverge.diagnostics.quiet import largest_value
 from qdiverge.errors import DivergenceError, InvalidValueError
 from qdiverge.monitor.foresight import foresight as looking_ahead
-from qdiverge.monitor.foresight.rates import measured
+from qdiverge.monitor.foresight.measured_rates import measured
 from qdiverge.monitor.foresight.staging import stages
 from qdiverge.rehearsal.batches import as_batches
 from qdiverge.runs import load_run

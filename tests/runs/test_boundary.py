@@ -43,7 +43,7 @@ ELSEWHERE = {
     "runs/strict_json.py": {"loads"},
     "runs/info.py": {"loads"},  # of what was just written
     "report/document.py": {"read_text"},  # the package's own style and script
-    "monitor/foresight/rates.py": {"read_text", "loads"},  # the package's own table
+    "monitor/foresight/measured_rates.py": {"read_text", "loads"},  # the package's own table
     "agents/evaluation/references.py": {"read_text", "loads"},  # the package's own table
     "agents/machine/free_memory.py": {"read_text"},  # /proc
     "cli/main.py": {"open"},  # the null device

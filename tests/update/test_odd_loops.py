@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import qdiverge as qd
-from qdiverge.update.auditing.halves import BFLOAT16, FLOAT16, half_unit
+from qdiverge.update.auditing.half_precision import BFLOAT16, FLOAT16, half_unit
 from tests.update.odd_loops import (
     DISCOUNT,
     SOUND,

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from qdiverge.mdp.combine import induced_chain
 from qdiverge.mdp.linear_approximation import LinearProblem
 from qdiverge.mdp.model import MDP
+from qdiverge.mdp.policy_chain import induced_chain
 
 SOLID, DASHED = 0, 1  # to state 7; to one of states 1 … 6, uniformly
 

@@ -17,7 +17,7 @@ from qdiverge.monitor.foresight.foresight_options import ForesightOptions
 from qdiverge.monitor.foresight.judging import Look
 from qdiverge.monitor.foresight.outlook import Forecast, is_stacked, look_ahead
 from qdiverge.monitor.foresight.own_order import OwnOrder
-from qdiverge.monitor.foresight.recent import MOST, RecentBatches
+from qdiverge.monitor.foresight.recent_batches import MOST, RecentBatches
 from qdiverge.monitor.foresight.replay_visits import rows_in, updates_within
 from qdiverge.monitor.foresight.staging import (
     in_own_order,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qdiverge.monitor.foresight.rates import Evidence, measured
+from qdiverge.monitor.foresight.measured_rates import Evidence, measured
 from qdiverge.monitor.foresight.timetable import Plan, Source
 from qdiverge.rehearsal import Rehearsal
 from qdiverge.rehearsal.rehearse import rehearsed

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from qdiverge.monitor.foresight.judging import Judgement, Look, judge
-from qdiverge.monitor.foresight.rates import Evidence, measured
+from qdiverge.monitor.foresight.measured_rates import Evidence, measured
 from qdiverge.monitor.foresight.timetable import MANY
 from qdiverge.rehearsal import Rehearsal
 from qdiverge.rehearsal.changes import CHANGEABLE, Change, changed, usual_changes

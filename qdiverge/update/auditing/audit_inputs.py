@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from qdiverge.errors import InvalidValueError
 from qdiverge.transitions import Transitions
-from qdiverge.update.auditing.halves import half_unit
+from qdiverge.update.auditing.half_precision import half_unit
 from qdiverge.update.auditing.still_calls import critic_values, q_values
 from qdiverge.update.auditing.td_columns import Array
 

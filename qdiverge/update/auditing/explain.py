@@ -21,14 +21,14 @@ from qdiverge.update.auditing.differences import (
     projected,
     trained_actions,
 )
+from qdiverge.update.auditing.factor_fit import FACTORS
 from qdiverge.update.auditing.findings import finding
-from qdiverge.update.auditing.fit import FACTORS
 from qdiverge.update.auditing.gradient_gram import Gram, make_gram
-from qdiverge.update.auditing.moved import moved_target
+from qdiverge.update.auditing.loop_search import search
+from qdiverge.update.auditing.moved_targets import moved_target
 from qdiverge.update.auditing.other_actions import find_actions
 from qdiverge.update.auditing.polish import polish, simplest, verify
 from qdiverge.update.auditing.row_powers import with_row_powers
-from qdiverge.update.auditing.search import search
 from qdiverge.update.auditing.still_calls import first_critic, moves
 from qdiverge.update.auditing.td_columns import Array, Hypothesis
 from qdiverge.update.auditing.whole_gradient import (

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from qdiverge.update.auditing.audit_inputs import numbers
 from qdiverge.update.auditing.case import Case, hold, tolerance
-from qdiverge.update.auditing.fit import FACTORS, design, take
+from qdiverge.update.auditing.factor_fit import FACTORS, design, take
 from qdiverge.update.auditing.td_columns import Array, Hypothesis
 
 POLISHED = 6  # rounds, at most, of the last fit

@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from qdiverge.update.auditing.fit import fit
+from qdiverge.update.auditing.factor_fit import fit
 from qdiverge.update.auditing.gradient_gram import Gram
 from qdiverge.update.auditing.td_columns import Array, Columns, Hypothesis
 
