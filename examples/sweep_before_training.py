@@ -9,22 +9,11 @@ LEARNING_RATES = (3e-4, 3e-3, 3e-2)
 PERIODS = (None, 50)  # updates between two copies of the target; None: no target network
 
 
-def make_data(num_rows: int = 256) -> qd.Transitions:
-    """Return a data set whose successors lead out of it."""
-    states = torch.randn(num_rows, 4)
-    return qd.Transitions(
-        observations=states,
-        actions=torch.randint(3, (num_rows,)),
-        rewards=torch.rand(num_rows),
-        next_observations=1.3 * states,
-        terminated=torch.zeros(num_rows),
-    )
-
-
 def main(num_updates: int = 300) -> dict[tuple[float, int | None], qd.Rehearsal]:
     """Return what becomes of each setting."""
     torch.manual_seed(0)
-    data = make_data()
+    s = torch.randn(256, 4)  # and successors that lead out of the data
+    data = qd.Transitions(s, torch.randint(3, (256,)), torch.rand(256), 1.3 * s, torch.zeros(256))
     q_net = nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, 3))
     target_net = nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, 3))
     target_net.load_state_dict(q_net.state_dict())

@@ -5,7 +5,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from experiments.learning.rows import NUM_POINTS, curve
+from experiments.learning.rows import NUM_POINTS, curve, episode_returns
 from paper_figures.learning_curves import SMOOTHING, smoothed
 from paper_figures.style import BLUE, GREY, ORANGE, foot
 from paper_figures.tables import Table, chosen, columns_of
@@ -31,12 +31,7 @@ def compute(run: Path | None = None) -> Table:
             remedy=f"Run: {COMMAND}, or name another with --run.",
         )
     loaded = load_run(folder)
-    scores = loaded.series.get("charts/episodic_return")
-    if scores is None:
-        raise RunFolderError(
-            "an episode of the run must have ended", got=folder, remedy="Wait for one."
-        )
-    short = curve(scores, NUM_POINTS)
+    short = curve(episode_returns(loaded), NUM_POINTS)
     rows = [
         {"measure": "score", "step": step, "value": value, "num_episodes": count}
         for step, value, count in zip(*short.values(), strict=True)

@@ -34,16 +34,26 @@ def result(folder: Path, preset: str | None = None) -> dict[str, Any]:
         RunFolderError: there is no run, or no episode has ended in it.
     """
     run = load_run(folder)
-    training = run.series.get("charts/episodic_return")
-    if training is None:
-        raise RunFolderError(
-            "an episode of the run must have ended", got=folder, remedy="Wait for one."
-        )
+    training = episode_returns(run)
     return {
         "row": _row(run, training, preset or _preset(run)),
         "curve": curve(training, NUM_POINTS),
         "provenance": {key: run.info.get(key) for key in MADE_BY},
     }
+
+
+def episode_returns(run: Run) -> Series:
+    """Return the returns of a run's training episodes.
+
+    Raises:
+        RunFolderError: no episode has ended in it.
+    """
+    returns = run.series.get("charts/episodic_return")
+    if returns is None:
+        raise RunFolderError(
+            "an episode of the run must have ended", got=run.folder, remedy="Wait for one."
+        )
+    return returns
 
 
 def _row(run: Run, training: Series, preset: str) -> dict[str, Any]:

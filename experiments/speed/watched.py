@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from experiments.speed import loops
 from qdiverge.diagnostics import COSTS
 from qdiverge.integrations import sb3
+from qdiverge.integrations.sb3_ahead import collect
 from qdiverge.monitor import Monitor
 
 PERIOD = 25  # updates between measurements of the monitor, and between histograms of W&B's row
@@ -82,17 +83,8 @@ class SB3Loop:
         model, end = self.model, self.step + steps
         with self.watch:
             while self.step < end:
-                rollout = model.collect_rollouts(
-                    model.env,
-                    train_freq=model.train_freq,
-                    action_noise=model.action_noise,
-                    callback=self._callback,
-                    learning_starts=model.learning_starts,
-                    replay_buffer=model.replay_buffer,
-                )
+                num = collect(model, self._callback)
                 if self.step > model.learning_starts:
-                    num = model.gradient_steps
-                    num = num if num >= 0 else rollout.episode_timesteps
                     model.train(batch_size=model.batch_size, gradient_steps=num)
 
     def close(self) -> None:

@@ -107,16 +107,7 @@ class ModelAhead:
     def _collect_and_train(self) -> None:
         model = self.model
         while model.num_timesteps < model._total_timesteps:
-            rollout = model.collect_rollouts(
-                model.env,
-                train_freq=model.train_freq,
-                action_noise=model.action_noise,
-                callback=self._callback,
-                learning_starts=model.learning_starts,
-                replay_buffer=model.replay_buffer,
-                log_interval=None,
-            )
-            steps = model.gradient_steps if model.gradient_steps >= 0 else rollout.episode_timesteps
+            steps = collect(model, self._callback)
             if model.num_timesteps > max(0, model.learning_starts) and steps > 0:
                 self._train(batch_size=model.batch_size, gradient_steps=steps)
                 return
@@ -134,6 +125,26 @@ class ModelAhead:
             return batch
 
         memory.sample = sample
+
+
+def collect(model: Any, callback: Any) -> int:
+    """Act until updates are due, as the model's ``learn`` does; return how many are.
+
+    Args:
+        model: An off-policy one.
+        callback: Its ``learn``'s.
+    """
+    rollout = model.collect_rollouts(
+        model.env,
+        train_freq=model.train_freq,
+        action_noise=model.action_noise,
+        callback=callback,
+        learning_starts=model.learning_starts,
+        replay_buffer=model.replay_buffer,
+        log_interval=None,
+    )
+    num: int = model.gradient_steps
+    return num if num >= 0 else rollout.episode_timesteps
 
 
 def _rings(memory: Any) -> list[NDArray[Any]]:

@@ -128,70 +128,63 @@ def _own(value: Any) -> PutBack | None:
 
 def _of_generator(generator: Generator) -> PutBack:
     state = state_of(generator)
-
-    def put_back() -> bool:
-        if is_same_state(state, state_of(generator)):
-            return False
-        set_state(generator, state)
-        return True
-
-    return put_back
+    return _unless(
+        lambda: is_same_state(state, state_of(generator)), lambda: set_state(generator, state)
+    )
 
 
 def _of_tensor(tensor: Tensor) -> PutBack:
     if tensor.numel() > LARGEST or tensor.layout is not torch.strided:
         return lambda: False
-    kept, version = tensor.detach().clone(), tensor._version if not tensor.is_inference() else 0
+    content, version = tensor.detach().clone(), tensor._version if not tensor.is_inference() else 0
 
-    def put_back() -> bool:
-        is_same = tensor.is_inference() or tensor._version == version
-        if is_same and torch.equal(tensor.detach(), kept):
-            return False
-        with torch.no_grad():
-            tensor.detach().copy_(kept)
-        return True
+    def is_same() -> bool:
+        is_untouched = tensor.is_inference() or tensor._version == version
+        return is_untouched and torch.equal(tensor.detach(), content)
 
-    return put_back
+    return _unless(is_same, torch.no_grad()(lambda: tensor.detach().copy_(content)))
 
 
 def _of_array(array: np.ndarray) -> PutBack:
     if array.size > LARGEST or not array.flags.writeable:
         return lambda: False
-    kept = array.copy()
-
-    def put_back() -> bool:
-        if array.tobytes() == kept.tobytes():
-            return False
-        np.copyto(array, kept)
-        return True
-
-    return put_back
+    content = array.copy()
+    return _unless(lambda: array.tobytes() == content.tobytes(), lambda: np.copyto(array, content))
 
 
 def _rebinding(mapping: MutableMapping[Any, Any]) -> PutBack:
     """Return what gives a mapping its present entries back, where they are others by then."""
-    kept = dict(mapping)
+    entries = dict(mapping)
 
-    def put_back() -> bool:
-        if list(mapping) == list(kept) and all(mapping[key] is kept[key] for key in kept):
-            return False
-        for key in [key for key in mapping if key not in kept]:
+    def is_same() -> bool:
+        return list(mapping) == list(entries) and all(mapping[k] is entries[k] for k in entries)
+
+    def rebind() -> None:
+        for key in [key for key in mapping if key not in entries]:
             del mapping[key]
-        for key, value in kept.items():
+        for key, value in entries.items():
             mapping[key] = value
-        return True
 
-    return put_back
+    return _unless(is_same, rebind)
 
 
-def _refilling(holder: Any, kept: list[Any], fill: Callable[[list[Any]], object]) -> PutBack:
+def _refilling(holder: Any, things: list[Any], fill: Callable[[list[Any]], object]) -> PutBack:
     """Return what fills a list, deque or set with its present things, where it holds others."""
 
-    def put_back() -> bool:
-        if list(map(id, holder)) == list(map(id, kept)):
-            return False
+    def refill() -> None:
         holder.clear()
-        fill(kept)
+        fill(things)
+
+    return _unless(lambda: list(map(id, holder)) == list(map(id, things)), refill)
+
+
+def _unless(is_same: Callable[[], bool], put_back: Callable[[], object]) -> PutBack:
+    """Return what puts something back unless it is the same, and says whether it did."""
+
+    def put_back_where_changed() -> bool:
+        if is_same():
+            return False
+        put_back()
         return True
 
-    return put_back
+    return put_back_where_changed

@@ -181,17 +181,11 @@ def _worst_rows(report: ContractionReport, count: int = 3) -> str:
 
 def _odd_rows(report: ContractionReport) -> list[str]:
     """Explain rows that cannot contract: never sampled, or without a gradient."""
-    lines = []
-    if bool(report.unsampled_rows.any()):
-        where = report.unsampled_rows.nonzero().flatten().tolist()
-        lines.append(
-            f"Rows with ρ_i = 0: {len(where)} (first: {where[0]}); a pair that is never sampled is "
-            "moved only by the others, so its row never contracts."
-        )
-    if bool(report.zero_rows.any()):
-        where = report.zero_rows.nonzero().flatten().tolist()
-        lines.append(
-            f"Rows of K that are zero: {len(where)} (first: {where[0]}); no parameter moves these "
-            "pairs (dead units?), so their error stays, β_i = 1."
-        )
-    return lines
+    kinds = (
+        ("Rows with ρ_i = 0", report.unsampled_rows, "a pair that is never sampled is moved only "
+         "by the others, so its row never contracts."),
+        ("Rows of K that are zero", report.zero_rows, "no parameter moves these pairs (dead "
+         "units?), so their error stays, β_i = 1."),
+    )  # fmt: skip
+    places = [(what, rows.nonzero().flatten().tolist(), why) for what, rows, why in kinds]
+    return [f"{what}: {len(i)} (first: {i[0]}); {why}" for what, i, why in places if i]

@@ -51,13 +51,17 @@ def test_momentum_has_its_own_radius_under_the_monitor_too(tmp_path):
     assert monitor.latest["diverge/spectral_radius"] == pytest.approx(1.169, abs=1e-3)
 
 
-def test_a_target_that_is_another_object_each_time_is_named(tmp_path):
+def with_target():
+    """A network, a copy of it as its target, its optimiser, and a batch."""
     torch.manual_seed(0)
     q = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 3))
-    target = copy.deepcopy(q)
-    optimizer = torch.optim.Adam(q.parameters(), 3e-3)
     s, following = torch.randn(2, 64, 4)
     batch = shown(s, following, torch.rand(64)) | {"actions": torch.randint(3, (64,))}
+    return q, copy.deepcopy(q), torch.optim.Adam(q.parameters(), 3e-3), batch
+
+
+def test_a_target_that_is_another_object_each_time_is_named(tmp_path):
+    q, target, optimizer, batch = with_target()
     with (
         pytest.warns(UserWarning, match="re-bound to another object"),
         watched(q, optimizer, tmp_path, target=target, audit_period=20) as monitor,
@@ -71,12 +75,7 @@ def test_a_target_that_is_another_object_each_time_is_named(tmp_path):
 
 @pytest.mark.parametrize("cost", ["light", "full"])
 def test_a_target_that_is_looked_up_is_the_present_one(cost, tmp_path):
-    torch.manual_seed(0)
-    q = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 3))
-    target = copy.deepcopy(q)
-    optimizer = torch.optim.Adam(q.parameters(), 3e-3)
-    s, following = torch.randn(2, 64, 4)
-    batch = shown(s, following, torch.rand(64)) | {"actions": torch.randint(3, (64,))}
+    q, target, optimizer, batch = with_target()
     with watched(
         q, optimizer, tmp_path, target=lambda: target, audit_period=5, cost=cost
     ) as monitor:
@@ -87,8 +86,8 @@ def test_a_target_that_is_looked_up_is_the_present_one(cost, tmp_path):
     assert said(monitor) == []
     assert monitor.rule.target_period == 20
     with torch.no_grad():
-        y = batch["rewards"] + 0.9 * target(following).amax(1)
-        errors = y - q(s).gather(1, batch["actions"][:, None])[:, 0]
+        y = batch["rewards"] + 0.9 * target(batch["next_obs"]).amax(1)
+        errors = y - q(batch["obs"]).gather(1, batch["actions"][:, None])[:, 0]
     mean = monitor.latest["diverge/td_error_abs_mean"]
     assert mean == pytest.approx(float(errors.abs().mean()), rel=1e-4)
 

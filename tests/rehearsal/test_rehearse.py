@@ -340,6 +340,16 @@ def test_values_beyond_the_bound_already_are_said():
     assert "beyond the bound" in str(ahead)
 
 
+def update(q, optimizer, b):
+    """One update without a target network, written out."""
+    with torch.no_grad():
+        y = b.rewards + 0.9 * (1 - b.terminated) * q(b.next_observations).amax(1)
+    optimizer.zero_grad()
+    predicted = q(b.observations).gather(1, b.actions[:, None]).squeeze(1)
+    LOSSES["half_squared"](predicted, y).backward()
+    optimizer.step()
+
+
 def test_without_a_seed_the_first_copy_draws_as_the_run_will():
     pool, (probe, *_) = batches(30), batches(1, seed=2)
     q = mlp()
@@ -356,12 +366,7 @@ def test_without_a_seed_the_first_copy_draws_as_the_run_will():
     sizes = []
     for _ in range(12):
         b = draw()
-        with torch.no_grad():
-            y = b.rewards + 0.9 * (1 - b.terminated) * q(b.next_observations).amax(1)
-        adam.zero_grad()
-        predicted = q(b.observations).gather(1, b.actions[:, None]).squeeze(1)
-        LOSSES["half_squared"](predicted, y).backward()
-        adam.step()
+        update(q, adam, b)
         sizes.append(float(q(probe.observations).detach().abs().max()))
     assert ahead.q_abs_max[0].tolist() == sizes
     assert ahead.q_abs_max[1].tolist() != sizes
@@ -432,11 +437,6 @@ def test_a_noisy_copy_in_the_runs_own_order_is_the_run():
     for _ in range(10):
         b = draw()
         q[2].reset_noise()
-        with torch.no_grad():
-            y = b.rewards + 0.9 * (1 - b.terminated) * q(b.next_observations).amax(1)
-        adam.zero_grad()
-        predicted = q(b.observations).gather(1, b.actions[:, None]).squeeze(1)
-        LOSSES["half_squared"](predicted, y).backward()
-        adam.step()
+        update(q, adam, b)
         sizes.append(largest_value([q], probe.observations, None, is_quiet=True))
     assert ahead.q_abs_max[0].tolist() == sizes

@@ -69,10 +69,8 @@ def grows_along_its_mode(problem, report, learning_rate, period):
     return False
 
 
-def growing_directions(problem, greedy, learning_rate, period):
-    """Eigenvectors of the parameters' own map at fixed greedy actions, by autograd."""
-    rows = torch.arange(len(greedy))
-    chosen = problem.successor_features[rows, greedy]
+def own_map(problem, chosen, learning_rate, period):
+    """A period of the parameters' own map as a matrix, by autograd, the greedy actions fixed."""
 
     def one_period(weights):
         target = weights
@@ -81,7 +79,15 @@ def growing_directions(problem, greedy, learning_rate, period):
             weights = weights + learning_rate * problem.features.T @ (problem.rho * error)
         return weights
 
-    M = torch.func.jacrev(one_period)(torch.zeros(problem.features.shape[1], dtype=F))
+    return torch.func.jacrev(one_period)(torch.zeros(problem.features.shape[1], dtype=F))
+
+
+def growing_directions(problem, greedy, learning_rate, period):
+    """Eigenvectors of the parameters' own map at fixed greedy actions, by autograd."""
+    rows = torch.arange(len(greedy))
+    chosen = problem.successor_features[rows, greedy]
+
+    M = own_map(problem, chosen, learning_rate, period)
     eigenvalues, vectors = torch.linalg.eig(M)
     largest = eigenvalues.abs().argmax()
     v, radius = vectors[:, largest], float(eigenvalues[largest].abs())
@@ -100,16 +106,7 @@ def test_fixed_policy_verdict_is_the_simulation(seed, scale, period, learning_ra
     """No switching: certified iff the parameters' own map, built by autograd, is stable."""
     problem = random_problem(seed, num_actions=1, scale=scale, num_features=num_features)
     report = check(problem, torch.zeros(num_features, dtype=F), learning_rate, target_period=period)
-    chosen = problem.discounts[:, None] * problem.successor_features[:, 0]
-
-    def one_period(weights):
-        target = weights
-        for _ in range(period):
-            error = problem.rho * (chosen @ target - problem.features @ weights)
-            weights = weights + learning_rate * problem.features.T @ error
-        return weights
-
-    M = torch.func.jacrev(one_period)(torch.zeros(num_features, dtype=F))
+    M = own_map(problem, problem.successor_features[:, 0], learning_rate, period)
     span = torch.linalg.svd(problem.features).Vh[: min(5, num_features)]  # reachable parameters
     radius = float(torch.linalg.eigvals(span @ M @ span.T).abs().max())
     assert report.spectral_radius == pytest.approx(radius, rel=1e-7)
