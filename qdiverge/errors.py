@@ -19,8 +19,8 @@ class QDivergeError(Exception):
 
     def __init__(self, expected: str, *, got: object = None, remedy: str = "") -> None:
         came = "" if got is None else f"; got {got}"
-        said = f"{expected}{came}." + (f" {remedy}" if remedy else "")
-        super().__init__(plain_lines(said))
+        sentence = f"{expected}{came}." + (f" {remedy}" if remedy else "")
+        super().__init__(plain_lines(sentence))
 
 
 class InvalidValueError(QDivergeError, ValueError):

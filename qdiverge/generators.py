@@ -24,12 +24,12 @@ def same_generators(device: torch.device = CPU, others: Sequence[Generator] = ()
     >>> torch.equal(first, torch.rand(1))
     True
     """
-    states, kept = global_states(device), [state_of(other) for other in others]
+    states, other_states = global_states(device), [state_of(other) for other in others]
     try:
         yield
     finally:
         set_global_states(states, device)
-        for other, state in zip(others, kept, strict=True):
+        for other, state in zip(others, other_states, strict=True):
             set_state(other, state)
 
 

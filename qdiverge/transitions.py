@@ -189,9 +189,9 @@ def without_ends(batch: Transitions) -> Transitions:
     is_unused = is_end & ~torch.isfinite(following).flatten(1).all(1)
     if not bool(is_unused.any()):
         return batch
-    kept = following.clone()
-    kept[is_unused] = batch.observations[is_unused]
-    return replace(batch, next_observations=kept)
+    successors = following.clone()
+    successors[is_unused] = batch.observations[is_unused]
+    return replace(batch, next_observations=successors)
 
 
 def _row(batch: Any, spellings: tuple[str, ...]) -> Tensor | None:
@@ -218,8 +218,8 @@ def field_of(batch: Any, *names: str) -> Tensor | None:
     >>> field_of({"weights": [1.0, 0.5]}, "weights", "weight")
     tensor([1.0000, 0.5000])
     """
-    found = next((v for name in names if (v := _get(batch, name)) is not None), None)
-    return None if found is None or callable(found) else torch.as_tensor(found)
+    value = next((v for name in names if (v := _get(batch, name)) is not None), None)
+    return None if value is None or callable(value) else torch.as_tensor(value)
 
 
 def pairs_of(batch: Any) -> tuple[Tensor, Tensor]:

@@ -82,17 +82,17 @@ def foresight_of(trainer: Trainer, is_to_apply: bool = False) -> dict[str, Any] 
         return False
 
     about = to_change(agent, config)
-    known = {name: about[name] for name in OF_COPIES if name in about}
-    known |= {
+    of_copies = {name: about[name] for name in OF_COPIES if name in about}
+    of_copies |= {
         "data": partial(draw, trainer),
         "live": partial(live_of, trainer),
         "num_updates": num_updates_of(config),
     }
-    known |= {"num_rows": lambda: len(trainer.replay)}
+    of_copies |= {"num_rows": lambda: len(trainer.replay)}
     if is_to_apply:
         fields = ["learning_rate"] + ["target_period"] * can_copy_less(trainer)
-        known |= {"remedies": tuple(fields), "apply": partial(take, trainer)}
-    return known
+        of_copies |= {"remedies": tuple(fields), "apply": partial(take, trainer)}
+    return of_copies
 
 
 def draw(trainer: Trainer) -> Transitions:

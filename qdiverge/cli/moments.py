@@ -116,7 +116,7 @@ def build(builder: str) -> nn.Module | Sequence[nn.Module]:
     module, colon, name = builder.partition(":")
     sys.path.insert(0, str(Path.cwd()))
     try:
-        made = getattr(importlib.import_module(module), name)() if colon else None
+        net = getattr(importlib.import_module(module), name)() if colon else None
     except (ImportError, AttributeError, TypeError) as error:
         raise InvalidValueError(
             "--network must name a callable without arguments, as module:callable",
@@ -124,9 +124,9 @@ def build(builder: str) -> nn.Module | Sequence[nn.Module]:
         ) from error
     finally:
         sys.path.pop(0)
-    modules = made if isinstance(made, list | tuple) else [made]
+    modules = net if isinstance(net, list | tuple) else [net]
     if not modules or not all(isinstance(each, nn.Module) for each in modules):
         raise InvalidValueError(
-            "--network must return a torch.nn.Module, or a list of critics", got=type(made).__name__
+            "--network must return a torch.nn.Module, or a list of critics", got=type(net).__name__
         )
-    return made if isinstance(made, nn.Module) else [*modules]
+    return net if isinstance(net, nn.Module) else [*modules]

@@ -53,23 +53,23 @@ def fly(config: AgentConfig, num_updates: int | None, num_orders: int) -> tuple[
     Returns:
         What became of them, in sentences, and whether they diverge.
     """
-    trainer, told = Trainer(config), list[tuple[str, bool]]()
+    trainer, messages = Trainer(config), list[tuple[str, bool]]()
 
     def look(batch: Any) -> Any:
-        if not told:
-            told.append(_look(trainer, batch, num_updates, num_orders))
+        if not messages:
+            messages.append(_look(trainer, batch, num_updates, num_orders))
         trainer.stop()
         return batch
 
     trainer.transform_batch = look
     for _ in trainer.run():
         pass
-    if not told:
+    if not messages:
         raise InvalidValueError(
             "a preflight needs a run that makes an update",
             got=f"learning starts at {config.learning_starts} of {config.total_steps} steps",
         )
-    return told[0]
+    return messages[0]
 
 
 def _look(

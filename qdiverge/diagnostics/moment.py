@@ -145,8 +145,8 @@ class Moment:
     def limit(self) -> float:
         """Return the size from which values count as divergent; see ``value_bound``."""
         if self.discount == 1:
-            known = self.update, self.first_size, self.longest_episode
-            return undiscounted_limit(self.reward_bound, *known)
+            so_far = self.update, self.first_size, self.longest_episode
+            return undiscounted_limit(self.reward_bound, *so_far)
         is_known = not self.is_critic or self.has_next_actions
         error = float(self.td_errors.abs().max()) if is_known else math.inf
         return divergence_limit(self.bound, error, self.discount, self.first_size)

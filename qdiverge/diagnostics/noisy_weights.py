@@ -81,12 +81,12 @@ def _same_noise(layers: list[nn.Module]) -> Iterator[None]:
     """Put back what a draw sets anew, be it a buffer or a plain tensor; quiet sees to the rest."""
     places = [holder for layer in layers for holder in (layer._buffers, layer.__dict__)]
     tensors = [{k: v for k, v in place.items() if isinstance(v, Tensor)} for place in places]
-    values = [{k: v.clone() for k, v in kept.items()} for kept in tensors]
+    values = [{k: v.clone() for k, v in originals.items()} for originals in tensors]
     try:
         yield
     finally:
-        for place, kept, value in zip(places, tensors, values, strict=True):
-            for name, tensor in kept.items():
+        for place, originals, value in zip(places, tensors, values, strict=True):
+            for name, tensor in originals.items():
                 with torch.no_grad():
                     tensor.copy_(value[name])
                 place[name] = tensor

@@ -103,9 +103,9 @@ def leaves_no_trace(network: nn.Module, *inputs: Tensor) -> bool:
         with torch.autocast(device.type, enabled=False):
             bare = network(*inputs)
         is_drawn = not same_states(before, global_states(device))
-        moved = [(b, kept) for b, kept in buffers if not torch.equal(b, kept)]  # without a version
-        for buffer, kept in moved:
-            buffer.copy_(kept)
+        moved = [(b, was) for b, was in buffers if not torch.equal(b, was)]  # without a version
+        for buffer, was in moved:
+            buffer.copy_(was)
     if is_drawn or moved or any(changed):
         return False
     answers = (

@@ -69,7 +69,7 @@ class Callback(LightningCallback):
         parts = {key: _find(pl_module, where) for key, where in self._where.items()}
         own = {k: v for k, v in pl_module.hparams.items() if isinstance(v, int | float | str)}
         config = {"framework": "lightning", "algorithm": type(pl_module).__name__} | own
-        known = parts | {
+        read_off = parts | {
             "config": config,
             "rule": known_rule(trainer),
             "foresight": of_copies(trainer, pl_module, parts["policy"], self._read),
@@ -77,7 +77,7 @@ class Callback(LightningCallback):
         self.monitor = attach(
             out=self._out,
             optimizer=trainer.optimizers[self._optimizer],
-            **with_options(known, self._options),
+            **with_options(read_off, self._options),
         )
 
     def on_train_batch_start(
@@ -139,17 +139,17 @@ def of_copies(
     may be moved by a look at it, or change what it gives: of it the last batches serve. How many
     updates a module makes that optimises by itself, it alone knows.
     """
-    known: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     if (rows := _rows(trainer.train_dataloader, read)) is not None:
-        known |= {"data": rows, "batch_size": trainer.train_dataloader.batch_size}
+        options |= {"data": rows, "batch_size": trainer.train_dataloader.batch_size}
     if module.automatic_optimization and trainer.estimated_stepping_batches < math.inf:
-        known["num_updates"] = max(1, int(trainer.estimated_stepping_batches))
+        options["num_updates"] = max(1, int(trainer.estimated_stepping_batches))
     if (actor := module_of(policy)) is not None:
         own = {id(p) for p in actor.parameters()}
         for optimizer in trainer.optimizers:
             if {id(p) for group in optimizer.param_groups for p in group["params"]} == own:
-                known["policy_optimizer"] = optimizer
-    return known
+                options["policy_optimizer"] = optimizer
+    return options
 
 
 def _rows(loader: Any, read: Callable[[Any], Any] | None) -> Any:

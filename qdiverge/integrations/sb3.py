@@ -174,18 +174,18 @@ def known_rule(model: Any) -> dict[str, Any]:
 def of_copies(model: Any) -> dict[str, Any]:
     """Return what copies that run ahead learn from, for how long, and how the actor learns."""
     sample = unheard(model.replay_buffer, "sample")  # of this or another model: its class is heard
-    known: dict[str, Any] = {
+    options: dict[str, Any] = {
         "data": lambda: sample(model.batch_size, env=model.get_vec_normalize_env()),
         "num_updates": _num_updates(model),
         "num_rows": lambda: model.replay_buffer.size() * model.n_envs,
     }
     if not hasattr(model, "critic"):
-        return known
-    known |= {"policy_optimizer": model.actor.optimizer}
+        return options
+    options |= {"policy_optimizer": model.actor.optimizer}
     if not hasattr(model, "actor_target"):
-        return known
+        return options
     delay = {"policy_period": model.policy_delay, "policy_target": model.actor_target}
-    return known | delay | {"policy": model.actor}
+    return options | delay | {"policy": model.actor}
 
 
 def _num_updates(model: Any) -> int | None:

@@ -48,10 +48,10 @@ def attach(algorithm: Any, buffer: Any, *, out: Any, **options: Any) -> Iterator
     Raises:
         InvalidTypeError: another algorithm.
     """
-    memory, seen = buffer, {"batch_size": 0}
-    copies = {"foresight": of_copies(algorithm, buffer, lambda: seen["batch_size"])}
-    known = watched(algorithm, buffer) | copies
-    monitor = attach_monitor(out=out, **with_options(known, options))
+    memory, last_batch = buffer, {"batch_size": 0}
+    copies = {"foresight": of_copies(algorithm, buffer, lambda: last_batch["batch_size"])}
+    read_off = watched(algorithm, buffer) | copies
+    monitor = attach_monitor(out=out, **with_options(read_off, options))
     trainers: list[Callable[[], None]] = []  # what ends listening to each
 
     def prepare(method: Callable[..., Any], batch: Any, buffer: Any, indices: Any) -> Any:
@@ -60,7 +60,7 @@ def attach(algorithm: Any, buffer: Any, *, out: Any, **options: Any) -> Iterator
                 monitor.batch(batch)  # raises
             with _heard(algorithm) as following:
                 prepared = method(batch, buffer, indices)
-            seen["batch_size"] = len(indices)
+            last_batch["batch_size"] = len(indices)
             monitor.show(batch, partial(_read, algorithm, buffer, indices, following))
             return prepared
         return method(batch, buffer, indices)
@@ -120,8 +120,8 @@ def watched(algorithm: Any, buffer: Any = None) -> dict[str, Any]:
         is_double = algorithm.is_double and algorithm.use_target_network
 
         def view(module: nn.Module) -> nn.Module:
-            kept = getattr(buffer, "obs", None)
-            mask = getattr(kept, "mask", None)
+            stored = getattr(buffer, "obs", None)
+            mask = getattr(stored, "mask", None)
             return First(module) if mask is None else OfAllowed(First(module), mask.shape[-1])
 
         return common | {
@@ -178,12 +178,12 @@ def of_copies(algorithm: Any, buffer: Any, batch_size: Callable[[], int]) -> dic
     states. One that rewrites what it draws (HER) is left alone: of it the last batches serve.
     """
     buffers = (buffer, *getattr(buffer, "buffers", ()))
-    known: dict[str, Any] = {"num_rows": partial(len, buffer)}
+    options: dict[str, Any] = {"num_rows": partial(len, buffer)}
     if not any(hasattr(each, "rewrite_transitions") for each in buffers):
-        known["data"] = lambda: _drawn(algorithm, buffer, buffers, batch_size())
+        options["data"] = lambda: _drawn(algorithm, buffer, buffers, batch_size())
     if not hasattr(algorithm, "actor_old") or algorithm.policy_optim._max_grad_norm is not None:
-        return known  # an actor whose gradient is clipped is held still, as the forecast notes
-    return known | {
+        return options  # an actor whose gradient is clipped is held still, as the forecast notes
+    return options | {
         "policy": First(algorithm.policy.actor),
         "policy_optimizer": algorithm.policy_optim._optim,
         "policy_target": First(algorithm.actor_old.module),
@@ -231,10 +231,10 @@ def n_step_transitions(
 ) -> dict[str, Any]:
     """Return (s, a, Σ_i γ^i r_{t+i}, s', d) and γ^k, k = n or the steps to an episode's end."""
     rewards, goes_on = np.zeros(len(indices)), np.ones(len(indices), dtype=bool)
-    now, unfinished, made = indices, buffer.unfinished_index(), np.zeros(len(indices))
+    now, unfinished, num_made = indices, buffer.unfinished_index(), np.zeros(len(indices))
     for i in range(num_steps):
         now = buffer.next(now) if i else now
-        made += goes_on
+        num_made += goes_on
         rewards += goes_on * discount**i * buffer.rew[now]
         goes_on &= ~(buffer.done[now] | np.isin(now, unfinished))
     last = buffer[now]
@@ -244,7 +244,7 @@ def n_step_transitions(
         "rewards": rewards,
         "next_observations": one_array(last.obs_next),
         "terminated": last.terminated,
-        "discounts": discount**made,
+        "discounts": discount**num_made,
     }
 
 

@@ -58,12 +58,12 @@ class Hook:
         if trainer.clip_norm is not None and not trainer.clip_grad_norm:
             clipped = {"not_modelled": BY_VALUE}
         follows = known_target(trainer.target_net_updater)
-        known = {
+        read_off = {
             "clock": lambda: trainer.collected_frames,
             "foresight": of_copies(trainer, read),
             "rule": known_rule(trainer.loss_module) | follows | clipped,
         }
-        options = with_options(known, self._options)
+        options = with_options(read_off, self._options)
         monitor = watch(trainer.loss_module, trainer.optimizer, self._out, **options)
 
         def show(batch: Any) -> None:
@@ -165,11 +165,11 @@ def of_copies(trainer: Any, read: "BatchReader") -> dict[str, Any]:
     Of a replay whose draws move more than generators (by priorities, without replacement, ahead of
     time, through transforms) the last batches serve.
     """
-    known: dict[str, Any] = {"num_updates": _num_updates(trainer)}
+    options: dict[str, Any] = {"num_updates": _num_updates(trainer)}
     memory: Any = getattr(trainer, "replay_buffer", None)
     if can_draw(memory):  # what stores into it, among a trainer's operations, cannot be seen
-        known |= {"data": lambda: read(drawn(memory)), "num_rows": lambda: len(memory)}
-    return known
+        options |= {"data": lambda: read(drawn(memory)), "num_rows": lambda: len(memory)}
+    return options
 
 
 def can_draw(memory: Any) -> bool:

@@ -58,8 +58,8 @@ def check_network(
     values = run(take(everything, rows.three))
     is_mixed, known = not same_rows(values_2, values), Known(rows.three, values)
     for indices, place in rows.others:
-        beside = values[place : place + 1]
-        others, depends = values_and_mixing(network, take(everything, indices), beside)
+        alone = values[place : place + 1]
+        others, depends = values_and_mixing(network, take(everything, indices), alone)
         is_mixed |= depends
         known = known.joined(Known(indices, others))
     if is_mixed:

@@ -106,28 +106,28 @@ def _structured(
     """Return the form with the fewest multiply-adds; explicit features always are one."""
     call, local = calls[uses[0][0]], uses[0][1]
     rule, module = call.layer.rule, call.layer.module
-    made = sum(
+    operations = sum(
         rule.operations(module, local, calls[i].kept, calls[i].output_shape) for i, _ in uses
     )
     actions = size.actions
-    explicit = size.num_rows * made // 3 + size.pairs(value.numel())
+    explicit = size.num_rows * operations // 3 + size.pairs(value.numel())
     choices = {"explicit": (explicit, value.numel() * actions)}
     is_embedding = isinstance(rule, EmbeddingRule)
     if local == "weight" and (is_embedding or isinstance(rule, LinearRule)):
         outputs, inputs = (value.shape[1], 1) if is_embedding else value.shape
         positions = sum(calls[i].output_shape.numel() for i, _ in uses) // (3 * outputs)
-        held = positions * (outputs * actions + inputs)
+        num_held = positions * (outputs * actions + inputs)
         if positions == 1 and not is_embedding:
             cost = size.pairs(outputs, inputs) if not scaled else size.pairs(0, inputs * outputs)
-            choices["product"] = (cost, held)
+            choices["product"] = (cost, num_held)
         elif not scaled:
-            choices["positions"] = (positions**2 * size.pairs(outputs, inputs), held)
+            choices["positions"] = (positions**2 * size.pairs(outputs, inputs), num_held)
     form = min(choices, key=lambda f: choices[f][0])
     others = ", ".join(f"{f} {choices[f][0]:.3g}" for f in choices if f != form)
     reason = f"fewest; {others}" if others else "its only form"
-    cost, held = choices[form]
+    cost, num_held = choices[form]
     return Entry(
-        name, block_of(name), rule.name, form, cost, held * value.element_size(), reason, uses
+        name, block_of(name), rule.name, form, cost, num_held * value.element_size(), reason, uses
     )
 
 

@@ -90,8 +90,8 @@ def make_problem(
         extract: Extract = Structured(network, plan, scales, a_pass, known)
     else:
         extract = Jacobian(network, scales, options.method == "reference")
-    held = options.block_size or BLOCK_BYTES * max(rows) // max(1, plan.num_bytes * rows[0])
-    block = max(1, held // chunk) * chunk
+    num_held = options.block_size or BLOCK_BYTES * max(rows) // max(1, plan.num_bytes * rows[0])
+    block = max(1, num_held // chunk) * chunk
     tile = SMALL_TILE if plan.num_bytes >= WIDE_BYTES else LARGE_TILE
     sizes = a_pass, chunk, block, tile
     y = None if y is None else replace(y, begin=len(x))

@@ -63,14 +63,14 @@ def from_optimizer(
     {'w': 0.25}
     """
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
-    held = {name: p for name, p in parameters.items() if id(p) in groups}
-    if not held:
+    optimised = {name: p for name, p in parameters.items() if id(p) in groups}
+    if not optimised:
         raise InvalidValueError(
             "the optimiser must hold parameters of q_net",
             got="none of them",
             remedy="Pass the optimiser that trains this very module.",
         )
-    rates = {float(groups[id(p)]["lr"]) for p in held.values()}
+    rates = {float(groups[id(p)]["lr"]) for p in optimised.values()}
     if len(rates) > 1:
         raise InvalidValueError(
             "the optimiser must have one learning rate for q_net",
@@ -79,7 +79,7 @@ def from_optimizer(
         )
     scales = {name: torch.zeros_like(p) for name, p in parameters.items()}
     stepped = 0
-    for name, p in held.items():
+    for name, p in optimised.items():
         state = optimizer.state.get(p, {})
         if type(optimizer) is SGD:
             scales[name], stepped = torch.ones_like(p), stepped + 1

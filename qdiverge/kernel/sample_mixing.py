@@ -85,15 +85,15 @@ def values_and_mixing(network: Network, pairs: Pairs, beside: Tensor) -> tuple[T
     try:
         seen = Pairs(copies[0], copies[1] if pairs.is_critic else None)
         values = network.values(network.params, seen)
-        found = values.detach()
-        is_same = same_rows(beside, found)
+        alone = values.detach()
+        is_same = same_rows(beside, alone)
         if not is_same or not known or not values.requires_grad:
-            return found, not is_same
-        is_equal = same_rows(beside, found, ROUNDING)
-        return found, _reaches(values, known, 0) or (not is_equal and _reaches(values, known, 1))
+            return alone, not is_same
+        is_equal = same_rows(beside, alone, ROUNDING)
+        return alone, _reaches(values, known, 0) or (not is_equal and _reaches(values, known, 1))
     except (RuntimeError, NotImplementedError):  # it is not differentiable, as with x.numpy()
-        found = network.values(network.params, pairs).detach()
-        return found, not same_rows(beside, found)
+        alone = network.values(network.params, pairs).detach()
+        return alone, not same_rows(beside, alone)
 
 
 def _reaches(values: Tensor, inputs: list[Tensor], begin: int) -> bool:

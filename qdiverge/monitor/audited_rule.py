@@ -37,18 +37,18 @@ def identified(audit: Audit, shown: dict[str, Any], slope: float | None = None) 
     """
     if audit.bootstrap == "unknown" or not audit.residual < 1:
         return {}
-    told: dict[str, Any] = {"has_weights": has_spread(shown.get("weights"))}
+    fields: dict[str, Any] = {"has_weights": has_spread(shown.get("weights"))}
     if (discount := as_discount(audit.discount)) is not None:
-        told["discount"] = discount
+        fields["discount"] = discount
     errors = abs(td_errors(audit, shown))
     if audit.loss == "huber" and (abs(errors - 1) < SATURATED).sum() > 1:
-        told["loss"] = audit.loss
+        fields["loss"] = audit.loss
     own = LOSS_SLOPES.get(audit.loss, math.nan) * audit.gradient_scale
     is_whole = abs(audit.gradient_scale - 1) < WHOLE  # else clipping may hide a factor of 2
     is_whole |= slope is not None and abs(own / slope - 1) < WHOLE
     if audit.loss in ("half_squared", "squared") and is_whole and (errors > 1 + WHOLE).any():
-        told["loss"] = audit.loss
-    return told
+        fields["loss"] = audit.loss
+    return fields
 
 
 def as_discount(shown: float) -> float | None:
@@ -124,9 +124,9 @@ def clipped_norm(audit: Audit, before: float | None) -> tuple[float | None, floa
     norm = next((f.evidence.get("norm") for f in audit.findings if f.code == "clipped"), None)
     if norm is None:
         return None, before
-    near = float(f"{norm:.3g}")
-    if abs(norm / near - 1) < ROUND:
-        return near, norm
+    rounded = float(f"{norm:.3g}")
+    if abs(norm / rounded - 1) < ROUND:
+        return rounded, norm
     is_same = before is not None and abs(norm / before - 1) < 10 * ROUND
     return (float(f"{norm:.5g}") if is_same else None), norm
 
@@ -142,7 +142,7 @@ def in_words(rule: UpdateRule, fitting: frozenset[str]) -> str:
     >>> in_words(UpdateRule(loss="huber", bootstrap="double_q", sources=seen), frozenset())
     "Huber's loss, γ = 0.99, target network, double Q"
     """
-    seen = {name for name, source in rule.sources.items() if source == "seen"}
+    seen_fields = {name for name, source in rule.sources.items() if source == "seen"}
     loss = {"half_squared": "½δ²", "squared": "δ²", "huber": "Huber's loss"}[rule.loss]
     bootstraps = {
         "q": "no target network",
@@ -150,23 +150,23 @@ def in_words(rule: UpdateRule, fitting: frozenset[str]) -> str:
         "double_q": "target network, double Q",
         "inverse_double_q": "target network, inverse double Q",
     }
-    if "loss_factor" in seen and rule.loss_factor != 1:
+    if "loss_factor" in seen_fields and rule.loss_factor != 1:
         loss = f"{rule.loss_factor:.4g} × {loss}"
-    parts = [loss] if seen & {"loss", "loss_factor"} else []
-    parts += [f"γ = {rule.discount:g}"] if "discount" in seen else []
-    if "bootstrap" in seen:
+    parts = [loss] if seen_fields & {"loss", "loss_factor"} else []
+    parts += [f"γ = {rule.discount:g}"] if "discount" in seen_fields else []
+    if "bootstrap" in seen_fields:
         parts.append(bootstraps[rule.bootstrap])
     elif fitting == {"target_q", "double_q"}:
         parts.append("target network (with double Q or without: the same on these batches)")
     if rule.critics != "one":
         parts.append(f"{rule.critics} of the critics")
-    if "polyak" in seen and rule.polyak is not None:
+    if "polyak" in seen_fields and rule.polyak is not None:
         every = rule.averaging_period
         often = f" every {every} updates" if every > 1 else ""
         parts.append(f"target averaged with τ = {rule.polyak:g}{often}")
-    if "target_period" in seen and rule.target_period is not None:
+    if "target_period" in seen_fields and rule.target_period is not None:
         parts.append(f"target copied every {rule.target_period} updates")
-    parts += ["importance weights"] if rule.has_weights and "has_weights" in seen else []
-    if "clipping" in seen and rule.clipping is not None:
+    parts += ["importance weights"] if rule.has_weights and "has_weights" in seen_fields else []
+    if "clipping" in seen_fields and rule.clipping is not None:
         parts.append(f"gradient clipped at {rule.clipping:g}")
     return ", ".join(parts)

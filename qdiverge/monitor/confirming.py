@@ -119,12 +119,12 @@ def is_trivial(found: Finding) -> bool:
     >>> is_trivial(finding("terminals_bootstrapped", kept=0.9))
     False
     """
-    seen = found.evidence
-    if found.code == "discount_differs" and seen["declared"]:
-        return abs(seen["shown"] / seen["declared"] - 1) < TRIVIAL
+    evidence = found.evidence
+    if found.code == "discount_differs" and evidence["declared"]:
+        return abs(evidence["shown"] / evidence["declared"] - 1) < TRIVIAL
     if found.code == "terminals_bootstrapped":
-        return abs(seen["kept"]) < TRIVIAL
+        return abs(evidence["kept"]) < TRIVIAL
     if found.code == "truncations_masked":
-        return abs(seen["kept"] - 1) < TRIVIAL
-    is_scaled = found.code == "rewards_differ" and str(seen["shown"]).startswith("r ×")
-    return is_scaled and abs(seen["factor"] - 1) < TRIVIAL
+        return abs(evidence["kept"] - 1) < TRIVIAL
+    is_scaled = found.code == "rewards_differ" and str(evidence["shown"]).startswith("r ×")
+    return is_scaled and abs(evidence["factor"] - 1) < TRIVIAL

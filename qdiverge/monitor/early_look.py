@@ -78,17 +78,17 @@ class EarlyLook:
             data: The batch to look at.
             read: Makes transitions of it.
         """
-        measuring, seen = self._measuring, Sight.WITHIN
+        measuring, sight = self._measuring, Sight.WITHIN
         guarded = self._guard("looking at the values", update, self.end)
         with guarded, measuring.budget.charge("look"):
             s, a = map(thinned, self._subject.read_pairs(data if read is None else read(data)))
             is_quiet = not self._bare.are_fine(*((s, a) if a.is_floating_point() else (s,)))
             size = largest_value(self._networks, s, a, is_quiet)
             if not size <= measuring.limit:
-                seen = Sight.BEYOND if size <= measuring.largest_limit else Sight.FAR_BEYOND
+                sight = Sight.BEYOND if size <= measuring.largest_limit else Sight.FAR_BEYOND
             apart = measuring.budget.looks_apart(update)
             self.due = next_look(update, self._every, self._least, apart)
-        return seen
+        return sight
 
     def end(self) -> None:
         """Look no more."""

@@ -23,18 +23,18 @@ def first_findings(network: nn.Module, batch: Transitions, mixing: str) -> list[
     >>> [str(f) for f in first_findings(nn.Linear(1, 1), batch, "")]  # doctest: +ELLIPSIS
     ['rewards_not_finite: A reward is nan ...', 'flags_out_of_range: A terminal flag is 2 ...']
     """
-    found = [finding("samples_mixed", shown=mixing)] if mixing else []
+    findings = [finding("samples_mixed", shown=mixing)] if mixing else []
     rewards, flags = batch.rewards, batch.terminated.double()
     if len(odd := rewards[~torch.isfinite(rewards)]):
-        found.append(finding("rewards_not_finite", shown=f"{float(odd[0])}"))
+        findings.append(finding("rewards_not_finite", shown=f"{float(odd[0])}"))
     if len(odd := flags[~((flags >= 0) & (flags <= 1))]):
-        found.append(finding("flags_out_of_range", shown=f"{float(odd[0]):g}"))
+        findings.append(finding("flags_out_of_range", shown=f"{float(odd[0]):g}"))
     if not batch.actions.is_floating_point():
         values = quiet_values(network, batch.observations)
         least, most = (int(action) for action in torch.aminmax(batch.actions))
         if values.ndim == 2 and not 0 <= least <= most < values.shape[1]:
             last = values.shape[1] - 1
-            found.append(finding("actions_out_of_range", least=least, most=most, last=last))
+            findings.append(finding("actions_out_of_range", least=least, most=most, last=last))
         if values.ndim == 2 and (reason := why_no_q_values(values)):
-            found.append(finding("no_q_values", shown=reason))
-    return found
+            findings.append(finding("no_q_values", shown=reason))
+    return findings

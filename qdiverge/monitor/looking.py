@@ -94,11 +94,11 @@ class Looking:
     def _look_early(self, data: Any, read: Callable[[Any], Any] | None) -> None:
         """Look at the values on a batch, and measure where they are beyond their limit."""
         parts, update = self._parts, self._progress.num_updates
-        if (seen := parts.early.sees_beyond(update, data, read)) == Sight.WITHIN:
+        if (sight := parts.early.sees_beyond(update, data, read)) == Sight.WITHIN:
             return
         with parts.guard("reading the batch", update):
             parts.measuring.keep_newest(data if read is None else read(data))
-        self._measure(is_urgent=seen == Sight.FAR_BEYOND)
+        self._measure(is_urgent=sight == Sight.FAR_BEYOND)
 
     def _measure(self, *, is_last: bool = False, is_urgent: bool = False) -> None:
         """Measure what there is time for, log it, and raise what the alarm rules say of it."""

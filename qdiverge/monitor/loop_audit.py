@@ -58,9 +58,9 @@ def is_of(shown: Shown, auditor: Auditor, previous: torch.Tensor | None) -> bool
     assert latest is not None
     if "next_actions" not in shown and shown["actions"].is_floating_point():
         shown = shown | {"next_actions": shown["actions"]}  # a' is not known: the span will tell
-    seen = audit_one(auditor.q_net, shown, previous_gradient=previous, **auditor.options)
-    is_spanned = 1 - seen.explained < INSIDE and 1 - latest.explained > OUTSIDE
-    return seen.bootstrap != "unknown" or is_spanned
+    audit = audit_one(auditor.q_net, shown, previous_gradient=previous, **auditor.options)
+    is_spanned = 1 - audit.explained < INSIDE and 1 - latest.explained > OUTSIDE
+    return audit.bootstrap != "unknown" or is_spanned
 
 
 class LoopAudit:
@@ -272,7 +272,7 @@ class LoopAudit:
         auditor.options["entropy_coefficient"] = kept.entropy_coefficient
         auditor.options["target"] = self.subject.targets or None
         previous = auditor.previous_gradient
-        found = auditor.examine(kept.shown)
+        raised = auditor.examine(kept.shown)
         audit = self.latest = auditor.latest
         assert audit is not None
         self.num_audits, self._last = self.num_audits + 1, update
@@ -284,13 +284,13 @@ class LoopAudit:
         self.num_undecided += not is_known
         if not is_known and mixes(self.subject.networks) and self.num_audits >= NUM_TRIES:
             self.why_not = "BatchNorm or dropout make Q of a row depend on others, or on chance"
-        found = [f for f in found if may_be_said(f, kept, is_fitted=is_known)]
+        raised = [f for f in raised if may_be_said(f, kept, is_fitted=is_known)]
         if self._are_trained_elsewhere():  # maybe after the loss: these are other weights then
             loose = set() if is_known else MISFITS | OF_SPANS
-            found = [f for f in found if f.code not in {"parameters_without_gradient"} | loose]
+            raised = [f for f in raised if f.code not in {"parameters_without_gradient"} | loose]
         resolved = AMBIGUOUS if is_second else frozenset()
-        new = self._confirming.take(found, kept.shown, is_fitted=is_known, resolved=resolved)
-        if {f.code for f in found} <= self._confirming.said:
+        new = self._confirming.take(raised, kept.shown, is_fitted=is_known, resolved=resolved)
+        if {f.code for f in raised} <= self._confirming.said:
             self.subject.seen |= self._rule.take(audit, kept, self.num_audits)
         return new
 
@@ -307,12 +307,12 @@ class LoopAudit:
 
     def _are_trained_elsewhere(self) -> bool:
         """Return whether parameters that this optimiser does not hold move: by another one."""
-        held = {id(p) for group in self.subject.optimizer.param_groups for p in group["params"]}
+        own = {id(p) for group in self.subject.optimizer.param_groups for p in group["params"]}
         now = {
             f"{place}.{name}": float(p.detach().double().sum())
             for place, network in enumerate(self.subject.networks)
             for name, p in network.named_parameters()
-            if p.requires_grad and id(p) not in held
+            if p.requires_grad and id(p) not in own
         }
         before, self._foreign = self._foreign, now
         return bool(now) and before != now

@@ -208,7 +208,7 @@ class Measuring:
         Raises:
             InvalidValueError: no batch was shown yet.
         """
-        seen: dict[str, Any] = {
+        run_so_far: dict[str, Any] = {
             "first_size": self._first_size,
             "longest_episode": self._log.longest_episode,
             "least_bonus": self._bonus,
@@ -216,7 +216,7 @@ class Measuring:
         if data is not None:
             of_rows = row_weights(data), row_discounts(data)
             batch = self._subject.read(data)
-            return self._subject.moment(batch, update, self.reward_bound, *of_rows, **seen)
+            return self._subject.moment(batch, update, self.reward_bound, *of_rows, **run_so_far)
         if (rows := self._probe.rows) is None:
             raise InvalidValueError(
                 "the monitor must have been shown a training batch",
@@ -230,7 +230,7 @@ class Measuring:
             rows.weights_or(1.0),
             rows.discounts_or(self._subject.options.discount),
             newest=self.newest,
-            **seen,
+            **run_so_far,
         )
 
     def measure(

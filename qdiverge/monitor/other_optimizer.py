@@ -61,8 +61,8 @@ class OtherOptimizer:
 
     @untraced
     def _holds_all(self, stepped: torch.optim.Optimizer) -> bool:
-        held = {id(parameter) for group in stepped.param_groups for parameter in group["params"]}
-        return bool(self._parameters) and all(id(p) in held for p in self._parameters)
+        own = {id(parameter) for group in stepped.param_groups for parameter in group["params"]}
+        return bool(self._parameters) and all(id(p) in own for p in self._parameters)
 
 
 def held_by(optimizer: torch.optim.Optimizer, networks: Any) -> list[Tensor]:
@@ -72,5 +72,5 @@ def held_by(optimizer: torch.optim.Optimizer, networks: Any) -> list[Tensor]:
     >>> len(held_by(torch.optim.SGD([net.weight], lr=0.1), [net]))
     1
     """
-    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-    return [p for network in networks for p in network.parameters() if id(p) in held]
+    own = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    return [p for network in networks for p in network.parameters() if id(p) in own]

@@ -90,8 +90,8 @@ class ProbeBatch:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Hold again what ``state`` returned."""
-        held, filling = state["held"], state["filling"]
-        self._held = None if held is None else _rows(held)
+        rows, filling = state["held"], state["filling"]
+        self._held = None if rows is None else _rows(rows)
         self._filling = None if filling is None else _rows(filling)
         self._since = state["since"]
 
@@ -128,8 +128,8 @@ class ProbeBatch:
         """
         if not self.wants(update):
             return
-        held = 0 if self._filling is None else len(self._filling.transitions)
-        piece = Rows.of(batch, weights, discounts).first(self.size - held)
+        num_filled = 0 if self._filling is None else len(self._filling.transitions)
+        piece = Rows.of(batch, weights, discounts).first(self.size - num_filled)
         self._filling = piece if self._filling is None else self._filling.join(piece)
         if len(self._filling.transitions) >= self.size:
             self._held, self._filling, self._since = self._filling, None, update

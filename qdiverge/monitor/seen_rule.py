@@ -46,21 +46,21 @@ class SeenRule:
             sample_gradients=audit.sample_gradients / amp,
         )
         self._slope.take(audit, self._norm_now())
-        told = identified(audit, kept.shown, slope=self._slope.value)
-        if len(self.fitting) > 1 and told and _is_sparse(num_audits):
+        fields = identified(audit, kept.shown, slope=self._slope.value)
+        if len(self.fitting) > 1 and fields and _is_sparse(num_audits):
             self.fitting &= fitting_bootstraps(
                 audit, kept.shown, subject.networks, subject.targets, kept.entropy_coefficient
             )
             self.fitting = self.fitting or frozenset(BOOTSTRAPS)  # the loop has changed
         if len(self.fitting) == 1:
-            told |= {"bootstrap": min(self.fitting)}
+            fields |= {"bootstrap": min(self.fitting)}
         if kept.num_parts > 1:  # the sum of k means looks like k times the loss
-            told.pop("loss", None)
+            fields.pop("loss", None)
         if (slope := self._slope.value) is not None:
-            name = told.get("loss") or subject.rule.loss
-            told["loss_factor"] = slope / LOSS_SLOPES[name]
+            name = fields.get("loss") or subject.rule.loss
+            fields["loss_factor"] = slope / LOSS_SLOPES[name]
         clipping, self._norm = clipped_norm(audit, self._norm)
-        return told | ({} if clipping is None else {"clipping": clipping})
+        return fields | ({} if clipping is None else {"clipping": clipping})
 
     def state(self) -> dict[str, Any]:
         """Return what another one needs to go on as this one would."""

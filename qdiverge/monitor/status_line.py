@@ -31,11 +31,11 @@ def verdict_of(
     """
     judgement, present = judge_now(latest, raised, otherwise), values_now(latest)
     kinds = ("divergence", "loop")
-    told = [next((r.message for r in reversed(raised) if r.kind == kind), "") for kind in kinds]
+    texts = [next((r.message for r in reversed(raised) if r.kind == kind), "") for kind in kinds]
     state = WORDS[judgement.health]
-    if any(told):
-        words = [state if i == 0 or not told[0] else WORDS["loop"] for i in range(2)]
-        line = " ".join(f"{word}: {text}" for word, text in zip(words, told, strict=True) if text)
+    if any(texts):
+        words = [state if i == 0 or not texts[0] else WORDS["loop"] for i in range(2)]
+        line = " ".join(f"{word}: {text}" for word, text in zip(words, texts, strict=True) if text)
         line = f"{line} Now {present}"
     elif present == WAITING:
         line = present

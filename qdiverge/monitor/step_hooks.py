@@ -93,5 +93,5 @@ class StepHooks:
         parts.loop_audit.forget()
         self._listen()
         name = type(optimizer).__name__
-        told = {"optimizer": name, "update": update, "num_missed": num_missed}
-        parts.telling.tell_once("optimizer_replaced", **told)
+        evidence = {"optimizer": name, "update": update, "num_missed": num_missed}
+        parts.telling.tell_once("optimizer_replaced", **evidence)

@@ -110,5 +110,5 @@ class TargetNotes:
         if watch.rule.fields != before:
             others = {name: value for name, value in seen.items() if name not in OF_TARGET}
             self._subject.seen = others | watch.rule.fields
-            told = watch.rule.why_not or "seen"
-            self._log.note({"target_rule": told, "update_rule": str(self._subject.rule)})
+            reason = watch.rule.why_not or "seen"
+            self._log.note({"target_rule": reason, "update_rule": str(self._subject.rule)})

@@ -106,8 +106,8 @@ class TargetRule:
         if len(spans) == 1:
             self.fields, self.why_not = {"target_period": spans.pop()}, ""
         elif spans:
-            told = " and ".join(map(str, sorted(spans)))
-            self.fields, self.why_not = {}, f"it was copied after {told} updates, by no one period"
+            text = " and ".join(map(str, sorted(spans)))
+            self.fields, self.why_not = {}, f"it was copied after {text} updates, by no one period"
 
     def _averaged(self, update: int, along: float, square: float) -> None:
         self._copies = []
@@ -122,9 +122,9 @@ class TargetRule:
         if (abs(each / τ - 1) > AGREEMENT).any():
             self.why_not = f"it is averaged with τ between {each.min():.2g} and {each.max():.2g}"
         elif len(gaps) > 1:
-            told = " and ".join(map(str, sorted(gaps)))
+            text = " and ".join(map(str, sorted(gaps)))
             self.why_not = (
-                f"it is averaged (τ = {few_digits(τ):g}) at intervals of {told} updates, of which "
+                f"it is averaged (τ = {few_digits(τ):g}) at intervals of {text} updates, of which "
                 "no map is known here"
             )
         else:
@@ -143,7 +143,7 @@ def few_digits(value: float) -> float:
     (0.005, 0.0123)
     """
     for digits in (1, 2, 3):
-        near = float(f"{value:.{digits}g}")
-        if abs(near / value - 1) < 1e-3:
-            return near
+        rounded = float(f"{value:.{digits}g}")
+        if abs(rounded / value - 1) < 1e-3:
+            return rounded
     return float(f"{value:.4g}")

@@ -114,9 +114,9 @@ class TargetWatch:
             self._kept.append((update, torch.cat([torch.as_tensor(view) for view in views])))
             if update % self._period:
                 return []
-            kept, self._kept = self._kept, []
-            rows = torch.stack([row for _, row in kept]).cpu().numpy()
-            looks = [(n, self._halves(row)) for (n, _), row in zip(kept, rows, strict=True)]
+            fingerprints, self._kept = self._kept, []
+            rows = torch.stack([row for _, row in fingerprints]).cpu().numpy()
+            looks = [(n, self._halves(row)) for (n, _), row in zip(fingerprints, rows, strict=True)]
         else:
             looks = [(update, self._look(views))]
         moves = [n for n, now in looks if self._has_moved(n, now)]

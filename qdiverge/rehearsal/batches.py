@@ -94,8 +94,8 @@ class Batches:
 
     def largest_reward(self) -> float:
         """Return the largest |r| of what is known beforehand; 0.0 of a function."""
-        known = self.given if self.rows is None else (self.rows,)
-        return max((float(rows.transitions.rewards.abs().max()) for rows in known), default=0.0)
+        batches = self.given if self.rows is None else (self.rows,)
+        return max((float(rows.transitions.rewards.abs().max()) for rows in batches), default=0.0)
 
 
 def as_batches(

@@ -145,11 +145,11 @@ def rehearsed(
     is_stacked: bool = True,
 ) -> Rehearsal:
     """Run copies ahead, from a stage that is set."""
-    (made,) = rehearsals(
+    (rehearsal,) = rehearsals(
         [stage], num_updates=num_updates, num_orders=num_orders, speed=speed, seed=seed,
         is_stacked=is_stacked,
     )  # fmt: skip
-    return made
+    return rehearsal
 
 
 def rehearsals(

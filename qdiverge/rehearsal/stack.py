@@ -223,8 +223,8 @@ def _of_stack(
         for key, value in optimizer.state.get(p, {}).items():
             is_whole = isinstance(value, Tensor) and value.shape == p.shape and value.ndim > 0
             stacked = _stacked(value, len(own[id(p)]), is_learning=False) if is_whole else value
-            kept = stacked.clone() if isinstance(stacked, Tensor) else copy.deepcopy(stacked)
-            twin.state[own[id(p)]][key] = kept
+            copied = stacked.clone() if isinstance(stacked, Tensor) else copy.deepcopy(stacked)
+            twin.state[own[id(p)]][key] = copied
     return twin
 
 

@@ -162,10 +162,10 @@ def options_of(
         )
     tried: dict[str, Change] = {AS_IT_IS: {}, **changes}
     stages = [replace(stage, original=changed(stage.original, change)) for change in tried.values()]
-    made = rehearsals(
+    results = rehearsals(
         stages, num_updates=num_updates, num_orders=num_orders, speed=speed, seed=seed
     )
-    rows = (Option(name, tried[name], each) for name, each in zip(tried, made, strict=True))
+    rows = (Option(name, tried[name], each) for name, each in zip(tried, results, strict=True))
     return Options(tuple(rows))
 
 

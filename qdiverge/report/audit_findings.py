@@ -32,8 +32,8 @@ def audit_line(audit: Mapping[str, Any] | None, num_found: int) -> str:
     reason = (audit.get("why_not") or "").rstrip(".")
     if not num:
         return f"No update was audited: {reason}." if reason else "No update was audited yet."
-    found = "nothing found" if not num_found else f"{num_found} found"
-    parts = [f"Audited {whole(num)} update{'s' if num > 1 else ''}, {found}."]
+    count_text = "nothing found" if not num_found else f"{num_found} found"
+    parts = [f"Audited {whole(num)} update{'s' if num > 1 else ''}, {count_text}."]
     if undecided:
         parts.append(f"Of {whole(undecided)} it could not be told what they train.")
     if trains := audit.get("trains"):
@@ -45,11 +45,11 @@ def audit_line(audit: Mapping[str, Any] | None, num_found: int) -> str:
 
 def _of_run(run: Run, is_named: bool) -> Markup:
     name = [element("p", run.name, class_="run")] if is_named else []
-    found = [alarm for alarm in run.alarms if alarm.kind == "loop"]
-    line = element("p", audit_line(run.info.get("audit"), len(found)), class_="soft")
-    if not found:
+    alarms = [alarm for alarm in run.alarms if alarm.kind == "loop"]
+    line = element("p", audit_line(run.info.get("audit"), len(alarms)), class_="soft")
+    if not alarms:
         return element("div", *name, line)
-    rows = [alarm_row(alarm, *_evidence(alarm.evidence)) for alarm in found]
+    rows = [alarm_row(alarm, *_evidence(alarm.evidence)) for alarm in alarms]
     table = element("table", element("tbody", *rows), class_="alarms")
     return element("div", *name, line, table)
 
@@ -57,5 +57,5 @@ def _of_run(run: Run, is_named: bool) -> Markup:
 def _evidence(evidence: Mapping[str, Any]) -> list[Markup]:
     """Return the numbers that a finding rests on, where it has any."""
     numbers = {k: v for k, v in evidence.items() if isinstance(v, int | float)}
-    told = ", ".join(f"{name.replace('_', ' ')} {human(value)}" for name, value in numbers.items())
-    return [element("p", f"Seen: {told}.", class_="note")] if told else []
+    text = ", ".join(f"{name.replace('_', ' ')} {human(value)}" for name, value in numbers.items())
+    return [element("p", f"Seen: {text}.", class_="note")] if text else []

@@ -21,8 +21,8 @@ def compare(runs: Sequence[Run], verdicts: Sequence[Verdict]) -> str:
     elif not others:
         outcome = "Both runs diverged." if is_pair else f"All {len(runs)} runs diverged."
     elif is_pair:
-        held = "kept its Q-values in bounds" if others[0].health != "unknown" else "has no verdict"
-        outcome = f"“{others[0].name}” {held}; “{diverged[0].name}” diverged."
+        fate = "kept its Q-values in bounds" if others[0].health != "unknown" else "has no verdict"
+        outcome = f"“{others[0].name}” {fate}; “{diverged[0].name}” diverged."
     else:
         names = ", ".join(f"“{v.name}”" for v in diverged)
         outcome = f"{len(diverged)} of {len(runs)} runs diverged: {names}."
@@ -44,8 +44,8 @@ def _differences(runs: Sequence[Run]) -> str:
     for name in names[:4]:
         values = dict.fromkeys(_setting(run, name) for run in runs)
         shown.append(f"{name.removeprefix('use_').replace('_', ' ')} ({' against '.join(values)})")
-    more = f", and {len(names) - 4} more" if len(names) > 4 else ""
-    return f"They differ in {', '.join(shown)}{more}."
+    and_more = f", and {len(names) - 4} more" if len(names) > 4 else ""
+    return f"They differ in {', '.join(shown)}{and_more}."
 
 
 def _setting(run: Run, name: str) -> str:

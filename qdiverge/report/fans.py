@@ -39,14 +39,14 @@ class Remedy:
 
 def remedies_of(run: Run) -> list[Remedy]:
     """Return what each remedy would do that was rehearsed when divergence was foretold."""
-    found = []
+    remedies = []
     for step, arrays in _saved(run):
         for k, name in enumerate(arrays.get("remedies", ())):
             steps = _steps(run, step, arrays[f"remedy_{k}_updates"])
             sizes = Series(steps, arrays[f"remedy_{k}_median"])
-            limit, held = float(arrays["limit"]), bool(arrays["held"][k])
-            found.append(Remedy(plain(str(name)), sizes, limit, held))
-    return [remedy for remedy in found if len(remedy.sizes.steps)]
+            limit, is_held = float(arrays["limit"]), bool(arrays["held"][k])
+            remedies.append(Remedy(plain(str(name)), sizes, limit, is_held))
+    return [remedy for remedy in remedies if len(remedy.sizes.steps)]
 
 
 def fans_of(run: Run) -> list[Fan]:
@@ -57,10 +57,10 @@ def fans_of(run: Run) -> list[Fan]:
 def _saved(run: Run) -> list[tuple[int, dict[str, np.ndarray]]]:
     """Return what the run keeps of its foresight; what is no such thing is left out."""
     saved = run.arrays("foresight")
-    found = [(step, arrays) for step, arrays in saved if _is_foresight(arrays)]
-    if len(found) < len(saved):
-        warn(f"{run.folder}/arrays: {len(saved) - len(found)} of foresight do not fit: left out.")
-    return found
+    looks = [(step, arrays) for step, arrays in saved if _is_foresight(arrays)]
+    if len(looks) < len(saved):
+        warn(f"{run.folder}/arrays: {len(saved) - len(looks)} of foresight do not fit: left out.")
+    return looks
 
 
 def _is_foresight(arrays: dict[str, np.ndarray]) -> bool:
@@ -98,5 +98,5 @@ def steps_per_update(run: Run) -> float:
     updates = run.series.get("update")
     if updates is None or len(updates.steps) < 2 or updates.values[-1] <= updates.values[0]:
         return 1.0
-    made = float(updates.values[-1] - updates.values[0])
-    return float(updates.steps[-1] - updates.steps[0]) / made
+    num_updates = float(updates.values[-1] - updates.values[0])
+    return float(updates.steps[-1] - updates.steps[0]) / num_updates

@@ -78,31 +78,31 @@ def _keys() -> Iterable[str]:
 def _number(key: str) -> Markup:
     drawn = [panel for panel in _panels() if key in panel.keys]
     metric, cost = METRICS.get(key), cost_of(key)
-    said: list[str] = []
+    parts: list[str] = []
     if metric is not None:
         unit = _UNITS.get(metric.unit, metric.unit)
-        said = [formula(metric.formula), f". Unit: {unit}. Healthy: {metric.healthy}."]
+        parts = [formula(metric.formula), f". Unit: {unit}. Healthy: {metric.healthy}."]
     elif drawn and drawn[0].formula:
-        said = [formula(drawn[0].formula), "."]
+        parts = [formula(drawn[0].formula), "."]
     if cost is not None:
-        said.append(f" Cost: {_COSTS[cost]}.")
+        parts.append(f" Cost: {_COSTS[cost]}.")
     if drawn:
         links = (link(panel.title, f"panel-{slug(panel.title)}") for panel in drawn)
-        said += [" Drawn, with how to read it, in ", *commas(links), "."]
+        parts += [" Drawn, with how to read it, in ", *commas(links), "."]
     rules = [rule.name for rule in ALARM_RULES if key in {f"diverge/{name}" for name in rule.needs}]
     if rules:
-        said += [" Read by ", *commas(linked_rule(name) for name in rules), "."]
-    return _entry(key, term(key), said)
+        parts += [" Read by ", *commas(linked_rule(name) for name in rules), "."]
+    return _entry(key, term(key), parts)
 
 
 def _rule(name: str, text: str) -> Markup:
     kinds = {rule.name: rule.kind for rule in ALARM_RULES}
-    said = [text]
+    parts = [text]
     if kinds.get(name) == "condition":
-        said.append(" A note.")
+        parts.append(" A note.")
     if keys := rule_needs(name):
-        said += [" It reads ", *commas(link(key, term(key)) for key in keys), "."]
-    return _entry(name.replace("_", " "), rule_term(name), said)
+        parts += [" It reads ", *commas(link(key, term(key)) for key in keys), "."]
+    return _entry(name.replace("_", " "), rule_term(name), parts)
 
 
 def _finding(code: str, sentence: str) -> Markup:

@@ -112,9 +112,9 @@ def _cell(panel: Panel, run: Run, level: tuple[float, str] | None, x: Axis, y: A
         )
     )
     absent = [k for k in panel.logged if k not in run.series]
-    told = [f"Remedies rehearsed: {'; '.join(map(str, remedies))}."] if remedies else []
+    notes = [f"Remedies rehearsed: {'; '.join(map(str, remedies))}."] if remedies else []
     note = [element("p", f"Not in this run: {', '.join(absent)}.", class_="note")] if absent else []
-    return element("div", chart, *[element("p", text, class_="note") for text in told], *note)
+    return element("div", chart, *[element("p", text, class_="note") for text in notes], *note)
 
 
 def _within(series: Series, x: Axis) -> Series:

@@ -145,12 +145,12 @@ def _ticks(runs: Sequence[Run]) -> str:
         "loop": "diamonds findings on the loop",
         "condition": "discs notes on the network",
     }
-    told = [shape for kind, shape in shapes.items() if kind in kinds]
+    drawn = [shape for kind, shape in shapes.items() if kind in kinds]
     if any(run.syncs for run in runs):
-        told.append("short ticks on the axis of time synchronisations of the target network")
-    if not told:
+        drawn.append("short ticks on the axis of time synchronisations of the target network")
+    if not drawn:
         return ""
-    text = f" On the charts {', '.join(told)}"
+    text = f" On the charts {', '.join(drawn)}"
     most = max(len(run.syncs) for run in runs)
     if most > MOST_SYNCS:
         text += f"; of more than {MOST_SYNCS} every k-th is drawn"

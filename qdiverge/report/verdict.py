@@ -169,11 +169,11 @@ def _of(run: Run, kind: str) -> list[AlarmEvent]:
 
 def _notes(run: Run) -> str:
     """Say what else a person should know: of the loop, and of what the network can tell apart."""
-    found, conditions = _of(run, "loop"), _of(run, "condition")
+    findings, conditions = _of(run, "loop"), _of(run, "condition")
     parts = []
-    if found:
-        message = min(found, key=lambda alarm: alarm.update).message
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    if findings:
+        message = min(findings, key=lambda alarm: alarm.update).message
+        more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
         parts.append(f"The audits of its loop say: {message}{more}")
     parts += [
         f"A note on the network came at {whole(alarm.step)} {step_unit(run)}: "

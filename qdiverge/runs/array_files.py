@@ -68,13 +68,13 @@ def map_rows(place: Place, name: str, dtype: np.dtype[Any], count: int) -> NDArr
     path = place.path / name
     try:
         with place.open(name) as file:
-            shape, found, _ = _header(file)
+            shape, its_dtype, _ = _header(file)
             offset, size = file.tell(), file.seek(0, io.SEEK_END)
             is_whole = size - offset >= count * dtype.itemsize  # what mends it may follow
-            if (found, shape, is_whole) != (dtype, (count,), True):
+            if (its_dtype, shape, is_whole) != (dtype, (count,), True):
                 raise CheckpointError(
                     f"{path} must hold {count:,} rows of {dtype}",
-                    got=f"{list(shape)} of {found} in {size:,} bytes",
+                    got=f"{list(shape)} of {its_dtype} in {size:,} bytes",
                 )
             if not count:
                 return np.empty(0, dtype)
@@ -159,5 +159,5 @@ def _header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
 def _broken(
     path: Path, reason: BaseException, error: type[RunFolderError] = RunFolderError
 ) -> RunFolderError:
-    said = " ".join(str(reason).split())[:200]
-    return error(f"{path} must be as it was written", got=f"{type(reason).__name__}: {said}")
+    text = " ".join(str(reason).split())[:200]
+    return error(f"{path} must be as it was written", got=f"{type(reason).__name__}: {text}")

@@ -92,7 +92,7 @@ class Place:
         Raises:
             StrangeFileError: it is no folder, or there are too many.
         """
-        found: list[str] = []
+        matching: list[str] = []
         with (
             suppress(FileNotFoundError),
             self._opened() as folder,
@@ -103,8 +103,8 @@ class Place:
                     most = f"{self.path} must hold at most {MOST_NAMES:,} files"
                     raise StrangeFileError(most, got="more")
                 if entry.name.startswith(start) and entry.name.endswith(end):
-                    found.append(entry.name)
-        return sorted(found)
+                    matching.append(entry.name)
+        return sorted(matching)
 
     def open(self, name: str, most: int | None = None) -> BinaryIO:
         """Return a file opened for reading.

@@ -101,8 +101,8 @@ def read_block(lines: bytes, number: int = 1) -> tuple[list[dict[str, Any]], lis
         try:
             entries.append(read_line(line))
         except BAD as error:
-            said = "too deep a nesting" if isinstance(error, RecursionError) else str(error)
-            damages.append(Damage(place, said[:120]))
+            reason = "too deep a nesting" if isinstance(error, RecursionError) else str(error)
+            damages.append(Damage(place, reason[:120]))
     return entries, damages
 
 

@@ -57,15 +57,15 @@ def export_run(
     check_patterns(metrics, entries)
     table = (wide if layout == "wide" else long)(entries, metrics)
     target = Path(out) if out is not None else Path(folder) / f"metrics.{format}"
-    beside = target.with_name(f"{target.stem}-alarms{target.suffix}")
+    alarms_table = target.with_name(f"{target.stem}-alarms{target.suffix}")
     with (
         writing(target, remedy="Choose another --out."),
         written_whole(target) as first,
-        written_whole(beside) as second,
+        written_whole(alarms_table) as second,
     ):
         writers[format](table, first)
         writers[format](alarms(entries), second)
-    return target, beside
+    return target, alarms_table
 
 
 def write_csv(columns: Columns, file: BinaryIO) -> None:

@@ -111,8 +111,8 @@ def parse_info(content: bytes, folder: Path) -> tuple[dict[str, Any], str]:
     try:
         info = read_json(content, dict[str, Any], folder / NAME)
     except RunFolderError as error:
-        said = str(error).partition("; got ")[2]
-        return {"schema": SCHEMA}, f"{NAME} is damaged, and what it said is left out: {said}"
+        reason = str(error).partition("; got ")[2]
+        return {"schema": SCHEMA}, f"{NAME} is damaged, and what it said is left out: {reason}"
     seal = info.pop(SEAL, None) or _misnamed_seal(info)
     if seal is not None and seal != digest(info):
         damage = f"{NAME} was changed since it was written: its SHA-256 is another."

@@ -114,11 +114,11 @@ class Run:
 def array_names(place: Place, name: str = "") -> list[str]:
     """Return the files ``NAME-STEP.npz`` of a folder, sorted; of every name where none is given."""
     try:
-        found = place.names(f"{name}-" if name else "", ".npz")
+        names = place.names(f"{name}-" if name else "", ".npz")
     except RunFolderError as error:
         warn(f"{error} They are left out.", stacklevel=4)
         return []
-    named = [each for each in found if step_of(each) >= 0]
+    named = [each for each in names if step_of(each) >= 0]
     return [each for each in named if not name or each.rpartition("-")[0] == name]
 
 
@@ -152,17 +152,17 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
         try:
             others = _take_metrics(columns, read_sealed(lines))
         except BAD:
-            entries, found = read_block(lines, number)
+            entries, damaged = read_block(lines, number)
             others = _take_metrics(columns, entries)
-            damages += found
+            damages += damaged
         alarms += [read_alarm(entry) for entry in others if entry["kind"] == "alarm"]
         syncs += [Sync(e["step"], e["update"]) for e in others if e["kind"] == "sync"]
         number += lines.count(b"\n")
     series = {name: column.series() for name, column in sorted(columns.items())}
     if is_torn and info.get("status", "running") != "running":
         damages.append(Damage(number, "its end was cut off"))
-    told = (*([damage] if damage else []), *_told(damages))
-    return Run(folder, info, series, tuple(alarms), tuple(syncs), is_torn, told)
+    damages_told = (*([damage] if damage else []), *_told(damages))
+    return Run(folder, info, series, tuple(alarms), tuple(syncs), is_torn, damages_told)
 
 
 def read_events(folder: str | os.PathLike[str]) -> list[Entry]:
@@ -178,8 +178,8 @@ def read_events(folder: str | os.PathLike[str]) -> list[Entry]:
     number = 1
     for lines in _blocks(Path(folder)):
         if lines.endswith(b"\n"):
-            entries, found = read_block(lines, number)
-            read, damages, number = read + entries, damages + found, number + lines.count(b"\n")
+            entries, damaged = read_block(lines, number)
+            read, damages, number = read + entries, damages + damaged, number + lines.count(b"\n")
     for sentence in _told(damages):
         warn(f"{Path(folder) / EVENTS}: {sentence}", stacklevel=3)
     return read

@@ -36,7 +36,7 @@ def find_runs(folders: Sequence[str | os.PathLike[str]]) -> list[Path]:
                 remedy="Name one: qdiverge report runs/x.",
             )
         return [max(inside, key=_written)]
-    found = []
+    run_folders = []
     for folder in map(Path, folders):
         runs = [folder] if is_run(folder) else _inside(folder)
         if not runs:
@@ -46,8 +46,8 @@ def find_runs(folders: Sequence[str | os.PathLike[str]]) -> list[Path]:
                 got=folder,
                 remedy="Check the path; `qdiverge watch --wait` waits for a run that is to begin.",
             )
-        found += runs
-    return found
+        run_folders += runs
+    return run_folders
 
 
 def _check_is_regular(folder: Path) -> None:

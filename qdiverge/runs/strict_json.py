@@ -53,8 +53,8 @@ def read_json(
         value = strict_loads(content, has_infinity=has_infinity)
         return msgspec.convert(value, kind)
     except (ValueError, RecursionError, msgspec.ValidationError) as reason:
-        said = "too deep a nesting" if isinstance(reason, RecursionError) else str(reason)
-        raise error(f"{path} must be as a run writes it", got=said) from reason
+        text = "too deep a nesting" if isinstance(reason, RecursionError) else str(reason)
+        raise error(f"{path} must be as a run writes it", got=text) from reason
 
 
 def strict_loads(content: bytes | str, *, has_infinity: bool = False) -> Any:
@@ -126,10 +126,10 @@ def of_saved(path: Path, error: type[RunFolderError]) -> Iterator[None]:
 
 
 def _of_no_use(path: Path, error: type[RunFolderError], reason: BaseException) -> RunFolderError:
-    said = " ".join(str(reason).split())[:300]
+    text = " ".join(str(reason).split())[:300]
     return error(
         f"{path} must hold what a run of this version saves",
-        got=f"{type(reason).__name__}: {said}",
+        got=f"{type(reason).__name__}: {text}",
         remedy="It is damaged, or of another make.",
     )
 

@@ -114,10 +114,10 @@ def _arpack(a: np.ndarray, count: int, which: str) -> tuple[np.ndarray, np.ndarr
 
     start = np.random.default_rng(0).standard_normal(len(a))
     try:
-        found: tuple[np.ndarray, np.ndarray] = eigs(a, count, which=which, v0=start)
+        eigenpairs: tuple[np.ndarray, np.ndarray] = eigs(a, count, which=which, v0=start)
     except ArpackNoConvergence as stopped:
-        found = stopped.eigenvalues, stopped.eigenvectors
-    return found
+        eigenpairs = stopped.eigenvalues, stopped.eigenvectors
+    return eigenpairs
 
 
 def leading_eigenvalues(
@@ -130,7 +130,7 @@ def leading_eigenvalues(
     from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
 
     start = np.random.default_rng(0).standard_normal(size)
-    found, is_converged, shift = [], True, 0.0
+    eigenvalues, is_converged, shift = [], True, 0.0
     # The eigenvalues of largest real part are often tiny, and ARPACK's tolerance is relative to
     # each: on AD + |μ|_max I it is relative to the spectrum, in a fraction of the products.
     for which in ("LM", "LR"):
@@ -150,9 +150,9 @@ def leading_eigenvalues(
             )
         except ArpackNoConvergence as stopped:
             μ, is_converged = stopped.eigenvalues, False
-        found.append(μ - shift)
+        eigenvalues.append(μ - shift)
         shift = float(np.abs(μ).max()) if len(μ) else 0.0
-    return torch.from_numpy(np.concatenate(found).astype(np.complex128)), is_converged
+    return torch.from_numpy(np.concatenate(eigenvalues).astype(np.complex128)), is_converged
 
 
 def _step(eigenvalues: Tensor) -> float:

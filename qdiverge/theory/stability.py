@@ -155,8 +155,8 @@ def _largest_step(system: LinearSystem, reach: Reachable, eigenvalues: Tensor) -
         radius = system.with_step(math.exp(log_step)).radius(reach)
         return math.log(min(max(radius, 1e-9), 1e9))
 
-    near = math.log(most) - _STEP_TOLERANCE, math.log(most) + _STEP_TOLERANCE
-    if growth(near[0]) < 0 < growth(near[1]):  # as often: the target lags, and regression decides
+    ends = math.log(most) - _STEP_TOLERANCE, math.log(most) + _STEP_TOLERANCE
+    if growth(ends[0]) < 0 < growth(ends[1]):  # as often: the target lags, and regression decides
         return most
     for _ in range(30):
         high /= 2

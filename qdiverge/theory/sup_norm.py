@@ -60,8 +60,8 @@ def sup_norm_modulus(
         return absolute @ v + greedy - v
 
     own = torch.arange(size)
-    kept = absolute.diagonal() + gain.view(size, size)[own, own].clamp(max=0)
-    return best_weights(excess, size, shift=max(0.0, 1.0 - float(kept.min())))
+    own_terms = absolute.diagonal() + gain.view(size, size)[own, own].clamp(max=0)
+    return best_weights(excess, size, shift=max(0.0, 1.0 - float(own_terms.min())))
 
 
 def _checked_transitions(transitions: Tensor, size: int) -> Tensor:

@@ -58,11 +58,11 @@ def copies_of(
     (torch.float32, torch.float64)
     """
     bare = [[unwrap(module)[0] for module in modules] for modules in (networks, targets)]
-    known = [m for other in others if (m := module_of(other)) is not None]
-    memo = _kept_as_they_are(part for net in bare[0] + bare[1] + known for part in net.modules())
+    parts = [m for other in others if (m := module_of(other)) is not None]
+    memo = _kept_as_they_are(part for net in bare[0] + bare[1] + parts for part in net.modules())
     trained, slow = copy.deepcopy(bare, memo)
-    steppers, beside = copy.deepcopy((list(optimizers), list(others)), memo)
-    copied = [m for other in beside if (m := module_of(other)) is not None]
+    steppers, others_copied = copy.deepcopy((list(optimizers), list(others)), memo)
+    copied = [m for other in others_copied if (m := module_of(other)) is not None]
     for module in trained + slow + copied:
         for part in module.modules():
             for hooks in (getattr(part, name) for name in HOOKS):
@@ -74,7 +74,7 @@ def copies_of(
         for optimizer in steppers:
             for entries in optimizer.state.values():
                 entries.update({k: t.to(dtype) for k, t in state_tensors(entries)})
-    return Copies(tuple(trained), tuple(slow), tuple(steppers), tuple(beside))
+    return Copies(tuple(trained), tuple(slow), tuple(steppers), tuple(others_copied))
 
 
 def state_tensors(entries: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:

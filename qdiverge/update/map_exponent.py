@@ -88,25 +88,25 @@ def exponent_of(real: RealMap, period: int | None, most: int) -> UpdateExponent:
     keep = (_CHECK + len(products)) * length
     steady, closed, past = 0, max(_CLOSED, 1e3 * real.noise), [math.inf]
     for vectors, matrices in subspaces(products, start, closed):
-        found = leading(matrices, period, max(real.noise, _ROUNDING))
+        eigenpair = leading(matrices, period, max(real.noise, _ROUNDING))
         basis, images = vectors, np.sum(matrices, axis=0)[:-1]
-        past.append(found.log_modulus)
-        steady = steady + 1 if found.error / per <= _TOLERANCE else 0
+        past.append(eigenpair.log_modulus)
+        steady = steady + 1 if eigenpair.error / per <= _TOLERANCE else 0
         if steady == _STEADY or real.num_updates + keep > most:
             break
-    off = _disagreement(real, found.vector, basis, images, period is not None)
-    exponent = found.log_modulus / per
-    error = found.error + found.condition * off * (period or 1)
+    off = _disagreement(real, eigenpair.vector, basis, images, period is not None)
+    exponent = eigenpair.log_modulus / per
+    error = eigenpair.error + eigenpair.condition * off * (period or 1)
     if steady == 0:  # not resolved: no better known than from one round to the next
         error = max(error, max(past[-_STEADY:]) - min(past[-_STEADY:]))
     return UpdateExponent(
         growth=math.exp(exponent),
         exponent=exponent,
         error=max(error / per, _TOLERANCE),
-        is_rotating=abs(math.sin(found.angle)) > _TOLERANCE,
+        is_rotating=abs(math.sin(eigenpair.angle)) > _TOLERANCE,
         is_smooth=is_smooth and off < _SMOOTH,
         num_updates=real.num_updates,
-        num_directions=len(found.vector),
+        num_directions=len(eigenpair.vector),
     )
 
 

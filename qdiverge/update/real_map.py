@@ -99,10 +99,10 @@ class RealMap:
             size = 1e-6 * (1 + float(batch.rewards.abs().max()))
             normal = torch.randn(len(batch), generator=generator, dtype=torch.float64)
             moved.append(replace(batch, rewards=batch.rewards + size * normal.to(batch.rewards)))
-        found = (self(self.x, moved) - self.after) / self.scale
-        if float(found.norm()) <= 1e-12 * float((self.after / self.scale).norm()):
-            found = (self.after - self.x) / self.scale
-        return found
+        direction = (self(self.x, moved) - self.after) / self.scale
+        if float(direction.norm()) <= 1e-12 * float((self.after / self.scale).norm()):
+            direction = (self.after - self.x) / self.scale
+        return direction
 
     def fit_step(self, u: Tensor) -> bool:
         """Choose ε, and say whether J u is there what it is for ε/8.

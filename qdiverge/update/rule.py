@@ -107,8 +107,8 @@ class UpdateRule:
         if self.clipping is not None:
             check_positive("clipping", self.clipping)
         _ = self.descent  # checks its numbers
-        known: dict[str, Source] = {f.name: "assumed" for f in fields(self) if f.name != "sources"}
-        object.__setattr__(self, "sources", MappingProxyType(known | dict(self.sources)))
+        usual: dict[str, Source] = {f.name: "assumed" for f in fields(self) if f.name != "sources"}
+        object.__setattr__(self, "sources", MappingProxyType(usual | dict(self.sources)))
 
     @property
     def slope(self) -> float:

@@ -116,8 +116,8 @@ class TdUpdate:
         whole = torch.stack(losses).sum()
         (whole if self.factor == 1 else self.factor * whole).backward()
         if self.max_grad_norm is not None:
-            held = [p for group in optimizer.param_groups for p in group["params"]]
-            nn.utils.clip_grad_norm_(held, self.max_grad_norm)
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
         optimizer.step()
         if self.polyak is not None:
             average(copies, self.polyak)
@@ -126,8 +126,8 @@ class TdUpdate:
         """Return mean_i w_i ℓ(q_i, y_i)."""
         if weights is None:
             return self.loss(q, y)
-        known = (ROW_LOSSES[name] for name, loss in LOSSES.items() if loss is self.loss)
-        if (each := next(known, None)) is None:
+        row_losses = (ROW_LOSSES[name] for name, loss in LOSSES.items() if loss is self.loss)
+        if (each := next(row_losses, None)) is None:
             losses = torch.stack([self.loss(a, b) for a, b in zip(q, y, strict=True)])
         else:
             losses = each(q, y)

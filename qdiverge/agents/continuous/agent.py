@@ -203,9 +203,9 @@ class ContinuousAgent(ABC):
         losses = [td_loss(y - q, "mse") for q in q_values]
         loss = torch.stack(losses).sum()
         q, errors = q_values[0].detach(), (y - q_values[0]).detach()
-        seen = BatchLoss.of(loss, errors, errors, q, q).read()
-        total, numbers, preqn = seen.loss, dict[str, float](), None
-        if seen.is_finite:
+        critic_update = BatchLoss.of(loss, errors, errors, q, q).read()
+        total, numbers, preqn = critic_update.loss, dict[str, float](), None
+        if critic_update.is_finite:
             has_stepped, preqn = self._step(batch, errors, loss)
             total = total if has_stepped else math.nan
         if math.isfinite(total) and number % self.policy_period == 0:
@@ -213,7 +213,7 @@ class ContinuousAgent(ABC):
             total = next((x for x in numbers.values() if not math.isfinite(x)), total)
             self._follow()
         is_finite = math.isfinite(total)
-        return replace(seen, loss=total, is_finite=is_finite, preqn=preqn, numbers=numbers)
+        return replace(critic_update, loss=total, is_finite=is_finite, preqn=preqn, numbers=numbers)
 
     def after_step(self, step: int) -> None:  # noqa: B027
         """Do nothing: targets move a little after each update, see ``update``."""

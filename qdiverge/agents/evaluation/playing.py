@@ -147,11 +147,11 @@ def play(
         for e in playing.nonzero()[0]:
             steps[e].append((values[e], float(step.rewards[e]), bool(step.life_lost[e])))
         for episode in step.episodes:
-            which = episode.environment
-            if left[which] > 0:
-                left[which] -= 1
-                played[which].append(_closed(episode, steps[which]))
-                steps[which] = []
+            place = episode.environment
+            if left[place] > 0:
+                left[place] -= 1
+                played[place].append(_closed(episode, steps[place]))
+                steps[place] = []
                 if on_episode is not None:
                     on_episode(episode)
         observations = step.observations

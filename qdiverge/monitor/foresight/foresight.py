@@ -134,7 +134,7 @@ class Foresight:
             last_move: The update before which the target was last seen to have moved; 0: not yet.
             limit: Returns the size from which the values count as divergent, as it is now.
         """
-        told: Forecast | None = None
+        forecast: Forecast | None = None
         with self._guarded(update):
             with self._budget.charge("foresight batch"):
                 shown = copy_of(data if read is None else read(data))
@@ -148,9 +148,9 @@ class Foresight:
                 elif self._order is not None:
                     self._order.foretell(update, partial(self._train_copy, shown))
             if update >= self._due and not self.is_off:
-                told = self._run_ahead(update, data, shown, last_move, limit())
+                forecast = self._run_ahead(update, data, shown, last_move, limit())
         self._set_wake()
-        return told
+        return forecast
 
     def look_at(self, size: float, bound: float, update: int) -> None:
         """Look ahead soon where max|Q| has grown much since the last time.
@@ -185,8 +185,8 @@ class Foresight:
     def summary(self) -> dict[str, Any]:
         """Return what is known, for ``run.json``."""
         latest = None if self.latest is None else self.latest.numbers
-        known = {"num": self.num_forecasts, "why_not": self.why_not, "latest": latest}
-        return known | ({"why_not_live": self.why_not_live} if self.options.live else {})
+        noted = {"num": self.num_forecasts, "why_not": self.why_not, "latest": latest}
+        return noted | ({"why_not_live": self.why_not_live} if self.options.live else {})
 
     def state(self) -> dict[str, Any]:
         """Return what another one needs to go on as this one would."""
@@ -265,14 +265,14 @@ class Foresight:
         period = rule.target_period or 1
         since_copy = (update - max(0, last_move - 1)) % period
         at_hand = options.data if options.data is not None else list(self._recent.batches)
-        told: dict[str, Any] = {"since_copy": since_copy, "limit": limit}
+        situation: dict[str, Any] = {"since_copy": since_copy, "limit": limit}
         try:
-            frozen = stages(subject, options, at_hand, **told)
+            frozen = stages(subject, options, at_hand, **situation)
         except QDivergeError as error:
             if not self._is_live:
                 raise
             self._why_not_frozen, is_faithful = f"{error}", False
-            frozen = stages(subject, options, at_hand, **told, is_learnt=False)
+            frozen = stages(subject, options, at_hand, **situation, is_learnt=False)
         if frozen[0].is_beyond:  # nothing left to foresee
             self._due = next_due(update)
             return None

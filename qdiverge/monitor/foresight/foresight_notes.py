@@ -73,11 +73,11 @@ class ForesightNotes:
 
 def _arrays(forecast: Forecast) -> dict[str, np.ndarray]:
     """Return the fan; beside it what each remedy does, as far as it was rehearsed."""
-    kept = {name: np.asarray(values) for name, values in forecast.fan.items()}
-    kept |= {"update": np.asarray(forecast.update), "limit": np.asarray(forecast.limit)}
+    arrays = {name: np.asarray(values) for name, values in forecast.fan.items()}
+    arrays |= {"update": np.asarray(forecast.update), "limit": np.asarray(forecast.limit)}
     if forecast.remedies:
-        kept["remedies"] = np.asarray(list(forecast.remedies))
-        kept["held"] = np.asarray([name == forecast.remedy for name in forecast.remedies])
+        arrays["remedies"] = np.asarray(list(forecast.remedies))
+        arrays["held"] = np.asarray([name == forecast.remedy for name in forecast.remedies])
     for k, curve in enumerate(forecast.remedies.values()):
-        kept |= {f"remedy_{k}_{name}": np.asarray(values) for name, values in curve.items()}
-    return kept
+        arrays |= {f"remedy_{k}_{name}": np.asarray(values) for name, values in curve.items()}
+    return arrays

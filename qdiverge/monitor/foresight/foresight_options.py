@@ -61,7 +61,7 @@ class ForesightOptions:
         if isinstance(foresight, bool):
             return cls(foresight)
         own = ("data", "num_updates", "fixed", "num_rows", "live", "remedies", "apply")
-        known = (*own, *OF_COPIES)
+        names = (*own, *OF_COPIES)
         if isinstance(foresight, Mapping) and "make_env" in foresight:
             raise InvalidValueError(
                 "copies with an environment of their own are no surer than those on the replay; a "
@@ -70,10 +70,10 @@ class ForesightOptions:
                 remedy="Pass foresight={'live': loop}, an object with next_batch() and learn(batch)"
                 " that holds networks, optimiser, environments and replay.",
             )
-        if not isinstance(foresight, Mapping) or set(foresight) - set(known):
-            unknown = set(foresight) - set(known) if isinstance(foresight, Mapping) else foresight
+        if not isinstance(foresight, Mapping) or set(foresight) - set(names):
+            unknown = set(foresight) - set(names) if isinstance(foresight, Mapping) else foresight
             raise InvalidValueError(
-                f"foresight must be True, False, or a dict of {', '.join(known)}",
+                f"foresight must be True, False, or a dict of {', '.join(names)}",
                 got=", ".join(map(str, unknown)) if isinstance(unknown, set) else repr(unknown),
             )
         if (length := foresight.get("num_updates")) is not None:
@@ -84,13 +84,13 @@ class ForesightOptions:
                 f"remedies must be fields of the rule: {', '.join(CHANGEABLE)}",
                 got=", ".join(sorted(unknown)),
             )
-        rest = {name: value for name, value in foresight.items() if name in OF_COPIES}
+        for_copies = {name: value for name, value in foresight.items() if name in OF_COPIES}
         live = foresight.get("live")
         if isinstance(live, Loop):
             live = partial(LoopAhead, live)
         return cls(
             True, foresight.get("data"), length, bool(foresight.get("fixed")),
-            foresight.get("num_rows"), live, rest, remedies,
+            foresight.get("num_rows"), live, for_copies, remedies,
             foresight.get("apply"),
         )  # fmt: skip
 

@@ -94,18 +94,18 @@ def judge(look: Look, update: int) -> Judgement:
             return Judgement("live", exact.diverges, [exact], exact, None, [exact])
     evidence = evidence_of(look)
     first = [_rehearsed(stage, look.plan, update) for stage in look.stages]
-    made = ([] if exact is None else [exact]) + first
+    rehearsals = ([] if exact is None else [exact]) + first
     if exact is not None and exact.diverges:
-        return Judgement("own order", True, [exact], exact, first[0], made)
+        return Judgement("own order", True, [exact], exact, first[0], rehearsals)
     is_call, deciding = all(is_above(each, evidence) for each in first), first[:1]
     if is_call and evidence in ("fixed data, fast", "batches"):
         slower = replace(look.plan, speed=max(1.0, look.plan.speed / SLOWER))
         again = [_rehearsed(stage, slower, update + OTHER_ORDERS) for stage in look.stages]
-        made, deciding = made + again, [first[0], again[0]]
+        rehearsals, deciding = rehearsals + again, [first[0], again[0]]
         is_call = all(is_above(each, evidence) for each in again)
     if exact is not None and _is_refuted(first[0], look.num_exact):
-        return Judgement("own order", False, [exact], exact, first[0], made)
-    return Judgement(evidence, is_call, deciding, exact, first[0], made)
+        return Judgement("own order", False, [exact], exact, first[0], rehearsals)
+    return Judgement(evidence, is_call, deciding, exact, first[0], rehearsals)
 
 
 def evidence_of(look: Look) -> Evidence:

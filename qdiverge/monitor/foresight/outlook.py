@@ -141,28 +141,29 @@ def look_ahead(look: Look, update: int, remedies: Sequence[str] = CHANGEABLE) ->
         update: Updates made.
         remedies: Fields of the rule that a remedy may change.
     """
-    found = judge(look, update)
-    tried = _tried(look, found, update, remedies) if found.is_call else []
+    judged = judge(look, update)
+    tried = _tried(look, judged, update, remedies) if judged.is_call else []
     best = next((row for row in tried if row.holds), None)
-    shown = found.exact if found.others is None or found.evidence == "own order" else found.others
+    own, others = judged.exact, judged.others
+    shown = own if others is None or judged.evidence == "own order" else others
     assert shown is not None
-    others = [found.others] if found.others is not None and found.others is not shown else []
-    spread = [each for each in others if each.speed == shown.speed]
+    is_alone = others is None or others is shown or others.speed != shown.speed
+    spread = [] if is_alone or others is None else [others]
     return Forecast(
         update,
         shown.num_updates,
         shown.speed,
         float(shown.limit),
-        found.evidence,
-        tuple(passed for each in [*found.deciding, *spread] for passed in each.passed),
-        found.is_call,
-        max(float(np.nanmax(each.q_abs_max)) for each in found.deciding),
+        judged.evidence,
+        tuple(passed for each in [*judged.deciding, *spread] for passed in each.passed),
+        judged.is_call,
+        max(float(np.nanmax(each.q_abs_max)) for each in judged.deciding),
         fan_of([shown, *spread]),
-        {} if found.exact is None else curve_of(found.exact),
+        {} if own is None else curve_of(own),
         "" if best is None else best.change,
         {} if best is None else dict(best.setting),
         {row.change: curve_of(row.rehearsal) for row in tried},
-        num_copied=sum(int(np.isfinite(each.q_abs_max).sum()) for each in found.made),
+        num_copied=sum(int(np.isfinite(each.q_abs_max).sum()) for each in judged.made),
         notes=shown.notes,
     )
 
@@ -183,10 +184,10 @@ def fan_of(rehearsals: Sequence[Rehearsal]) -> Curves:
     ])  # fmt: skip
     last = int(np.flatnonzero(np.isfinite(sizes).any(0))[-1])  # the update that left the limit
     places = np.union1d(np.linspace(0, length - 1, NUM_POINTS).astype(int), [last])
-    seen = [k for k in places if np.isfinite(sizes[:, k]).any()]
-    columns = [sizes[:, k][np.isfinite(sizes[:, k])] for k in seen]
+    drawn = [k for k in places if np.isfinite(sizes[:, k]).any()]
+    columns = [sizes[:, k][np.isfinite(sizes[:, k])] for k in drawn]
     most = max(each.num_updates for each in rehearsals)
-    fan = {"updates": [float(min(most, round(first.speed * (k + 1)))) for k in seen]}
+    fan = {"updates": [float(min(most, round(first.speed * (k + 1)))) for k in drawn]}
     for name, of in (("low", np.min), ("median", np.median), ("high", np.max)):
         fan[name] = [float(of(column)) for column in columns]
     return fan
@@ -198,16 +199,16 @@ def curve_of(rehearsal: Rehearsal) -> Curves:
             if name in ("updates", "median")}  # fmt: skip
 
 
-def _tried(look: Look, found: Judgement, update: int, fields: Sequence[str]) -> list[Option]:
+def _tried(look: Look, judged: Judgement, update: int, fields: Sequence[str]) -> list[Option]:
     """Rehearse remedies, the mildest first, further than the copies went that decided."""
-    shown, frozen = found.deciding[0], look.stages[0]
+    shown, frozen = judged.deciding[0], look.stages[0]
     changes, stage = _usual(frozen, fields), frozen
     seed: int | None = update
     far = look.remedied(shown.num_updates)
-    if found.evidence == "live" and look.exact is not None:
+    if judged.evidence == "live" and look.exact is not None:
         others = frozen if look.is_faithful else None
         return _tried_live(look.exact, others, changes, update, far)
-    if found.evidence == "own order" and look.exact is not None:
+    if judged.evidence == "own order" and look.exact is not None:
         stage, seed = look.exact, None
     if sum(p.numel() for p in stage.original.networks[0].parameters()) > DEAR:
         return _until_one_holds([(stage, seed, far, changes)], shown.speed)
@@ -234,11 +235,11 @@ def _until_one_holds(ways: Sequence[Way], speed: float = 1.0) -> list[Option]:
     tried: list[Option] = []
     for stage, seed, num_updates, changes in ways:
         for name, change in changes.items():
-            made = rehearsed(
+            rehearsal = rehearsed(
                 replace(stage, original=changed(stage.original, change)),
                 num_updates=num_updates, num_orders=1, speed=speed, seed=seed, is_stacked=False,
             )  # fmt: skip
-            tried.append(Option(name, change, made))
+            tried.append(Option(name, change, rehearsal))
             if tried[-1].holds:
                 return tried
     return tried

@@ -69,7 +69,7 @@ def stages(
     is_unsure = rule.sources["loss"] == "assumed" and options.of_copies.get("update") is None
     losses = ASSUMED_LOSSES if is_unsure else (rule.loss,)
     networks, targets = subject.networks, subject.targets
-    told: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "optimizer": subject.optimizer,
         "target": targets[0] if len(targets) == 1 else targets or None,
         "policy": subject.policy,
@@ -78,9 +78,9 @@ def stages(
         **options.of_copies,
     }
     if not is_learnt:
-        told["update"] = lambda *_: None
+        arguments["update"] = lambda *_: None
     network = networks[0] if len(networks) == 1 else networks
-    given = DEFAULTS | told
+    given = DEFAULTS | arguments
     made = [stage_of(network, data, **given | {"rule": replace(rule, loss=x)}) for x in losses]
     return [replace(stage, limit=max(stage.limit, limit)) for stage in made]
 

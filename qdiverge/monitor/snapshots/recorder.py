@@ -109,15 +109,15 @@ class SnapshotRecorder:
 
     def finish(self) -> None:
         """Copy where the update led, and write it where an alarm waits for it."""
-        kept, self._current = self._current, None
+        update_kept, self._current = self._current, None
         self._unhook()
-        if kept is None:
+        if update_kept is None:
             return
-        kept.tensors["after"] = network_tensors(self._subject.networks)
+        update_kept.tensors["after"] = network_tensors(self._subject.networks)
         if self._alarms:
             alarms, self._alarms = self._alarms, []
-            self._write(kept, alarms)
-        self._last = kept
+            self._write(update_kept, alarms)
+        self._last = update_kept
 
     def close(self) -> None:
         """Write what an alarm still waits for, as far as it came, and let everything go."""

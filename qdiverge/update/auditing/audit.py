@@ -65,8 +65,8 @@ class Audit:
             f"{self.explained:.4%} of |g|² is of the batch's Q(s, a); "
             f"residual {self.residual:.1e} of |g|",
         ]
-        told = [f"- {f.message}" for f in self.findings] or ["Nothing wrong was found."]
-        return "\n".join(lines + told)
+        messages = [f"- {f.message}" for f in self.findings] or ["Nothing wrong was found."]
+        return "\n".join(lines + messages)
 
 
 def audit(
@@ -126,9 +126,9 @@ def audit(
         q_net, batch, discount, target, policy, entropy_coefficient, bootstrap, loss,
         previous_gradient,
     )  # fmt: skip
-    found = match(case) or explain(case)
-    told = structural(case, found, optimizer, loss, max_grad_norm)
-    return summarise(case, found, [*found.findings, *told, *audit_rows(case.batch)], loss)
+    best = match(case) or explain(case)
+    findings = structural(case, best, optimizer, loss, max_grad_norm)
+    return summarise(case, best, [*best.findings, *findings, *audit_rows(case.batch)], loss)
 
 
 def summarise(

@@ -71,11 +71,11 @@ class Auditor:
         Raises:
             QDivergeError: as of :func:`audit`.
         """
-        is_due, told = self.is_due, self._watch_target()
+        is_due, findings = self.is_due, self._watch_target()
         self.num_looks += 1
         if is_due:
-            told += self.examine(batch)
-        new = [f for f in told if f.code not in self._said]
+            findings += self.examine(batch)
+        new = [f for f in findings if f.code not in self._said]
         self._said |= {f.code for f in new}
         self.findings += new
         return new
@@ -89,13 +89,13 @@ class Auditor:
             QDivergeError: as of :func:`audit`.
         """
         self.latest = audit(self.q_net, batch, previous_gradient=self._previous, **self.options)
-        found = list(self.latest.findings)
-        if {f.code for f in found} >= AMBIGUOUS:
-            found = self._doubt(found)
+        findings = list(self.latest.findings)
+        if {f.code for f in findings} >= AMBIGUOUS:
+            findings = self._doubt(findings)
         else:
             self._doubtful = 0
         self._previous = self._gradient() if self._doubtful else None
-        return found
+        return findings
 
     @property
     def is_doubtful(self) -> bool:

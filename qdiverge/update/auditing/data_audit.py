@@ -59,9 +59,9 @@ def audit_data(replay: Any) -> list[Finding]:
     ['successors_do_not_follow']
     """
     batch = as_transitions(replay).plain()
-    told = audit_rows(batch)
-    if told or len(batch) < 20:
-        return told
+    findings = audit_rows(batch)
+    if findings or len(batch) < 20:
+        return findings
     s, following = (
         numbers(batch.observations.flatten(1)),
         numbers(batch.next_observations.flatten(1)),
@@ -79,12 +79,12 @@ def audit_data(replay: Any) -> list[Finding]:
         two = (following[:-2] == s[2:]).all(1)[~ends[:-2] & ~ends[1:-1]]
         hint = ": it is the s after that" if len(two) and two.mean() > 0.5 else ""
         return [finding("successors_do_not_follow", share=share, hint=hint)]
-    told += of_flags(ends, follows)
+    findings += of_flags(ends, follows)
     change, A = following - s, _coded(batch)
-    told += shifted("actions_shifted", change, A, ends)
-    told += shifted("rewards_shifted", numbers(batch.rewards)[:, None],
+    findings += shifted("actions_shifted", change, A, ends)
+    findings += shifted("rewards_shifted", numbers(batch.rewards)[:, None],
                     np.concatenate([s, change, A, ends[:, None] * 1.0], 1), ends)  # fmt: skip
-    return told
+    return findings
 
 
 def of_flags(ends: Flags, follows: Flags) -> list[Finding]:

@@ -42,23 +42,23 @@ def trained_actions(case: Case) -> dict[str, Array]:
 
 def differences(case: Case, found: Hypothesis, declared: Hypothesis) -> list[Finding]:
     """Return what the gradient shows otherwise than declared."""
-    told: list[Finding] = []
+    findings: list[Finding] = []
     γ, columns = case.discount, case.columns
     if found.actions != declared.actions:
-        told.append(finding("wrong_actions", shown=found.actions))
+        findings.append(finding("wrong_actions", shown=found.actions))
     if found.is_broadcast:
-        told.append(finding("broadcast"))
+        findings.append(finding("broadcast"))
     if found.rewards != declared.rewards:
-        told.append(finding("rewards_differ", shown=found.rewards, factor=found.reward_factor))
+        findings.append(finding("rewards_differ", shown=found.rewards, factor=found.reward_factor))
     elif found.reward_factor != declared.reward_factor:
         shown = f"r × {found.reward_factor:.4g}"
-        told.append(finding("rewards_differ", shown=shown, factor=found.reward_factor))
+        findings.append(finding("rewards_differ", shown=shown, factor=found.reward_factor))
     if found.weights != declared.weights:
-        told.append(finding("weighted", shown="the batch has weights, the gradient has none"))
+        findings.append(finding("weighted", shown="the batch has weights, the gradient has none"))
     twist = found.bootstrap.partition("/")[2]
     if twist in ROLLED:
         shown = f"those of the {twist.replace('_', ' ')}"
-        told.append(finding("successors_differ", shown=shown))
+        findings.append(finding("successors_differ", shown=shown))
     elif found.bootstrap not in [h.bootstrap for h in case.declared]:
         names = " or ".join(h.bootstrap for h in case.declared[:: len(case.declared) // 2 or 1])
         hint = ": is the target a network of its own, and this the object that the loop uses?"
@@ -67,19 +67,19 @@ def differences(case: Case, found: Hypothesis, declared: Hypothesis) -> list[Fin
         elif twist == "no_minimum":
             hint = ": is the minimum over the critics missing?"
         if found.bootstrap != "none":
-            told.append(finding("bootstrap_differs", shown=found.bootstrap, declared=names,
+            findings.append(finding("bootstrap_differs", shown=found.bootstrap, declared=names,
                                 hint=hint))  # fmt: skip
     factor = 0.0 if found.bootstrap == "none" else found.discount_factor
     has_ends = bool(columns.terminated.any())
     if factor != 1.0 and not (columns.terminated > 0).all():
         hint = power(γ * factor, γ)
-        told.append(finding("discount_differs", shown=γ * factor, declared=γ, hint=hint))
+        findings.append(finding("discount_differs", shown=γ * factor, declared=γ, hint=hint))
     if has_ends and found.bootstrap != "none" and found.terminal_factor != 0.0:
-        kept = share_kept(found.terminal_factor, factor)
-        told.append(finding("terminals_bootstrapped", kept=kept))
+        terminal_share = share_kept(found.terminal_factor, factor)
+        findings.append(finding("terminals_bootstrapped", kept=terminal_share))
     if found.truncated_factor != 1.0 and columns.truncated.any():
-        told.append(finding("truncations_masked", kept=found.truncated_factor))
-    return told
+        findings.append(finding("truncations_masked", kept=found.truncated_factor))
+    return findings
 
 
 def share_kept(of_ends: float, of_live: float) -> float:
@@ -121,10 +121,10 @@ def projected(case: Case, gram: Gram, residual: float) -> Explanation:
             of_all = gram.project()
             left = 1 - of_all.explained
             if max(left, 3 * of_all.lost) < min(gram.floor**2, outside / 10):
-                told = finding(
+                projection = finding(
                     "wrong_actions", shown="none of the usual slips", explained=seen.explained
                 )
-                return replace(result, findings=[told])
+                return replace(result, findings=[projection])
         hint = "; it may also be another loss's, or the batch another than this one"
         old = "an old gradient or another loss, which one call cannot tell, or another batch"
         return replace(result, findings=[

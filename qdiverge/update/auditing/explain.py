@@ -61,10 +61,10 @@ def match(case: Case) -> Explanation | None:
         seen.append(slopes)
         scale, residual = hold(case, case.reading.pull(slopes))
         if scale > 0 and residual <= tolerance(case.columns, h, unit, slopes):
-            found = found_by(case, h, scale, residual)
+            explanation = found_by(case, h, scale, residual)
             if scale > 1 - WHOLE:
-                return found
-            shrunk = shrunk or found
+                return explanation
+            shrunk = shrunk or explanation
     return shrunk
 
 
@@ -72,14 +72,14 @@ def explain(case: Case) -> Explanation:
     """Look for what else makes the gradient; "unknown" where nothing stands out."""
     unit = case.reading.rounding()
     declared = [(h, case.reading.pull(case.columns.slopes(h))) for h in case.declared]
-    held = [(hold(case, v), h) for h, v in declared]
-    (scale, residual), best = min(held, key=lambda one: one[0][1])
+    residuals = [(hold(case, v), h) for h, v in declared]
+    (scale, residual), best = min(residuals, key=lambda one: one[0][1])
     if scale > 0 and residual <= tolerance(case.columns, best, unit):
         return found_by(case, best, scale, residual)
     for look in (of_signs, clamped, with_extra, without_stop, at_other_actions):
         for h, v in declared:
-            if (found := look(case, h, v, unit)) is not None:
-                return found
+            if (moved := look(case, h, v, unit)) is not None:
+                return moved
     nothing = Explanation(None, math.nan, residual, np.full(len(case.batch), np.nan), math.nan)
     inputs = [case.batch.observations]
     inputs += [case.batch.actions] if case.reading.actions is None else []
@@ -88,8 +88,8 @@ def explain(case: Case) -> Explanation:
     one = with_one_factor(case, best, unit)
     if one is not None and (not may_vary(case, one)):
         return one
-    if one is None and (found := moved_target(case, unit)) is not None:
-        return found
+    if one is None and (moved := moved_target(case, unit)) is not None:
+        return moved
     try:
         module = case.modules[0]
         if case.reading.actions is None:
@@ -131,8 +131,8 @@ def with_one_factor(case: Case, best: Hypothesis, unit: float) -> Explanation | 
             now = polish(case, h, actions, factor)
             if now is not None and (left := verify(case, now, actions, unit)) is not None:
                 now, left = to_power(case, now, actions, unit, left)
-                told = differences(case, now, h)
-                borne_out.append(found_by(case, now, *left, findings=told))
+                findings = differences(case, now, h)
+                borne_out.append(found_by(case, now, *left, findings=findings))
     if not borne_out:
         return None
     near = max(FAR * min(found.residual for found in borne_out), FAR * unit)
@@ -179,8 +179,8 @@ def searched(case: Case, declared: Hypothesis, gram: Gram, unit: float) -> Expla
         if now is not None and (left := verify(case, now, actions, unit)) is not None:
             now = simplest(case, now, declared, actions, unit, left[1])
             scale, residual = verify(case, now, actions, unit) or left
-            told = differences(case, now, declared)
-            return found_by(case, now, scale, residual, findings=told)
+            findings = differences(case, now, declared)
+            return found_by(case, now, scale, residual, findings=findings)
     return None
 
 
@@ -212,12 +212,12 @@ def at_unknown_actions(case: Case, gram: Gram, unit: float) -> Explanation | Non
         columns = replace(case.columns, q={"shown": Q})
         chosen = find_actions(columns.slopes(h), gram)
         at = replace(columns, q={"shown": Q[np.arange(len(Q)), chosen][:, None]})
-        found = replace(case, columns=at)
-        if (left := verify(found, h, {"shown": chosen * 1.0}, unit)) is not None:
+        trained = replace(case, columns=at)
+        if (left := verify(trained, h, {"shown": chosen * 1.0}, unit)) is not None:
             told = [
                 finding("wrong_actions", shown=f"{int((chosen != a).sum())} of {len(a)} differ")
             ]
-            return found_by(found, h, *left, findings=told)
+            return found_by(trained, h, *left, findings=told)
     return None
 
 

@@ -37,10 +37,10 @@ def fit(columns: Columns, start: Hypothesis, gram: Gram) -> Hypothesis | None:
     now, before = start, None
     for _ in range(ROUNDS):
         F, names = design(columns, now)
-        found = take(now, names, solve(F, gram))
-        if found is None:
+        fitted = take(now, names, solve(F, gram))
+        if fitted is None:
             return None
-        now, read = found, [getattr(found, name) for name in FACTORS]
+        now, read = fitted, [getattr(fitted, name) for name in FACTORS]
         if before is not None and np.allclose(read, before, rtol=1e-9, atol=1e-12):
             break
         before = read

@@ -61,8 +61,8 @@ def search(
         if start.rewards == "none":
             starts = [replace(start, rewards="shown", reward_factor=0.0)]
         for one in starts:
-            found = fit(columns, one, gram.at(actions[one.actions]))
-            fitted += [] if found is None else [found]
+            explained = fit(columns, one, gram.at(actions[one.actions]))
+            fitted += [] if explained is None else [explained]
     both = ranked[:STARTS] + rank(columns, fitted, gram, actions)
     return sorted(both, key=lambda pair: pair[0])
 

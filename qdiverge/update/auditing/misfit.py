@@ -36,9 +36,9 @@ def misfit(case: Case, seen: Projection) -> list[Finding]:
     slopes = [case.columns.slopes(h)[is_known, 0] for h in case.declared]
     for own in slopes:
         if chance_of(w[ends], own[ends], within[ends] / size, is_free(own)[ends]) < CERTAIN:
-            told = {"shown": "no network shown", "declared": case.declared[0].bootstrap}
+            evidence = {"shown": "no network shown", "declared": case.declared[0].bootstrap}
             hint = "; terminal rows are right: was the target re-bound to another object?"
-            return [finding("bootstrap_differs", **told, hint=hint)]
+            return [finding("bootstrap_differs", **evidence, hint=hint)]
     if any(is_function_of(w, own) for own in slopes):
         return []  # another loss of the same TD errors
     if any(keeps_clipped(w, own) for own in slopes):

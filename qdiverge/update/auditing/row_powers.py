@@ -50,16 +50,16 @@ def with_row_powers(case: Case, gram: Gram, unit: float) -> Explanation | None:
         k = find_powers(columns, h, γ, gram, n)
         if (k > n).any():
             continue
-        found = replace(h, discount_factor=γ ** (n - 1))
+        hypothesis = replace(h, discount_factor=γ ** (n - 1))
         at = replace(case, columns=of_power(columns, γ, k - n + 1))
-        slopes = at.columns.slopes(found)
+        slopes = at.columns.slopes(hypothesis)
         scale, residual = hold(at, case.reading.pull(slopes))
-        if scale > 0 and residual <= tolerance(at.columns, found, unit, slopes):
+        if scale > 0 and residual <= tolerance(at.columns, hypothesis, unit, slopes):
             shorter = int((k < n).sum())
             also = f", shorter in {shorter} of {len(k)} rows" if shorter else ""
             hint = f" = γ^{n}: {n}-step returns{also}?"
             told = finding("discount_differs", shown=γ**n, declared=γ, hint=hint)
-            return found_by(at, found, scale, residual, findings=[told])
+            return found_by(at, hypothesis, scale, residual, findings=[told])
     return None
 
 

@@ -32,22 +32,22 @@ def structural(
 
 def of_parameters(reading: Reading, optimizer: Optimizers | None) -> list[Finding]:
     """Return what is wrong with the parameters: without a gradient, or of no optimiser group."""
-    found = []
+    findings = []
     if names := reading.without_gradient():
-        found.append(
+        findings.append(
             finding("parameters_without_gradient", names=", ".join(names),
                     shown="have no gradient although Q depends on them: frozen, or detached?")
         )  # fmt: skip
     if optimizer is not None:
         several = optimizer if isinstance(optimizer, Sequence) else [optimizer]
-        held = {id(p) for o in several for group in o.param_groups for p in group["params"]}
-        free = [name for name, p in reading.params.items() if id(p) not in held and has_grad(p)]
+        moved = {id(p) for o in several for group in o.param_groups for p in group["params"]}
+        free = [name for name, p in reading.params.items() if id(p) not in moved and has_grad(p)]
         if free:
-            found.append(
+            findings.append(
                 finding("parameters_without_gradient", names=", ".join(free),
                         shown="have a gradient but belong to no group of the optimiser")
             )  # fmt: skip
-    return found
+    return findings
 
 
 def has_grad(parameter: Tensor) -> bool:

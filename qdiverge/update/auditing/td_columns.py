@@ -66,8 +66,8 @@ class Columns:
 
     def factors(self, h: Hypothesis) -> Array:
         """Return what γ_i m_i counts: the discount factor, the terminal or the truncated one."""
-        kept = np.where(self.truncated > 0, h.truncated_factor, 1.0) * h.discount_factor
-        return np.where(self.terminated > 0, h.terminal_factor, kept)
+        discount_factors = np.where(self.truncated > 0, h.truncated_factor, 1.0) * h.discount_factor
+        return np.where(self.terminated > 0, h.terminal_factor, discount_factors)
 
     def targets(self, h: Hypothesis) -> Array:
         """Return y_i = ρ r_i + f_i γ_i m_i."""
@@ -94,8 +94,8 @@ class Columns:
 
     def sizes(self, h: Hypothesis) -> Array:
         """Return |Q| + |r| + |γ m|, whose rounding is that of the TD error, [N]."""
-        kept = np.abs(self.factors(h) * self.discounts * self.following[h.bootstrap])
-        return np.abs(self.q[h.actions]).max(1) + np.abs(self.rewards[h.rewards]) + kept
+        bootstrap_sizes = np.abs(self.factors(h) * self.discounts * self.following[h.bootstrap])
+        return np.abs(self.q[h.actions]).max(1) + np.abs(self.rewards[h.rewards]) + bootstrap_sizes
 
 
 def psi(errors: Array, loss: str) -> Array:

@@ -59,9 +59,9 @@ def with_extra(case: Case, h: Hypothesis, v: Tensor, unit: float) -> Explanation
         is_other = abs(size) * float(x.norm() / g.norm()) > 10 * most
         if left <= most and c > 0 and is_other:
             share = float((g - c * v).square().sum() / g.square().sum())
-            told = finding(code, unexplained=share, shown=f"it is {shown} × {size:.3g}",
+            extra = finding(code, unexplained=share, shown=f"it is {shown} × {size:.3g}",
                            hint=f" but {size:.3g} × {shown}")  # fmt: skip
-            found = found_by(case, h, c, math.sqrt(share), findings=[told])
+            found = found_by(case, h, c, math.sqrt(share), findings=[extra])
             return replace(found, explained=1 - share)
     return None
 
@@ -79,9 +79,9 @@ def without_stop(case: Case, h: Hypothesis, v: Tensor, unit: float) -> Explanati
             scale, left = hold(case, whole)
             if scale > 0 and left <= tolerance(case.columns, now, unit):
                 shown = "The gradient also flows through the target into the online network"
-                told = [finding("no_stop_gradient", shown=shown)]
-                told += differences(case, now, h)
-                return found_by(case, now, scale, left, findings=told)
+                findings = [finding("no_stop_gradient", shown=shown)]
+                findings += differences(case, now, h)
+                return found_by(case, now, scale, left, findings=findings)
     return None
 
 
