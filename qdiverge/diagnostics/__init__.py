@@ -1,5 +1,6 @@
 """One measured quantity of a training run per file."""
 
+from qdiverge.batch_reading import as_transitions
 from qdiverge.diagnostics.diagnose import diagnose
 from qdiverge.diagnostics.diagnosis import Diagnosis
 from qdiverge.diagnostics.diagnostic import COSTS, Cost, Diagnostic
@@ -8,7 +9,7 @@ from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.registry import REGISTRY, diagnostics_up_to
 from qdiverge.diagnostics.spectrum import batch_spectrum
 from qdiverge.diagnostics.value_bound import divergence_limit, soft_divergence_bound
-from qdiverge.transitions import SarsaTransitions, Transitions, as_transitions
+from qdiverge.transitions import SarsaTransitions, Transitions
 
 __all__ = [
     "COSTS",

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from qdiverge.batch_reading import as_transitions, row_discounts, row_weights
 from qdiverge.checks import check_choice, check_discount, check_positive
 from qdiverge.diagnostics.advice import advice
 from qdiverge.diagnostics.batch_checks import check_batch, check_q_values, with_integers
@@ -23,13 +24,7 @@ from qdiverge.td import BOOTSTRAPS, Bootstrap
 from qdiverge.theory import attribute, check_contraction, linearisation_error, time_to_threshold
 from qdiverge.theory.arnoldi import DENSE_LIMIT
 from qdiverge.theory.linearisation import LARGEST_ERROR
-from qdiverge.transitions import (
-    Transitions,
-    as_transitions,
-    row_discounts,
-    row_weights,
-    without_ends,
-)
+from qdiverge.transitions import Transitions, without_ends
 from qdiverge.update import UpdateRule, read_optimizer, why_not_modelled
 from qdiverge.update.rule import LOSS_SLOPES, LOSSES, Source
 

@@ -26,7 +26,6 @@ from qdiverge.diagnostics.value_bound import (
     soft_divergence_bound,
     undiscounted_limit,
 )
-from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
 from qdiverge.td import (
     Bootstrap,
@@ -37,7 +36,7 @@ from qdiverge.td import (
     values_of,
 )
 from qdiverge.theory import ContractionReport, Descent, check_contraction
-from qdiverge.transitions import SarsaTransitions, Transitions
+from qdiverge.transitions import SarsaTransitions, Transitions, next_action_missing
 from qdiverge.update import UpdateRule
 
 NEED_NEXT_ACTIONS = frozenset(  # what a critic has no answer to unless somebody says a'
@@ -306,8 +305,4 @@ class Moment:
             return next_actions(self.policy, self.batch.next_observations)
         if isinstance(self.batch, SarsaTransitions):
             return NextActions(self.batch.next_actions)
-        raise InvalidValueError(
-            "a critic's target needs the next action",
-            got="neither policy=… nor next_actions in the batch",
-            remedy="Pass policy=target_policy, a callable s' → a'.",
-        )
+        raise next_action_missing()

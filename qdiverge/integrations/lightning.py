@@ -65,7 +65,7 @@ class Callback(LightningCallback):
         self._options = options
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Attach."""
+        """Attach the monitor."""
         parts = {key: _find(pl_module, where) for key, where in self._where.items()}
         own = {k: v for k, v in pl_module.hparams.items() if isinstance(v, int | float | str)}
         config = {"framework": "lightning", "algorithm": type(pl_module).__name__} | own

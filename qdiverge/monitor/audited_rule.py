@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from qdiverge.batch_reading import as_transitions
 from qdiverge.td import BOOTSTRAPS
-from qdiverge.transitions import as_transitions
 from qdiverge.update import UpdateRule
 from qdiverge.update.auditing import Audit
 from qdiverge.update.auditing.audit_inputs import numbers

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qdiverge.batch_reading import rewards_of, row_discounts, row_weights
 from qdiverge.diagnostics import (
     COSTS,
     Cost,
@@ -28,7 +29,6 @@ from qdiverge.monitor.probe_batch import ProbeBatch, transitions_of
 from qdiverge.monitor.reward_scale import RewardScale
 from qdiverge.monitor.subject import Subject
 from qdiverge.runs import RunLog
-from qdiverge.transitions import rewards_of, row_discounts, row_weights
 
 LOG_DENSITY = 10_000  # measurements that are logged while the run grows e-fold: bounds the log
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qdiverge.batch_reading import pairs_of
 from qdiverge.diagnostics import (
     Diagnostic,
     Moment,
@@ -25,7 +26,7 @@ from qdiverge.monitor.attach_checks import warn_of_batch_discounts
 from qdiverge.monitor.first_findings import first_findings
 from qdiverge.monitor.options import ASSUMED_LOSS, OF_TARGET, MonitorOptions
 from qdiverge.monitor.other_optimizer import held_by
-from qdiverge.transitions import pairs_of, without_ends
+from qdiverge.transitions import without_ends
 from qdiverge.update import (
     Finding,
     UpdateRule,

@@ -19,7 +19,7 @@ from qdiverge.rehearsal.batches import Batches, as_batches
 from qdiverge.rehearsal.learnable import check_learnable
 from qdiverge.rehearsal.learner import Actor, Learner, Original, Policy, Update
 from qdiverge.td import Bootstrap
-from qdiverge.transitions import SarsaTransitions
+from qdiverge.transitions import SarsaTransitions, next_action_missing
 from qdiverge.update import UpdateRule
 from qdiverge.update.td_update import Loss
 
@@ -153,11 +153,7 @@ def _check_actor(actor: Actor | None, batch: Any, update: Update | None) -> None
     if actor is None:
         has_next = isinstance(batch, SarsaTransitions)
         if batch.actions.is_floating_point() and not has_next and update is None:
-            raise InvalidValueError(
-                "a critic's target needs the next action",
-                got="neither policy=… nor next_actions in the batch",
-                remedy="Pass policy=target_policy, a callable s' → a'.",
-            )
+            raise next_action_missing()
     elif actor.optimizer is not None and module_of(actor.policy) is None:
         raise InvalidTypeError(
             "a policy that learns must be a module, or a method of one, to be copied",

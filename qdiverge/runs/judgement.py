@@ -38,15 +38,15 @@ class Raised(Protocol):
 
     @property
     def step(self) -> int:
-        """The run's step."""
+        """Return the run's step."""
 
     @property
     def rule(self) -> str:
-        """The rule's name."""
+        """Return the rule's name."""
 
     @property
     def kind(self) -> Kind:
-        """divergence, loop or condition."""
+        """Return divergence, loop or condition."""
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from qdiverge.batch_reading import as_transitions
 from qdiverge.checks import check_choice, check_discount, check_integer, check_step_share
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.generators import same_generators, seed_torch
 from qdiverge.kernel.network import Networks, each_of, module_of, untouched
 from qdiverge.td import BOOTSTRAPS, Bootstrap
-from qdiverge.transitions import Transitions, as_transitions
+from qdiverge.transitions import Transitions
 from qdiverge.update.copies import copies_of
 from qdiverge.update.map_exponent import LEAST, UpdateExponent, exponent_of
 from qdiverge.update.real_map import RealMap, Update

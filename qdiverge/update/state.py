@@ -30,7 +30,7 @@ class Place:
 
     @property
     def tensor(self) -> Tensor:
-        """The tensor as it is now."""
+        """Return the tensor as it is now."""
         value: Tensor = self.holder[self.key]
         return value
 

@@ -13,16 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from qdiverge.errors import InvalidValueError
+from qdiverge.batch_reading import as_transitions, row_discounts, row_weights
 from qdiverge.td import Bootstrap, backup, bootstrap_values, td_targets, values_of
-from qdiverge.transitions import (
-    SarsaTransitions,
-    Transitions,
-    as_transitions,
-    row_discounts,
-    row_weights,
-    without_ends,
-)
+from qdiverge.transitions import SarsaTransitions, Transitions, next_action_missing, without_ends
 from qdiverge.update.copies import Copies
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # of predictions and targets, [N] each
@@ -143,11 +136,7 @@ class TdUpdate:
             value = torch.stack(critic_values(slow, s_next, batch.next_actions)).amin(0)
             return backup(batch.rewards, d, γ, value)
         if batch.actions.is_floating_point():
-            raise InvalidValueError(
-                "a critic's target needs the next action",
-                got="neither policy=… nor next_actions in the batch",
-                remedy="Pass policy=target_policy, a callable s' → a'.",
-            )
+            raise next_action_missing()
         values, actions = bootstrap_values(self.bootstrap, copies.networks[0], slow[0], s_next)
         return td_targets(batch.rewards, d, values, γ, actions)
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from qdiverge.batch_reading import as_transitions, field_of
 from qdiverge.checks import check_choice, check_discount
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.td import BOOTSTRAPS
-from qdiverge.transitions import Transitions, as_transitions, field_of
+from qdiverge.transitions import Transitions
 from qdiverge.update.auditing.audit_inputs import Reading, numbers, read
 from qdiverge.update.auditing.case import Case
 from qdiverge.update.auditing.data_audit import TRUNCATED

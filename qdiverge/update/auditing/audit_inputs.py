@@ -66,7 +66,7 @@ class Reading:
 
     @property
     def theta(self) -> Tensor:
-        """θ of the parameters that have a gradient, [P]."""
+        """Return θ of the parameters that have a gradient, [P]."""
         return self.flat(list(self.params.values()))
 
     def without_gradient(self) -> list[str]:

@@ -61,7 +61,7 @@ class Auditor:
 
     @property
     def is_due(self) -> bool:
-        """Whether the coming look is an audit."""
+        """Return whether the coming look is an audit."""
         n = self.num_looks
         return self._doubtful > 0 or n % self.every == 0 or (n < self.every and n & (n - 1) == 0)
 
@@ -99,12 +99,12 @@ class Auditor:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether an audit of the next update tells old gradients from another loss."""
+        """Return whether an audit of the next update tells old gradients from another loss."""
         return self._doubtful > 0
 
     @property
     def previous_gradient(self) -> Tensor | None:
-        """The gradient of the update before, where it is kept."""
+        """Return the gradient of the update before, where it is kept."""
         return self._previous
 
     def forget(self) -> None:

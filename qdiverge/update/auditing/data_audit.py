@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from qdiverge.transitions import Transitions, as_transitions, field_of
+from qdiverge.batch_reading import as_transitions, field_of
+from qdiverge.transitions import Transitions
 from qdiverge.update.auditing.audit_inputs import numbers
 from qdiverge.update.auditing.findings import Finding, finding
 from qdiverge.update.auditing.td_columns import Array, Flags

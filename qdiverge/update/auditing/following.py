@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qdiverge.errors import InvalidValueError
+from qdiverge.batch_reading import field_of
 from qdiverge.td import BOOTSTRAPS
-from qdiverge.transitions import Transitions, field_of
+from qdiverge.transitions import Transitions, next_action_missing
 from qdiverge.update.auditing.audit_inputs import numbers
 from qdiverge.update.auditing.still_calls import (
     Leaves,
@@ -56,7 +56,7 @@ class Following(Mapping[str, Array]):
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The names of the candidates."""
+        """Return the names of the candidates."""
         own = ["target_q"] if self.targets else []
         rules = own + (["q"] if self.is_critic or not self.targets else list(BOOTSTRAPS))
         twists = [f"{rule}/{twist}" for rule in (own or ["q"]) for twist in ROLLED]
@@ -86,12 +86,12 @@ class Following(Mapping[str, Array]):
 
     @cached_property
     def online(self) -> Array:
-        """Q(s', ·), [N, A]; of critics Q_c(s', a'), [N, C]."""
+        """Return Q(s', ·), [N, A]; of critics Q_c(s', a'), [N, C]."""
         return self._values(self.modules)
 
     @cached_property
     def target(self) -> Array:
-        """The same of the target network."""
+        """Return the same of the target network."""
         return self._values(self.targets) if self.targets else self.online
 
     @cached_property
@@ -105,11 +105,7 @@ class Following(Mapping[str, Array]):
             log_probs = field_of(self.raw, "next_log_probs")
             return shown, None if log_probs is None else log_probs.reshape(-1)
         if self.policy is None:
-            raise InvalidValueError(
-                "a critic's target needs the next action",
-                got="neither policy=… nor next_actions in the batch",
-                remedy="Pass policy=target_policy, a callable s' → a' or (a', log π).",
-            )
+            raise next_action_missing()
         return ask_policy(self.policy, self.batch.next_observations)
 
     def at(self, leaves: Leaves) -> Following:
