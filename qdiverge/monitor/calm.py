@@ -20,7 +20,7 @@ class Calm:
 
     def __init__(self, parts: Parts) -> None:
         self._parts, self._progress = parts, parts.progress
-        self._reminder, self._measuring = parts.reminder, parts.measuring
+        self._reminder, self._value_limit = parts.reminder, parts.measuring.value_limit
         self.until: float = 0
 
     def lets_by(self, data: Any, read: Callable[[Any], Any] | None) -> bool:
@@ -34,7 +34,7 @@ class Calm:
         now.num_shown += 1
         if not now.is_closed:
             self._reminder.show(now.num_updates)
-            self._measuring.note_rewards(data, read, now.num_updates)
+            self._value_limit.note_rewards(data, read, now.num_updates)
         return now.num_shown == 1 and now.num_updates < self.until
 
     def begin(self) -> None:

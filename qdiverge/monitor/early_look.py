@@ -84,8 +84,9 @@ class EarlyLook:
             s, a = map(thinned, self._subject.read_pairs(data if read is None else read(data)))
             is_quiet = not self._bare.are_fine(*((s, a) if a.is_floating_point() else (s,)))
             size = largest_value(self._networks, s, a, is_quiet)
-            if not size <= measuring.limit:
-                sight = Sight.BEYOND if size <= measuring.largest_limit else Sight.FAR_BEYOND
+            limit, latest = measuring.value_limit, measuring.latest
+            if not size <= limit.at(latest):
+                sight = Sight.BEYOND if size <= limit.largest(latest) else Sight.FAR_BEYOND
             apart = measuring.budget.looks_apart(update)
             self.due = next_look(update, self._every, self._least, apart)
         return sight

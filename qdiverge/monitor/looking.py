@@ -39,7 +39,7 @@ class Looking:
             if parts.early.is_due(update):
                 self._look_early(data, read)
         if update >= parts.foresight.wake and not now.is_closed:
-            last_move, limit = parts.target.last_move, parts.measuring.limit_ahead
+            last_move, limit = parts.target.last_move, parts.measuring.value_limit.ahead
             parts.ahead.look(data, read, update, now.step, last_move, limit)
         if not now.is_closed:
             parts.keeping.begin(data, read, update + 1)

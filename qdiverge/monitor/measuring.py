@@ -1,16 +1,14 @@
 """What is measured of a run, when, and which of it is logged."""
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from qdiverge.batch_reading import rewards_of, row_discounts, row_weights
+from qdiverge.batch_reading import row_discounts, row_weights
 from qdiverge.diagnostics import (
     COSTS,
     Cost,
@@ -18,16 +16,13 @@ from qdiverge.diagnostics import (
     Moment,
     Transitions,
     diagnostics_up_to,
-    divergence_limit,
-    soft_divergence_bound,
 )
-from qdiverge.diagnostics.quiet import largest_value
 from qdiverge.errors import InvalidValueError
 from qdiverge.monitor.budget import LIGHT_SHARE, LIGHT_SHARE_ALONE, Budget
 from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.probe_batch import ProbeBatch, transitions_of
-from qdiverge.monitor.reward_scale import RewardScale
 from qdiverge.monitor.subject import Subject
+from qdiverge.monitor.value_limit import ValueLimit
 from qdiverge.runs import RunLog
 
 LOG_DENSITY = 10_000  # measurements that are logged while the run grows e-fold: bounds the log
@@ -62,6 +57,7 @@ class Measuring:
 
     Attributes:
         budget: The time that it may take.
+        value_limit: From which size values count as divergent.
         newest: The last training batch that was copied.
         latest: The newest value of each metric.
         num_measured: Tier → how often it was measured.
@@ -81,15 +77,12 @@ class Measuring:
         self._tiers = COSTS[: COSTS.index(options.cost) + 1]
         self._diagnostics = list(diagnostics or diagnostics_up_to(options.cost))
         self._probe = ProbeBatch(options.probe_size, options.probe_refresh_period)
-        self._rewards = RewardScale()
         self.newest: Transitions | None = None  # the last training batch that was copied
-        self._has_discounts: bool | None = None  # whether batches say γ^k; None: none came yet
-        self._first_size: float | None = None  # max|Q| when the first batch came
-        self._bonus = 0.0  # of a soft critic's entropy, the largest so far
         self._logged_at = 0  # the update of the last logged measurement
         self._arrays_due = 1  # the update from which arrays are kept again: powers of two
         light_share = LIGHT_SHARE_ALONE if options.cost == "light" else LIGHT_SHARE
         self.budget = Budget(options.max_overhead, light_share=light_share)
+        self.value_limit = ValueLimit(subject, guard, self.budget)
         self.latest: dict[str, float] = {}
         self.num_measured: dict[str, int] = dict.fromkeys(COSTS, 0)
 
@@ -104,49 +97,10 @@ class Measuring:
         return any(map(self.budget.allows, self._tiers))
 
     @property
-    def largest_reward(self) -> float:
-        """Return the largest |r| that was seen."""
-        return self._rewards.largest
-
-    @property
-    def reward_bound(self) -> float:
-        """Return r_max: as it was told, or the largest |r| seen, or 1 where there was none."""
-        return self._subject.options.reward_bound or self.largest_reward or 1.0
-
-    @property
     def batch(self) -> Transitions:
         """Return the transitions that are measured on, once there are any."""
         assert self._probe.batch is not None
         return self._probe.batch
-
-    @property
-    def bound(self) -> float:
-        """Return what no policy can earn more than, by the rewards seen."""
-        discount = self._subject.options.discount
-        return soft_divergence_bound(discount, self.reward_bound, self._bonus)
-
-    @property
-    def limit(self) -> float:
-        """Return the size from which values count as divergent, by the last TD errors measured.
-
-        At γ = 1 as it was measured last: it grows with the updates.
-        """
-        if (discount := self._subject.options.discount) == 1:
-            return self.latest.get("diverge/divergence_limit", math.inf)
-        error = self.latest.get("diverge/td_error_abs_max", math.inf)
-        return divergence_limit(self.bound, error, discount, self._first_size)
-
-    @property
-    def largest_limit(self) -> float:
-        """Return the same, whatever the TD errors are; at γ = 1 they have no say in it."""
-        if (discount := self._subject.options.discount) == 1:
-            return self.limit
-        return divergence_limit(self.bound, math.inf, discount, self._first_size)
-
-    def limit_ahead(self) -> float:
-        """Return the same of values to come, whose TD errors nobody knows; 0: not known."""
-        discount, told = self._subject.options.discount, self._subject.options.reward_bound
-        return 0.0 if discount == 1 or not (told or self.largest_reward) else self.largest_limit
 
     def wants_batch(self, update: int) -> bool:
         """Return whether to read the training batch that is shown after so many updates."""
@@ -166,41 +120,11 @@ class Measuring:
             self.newest = batch.clone()
         if is_first:
             self._switch_off_what_cannot_be(batch)
-        if self._first_size is None:
-            with suppress(Exception):  # what fails here fails in a measurement, which tells of it
-                networks, s, a = self._subject.networks, batch.observations, batch.actions
-                self._first_size = largest_value(networks, s, a, is_quiet=True)
+        self.value_limit.see_first(batch)
 
     def keep_newest(self, data: Any) -> None:
         """Copy all of a batch, for a measurement out of turn."""
         self.newest = self._subject.read(data).clone()
-
-    def note_rewards(self, data: Any, read: Callable[[Any], Any] | None, update: int) -> None:
-        """Note the largest |r| of a training batch, of each that is shown.
-
-        Args:
-            data: The batch.
-            read: Makes transitions of it; one that has a shorter way to the rewards alone has it as
-                its method ``rewards``.
-            update: Optimiser updates made before.
-        """
-        if self._subject.options.reward_bound is not None:
-            return
-        begin = self.budget.now()
-        try:
-            own = None  # the usual spelling, at once
-            if read is None:
-                is_dict = data.__class__ is dict
-                own = data.get("rewards") if is_dict else getattr(data, "rewards", None)
-            if own.__class__ is not Tensor:
-                shorter = getattr(read, "rewards", None)
-                own = shorter(data) if shorter else rewards_of(data if read is None else read(data))
-            discounts = None if self._has_discounts is False else row_discounts(data)
-            self._has_discounts = discounts is not None
-            self._rewards.note(own, discounts, self._subject.options.discount)
-        except Exception as error:  # whatever it is, it must not end somebody's training run
-            self._guard.tell("reading the batch", update, error, None)
-        self.budget.calls += self.budget.now() - begin
 
     def moment(self, update: int, data: Any = None) -> Moment:
         """Return the run as it is now, on a batch and what weighs its rows, or on the probe batch.
@@ -209,14 +133,15 @@ class Measuring:
             InvalidValueError: no batch was shown yet.
         """
         run_so_far: dict[str, Any] = {
-            "first_size": self._first_size,
+            "first_size": self.value_limit.first_size,
             "longest_episode": self._log.longest_episode,
-            "least_bonus": self._bonus,
+            "least_bonus": self.value_limit.entropy_bonus,
         }
+        reward_bound = self.value_limit.reward_bound
         if data is not None:
             of_rows = row_weights(data), row_discounts(data)
             batch = self._subject.read(data)
-            return self._subject.moment(batch, update, self.reward_bound, *of_rows, **run_so_far)
+            return self._subject.moment(batch, update, reward_bound, *of_rows, **run_so_far)
         if (rows := self._probe.rows) is None:
             raise InvalidValueError(
                 "the monitor must have been shown a training batch",
@@ -226,7 +151,7 @@ class Measuring:
         return self._subject.moment(
             rows.transitions,
             update,
-            self.reward_bound,
+            reward_bound,
             rows.weights_or(1.0),
             rows.discounts_or(self._subject.options.discount),
             newest=self.newest,
@@ -261,7 +186,7 @@ class Measuring:
                     self._measure_tier(tier, measured, is_last)
                 self.num_measured[tier] += 1
         self.latest |= metrics
-        self._bonus = measured.moment.entropy_bonus
+        self.value_limit.entropy_bonus = measured.moment.entropy_bonus
         return measured if metrics else None
 
     def log(self, measured: Measurement, *, is_last: bool = False) -> None:
@@ -288,10 +213,8 @@ class Measuring:
             "num_measured": dict(self.num_measured),
             "logged_at": self._logged_at,
             "arrays_due": self._arrays_due,
-            "largest_reward": self.largest_reward,
-            "first_size": self._first_size,
             "longest_episode": self._log.longest_episode,
-            "entropy_bonus": self._bonus,
+            **self.value_limit.state(),
             "newest": None if self.newest is None else vars(self.newest),
             "probe": self._probe.state(),
             "diagnostics": {type(each).__name__: each.state() for each in self._diagnostics},
@@ -304,10 +227,8 @@ class Measuring:
         self._logged_at, self._arrays_due = state["logged_at"], state["arrays_due"]
         self._probe.restore(state["probe"])
         of_old = state["probe"].get("reward_bound", 0.0)  # older checkpoints keep it there
-        self._rewards = RewardScale(state.get("largest_reward", of_old))
-        self._first_size = state.get("first_size")
+        self.value_limit.restore({"largest_reward": of_old} | state)
         self._log.longest_episode = state.get("longest_episode")
-        self._bonus = state.get("entropy_bonus", 0.0)
         if (newest := state.get("newest")) is not None:
             self.newest = transitions_of(newest)
         if self._probe.batch is not None:
