@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import numpy as np
 from torch import Tensor, nn
 
 from qdiverge.errors import InvalidTypeError
 from qdiverge.integrations.extras import imported
 from qdiverge.integrations.network_views import First, LeastOf, OfAllowed
+from qdiverge.integrations.tianshou_batches import drawn, num_steps_of, read_batch
 from qdiverge.integrations.user_options import with_options
 from qdiverge.monitor import Monitor
 from qdiverge.monitor import attach as attach_monitor
@@ -61,7 +61,7 @@ def attach(algorithm: Any, buffer: Any, *, out: Any, **options: Any) -> Iterator
             with _heard(algorithm) as following:
                 prepared = method(batch, buffer, indices)
             last_batch["batch_size"] = len(indices)
-            monitor.show(batch, partial(_read, algorithm, buffer, indices, following))
+            monitor.show(batch, partial(read_batch, algorithm, buffer, indices, following))
             return prepared
         return method(batch, buffer, indices)
 
@@ -109,7 +109,7 @@ def watched(algorithm: Any, buffer: Any = None) -> dict[str, Any]:
             got=type(algorithm).__name__,
             remedy="Of others, pass networks and optimizer to qd.attach yourself.",
         )
-    num_steps = _num_steps(algorithm)
+    num_steps = num_steps_of(algorithm)
     config = {"framework": "tianshou", "algorithm": type(algorithm).__name__}
     common: dict[str, Any] = {
         "discount": algorithm.gamma**num_steps,
@@ -180,7 +180,7 @@ def of_copies(algorithm: Any, buffer: Any, batch_size: Callable[[], int]) -> dic
     buffers = (buffer, *getattr(buffer, "buffers", ()))
     options: dict[str, Any] = {"num_rows": partial(len, buffer)}
     if not any(hasattr(each, "rewrite_transitions") for each in buffers):
-        options["data"] = lambda: _drawn(algorithm, buffer, buffers, batch_size())
+        options["data"] = lambda: drawn(algorithm, buffer, buffers, batch_size())
     if not hasattr(algorithm, "actor_old") or algorithm.policy_optim._max_grad_norm is not None:
         return options  # an actor whose gradient is clipped is held still, as the forecast notes
     return options | {
@@ -189,19 +189,6 @@ def of_copies(algorithm: Any, buffer: Any, batch_size: Callable[[], int]) -> dic
         "policy_target": First(algorithm.actor_old.module),
         "policy_period": getattr(algorithm, "update_actor_freq", 1),
     }
-
-
-def _drawn(algorithm: Any, buffer: Any, buffers: tuple[Any, ...], size: int) -> Any:
-    """Return a batch, drawn by the global generators in place of the buffers' own."""
-    own = [each._random_state for each in buffers]
-    try:
-        for each in buffers:
-            each._random_state = np.random
-        batch, indices = buffer.sample(size)
-    finally:
-        for each, state in zip(buffers, own, strict=True):
-            each._random_state = state
-    return _read(algorithm, buffer, indices, {}, batch)
 
 
 def _num_updates(params: Any) -> int | None:
@@ -226,46 +213,6 @@ class SoftPolicy(nn.Module):
         return answer.act, answer.log_prob
 
 
-def n_step_transitions(
-    batch: Any, buffer: Any, indices: np.ndarray, discount: float, num_steps: int
-) -> dict[str, Any]:
-    """Return (s, a, Σ_i γ^i r_{t+i}, s', d) and γ^k, k = n or the steps to an episode's end."""
-    rewards, goes_on = np.zeros(len(indices)), np.ones(len(indices), dtype=bool)
-    now, unfinished, num_made = indices, buffer.unfinished_index(), np.zeros(len(indices))
-    for i in range(num_steps):
-        now = buffer.next(now) if i else now
-        num_made += goes_on
-        rewards += goes_on * discount**i * buffer.rew[now]
-        goes_on &= ~(buffer.done[now] | np.isin(now, unfinished))
-    last = buffer[now]
-    return {
-        "observations": one_array(batch.obs),
-        "actions": batch.act,
-        "rewards": rewards,
-        "next_observations": one_array(last.obs_next),
-        "terminated": last.terminated,
-        "discounts": discount**num_made,
-    }
-
-
-def one_array(observations: Any) -> Any:
-    """Return observations {obs, mask} side by side, [N, F + A]; others as they are.
-
-    >>> from types import SimpleNamespace
-    >>> one_array(SimpleNamespace(obs=np.zeros((1, 2)), mask=np.array([[True, False]])))
-    array([[0., 0., 1., 0.]])
-    """
-    if not hasattr(observations, "mask"):
-        return observations
-    flat = np.asarray(observations.obs).reshape(len(observations.mask), -1)
-    return np.concatenate([flat, np.asarray(observations.mask, dtype=flat.dtype)], 1)
-
-
-def _num_steps(algorithm: Any) -> int:
-    num: int = getattr(algorithm, "n_step", getattr(algorithm, "n_step_return_horizon", 1))
-    return num
-
-
 @contextmanager
 def _heard(algorithm: Any) -> Iterator[dict[str, Any]]:
     """Hear a' and log π(a'|s') of the target that is made meanwhile, as they were drawn."""
@@ -287,23 +234,3 @@ def _heard(algorithm: Any) -> Iterator[dict[str, Any]]:
         yield following
     finally:
         end()
-
-
-def _read(
-    algorithm: Any, buffer: Any, indices: np.ndarray, following: dict[str, Any], batch: Any
-) -> Any:
-    """Return what a batch trains: of several steps, the sums; of critics, with its a'."""
-    if (num_steps := _num_steps(algorithm)) > 1:
-        return n_step_transitions(batch, buffer, indices, algorithm.gamma, num_steps) | following
-    if not following and not hasattr(batch.obs, "mask"):
-        return batch
-    weights = getattr(batch, "weight", None)
-    return {
-        "observations": one_array(batch.obs),
-        "actions": batch.act,
-        "rewards": batch.rew,
-        "next_observations": one_array(batch.obs_next),
-        "terminated": batch.terminated,
-        **({} if weights is None else {"weights": weights}),
-        **following,
-    }
