@@ -14,7 +14,7 @@ from typing import Any
 from analysis.statistics import wilson_interval
 from experiments.foresight.corpus import RESULTS
 from experiments.foresight.rules import JUDGED
-from qdiverge.monitor.foresight import rates
+from qdiverge.monitor.foresight import measured_rates
 from qdiverge.runs.whole import write_whole
 
 
@@ -35,5 +35,5 @@ def as_table(folder: Path = RESULTS) -> dict[str, Any]:
 def write_rates(folder: Path = RESULTS) -> Path:
     """Write the package's table; return where it is."""
     text = json.dumps(as_table(folder), indent=1, ensure_ascii=False)
-    write_whole(rates.TABLE, text + "\n")
-    return rates.TABLE
+    write_whole(measured_rates.TABLE, text + "\n")
+    return measured_rates.TABLE

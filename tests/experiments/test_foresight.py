@@ -27,7 +27,7 @@ from experiments.foresight.live import LiveRun
 from experiments.foresight.observe import Course, as_row, curve_times, follow
 from experiments.sweep.results import machine_paths
 from qdiverge.errors import RunFolderError
-from qdiverge.monitor.foresight import rates as measured_rates
+from qdiverge.monitor.foresight import measured_rates
 from qdiverge.rehearsal.rehearse import rehearsals
 from qdiverge.runs.table import StudyTable, read_table
 
