@@ -2,9 +2,13 @@
 
 It is walked before a measurement and put back in place after it: attributes of the modules, what
 lists, dicts and plain objects in them hold, tensors, arrays, and the states of generators.
+Iterators cannot be wound back: copies of them stand in their places meanwhile, and where one cannot
+be copied, such as a function that yields, the network is refused.
 """
 
 import collections
+import copy
+import io
 import types
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
@@ -14,7 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from qdiverge.errors import UnsupportedNetworkError
 from qdiverge.generators import Generator, is_same_state, set_state, state_of
+from qdiverge.kernel.slots import Slots
 
 LARGEST = 1 << 20  # entries of a tensor or an array; what is larger is no state, but data
 MOST_THINGS = 2_000  # that are walked; what holds more is no network, but a program
@@ -42,9 +48,11 @@ def same_own_state(modules: Iterable[nn.Module]) -> Iterator[list[bool]]:
     >>> net.calls, net.seen, any(changed)
     (0, [], True)
     """
-    before = [put_back for module in modules for put_back in _of_module(module)]
+    before: list[PutBack] = []
     changed: list[bool] = []
     try:
+        for module in modules:
+            before.extend(_of_module(module))
         yield changed
     finally:
         changed += [put_back() for put_back in before]
@@ -64,6 +72,7 @@ def has_own_state(module: nn.Module) -> bool:
 def _of_module(module: nn.Module) -> Iterator[PutBack]:
     attributes = vars(module)
     yield _rebinding(attributes)
+    yield from _of_slots(module, set())
     for name in ("_buffers", "_parameters"):
         if isinstance(registry := attributes.get(name), dict):  # of a scripted module it is none
             yield _rebinding(registry)
@@ -101,8 +110,19 @@ def _of_value(value: Any, seen: set[int]) -> Iterator[PutBack]:
         yield _refilling(value, list(value), lambda things: value.extend(things))
     elif isinstance(value, set):
         yield _refilling(value, list(value), lambda things: value.update(things))
-    elif (attributes := getattr(value, "__dict__", None)) is not None:
-        yield _rebinding(attributes)
+    else:
+        if (attributes := getattr(value, "__dict__", None)) is not None:
+            yield _rebinding(attributes)
+        yield from _of_slots(value, seen)
+
+
+def _of_slots(value: Any, seen: set[int]) -> Iterator[PutBack]:
+    """Yield what puts back the attributes that a class keeps in ``__slots__``."""
+    slots = Slots(value)
+    for held in list(slots.values()):
+        yield from _of_value(held, seen)
+    if slots:
+        yield _rebinding(slots)
 
 
 def _held_by(value: Any) -> list[Any]:
@@ -155,6 +175,7 @@ def _of_array(array: np.ndarray) -> PutBack:
 def _rebinding(mapping: MutableMapping[Any, Any]) -> PutBack:
     """Return what gives a mapping its present entries back, where they are others by then."""
     entries = dict(mapping)
+    mapping.update({k: _twin_of(v, str(k)) for k, v in entries.items() if _is_iterator(v)})
 
     def is_same() -> bool:
         return list(mapping) == list(entries) and all(mapping[k] is entries[k] for k in entries)
@@ -170,12 +191,33 @@ def _rebinding(mapping: MutableMapping[Any, Any]) -> PutBack:
 
 def _refilling(holder: Any, things: list[Any], fill: Callable[[list[Any]], object]) -> PutBack:
     """Return what fills a list, deque or set with its present things, where it holds others."""
+    if any(map(_is_iterator, things)):
+        twins = [_twin_of(x, "a list's entry") if _is_iterator(x) else x for x in things]
+        holder.clear()
+        fill(twins)
 
     def refill() -> None:
         holder.clear()
         fill(things)
 
     return _unless(lambda: list(map(id, holder)) == list(map(id, things)), refill)
+
+
+def _is_iterator(value: Any) -> bool:
+    """Return whether a value moves on when asked, and keeps to itself where it is."""
+    is_one = isinstance(value, collections.abc.Iterator) and not isinstance(value, io.IOBase)
+    return is_one and not hasattr(value, "__dict__")
+
+
+def _twin_of(iterator: Any, name: str) -> Any:
+    try:
+        return copy.deepcopy(iterator)
+    except Exception as error:
+        raise UnsupportedNetworkError(
+            "what q_net keeps must be what a look at it can put back",
+            got=f"{name}, a {type(iterator).__name__}, which cannot be copied",
+            remedy="Keep a number or a list in its place, or a class with __next__.",
+        ) from error
 
 
 def _unless(is_same: Callable[[], bool], put_back: Callable[[], object]) -> PutBack:

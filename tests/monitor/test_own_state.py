@@ -1,6 +1,8 @@
 """What a network keeps on itself is the same to the bit whether it is measured or not."""
 
 import collections
+import copy
+import itertools
 import random
 import types
 
@@ -114,8 +116,39 @@ class MethodDraws(Keeps):
         self.drawn = self.draw()
 
 
+class Slots:
+    __slots__ = ("__hidden", "calls", "log")
+
+    def __init__(self):
+        self.calls, self.log, self.__hidden = 0, [], torch.zeros(2)
+
+    def change(self):
+        self.calls += 1
+        self.log.append(self.calls)
+        self.__hidden += 1.0
+
+    def content(self):
+        return self.calls, list(self.log), self.__hidden.tolist()
+
+
+class InSlots(Keeps):
+    def setup(self):
+        self.slots = Slots()
+
+    def change(self, x):
+        self.slots.change()
+
+
+class Iterates(Keeps):
+    def setup(self):
+        self.ticks, self.turns = itertools.count(), [itertools.cycle("abc")]
+
+    def change(self, x):
+        next(self.ticks), next(self.turns[0])
+
+
 KINDS = (Recurrent, InPlace, PastVersions, Counts, Buffers, Nested, TorchDraws, NumpyDraws,
-         MethodDraws)  # fmt: skip
+         MethodDraws, InSlots, Iterates)  # fmt: skip
 
 
 def contents(value):
@@ -136,6 +169,10 @@ def contents(value):
         return contents(owner)
     if isinstance(value, dict):
         return {key: contents(each) for key, each in value.items()}
+    if isinstance(value, Slots):
+        return value.content()
+    if isinstance(value, itertools.count | itertools.cycle):
+        return next(copy.deepcopy(value))
     if isinstance(value, list | tuple | collections.deque | set):
         return [contents(each) for each in value]
     return contents(vars(value)) if isinstance(value, types.SimpleNamespace) else value
@@ -250,3 +287,26 @@ def test_values_that_depend_on_a_hidden_state_are_refused_and_leave_it():
     with pytest.raises(QDivergeError):
         qd.NTK(network).kernel(batch["obs"], batch["actions"])
     assert kept(network) == before
+
+
+class Yields(Keeps):
+    def setup(self):
+        self.given = {"numbers": (number for number in range(1_000))}
+
+    def change(self, x):
+        self.last = next(self.given["numbers"])
+
+
+def test_a_function_that_yields_is_refused_by_name_and_not_asked(tmp_path):
+    network, batch = network_of(Yields), batch_of()
+    expected = network.last + 1
+    with pytest.raises(QDivergeError, match="numbers, a generator, which cannot be copied"):
+        qd.diagnose(network, batch)
+    optimizer = torch.optim.SGD(network.parameters(), 0.1)
+    with (
+        pytest.warns(UserWarning, match="numbers, a generator"),
+        attach(network, optimizer=optimizer, discount=0.9, every=1, out=tmp_path / "r") as monitor,
+    ):
+        monitor.batch(batch)
+        optimizer.step()
+    assert next(network.given["numbers"]) == expected
