@@ -78,7 +78,7 @@ RUNS = {
 def train(name: str, seed: int, folder: Path | None, eye: Eye) -> Trained:
     """Train; without a folder unwatched."""
     run = RUNS[name]
-    model, callback = make(run, seed), None if folder is None else Seen(eye, folder)
+    model, callback = make(run, seed), None if folder is None else CallbackWithEye(eye, folder)
     began = time.process_time()
     model.learn(run.num_steps, callback=callback)
     cpu_seconds = time.process_time() - began
@@ -97,7 +97,7 @@ def make(run: Zoo, seed: int) -> Any:
     return algorithm("MlpPolicy", run.environment, seed=seed, device="cpu", **settings)
 
 
-class Seen(sb3.Callback):
+class CallbackWithEye(sb3.Callback):
     """The callback at its defaults, with an eye beside the monitor that it attaches."""
 
     def __init__(self, eye: Eye, folder: Path) -> None:

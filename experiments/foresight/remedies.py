@@ -17,7 +17,7 @@ from experiments.foresight.observe import as_row, follow
 from qdiverge.rehearsal.changes import LONG_PERIOD, SLOW_AVERAGE, Change
 from qdiverge.rehearsal.what_if import AS_IT_IS, options_of
 
-KEPT = ("touched", "stays", "unbounded", "largest", "td_errors", "moved")
+OF_OUTCOME = ("touched", "stays", "unbounded", "largest", "td_errors", "moved")
 
 
 def remedies(cell: Cell) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def remedies(cell: Cell) -> dict[str, Any]:
 def applied(cell: Cell, change: Change, rate: float) -> dict[str, Any]:
     """Return what becomes of the run from its start under a change."""
     row = as_row(follow(LiveRun(changed(cell, change, rate))))
-    return {name: row[name] for name in KEPT}
+    return {name: row[name] for name in OF_OUTCOME}
 
 
 def changed(cell: Cell, change: Change, rate: float) -> Cell:

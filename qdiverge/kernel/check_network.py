@@ -16,7 +16,7 @@ from qdiverge.kernel.guilty_module import drawing_module, mixing_module
 from qdiverge.kernel.network import Network, read_network, untouched, unwrap
 from qdiverge.kernel.pairs import Pairs, check_pairs
 from qdiverge.kernel.sample_mixing import (
-    Known,
+    RowValues,
     TrialRows,
     mixes_samples,
     same_rows,
@@ -27,7 +27,7 @@ from qdiverge.kernel.sample_mixing import (
 
 def check_network(
     network: Network, pairs: Pairs, forward: Callable[[Pairs], Tensor] | None = None
-) -> Known:
+) -> RowValues:
     """Return the network's values at a few of the pairs when samples cannot influence each other.
 
     Runs it on small batches of them: a row must not depend on the others, and the random state must
@@ -56,12 +56,12 @@ def check_network(
             remedy="Freeze its noise, or call q_net.eval().",
         )
     values = run(take(everything, rows.three))
-    is_mixed, known = not same_rows(values_2, values), Known(rows.three, values)
+    is_mixed, known = not same_rows(values_2, values), RowValues(rows.three, values)
     for indices, place in rows.others:
         alone = values[place : place + 1]
         others, depends = values_and_mixing(network, take(everything, indices), alone)
         is_mixed |= depends
-        known = known.joined(Known(indices, others))
+        known = known.joined(RowValues(indices, others))
     if is_mixed:
         raise mixes_samples(
             "a row that depends on the rest of the batch in "

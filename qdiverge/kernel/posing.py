@@ -12,7 +12,7 @@ from qdiverge.kernel.per_sample import jacobian_by_vmap
 from qdiverge.kernel.plan import Entry, Plan, Size, block_of
 from qdiverge.kernel.problem import Problem
 from qdiverge.kernel.reference import jacobian_by_loop
-from qdiverge.kernel.sample_mixing import Known
+from qdiverge.kernel.sample_mixing import RowValues
 from qdiverge.kernel.stream import Extract
 from qdiverge.kernel.structured import Structured, TrialRuns, scaled
 from qdiverge.kernel.terms import Explicit, Term
@@ -100,7 +100,7 @@ def make_problem(
 
 def _tried(
     network: Network, x: Pairs, y: Pairs | None, scales: dict[str, Tensor], method: str
-) -> tuple[tuple[int, int, Plan], Known]:
+) -> tuple[tuple[int, int, Plan], RowValues]:
     """Return the number of actions on either side and the plan; and values at some of x, then y."""
     trial = TrialRuns.of(network) if method in ("auto", "structured") else None
     known = check_network(network, x, trial)

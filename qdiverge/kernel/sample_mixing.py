@@ -142,7 +142,7 @@ def _scale(values: Tensor) -> float:
 
 
 @dataclass(frozen=True)
-class Known:
+class RowValues:
     """A network's values at some rows of the pairs, as they came out in small batches.
 
     Attributes:
@@ -158,13 +158,13 @@ class Known:
         """Return A; 1 of a critic."""
         return self.values.shape[1]
 
-    def joined(self, other: "Known") -> "Known":
+    def joined(self, other: "RowValues") -> "RowValues":
         """Return what both know."""
-        return Known(self.rows + other.rows, torch.cat([self.values, other.values]))
+        return RowValues(self.rows + other.rows, torch.cat([self.values, other.values]))
 
-    def moved(self, by: int) -> "Known":
+    def moved(self, by: int) -> "RowValues":
         """Return the same of pairs that stand behind as many others."""
-        return Known([row + by for row in self.rows], self.values)
+        return RowValues([row + by for row in self.rows], self.values)
 
     def agrees(self, pairs: Pairs, values: Tensor) -> bool:
         """Return whether the same came out in another batch.

@@ -15,7 +15,7 @@ from qdiverge.kernel.plan import Entry, Plan, Size
 from qdiverge.kernel.planning import find_layouts, make_plan
 from qdiverge.kernel.products import Positions, Product, ScaledProduct
 from qdiverge.kernel.rules.embedding import masked
-from qdiverge.kernel.sample_mixing import Known, mixes_samples
+from qdiverge.kernel.sample_mixing import RowValues, mixes_samples
 from qdiverge.kernel.stream import blocks
 from qdiverge.kernel.terms import Explicit, Term
 
@@ -89,7 +89,7 @@ class Structured:
     plan: Plan
     scales: Scales
     pass_size: int
-    known: Known | None = None  # from trial runs
+    known: RowValues | None = None  # from trial runs
 
     def __call__(self, pairs: Pairs) -> list[Term]:
         """Return every block's term at ``pairs``."""
@@ -152,7 +152,9 @@ class Structured:
         }
 
 
-def run(network: Network, plan: Plan, pairs: Pairs, known: Known | None = None) -> dict[int, Use]:
+def run(
+    network: Network, plan: Plan, pairs: Pairs, known: RowValues | None = None
+) -> dict[int, Use]:
     """Return the plan's uses at ``pairs``, by their place among the network's calls.
 
     Raises:

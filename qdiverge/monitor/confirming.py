@@ -8,7 +8,7 @@ audits in a row name different ones, what is said is what they share.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qdiverge.monitor.under_way import Kept
+from qdiverge.monitor.under_way import AuditedBatch
 from qdiverge.update.auditing import Finding
 from qdiverge.update.auditing.findings import finding
 
@@ -92,7 +92,7 @@ class Confirming:
         self._misfits = list(state["misfits"])
 
 
-def may_be_said(found: Finding, kept: Kept, *, is_fitted: bool) -> bool:
+def may_be_said(found: Finding, kept: AuditedBatch, *, is_fitted: bool) -> bool:
     """Return whether a finding cannot come from what the monitor does not see.
 
     Args:

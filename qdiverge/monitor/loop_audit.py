@@ -22,7 +22,7 @@ from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.seen_rule import SeenRule
 from qdiverge.monitor.shown_batch import Shown
 from qdiverge.monitor.subject import Subject
-from qdiverge.monitor.under_way import Kept, UnderWay
+from qdiverge.monitor.under_way import AuditedBatch, UnderWay
 from qdiverge.update import why_not_modelled
 from qdiverge.update.auditing import Audit, Auditor, Finding
 from qdiverge.update.auditing import audit as audit_one
@@ -259,7 +259,7 @@ class LoopAudit:
             loss=options.loss,
         )
 
-    def _examine(self, kept: Kept, instead: Shown | None, update: int) -> list[Finding]:
+    def _examine(self, kept: AuditedBatch, instead: Shown | None, update: int) -> list[Finding]:
         if kept.is_critic and "next_actions" not in kept.shown and self.subject.policy is None:
             self.why_not = "of its critics the next action is not known: pass policy=…"
             return []

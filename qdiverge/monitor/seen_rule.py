@@ -7,7 +7,7 @@ from typing import Any
 from qdiverge.monitor.audited_rule import clipped_norm, fitting_bootstraps, identified
 from qdiverge.monitor.loss_slope import LossSlope
 from qdiverge.monitor.subject import Subject
-from qdiverge.monitor.under_way import Kept
+from qdiverge.monitor.under_way import AuditedBatch
 from qdiverge.td import BOOTSTRAPS
 from qdiverge.update.auditing import Audit
 from qdiverge.update.rule import LOSS_SLOPES
@@ -31,7 +31,7 @@ class SeenRule:
         self._norm: float | None = None
         self._slope = LossSlope()
 
-    def take(self, audit: Audit, kept: Kept, num_audits: int) -> dict[str, Any]:
+    def take(self, audit: Audit, kept: AuditedBatch, num_audits: int) -> dict[str, Any]:
         """Return what an audit tells of the rule, and those before it.
 
         Args:

@@ -15,7 +15,7 @@ MOST_PARTS = 64  # batches whose gradients one step may sum up; more were shown 
 
 
 @dataclass(frozen=True)
-class Kept:
+class AuditedBatch:
     """The batch of one update, as far as the monitor was shown it.
 
     Attributes:
@@ -121,7 +121,7 @@ class UnderWay:
         if not self.is_ahead:
             self._before.hear_no_more()
 
-    def take(self) -> tuple[Kept | None, Shown | None]:
+    def take(self) -> tuple[AuditedBatch | None, Shown | None]:
         """Return what was kept, at the step, and the batch that it may be of in its place.
 
         The first is None where its parts do not go together; the other where none was kept.
@@ -135,7 +135,7 @@ class UnderWay:
             return None, None
         if len(parts) == 1:  # of several parts only the first one's a' was heard
             shown |= heard
-        return Kept(shown, len(parts), self._is_repeated, coefficient), instead
+        return AuditedBatch(shown, len(parts), self._is_repeated, coefficient), instead
 
     def close(self) -> None:
         """Let go of everything."""
