@@ -78,16 +78,16 @@ LOOKS: dict[str, dict[int, tuple[Look, ...]]] = {  # stratum → update → look
     "replay": dict.fromkeys((0, 128, 512), (Look(1, 500),)),
 }
 LOOKS["default"] = LOOKS["short"]
-ASKED_AGAIN = ((2, 2), (4,))  # parts of the way to where copies leave LIMIT B, one by one
+GROWN, LARGE = 2.0, 0.1  # max|Q| over that at the last such look, and over B: look again
 
 
-def on_the_way(update: int, when: int, part: int) -> int:
+def halfway(update: int, when: int) -> int:
     """Return when copies are asked again that leave LIMIT B after ``when`` more updates.
 
-    >>> on_the_way(128, 41, 2)
+    >>> halfway(128, 41)
     149
     """
-    return update + -(-when // part)
+    return update + -(-when // 2)
 
 
 def moment(run: LiveRun, looks: tuple[Look, ...]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.foresight.ahead import LIMIT, on_the_way, passing
+from experiments.foresight.ahead import LIMIT, halfway, passing
 from experiments.foresight.corpus import RESULTS, Run, digest, load
 from experiments.foresight.observe import LEVELS
 from qdiverge.errors import RunFolderError
@@ -115,27 +115,30 @@ def ahead(look: str, *updates: int, confirmed_by: str = "", twice: bool = False)
     return Rule(alarm, [1.0] if is_exact else AHEAD_LEVELS, (looks, updates))
 
 
-def asked_again(look: str, updates: Sequence[int], *parts: int) -> Rule:
-    """Return the rule that most copies leave LIMIT B, and later ones on the way there as well.
+def leaving(
+    look: str, updates: Sequence[int], *, if_grown: bool = False, again: bool = False
+) -> Rule:
+    """Return the rule that most copies leave LIMIT B.
 
     Args:
         look: The kind of copies.
-        updates: When they are asked first.
-        parts: Of the way to where they leave it, after which they are asked again.
+        updates: When they are asked.
+        if_grown: Whether also where max|Q| has grown.
+        again: Whether others must say so halfway to there as well.
     """
 
-    def on(run: Run, update: int, said: dict[str, Any], rest: Sequence[int]) -> int | None:
-        when = passing(said, "left")
-        if when is None or not rest:
-            return None if when is None else update
-        at = on_the_way(update, when, rest[0])
-        return next((on(run, at, later, rest[1:]) for _, later in says(run, look, [at])), None)
-
     def alarm(run: Run, _: float) -> int | None:
-        alarms = [on(run, update, said, parts) for update, said in says(run, look, updates)]
-        return min((update for update in alarms if update is not None), default=None)
+        grown = [int(u) for u, said in run.row["moments"].items() if "grown" in said and if_grown]
+        alarms = []
+        for update, said in says(run, look, sorted({*updates, *grown})):
+            if (when := passing(said, "left")) is None:
+                continue
+            at = halfway(update, when) if again else update
+            later = dict(says(run, look, [at])).get(at)
+            alarms += [at] if passing(later, "left") is not None else []
+        return min(alarms, default=None)
 
-    return Rule(alarm, [1.0], ((look,), tuple(updates)))
+    return Rule(alarm, [1.0], ((look,), tuple(range(2_000))))
 
 
 def sign(name: str) -> Rule:
@@ -187,11 +190,13 @@ RULES: dict[str, dict[str, Rule]] = {
     },
     "replay": SIGNS
     | {
-        "frozen x1 before the run": asked_again("x1", (0,)),
-        "frozen x1 at doublings": asked_again("x1", LIVELY),
-        "and again a quarter of the way on": asked_again("x1", LIVELY, 4),
-        "and again halfway": asked_again("x1", LIVELY, 2),
-        "and again halfway, and halfway from there": asked_again("x1", LIVELY, 2, 2),
+        "frozen x1 before the run": leaving("x1", (0,)),
+        "frozen x1 at doublings": leaving("x1", LIVELY),
+        "and again halfway": leaving("x1", LIVELY, again=True),
+        "and where max|Q| has grown": leaving("x1", LIVELY, if_grown=True),
+        "and where it has grown, each again halfway": leaving(
+            "x1", LIVELY, if_grown=True, again=True
+        ),
     },
 }  # fmt: skip
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from experiments.foresight.ahead import ASKED_AGAIN, LOOKS, moment, on_the_way, passing
+from experiments.foresight.ahead import GROWN, LARGE, LOOKS, halfway, moment, passing
 from experiments.foresight.cell import Cell
 from experiments.foresight.draw import draw
 from experiments.foresight.live import LiveRun
@@ -29,17 +30,21 @@ def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     began = time.process_time()
     cell = Cell(**config)
     live, moments, looks = LiveRun(cell), dict[str, Any](), LOOKS[cell.stratum]
-    again: dict[int, list[tuple[int, ...]]] = {}  # update → parts of the way that follow
+    again: set[int] = set()  # updates halfway to where copies left LIMIT B
+    size = [math.inf]  # max|Q| at the last look for growth
 
     def look_ahead(update: int, course: Course) -> None:
-        if course.touched is not None or not (update in looks or update in again):
+        now, is_replay = course.sizes[-1], cell.stratum == "replay"
+        has_grown = is_replay and now > max(LARGE, GROWN * size[0])
+        if update == 0 or has_grown:
+            size[0] = now
+        if course.touched is not None or not (update in looks or update in again or has_grown):
             return
         said = moments[str(update)] = moment(live, looks.get(update, looks[0]))
-        when = passing(said["x1"], "left") if cell.stratum == "replay" else None
-        if when is not None:
-            for part, *rest in (*again.get(update, ()), *(ASKED_AGAIN if update in looks else ())):
-                following = again.setdefault(on_the_way(update, when, part), [])
-                following += [tuple(rest)] if rest else []
+        said |= {"grown": True} if has_grown else {}
+        when = passing(said["x1"], "left") if is_replay else None
+        if when is not None and (update in looks or has_grown):
+            again.add(halfway(update, when))
 
     course = follow(live, look_ahead)
     row = as_row(course) | {
