@@ -47,6 +47,8 @@ class EarlyLook:
 
     Attributes:
         due: The update after which to look, at the next batch.
+        size: max|Q| at the last look.
+        limit: What it was held against.
     """
 
     def __init__(self, subject: Subject, measuring: Measuring, guard: Guard) -> None:
@@ -54,6 +56,7 @@ class EarlyLook:
         self._every = subject.options.every
         self._measuring, self._guard = measuring, guard
         self._bare = BareCalls(subject.networks)
+        self.size, self.limit = 0.0, math.inf
         self._least = ON_GPU if subject.device.type == "cuda" else 1
         self.due = self._least
 
@@ -83,10 +86,11 @@ class EarlyLook:
         with guarded, measuring.budget.charge("look"):
             s, a = map(thinned, self._subject.read_pairs(data if read is None else read(data)))
             is_quiet = not self._bare.are_fine(*((s, a) if a.is_floating_point() else (s,)))
-            size = largest_value(self._networks, s, a, is_quiet)
-            limit, latest = measuring.value_limit, measuring.latest
-            if not size <= limit.at(latest):
-                sight = Sight.BEYOND if size <= limit.largest(latest) else Sight.FAR_BEYOND
+            size = self.size = largest_value(self._networks, s, a, is_quiet)
+            value_limit, latest = measuring.value_limit, measuring.latest
+            limit = self.limit = value_limit.at(latest)
+            if not size <= limit:
+                sight = Sight.BEYOND if size <= value_limit.largest(latest) else Sight.FAR_BEYOND
             apart = measuring.budget.looks_apart(update)
             self.due = next_look(update, self._every, self._least, apart)
         return sight
