@@ -16,6 +16,7 @@ from experiments.foresight import (
     corpus,
     draw,
     evaluate,
+    further,
     rates,
     remedies,
     rules,
@@ -349,6 +350,28 @@ def test_runs_that_their_copies_tell_otherwise_are_found():
     said = {"moments": {"0": {"x1": {"passed": [3, 4, None]}}}}
     assert again.told_otherwise(corpus.Run(cell, said | {"touched": None}))
     assert not again.told_otherwise(corpus.Run(cell, said | {"touched": 5}))
+
+
+def test_copies_are_followed_further_from_where_they_were(tmp_path):
+    """Rows as the first sweeps left them, who followed copies to B, become what is swept now."""
+    (cell, *_) = [
+        c for c in draw.draw(True) if c.stratum == "short" and again.is_plain(c) and c.seed % 2
+    ]
+    cell = replace(cell, num_updates=20, relative_step=30.0)
+    row = sweep.run(asdict(cell), tmp_path)
+    swept = {name: said["left"] for name, said in row["moments"]["0"].items() if name != "exponent"}
+    assert any(left is not None for left in swept["own"])
+    for name in swept:
+        said = row["moments"]["0"][name]
+        del said["left"]
+        said["peaks"] = [1.1 if at is not None else 0.5 for at in said["passed"]]
+    table = {"a": {"key": "a", "config": asdict(cell), "row": row, "commit": "x"}}
+    corpus.pack(StudyTable(tmp_path, {"schema": 1}, table), cell.split, tmp_path)
+    ((_, is_same),) = further.further(cell.split, tmp_path)
+    assert is_same
+    (run,) = corpus.load(cell.split, tmp_path)[1]
+    assert {name: run.row["moments"]["0"][name]["left"] for name in swept} == swept
+    assert not list(further.further(cell.split, tmp_path))  # all is known
 
 
 def test_what_the_monitor_says_of_its_calls_is_what_the_evaluation_found():
