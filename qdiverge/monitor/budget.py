@@ -52,6 +52,7 @@ class Budget:
 
     Attributes:
         length: Updates that the run makes in all; None: not known.
+        num_updates: Returns how many it has made; None: what the whole run pays is due at once.
         now: The clock.
         calls: Seconds at updates that nothing is measured at.
     """
@@ -65,12 +66,13 @@ class Budget:
         check_share(share)
         self.share, self.light_share = share, light_share
         self.length: int | None = None
+        self.num_updates: Callable[[], int] | None = None
         self._set_up: dict[str, float] = {}  # what the first time of each tier cost, in seconds
         self.restart(clock)
 
     def restart(self, clock: Callable[[], float]) -> None:
         """Count anew from now on, by another clock; what has been set up stays so."""
-        self.now, self.calls, self._paid = clock, 0.0, 1.0
+        self.now, self.calls = clock, 0.0
         self._start = clock()
         self._costs: dict[str, float] = {}  # the last cost of each tier, in seconds
         self._spent: dict[str, float] = {}  # what each tier has cost, in seconds
@@ -103,8 +105,10 @@ class Budget:
                 name: seconds for name, seconds in spent.items() if name not in OTHER_THAN_LIGHT
             }
         allowance = max(limit - self.calls, MEASURING_SHARE * limit)
-        due = (s * (self._paid if name in AT_ONCE else 1.0) for name, s in spent.items())
-        return sum(due) + self._costs[tier] <= allowance
+        by_now = self._part()
+        due = (s * (by_now if name in AT_ONCE else 1.0) for name, s in spent.items())
+        first_times = by_now * sum(self._set_up.values())
+        return sum(due) + first_times + self._costs[tier] <= allowance
 
     def allows_audit(self) -> bool:
         """Return whether one more audit fits into the share that audits have for themselves.
@@ -142,13 +146,17 @@ class Budget:
         Args:
             update: Updates that the run has made.
         """
-        length = self._length(update)
-        self._paid = update / length
         if self.share is None:
             return math.inf
         own = self.now() - self._start - self.spent
         spent = self._spent.get("foresight", 0.0) * max(1, update) / own
-        return FORESIGHT_SHARE * self._share_at_once(own) * length - spent
+        return FORESIGHT_SHARE * self._share_at_once(own) * self._length(update) - spent
+
+    def _part(self) -> float:
+        """Return which part of the whole run is made, and so of what it pays is due."""
+        if self.num_updates is None:
+            return 1.0
+        return (update := self.num_updates()) / self._length(update)
 
     def _length(self, update: int) -> int:
         return max(self.length or USUAL_LENGTH, update)
@@ -164,9 +172,9 @@ class Budget:
     def charge(self, tier: str) -> Iterator[None]:
         """Time what happens inside as a cost of this tier.
 
-        The first time imports and warms up, often a hundred times what it takes from then on; it is
-        not held against the share, so that a run is watched closely from its start. Copies that run
-        ahead train as long the first time as later: all of it counts.
+        The first time imports and warms up, often a hundred times what it takes from then on; the
+        whole run pays for it bit by bit, so that it is watched closely from its start. Copies that
+        run ahead train as long the first time as later.
         """
         begin = self.now()
         try:

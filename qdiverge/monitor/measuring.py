@@ -166,7 +166,7 @@ class Measuring:
         Args:
             update: Optimiser updates made.
             step: The run's own step.
-            is_last: Measure everything, and keep arrays, whatever it costs.
+            is_last: Measure the light tier, and what never was, whatever it costs; keep arrays.
             is_urgent: Measure the light tier whatever it costs.
         """
         if self._subject.device.type == "cuda":  # what is still queued is the run's own time
@@ -180,7 +180,8 @@ class Measuring:
             is_sound = math.isfinite(metrics.get("diverge/q_abs_max", 0.0))
             is_sound &= measured.moment.learning_rate > 0  # a warm-up may begin at 0
             is_light = tier == "light"
-            is_due = is_last or (is_urgent and is_light) or self.budget.allows(tier)
+            is_due = (is_urgent and is_light) or self.budget.allows(tier)
+            is_due |= is_last and (is_light or not self.num_measured[tier])
             if is_due and (is_sound or is_light):
                 with self.budget.charge(tier):
                     self._measure_tier(tier, measured, is_last)

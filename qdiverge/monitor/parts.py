@@ -71,6 +71,7 @@ def put_together(
     options, progress, guard = subject.options, Progress(clock), Guard()
     measuring = Measuring(subject, log, guard, diagnostics, log_density)
     budget = measuring.budget
+    budget.num_updates = lambda: progress.num_updates
     keeps = "snapshot" in options.reactions
     keeping = Keeping(SnapshotRecorder(subject, log.folder) if keeps else None, guard, budget)
     alarms = Alarms(log, guard, options.reactions, keeping)
