@@ -57,6 +57,21 @@ def as_transitions(batch: Any) -> Transitions:
     return Transitions(**five)
 
 
+def why_other_actions(batch: Any) -> str:
+    """Return why integer a' of a batch, which :class:`Transitions` leaves out, matter; "" without.
+
+    >>> import torch
+    >>> why_other_actions({"actions": torch.tensor([0])})
+    ''
+    """
+    given = next((v for name in NEXT_ACTIONS if (v := _get(batch, name)) is not None), None)
+    if given is None or isinstance(batch, SarsaTransitions):
+        return ""
+    if torch.as_tensor(given).is_floating_point():
+        return ""
+    return "the batch says a', and of integer actions the greedy one is followed"
+
+
 def row_weights(batch: Any) -> Tensor | None:
     """Return the importance weight of each transition, [N], where the batch has any.
 

@@ -68,8 +68,8 @@ def blocks_of(moment: Moment) -> Blocks:
     def gram(ntk: NTK) -> Kernels:
         return ntk.by_layer(both.observations, both.actions)
 
-    for critic in (moment.q_network, *moment.twins):
-        blocks, error = replace(moment, q_network=critic).averaged(gram)
+    for each in moment.each_critic:
+        blocks, error = each.averaged(gram)
         own.append({name: block[:N, :N] for name, block in blocks.items()})
         ahead.append({n: gamma[:, None].to(block) * block[N:, :N] for n, block in blocks.items()})
         errors.append(error)

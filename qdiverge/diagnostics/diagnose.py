@@ -1,12 +1,13 @@
 """``qd.diagnose``: one moment of a Q-network, from its batch to advice."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
-from qdiverge.batch_reading import as_transitions, row_discounts, row_weights
+from qdiverge.batch_reading import as_transitions, row_discounts, row_weights, why_other_actions
 from qdiverge.checks import check_choice, check_discount, check_positive
 from qdiverge.diagnostics.advice import advice
 from qdiverge.diagnostics.batch_checks import check_batch, check_q_values, with_integers
@@ -85,7 +86,8 @@ def diagnose(
         not_modelled: Why no linear theory is of the run's update, in a sentence; the verdict is
             then undecided. Optimisers that are not modelled are recognised by themselves.
         rule: All of the update in one record, in place of what is said of it above.
-        batch_size: Adds mean-square stability of updates on so many of the N transitions.
+        batch_size: Updates are on so many of the N transitions, drawn at random: what is certified
+            is then stable in mean square, too. None: on all of them.
 
     Raises:
         InvalidValueError: more than 1024 transitions (see :func:`batch_spectrum`), an argument,
@@ -108,6 +110,8 @@ def diagnose(
             entropy_coefficient=entropy_coefficient, not_modelled=not_modelled,
             loss_factor=loss_factor,
         )  # fmt: skip
+    if not rule.not_modelled:
+        rule = replace(rule, not_modelled=why_other_actions(batch))
     moment = make_moment(
         q_net, batch, rule.discount, rule.descent.learning_rate, target=target,
         optimizer=optimizer, reward_bound=reward_bound, bootstrap=rule.bootstrap, policy=policy,

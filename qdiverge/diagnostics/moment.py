@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -151,6 +151,15 @@ class Moment:
         return divergence_limit(self.bound, error, self.discount, self.first_size)
 
     @property
+    def each_critic(self) -> "tuple[Moment, ...]":
+        """Return the moment with each of the critics in turn as the one that is measured."""
+        critics = self.q_network, *self.twins
+        return tuple(
+            replace(self, q_network=own, twins=critics[:c] + critics[c + 1 :])
+            for c, own in enumerate(critics)
+        )
+
+    @property
     def has_next_actions(self) -> bool:
         """Return whether a critic's a' is known."""
         return self.policy is not None or isinstance(self.batch, SarsaTransitions)
@@ -236,7 +245,9 @@ class Moment:
     @cached_property
     def preconditioner(self) -> dict[str, Tensor] | None:
         """Return M by parameter name, from the optimiser; None: the identity."""
-        return None if self.optimizer is None else step_scales(self.optimizer, self.q_network)
+        if self.optimizer is None:
+            return None
+        return step_scales(self.optimizer, self.q_network, *self.twins)
 
     @cached_property
     def kernel(self) -> Tensor:

@@ -26,13 +26,18 @@ def largest_rate(optimizer: Optimizer, *modules: nn.Module) -> float:
     """Return the largest learning rate of a group that holds parameters of ``modules``."""
     own = {id(parameter) for module in modules for parameter in module.parameters()}
     groups = optimizer.param_groups
-    return max(float(g["lr"]) for g in groups if any(id(p) in own for p in g["params"]))
+    return max(
+        (float(g["lr"]) for g in groups if any(id(p) in own for p in g["params"])), default=0.0
+    )
 
 
-def step_scales(optimizer: Optimizer, module: nn.Module) -> dict[str, Tensor] | None:
+def step_scales(
+    optimizer: Optimizer, module: nn.Module, *others: nn.Module
+) -> dict[str, Tensor] | None:
     """Return M with Δθ = α M g for the largest α of the optimiser's groups; None where M = 1.
 
-    A group with a lower rate has its M lowered alike.
+    A group with a lower rate has its M lowered alike. The largest is that of all groups that hold
+    parameters of ``module`` or of ``others``, the critics beside it.
 
     >>> module = nn.Sequential(nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False))
     >>> groups = [{"params": module[0].parameters()}, {"params": module[1].parameters(), "lr": 0.1}]
@@ -40,7 +45,7 @@ def step_scales(optimizer: Optimizer, module: nn.Module) -> dict[str, Tensor] | 
     >>> [round(scale.item(), 6) for scale in scales.values()]
     [1.0, 0.25]
     """
-    α, is_sgd = largest_rate(optimizer, module), type(optimizer) is SGD
+    α, is_sgd = largest_rate(optimizer, module, *others), type(optimizer) is SGD
     rates = {id(p): float(g["lr"]) for g in optimizer.param_groups for p in g["params"]}
     trainable = {n: p for n, p in module.named_parameters() if p.requires_grad}
     held = {id(p): rates[id(p)] for p in trainable.values() if id(p) in rates}

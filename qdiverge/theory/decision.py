@@ -1,12 +1,13 @@
 """Certified, divergent or undecided: the decision, and why."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from qdiverge.theory.linear_system import LinearSystem
+from qdiverge.theory.minibatch import MinibatchReport
 from qdiverge.theory.self_consistency import GrowingMode, follow, keeps_likewise
 from qdiverge.theory.spectral import Modes, is_contracting
 from qdiverge.theory.td_error import TDErrorCertificate
@@ -64,6 +65,35 @@ def decide(
     )
     return Decision(
         "undecided", f"stable at the present greedy actions (ρ = {found.radius:.6g}), but {norm}"
+    )
+
+
+def of_minibatches(
+    decision: Decision, found: MinibatchReport | None, batch_size: int, is_switching: bool
+) -> Decision:
+    """Return the decision on updates by a few random pairs: certified in mean square, or not.
+
+    Args:
+        decision: on the mean update.
+        found: mean-square stability at the present actions; None: not known.
+        batch_size: b.
+        is_switching: whether the greedy actions matter.
+    """
+    if decision.verdict != "certified":
+        return decision
+    if found is None:
+        doubt = "is known of plain gradient descent without a target network alone"
+    elif not found.is_stable:
+        doubt = f"needs a step below {found.critical_learning_rate:.3g}"
+    elif is_switching:
+        doubt = "is known at the present greedy actions alone"
+    else:
+        return decision
+    return replace(
+        decision,
+        verdict="undecided",
+        reason=f"{decision.reason}: so the mean update; but mean-square stability at batch size "
+        f"{batch_size} {doubt}",
     )
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from qdiverge.checks import check_positive, check_step_share
 from qdiverge.errors import InvalidValueError
 from qdiverge.theory.augmented_map import mode_radii
-from qdiverge.theory.decision import decide
+from qdiverge.theory.decision import decide, of_minibatches
 from qdiverge.theory.descent import Descent
 from qdiverge.theory.largest_step import largest_regression_step, largest_step
 from qdiverge.theory.linear_system import LinearSystem
@@ -25,7 +25,7 @@ from qdiverge.theory.spectral import Reachable, transient_gain
 from qdiverge.theory.stability_report import RegressionBaseline, StabilityReport
 from qdiverge.theory.target_network import check_target_network
 
-_STEP_TOLERANCE = 0.004  # relative, of the largest stable step with a target network
+_STEP_TOLERANCE = 1e-9  # relative, of the largest stable step with a target network
 
 
 def check_stability(
@@ -60,8 +60,9 @@ def check_stability(
         learning_rate: α of the loss ½ Σ ρ_i δ_i² (twice the optimiser's for torch's ``mse_loss``).
         target_period: C, updates between two hard copies of the target network, or averagings.
         polyak: τ of an averaged target, θ̄ ← (1 − τ)θ̄ + τθ, instead of hard copies.
-        batch_size: adds mean-square stability at this batch size, sampled from the N pairs, of
-            gradient descent without a target network.
+        batch_size: updates are on so many of the N pairs, drawn at random. Adds their mean-square
+            stability at these actions, which is known of plain gradient descent without a target
+            network; certified is then what is stable in mean square, too.
         descent: momentum, decay and the learning rate of the optimiser, in place of
             ``learning_rate``; K and K' are then preconditioned as its steps are.
         sample_weights: importance weight times slope of the loss, ``[N]`` ≥ 0; 1 by default.
@@ -103,11 +104,13 @@ def check_stability(
     radii = mode_radii(moving, system.descent)
     td_radius = float(radii.max()) if len(radii) else 1.0
     minibatch = None
-    if batch_size is not None:
+    if batch_size is not None and is_plain:
         of_rows = None if rho is None else on_cpu(check_rho(rho, checked))
         scaled = A * on_cpu(check_weights(sample_weights, checked))
         minibatch = check_minibatch(scaled, batch_size, α, of_rows)
     decision = decide(system, greedy, used, certificate)
+    if batch_size is not None and not (rho is None and batch_size == len(A)):
+        decision = of_minibatches(decision, minibatch, batch_size, system.is_switching)
     return StabilityReport(
         verdict=decision.verdict,
         reason=decision.reason,
@@ -155,7 +158,7 @@ def _largest_step(system: LinearSystem, reach: Reachable, eigenvalues: Tensor) -
         radius = system.with_step(math.exp(log_step)).radius(reach)
         return math.log(min(max(radius, 1e-9), 1e9))
 
-    ends = math.log(most) - _STEP_TOLERANCE, math.log(most) + _STEP_TOLERANCE
+    ends = math.log(most * (1 - _STEP_TOLERANCE)), math.log(most * (1 + _STEP_TOLERANCE))
     if growth(ends[0]) < 0 < growth(ends[1]):  # as often: the target lags, and regression decides
         return most
     for _ in range(30):
@@ -167,7 +170,7 @@ def _largest_step(system: LinearSystem, reach: Reachable, eigenvalues: Tensor) -
     bracket = math.log(high), math.log(2 * high)
     if growth(bracket[1]) <= 0:
         return 2 * high
-    return math.exp(float(brentq(growth, *bracket, xtol=_STEP_TOLERANCE)))
+    return math.exp(float(brentq(growth, *bracket, xtol=_STEP_TOLERANCE / 4, rtol=1e-14)))
 
 
 def _baseline(system: LinearSystem, reach: Reachable) -> RegressionBaseline:

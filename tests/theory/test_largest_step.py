@@ -1,5 +1,7 @@
 """The largest stable step, in closed form and by search: where a mode stops shrinking."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,7 +11,8 @@ from qdiverge.errors import InvalidValueError
 from qdiverge.theory.augmented_map import mode_radii
 from qdiverge.theory.descent import Descent
 from qdiverge.theory.largest_step import largest_step
-from tests.theory.problems import F
+from tests.theory.problems import F, random_problem
+from tests.theory.real_update import RealUpdate, random_rule
 
 
 def random_matrix(seed, size=3):
@@ -51,3 +54,20 @@ def test_adams_average_allows_nineteen_times_the_step_of_descent_on_a_terminal_p
 def test_momentum_of_one_is_refused():
     with pytest.raises(InvalidValueError, match=r"momentum must lie in \[0, 1\)"):
         Descent(0.1, momentum=1.0)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 6, 7, 8, 15, 20, 22, 25, 29, 30])
+def test_with_a_target_network_it_is_where_the_real_map_turns_unstable(seed):
+    rule = random_rule(seed)
+    problem = random_problem(
+        seed, num_actions=1, size=4, num_features=3, scale=(0.3, 0.8, 1.2)[seed % 3]
+    )
+    weights = 0.1 + torch.rand(4, generator=torch.Generator().manual_seed(seed), dtype=F)
+    still = torch.zeros(4, dtype=torch.long)
+
+    def radius(step):
+        update = RealUpdate(problem, replace(rule, learning_rate=step), None, weights)
+        return float(torch.linalg.eigvals(update.parameter_map(still)).abs().max())
+
+    step = RealUpdate(problem, rule, None, weights).verdict(still).max_learning_rate
+    assert radius(step * (1 - 1e-6)) < 1 < radius(step * (1 + 1e-6))

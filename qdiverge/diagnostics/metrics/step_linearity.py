@@ -10,6 +10,7 @@ from torch.func import functional_call
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
 from qdiverge.diagnostics.metric import Metric
 from qdiverge.diagnostics.moment import Moment
+from qdiverge.diagnostics.preconditioner import largest_rate
 from qdiverge.diagnostics.quiet import quiet
 from qdiverge.kernel.matvec import pull_and_push
 from qdiverge.td import values_of
@@ -62,7 +63,11 @@ def _real_step(moment: Moment, ascent: Step, predicted: Step) -> Step:
         return predicted
     slope = 1.0 if moment.rule is None else moment.rule.slope
     gradients = {name: -slope * g for name, g in ascent.items()}
-    rate = moment.learning_rate / slope
+    others, optimizer = moment.twins, moment.optimizer
+    share = largest_rate(optimizer, moment.q_network) / (
+        largest_rate(optimizer, moment.q_network, *others) or 1.0
+    )
+    rate = share * moment.learning_rate / slope
     return real_step(moment.q_network, moment.optimizer, gradients, learning_rate=rate)
 
 
