@@ -62,6 +62,7 @@ def linear_step(
     ascent: Mapping[str, Tensor],
     scales: Mapping[str, Tensor] | None = None,
     optimizer: Optimizer | None = None,
+    slope: float = 1.0,
 ) -> Step:
     """Return Δθ = α M (a g + b v) − decay: the step of the linear map, second moments frozen.
 
@@ -73,6 +74,7 @@ def linear_step(
         ascent: g, the direction in which ½ Σ ρ_i δ_i² falls, by parameter.
         scales: M; None: 1.
         optimizer: Whose velocity v is; None: 0.
+        slope: α over its learning rate; its velocity is that of the loss itself, slope times g's.
 
     >>> module = nn.Linear(1, 1, bias=False)
     >>> step = linear_step(module, Descent(0.5, momentum=0.9), {"weight": torch.tensor([[2.0]])})
@@ -88,7 +90,7 @@ def linear_step(
         g = ascent[name] if name in ascent else torch.zeros_like(p)
         moved = α * descent.direct * M * (g - descent.coupled_decay * p.detach())
         if descent.carried and optimizer is not None:
-            moved = moved + α * descent.carried * _velocity(optimizer, p, M)
+            moved = moved + α / slope * descent.carried * _velocity(optimizer, p, M)
         steps[name] = moved - descent.learning_rate * descent.decay * p.detach()
     return steps
 

@@ -117,14 +117,17 @@ class UpdateRule:
 
     @property
     def descent(self) -> Descent:
-        """Return the linear part of the optimiser's step, α that of ½ Σ ρ_i δ_i²."""
+        """Return the linear part of the optimiser's step, α that of ½ Σ ρ_i δ_i².
+
+        Decay is no part of the loss: it goes by the learning rate, not by α.
+        """
         return Descent(
             self.slope * self.learning_rate,
             self.momentum,
             self.gain,
             self.is_nesterov,
-            self.decay,
-            self.coupled_decay,
+            self.decay / self.slope,
+            self.coupled_decay / self.slope,
         )
 
     @property

@@ -401,3 +401,51 @@ def test_a_mode_that_grows_slower_than_second_moments_change_is_undecided():
         assert ("second moments, which it was seen with, last 1e+03" in report.reason) == (
             verdict == "undecided"
         )
+
+
+@pytest.mark.parametrize(("loss", "factor"), [("squared", 1.0), ("half_squared", 0.25)])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("SGD", {"momentum": 0.9}),
+        ("SGD", {"weight_decay": 0.3}),
+        ("SGD", {"momentum": 0.9, "weight_decay": 0.3, "nesterov": True}),
+        ("AdamW", {"weight_decay": 0.3, "betas": (0.9, 1 - 2**-53)}),
+    ],
+)
+def test_decay_and_velocity_go_by_the_learning_rate_whatever_the_loss_is_multiplied_by(
+    kind, options, loss, factor
+):
+    """One weight that leads to 0.8 of itself: the real step and the real map, of any slope."""
+    q, S = nn.Linear(1, 1, bias=False, dtype=F), torch.ones(1, 1, dtype=F)
+    batch = qd.Transitions(S, torch.zeros(1, dtype=torch.long), torch.ones(1, dtype=F), 0.8 * S,
+                           torch.zeros(1))  # fmt: skip
+    optimizer = getattr(torch.optim, kind)(q.parameters(), lr=0.1, **options)
+    slope = factor * (2 if loss == "squared" else 1)
+
+    def update(reward=1.0):
+        optimizer.zero_grad()
+        y = reward + 0.9 * q(0.8 * S)[:, 0].detach()
+        (slope / 2 * (q(S)[:, 0] - y).square().mean()).backward()
+        optimizer.step()
+
+    for _ in range(5):
+        update()
+    if kind == "AdamW":
+        optimizer.state[q.weight]["exp_avg_sq"].fill_(0.04)
+        optimizer.state[q.weight]["step"].fill_(1e30)
+    diagnosis = qd.diagnose(q, batch, 0.9, optimizer=optimizer, loss=loss, loss_factor=factor)
+    assert diagnosis.linearisation_error < 1e-6
+    entries, names = optimizer.state[q.weight], ("momentum_buffer", "exp_avg")
+    name = next((n for n in names if entries.get(n) is not None), None)
+    columns = []
+    for unit in (2.0**-600 * torch.eye(2, dtype=F))[: 2 if name else 1]:
+        with torch.no_grad():
+            q.weight.fill_(unit[0])
+            if name:
+                entries[name].fill_(unit[1])
+        update(0.0)
+        columns.append([q.weight.item(), *([entries[name].item()] if name else [])])
+    M = torch.tensor(columns, dtype=F).T * 2.0**600
+    expected = float(torch.linalg.eigvals(M).abs().max())
+    assert diagnosis.stability.spectral_radius == pytest.approx(expected, rel=1e-9)

@@ -50,7 +50,9 @@ def step_changes(moment: Moment, applied: Tensor) -> tuple[Tensor, Tensor]:
 
     with quiet(network), torch.enable_grad():
         before, g, push = pull_and_push(q, θ, applied / len(applied))  # Q, Jᵀ D δ, u → J u
-        step = linear_step(network, moment.descent, g, moment.preconditioner, moment.optimizer)
+        slope = 1.0 if moment.rule is None else moment.rule.slope
+        scales, optimizer = moment.preconditioner, moment.optimizer
+        step = linear_step(network, moment.descent, g, scales, optimizer, slope)
         real = _real_step(moment, g, step)
         predicted = push(step)
         with torch.no_grad():
