@@ -22,6 +22,7 @@ from qdiverge.runs import Run
 from qdiverge.runs.strict_json import of_saved
 
 STEPS_PER_TRANSITION = 16  # agent steps played for each transition that is drawn
+OF_PRIORITIES = "the run draws and weighs rows by priority, and these were drawn evenly"
 SEED = 0  # of that play: the same experience at each diagnosis
 
 
@@ -29,6 +30,8 @@ def agent_arguments(saved: SavedAgent, num_transitions: int) -> dict[str, Any]:
     """Return the arguments of :func:`qdiverge.diagnose` for an agent, on what it collects now."""
     config, agent = saved.config, saved.agent
     watched = subject(agent, config)
+    if config.sampling.priority_exponent is not None:
+        watched.setdefault("not_modelled", OF_PRIORITIES)
     if "entropy_coefficient" in watched:
         watched["entropy_coefficient"] = watched["entropy_coefficient"]()
     return {
@@ -36,6 +39,7 @@ def agent_arguments(saved: SavedAgent, num_transitions: int) -> dict[str, Any]:
         "batch": collect(saved, num_transitions),
         "optimizer": agent.optimizer,
         "polyak": (polyak := getattr(config, "polyak", None)),
+        "averaging_period": getattr(config, "policy_period", 1),
         "target_period": config.updates_per_copy if polyak is None else None,
         **watched,
     }

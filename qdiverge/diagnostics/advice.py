@@ -9,8 +9,12 @@ from qdiverge.theory.linearisation import LARGEST_ERROR
 
 def advice(diagnosis: Diagnosis) -> tuple[str, ...]:
     """Return sentences, the most pressing first: plain words, then the number and its formula."""
-    sentences = [*_limits(diagnosis), *_values(diagnosis), *_step(diagnosis), *_target(diagnosis)]
-    sentences += _causes(diagnosis)
+    if diagnosis.rule.not_modelled:  # what a linear map says is of another algorithm
+        why = f"No linear theory advises on this update: {diagnosis.rule.not_modelled}."
+        sentences = [*_values(diagnosis), why]
+    else:
+        sentences = [*_limits(diagnosis), *_values(diagnosis), *_step(diagnosis)]
+        sentences += [*_target(diagnosis), *_causes(diagnosis)]
     return tuple(sentences) or ("Nothing to change on this batch.",)
 
 
@@ -53,7 +57,9 @@ def _step(diagnosis: Diagnosis) -> Iterator[str]:
     stability, slope = diagnosis.stability, diagnosis.rule.slope
     if stability.verdict == "certified" or stability.spectral_radius < 1:
         return
-    largest, α = stability.max_learning_rate, diagnosis.learning_rate
+    is_sure = stability.verdict == "divergent"  # and not of the present greedy actions alone
+    largest = stability.max_learning_rate if is_sure else math.inf
+    α = diagnosis.learning_rate
     unit = "" if slope == 1 else f"; α is {slope:g} × the learning rate for this loss"
     if 0 < largest < α:
         yield (

@@ -40,6 +40,7 @@ def diagnose(
     optimizer: torch.optim.Optimizer | None = None,
     target_period: int | None = None,
     polyak: float | None = None,
+    averaging_period: int = 1,
     loss: str = "half_squared",
     loss_factor: float | None = None,
     reward_bound: float | None = None,
@@ -74,6 +75,7 @@ def diagnose(
         target_period: C, updates between two hard copies of the target network; None or 1: it
             follows at once, or as ``polyak`` says.
         polyak: τ of an averaged target.
+        averaging_period: Updates between two averagings; TD3's policy delay.
         loss: "half_squared"; "squared", torch's ``mse_loss``; "huber", which clips the TD errors of
             the step to ±1.
         loss_factor: c, what the mean of that loss is multiplied by, such as N where it is summed;
@@ -108,7 +110,7 @@ def diagnose(
             q_net, batch, discount, learning_rate, target=target, optimizer=optimizer,
             target_period=target_period, polyak=polyak, loss=loss, bootstrap=bootstrap,
             entropy_coefficient=entropy_coefficient, not_modelled=not_modelled,
-            loss_factor=loss_factor,
+            loss_factor=loss_factor, averaging_period=averaging_period,
         )  # fmt: skip
     if not rule.not_modelled:
         rule = replace(rule, not_modelled=why_other_actions(batch))
@@ -178,6 +180,7 @@ def rule_of(
     entropy_coefficient: float,
     not_modelled: str,
     loss_factor: float | None = None,
+    averaging_period: int = 1,
 ) -> UpdateRule:
     """Return the rule that the arguments of :func:`diagnose` and a live optimiser come to."""
     fields: dict[str, Any] = {}
@@ -218,6 +221,7 @@ def rule_of(
         bootstrap=bootstrap,
         target_period=target_period,
         polyak=polyak,
+        averaging_period=averaging_period,
         critics="min" if len(modules) > 1 else "one",
         entropy_coefficient=entropy_coefficient,
         has_weights=row_weights(batch) is not None,

@@ -68,6 +68,9 @@ def why_not_certified(
     """
     if rule.critic_subset is not None:
         return "while the order of the critics at each successor stays"
+    groups = [] if moment.optimizer is None else moment.optimizer.param_groups
+    if any(group.get("centered") for group in groups):
+        return "centred second moments are next to none where the gradient is steady"
     if ways := _bounded(rule):
         d, fastest = rule.descent, float((K.abs() * D.to(K)).sum(1).max())
         lag = rule.period / (rule.share or 1.0)

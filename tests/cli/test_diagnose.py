@@ -43,6 +43,22 @@ def test_a_checkpoint_is_diagnosed_on_experience_of_its_agent(tmp_path, capsys):
     assert "600" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["td3", "--env", "Pendulum-v1", "--policy-frequency", "3"], "every 3 updates"),
+        (["dqn", "--env", "CartPole-v1", "--prioritized"], "draws and weighs rows by priority"),
+    ],
+)
+def test_the_verdict_is_on_the_update_that_the_run_makes(flags, said, tmp_path, capsys):
+    small = ["--hidden-sizes", "16", "--learning-starts", "100", "--total-steps", "160"]
+    assert main(["train", *flags, "--out", str(tmp_path / "run"), *small]) == 0
+    capsys.readouterr()
+    assert main(["diagnose", str(tmp_path / "run"), "--transitions", "8"]) == 0
+    stability = capsys.readouterr().out.split("STABILITY")[1].split("Row condition")[0]
+    assert said in stability
+
+
 def test_the_snapshot_of_an_alarm_is_diagnosed_on_its_own_batch(diverged, capsys):
     updates = [int(path.name) for path in (diverged / "snapshots").iterdir()]
     alarm = load_run(diverged).alarms[0]

@@ -276,3 +276,44 @@ def test_a_target_that_is_elsewhere_does_not_follow_at_once():
         assert qd.diagnose(q, batch, 0.9, 0.1, target=target, **known).stability.verdict == (
             "certified"
         )
+
+
+def test_centred_second_moments_certify_nothing():
+    """The gradient is steady, so v − ḡ² goes to 0 and the step to α/ε of what it was seen to be."""
+    S = torch.eye(2, dtype=F)
+    q, batch = line(2), transitions(S, 0.1 * S)
+    for centered in (False, True):
+        optimizer = torch.optim.RMSprop(q.parameters(), lr=1e-3, centered=centered)
+        update(q, optimizer, batch, 0.9)
+        verdict = qd.diagnose(q, batch, 0.9, optimizer=optimizer).stability.verdict
+        assert verdict == ("undecided" if centered else "certified")
+
+
+def test_an_average_now_and_then_is_none_at_every_update():
+    q, S = line(), torch.ones(1, 1, dtype=F)
+    options = {"target": copy.deepcopy(q), "polyak": 0.1}
+    often, seldom = (
+        qd.diagnose(q, transitions(S, 1.5 * S), 0.9, 0.1, averaging_period=C, **options).stability
+        for C in (1, 5)
+    )
+    assert (often.target_period, seldom.target_period) == (1, 5)
+    assert seldom.update_radius < often.update_radius
+
+
+def test_no_advice_is_given_on_an_update_that_is_not_modelled():
+    q, S = line(), torch.ones(1, 1, dtype=F)
+    reason = "it learns the logits of a distribution"
+    diagnosis = qd.diagnose(q, transitions(S, 2 * S), 0.9, 3.0, not_modelled=reason)
+    assert diagnosis.advice[-1] == f"No linear theory advises on this update: {reason}."
+    assert not any("learning rate" in sentence for sentence in diagnosis.advice)
+
+
+def test_advice_on_the_step_is_no_guess_at_present_greedy_actions():
+    """A mode grows and switches its actions: what step is stable with others is not known."""
+    q, S = line(1, 2), torch.ones(1, 1, dtype=F)
+    with torch.no_grad():
+        q.weight.copy_(torch.tensor([[1.0], [1.1]]))
+    batch = transitions(S, torch.tensor([[-2.0]], dtype=F))
+    diagnosis = qd.diagnose(q, batch, 0.9, 5.0)
+    is_sure = diagnosis.stability.verdict == "divergent"
+    assert any("largest stable one" in sentence for sentence in diagnosis.advice) == is_sure
