@@ -29,6 +29,7 @@ from qdiverge.monitor.foresight.staging import (
 from qdiverge.monitor.foresight.timetable import (
     FIRST,
     FIRST_OF_REPLAY,
+    SHORTEST,
     Plan,
     Source,
     exact_updates,
@@ -147,8 +148,9 @@ class Foresight:
                     self._order.compare(shown, update)
                 elif self._order is not None:
                     self._order.foretell(update, partial(self._train_copy, shown))
-            if update >= self._due and not self.is_off:
-                forecast = self._run_ahead(update, data, shown, last_move, limit())
+            if update >= self._due and not self.is_off and self._has_time(update):
+                with self._budget.charge("foresight"):
+                    forecast = self._run_ahead(update, data, shown, last_move, limit())
         self._set_wake()
         return forecast
 
@@ -241,6 +243,15 @@ class Foresight:
         self._why_not_frozen = why_never(self.subject, self.options, is_critic=is_critic)
         if self._why_not_frozen and not self._is_live:
             self.switch_off(self._why_not_frozen)
+
+    def _has_time(self, update: int) -> bool:
+        """Return whether there is time for the shortest look; set when to ask again."""
+        length = self.options.num_updates
+        shortest = SHORTEST if length is None else min(SHORTEST, length - update)
+        if self._budget.steps_ahead(update) >= shortest:
+            return True
+        self._due = next_due(update, FIRST_OF_REPLAY if self._source == "replay" else FIRST)
+        return False
 
     def _run_ahead(
         self, update: int, data: Any, shown: Shown, last_move: int, limit: float
@@ -338,10 +349,9 @@ class Foresight:
         if exact is not None:  # which is right as far as it goes
             self._sure_until = update + num_exact
             self._due = max(self._due, self._sure_until)
-        with self._budget.charge("foresight"):
-            left = None if length is None else length - update
-            look = Look(source, frozen, plan, exact, num_exact, is_faithful, left)
-            return self._take(look_ahead(look, update, self.options.remedies))
+        left = None if length is None else length - update
+        look = Look(source, frozen, plan, exact, num_exact, is_faithful, left)
+        return self._take(look_ahead(look, update, self.options.remedies))
 
     def _take(self, forecast: Forecast) -> Forecast:
         self.latest, self.num_forecasts = forecast, self.num_forecasts + 1
