@@ -5,6 +5,7 @@ false       sound runs with an alarm
 lead        (T − alarm)/T of every divergent run, T when B is passed; 0 where it was missed
 soon        AUROC of "B is passed within 60 updates" at updates 0, 8, 32, 128 of short runs
 forecast    update at which the copies of the first alarm pass B / T
+time left   (T − alarm) / (that update − alarm), its 5 and 95 %
 """
 
 from __future__ import annotations
@@ -143,7 +144,7 @@ def at_the_limit(thresholds: dict[str, Any], runs: Sequence[Run]) -> dict[str, A
 
 def judge(rule: Rule, threshold: float, runs: Sequence[Run]) -> dict[str, Any]:
     """Return what a rule does on some runs."""
-    caught, stay, false, leads, ratios = 0, [0, 0], 0, [], []
+    caught, stay, false, leads, ratios, left = 0, [0, 0], 0, [], [], []
     for run in runs:
         alarm, T = rule.alarm(run, threshold), run.touched
         if T is None:
@@ -155,7 +156,8 @@ def judge(rule: Rule, threshold: float, runs: Sequence[Run]) -> dict[str, Any]:
         stay[1] += run.row["stays"]
         leads.append((T - alarm) / T if alarm is not None and is_early else 0.0)
         if is_early and alarm is not None and rule.is_ahead:
-            ratios.append(forecast(rule, run, alarm) / T)
+            ratios.append((when := forecast(rule, run, alarm)) / T)
+            left.append((T - alarm) / max(1, when - alarm))
     known = [ratio for ratio in ratios if np.isfinite(ratio)]
     return {
         "threshold": threshold,
@@ -165,6 +167,7 @@ def judge(rule: Rule, threshold: float, runs: Sequence[Run]) -> dict[str, Any]:
         "median lead": rounded(statistics.median(leads)) if leads else None,
         "copied updates a run": round(cost(rule, threshold, runs)),
         "forecast quartiles": quartiles(known, digits=2),
+        "time left": quantiles(left, [0.05, 0.95], digits=2),
         "forecast within a factor of 2": [sum(0.5 <= r <= 2 for r in ratios), len(ratios)],
     }
 
@@ -253,9 +256,12 @@ def remedied(runs: Sequence[Run]) -> dict[str, Any]:
 
 def quartiles(values: Sequence[float], digits: int = 0) -> list[float]:
     """Return the quartiles; [] of nothing."""
-    if not values:
-        return []
-    return [round(float(q), digits) for q in np.quantile(values, [0.25, 0.5, 0.75])]
+    return quantiles(values, [0.25, 0.5, 0.75], digits)
+
+
+def quantiles(values: Sequence[float], at: Sequence[float], digits: int) -> list[float]:
+    """Return quantiles; [] of nothing."""
+    return [round(float(q), digits) for q in np.quantile(values, at)] if values else []
 
 
 def rounded(value: float) -> float | None:

@@ -25,6 +25,7 @@ def as_table(folder: Path = RESULTS) -> dict[str, Any]:
     for evidence, (kind, rule) in JUDGED.items():
         judged, threshold = found["at the limit"][kind][rule], found["rules"][kind][rule]
         rows[evidence] = {"runs": kind, "rule": rule, "threshold": threshold["threshold"]}
+        rows[evidence]["left"] = judged["time left"]
         for name in ("caught", "false"):
             count, total = judged[name]
             interval = [round(x, 4) for x in wilson_interval(count, total)]

@@ -205,7 +205,7 @@ JUDGED = {  # evidence of the monitor → runs that it was measured on, rule
     "own order": ("short", "preflight in the run's own order"),
     "fixed data": ("short", "preflight, and at 8, 32, 128"),
     "fixed data, fast": ("long", "x16 at 0, 512, 2,048, x4 to confirm"),
-    "replay": ("online", "frozen x1 at doublings"),
+    "replay": ("replay", "and where it has grown, each again halfway"),
 }
 
 

@@ -1,6 +1,7 @@
 """Copies that run ahead of a watched run: what they call, when, and that they change nothing."""
 
 import copy
+import math
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ import qdiverge as qd
 from qdiverge.diagnostics.quiet import largest_value
 from qdiverge.errors import DivergenceError, InvalidValueError
 from qdiverge.monitor.foresight import foresight as looking_ahead
+from qdiverge.monitor.foresight.asked_again import AskedAgain
 from qdiverge.monitor.foresight.measured_rates import measured
+from qdiverge.monitor.foresight.outlook import Forecast
 from qdiverge.monitor.foresight.staging import stages
 from qdiverge.rehearsal.batches import as_batches
 from qdiverge.runs import load_run
@@ -122,7 +125,12 @@ def test_a_replay_is_drawn_from_before_the_first_update_and_its_generator_stays(
     q, sgd = linear(0.1)
     with watch(tmp_path / "run", q, sgd, foresight={"data": draw, "num_updates": 50}) as monitor:
         monitor.batch(w_to_2w())
-        assert [alarm.update for alarm in foreseen(monitor)] == [0]
+        assert monitor.foresight.latest.times == [33, 33]
+        assert monitor.foresight.latest.again == 17
+        assert not foreseen(monitor)  # copies of a replay are asked again halfway
+        step(q, sgd, w_to_2w())
+        train(monitor, q, sgd, w_to_2w(), 17)
+        assert [alarm.update for alarm in foreseen(monitor)] == [17]
     assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
     assert len(set(drawn)) > 10  # and not one batch again and again
 
@@ -355,7 +363,7 @@ def test_a_run_that_cannot_be_copied_is_rehearsed_on_the_data_at_hand(tmp_path):
     run.replay.append(step for step in ())  # what no copy can be made of
     known = {"live": lambda _: run, "data": w_to_2w, "num_updates": 100}
     with watch(tmp_path / "run", q, sgd, foresight=known) as monitor:
-        monitor.batch(w_to_2w())
+        train(monitor, q, sgd, w_to_2w(), 18)
     assert "cannot pickle" in load_run(tmp_path / "run").info["foresight"]["why_not_live"]
     assert foreseen(monitor)[0].evidence["by"] == "replay"
 
@@ -364,7 +372,7 @@ def test_a_run_that_cannot_be_copied_is_rehearsed_on_the_data_at_hand(tmp_path):
 
     q, sgd = linear(0.1)
     with watch(tmp_path / "too", q, sgd, foresight=known | {"live": refuse}) as monitor:
-        monitor.batch(w_to_2w())
+        train(monitor, q, sgd, w_to_2w(), 18)
     assert "a large one" in monitor.foresight.why_not_live
     assert foreseen(monitor)[0].evidence["by"] == "replay"
 
@@ -372,7 +380,7 @@ def test_a_run_that_cannot_be_copied_is_rehearsed_on_the_data_at_hand(tmp_path):
 def test_a_call_says_how_often_its_rule_was_right(tmp_path):
     q, sgd = linear(0.1)
     with watch(tmp_path / "a", q, sgd, foresight={"data": w_to_2w, "num_updates": 99}) as monitor:
-        monitor.batch(w_to_2w())
+        train(monitor, q, sgd, w_to_2w(), 18)
     (alarm,) = foreseen(monitor)
     rule = measured()["replay"]
     assert alarm.evidence["caught"] == [rule.caught.count, rule.caught.of]
@@ -463,3 +471,26 @@ def test_remedies_are_fields_of_the_rule(tmp_path):
     q, sgd = linear(0.1)
     with pytest.raises(InvalidValueError, match="fields of the rule"):
         watch(tmp_path / "run", q, sgd, foresight={"remedies": ("momentum",)})
+
+
+def test_copies_on_a_replay_are_asked_again_halfway_before_it_is_called():
+    def forecast(update, when, evidence="replay"):
+        passed = (None if when is None else when - update,) * 2
+        fan = {"updates": [1.0], "median": [1.0]}
+        is_call = when is not None
+        return Forecast(update, 500, 1.0, 10.0, evidence, passed, is_call, 1.0, fan)
+
+    asked = AskedAgain()
+    first = asked.weigh(forecast(16, 41))
+    assert not first.is_call
+    assert (first.again, asked.due) == (29, 29)
+    assert "asked again at update 29" in first.outcome
+    assert not asked.is_due(28)
+    assert asked.is_due(29)
+    assert asked.weigh(forecast(29, 40)).is_call
+    assert asked.due == math.inf
+
+    assert not asked.weigh(forecast(128, 328)).is_call
+    assert not asked.weigh(forecast(228, None)).is_call  # taken back
+    assert asked.due == math.inf
+    assert asked.weigh(forecast(0, 7, "own order")).is_call  # the run itself need not be asked

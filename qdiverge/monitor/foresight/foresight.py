@@ -13,6 +13,7 @@ from qdiverge.diagnostics.noisy_weights import noisy_layers
 from qdiverge.diagnostics.quiet import needs_quiet
 from qdiverge.errors import QDivergeError
 from qdiverge.monitor.budget import Budget
+from qdiverge.monitor.foresight.asked_again import AskedAgain
 from qdiverge.monitor.foresight.foresight_options import ForesightOptions
 from qdiverge.monitor.foresight.judging import Look
 from qdiverge.monitor.foresight.outlook import Forecast, is_stacked, look_ahead
@@ -29,6 +30,7 @@ from qdiverge.monitor.foresight.staging import (
 from qdiverge.monitor.foresight.timetable import (
     FIRST,
     FIRST_OF_REPLAY,
+    MANY,
     SHORTEST,
     Plan,
     Source,
@@ -89,7 +91,7 @@ class Foresight:
         self._due = int(self._order is not None)  # whose word is to be seen first
         if options.data is None and not self._is_live:
             self._due = next_due(0)
-        self._recent = RecentBatches()
+        self._recent, self._asked_again = RecentBatches(), AskedAgain()
         self._size = math.inf  # max|Q| at the last look ahead
         self._sure_until = 0  # how far a copy of the run itself has been
         self._is_checked, self._why_not_frozen, self._batch_size = False, "", 1
@@ -148,7 +150,8 @@ class Foresight:
                     self._order.compare(shown, update)
                 elif self._order is not None:
                     self._order.foretell(update, partial(self._train_copy, shown))
-            if update >= self._due and not self.is_off and self._has_time(update):
+            is_due = update >= min(self._due, self._asked_again.due)
+            if is_due and not self.is_off and self._has_time(update):
                 with self._budget.charge("foresight"):
                     forecast = self._run_ahead(update, data, shown, last_move, limit())
         self._set_wake()
@@ -192,12 +195,14 @@ class Foresight:
 
     def state(self) -> dict[str, Any]:
         """Return what another one needs to go on as this one would."""
-        return {"due": self._due, "num": self.num_forecasts, "why_not": self.why_not}
+        own = {"due": self._due, "num": self.num_forecasts, "why_not": self.why_not}
+        return own | {"again": list(self._asked_again.updates)}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what ``state`` returned."""
         self._due, self.num_forecasts = state["due"], state["num"]
         self.why_not = self.why_not or state["why_not"]
+        self._asked_again.updates = list(state.get("again", []))
         self._set_wake()
 
     def took(self, change: Change) -> None:
@@ -234,7 +239,8 @@ class Foresight:
         if self.is_off:
             self.wake = math.inf
         else:
-            self.wake = self._due - (int(self._order is not None) if self._has_data else MOST)
+            due = min(self._due, self._asked_again.due)
+            self.wake = due - (int(self._order is not None) if self._has_data else MOST)
 
     def _check(self, shown: Shown) -> None:
         """See from the first batch whether copies can be faithful at all."""
@@ -246,6 +252,8 @@ class Foresight:
 
     def _has_time(self, update: int) -> bool:
         """Return whether there is time for the shortest look; set when to ask again."""
+        if self._asked_again.is_due(update):
+            return True
         length = self.options.num_updates
         shortest = SHORTEST if length is None else min(SHORTEST, length - update)
         if self._budget.steps_ahead(update) >= shortest:
@@ -331,6 +339,8 @@ class Foresight:
         length = self.options.num_updates
         self._due = next_due(update, FIRST_OF_REPLAY if source == "replay" else FIRST)
         steps = self._budget.steps_ahead(update)
+        if self._asked_again.is_due(update):  # what has been begun is brought to its end
+            steps = max(steps, MANY)
         plan, num_exact = plan_at(update, length, source), 0
         if plan is not None and source == "replay":
             size = rows_in(self.options.data, self.options.num_rows)
@@ -351,9 +361,11 @@ class Foresight:
             self._due = max(self._due, self._sure_until)
         left = None if length is None else length - update
         look = Look(source, frozen, plan, exact, num_exact, is_faithful, left)
-        return self._take(look_ahead(look, update, self.options.remedies))
+        is_to_weigh = source == "replay" and not self._asked_again.is_due(update)
+        return self._take(look_ahead(look, update, () if is_to_weigh else self.options.remedies))
 
     def _take(self, forecast: Forecast) -> Forecast:
+        forecast = self._asked_again.weigh(forecast)
         self.latest, self.num_forecasts = forecast, self.num_forecasts + 1
         if self.options.data is None:
             self._recent.clear()

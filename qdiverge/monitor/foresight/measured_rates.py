@@ -40,11 +40,14 @@ class Measured:
         threshold: Of max|Q| over the limit, 5/4 of r_max/(1 − γ).
         caught: Runs that passed the limit, and were called before they passed r_max/(1 − γ).
         false: Runs that never did, and were called.
+        left: Of the time that copies foretold, what was left before the run passed r_max/(1 − γ):
+            the 5 and the 95 % quantile over the runs that were caught.
     """
 
     threshold: float
     caught: Rate
     false: Rate
+    left: tuple[float, float]
 
     def __str__(self) -> str:
         return (
@@ -73,7 +76,7 @@ def _read(row: dict[str, Any]) -> Measured:
         Rate(row[name]["count"], row[name]["of"], *row[name]["interval"])
         for name in ("caught", "false")
     )
-    return Measured(row["threshold"], caught, false)
+    return Measured(row["threshold"], caught, false, tuple(row["left"]))
 
 
 def _percent(share: float) -> str:
