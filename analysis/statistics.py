@@ -5,7 +5,10 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
+from qdiverge.checks import check_between, check_integer
 from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_numbers
+from qdiverge.thing_checks import check_callable, check_seed
 
 
 def interquartile_mean(scores: np.ndarray) -> float:
@@ -41,7 +44,10 @@ def bootstrap_interval(
     scores = _checked(scores)
     if scores.ndim != 2:
         raise InvalidValueError("scores must have shape [seeds, tasks]", got=list(scores.shape))
-    rng = np.random.default_rng(seed)
+    confidence = check_between("confidence", confidence, 0, 1, "()")
+    num_resamples = check_integer("num_resamples", num_resamples, 1)
+    check_callable("statistic", statistic, "a function of scores [seeds, tasks]")
+    rng = np.random.default_rng(check_seed(seed))
     seeds, tasks = scores.shape
     draws = rng.integers(seeds, size=(num_resamples, seeds, tasks))
     values = [statistic(scores[draw, np.arange(tasks)]) for draw in draws]
@@ -59,14 +65,16 @@ def wilson_interval(count: int, total: int, confidence: float = 0.95) -> tuple[f
     >>> low, round(high, 4)  # z²/(n + z²) = 3.8415 / 13.8415
     (0.0, 0.2775)
     """
-    if not 0 <= count <= total or total < 1:
+    count, total = check_integer("count", count, 0), check_integer("total", total, 1)
+    confidence = check_between("confidence", confidence, 0, 1, "()")
+    if count > total:
         raise InvalidValueError("a count within 0 … total, total ≥ 1", got=f"{count} of {total}")
     interval = stats.binomtest(count, total).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
 
 
 def _checked(scores: np.ndarray) -> np.ndarray:
-    scores = np.asarray(scores, dtype=np.float64)
+    scores = check_numbers("scores", scores)
     if scores.size == 0 or np.isnan(scores).any():
         raise InvalidValueError(
             "scores must be there and no NaN",

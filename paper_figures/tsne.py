@@ -14,8 +14,8 @@ from paper_figures.style import INK, foot
 from paper_figures.tables import Table, columns_of
 from paper_figures.trained import packed, picture, q_values, show, states_of_play, trained, unpacked
 from qdiverge.agents.saved_agent import SavedAgent
-from qdiverge.checks import check_installed
 from qdiverge.diagnostics.hidden_activations import layer_inputs
+from qdiverge.thing_checks import check_installed
 
 NUM_STATES = 800
 PERIOD = 3  # agent steps between two states

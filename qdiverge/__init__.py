@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         soft_divergence_bound,
     )
     from qdiverge.errors import (
+        CallError,
         DivergenceError,
         InvalidTypeError,
         InvalidValueError,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 HOMES = {  # module → what of it is public here, imported when it is first asked for
     "diagnostics": "Diagnosis Transitions batch_spectrum diagnose soft_divergence_bound",
-    "errors": "DivergenceError InvalidTypeError InvalidValueError MissingExtraError "
+    "errors": "CallError DivergenceError InvalidTypeError InvalidValueError MissingExtraError "
     "QDivergeError RunFolderError UnsupportedNetworkError",
     "kernel": "NTK empirical_ntk",
     "monitor": "Monitor Snapshot attach load_snapshot",
@@ -61,6 +62,7 @@ __all__ = [
     "NTK",
     "Audit",
     "Auditor",
+    "CallError",
     "ContractionReport",
     "Diagnosis",
     "DivergenceError",

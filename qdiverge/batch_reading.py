@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.tensor_checks import as_tensor
+from qdiverge.thing_checks import type_of
 from qdiverge.transitions import SarsaTransitions, Transitions
 
 # What other libraries call our five fields; the first spelling that is there is taken.
@@ -53,7 +55,7 @@ def as_transitions(batch: Any) -> Transitions:
             five[name] = five[name].squeeze(1)
     following = next((v for name in NEXT_ACTIONS if (v := _get(batch, name)) is not None), None)
     if following is not None and five["actions"].is_floating_point():
-        return SarsaTransitions(**five, next_actions=torch.as_tensor(following))
+        return SarsaTransitions(**five, next_actions=as_tensor("next_actions", following))
     return Transitions(**five)
 
 
@@ -67,7 +69,7 @@ def why_other_actions(batch: Any) -> str:
     given = next((v for name in NEXT_ACTIONS if (v := _get(batch, name)) is not None), None)
     if given is None or isinstance(batch, SarsaTransitions):
         return ""
-    if torch.as_tensor(given).is_floating_point():
+    if as_tensor("next_actions", given).is_floating_point():
         return ""
     return "the batch says a', and of integer actions the greedy one is followed"
 
@@ -96,7 +98,7 @@ def field_of(batch: Any, *names: str) -> Tensor | None:
     tensor([1.0000, 0.5000])
     """
     value = next((v for name in names if (v := _get(batch, name)) is not None), None)
-    return None if value is None or callable(value) else torch.as_tensor(value)
+    return None if value is None or callable(value) else as_tensor(names[0], value)
 
 
 def pairs_of(batch: Any) -> tuple[Tensor, Tensor]:
@@ -117,7 +119,7 @@ def _row(batch: Any, spellings: tuple[str, ...]) -> Tensor | None:
         value = _get(batch, spelling)
         if not isinstance(value, Tensor | np.ndarray):  # nothing, or a method of that name
             continue
-        numbers = torch.as_tensor(value)
+        numbers = as_tensor(spelling, value)
         if numbers.is_floating_point():
             num_rows = len(_find(batch, "rewards"))
             if numbers.numel() != num_rows:
@@ -139,19 +141,25 @@ def _find(batch: Any, name: str) -> Tensor:
         spellings = SPELLINGS[name]
     for spelling in spellings:
         if (value := _get(batch, spelling)) is not None:
-            return _tensor(name, value)
+            return as_tensor(name, value)
     raise InvalidTypeError(
         f"a batch with {name} was expected (also read: {', '.join(spellings[1:])})",
-        got=sorted(map(str, batch)) if isinstance(batch, Mapping) else type(batch).__name__,
+        got=sorted(map(str, batch)) if isinstance(batch, Mapping) else type_of(batch),
         remedy="Pass a dict of these five, or qd.Transitions.",
     )
 
 
 def _get(batch: Any, name: str) -> Any:
     """Return an entry of a mapping, or an attribute; None where there is neither."""
-    if isinstance(batch, Mapping) or (hasattr(batch, "get") and hasattr(batch, "keys")):
-        return batch.get(name, None)
-    return getattr(batch, name, None)
+    try:
+        if isinstance(batch, Mapping) or (hasattr(batch, "get") and hasattr(batch, "keys")):
+            return batch.get(name, None)
+        return getattr(batch, name, None)
+    except Exception as error:  # of somebody's own object, it may be any
+        raise InvalidTypeError(
+            f"a batch must let its {name} be read",
+            got=f"{type_of(batch)} that raises {type(error).__name__}",
+        ) from error
 
 
 def _actions(batch: Any) -> Tensor:
@@ -190,30 +198,10 @@ def _numbers(actions: Tensor) -> Tensor:
     """
     if actions.ndim != 1:
         return actions
-    if not bool((actions == actions.round()).all()):
+    if not bool((torch.isfinite(actions) & (actions == actions.round())).all()):
         raise InvalidTypeError(
             "actions must be integers [N], or a critic's floating-point numbers [N, k]",
             got=f"{actions.dtype} of shape {list(actions.shape)} that are no whole numbers",
             remedy="Of a critic with k = 1 pass actions.unsqueeze(1).",
         )
     return actions.long()
-
-
-def _tensor(name: str, value: Any) -> Tensor:
-    """Return a field of a batch as a tensor.
-
-    Raises:
-        InvalidTypeError: it is none and cannot become one.
-    """
-    try:
-        return torch.as_tensor(value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        kind = type(value).__name__
-        if isinstance(value, Mapping):
-            kind += f" of {', '.join(map(str, value))}"
-        raise InvalidTypeError(
-            f"{name} must be one tensor or array",
-            got=f"a {kind}",
-            remedy="Of several parts pass one array that the network takes; join rows by torch.cat "
-            "or torch.stack.",
-        ) from error

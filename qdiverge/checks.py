@@ -1,79 +1,166 @@
-"""Checks of scalars and tensors that the whole package shares; each returns what it checked."""
+"""Checks of numbers and choices that the whole package shares; each returns what it checked."""
 
 import math
+import numbers
+import operator
 from collections.abc import Iterable
-from importlib import import_module
 from typing import Any
 
-import torch
+import numpy as np
 from torch import Tensor
 
-from qdiverge.errors import InvalidTypeError, InvalidValueError, MissingExtraError
+from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.thing_checks import shown_as_code
+
+LARGEST_INTEGER = 2**63 - 1  # that arrays and tensors hold
+LARGEST_SEED = 2**32 - 1  # that numpy's global generator takes
+LARGEST_RATE = float(np.finfo(np.float32).max)
 
 
-def check_discount(discount: float) -> float:
-    """Return ``discount`` as a float in [0, 1].
+def check_number(name: str, value: Any) -> float:
+    """Return ``value`` as a float: a number, also of numpy, or the only one of a tensor or array.
 
     Raises:
-        InvalidValueError: it is NaN or outside [0, 1].
+        InvalidTypeError: it is no real number.
+        InvalidValueError: no float is as large.
+
+    >>> check_number("discount", np.float32(0.5)), check_number("discount", np.array([1]))
+    (0.5, 1.0)
     """
-    if not 0.0 <= float(discount) <= 1.0:
-        raise InvalidValueError("discount must lie in [0, 1]", got=discount, remedy="Usual: 0.99.")
-    return float(discount)
+    if type(value) is float:
+        return value
+    only = value
+    if isinstance(value, Tensor | np.ndarray):
+        is_one = (value.numel() if isinstance(value, Tensor) else value.size) == 1
+        only = value.item() if is_one and not getattr(value, "is_meta", False) else None
+    if isinstance(only, bool) or not isinstance(only, numbers.Real):
+        got = f"{shown_as_code(value)}, of the type {type(value).__name__}"
+        raise InvalidTypeError(f"{name} must be a number", got=got)
+    try:
+        return float(only)
+    except OverflowError as error:
+        raise InvalidValueError(f"{name} must be a number that a float holds", got=value) from error
+
+
+def check_finite_number(name: str, value: Any) -> float:
+    """Return ``value`` as a finite float.
+
+    Raises:
+        InvalidValueError, InvalidTypeError: it is none.
+    """
+    number = check_number(name, value)
+    if not math.isfinite(number):
+        raise InvalidValueError(f"{name} must be a finite number", got=number)
+    return number
 
 
 def check_positive(name: str, value: float) -> float:
     """Return ``value`` as a finite float above zero.
 
     Raises:
+        InvalidTypeError: it is no number.
         InvalidValueError: it is not.
     """
-    if not (math.isfinite(value) and value > 0):
+    if not 0.0 < (number := check_number(name, value)) < math.inf:
         raise InvalidValueError(f"{name} must be a finite number above 0", got=value)
-    return float(value)
+    return number
 
 
 def check_nonnegative(name: str, value: float) -> float:
     """Return ``value`` as a finite float of at least zero.
 
     Raises:
+        InvalidTypeError: it is no number.
         InvalidValueError: it is not.
     """
-    if not 0.0 <= value < math.inf:
+    if not 0.0 <= (number := check_number(name, value)) < math.inf:
         raise InvalidValueError(f"{name} must be a finite number of at least 0", got=value)
-    return float(value)
+    return number
+
+
+def check_rate(name: str, value: float) -> float:
+    """Return a learning rate as a float above zero that float32 holds, as steps need it.
+
+    Raises:
+        InvalidTypeError: it is no number.
+        InvalidValueError: it is not.
+    """
+    if (number := check_positive(name, value)) > LARGEST_RATE:
+        raise InvalidValueError(f"{name} must be a number that float32 holds", got=value)
+    return number
+
+
+def check_between(
+    name: str, value: float, low: float, high: float, ends: str = "[]", remedy: str = ""
+) -> float:
+    """Return ``value`` as a float of an interval.
+
+    Args:
+        name: The argument.
+        value: What came.
+        low: Where the interval begins.
+        high: Where it ends.
+        ends: Its brackets; a round one leaves its end out.
+        remedy: What to do.
+
+    Raises:
+        InvalidTypeError: it is no number.
+        InvalidValueError: it is NaN or outside.
+
+    >>> check_between("momentum", 1.0, 0, 1, "[)")
+    Traceback (most recent call last):
+    qdiverge.errors.InvalidValueError: momentum must lie in [0, 1); got 1.0.
+    """
+    number = check_number(name, value)
+    is_inside = low <= number <= high
+    if not is_inside or (ends[0] == "(" and number == low) or (ends[1] == ")" and number == high):
+        said = f"{name} must lie in {ends[0]}{low:g}, {high:g}{ends[1]}"
+        raise InvalidValueError(said, got=value, remedy=remedy)
+    return number
+
+
+def check_discount(discount: float) -> float:
+    """Return ``discount`` as a float in [0, 1], or raise as :func:`check_between`."""
+    return check_between("discount", discount, 0, 1, remedy="Usual: 0.99.")
 
 
 def check_share(name: str, value: float) -> float:
-    """Return ``value`` as a float in [0, 1].
-
-    Raises:
-        InvalidValueError: it is NaN or outside [0, 1].
-    """
-    if not 0.0 <= value <= 1.0:
-        raise InvalidValueError(f"{name} must lie in [0, 1]", got=value)
-    return float(value)
+    """Return ``value`` as a float in [0, 1], or raise as :func:`check_between`."""
+    return check_between(name, value, 0, 1)
 
 
 def check_step_share(name: str, value: float) -> float:
-    """Return ``value`` as a float in (0, 1]: the share of the way that a target moves.
+    """Return the share of the way that a target moves, in (0, 1], or raise so."""
+    return check_between(name, value, 0, 1, "(]", "Usual: 0.005.")
+
+
+def check_integer(name: str, value: int, least: int, most: int = LARGEST_INTEGER) -> int:
+    """Return ``value`` as an int of at least ``least``; also one of numpy's, or of a tensor.
 
     Raises:
-        InvalidValueError: it is NaN or outside (0, 1].
+        InvalidValueError: it is not, or above ``most``.
     """
-    if not 0.0 < value <= 1.0:
-        raise InvalidValueError(f"{name} must lie in (0, 1]", got=value, remedy="Usual: 0.005.")
-    return float(value)
-
-
-def check_integer(name: str, value: int, least: int) -> int:
-    """Return ``value`` if it is an integer of at least ``least``.
-
-    Raises:
-        InvalidValueError: it is not.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if type(value) is int and least <= value <= most:  # the usual case, at once
+        return value
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except Exception:  # of somebody's own object, it may be any
+        number = None
+    if number is None or number < least:
         raise InvalidValueError(f"{name} must be an integer of at least {least}", got=value)
+    if number > most:
+        raise InvalidValueError(f"{name} must be an integer of at most {most}", got=value)
+    return number
+
+
+def check_switch(name: str, value: Any) -> bool:
+    """Return ``value`` where it is True or False.
+
+    Raises:
+        InvalidValueError: it is something else.
+    """
+    if not isinstance(value, bool):
+        raise InvalidValueError(f"{name} must be True or False", got=shown_as_code(value))
     return value
 
 
@@ -83,71 +170,8 @@ def check_choice(name: str, value: str, choices: Iterable[str]) -> str:
     Raises:
         InvalidValueError: it is not.
     """
-    if value not in choices:
-        raise InvalidValueError(f"{name} must be one of {', '.join(choices)}", got=repr(value))
+    if not isinstance(value, str) or value not in choices:
+        raise InvalidValueError(
+            f"{name} must be one of {', '.join(choices)}", got=shown_as_code(value)
+        )
     return value
-
-
-def check_finite(name: str, tensor: Tensor) -> Tensor:
-    """Return ``tensor`` when every entry is finite.
-
-    Raises:
-        InvalidTypeError: it is no floating-point tensor.
-        InvalidValueError: it holds NaN or infinity; the first such place is named.
-    """
-    if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
-        got = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
-        raise InvalidTypeError(f"{name} must be a floating-point tensor", got=got)
-    finite = torch.isfinite(tensor)
-    if not bool(finite.all()):
-        where = tuple((~finite).nonzero()[0].tolist())
-        raise InvalidValueError(
-            f"{name} must be finite",
-            got=f"{tensor[where].item()} at {list(where)}, {int((~finite).sum())} such in all",
-            remedy="Find the update that made it: it came before this call.",
-        )
-    return tensor
-
-
-def check_distribution(name: str, rho: Tensor, size: int) -> Tensor:
-    """Return ``rho`` when it is a distribution over ``size`` entries: ρ ≥ 0, Σρ = 1.
-
-    Zeros are allowed: a pair that is never sampled.
-
-    Raises:
-        InvalidTypeError: it is no floating-point tensor.
-        InvalidValueError: the shape differs from [size], an entry is negative, or the sum is off.
-    """
-    check_finite(name, rho)
-    if rho.shape != (size,):
-        raise InvalidValueError(f"{name} must have shape [{size}]", got=list(rho.shape))
-    total = float(rho.double().sum())
-    if float(rho.min()) < 0 or abs(total - 1.0) > 1e-4:
-        raise InvalidValueError(
-            f"{name} must be a distribution: entries ≥ 0 that sum to 1",
-            got=f"least entry {float(rho.min()):.3g}, sum {total:.6g}",
-            remedy=f"Normalise it: {name} / {name}.sum().",
-        )
-    return rho
-
-
-def check_installed(module: str, need: str, extra: str, remedy: str = "") -> Any:
-    """Return a module of an optional dependency.
-
-    Args:
-        module: Its name.
-        need: What needs what.
-        extra: The extra of qdiverge that installs it.
-        remedy: What else there is to know or to do.
-
-    Raises:
-        MissingExtraError: it is not installed.
-
-    >>> check_installed("math", "counting needs math", "none").floor(1.5)
-    1
-    """
-    try:
-        return import_module(module)
-    except ImportError as error:
-        install = f"Install it: pip install 'qdiverge[{extra}]'. {remedy}".rstrip()
-        raise MissingExtraError(f"{need}, which is not installed", remedy=install) from error

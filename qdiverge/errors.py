@@ -2,6 +2,8 @@
 
 from qdiverge.plain_text import plain_lines
 
+LONGEST = 300  # characters of a value that is shown
+
 
 class QDivergeError(Exception):
     """The base of every error that qdiverge raises on purpose.
@@ -18,9 +20,24 @@ class QDivergeError(Exception):
     """
 
     def __init__(self, expected: str, *, got: object = None, remedy: str = "") -> None:
-        came = "" if got is None else f"; got {got}"
+        came = "" if got is None else f"; got {shown(got)}"
         sentence = f"{expected}{came}." + (f" {remedy}" if remedy else "")
         super().__init__(plain_lines(sentence))
+
+
+def shown(value: object) -> str:
+    """Return what came as text, cut where it is long; whatever the value does when it is asked.
+
+    >>> shown("a sentence"), shown(0.5), shown([0] * 1_000)[-6:]
+    ('a sentence', '0.5', '0, 0,…')
+    """
+    if type(value) is str:
+        return value
+    try:
+        text = str(value)
+    except Exception:  # it is somebody's own object, or an integer of too many digits
+        return f"a {type(value).__name__} that cannot be shown"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 class InvalidValueError(QDivergeError, ValueError):
@@ -37,6 +54,10 @@ class ReadOnlyError(QDivergeError, AttributeError):
 
 class UnsupportedNetworkError(QDivergeError, ValueError):
     """A network without a per-sample gradient: it mixes samples or draws random numbers."""
+
+
+class CallError(QDivergeError, RuntimeError):
+    """What was called, a network, a policy or a loss, raised an error, which is the cause."""
 
 
 class MixedSamplesError(UnsupportedNetworkError):

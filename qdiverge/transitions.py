@@ -7,7 +7,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_tensor
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,7 @@ class Transitions:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, Tensor):
-                raise InvalidTypeError(f"{field.name} must be a tensor", got=type(value).__name__)
+            check_tensor(field.name, getattr(self, field.name))
         N = len(self)
         if N == 0:
             raise InvalidValueError("a batch needs one transition or more", got="an empty batch")
@@ -106,6 +105,7 @@ class SarsaTransitions(Transitions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_tensor("next_actions", self.next_actions)
         if self.next_actions.shape != self.actions.shape:
             raise InvalidValueError(
                 "next_actions must have the shape of actions",

@@ -43,8 +43,9 @@ from qdiverge.agents.replay.ring import ReplayRing
 from qdiverge.agents.replay.sampling import Sampler
 from qdiverge.agents.settings.agent_config import AgentConfig
 from qdiverge.agents.updates import Updates
-from qdiverge.checks import check_integer, check_positive
+from qdiverge.checks import check_integer, check_positive, check_switch
 from qdiverge.errors import InvalidValueError
+from qdiverge.thing_checks import check_callable, check_instance
 from qdiverge.transitions import Transitions
 
 
@@ -98,12 +99,20 @@ class Trainer:
         log_period: int = 100,
         has_alignment: bool = False,
     ) -> None:
+        check_instance("config", config, AgentConfig)
+        for name, given in (
+            ("make_q_network", make_q_network),
+            ("transform_batch", transform_batch),
+        ):
+            if given is not None:
+                check_callable(name, given, "a function")
+        check_switch("has_alignment", has_alignment)
         self.make_q_network = make_q_network
         self.transform_batch = transform_batch
         if deadline_seconds is not None:
-            check_positive("deadline_seconds", deadline_seconds)
+            deadline_seconds = check_positive("deadline_seconds", deadline_seconds)
         self.deadline_seconds = deadline_seconds
-        check_integer("log_period", log_period, 1)
+        log_period = check_integer("log_period", log_period, 1)
         device = find_device(config.device)
         games, weights, exploration, sampling = np.random.SeedSequence(config.seed).spawn(4)
         parts = parts_of(config)

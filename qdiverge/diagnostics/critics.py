@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qdiverge.calling import critic_column, own_errors, policy_parts
 from qdiverge.diagnostics.quiet import quiet, quiet_call
-from qdiverge.errors import InvalidValueError
 from qdiverge.generators import same_generators, seed_torch
 from qdiverge.kernel.network import Networks, each_of, module_of, unwrap
 
@@ -86,15 +86,8 @@ def quiet_critics(critics: Sequence[nn.Module], observations: Tensor, actions: T
         if module not in answers:
             answers[module] = quiet_call(module, observations, actions)
         answer = answers[module]
-        values: Tensor = answer[critic.index] if isinstance(critic, CriticView) else answer
-        if values.numel() != len(observations):
-            raise InvalidValueError(
-                "a critic must return one value for each pair, "
-                f"[{len(observations)}] or [{len(observations)}, 1]",
-                got=list(values.shape),
-                remedy="A network with a value for each action takes integer actions [N].",
-            )
-        columns.append(values.reshape(-1))
+        values = answer[critic.index] if isinstance(critic, CriticView) else answer
+        columns.append(critic_column(values, len(observations)))
     return torch.stack(columns, dim=1)
 
 
@@ -121,17 +114,10 @@ def next_actions(policy: Policy, next_observations: Tensor) -> NextActions:
         if module is not None:
             stack.enter_context(quiet(module))
         seed_torch(SEED, next_observations.device)
-        answer = policy(next_observations)
-    if isinstance(answer, Tensor):
-        return NextActions(answer.detach())
-    actions, log_probs = answer[0].detach(), answer[1].detach()
-    if log_probs.numel() != len(actions):
-        raise InvalidValueError(
-            "a policy must return actions [N, k], or a pair: actions [N, k] and log π [N]",
-            got=f"actions {list(actions.shape)} and log π {list(log_probs.shape)}",
-            remedy="Sum log π over the parts of an action.",
-        )
-    return NextActions(actions, log_probs.reshape(-1))
+        with own_errors("policy", next_observations):
+            answer = policy(next_observations)
+    actions, log_probs = policy_parts(answer, len(next_observations))
+    return NextActions(actions.detach(), None if log_probs is None else log_probs.detach())
 
 
 def target_shares(values: Tensor, critics: str, subset: int | None) -> Tensor:

@@ -8,7 +8,14 @@ import torch
 from torch import nn
 
 from qdiverge.batch_reading import as_transitions, row_discounts, row_weights, why_other_actions
-from qdiverge.checks import check_choice, check_discount, check_positive
+from qdiverge.checks import (
+    check_choice,
+    check_discount,
+    check_finite_number,
+    check_integer,
+    check_positive,
+    check_rate,
+)
 from qdiverge.diagnostics.advice import advice
 from qdiverge.diagnostics.batch_checks import check_batch, check_q_values, with_integers
 from qdiverge.diagnostics.blocks import blocks_of, blocks_of_actions, selection_of
@@ -20,11 +27,13 @@ from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.preconditioner import has_scales
 from qdiverge.diagnostics.update_stability import stability_of, weights_of_critics
 from qdiverge.errors import InvalidValueError
-from qdiverge.kernel.network import Networks, each_of, unwrap
+from qdiverge.kernel.network import Networks, each_of, first_parameter, unwrap
 from qdiverge.td import BOOTSTRAPS, Bootstrap
+from qdiverge.tensor_checks import check_optimizer
 from qdiverge.theory import attribute, check_contraction, linearisation_error, time_to_threshold
 from qdiverge.theory.arnoldi import DENSE_LIMIT
 from qdiverge.theory.linearisation import LARGEST_ERROR
+from qdiverge.thing_checks import check_callable, check_instance, check_text
 from qdiverge.transitions import Transitions, without_ends
 from qdiverge.update import UpdateRule, read_optimizer, why_not_modelled
 from qdiverge.update.rule import LOSS_SLOPES, LOSSES, Source
@@ -105,6 +114,10 @@ def diagnose(
     >>> diagnosis.stability.verdict, round(diagnosis.stability.spectral_radius, 6)  # 1 + α(2γ − 1)
     ('divergent', 1.08)
     """
+    if rule is not None:
+        check_instance("rule", rule, UpdateRule)
+    if batch_size is not None:
+        batch_size = check_integer("batch_size", batch_size, 1)
     if rule is None:
         rule = rule_of(
             q_net, batch, discount, learning_rate, target=target, optimizer=optimizer,
@@ -186,6 +199,7 @@ def rule_of(
     fields: dict[str, Any] = {}
     sources: dict[str, Source] = {"discount": "given", "loss": "given"}
     modules = each_of(q_net)
+    check_text("not_modelled", not_modelled)
     if optimizer is not None:
         fields = read_optimizer(optimizer, modules)
         sources |= dict.fromkeys(fields, "optimizer")
@@ -199,7 +213,7 @@ def rule_of(
         fields["loss_factor"] = check_positive("loss_factor", loss_factor)
         sources["loss_factor"] = "given"
     if learning_rate is not None:
-        check_positive("learning_rate", learning_rate)
+        learning_rate = check_rate("learning_rate", learning_rate)
         fields["learning_rate"] = learning_rate / (LOSS_SLOPES[loss] * (loss_factor or 1.0))
         sources["learning_rate"] = "given"
     has_target = target is not None and target is not q_net
@@ -245,20 +259,25 @@ def make_moment(
     rule: UpdateRule | None = None,
 ) -> Moment:
     """Check the arguments of :func:`diagnose` and return the moment that they describe."""
-    check_discount(discount)
-    check_positive("learning_rate", learning_rate)
+    discount = check_discount(discount)
+    learning_rate = check_rate("learning_rate", learning_rate)
+    entropy_coefficient = check_finite_number("entropy_coefficient", entropy_coefficient)
+    if optimizer is not None:
+        check_optimizer("optimizer", optimizer)
+    if policy is not None:
+        check_callable("policy", policy, "a function of s'")
     network = unwrap(each_of(q_net)[0])[0]
-    parameter = next((p for p in network.parameters() if p.is_floating_point()), None)
     transitions = with_integers(without_ends(as_transitions(batch)), network)
     check_batch(transitions)
-    if parameter is not None:
-        transitions = transitions.to(parameter.device, parameter.dtype)
+    parameter = first_parameter([network])
+    transitions = transitions.to(parameter.device, parameter.dtype)
     if reward_bound is None:
         reward_bound = float(transitions.rewards.abs().max()) or 1.0
     if bootstrap is not None:
         check_choice("bootstrap", bootstrap, BOOTSTRAPS)
     online = split_networks(q_net, transitions)
-    targets = split_networks(target, transitions) if target not in (None, q_net) else ()
+    own_target = None if target is q_net else target
+    targets = () if own_target is None else split_networks(own_target, transitions, "target")
     return Moment(
         q_network=online[0],
         batch=transitions,
@@ -279,15 +298,17 @@ def make_moment(
     )
 
 
-def split_networks(networks: Networks, batch: Transitions) -> tuple[nn.Module, ...]:
+def split_networks(
+    networks: Networks, batch: Transitions, name: str = "q_net"
+) -> tuple[nn.Module, ...]:
     """Return the Q-network alone, or each critic, without the wrapper of torch.compile.
 
     Raises:
         InvalidValueError: several networks stand beside integer actions.
     """
+    modules = each_of(networks, name)
     if batch.actions.is_floating_point():
-        return critic_views(networks, batch.observations, batch.actions)
-    modules = each_of(networks)
+        return critic_views(modules, batch.observations, batch.actions)
     if len(modules) != 1:
         raise InvalidValueError(
             "several networks are critics, whose actions are floating-point numbers [N, k]",

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qdiverge.calling import own_errors, q_table
 from qdiverge.diagnostics.allowed_actions import largest_allowed
 from qdiverge.generators import global_states, same_generators, same_states
-from qdiverge.kernel.network import has_compiled_parts
+from qdiverge.kernel.network import has_compiled_parts, without_autocast
 from qdiverge.kernel.own_state import has_own_state, same_own_state
 
 
@@ -31,7 +32,7 @@ def quiet(module: nn.Module) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(same_generators(device))
         stack.enter_context(same_own_state(modules))
-        stack.enter_context(torch.autocast(device.type, enabled=False))
+        stack.enter_context(without_autocast(device))
         if has_compiled_parts(module):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         try:
@@ -60,14 +61,13 @@ def _set_training(modules: list[nn.Module], is_training: bool) -> None:
 @torch.no_grad()
 def quiet_call(module: nn.Module, *inputs: Tensor) -> Any:
     """Return what ``module`` returns, without a graph and leaving no trace."""
-    with quiet(module):
+    with quiet(module), own_errors("the network", *inputs):
         return module(*inputs)
 
 
 def quiet_values(module: nn.Module, observations: Tensor) -> Tensor:
     """Return the Q-values [N, A] of ``module`` at ``observations``, leaving no trace."""
-    values: Tensor = quiet_call(module, observations)
-    return values.detach()
+    return q_table(quiet_call(module, observations), len(observations)).detach()
 
 
 def needs_quiet(network: nn.Module) -> bool:
@@ -100,7 +100,7 @@ def leaves_no_trace(network: nn.Module, *inputs: Tensor) -> bool:
     buffers = [(b, b.clone()) for b in network.buffers()]
     before = global_states(device)
     with same_generators(device), same_own_state(modules) as changed:
-        with torch.autocast(device.type, enabled=False):
+        with without_autocast(device):
             bare = network(*inputs)
         is_drawn = not same_states(before, global_states(device))
         moved = [(b, was) for b, was in buffers if not torch.equal(b, was)]  # without a version

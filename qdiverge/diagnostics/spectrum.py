@@ -48,7 +48,7 @@ def batch_spectrum(
     """
     moment = make_moment(q_net, batch, discount, learning_rate, target=target, optimizer=optimizer)
     N, both = len(moment.batch), pairs_and_successors(moment)
-    weight = bootstrap_weights(discount, moment.batch.terminated, moment.q.dtype)
+    weight = bootstrap_weights(moment.discount, moment.batch.terminated, moment.q.dtype)
     ntk = NTK(moment.q_network, preconditioner=moment.preconditioner)
     last: dict[str, Tensor] = {}
 
@@ -65,7 +65,7 @@ def batch_spectrum(
         lambda v: products(v)[:N],
         lambda v: weight * products(v)[N:],
         torch.full((N,), 1 / N, dtype=moment.q.dtype, device=moment.q.device),
-        learning_rate,
+        moment.learning_rate,
         dense_limit=dense_limit,
         count=count,
     )

@@ -17,7 +17,13 @@ next step on. At γ = 1 there is no B; see :func:`undiscounted_limit`.
 
 import math
 
-from qdiverge.checks import check_discount, check_positive
+from qdiverge.checks import (
+    check_between,
+    check_discount,
+    check_finite_number,
+    check_number,
+    check_positive,
+)
 
 EXCUSED = 1 / 4  # of the bound: what TD errors excuse at most
 BEGUN = 2.0  # times what first values are beyond the bound: they may double
@@ -41,8 +47,9 @@ def soft_divergence_bound(
     >>> round(soft_divergence_bound(0.99), 6)
     100.0
     """
-    check_discount(discount)
-    check_positive("reward_bound", reward_bound)
+    discount = check_discount(discount)
+    reward_bound = check_positive("reward_bound", reward_bound)
+    entropy_bonus = check_finite_number("entropy_bonus", entropy_bonus)
     most = reward_bound + discount * entropy_bonus
     return math.inf if discount == 1 else most / (1 - discount)
 
@@ -61,6 +68,10 @@ def divergence_limit(
     >>> [round(divergence_limit(100.0, error, 0.99), 6) for error in (0.0, 0.1, 5.0)]
     [100.1, 110.0, 125.0]
     """
+    bound, td_error = check_number("bound", bound), check_number("td_error", td_error)
+    discount = check_between("discount", discount, 0, 1, "[)")
+    if first_size is not None:
+        first_size = check_number("first_size", first_size)
     off = td_error / (1 - discount) if math.isfinite(td_error) else math.inf
     begun = bound if first_size is None or not math.isfinite(first_size) else first_size
     excused = min(max(off, ROUNDING * bound), EXCUSED * bound)

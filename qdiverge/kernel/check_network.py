@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from qdiverge.calling import own_errors
 from qdiverge.errors import (
     InvalidValueError,
     MixedSamplesError,
@@ -47,7 +48,9 @@ def check_network(
     rows, device = TrialRows.of(len(pairs)), pairs.observations.device
     run = forward or (lambda some: network.values(network.params, some).detach())
     before = global_states(device)
-    values_2 = run(take(everything, rows.two))
+    inputs = (pairs.observations, pairs.actions) if pairs.is_critic else (pairs.observations,)
+    with own_errors("q_net", *(part[:2] for part in inputs if part is not None)):
+        values_2 = run(take(everything, rows.two))
     if not same_states(before, global_states(device)):
         where = drawing_module(network, take(everything, rows.two))
         raise UnsupportedNetworkError(
@@ -55,7 +58,8 @@ def check_network(
             got=f"random numbers drawn in {where}",
             remedy="Freeze its noise, or call q_net.eval().",
         )
-    values = run(take(everything, rows.three))
+    with own_errors("q_net", *(part[:3] for part in inputs if part is not None)):
+        values = run(take(everything, rows.three))
     is_mixed, known = not same_rows(values_2, values), RowValues(rows.three, values)
     for indices, place in rows.others:
         alone = values[place : place + 1]

@@ -11,10 +11,17 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
-from qdiverge.errors import InvalidTypeError, InvalidValueError, UnsupportedNetworkError
+from qdiverge.calling import critic_column, q_table
+from qdiverge.errors import (
+    InvalidTypeError,
+    InvalidValueError,
+    UnsupportedNetworkError,
+)
 from qdiverge.generators import same_generators
-from qdiverge.kernel.own_state import same_own_state
+from qdiverge.kernel.own_state import check_made, same_own_state
 from qdiverge.kernel.pairs import Pairs, all_finite
+from qdiverge.tensor_checks import check_tensor
+from qdiverge.thing_checks import check_instance, type_of
 
 Networks = nn.Module | Sequence[nn.Module]  # a Q-network; or one critic or several
 WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
@@ -58,11 +65,37 @@ def unwrap(q_net: nn.Module) -> tuple[nn.Module, str]:
             return q_net, prefix
 
 
-def each_of(networks: Networks | None) -> list[nn.Module]:
-    """Return one network, several, or none as a list."""
-    if networks is None:
-        return []
-    return [networks] if isinstance(networks, nn.Module) else list(networks)
+def each_of(networks: Any, name: str = "q_net") -> list[nn.Module]:
+    """Return one network, or several, as a list.
+
+    Raises:
+        InvalidTypeError: one of them is no module.
+        InvalidValueError: there is none among several.
+    """
+    if isinstance(networks, nn.Module) and not isinstance(networks, nn.ModuleList):
+        return [networks]
+    several = isinstance(networks, Sequence | nn.ModuleList) and not isinstance(networks, str)
+    if not several or not all(isinstance(network, nn.Module) for network in networks):
+        got = type_of(networks)
+        if several:
+            got += " of " + ", ".join(sorted({type_of(each) for each in networks}))
+        raise InvalidTypeError(f"{name} must be a torch.nn.Module, or several", got=got)
+    if not len(networks):
+        raise InvalidValueError(f"{name} must be a torch.nn.Module, or several", got="none")
+    return list(networks)
+
+
+def first_parameter(networks: Sequence[nn.Module]) -> nn.Parameter:
+    """Return the first floating-point parameter: the others' device and dtype are its own.
+
+    Raises:
+        InvalidValueError: there is none.
+    """
+    for network in networks:
+        for parameter in network.parameters():
+            if parameter.is_floating_point():
+                return parameter
+    raise InvalidValueError("q_net must have a trainable parameter", got="none")
 
 
 def module_of(policy: Any) -> nn.Module | None:
@@ -83,9 +116,7 @@ def read_network(q_net: nn.Module, dtype: torch.dtype | None = None) -> Network:
         InvalidTypeError: it is no module, is scripted, or a parameter is not real floating point.
         InvalidValueError: nothing is trainable, a parameter is not finite, or devices differ.
     """
-    if not isinstance(q_net, nn.Module):
-        raise InvalidTypeError("q_net must be a torch.nn.Module", got=type(q_net).__name__)
-    module, prefix = unwrap(q_net)
+    module, prefix = unwrap(check_instance("q_net", q_net, nn.Module))
     if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
         raise InvalidTypeError(
             "q_net must be a module whose forward is Python's",
@@ -93,13 +124,8 @@ def read_network(q_net: nn.Module, dtype: torch.dtype | None = None) -> Network:
             remedy="Pass the module that torch.jit was given, with the same weights.",
         )
     named = dict(module.named_parameters())
+    check_made(named)
     for name, parameter in named.items():
-        if isinstance(parameter, nn.parameter.UninitializedParameter):
-            raise InvalidValueError(
-                "every parameter must be initialised",
-                got=f"{name}, which is lazy",
-                remedy="Run one forward pass first.",
-            )
         if parameter.requires_grad and not parameter.is_floating_point():
             raise InvalidTypeError(
                 "trainable parameters must be real floating point", got=f"{name}: {parameter.dtype}"
@@ -111,6 +137,8 @@ def read_network(q_net: nn.Module, dtype: torch.dtype | None = None) -> Network:
             got="none with requires_grad",
             remedy="The kernel of a frozen network is zero.",
         )
+    for name, parameter in named.items():
+        check_tensor(f"the parameter {name}", parameter)
     devices = {p.device for p in named.values()}
     if len(devices) > 1:
         raise InvalidValueError(
@@ -150,7 +178,7 @@ def untouched(module: nn.Module, dtype: torch.dtype | None = None) -> Iterator[N
         stack.enter_context(same_own_state(m for m, _ in saved))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        stack.enter_context(torch.autocast(device.type, enabled=False))
+        stack.enter_context(without_autocast(device))
         if has_compiled_parts(module):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         if dtype is not None:
@@ -164,6 +192,13 @@ def untouched(module: nn.Module, dtype: torch.dtype | None = None) -> Iterator[N
                     registry.update(content)
             for m, attributes in saved:
                 _restore(m, attributes)
+
+
+def without_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Return what switches autocast off on a device; "meta" knows none."""
+    if not torch.amp.is_autocast_available(device.type):
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 class casting(TorchFunctionMode):  # noqa: N801  (called like a function)
@@ -234,22 +269,11 @@ def has_compiled_parts(module: nn.Module) -> bool:
 
 def _check_values(values: object, pairs: Pairs) -> Tensor:
     """Return the network's output when it is [N, A], or [N] or [N, 1] for a critic."""
-    num = len(pairs)
     if not isinstance(values, Tensor):
         raise UnsupportedNetworkError(
             "q_net must return a tensor of Q-values",
             got=type(values).__name__,
             remedy="Wrap it in a module whose forward returns the Q-values alone.",
         )
-    if pairs.is_critic:
-        if values.numel() != num or values.dim() > 2:
-            raise InvalidValueError(
-                f"a critic must return [{num}] or [{num}, 1]", got=list(values.shape)
-            )
-    elif values.dim() != 2 or values.shape[0] != num:
-        raise InvalidValueError(
-            f"q_net must return Q-values of shape [{num}, A]",
-            got=list(values.shape),
-            remedy="A critic needs floating-point actions [N, k].",
-        )
+    (critic_column if pairs.is_critic else q_table)(values, len(pairs))
     return values

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qdiverge.checks import check_choice, check_distribution, check_finite, check_integer
+from qdiverge.checks import check_choice, check_integer
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.kernel import assemble
+from qdiverge.kernel.check_network import check_range
 from qdiverge.kernel.gram import PRECISIONS, Gram
 from qdiverge.kernel.matvec import matvec
 from qdiverge.kernel.network import Network, read_network, untouched, unwrap
@@ -18,6 +19,8 @@ from qdiverge.kernel.plan import Plan
 from qdiverge.kernel.posing import Options, Plans, make_problem
 from qdiverge.kernel.precondition import Preconditioner, read_preconditioner
 from qdiverge.kernel.problem import Problem
+from qdiverge.tensor_checks import DENSE, check_distribution, check_finite
+from qdiverge.thing_checks import check_instance
 
 METHODS = ("auto", "structured", "per_sample", "reference")
 Observations = Tensor | np.ndarray
@@ -63,14 +66,15 @@ class NTK:
         gram_precision: str = "full",
         trial_runs: str = "always",
     ) -> None:
-        if not isinstance(q_net, nn.Module):
-            raise InvalidTypeError("q_net must be a torch.nn.Module", got=type(q_net).__name__)
+        check_instance("q_net", q_net, nn.Module)
         check_choice("method", method, METHODS)
         if block_size is not None:
-            check_integer("block_size", block_size, 1)
+            block_size = check_integer("block_size", block_size, 1)
         check_choice("gram_precision", gram_precision, PRECISIONS)
-        if dtype is not None and not dtype.is_floating_point:
-            raise InvalidTypeError("dtype must be a floating-point dtype", got=dtype)
+        if dtype is not None and not (
+            isinstance(dtype, torch.dtype) and dtype.is_floating_point and dtype in DENSE
+        ):
+            raise InvalidTypeError("dtype must be a floating-point dtype of torch", got=dtype)
         check_choice("trial_runs", trial_runs, ("always", "once"))
         self._plans: Plans | None = {} if trial_runs == "once" else None
         self.q_net, self.dtype, self.preconditioner = q_net, dtype, preconditioner
@@ -175,9 +179,12 @@ class NTK:
         """
         arguments = observations, actions, other_observations, "all"
         with self._problem(*arguments) as (problem, network, _):
-            A = problem.rows[1]
-            chosen = torch.arange(len(other_actions), device=other_actions.device) * A
-            whole, *blocks = assemble.with_own_blocks(problem, chosen + other_actions)
+            A, device = problem.rows[1], problem.x.observations.device
+            chosen = check_pairs(other_observations, other_actions, device=device)
+            check_range(chosen, A)
+            assert chosen.actions is not None
+            rows = torch.arange(len(chosen), device=device) * A + chosen.actions
+            whole, *blocks = assemble.with_own_blocks(problem, rows)
             own, layers = ({network.prefix + k: v for k, v in b.items()} for b in blocks)
             return problem.shaped(whole), own, layers
 

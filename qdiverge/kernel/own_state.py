@@ -10,15 +10,16 @@ import collections
 import copy
 import io
 import types
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from qdiverge.errors import UnsupportedNetworkError
+from qdiverge.errors import InvalidValueError, UnsupportedNetworkError
 from qdiverge.generators import Generator, is_same_state, set_state, state_of
 from qdiverge.kernel.slots import Slots
 
@@ -75,10 +76,22 @@ def _of_module(module: nn.Module) -> Iterator[PutBack]:
     yield from _of_slots(module, set())
     for name in ("_buffers", "_parameters"):
         if isinstance(registry := attributes.get(name), dict):  # of a scripted module it is none
+            check_made(registry)
             yield _rebinding(registry)
     seen: set[int] = set()
     for value in _attributes(module).values():
         yield from _of_value(value, seen)
+
+
+def check_made(named: Mapping[str, Tensor | None]) -> None:
+    """Raise an InvalidValueError where a first forward pass makes something: none undoes that."""
+    for name, value in named.items():
+        if value is not None and is_lazy(value):
+            raise InvalidValueError(
+                "every parameter must be initialised",
+                got=f"{name}, which is lazy",
+                remedy="Run one forward pass first.",
+            )
 
 
 def _attributes(module: nn.Module) -> dict[str, Any]:

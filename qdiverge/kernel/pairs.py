@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.tensor_checks import as_tensor, check_tensor
 
 Actions = Tensor | np.ndarray | str
 
@@ -105,15 +106,8 @@ def _tensor(
     name: str, value: Tensor | np.ndarray, device: torch.device, dtype: torch.dtype | None
 ) -> Tensor:
     if isinstance(value, np.ndarray):
-        value = torch.from_numpy(np.ascontiguousarray(value)).to(device)
-    if not isinstance(value, Tensor):
-        raise InvalidTypeError(
-            f"{name} must be a tensor or a numpy array",
-            got=type(value).__name__,
-            remedy="torch.as_tensor makes one.",
-        )
-    if value.is_complex() or value.is_sparse:
-        raise InvalidTypeError(f"{name} must be a dense real tensor", got=value.dtype)
+        value = as_tensor(name, np.ascontiguousarray(value)).to(device)
+    value = check_tensor(name, value)
     if value.device != device:
         raise InvalidValueError(
             f"{name} must be on the network's device, {device}",

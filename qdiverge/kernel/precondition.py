@@ -4,7 +4,8 @@ Adam and AdamW: M = 1 / (√(v / (1 − β₂ᵗ)) + ε). RMSProp: M = 1 / (√v
 SGD: M = 1. Momentum is left out: M is the map from a gradient to the step of this very update.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from torch.optim import SGD, Adam, NAdam, Optimizer, RAdam, RMSprop
 
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.kernel.network import Network
+from qdiverge.tensor_checks import check_optimizer, check_tensor
 
 Preconditioner = Mapping[str, Tensor] | Optimizer
 
@@ -38,6 +40,7 @@ def read_preconditioner(
             got=type(preconditioner).__name__,
         )
     for name, scale in scales.items():
+        check_tensor(f"the preconditioner of {name}", scale)
         if scale.shape != network.params[name].shape:
             raise InvalidValueError(
                 f"the preconditioner of {name} must have shape {list(network.params[name].shape)}",
@@ -62,14 +65,9 @@ def from_optimizer(
     >>> {name: round(m.item(), 4) for name, m in from_optimizer(adam, {"w": weight}).items()}
     {'w': 0.25}
     """
-    groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    own = own_groups(optimizer, parameters.values())
+    groups = {id(p): group for group in own for p in group["params"]}
     optimised = {name: p for name, p in parameters.items() if id(p) in groups}
-    if not optimised:
-        raise InvalidValueError(
-            "the optimiser must hold parameters of q_net",
-            got="none of them",
-            remedy="Pass the optimiser that trains this very module.",
-        )
     rates = {float(groups[id(p)]["lr"]) for p in optimised.values()}
     if len(rates) > 1:
         raise InvalidValueError(
@@ -92,6 +90,24 @@ def from_optimizer(
             remedy="Take at least one optimiser step first.",
         )
     return scales
+
+
+def own_groups(optimizer: Optimizer, parameters: Iterable[Tensor]) -> list[dict[str, Any]]:
+    """Return the groups of an optimiser that hold some of the parameters.
+
+    Raises:
+        InvalidTypeError: it is no optimiser.
+        InvalidValueError: none does, or a learning rate is out of range.
+    """
+    own = {id(p) for p in parameters}
+    groups = check_optimizer("optimizer", optimizer).param_groups
+    if held := [group for group in groups if any(id(p) in own for p in group["params"])]:
+        return held
+    raise InvalidValueError(
+        "the optimiser must hold parameters of q_net",
+        got="none of them",
+        remedy="Pass the optimiser that trains this very module.",
+    )
 
 
 def _scale(optimizer: Optimizer, group: dict, state: dict) -> Tensor:

@@ -5,27 +5,25 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.errors import InvalidValueError
 from qdiverge.mdp.mdp_errors import InvalidTransitionsError, UnreachableStartError
+from qdiverge.tensor_checks import check_array
 
 ROW_TOLERANCE = 1e-8  # of a row sum; below it the rows are normalised
 
 
-def real_array(name: str, value: Any) -> np.ndarray:
-    """Return ``value`` as a new float64 array with finite entries.
+def as_q(name: str, value: Any) -> np.ndarray:
+    """Return ``value`` as it is where it is an array of numbers; NaN may be in it.
 
     Raises:
-        InvalidTypeError: it is not made of numbers.
-        InvalidValueError: it holds NaN or infinity.
+        InvalidTypeError: it is none.
+        InvalidValueError: it is empty, or one number.
     """
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidTypeError(f"{name} must be an array of numbers", got=error) from error
-    if not np.isfinite(array).all():
-        where = [int(i) for i in np.argwhere(~np.isfinite(array))[0]]
-        raise InvalidValueError(f"{name} must be finite", got=f"{array[tuple(where)]} at {where}")
-    return array
+    is_fine = isinstance(value, np.ndarray) and value.dtype.kind in "fiu"
+    table = np.asarray(value) if is_fine else check_array(name, value)
+    if not (table.ndim and table.size):
+        raise InvalidValueError(f"{name} must be an array [..., A]", got=list(table.shape))
+    return table
 
 
 def check_initial(initial: Any, terminal: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -36,7 +34,7 @@ def check_initial(initial: Any, terminal: np.ndarray, shape: tuple[int, ...]) ->
     """
     if initial is None:
         return np.zeros(shape)
-    values = real_array("initial", initial)
+    values = check_array("initial", initial)
     if values.shape != shape:
         raise InvalidValueError(f"initial must have shape {list(shape)}", got=list(values.shape))
     values[terminal] = 0.0
@@ -52,10 +50,10 @@ def check_transitions(transitions: Any) -> sparse.csr_array:
     """
     if sparse.issparse(transitions):
         P = sparse.csr_array(transitions, dtype=np.float64, copy=True)
-        real_array("transitions", P.data)
+        check_array("transitions", P.data)
         P.sum_duplicates()
     else:
-        dense = real_array("transitions", transitions)
+        dense = check_array("transitions", transitions)
         if dense.ndim != 3 or dense.shape[0] != dense.shape[2] or dense.size == 0:
             raise InvalidValueError(
                 "transitions must be dense [S, A, S], or scipy-sparse [S·A, S]",
@@ -98,7 +96,7 @@ def check_rewards(rewards: Any, given: Any, P: sparse.csr_array) -> np.ndarray:
     """
     num_states = P.shape[1]
     num_actions = P.shape[0] // num_states
-    R = real_array("rewards", rewards)
+    R = check_array("rewards", rewards)
     if R.shape == (num_states, num_actions, num_states) and not sparse.issparse(given):
         R = (R.reshape(P.shape) * P.toarray()).sum(1).reshape(num_states, num_actions)
     elif R.shape == (num_states,):
@@ -120,11 +118,12 @@ def check_start(start: Any, num_states: int) -> np.ndarray:
         UnreachableStartError: the single state does not exist.
         InvalidValueError: the array is no distribution over the states.
     """
-    if start is None or np.ndim(start) == 0:
-        state = 0 if start is None else int(start)
-        if not 0 <= state < num_states:
+    given = np.zeros(()) if start is None else check_array("start", start)
+    if given.ndim == 0:
+        state = int(given)
+        if state != given or not 0 <= state < num_states:
             raise UnreachableStartError(
-                f"start must be one of the states 0 … {num_states - 1}", got=state
+                f"start must be one of the states 0 … {num_states - 1}", got=start
             )
         mass = np.zeros(num_states)
         mass[state] = 1.0
@@ -143,7 +142,7 @@ def check_observations(observations: Any, num_states: int) -> np.ndarray | None:
     """
     if observations is None:
         return None
-    features = real_array("observations", observations)
+    features = check_array("observations", observations)
     if features.ndim != 2 or features.shape[0] != num_states:
         raise InvalidValueError(
             f"observations must be [S, k] with S = {num_states}", got=list(features.shape)
@@ -164,7 +163,7 @@ def check_terminal(terminal: Any, P: sparse.csr_array, R: np.ndarray) -> np.ndar
     own = np.bincount(rows[loops], P.data[loops], minlength=S * A).reshape(S, A)
     ends = ((own == 1.0) & (R == 0)).all(1)
     if terminal is not None:
-        given = np.array(terminal, dtype=bool)
+        given = check_array("terminal", terminal) != 0
         if given.shape != (S,):
             raise InvalidValueError(f"terminal must be bool [{S}]", got=list(given.shape))
         if (given & ~ends).any():
@@ -185,14 +184,14 @@ def check_policy(policy: Any, num_states: int, num_actions: int) -> np.ndarray:
         InvalidValueError: the shape is wrong, an action does not exist, or a row is no
             distribution.
     """
-    given = np.asarray(policy)
-    if given.shape == (num_states,) and np.issubdtype(given.dtype, np.integer):
+    rows = check_array("policy", policy)
+    if rows.shape == (num_states,) and (rows == rows.round()).all():
+        given = rows.astype(np.int64)
         if given.min() < 0 or given.max() >= num_actions:
             raise InvalidValueError(
                 f"actions must lie in 0 … {num_actions - 1}", got=f"{given.min()} … {given.max()}"
             )
         return np.eye(num_actions)[given]
-    rows = real_array("policy", policy)
     if rows.shape != (num_states, num_actions):
         raise InvalidValueError(
             f"policy must be integer actions [{num_states}], or probabilities "
@@ -214,14 +213,15 @@ def check_pairs_rho(rho: Any, num_pairs: int) -> np.ndarray:
     Raises:
         InvalidValueError: it is no distribution over the pairs.
     """
-    uniform = np.full(num_pairs, 1 / num_pairs)
-    weights = uniform if rho is None else _distribution("rho", rho, num_pairs, "pairs")
+    weights = np.full(num_pairs, 1 / num_pairs)
+    if rho is not None:
+        weights = _distribution("rho", check_array("rho", rho).ravel(), num_pairs, "pairs")
     weights.setflags(write=False)
     return weights
 
 
 def _distribution(name: str, value: Any, size: int, what: str) -> np.ndarray:
-    mass = real_array(name, value)
+    mass = check_array(name, value)
     if mass.shape != (size,) or mass.min() < 0 or abs(mass.sum() - 1) > ROW_TOLERANCE:
         raise InvalidValueError(
             f"{name} must be a distribution over the {size} {what}",

@@ -3,7 +3,10 @@
 import numpy as np
 
 from qdiverge.checks import check_nonnegative
+from qdiverge.errors import InvalidValueError
+from qdiverge.mdp.array_checks import as_q
 from qdiverge.mdp.model import MDP
+from qdiverge.thing_checks import check_instance
 
 
 def q_from_values(mdp: MDP, values: np.ndarray) -> np.ndarray:
@@ -13,6 +16,10 @@ def q_from_values(mdp: MDP, values: np.ndarray) -> np.ndarray:
         mdp: the problem.
         values: V ``[S]``; those of terminal states are not read.
     """
+    check_instance("mdp", mdp, MDP)
+    values = as_q("values", values)
+    if values.shape != (mdp.num_states,):
+        raise InvalidValueError(f"values must be [{mdp.num_states}]", got=list(values.shape))
     return mdp.rewards + mdp.discount * (mdp.continuing @ values).reshape(mdp.rewards.shape)
 
 
@@ -32,8 +39,9 @@ def soft_maximum(q: np.ndarray, temperature: float = 0.0) -> np.ndarray:
 
     Source: Ziebart et al. 2008; Haarnoja et al. 2017 (arXiv:1702.08165), eq. 3.
     """
+    q, temperature = as_q("q", q), check_temperature(temperature)
     best = q.max(-1)
-    if check_temperature(temperature) == 0:
+    if temperature == 0:
         return best
     return best + temperature * np.log(np.exp((q - best[..., None]) / temperature).sum(-1))
 
@@ -44,7 +52,8 @@ def soft_policy(q: np.ndarray, temperature: float = 0.0) -> np.ndarray:
     >>> soft_policy(np.array([[0.0, np.log(3.0)]]), 1.0)
     array([[0.25, 0.75]])
     """
-    if check_temperature(temperature) == 0:
+    q, temperature = as_q("q", q), check_temperature(temperature)
+    if temperature == 0:
         return np.eye(q.shape[-1])[q.argmax(-1)]
     weights = np.exp((q - q.max(-1, keepdims=True)) / temperature)
     return weights / weights.sum(-1, keepdims=True)

@@ -15,7 +15,7 @@ def epsilon_greedy(epsilon: float) -> Exploration:
     Raises:
         InvalidValueError: ε is outside [0, 1].
     """
-    check_share("epsilon", epsilon)
+    epsilon = check_share("epsilon", epsilon)
 
     def choose(q: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         score = rng.random(q.shape)

@@ -4,10 +4,12 @@ import numpy as np
 
 from qdiverge.checks import check_integer
 from qdiverge.errors import InvalidValueError
-from qdiverge.mdp.array_checks import ROW_TOLERANCE, check_initial, real_array
+from qdiverge.mdp.array_checks import ROW_TOLERANCE, check_initial
 from qdiverge.mdp.bellman import q_from_values
 from qdiverge.mdp.linear_approximation import LinearProblem
 from qdiverge.mdp.model import MDP
+from qdiverge.tensor_checks import check_array
+from qdiverge.thing_checks import check_instance
 
 
 def fitted_q_iteration(problem: LinearProblem, num_iterations: int) -> np.ndarray:
@@ -21,7 +23,8 @@ def fitted_q_iteration(problem: LinearProblem, num_iterations: int) -> np.ndarra
     Raises:
         InvalidValueError: num_iterations is below 1.
     """
-    check_integer("num_iterations", num_iterations, 1)
+    check_instance("problem", problem, LinearProblem)
+    num_iterations = check_integer("num_iterations", num_iterations, 1)
     fit = least_squares_fit(problem)
     weights = np.empty((num_iterations + 1, len(problem.weights)))
     weights[0] = problem.weights
@@ -53,7 +56,9 @@ def fitted_value_iteration(
     Raises:
         InvalidValueError: fit is not [S, S].
     """
-    F, S = real_array("fit", fit), mdp.num_states
+    check_instance("mdp", mdp, MDP)
+    F, S = check_array("fit", fit), mdp.num_states
+    num_iterations = check_integer("num_iterations", num_iterations, 1)
     if F.shape != (S, S):
         raise InvalidValueError(f"fit must be [S, S] with S = {S}", got=list(F.shape))
     values = np.empty((num_iterations + 1, S))
@@ -69,4 +74,7 @@ def is_averager(fit: np.ndarray) -> bool:
     >>> is_averager(np.array([[0.5, 0.5], [0.0, 0.0]])), is_averager(np.array([[1.2]]))
     (True, False)
     """
-    return bool((fit >= 0).all() and (fit.sum(1) <= 1 + ROW_TOLERANCE).all())
+    F = check_array("fit", fit)
+    if F.ndim != 2 or F.shape[0] != F.shape[1]:
+        raise InvalidValueError("fit must be [S, S]", got=list(F.shape))
+    return bool((F >= 0).all() and (F.sum(1) <= 1 + ROW_TOLERANCE).all())

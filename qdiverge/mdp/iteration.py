@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qdiverge.checks import check_positive
+from qdiverge.checks import check_integer, check_positive
 from qdiverge.mdp.mdp_errors import NotConvergedError
 from qdiverge.mdp.model import MDP
 
@@ -45,7 +45,8 @@ def fixed_point(
     Raises:
         NotConvergedError: ``max_iterations`` backups did not suffice.
     """
-    check_positive("tolerance", tolerance)
+    tolerance = check_positive("tolerance", tolerance)
+    max_iterations = check_integer("max_iterations", max_iterations, 1)
     x, discount, has_ends = initial, mdp.discount, bool(mdp.terminal.any())
     for count in range(1, max_iterations + 1):
         new = backup(x)

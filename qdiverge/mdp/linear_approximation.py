@@ -7,8 +7,10 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from qdiverge.errors import InvalidValueError
-from qdiverge.mdp.array_checks import check_pairs_rho, real_array
+from qdiverge.mdp.array_checks import check_pairs_rho
 from qdiverge.mdp.model import MDP
+from qdiverge.tensor_checks import check_array
+from qdiverge.thing_checks import check_instance
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -45,10 +47,11 @@ class LinearProblem:
         rho: ArrayLike | None = None,
         weights: ArrayLike | None = None,
     ) -> None:
-        Φ, N = real_array("features", features), mdp.rewards.size
+        check_instance("mdp", mdp, MDP)
+        Φ, N = check_array("features", features), mdp.rewards.size
         if Φ.ndim != 2 or Φ.shape[0] != N or Φ.shape[1] == 0:
             raise InvalidValueError(f"features must be [S·A, k] with S·A = {N}", got=list(Φ.shape))
-        w = np.zeros(Φ.shape[1]) if weights is None else real_array("weights", weights)
+        w = np.zeros(Φ.shape[1]) if weights is None else check_array("weights", weights)
         if w.shape != (Φ.shape[1],):
             raise InvalidValueError(f"weights must be [{Φ.shape[1]}]", got=list(w.shape))
         Φ.setflags(write=False)
@@ -99,6 +102,7 @@ def td_solution(problem: LinearProblem) -> np.ndarray:
     Raises:
         InvalidValueError: the problem has more than one action, or the matrix is singular.
     """
+    check_instance("problem", problem, LinearProblem)
     if problem.mdp.num_actions != 1:
         raise InvalidValueError(
             "td_solution needs a problem with one action",
@@ -121,6 +125,7 @@ def td_matrix(problem: LinearProblem) -> np.ndarray:
     The expected update is w − α(this)w + const; TD converges for a small step iff its eigenvalues
     have positive real parts.
     """
+    check_instance("problem", problem, LinearProblem)
     Φ = problem.features
     following = problem.greedy_transitions(problem.weights) @ Φ
     return Φ.T @ (problem.rho[:, None] * (Φ - problem.mdp.discount * following))

@@ -5,6 +5,7 @@ import numpy as np
 from qdiverge.checks import check_integer, check_positive, check_step_share
 from qdiverge.errors import InvalidValueError
 from qdiverge.mdp.linear_approximation import LinearProblem
+from qdiverge.thing_checks import check_instance
 
 
 def linear_q_learning(
@@ -30,6 +31,9 @@ def linear_q_learning(
     Raises:
         InvalidValueError: α, T, C or τ is out of range.
     """
+    check_instance("problem", problem, LinearProblem)
+    num_updates = check_integer("num_updates", num_updates, 1)
+    learning_rate = check_positive("learning_rate", learning_rate)
     target_of = target_rule(num_updates, learning_rate, target_period, polyak)
     weights = np.empty((num_updates + 1, len(problem.weights)))
     weights[0] = target = problem.weights

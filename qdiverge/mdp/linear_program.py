@@ -7,6 +7,7 @@ from scipy.optimize import linprog
 from qdiverge.mdp.mdp_errors import NotConvergedError
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.value_iteration import Solution
+from qdiverge.thing_checks import check_instance
 
 
 def linear_program(mdp: MDP) -> Solution:
@@ -23,6 +24,7 @@ def linear_program(mdp: MDP) -> Solution:
     >>> linear_program(mdp).values
     array([2., 0.])
     """
+    check_instance("mdp", mdp, MDP)
     S, A = mdp.rewards.shape
     own = sparse.csr_array((np.ones(S * A), np.repeat(np.arange(S), A), np.arange(S * A + 1)))
     bounds = np.where(mdp.terminal[:, None], 0.0, np.array([[-np.inf, np.inf]]))

@@ -7,13 +7,16 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from qdiverge.calling import own_errors
 from qdiverge.checks import check_integer, check_positive
-from qdiverge.errors import InvalidValueError
+from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.kernel import NTK
+from qdiverge.kernel.network import read_network, untouched
 from qdiverge.mdp.array_checks import check_pairs_rho
 from qdiverge.mdp.bellman import optimal_backup
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.operators import UpdateOperator, kernel_operator
+from qdiverge.thing_checks import check_instance, type_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +52,12 @@ def linearise(
         InvalidValueError: the network does not give [S, A], or another argument is unfit.
         UnsupportedNetworkError: the network mixes samples or draws random numbers.
     """
+    check_instance("mdp", mdp, MDP)
     observations, N = torch.from_numpy(mdp.features.copy()), mdp.rewards.size
+    ntk = NTK(q_net, dtype=torch.float64)
     params, _ = _parameters(q_net)
     q = _values(q_net, params, observations, mdp)
-    K = NTK(q_net, dtype=torch.float64).kernel(observations, "all").reshape(N, N)
+    K = ntk.kernel(observations, "all").reshape(N, N)
     K = (K + K.T) / 2
     return LinearisedNetwork(
         q.detach().numpy(), kernel_operator(mdp, K.detach().numpy(), learning_rate, rho)
@@ -76,12 +81,12 @@ def train_network(
     Raises:
         InvalidValueError: the network does not give [S, A], or a number is out of range.
     """
-    check_positive("learning_rate", learning_rate)
-    check_integer("num_updates", num_updates, 1)
-    check_integer("target_period", target_period, 1)
+    check_instance("mdp", mdp, MDP)
+    learning_rate = check_positive("learning_rate", learning_rate)
+    num_updates = check_integer("num_updates", num_updates, 1)
+    target_period = check_integer("target_period", target_period, 1)
     observations = torch.from_numpy(mdp.features.copy())
-    given = None if rho is None else np.ravel(rho)
-    weights = torch.tensor(check_pairs_rho(given, mdp.rewards.size)).reshape(mdp.rewards.shape)
+    weights = torch.tensor(check_pairs_rho(rho, mdp.rewards.size)).reshape(mdp.rewards.shape)
     params, names = _parameters(q_net)
     q = np.empty((num_updates + 1, *mdp.rewards.shape))
     for t in range(num_updates + 1):
@@ -105,9 +110,9 @@ def linearisation_gap(true: np.ndarray, linear: np.ndarray) -> np.ndarray:
 
 def _parameters(q_net: nn.Module) -> tuple[dict[str, Tensor], list[str]]:
     """Return float64 copies of parameters and buffers, and the names that are trained."""
-    state = {k: v.detach().clone() for k, v in (*q_net.named_parameters(), *q_net.named_buffers())}
-    params = {k: v.double() if v.is_floating_point() else v for k, v in state.items()}
-    names = [name for name, p in q_net.named_parameters() if p.requires_grad]
+    network = read_network(q_net, torch.float64)
+    params = network.params | network.frozen | network.buffers
+    names = list(network.params)
     for name in names:
         params[name].requires_grad_()
     return params, names
@@ -115,7 +120,10 @@ def _parameters(q_net: nn.Module) -> tuple[dict[str, Tensor], list[str]]:
 
 def _values(q_net: nn.Module, params: dict[str, Tensor], observations: Tensor, mdp: MDP) -> Tensor:
     """Return Q [S, A]."""
-    values = functional_call(q_net, params, (observations,))
+    with own_errors("q_net", observations), untouched(q_net):
+        values = functional_call(q_net, params, (observations,))
+    if not isinstance(values, Tensor):
+        raise InvalidTypeError("q_net must return Q-values [S, A]", got=type_of(values))
     if values.shape != mdp.rewards.shape:
         raise InvalidValueError(
             f"q_net must map features {list(observations.shape)} "

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qdiverge.checks import check_integer, check_nonnegative, check_number
 from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_array
+from qdiverge.thing_checks import check_callable, check_seed
 
 
 def overestimation_bound(estimates: np.ndarray, value: float) -> np.ndarray:
@@ -26,7 +29,8 @@ def overestimation_bound(estimates: np.ndarray, value: float) -> np.ndarray:
     >>> overestimation_bound(np.array([1.0, -1.0]), 0.0)  # C = 1: the maximum is 1
     np.float64(1.0)
     """
-    m = estimates.shape[-1]
+    estimates, value = check_array("estimates", estimates), check_number("value", value)
+    m = estimates.shape[-1] if estimates.ndim else 0
     if m < 2:
         raise InvalidValueError("overestimation needs at least 2 actions", got=m)
     errors = estimates - value
@@ -42,6 +46,8 @@ def uniform_overestimation(num_actions: int, half_width: float) -> float:
     >>> uniform_overestimation(3, 1.0)
     0.5
     """
+    num_actions = check_integer("num_actions", num_actions, 1)
+    half_width = check_nonnegative("half_width", half_width)
     return half_width * (num_actions - 1) / (num_actions + 1)
 
 
@@ -76,9 +82,15 @@ def estimator_bias(
     Raises:
         InvalidValueError: num_samples is odd or below 2.
     """
-    if num_samples < 2 or num_samples % 2:
+    values = check_array("values", values)
+    if values.ndim != 1 or not len(values):
+        raise InvalidValueError("values must be [m]", got=list(values.shape))
+    num_samples = check_integer("num_samples", num_samples, 2)
+    noise = check_nonnegative("noise", noise)
+    trials = check_integer("trials", trials, 1)
+    if num_samples % 2:
         raise InvalidValueError("num_samples must be even, 2 or more", got=num_samples)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     spread = noise / np.sqrt(num_samples / 2)
     halves = values + spread * rng.standard_normal((2, trials, len(values)))
     single = halves.mean(0).max(1) - values.max()
@@ -123,7 +135,10 @@ def fitted_overestimation(
     Raises:
         InvalidValueError: the degree needs more than the 11 points of an action.
     """
-    if not 0 <= degree <= 10:
+    degree = check_integer("degree", degree, 0)
+    num_actions = check_integer("num_actions", num_actions, 1)
+    check_callable("function", function, "a function of states")
+    if degree > 10:
         raise InvalidValueError("degree must lie in 0 … 10: an action has 11 points", got=degree)
     sampled = np.arange(-6, 7).astype(float)
     line = np.linspace(-6, 6, 241) if states is None else np.asarray(states, dtype=float)

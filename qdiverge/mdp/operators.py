@@ -7,10 +7,12 @@ import torch
 
 from qdiverge.checks import check_positive
 from qdiverge.errors import InvalidValueError
-from qdiverge.mdp.array_checks import check_pairs_rho, real_array
+from qdiverge.mdp.array_checks import check_pairs_rho
 from qdiverge.mdp.bellman import optimal_backup
 from qdiverge.mdp.model import MDP
+from qdiverge.tensor_checks import check_array
 from qdiverge.theory import sup_norm_modulus
+from qdiverge.thing_checks import check_instance
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,7 @@ def tabular_operator(mdp: MDP, learning_rate: float) -> UpdateOperator:
     >>> tabular_operator(chain, 0.5).modulus
     0.75
     """
+    check_instance("mdp", mdp, MDP)
     step = np.full(mdp.rewards.size, check_positive("learning_rate", learning_rate))
     return UpdateOperator(mdp, step, _diagonal_modulus(mdp, step), "U1: tabular")
 
@@ -61,7 +64,8 @@ def sampled_operator(
         learning_rate: α.
         rho: sampling distribution over the pairs ``[S·A]``; uniform by default.
     """
-    weights = check_pairs_rho(None if rho is None else np.ravel(rho), mdp.rewards.size)
+    check_instance("mdp", mdp, MDP)
+    weights = check_pairs_rho(rho, mdp.rewards.size)
     step = check_positive("learning_rate", learning_rate) * weights
     return UpdateOperator(mdp, step, _diagonal_modulus(mdp, step), "U2: sampled")
 
@@ -80,10 +84,11 @@ def kernel_operator(
     Raises:
         InvalidValueError: K is not symmetric or not over every pair, rho is no distribution.
     """
-    K, N = real_array("kernel", kernel), mdp.rewards.size
+    check_instance("mdp", mdp, MDP)
+    K, N = check_array("kernel", kernel), mdp.rewards.size
     if K.shape != (N, N):
         raise InvalidValueError(f"kernel must be [S·A, S·A] = [{N}, {N}]", got=list(K.shape))
-    weights = check_pairs_rho(None if rho is None else np.ravel(rho), N)
+    weights = check_pairs_rho(rho, N)
     bound = sup_norm_modulus(
         torch.from_numpy(K),
         torch.from_numpy(mdp.continuing.toarray()),
@@ -91,7 +96,7 @@ def kernel_operator(
         mdp.discount,
         learning_rate,
     )
-    step = learning_rate * K * weights
+    step = check_positive("learning_rate", learning_rate) * K * weights
     return UpdateOperator(mdp, step, bound.row_modulus.numpy(), "U3: kernel")
 
 

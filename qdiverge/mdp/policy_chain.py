@@ -6,6 +6,7 @@ from scipy import sparse
 
 from qdiverge.mdp.array_checks import check_policy
 from qdiverge.mdp.model import MDP
+from qdiverge.thing_checks import check_instance
 
 
 def policy_transitions(mdp: MDP, policy: ArrayLike) -> sparse.csr_array:
@@ -32,6 +33,7 @@ def induced_chain(mdp: MDP, policy: ArrayLike) -> MDP:
     >>> induced_chain(mdp, [0, 0]).num_actions
     1
     """
+    check_instance("mdp", mdp, MDP)
     return MDP(
         policy_transitions(mdp, policy),
         policy_rewards(mdp, policy)[:, None],

@@ -3,12 +3,16 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qdiverge.checks import check_integer
+from qdiverge.errors import InvalidValueError
+from qdiverge.mdp.array_checks import check_policy
 from qdiverge.mdp.bellman import q_from_values
 from qdiverge.mdp.iteration import fixed_point
 from qdiverge.mdp.mdp_errors import NotConvergedError
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.policy_value import policy_values
 from qdiverge.mdp.value_iteration import Solution
+from qdiverge.thing_checks import check_instance
 
 
 def policy_iteration(
@@ -34,7 +38,14 @@ def policy_iteration(
     >>> policy_iteration(mdp, [1, 1]).values
     array([2., 0.])
     """
-    actions = _first(mdp) if initial is None else np.array(initial)
+    check_instance("mdp", mdp, MDP)
+    max_iterations = check_integer("max_iterations", max_iterations, 1)
+    actions = _first(mdp)
+    if initial is not None:
+        rows = check_policy(initial, mdp.num_states, mdp.num_actions)
+        if rows.max(1).min() < 1:
+            raise InvalidValueError("initial must be actions [S]", got="probabilities")
+        actions = rows.argmax(1)
     states = np.arange(mdp.num_states)
     for count in range(1, max_iterations + 1):
         values = policy_values(mdp, actions)
@@ -73,6 +84,8 @@ def modified_policy_iteration(
     >>> modified_policy_iteration(mdp).values.round(6)
     array([2., 0.])
     """
+    check_instance("mdp", mdp, MDP)
+    num_sweeps = check_integer("num_sweeps", num_sweeps, 0)
     S, A = mdp.rewards.shape
     first = np.arange(S) * A
     greedy = np.zeros(S, dtype=np.int64)

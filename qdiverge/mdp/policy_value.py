@@ -5,13 +5,14 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
-from qdiverge.checks import check_integer
+from qdiverge.checks import check_discount, check_integer, check_nonnegative, check_positive
 from qdiverge.mdp.array_checks import check_policy
 from qdiverge.mdp.iteration import fixed_point
 from qdiverge.mdp.mdp_errors import NoProperPolicyError
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.policy_chain import policy_rewards, policy_transitions
 from qdiverge.mdp.reachability import can_reach, successors
+from qdiverge.thing_checks import check_instance
 
 DIRECT_STATES = 2_000  # beyond, the factors of a random sparse matrix fill memory: iterate instead
 
@@ -34,6 +35,9 @@ def policy_values(
     >>> policy_values(mdp, [[0.5, 0.5], [1, 0]])  # v = ½(1 + ½v)
     array([0.66666667, 0.        ])
     """
+    check_instance("mdp", mdp, MDP)
+    temperature = check_nonnegative("temperature", temperature)
+    tolerance = check_positive("tolerance", tolerance)
     rows = check_policy(policy, mdp.num_states, mdp.num_actions)
     alive = ~mdp.terminal
     entropy = -(rows * np.log(np.where(rows > 0, rows, 1.0))).sum(1)
@@ -82,7 +86,8 @@ def discounted_visits(mdp: MDP, policy: ArrayLike, discount: float | None = None
     Raises:
         NoProperPolicyError: the discount is 1 and the policy never ends.
     """
-    γ = mdp.discount if discount is None else discount
+    check_instance("mdp", mdp, MDP)
+    γ = mdp.discount if discount is None else check_discount(discount)
     rows = check_policy(policy, mdp.num_states, mdp.num_actions)
     P = policy_transitions(mdp, rows)
     alive = sparse.diags_array((~mdp.terminal).astype(float))
@@ -104,7 +109,8 @@ def visits_within(mdp: MDP, policy: ArrayLike, horizon: int, discount: float = 1
     Raises:
         InvalidValueError: the horizon is below 1.
     """
-    check_integer("horizon", horizon, 1)
+    check_instance("mdp", mdp, MDP)
+    horizon, discount = check_integer("horizon", horizon, 1), check_discount(discount)
     rows = check_policy(policy, mdp.num_states, mdp.num_actions)
     alive = ~mdp.terminal
     forward = policy_transitions(mdp, rows).T.tocsr()  # [S', S]

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qdiverge.checks import check_integer, check_positive
+from qdiverge.calling import own_errors
+from qdiverge.checks import check_integer, check_positive, check_switch
+from qdiverge.errors import InvalidValueError
 from qdiverge.mdp.exploration import Exploration, epsilon_greedy
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.transition_sampling import Sampler
+from qdiverge.tensor_checks import check_array
+from qdiverge.thing_checks import check_callable, check_instance
 
 LearningRate = float | Callable[[np.ndarray], np.ndarray]
 
@@ -23,7 +27,8 @@ class QLearningRun:
 
 def visit_rate(exponent: float = 0.8) -> LearningRate:
     """Return α = 1/n^ω for the n-th update of a pair; ω in (½, 1] makes Q-learning converge."""
-    return lambda visits: np.power(visits, -exponent)
+    power = -check_positive("exponent", exponent)
+    return lambda visits: np.power(visits, power)
 
 
 def q_learning(
@@ -62,32 +67,43 @@ def q_learning(
     >>> q_learning(mdp, num_steps=2, learning_rate=0.5).q[0, 0]
     array([0.75])
     """
-    check_integer("num_steps", num_steps, 1)
-    check_integer("num_seeds", num_seeds, 1)
+    check_instance("mdp", mdp, MDP)
+    num_steps = check_integer("num_steps", num_steps, 1)
+    num_seeds = check_integer("num_seeds", num_seeds, 1)
+    check_switch("double", double)
+    first = check_array("initial", initial)
+    if first.shape not in ((), mdp.rewards.shape):
+        shape = list(mdp.rewards.shape)
+        raise InvalidValueError(f"initial must be a number or {shape}", got=list(first.shape))
     if not callable(learning_rate):
-        check_positive("learning_rate", learning_rate)
+        learning_rate = check_positive("learning_rate", learning_rate)
+    if explore is not None:
+        check_callable("explore", explore, "a function of Q-values [B, A] and a generator")
     explore = epsilon_greedy(0.1) if explore is None else explore
     sampler, B = Sampler(mdp, seed), np.arange(num_seeds)
     tables = np.empty((1 + double, num_seeds, mdp.num_states, mdp.num_actions))
-    tables[:] = np.where(mdp.terminal[:, None], 0.0, initial)
+    tables[:] = np.where(mdp.terminal[:, None], 0.0, first)
     visits = np.zeros(tables.shape, dtype=np.int64)
     states, ages = sampler.start_states(num_seeds), np.zeros(num_seeds, dtype=np.int64)
     over = mdp.terminal[states]
     states = _restart(sampler, states, over)
-    for _ in range(num_steps):
-        actions = explore(tables[:, B, states].mean(0), sampler.rng)
-        nexts = sampler.next_states(states, actions)
-        update = sampler.rng.integers(0, 2, num_seeds) if double else np.zeros(num_seeds, int)
-        best = tables[update, B, nexts].argmax(-1)
-        target = mdp.rewards[states, actions] + mdp.discount * tables[-1 - update, B, nexts, best]
-        where = (update, B, states, actions)
-        visits[where] += 1
-        α = learning_rate(visits[where]) if callable(learning_rate) else learning_rate
-        tables[where] += α * (target - tables[where])
-        ages += 1
-        over = mdp.terminal[nexts] | (ages == (mdp.horizon or -1))
-        ages[over] = 0
-        states = _restart(sampler, nexts, over)
+    with own_errors("learning_rate or explore, a function,"):
+        for _ in range(num_steps):
+            actions = explore(tables[:, B, states].mean(0), sampler.rng)
+            nexts = sampler.next_states(states, actions)
+            update = sampler.rng.integers(0, 2, num_seeds) if double else np.zeros(num_seeds, int)
+            best = tables[update, B, nexts].argmax(-1)
+            target = (
+                mdp.rewards[states, actions] + mdp.discount * tables[-1 - update, B, nexts, best]
+            )
+            where = (update, B, states, actions)
+            visits[where] += 1
+            α = learning_rate(visits[where]) if callable(learning_rate) else learning_rate
+            tables[where] += α * (target - tables[where])
+            ages += 1
+            over = mdp.terminal[nexts] | (ages == (mdp.horizon or -1))
+            ages[over] = 0
+            states = _restart(sampler, nexts, over)
     return QLearningRun(tables.mean(0), visits.sum(0))
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from qdiverge.mdp.model import MDP
+from qdiverge.thing_checks import check_instance, check_seed
 
 
 class Sampler:
@@ -16,7 +17,8 @@ class Sampler:
     """
 
     def __init__(self, mdp: MDP, seed: int | np.random.Generator | None = None) -> None:
-        self.mdp, self.rng = mdp, np.random.default_rng(seed)
+        check_instance("mdp", mdp, MDP)
+        self.mdp, self.rng = mdp, np.random.default_rng(check_seed(seed))
         P = mdp.transitions
         self._first, self._last = P.indptr[:-1], P.indptr[1:] - 1
         self._states, self._cumulative = P.indices.astype(np.int64), np.cumsum(P.data)

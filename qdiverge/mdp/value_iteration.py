@@ -16,6 +16,7 @@ from qdiverge.mdp.bellman import (
 )
 from qdiverge.mdp.iteration import fixed_point
 from qdiverge.mdp.model import MDP
+from qdiverge.thing_checks import check_instance
 
 MAX_ITERATIONS = 1_000_000
 
@@ -79,6 +80,7 @@ def value_iteration(
     >>> value_iteration(mdp).values.round(6)  # 1 + ½ + ¼ + …
     array([2., 0.])
     """
+    check_instance("mdp", mdp, MDP)
     check_temperature(temperature)
     alive = ~mdp.terminal
     start = check_initial(initial, mdp.terminal, (mdp.num_states,))
@@ -108,6 +110,7 @@ def q_value_iteration(
     array([[2., 0.],
            [0., 0.]])
     """
+    check_instance("mdp", mdp, MDP)
     check_temperature(temperature)
     alive = ~mdp.terminal
     start = check_initial(initial, mdp.terminal, mdp.rewards.shape)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from qdiverge.calling import is_signal
 from qdiverge.errors import DivergenceError
 from qdiverge.monitor.foresight.outlook import FORESEEN
 from qdiverge.monitor.guard import Guard
@@ -119,17 +120,3 @@ class Alarms:
                 if not is_signal(raised):
                     raise
                 self._for_loop = raised
-
-
-def is_signal(raised: Exception) -> bool:
-    """Return whether an exception is meant for the loop: by its name it is no error.
-
-    Python has errors end in "Error" (PEP 8); what stops or prunes a run does not. What the system
-    or a network connection refused is an error under any name.
-
-    >>> class TrialPruned(Exception): pass
-    >>> is_signal(TrialPruned()), is_signal(ValueError()), is_signal(Exception())
-    (True, False, False)
-    """
-    is_error = type(raised).__name__.endswith(("Error", "Exception", "Warning"))
-    return not is_error and not isinstance(raised, OSError)

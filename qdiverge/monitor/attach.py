@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from qdiverge.checks import check_finite_number, check_integer
 from qdiverge.diagnostics import Cost
 from qdiverge.diagnostics.critics import Policy
 from qdiverge.errors import InvalidValueError
-from qdiverge.kernel.network import Networks
+from qdiverge.kernel.network import Networks, each_of
 from qdiverge.monitor.attach_checks import (
-    as_list,
     check_networks,
     present_target,
     warn_of_other_discount,
@@ -22,8 +22,10 @@ from qdiverge.monitor.monitor import Monitor
 from qdiverge.monitor.options import Loss, MonitorOptions, OnAlarm
 from qdiverge.monitor.subject import Subject
 from qdiverge.runs import RunLog, Sink
+from qdiverge.runs.plain_settings import plain_settings
 from qdiverge.sinks import as_sink
 from qdiverge.td import Bootstrap
+from qdiverge.thing_checks import check_callable, check_list, check_text
 
 
 def attach(
@@ -51,7 +53,7 @@ def attach(
     clock: Callable[[], int] | None = None,
     step_unit: str | None = None,
     name: str | None = None,
-    config: dict[str, Any] | None = None,
+    config: Any = None,
     sinks: Sequence[Sink | str] = (),
 ) -> Monitor:
     """Attach the diagnostics to a training run of your own.
@@ -125,7 +127,8 @@ def attach(
         step_unit: What ``clock`` counts, for pages, such as "agent steps"; None: "steps", or
             "updates" without a clock.
         name: The run's, for pages; None: the folder's.
-        config: The run's settings, for ``run.json``.
+        config: The run's settings, for ``run.json``: a dict, a dataclass or a namespace; of what
+            JSON has not, see :func:`qdiverge.runs.plain_settings.plain_settings`.
         sinks: Further places for metrics and alarms: "tensorboard", "wandb", "mlflow", or objects
             of :mod:`qdiverge.sinks` or your own. One that fails is switched off with a warning.
 
@@ -153,9 +156,23 @@ def attach(
         probe_refresh_period=probe_refresh_period,
         audit_period=audit_period,
         foresight=ForesightOptions.of(foresight),
-        rule=rule or {},
+        rule={} if rule is None else rule,
     )
-    networks = as_list(q_network)
+    networks = each_of(q_network, "q_network")
+    for function, what, given in (
+        ("policy", "a function of s'", policy),
+        ("clock", "a function that returns the run's step", clock),
+    ):
+        if given is not None:
+            check_callable(function, given, what)
+    if not callable(entropy_coefficient):
+        entropy_coefficient = check_finite_number("entropy_coefficient", entropy_coefficient)
+    for text, written in (("name", name), ("step_unit", step_unit)):
+        if written is not None:
+            check_text(text, written)
+    own_settings = plain_settings("config", config)
+    if clock is not None:
+        check_integer("what clock returns", clock(), 0)
     present = present_target(target)
     targets = present() if target is not q_network else []
     check_networks(networks, targets, optimizer)
@@ -172,12 +189,12 @@ def attach(
         raise InvalidValueError(
             "sinks belong to the log that is shared", remedy="Use RunLog(…, sinks=[…])."
         )
-    opened = [as_sink(sink) for sink in sinks]
+    opened = [as_sink(sink) for sink in check_list("sinks", sinks)]
     settings = {
-        "discount": discount,
+        "discount": options.discount,
         "optimizer": type(optimizer).__name__,
         "learning_rate": float(optimizer.param_groups[0]["lr"]),
-    } | (config or {})
+    } | own_settings
     if isinstance(out, RunLog):
         log = out
     else:
@@ -185,5 +202,5 @@ def attach(
         info = {} if name is None else {"name": name}
         log = RunLog(out, settings, step_unit=unit, info=info, sinks=opened)
     log.note({"update_rule": str(subject.rule)})
-    warn_of_other_discount(discount, log.info["config"] if is_shared else config or {})
+    warn_of_other_discount(options.discount, log.info["config"] if is_shared else own_settings)
     return Monitor(subject, log, owns_log=not is_shared, clock=clock)

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -10,8 +10,10 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from qdiverge.errors import InvalidTypeError, InvalidValueError
-from qdiverge.kernel.network import Networks, unwrap
+from qdiverge.errors import InvalidTypeError, InvalidValueError, QDivergeError
+from qdiverge.kernel.network import Networks, each_of, unwrap
+from qdiverge.tensor_checks import check_optimizer, check_tensor
+from qdiverge.thing_checks import type_of
 
 _WATCHED: WeakKeyDictionary[nn.Module, Path] = WeakKeyDictionary()  # network → its run folder
 
@@ -26,15 +28,10 @@ def check_networks(
         InvalidValueError: the optimiser trains other parameters, a target shares its own with the
             network or has other shapes, or a network has a monitor already.
     """
-    for module in (*networks, *targets):
-        if not isinstance(module, nn.Module):
-            raise InvalidTypeError(
-                "q_network and target must be torch.nn.Module", got=type(module).__name__
-            )
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise InvalidTypeError(
-            "optimizer must be a torch.optim.Optimizer", got=type(optimizer).__name__
-        )
+    check_optimizer("optimizer", optimizer)
+    for name, parameter in (pair for module in networks for pair in module.named_parameters()):
+        if not isinstance(parameter, nn.parameter.UninitializedParameter):
+            check_tensor(f"the parameter {name}", parameter)
     trained = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     for network in networks:
         if not any(id(parameter) in trained for parameter in network.parameters()):
@@ -68,13 +65,6 @@ def check_networks(
         )
 
 
-def as_list(networks: Networks) -> list[nn.Module]:
-    """Return one network, or several, as a list."""
-    if isinstance(networks, nn.Module) and not isinstance(networks, nn.ModuleList):
-        return [networks]
-    return list(networks) if isinstance(networks, Iterable) else [networks]
-
-
 def present_target(
     target: Networks | Callable[[], Networks] | None,
 ) -> Callable[[], list[nn.Module]]:
@@ -90,20 +80,20 @@ def present_target(
     if target is None:
         return list
     if isinstance(target, nn.Module) or not callable(target):
-        fixed = as_list(target)
+        fixed = each_of(target, "target")
         return lambda: fixed
     function = target
     try:
-        is_fine = all(isinstance(module, nn.Module) for module in as_list(function()))
-    except TypeError:
-        is_fine = False
-    if not is_fine:
+        each_of(function(), "what target returns")
+    except QDivergeError:
+        raise
+    except Exception as error:  # of somebody's own function, it may be any
         raise InvalidTypeError(
             "target must be a torch.nn.Module, several, or a function without arguments that "
             "returns the present one",
-            got=type(target).__name__,
-        )
-    return lambda: as_list(function())
+            got=f"{type_of(target)} that raises {type(error).__name__}",
+        ) from error
+    return lambda: each_of(function(), "what target returns")
 
 
 def mark_watched(networks: Sequence[nn.Module], folder: Path) -> None:
@@ -150,4 +140,4 @@ def warn_of_batch_discounts(discount: float, data: Any) -> None:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9

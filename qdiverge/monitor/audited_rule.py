@@ -8,6 +8,7 @@ import numpy as np
 from torch import nn
 
 from qdiverge.batch_reading import as_transitions
+from qdiverge.kernel.network import first_parameter
 from qdiverge.td import BOOTSTRAPS
 from qdiverge.update import UpdateRule
 from qdiverge.update.auditing import Audit
@@ -97,7 +98,7 @@ def fitting_bootstraps(
     if not targets:
         return frozenset({audit.bootstrap})
     batch = as_transitions(shown).plain()
-    like = next(p for p in networks[0].parameters() if p.is_floating_point())
+    like = first_parameter(networks)
     batch = batch.to(like.device, like.dtype)
     following = Following(networks, targets, batch, shown, None, entropy_coefficient)
     own, live = following[audit.bootstrap], numbers(batch.terminated) == 0

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from qdiverge.errors import InvalidValueError
+from qdiverge.checks import check_between
 
 # The light tier's part of the allowance, where there are dearer tiers, and where it is alone.
 LIGHT_SHARE, LIGHT_SHARE_ALONE = 1 / 2, 3 / 20
@@ -32,14 +32,10 @@ AT_ONCE = (
 USUAL_LENGTH = 10_000  # updates of a run, where nobody says how long it is
 
 
-def check_share(share: float | None) -> None:
-    """Raise an InvalidValueError unless ``share`` is a share of the run's own time, or None."""
-    if share is not None and not 0 < share <= 10:
-        raise InvalidValueError(
-            "max_overhead must lie in (0, 10], as a share of the run's own time, or be None",
-            got=share,
-            remedy="0.05 allows 5 %.",
-        )
+def check_overhead(share: float | None) -> float | None:
+    """Return a share of the run's own time, or None, or raise as :func:`check_between`."""
+    what = "It is a share of the run's own time: 0.05 allows 5 %, None whatever it takes."
+    return None if share is None else check_between("max_overhead", share, 0, 10, "(]", what)
 
 
 class Budget:
@@ -63,8 +59,7 @@ class Budget:
         clock: Callable[[], float] = time.perf_counter,
         light_share: float = LIGHT_SHARE,
     ) -> None:
-        check_share(share)
-        self.share, self.light_share = share, light_share
+        self.share, self.light_share = check_overhead(share), light_share
         self.length: int | None = None
         self.num_updates: Callable[[], int] | None = None
         self._set_up: dict[str, float] = {}  # what the first time of each tier cost, in seconds

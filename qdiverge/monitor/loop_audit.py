@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from qdiverge.errors import QDivergeError
+from qdiverge.errors import CallError, QDivergeError
 from qdiverge.monitor.audited_rule import in_words
 from qdiverge.monitor.budget import Budget
 from qdiverge.monitor.confirming import MISFITS, OF_SPANS, Confirming, may_be_said
@@ -210,6 +210,8 @@ class LoopAudit:
         with self._guard("auditing the loop", update, partial(self._switch_off, "it failed")):
             try:
                 yield
+            except CallError:
+                raise
             except QDivergeError as error:
                 self._switch_off(f"{error}")
 

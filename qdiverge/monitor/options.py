@@ -5,13 +5,14 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal
 
-from qdiverge.checks import check_choice, check_discount, check_positive
+from qdiverge.checks import check_choice, check_discount, check_integer, check_positive
 from qdiverge.diagnostics import COSTS, Cost
 from qdiverge.errors import InvalidValueError
-from qdiverge.monitor.budget import check_share
+from qdiverge.monitor.budget import check_overhead
 from qdiverge.monitor.foresight.foresight_options import ForesightOptions
 from qdiverge.runs import AlarmEvent
 from qdiverge.td import BOOTSTRAPS, Bootstrap
+from qdiverge.thing_checks import check_instance, check_text, shown_as_code
 from qdiverge.update import UpdateRule
 from qdiverge.update.rule import LOSSES
 
@@ -45,35 +46,43 @@ class MonitorOptions:
     rule: Mapping[str, Any] = field(default_factory=dict)  # of the update, until seen otherwise
 
     def __post_init__(self) -> None:
-        check_discount(self.discount)
-        check_positive("every", self.every)
-        check_positive("probe_size", self.probe_size)
-        check_positive("probe_refresh_period", self.probe_refresh_period)
+        numbers: dict[str, Any] = {
+            "max_overhead": check_overhead(self.max_overhead),
+            "discount": check_discount(self.discount),
+            "every": check_integer("every", self.every, 1),
+            "probe_size": check_integer("probe_size", self.probe_size, 1),
+            "probe_refresh_period": check_integer(
+                "probe_refresh_period", self.probe_refresh_period, 1
+            ),
+        }
         if self.audit_period is not None:
-            check_positive("audit_period", self.audit_period)
+            numbers["audit_period"] = check_integer("audit_period", self.audit_period, 1)
         if self.reward_bound is not None:
-            check_positive("reward_bound", self.reward_bound)
+            numbers["reward_bound"] = check_positive("reward_bound", self.reward_bound)
         check_choice("cost", self.cost, COSTS)
-        check_share(self.max_overhead)
-        if isinstance(self.loss, int | float):
-            check_positive("loss, as a factor of the step,", self.loss)
-        elif self.loss is not None:
+        if isinstance(self.loss, str):
             check_choice("loss", self.loss, LOSSES)
+        elif self.loss is not None:
+            numbers["loss"] = check_positive("loss, as a factor of the step,", self.loss)
+        for name, number in numbers.items():
+            object.__setattr__(self, name, number)
         if self.bootstrap is not None:
             check_choice("bootstrap", self.bootstrap, BOOTSTRAPS)
+        check_text("not_modelled", self.not_modelled)
+        check_instance("rule", self.rule, Mapping)
         if unknown := set(self.rule) - set(OF_RULE):
             raise InvalidValueError(
                 f"rule must name fields of qd.UpdateRule, of {', '.join(OF_RULE)}",
-                got=", ".join(sorted(unknown)),
+                got=", ".join(sorted(map(str, unknown))),
                 remedy="What else there is of it is read from the optimiser, or said beside it.",
             )
         UpdateRule(**self.rule)  # checks the values
         object.__setattr__(self, "rule", MappingProxyType(dict(self.rule)))
         for reaction in self.reactions:
-            if not (callable(reaction) or reaction in REACTIONS):
+            if not (callable(reaction) or (isinstance(reaction, str) and reaction in REACTIONS)):
                 raise InvalidValueError(
                     "on_alarm must be 'log', 'snapshot', 'stop', a callable, or a tuple of these",
-                    got=repr(reaction),
+                    got=shown_as_code(reaction),
                 )
 
     @property

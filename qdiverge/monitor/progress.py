@@ -28,4 +28,4 @@ class Progress:
     @property
     def step(self) -> int:
         """Return the present step in the run's own unit: agent steps with a clock, else updates."""
-        return self._clock() if self._clock is not None else self.num_updates
+        return self.num_updates if self._clock is None else int(self._clock())

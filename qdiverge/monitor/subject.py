@@ -21,7 +21,7 @@ from qdiverge.diagnostics.diagnose import split_networks
 from qdiverge.diagnostics.preconditioner import is_understood
 from qdiverge.diagnostics.quiet import quiet
 from qdiverge.kernel.check_network import why_mixed
-from qdiverge.kernel.network import unwrap
+from qdiverge.kernel.network import first_parameter, unwrap
 from qdiverge.monitor.attach_checks import warn_of_batch_discounts
 from qdiverge.monitor.first_findings import first_findings
 from qdiverge.monitor.options import ASSUMED_LOSS, OF_TARGET, MonitorOptions
@@ -71,7 +71,7 @@ class Subject:
         self._findings: list[Finding] = []
         self._of_optimizer: dict[str, Any] = read_optimizer(optimizer, self.networks)
         self._split: tuple[tuple[nn.Module, ...], tuple[nn.Module, ...]] | None = None
-        self._parameter = next(p for p in self.networks[0].parameters() if p.is_floating_point())
+        self._parameter = first_parameter(self.networks)
 
     @property
     def device(self) -> torch.device:

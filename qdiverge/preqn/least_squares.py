@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from qdiverge.checks import check_nonnegative
+from qdiverge.checks import check_between, check_nonnegative
 from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_finite
 
 
 @dataclass(frozen=True)
@@ -55,16 +56,16 @@ def solve(
     >>> K_Z.round(decimals=6).tolist(), twice.rank
     ([2.0, 2.0], 1)
     """
-    check_nonnegative("damping", damping)
-    share = len(K) * torch.finfo(K.dtype).eps if cutoff is None else cutoff
-    if not 0.0 <= share < 1.0:
-        raise InvalidValueError("cutoff must lie in [0, 1)", got=cutoff)
-    if not (bool(torch.isfinite(K).all()) and bool(torch.isfinite(td_errors).all())):
+    damping = check_nonnegative("damping", damping)
+    check_finite("K", K)
+    check_finite("td_errors", td_errors)
+    if K.ndim != 2 or K.shape[0] != K.shape[1] or td_errors.shape != K.shape[:1] or not len(K):
         raise InvalidValueError(
-            "the kernel and the TD errors must be finite",
-            got="NaN or infinity in one of them",
-            remedy="The network has diverged before this step.",
+            "K must be [N, N] and td_errors [N]", got=f"{list(K.shape)}, {list(td_errors.shape)}"
         )
+    share = min(len(K) * torch.finfo(K.dtype).eps, 0.5)
+    if cutoff is not None:
+        share = check_between("cutoff", cutoff, 0, 1, "[)")
     eigenvalues, U = torch.linalg.eigh(K.double())  # ascending
     largest = float(eigenvalues[-1])
     if largest <= 0.0:

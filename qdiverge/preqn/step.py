@@ -25,17 +25,19 @@ import torch
 from torch import Tensor, nn
 
 from qdiverge.checks import (
+    check_between,
     check_choice,
-    check_finite,
     check_integer,
     check_nonnegative,
-    check_positive,
+    check_rate,
     check_share,
 )
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel import NTK
+from qdiverge.kernel.network import first_parameter
 from qdiverge.preqn.least_squares import solve
 from qdiverge.td import values_of
+from qdiverge.tensor_checks import as_tensor, check_finite
 
 # A step of finite length may be a little better aligned than an infinitely small one.
 TOLERANCE = 1e-3
@@ -115,15 +117,16 @@ class PreQN(torch.optim.Optimizer):
         method: str = "auto",
     ) -> None:
         self._ntk = NTK(q_net, method=method, trial_runs="once")
-        check_positive("learning_rate", learning_rate)
-        check_share("alignment, η,", alignment)
+        learning_rate = check_rate("learning_rate", learning_rate)
+        alignment = check_share("alignment, η,", alignment)
         check_choice("align_with", align_with, ALIGN_WITH)
-        if not 0.0 < shrink < 1.0:
-            raise InvalidValueError("shrink must lie strictly between 0 and 1", got=shrink)
-        check_integer("max_backtracks", max_backtracks, 0)
-        check_nonnegative("damping", damping)
-        parameters = [p for p in q_net.parameters() if p.requires_grad]
-        super().__init__(parameters, {"lr": learning_rate})
+        shrink = check_between("shrink", shrink, 0, 1, "()")
+        max_backtracks = check_integer("max_backtracks", max_backtracks, 0)
+        damping = check_nonnegative("damping", damping)
+        if cutoff is not None:
+            cutoff = check_between("cutoff", cutoff, 0, 1, "[)")
+        first_parameter([q_net])
+        super().__init__([p for p in q_net.parameters() if p.requires_grad], {"lr": learning_rate})
         self.q_net, self.alignment, self.align_with = q_net, alignment, align_with
         self.shrink, self.max_backtracks = shrink, max_backtracks
         self.damping, self.cutoff = damping, cutoff
@@ -161,8 +164,10 @@ class PreQN(torch.optim.Optimizer):
             InvalidValueError, InvalidTypeError: a tensor has a wrong shape or dtype, or is not
                 finite; the parameters are left as they were.
         """
-        given = _one_of(td_errors, targets, len(observations))
+        observations = as_tensor("observations", observations)
+        actions = as_tensor("actions", actions)
         K = self._ntk.kernel(observations, actions)  # checks the pairs, too
+        given = _one_of(td_errors, targets, len(K))
         with torch.enable_grad():
             q_values = chosen(self.q_net, observations, actions)
         delta = given if targets is None else given - q_values.detach()

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qdiverge.calling import own_errors
+from qdiverge.checks import check_integer
 from qdiverge.errors import InvalidValueError
 from qdiverge.generators import Generator, OwnGenerators
 from qdiverge.transitions import Transitions
@@ -62,7 +64,9 @@ class Batches:
                 own = OwnGenerators(seed, self.device, self.generators)
             while True:
                 with own:
-                    batch = rows_of(self.make())
+                    with own_errors("data"):
+                        made = self.make()
+                    batch = rows_of(made)
                 yield batch.to(self.device, self.dtype)
         seed = seed or 0
         generator = torch.Generator().manual_seed(seed)
@@ -119,6 +123,8 @@ def as_batches(
     Raises:
         InvalidValueError: an empty list, or fewer rows than 1.
     """
+    if batch_size is not None:
+        batch_size = check_integer("batch_size", batch_size, 1)
     watched = None if probe is None else rows_of(probe).to(device, dtype)
     if callable(data) and not isinstance(data, Transitions):
         return Batches(None, (), data, 0, device, dtype, watched, tuple(generators))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+from qdiverge.checks import check_rate
 from qdiverge.diagnostics.value_bound import EXCUSED
 from qdiverge.errors import InvalidValueError
 from qdiverge.rehearsal.learner import Original
@@ -71,7 +72,8 @@ def changed(original: Original, change: Change) -> Original:
                 got=", ".join(sorted(change)),
             )
         original = replace(original, taken=values)
-    rate = float(values.get("learning_rate", rule.learning_rate)) / rule.learning_rate
+    new_rate = check_rate("learning_rate", values.get("learning_rate", rule.learning_rate))
+    rate = new_rate / rule.learning_rate
     if "target_period" in values and values["target_period"] is not None:
         values.setdefault("polyak", None)
     if "polyak" in values and values["polyak"] is not None:

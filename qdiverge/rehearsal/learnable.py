@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from qdiverge.calling import own_errors
 from qdiverge.diagnostics.noisy_weights import DRAW, can_draw
-from qdiverge.diagnostics.quiet import quiet
+from qdiverge.diagnostics.quiet import quiet, quiet_call
 from qdiverge.errors import InvalidTypeError
 from qdiverge.update.td_update import Rows
 
@@ -50,8 +51,7 @@ def _distribution_in(network: nn.Module, rows: Rows) -> str:
         return f"a layer called {name}"
     if rows.transitions.actions.is_floating_point():
         return ""
-    with torch.no_grad(), quiet(network):
-        values = network(rows.transitions.observations[:1])
+    values = quiet_call(network, rows.transitions.observations[:1])
     if isinstance(values, torch.Tensor) and values.ndim > 2:
         return f"values of shape {list(values.shape)}"
     return ""
@@ -63,7 +63,7 @@ def _is_still(network: nn.Module, rows: Rows) -> bool:
     inputs = [batch.observations[:2]]
     inputs += [batch.actions[:2]] if batch.actions.is_floating_point() else []
     parts = list(network.modules())
-    with torch.no_grad(), quiet(network):
+    with torch.no_grad(), quiet(network), own_errors("q_net", *inputs):
         for part in parts:
             part.train()
         first, second = network(*inputs), network(*inputs)

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qdiverge.calling import policy_parts
 from qdiverge.diagnostics.noisy_weights import draw_noise, noisy_layers
 from qdiverge.diagnostics.quiet import largest_value, needs_quiet, quiet
 from qdiverge.kernel.network import module_of
@@ -27,7 +28,6 @@ from qdiverge.update.td_update import (
     TdUpdate,
     average_one,
     critic_values,
-    parts_of,
     with_next_actions,
 )
 
@@ -175,7 +175,7 @@ class Learner:
         assert self.actor is not None
         assert self.actor.optimizer is not None
         s = rows.transitions.observations
-        actions, log_probs = parts_of(self.actor.policy(s))
+        actions, log_probs = policy_parts(self.actor.policy(s), len(s))
         values = critic_values(self.copies.networks, s, actions)
         if log_probs is None:  # DDPG and TD3 climb the first critic
             loss = -values[0].mean()

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from qdiverge.checks import check_integer
-from qdiverge.errors import InvalidValueError
+from qdiverge.calling import own_errors
+from qdiverge.checks import LARGEST_SEED, check_between, check_integer
 from qdiverge.generators import Generator
 from qdiverge.kernel.network import Networks
 from qdiverge.rehearsal.learner import Learner, Original, Policy, Update
@@ -171,21 +171,23 @@ def rehearsals(
         seed: Of the orders, the same for each stage; None: the first is the run's own.
         is_stacked: In one computation where that can be: faster, and rounded otherwise.
     """
-    check_integer("num_updates", num_updates, 1)
-    check_integer("num_orders", num_orders, 1)
-    if not speed >= 1:
-        raise InvalidValueError("speed must be at least 1", got=speed)
+    num_updates = check_integer("num_updates", num_updates, 1)
+    num_orders = check_integer("num_orders", num_orders, 1)
+    if seed is not None:
+        seed = check_integer("seed", seed, 0, LARGEST_SEED - num_orders)
+    speed = check_between("speed", speed, 1, math.inf, "[)")
     first = stages[0]
-    originals = [replace(stage.original, speed=float(speed)) for stage in stages]
+    originals = [replace(stage.original, speed=speed) for stage in stages]
     each = [original for original in originals for _ in range(num_orders)]
     orders = [None, *range(num_orders - 1)] if seed is None else range(seed, seed + num_orders)
     seeds = [order for _ in originals for order in orders]
     options: dict[str, Any] = {"limit": first.limit, "num_updates": num_updates}
-    if is_stacked:
-        runs = run_stacked(each, first.batches, **options, seeds=seeds)
-    else:
-        runs = [run_ahead(o, first.batches, **options, seed=k)
-                for o, k in zip(each, seeds, strict=True)]  # fmt: skip
+    with own_errors("the copies"):
+        if is_stacked:
+            runs = run_stacked(each, first.batches, **options, seeds=seeds)
+        else:
+            runs = [run_ahead(o, first.batches, **options, seed=k)
+                    for o, k in zip(each, seeds, strict=True)]  # fmt: skip
     groups = [runs[i : i + num_orders] for i in range(0, len(runs), num_orders)]
     return [_record(s, o, g, num_updates)
             for s, o, g in zip(stages, originals, groups, strict=True)]  # fmt: skip

@@ -9,18 +9,22 @@ from typing import Any
 
 import torch
 
-from qdiverge.checks import check_integer, check_positive
+from qdiverge.calling import own_errors
+from qdiverge.checks import check_discount, check_integer, check_positive
 from qdiverge.diagnostics.diagnose import rule_of
 from qdiverge.diagnostics.value_bound import divergence_limit, soft_divergence_bound
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.generators import Generator
-from qdiverge.kernel.network import Networks, each_of, module_of, unwrap
+from qdiverge.kernel.network import Networks, each_of, first_parameter, module_of, unwrap
 from qdiverge.rehearsal.batches import Batches, as_batches
 from qdiverge.rehearsal.learnable import check_learnable
 from qdiverge.rehearsal.learner import Actor, Learner, Original, Policy, Update
 from qdiverge.td import Bootstrap
+from qdiverge.tensor_checks import check_optimizer
+from qdiverge.thing_checks import check_callable, check_instance, check_list
 from qdiverge.transitions import SarsaTransitions, next_action_missing
 from qdiverge.update import UpdateRule
+from qdiverge.update.auditing.still_calls import check_values
 from qdiverge.update.td_update import Loss
 
 _NO_BOUND = 100.0  # times the values of now: what counts as growing without bound at γ = 1
@@ -74,16 +78,24 @@ def stage_of(
 ) -> Stage:
     """Check the arguments of :func:`rehearse` and set the stage that they describe."""
     networks = tuple(unwrap(net)[0] for net in each_of(q_net))
-    targets = () if target in (None, q_net) else tuple(unwrap(n)[0] for n in each_of(target))
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise InvalidTypeError(
-            "optimizer must be the torch.optim.Optimizer that trains q_net",
-            got=type(optimizer).__name__,
-            remedy="Of a wrapper, pass the optimiser inside, such as .optimizer.",
-        )
-    check_integer("policy_period", policy_period, 1)
-    check_integer("since_copy", since_copy, 0)
-    parameter = next(p for p in networks[0].parameters() if p.is_floating_point())
+    own_target = target is not None and target is not q_net
+    targets = tuple(unwrap(n)[0] for n in each_of(target, "target")) if own_target else ()
+    check_optimizer("optimizer", optimizer)
+    discount = check_discount(discount)
+    for name, given in (("policy", policy), ("policy_target", policy_target), ("update", update)):
+        if given is not None:
+            check_callable(name, given, "a function")
+    if policy_optimizer is not None:
+        check_optimizer("policy_optimizer", policy_optimizer)
+    if not isinstance(loss, str):
+        check_callable("loss", loss, "a name, or a function of predictions and targets")
+    if rule is not None:
+        check_instance("rule", rule, UpdateRule)
+    check_list("others", others)
+    check_list("generators", generators)
+    policy_period = check_integer("policy_period", policy_period, 1)
+    since_copy = check_integer("since_copy", since_copy, 0)
+    parameter = first_parameter(networks)
     batches = as_batches(data, batch_size, parameter.device, parameter.dtype, probe, generators)
     rows = batches.probe()
     if rule is None:
@@ -125,7 +137,10 @@ def stage_of(
     learner = _copied(original)
     if update is None:
         check_learnable(learner.copies.networks, rows)
-    size = learner.size(rows)
+        for group in (learner.copies.networks, learner.copies.targets):
+            check_values(group, rows.transitions)
+    with own_errors("q_net", rows.transitions.observations):
+        size = learner.size(rows)
     bound = soft_divergence_bound(rule.discount, reward_bound)
     if math.isinf(bound):
         limit = bound = _NO_BOUND * max(size, reward_bound)

@@ -10,6 +10,7 @@ from qdiverge.rehearsal.changes import Change, changed, is_mild, usual_changes
 from qdiverge.rehearsal.rehearse import rehearsals, rehearse
 from qdiverge.rehearsal.result import Rehearsal
 from qdiverge.rehearsal.stage import Stage, stage_of
+from qdiverge.thing_checks import check_instance
 
 AS_IT_IS = "as it is"
 DEFAULTS = {
@@ -160,6 +161,8 @@ def options_of(
         changes = usual_changes(
             stage.original.rule, is_critic=is_critic, is_known=stage.original.update is None
         )
+    for name, change in check_instance("changes", changes, Mapping).items():
+        check_instance(f"the change {name!r}", change, Mapping)
     tried: dict[str, Change] = {AS_IT_IS: {}, **changes}
     stages = [replace(stage, original=changed(stage.original, change)) for change in tried.values()]
     results = rehearsals(

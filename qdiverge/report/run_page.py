@@ -25,6 +25,7 @@ from qdiverge.report.together import MARK, panels_of_all, together
 from qdiverge.report.verdict import Verdict, verdict_on
 from qdiverge.runs import Run, load_run
 from qdiverge.runs.alarm import Kind
+from qdiverge.thing_checks import check_list, check_path
 
 SCRIPT = Path(__file__).with_name("report.js")
 _TOGETHER = "All runs together"
@@ -42,14 +43,14 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
         InvalidValueError: no folder was given.
         RunFolderError: a folder holds no run that can be read, or the page cannot be written.
     """
-    if not folders:
+    if not check_list("folders", folders):
         raise InvalidValueError(
             "a report needs at least one run folder",
             got="none",
             remedy="Name one: qdiverge report runs/x.",
         )
     runs = _distinct([load_run(folder) for folder in folders])
-    target = Path(out if out is not None else folders[0])
+    target = check_path("out", out if out is not None else folders[0])
     if target.is_dir():
         target = target / REPORT
     return write_page(render(runs, target.parent), target)

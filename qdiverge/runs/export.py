@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from qdiverge.checks import check_installed
-from qdiverge.errors import InvalidValueError
+from qdiverge.checks import check_choice
 from qdiverge.runs.columns import Columns, alarms, check_patterns, long, wide
 from qdiverge.runs.info import read_info
 from qdiverge.runs.reading import read_events
 from qdiverge.runs.whole import writing, written_whole
+from qdiverge.thing_checks import check_installed, check_list, check_path, check_text
 
 Format = Literal["csv", "parquet"]
 Layout = Literal["wide", "long"]
@@ -48,15 +48,16 @@ def export_run(
     """
     writers: dict[str, Callable[[Columns, BinaryIO], None]]
     writers = {"csv": write_csv, "parquet": _parquet}
-    if format not in writers or layout not in ("wide", "long"):
-        raise InvalidValueError(
-            "format must be csv or parquet, layout wide or long", got=f"{format} and {layout}"
-        )
-    read_info(Path(folder))
+    check_choice("format", format, writers)
+    check_choice("layout", layout, ("wide", "long"))
+    check_list("metrics", metrics, check_text)
+    read_info(check_path("folder", folder))
     entries = read_events(folder)
     check_patterns(metrics, entries)
     table = (wide if layout == "wide" else long)(entries, metrics)
-    target = Path(out) if out is not None else Path(folder) / f"metrics.{format}"
+    target = check_path("out", folder if out is None else out)
+    if target.is_dir():
+        target = target / f"metrics.{format}"
     alarms_table = target.with_name(f"{target.stem}-alarms{target.suffix}")
     with (
         writing(target, remedy="Choose another --out."),

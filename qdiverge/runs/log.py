@@ -1,6 +1,5 @@
 """Write a run as it happens."""
 
-import math
 import os
 import time
 import warnings
@@ -11,7 +10,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from qdiverge.errors import RunFolderError
+from qdiverge.checks import check_integer
+from qdiverge.errors import InvalidTypeError, InvalidValueError, RunFolderError
 from qdiverge.plain_text import warn
 from qdiverge.runs.alarm import AlarmEvent, Kind
 from qdiverge.runs.boundary import Place
@@ -27,12 +27,16 @@ from qdiverge.runs.info import (
 )
 from qdiverge.runs.line_file import LineFile
 from qdiverge.runs.lock import FolderLock
+from qdiverge.runs.logged_numbers import logged_numbers
+from qdiverge.runs.plain_settings import plain_settings
 from qdiverge.runs.process import own_process
 from qdiverge.runs.provenance import provenance, script_commit
 from qdiverge.runs.reading import array_names, step_of
 from qdiverge.runs.sink import Sink, SinkGroup
 from qdiverge.runs.whole import writing
+from qdiverge.thing_checks import check_path, check_text
 
+OWN_INFO = frozenset(("schema", "status", "process", "config"))  # that no caller may say
 EPISODE_LENGTH = "charts/episodic_length"  # steps, as CleanRL names it
 LOST = ("lost_writes", "lost_in")  # in run.json, where something could not be written
 
@@ -83,17 +87,20 @@ class RunLog:
         info: Mapping[str, Any] | None = None,
         sinks: Sequence[Sink] = (),
     ) -> None:
-        self.folder = Path(folder)
+        self.folder = check_path("the run folder", folder)
+        settings, more = plain_settings("config", config), plain_settings("info", info)
+        if taken := sorted(more.keys() & OWN_INFO):
+            raise InvalidValueError("info must not hold what the log says", got=", ".join(taken))
         self.info = {
             "schema": SCHEMA,
             "name": self.folder.name,
             "status": "running",
             "process": own_process(),
-            "step_unit": step_unit,
-            "config": dict(config or {}),
+            "step_unit": check_text("step_unit", step_unit),
+            "config": settings,
             **provenance(),
             "script_commit": script_commit(),
-            **(info or {}),
+            **more,
         }
         check_is_free(self.folder)
         with writing(self.folder, "folder", "Choose another folder (out=…, --out)."):
@@ -168,11 +175,18 @@ class RunLog:
         return LogMark(self._events.sync(), self._seconds())
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        """Append one line of metrics; NaN and infinities are kept, as strings."""
-        if values.get(EPISODE_LENGTH, 0) > (self.longest_episode or 0):
-            self.longest_episode = float(values[EPISODE_LENGTH])
-        self._append({"kind": "metrics", "step": step} | {k: _number(v) for k, v in values.items()})
-        self._sinks.metrics(step, values)
+        """Append one line of metrics; NaN and infinities are kept, as strings.
+
+        Raises:
+            InvalidTypeError: one of them is no number; the others are logged.
+        """
+        step, (kept, lost) = check_integer("step", step, 0), logged_numbers(values)
+        if (length := float(kept.get(EPISODE_LENGTH, 0))) > (self.longest_episode or 0):
+            self.longest_episode = length
+        self._append({"kind": "metrics", "step": step} | kept)
+        self._sinks.metrics(step, kept)
+        if lost:
+            raise InvalidTypeError("what is logged must be numbers", got="; ".join(lost))
 
     def alarm(
         self,
@@ -184,7 +198,7 @@ class RunLog:
         evidence: Mapping[str, Any] | None = None,
     ) -> None:
         """Append one alarm: which rule fired, a sentence for a person, and of which class it is."""
-        told = {k: _number(v) if isinstance(v, float) else v for k, v in (evidence or {}).items()}
+        told = plain_settings("evidence", evidence)
         entry = {"kind": "alarm", "step": step, "update": update, "rule": rule, "message": message}
         self._append(entry | {"class": kind} | ({"evidence": told} if told else {}))
         self._sinks.alarm(AlarmEvent(step, update, rule, message, kind, told))
@@ -297,11 +311,3 @@ class RunLog:
     def _seconds(self) -> float:
         """Return the seconds since the start of the run."""
         return round(time.monotonic() - self._start, 3)
-
-
-def _number(value: float) -> float | int | str:
-    """Write what JSON lacks as text; "nan", "inf" and "-inf" read back with ``float``."""
-    if isinstance(value, int):
-        return value
-    value = float(value)
-    return value if math.isfinite(value) else str(value)

@@ -28,6 +28,7 @@ from qdiverge.runs.event_lines import (
     read_sealed,
 )
 from qdiverge.runs.info import look_at_info
+from qdiverge.thing_checks import check_path
 
 EVENTS = "events.jsonl"
 MOST_ARRAYS = 1024 * MIB  # bytes of one name that are read in all
@@ -138,7 +139,7 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
     Raises:
         RunFolderError: there is no run, it is of a newer schema, or its files are no regular ones.
     """
-    folder = Path(folder)
+    folder = check_path("folder", folder)
     info, damage = look_at_info(folder)
     columns: dict[str, _Column] = {}
     alarms: list[AlarmEvent] = []
@@ -173,15 +174,16 @@ def read_events(folder: str | os.PathLike[str]) -> list[Entry]:
     Raises:
         RunFolderError: it is no regular file.
     """
+    folder = check_path("folder", folder)
     read: list[Entry] = []
     damages: list[Damage] = []
     number = 1
-    for lines in _blocks(Path(folder)):
+    for lines in _blocks(folder):
         if lines.endswith(b"\n"):
             entries, damaged = read_block(lines, number)
             read, damages, number = read + entries, damages + damaged, number + lines.count(b"\n")
     for sentence in _told(damages):
-        warn(f"{Path(folder) / EVENTS}: {sentence}", stacklevel=3)
+        warn(f"{folder / EVENTS}: {sentence}", stacklevel=3)
     return read
 
 

@@ -7,13 +7,15 @@ from pathlib import Path
 from qdiverge.errors import RunFolderError, StrangeFileError
 from qdiverge.runs.boundary import Place
 from qdiverge.runs.info import NAME
+from qdiverge.thing_checks import check_list, check_path
 
 USUAL = Path("runs")  # where the examples and the trainer put them
 
 
 def is_run(folder: str | os.PathLike[str]) -> bool:
     """Return whether the folder holds a run."""
-    return os.path.isdir(folder) and Place.of(folder).has(NAME)
+    folder = check_path("folder", folder)
+    return folder.is_dir() and Place.of(folder).has(NAME)
 
 
 def find_runs(folders: Sequence[str | os.PathLike[str]]) -> list[Path]:
@@ -25,7 +27,7 @@ def find_runs(folders: Sequence[str | os.PathLike[str]]) -> list[Path]:
     Raises:
         RunFolderError: a folder is no run and has none in it.
     """
-    if not folders:
+    if not (folders := check_list("folders", folders, check_path)):
         if is_run("."):
             return [Path()]
         inside = [run for place in (USUAL, Path()) for run in _inside(place)]
@@ -36,8 +38,8 @@ def find_runs(folders: Sequence[str | os.PathLike[str]]) -> list[Path]:
                 remedy="Name one: qdiverge report runs/x.",
             )
         return [max(inside, key=_written)]
-    run_folders = []
-    for folder in map(Path, folders):
+    run_folders: list[Path] = []
+    for folder in folders:
         runs = [folder] if is_run(folder) else _inside(folder)
         if not runs:
             _check_is_regular(folder)

@@ -39,9 +39,9 @@ class SinkGroup:
         """See :class:`Sink`."""
         self._tell(lambda sink: sink.start(folder, info))
 
-    def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        """See :class:`Sink`."""
-        self._tell(lambda sink: sink.metrics(step, values))
+    def metrics(self, step: int, values: Mapping[str, float | str]) -> None:
+        """See :class:`Sink`; a number that a line keeps as text comes to it as a number."""
+        self._tell(lambda sink: sink.metrics(step, {k: float(v) for k, v in values.items()}))
 
     def alarm(self, alarm: AlarmEvent) -> None:
         """See :class:`Sink`."""

@@ -9,6 +9,7 @@ from qdiverge.runs import Sink
 from qdiverge.sinks.mlflow import MLflow
 from qdiverge.sinks.tensorboard import TensorBoard
 from qdiverge.sinks.wandb import WandB
+from qdiverge.thing_checks import type_of
 
 SinkName = Literal["tensorboard", "wandb", "mlflow"]
 SINKS: dict[str, Callable[[], Sink]] = {
@@ -28,15 +29,12 @@ def as_sink(sink: Sink | str) -> Sink:
     """
     if isinstance(sink, str):
         return SINKS[check_choice("a sink", sink, SINKS)]()
-    lacking = [
-        name
-        for name in ("start", "metrics", "alarm", "close")
-        if not callable(getattr(sink, name, None))
-    ]
+    methods = ("start", "metrics", "alarm", "close")
+    lacking = [name for name in methods if not callable(getattr(type(sink), name, None))]
     if lacking or isinstance(sink, type):
         raise InvalidTypeError(
             "a sink must be an object with the methods start, metrics, alarm and close",
-            got=sink if isinstance(sink, type) else f"{type(sink).__name__} without {lacking}",
+            got=type_of(sink) if isinstance(sink, type) else f"{type_of(sink)} without {lacking}",
             remedy="See qdiverge.runs.Sink; the names " + ", ".join(SINKS) + " will do, too.",
         )
     return sink

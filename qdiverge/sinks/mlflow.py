@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qdiverge.checks import check_installed
+from qdiverge.checks import check_nonnegative
 from qdiverge.runs.alarm import PLACES, AlarmEvent
+from qdiverge.thing_checks import check_installed, check_text
 
 MOST_METRICS = 1_000  # that one request may carry
 PATIENCE = 60.0  # seconds that the end of a run waits for the server
@@ -30,6 +31,10 @@ class MLflow:
     def __init__(
         self, tracking_uri: str | None = None, experiment: str = "qdiverge", period: float = 5.0
     ) -> None:
+        if tracking_uri is not None:
+            check_text("tracking_uri", tracking_uri)
+        check_text("experiment", experiment)
+        period = check_nonnegative("period", period)
         check_installed("mlflow", "the MLflow sink needs mlflow", "mlflow")
         from mlflow import MlflowClient
         from mlflow.entities import Metric, RunTag

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qdiverge.checks import check_installed
 from qdiverge.runs.alarm import PLACES, AlarmEvent
+from qdiverge.thing_checks import check_installed, check_path
 
 
 class TensorBoard:
@@ -24,7 +24,7 @@ class TensorBoard:
         need = "the TensorBoard sink needs tensorboard"
         module = check_installed("torch.utils.tensorboard.writer", need, "tensorboard")
         self._make_writer = module.SummaryWriter
-        self._folder = folder
+        self._folder = None if folder is None else check_path("folder", folder)
         self._writer: Any = None
 
     def start(self, folder: Path, info: Mapping[str, Any]) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qdiverge.checks import check_installed
 from qdiverge.runs.alarm import PLACES, AlarmEvent
+from qdiverge.thing_checks import check_installed
 
 
 class WandB:

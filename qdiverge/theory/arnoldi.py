@@ -7,7 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from qdiverge.calling import own_errors
+from qdiverge.checks import check_integer, check_positive
 from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_distribution, check_finite
+from qdiverge.thing_checks import check_callable
 
 Product = Callable[[Tensor], Tensor]
 _SUBSPACE = 80  # vectors in Arnoldi's basis
@@ -56,16 +60,19 @@ def spectral_bounds(
     >>> bounds.spectral_radius, bounds.max_learning_rate
     (0.9, 1.0)
     """
+    rho = check_distribution("rho", rho, rho.numel() if isinstance(rho, Tensor) else 0)
+    learning_rate = check_positive("learning_rate", learning_rate)
+    dense_limit = check_integer("dense_limit", dense_limit, 0)
+    count = check_integer("count", count, 1)
+    products = {"kernel_product": kernel_product, "successor_product": successor_product}
+    for name, function in products.items():
+        check_callable(name, function, "a function of a vector [N]")
     size = len(rho)
 
     def product(u: np.ndarray) -> np.ndarray:
         weighted = rho * torch.from_numpy(np.array(u, dtype=np.float64).reshape(size)).to(rho)
-        moved = successor_product(weighted) - kernel_product(weighted)
-        if moved.shape != (size,) or not bool(torch.isfinite(moved).all()):
-            raise InvalidValueError(
-                f"products must be finite and [{size}]", got=f"{list(moved.shape)}, some not finite"
-            )
-        return moved.detach().double().cpu().numpy()
+        own, ahead = (_product(name, function, weighted) for name, function in products.items())
+        return (ahead - own).double().cpu().numpy()
 
     μ, is_converged = leading_eigenvalues(product, size, dense_limit, count)
     moving = μ[μ.abs() > size**0.5 * float(torch.finfo(rho.dtype).eps) * float(μ.abs().max())]
@@ -77,6 +84,16 @@ def spectral_bounds(
         is_dense=size <= dense_limit,
         is_converged=is_converged,
     )
+
+
+def _product(name: str, function: Product, vector: Tensor) -> Tensor:
+    with own_errors(name, vector):
+        made = function(vector)
+    if check_finite(f"what {name} returns", made).shape != vector.shape:
+        raise InvalidValueError(
+            f"what {name} returns must be {list(vector.shape)}", got=list(made.shape)
+        )
+    return made.detach()
 
 
 def leading_eigenpairs(matrix: Tensor, count: int = 6) -> tuple[Tensor, Tensor, Tensor]:
@@ -127,7 +144,7 @@ def leading_eigenvalues(
     if size <= max(dense_limit, count + 2):
         columns = np.stack([product(column) for column in np.eye(size)], axis=1)
         return torch.from_numpy(np.linalg.eigvals(columns).astype(np.complex128)), True
-    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
+    from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigs
 
     start = np.random.default_rng(0).standard_normal(size)
     eigenvalues, is_converged, shift = [], True, 0.0
@@ -150,8 +167,12 @@ def leading_eigenvalues(
             )
         except ArpackNoConvergence as stopped:
             μ, is_converged = stopped.eigenvalues, False
+        except ArpackError:  # of a map to zero, whose only eigenvalue that is
+            μ, is_converged = np.zeros(1), is_converged and not product(start).any()
         eigenvalues.append(μ - shift)
         shift = float(np.abs(μ).max()) if len(μ) else 0.0
+    if not any(map(len, eigenvalues)):
+        eigenvalues.append(np.zeros(1))
     return torch.from_numpy(np.concatenate(eigenvalues).astype(np.complex128)), is_converged
 
 

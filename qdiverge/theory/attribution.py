@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from qdiverge.checks import check_positive
 from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_finite
 from qdiverge.theory.matrix_checks import check_rho, check_weights, on_cpu
+from qdiverge.thing_checks import check_instance
 
 _ROUNDING = 1e-6
 
@@ -75,6 +78,8 @@ def attribute(
     {'out': 0.5}
     """
     blocks = _differences(kernels, successor_kernels)
+    if learning_rate is not None:
+        learning_rate = check_positive("learning_rate", learning_rate)
     A = torch.stack(list(blocks.values())).sum(0)
     weights = on_cpu(check_rho(rho, A)) * on_cpu(check_weights(sample_weights, A))
     AD = A * weights
@@ -105,12 +110,17 @@ def _differences(
     kernels: Mapping[str, Tensor], successor_kernels: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """Return A^(ℓ) in float64 after checking that the blocks match."""
+    both = {"kernels": kernels, "successor_kernels": successor_kernels}
+    for argument, blocks in both.items():
+        for block, K in check_instance(argument, blocks, Mapping).items():
+            if not check_finite(f"{argument}[{block!r}]", K).ndim:
+                raise InvalidValueError(f"{argument}[{block!r}] must be [N, N]", got="one number")
     if not kernels or kernels.keys() != successor_kernels.keys():
         raise InvalidValueError(
             "kernels and successor_kernels must have the same parameter blocks, at least one",
-            got=f"{sorted(kernels)} and {sorted(successor_kernels)}",
+            got=f"{sorted(map(str, kernels))} and {sorted(map(str, successor_kernels))}",
         )
-    size = len(next(iter(kernels.values())))
+    size = len(next(iter(kernels.values()))) or 1
     for name, K in kernels.items():
         if K.shape != (size, size) or successor_kernels[name].shape != (size, size):
             raise InvalidValueError(

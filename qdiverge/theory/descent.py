@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from qdiverge.checks import check_nonnegative, check_positive
-from qdiverge.errors import InvalidValueError
+from qdiverge.checks import check_between, check_nonnegative, check_positive, check_switch
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,8 @@ class Descent:
 
     def __post_init__(self) -> None:
         check_positive("gain", self.gain)
-        if not 0 <= self.momentum < 1:
-            raise InvalidValueError("momentum must lie in [0, 1)", got=self.momentum)
+        check_switch("is_nesterov", self.is_nesterov)
+        check_between("momentum", self.momentum, 0, 1, "[)")
         for name in ("learning_rate", "decay", "coupled_decay"):
             check_nonnegative(name, getattr(self, name))
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from qdiverge.checks import check_choice, check_finite, check_positive
+from qdiverge.checks import check_between, check_choice, check_integer, check_number, check_positive
 from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_finite
 
 LAWS = ("finite_time", "exponential", "power")
 
@@ -73,11 +74,12 @@ def forecast_blow_up(
     >>> round(forecast_blow_up(t, 2**t, "exponential", threshold=64).time, 3)
     6.0
     """
-    _check_law(law, depth, threshold)
+    depth, threshold = _check_law(law, depth, threshold)
+    confidence = check_between("confidence", confidence, 0, 1, "()")
     t, q = _series(times, values)
     if law == "finite_time":
         p = (2 * depth - 2) / depth
-        y, level = q**-p, threshold**-p
+        y, level = q**-p, float(np.float64(threshold) ** -p)
     elif law == "exponential":
         y, level = np.log(q), math.log(threshold)
     else:
@@ -91,7 +93,9 @@ def time_to_threshold(value: float, spectral_radius: float, threshold: float) ->
     >>> round(time_to_threshold(1.0, 1.01, 100.0), 1)
     462.8
     """
-    value = check_positive("value", abs(value))
+    value = check_positive("value", abs(check_number("value", value)))
+    threshold = check_positive("threshold", threshold)
+    spectral_radius = check_number("spectral_radius", spectral_radius)
     if value >= threshold:
         return 0.0
     return (
@@ -143,15 +147,17 @@ def _series(times: Tensor, values: Tensor) -> tuple[np.ndarray, np.ndarray]:
     return t, q
 
 
-def _check_law(law: str, depth: int, threshold: float) -> None:
-    """Raise where the law cannot be used as asked."""
+def _check_law(law: str, depth: int, threshold: float) -> tuple[int, float]:
+    """Return depth and threshold, where the law can be used with them."""
     check_choice("law", law, LAWS)
     least = 2 if law == "finite_time" else 1
-    if depth < least:
-        raise InvalidValueError(f"depth must be at least {least} for the {law} law", got=depth)
-    if not threshold > 0 or (math.isinf(threshold) and law != "finite_time"):
+    depth = check_integer(f"depth of the {law} law", depth, least)
+    if not (threshold := check_number("threshold", threshold)) > 0 or (
+        math.isinf(threshold) and law != "finite_time"
+    ):
         raise InvalidValueError(
             f"threshold must be a finite number above 0 for the {law} law",
             got=threshold,
             remedy="Soft divergence: 1 / (1 − γ) for rewards within ±1.",
         )
+    return depth, threshold

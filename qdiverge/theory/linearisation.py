@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from qdiverge.checks import check_finite
 from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_finite
 
 LARGEST_ERROR = 0.3  # above it a verdict says that it does not apply
 

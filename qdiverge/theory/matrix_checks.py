@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from qdiverge.checks import check_distribution, check_finite
 from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.tensor_checks import check_distribution, check_finite, check_tensor
 
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
@@ -100,10 +100,8 @@ def check_successors(
                 remedy="Pass q_net(next_observations).argmax(1).",
             )
         return successors, torch.zeros(size, dtype=torch.int64, device=successors.device)
-    is_integer = isinstance(greedy_actions, Tensor) and greedy_actions.dtype in _INTEGERS
-    if not is_integer:
-        got = getattr(greedy_actions, "dtype", type(greedy_actions).__name__)
-        raise InvalidTypeError("greedy_actions must be an integer tensor", got=got)
+    if check_tensor("greedy_actions", greedy_actions).dtype not in _INTEGERS:
+        raise InvalidTypeError("greedy_actions must be an integer tensor", got=greedy_actions.dtype)
     greedy = greedy_actions.detach().to(successors.device, torch.int64)
     if greedy.shape != (size,):
         raise InvalidValueError(f"greedy_actions must have shape [{size}]", got=list(greedy.shape))
@@ -135,9 +133,8 @@ def check_weights(weights: Tensor | None, K: Tensor) -> Tensor:
     if weights is None:
         return torch.ones(len(K), dtype=K.dtype)
     check_finite("sample_weights", weights)
-    if weights.shape != (len(K),) or float(weights.min()) < 0:
-        raise InvalidValueError(
-            f"sample_weights must be [{len(K)}], none below 0",
-            got=f"{list(weights.shape)}, least {float(weights.min()):.3g}",
-        )
+    if weights.shape != (len(K),):
+        raise InvalidValueError(f"sample_weights must be [{len(K)}]", got=list(weights.shape))
+    if (least := float(weights.min())) < 0:
+        raise InvalidValueError("sample_weights must be at least 0", got=f"one of {least:.3g}")
     return weights

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from qdiverge.checks import check_integer, check_positive
 from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_distribution, check_finite
+from qdiverge.theory.matrix_checks import on_cpu
 
 _DENSE_LIMIT = 100  # entries of a second moment up to which its map is formed
 
@@ -63,8 +66,12 @@ def critical_learning_rate(A: Tensor, batch_size: int, rho: Tensor | None = None
     >>> round(critical_learning_rate(A, 2), 6), round(critical_learning_rate(A, 1), 6)
     (2.0, 1.0)
     """
-    size = len(A)
-    if batch_size < 1 or (rho is None and batch_size > size):
+    A = on_cpu(check_finite("A", A))
+    if A.ndim != 2 or A.shape[0] != A.shape[1] or not len(A):
+        raise InvalidValueError("A must be K' − K of a batch, [N, N]", got=list(A.shape))
+    size, batch_size = len(A), check_integer("batch_size", batch_size, 1)
+    rho = None if rho is None else on_cpu(check_distribution("rho", rho, size))
+    if rho is None and batch_size > size:
         raise InvalidValueError(
             f"batch_size must lie in 1…{size}, the pairs to sample from without replacement",
             got=batch_size,
@@ -98,6 +105,7 @@ def check_minibatch(
     >>> print(check_minibatch(A, batch_size=1, learning_rate=1.5))
     At batch size 1 the TD errors are stable in mean square up to α = 1; the step in use, 1.5, ...
     """
+    learning_rate = check_positive("learning_rate", learning_rate)
     critical = critical_learning_rate(A, batch_size, rho)
     return MinibatchReport(batch_size, learning_rate, critical, learning_rate < critical)
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from qdiverge.checks import check_finite
 from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_finite
 
 
 def log_error_bound(moduli: Tensor) -> Tensor:
@@ -28,7 +28,6 @@ def log_error_bound(moduli: Tensor) -> Tensor:
     """
     check_finite("moduli", moduli)
     if moduli.ndim != 1 or (len(moduli) and float(moduli.min()) < 0):
-        raise InvalidValueError(
-            "moduli must be [T], none negative", got=f"{list(moduli.shape)}, {moduli.tolist()[:3]}…"
-        )
+        got = f"{list(moduli.shape)}, {moduli.flatten()[:3].tolist()}…"
+        raise InvalidValueError("moduli must be [T], none negative", got=got)
     return torch.log(moduli.detach()).cumsum(0)

@@ -5,8 +5,7 @@ from functools import partial
 
 from torch import Tensor
 
-from qdiverge.checks import check_positive, check_step_share
-from qdiverge.errors import InvalidValueError
+from qdiverge.checks import check_integer, check_positive, check_step_share, check_switch
 from qdiverge.theory.augmented_map import mode_radii
 from qdiverge.theory.decision import decide, of_minibatches
 from qdiverge.theory.descent import Descent
@@ -24,6 +23,7 @@ from qdiverge.theory.minibatch import check_minibatch
 from qdiverge.theory.spectral import Reachable, transient_gain
 from qdiverge.theory.stability_report import RegressionBaseline, StabilityReport
 from qdiverge.theory.target_network import check_target_network
+from qdiverge.thing_checks import check_instance
 
 _STEP_TOLERANCE = 1e-9  # relative, of the largest stable step with a target network
 
@@ -81,13 +81,19 @@ def check_stability(
     """
     checked = check_kernel(K)  # symmetric but for rounding
     successors, greedy = check_successors(successor_kernel, greedy_actions, len(checked))
-    _check_target(target_period, polyak)
+    target_period = check_integer("target_period", target_period, 1)
+    polyak = None if polyak is None else check_step_share("polyak", polyak)
+    descent = (
+        Descent(check_positive("learning_rate", learning_rate)) if descent is None else descent
+    )
+    check_instance("descent", descent, Descent)
+    check_switch("is_double", is_double)
     system = LinearSystem(
         kernel=on_cpu((checked + checked.T) / 2),
         successors=on_cpu(successors),
         weights=on_cpu(check_rho(rho, checked)) * on_cpu(check_weights(sample_weights, checked)),
-        descent=Descent(learning_rate) if descent is None else descent,
-        period=int(target_period),
+        descent=descent,
+        period=target_period,
         polyak=polyak,
         eps=precision(K, successor_kernel),
         is_double=is_double,
@@ -182,15 +188,3 @@ def _baseline(system: LinearSystem, reach: Reachable) -> RegressionBaseline:
     radius = one**system.period if one < 1 or system.period == 1 else float("inf")
     most = largest_regression_step(reach.rates, system.descent)
     return RegressionBaseline(radius, one, most, modulus)
-
-
-def _check_target(target_period: int, polyak: float | None) -> None:
-    """Raise for a period that is no whole number ≥ 1, or a τ outside (0, 1]."""
-    if target_period != int(target_period) or target_period < 1:
-        raise InvalidValueError(
-            "target_period must be a whole number of updates, at least 1",
-            got=target_period,
-            remedy="1 means no target network.",
-        )
-    if polyak is not None:
-        check_step_share("polyak", polyak)

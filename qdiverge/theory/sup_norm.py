@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
-from qdiverge.checks import check_discount, check_finite, check_positive
+from qdiverge.checks import check_discount, check_positive
 from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_finite
 from qdiverge.theory.matrix_checks import check_kernel, check_rho, on_cpu
 from qdiverge.theory.weighted_norm import WeightedModulus, best_weights
 

@@ -17,12 +17,24 @@ import torch
 from torch import nn
 
 from qdiverge.batch_reading import as_transitions
-from qdiverge.checks import check_choice, check_discount, check_integer, check_step_share
+from qdiverge.calling import own_errors
+from qdiverge.checks import (
+    LARGEST_SEED,
+    check_choice,
+    check_discount,
+    check_finite_number,
+    check_integer,
+    check_positive,
+    check_step_share,
+)
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.generators import same_generators, seed_torch
-from qdiverge.kernel.network import Networks, each_of, module_of, untouched
+from qdiverge.kernel.network import Networks, each_of, first_parameter, module_of, untouched
 from qdiverge.td import BOOTSTRAPS, Bootstrap
+from qdiverge.tensor_checks import check_optimizer
+from qdiverge.thing_checks import check_callable
 from qdiverge.transitions import Transitions
+from qdiverge.update.auditing.still_calls import check_values
 from qdiverge.update.copies import copies_of
 from qdiverge.update.map_exponent import LEAST, UpdateExponent, exponent_of
 from qdiverge.update.real_map import RealMap, Update
@@ -92,7 +104,15 @@ def update_exponent(
     >>> round(found.growth, 6)  # 1 + α(2γ − 1)
     1.08
     """
-    networks, targets = each_of(q_net), each_of(target)
+    networks, targets = each_of(q_net), [] if target is None else each_of(target, "target")
+    discount = check_discount(discount)
+    entropy_coefficient = check_finite_number("entropy_coefficient", entropy_coefficient)
+    seed = check_integer("seed", seed, 0, LARGEST_SEED)
+    if max_grad_norm is not None:
+        max_grad_norm = check_positive("max_grad_norm", max_grad_norm)
+    for name, given_function in (("policy", policy), ("update", update)):
+        if given_function is not None:
+            check_callable(name, given_function, "a function")
     optimizers = _optimizers(optimizer)
     if target_period is not None:
         check_integer("target_period", target_period, 1)
@@ -112,11 +132,16 @@ def update_exponent(
             raise InvalidValueError(
                 "with discrete actions there must be one Q-network", got=f"{len(networks)} of them"
             )
+        like = first_parameter(networks)
+        silent = copies_of(networks, targets, [])  # without the hooks, which hear of nothing
+        for own_batch in batches:
+            for group in (silent.networks, silent.targets):
+                check_values(group, own_batch.to(like.device, like.dtype))
         rule = bootstrap or ("target_q" if targets else "q")
         check_choice("bootstrap", rule, BOOTSTRAPS)
-        if isinstance(loss, str):
+        if not callable(loss):
             loss = LOSSES[check_choice("loss", loss, LOSSES)]
-        update = TdUpdate(check_discount(discount), loss, rule, polyak, max_grad_norm)
+        update = TdUpdate(discount, loss, rule, polyak, max_grad_norm)
 
     def measured(dtype: torch.dtype | None) -> UpdateExponent:
         copies = copies_of(networks, targets, optimizers, dtype)
@@ -128,16 +153,18 @@ def update_exponent(
             real = RealMap(copies, own, update, seed, dtype=dtype)
             return exponent_of(real, target_period, num_updates)
 
-    try:
-        return measured(torch.float64)
-    except RuntimeError:  # of layers that know float32 alone
-        return measured(None)
+    with own_errors("the update"):
+        try:
+            return measured(torch.float64)
+        except RuntimeError:  # of layers that know float32 alone
+            return measured(None)
 
 
 def _optimizers(optimizer: Optimizers | None) -> list[torch.optim.Optimizer]:
     if optimizer is None:
         return []
-    return [optimizer] if isinstance(optimizer, torch.optim.Optimizer) else list(optimizer)
+    several = optimizer if isinstance(optimizer, list | tuple) else [optimizer]
+    return [check_optimizer("optimizer", each) for each in several]
 
 
 def _check_target(
@@ -178,5 +205,6 @@ def _with_next_actions(
     device = batch.next_observations.device
     with same_generators(device), torch.no_grad():
         seed_torch(seed, device)
-        answer = policy(batch.next_observations)
+        with own_errors("policy", batch.next_observations):
+            answer = policy(batch.next_observations)
     return with_next_actions(batch, answer, discount, entropy_coefficient)

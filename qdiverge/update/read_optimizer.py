@@ -1,18 +1,19 @@
 """What a live optimiser says of the update: its kind, momentum, decay, steps."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
-from qdiverge.errors import InvalidValueError
+from qdiverge.kernel.network import each_of
+from qdiverge.kernel.precondition import own_groups
 
 # These very classes: a subclass may do anything, unless it says that it ``steps_as`` one of them.
 MODELLED = (SGD, Adam, AdamW, RMSprop)
 
 
-def read_optimizer(optimizer: Optimizer, modules: Iterable[nn.Module]) -> dict[str, Any]:
+def read_optimizer(optimizer: Optimizer, modules: Sequence[nn.Module]) -> dict[str, Any]:
     """Return the fields of an :class:`qdiverge.update.UpdateRule` that an optimiser decides.
 
     Args:
@@ -31,14 +32,8 @@ def read_optimizer(optimizer: Optimizer, modules: Iterable[nn.Module]) -> dict[s
     >>> fields["optimizer"], fields["momentum"], fields["gain"], fields["not_modelled"]
     ('SGD', 0.9, 0.5, '')
     """
-    own = {id(p) for module in modules for p in module.parameters() if p.requires_grad}
-    groups = [g for g in optimizer.param_groups if any(id(p) in own for p in g["params"])]
-    if not groups:
-        raise InvalidValueError(
-            "the optimiser must hold parameters of the network",
-            got="none of them",
-            remedy="Pass the optimiser that trains this very module.",
-        )
+    own = (p for module in each_of(modules, "modules") for p in module.parameters())
+    groups = own_groups(optimizer, (p for p in own if p.requires_grad))
     name = type(optimizer).__name__
     kind = getattr(optimizer, "steps_as", type(optimizer))
     fields: dict[str, Any] = {

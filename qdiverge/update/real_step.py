@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer, RMSprop
 
+from qdiverge.calling import own_errors
 from qdiverge.theory.descent import Descent
 
 Step = dict[str, Tensor]  # parameter → Δθ
@@ -46,13 +47,14 @@ def real_step(
     if learning_rate is not None:
         largest = max(float(group["lr"]) for group in groups)
         for group in groups:
-            group["lr"] = learning_rate * float(group["lr"]) / largest
+            group["lr"] = learning_rate * (float(group["lr"]) / largest if largest else 1.0)
     twin: Any = copy.copy(optimizer)  # without hooks, and past a constructor of its own
     twin.param_groups, twin.state = groups, defaultdict(dict)
     for p in named.values():
         if p in optimizer.state:
             twin.state[copies[id(p)]] = copy.deepcopy(optimizer.state[p])
-    twin.step()
+    with own_errors("a copy of optimizer", *copies.values()):
+        twin.step()
     return {name: copies[id(p)].detach() - p.detach() for name, p in named.items()}
 
 

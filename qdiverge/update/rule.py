@@ -3,18 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 from qdiverge.checks import (
     check_choice,
     check_discount,
+    check_finite_number,
     check_integer,
+    check_nonnegative,
     check_positive,
     check_step_share,
+    check_switch,
 )
 from qdiverge.errors import InvalidValueError
 from qdiverge.td import BOOTSTRAPS, Bootstrap
 from qdiverge.theory.descent import Descent
+from qdiverge.thing_checks import check_instance, check_text
 
 Source = Literal["given", "optimizer", "seen", "assumed"]
 RuleLoss = Literal["half_squared", "squared", "huber"]
@@ -89,6 +93,14 @@ class UpdateRule:
     def __post_init__(self) -> None:
         check_discount(self.discount)
         check_choice("loss", self.loss, LOSSES)
+        check_choice("critics", self.critics, get_args(Critics))
+        check_text("optimizer", self.optimizer)
+        check_text("not_modelled", self.not_modelled)
+        for name in ("is_nesterov", "is_preconditioned", "has_weights"):
+            check_switch(name, getattr(self, name))
+        check_finite_number("entropy_coefficient", self.entropy_coefficient)
+        check_nonnegative("learning_rate", self.learning_rate)
+        check_instance("sources", self.sources, Mapping)
         check_choice("bootstrap", self.bootstrap, BOOTSTRAPS)
         if self.target_period is not None:
             check_integer("target_period", self.target_period, 1)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qdiverge.batch_reading import as_transitions, row_discounts, row_weights
+from qdiverge.calling import policy_parts
 from qdiverge.td import Bootstrap, backup, bootstrap_values, td_targets, values_of
 from qdiverge.transitions import SarsaTransitions, Transitions, next_action_missing, without_ends
 from qdiverge.update.copies import Copies
@@ -180,18 +181,11 @@ def average_one(slow: nn.Module, online: nn.Module, polyak: float) -> None:
         own.lerp_(other, polyak)
 
 
-def parts_of(answer: Any) -> tuple[Tensor, Tensor | None]:
-    """Return actions and log π, [N], of what a policy returned."""
-    if isinstance(answer, Tensor):
-        return answer, None
-    return answer[0], answer[1].reshape(-1)
-
-
 def with_next_actions(
     batch: Transitions, answer: Any, discount: float | Tensor, entropy_coefficient: float
 ) -> SarsaTransitions:
     """Return a critic's batch with the a' that its policy answered, −γ(1 − d) η log π in r."""
-    actions, log_probs = parts_of(answer)
+    actions, log_probs = policy_parts(answer, len(batch))
     fields = {name: getattr(batch, name) for name in FIELDS}
     if log_probs is not None:
         bonus = -entropy_coefficient * log_probs.to(batch.rewards)

@@ -14,6 +14,7 @@ from qdiverge.diagnostics.metrics.batch_data import Data
 from qdiverge.diagnostics.metrics.q_values import QValues
 from qdiverge.diagnostics.metrics.td_errors import TargetLag, TDErrors
 from qdiverge.diagnostics.quiet import quiet_values
+from qdiverge.errors import CallError
 
 
 def linear_network(weights):
@@ -202,8 +203,9 @@ def test_every_diagnostic_declares_what_it_needs(kind):
 def test_a_forward_that_raises_leaves_no_trace():
     network = Awkward()
     before = fingerprint(network)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(CallError, match=r"float32 \[2, 5\]") as raised:
         quiet_values(network, torch.zeros(2, 5))
+    assert isinstance(raised.value.__cause__, RuntimeError)
     assert_same(before, fingerprint(network))
 
 

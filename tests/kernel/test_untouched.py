@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from qdiverge.errors import InvalidValueError, UnsupportedNetworkError
+from qdiverge.errors import CallError, InvalidValueError, UnsupportedNetworkError
 from qdiverge.kernel import NTK
 from qdiverge.kernel.network import has_compiled_parts
 from tests.asserts import assert_close, assert_untouched
@@ -42,8 +42,9 @@ def test_an_exception_in_forward_leaves_everything(method: str, calls: int) -> N
     net = nn.Sequential(nn.Linear(3, 3), FailsLate(calls), nn.Linear(3, 2))
     x, a = torch.randn(4, 3), torch.tensor([0, 1, 0, 1])
     net(x[:0] if calls < 0 else x[:1]).sum().backward() if calls else None
-    with assert_untouched(net), pytest.raises(ArithmeticError, match="broke"):
+    with assert_untouched(net), pytest.raises(CallError, match="broke") as raised:
         NTK(net, method=method).kernel(x, a)
+    assert isinstance(raised.value.__cause__, ArithmeticError)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -111,7 +111,7 @@ def test_what_cannot_be_done_is_said(run, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFolderError, match="Choose another --out"):
         export_run(run, tmp_path / "file" / "t.csv")
-    with pytest.raises(InvalidValueError, match="csv or parquet"):
+    with pytest.raises(InvalidValueError, match="one of csv, parquet"):
         export_run(run, format="xlsx")
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match=r"qdiverge\[parquet\]"):

@@ -67,9 +67,13 @@ def test_closing_writes_what_a_full_disk_refused_or_counts_it(has_room, tmp_path
     log.leave()
 
 
-def test_a_log_that_could_not_begin_holds_nothing(tmp_path):
-    with pytest.raises(ValueError, match="JSON") as refused:
-        RunLog(tmp_path / "run", {"discount": float("nan")})
+def test_a_log_that_could_not_begin_holds_nothing(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EIO, "an error of the disk")
+
+    with monkeypatch.context() as patch, pytest.raises(RunFolderError) as refused:
+        patch.setattr("qdiverge.runs.log.write_info", fail)
+        RunLog(tmp_path / "run", {"discount": 0.5})
     RunLog(tmp_path / "run", {"discount": 0.9}).close()
     assert load_run(tmp_path / "run").info["config"] == {"discount": 0.9}
     del refused  # it held the log that did not begin

@@ -128,7 +128,7 @@ def test_time_to_threshold():
             {"law": "quadratic"},
             "law must be one of finite_time, exponential, power; got 'quadratic'",
         ),
-        ({"depth": 1}, "depth must be at least 2"),
+        ({"depth": 1}, "depth of the finite_time law must be an integer of at least 2"),
         ({"law": "exponential"}, "threshold must be a finite number"),
         ({"values": torch.tensor([1.0, -1, 1, 1])}, "values must be above 0; got -1"),
         ({"values": torch.ones(3)}, r"one length of at least 3.*\[4\] and \[3\]"),

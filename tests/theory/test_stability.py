@@ -251,8 +251,8 @@ G2 = torch.tensor([0, 1])
         ((torch.tensor([[1.0, 2.0], [2.0, 1.0]]), S2, G2), r"positive semidef.*-0.5 to 1.5"),
         ((K2, S2, G2, torch.tensor([1.0, 1.0])), r"rho must be a distribution"),
         ((K2, S2, G2, None, -1.0), r"learning_rate must be"),
-        ((K2, S2, G2, None, 0.1, 0), r"target_period must be a whole number"),
-        ((K2, S2, G2, None, 0.1, 2.5), r"target_period must be a whole number.*2.5"),
+        ((K2, S2, G2, None, 0.1, 0), r"target_period must be an integer"),
+        ((K2, S2, G2, None, 0.1, 2.5), r"target_period must be an integer.*2.5"),
     ],
 )
 def test_bad_input_says_what_to_do(arguments, message):
@@ -264,7 +264,7 @@ def test_bad_input_says_what_to_do(arguments, message):
     ("options", "message"),
     [
         ({"polyak": 0.0}, r"polyak must lie in \(0, 1\]"),
-        ({"polyak": 0.5, "target_period": 0}, r"target_period must be a whole number"),
+        ({"polyak": 0.5, "target_period": 0}, r"target_period must be an integer"),
         ({"batch_size": 3}, r"batch_size must lie in 1…2"),
     ],
 )

@@ -148,7 +148,7 @@ def test_wrong_input_says_what_is_wrong():
         look(loop, discount=2.0)
     with pytest.raises(qd.InvalidValueError, match="loss must be one of"):
         look(loop, loss="l1")
-    with pytest.raises(qd.InvalidTypeError, match="q_net must be a module"):
+    with pytest.raises(qd.InvalidTypeError, match=r"a torch\.nn\.Module, or several; got an int"):
         qd.audit(3, loop.shown)
     with pytest.raises(qd.InvalidTypeError, match="rewards was expected"):
         qd.audit(loop.q_net, {k: v for k, v in loop.shown.items() if k != "rewards"})

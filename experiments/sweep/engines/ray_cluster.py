@@ -11,7 +11,7 @@ from typing import Any
 from experiments.sweep.cells import Cell
 from experiments.sweep.engines.base import Ended, Engine, ended, ended_by
 from experiments.sweep.work import work
-from qdiverge.checks import check_installed
+from qdiverge.thing_checks import check_installed
 
 
 def make(workers: int, study: str, address: str = "") -> Engine:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiverge.checks import check_installed
 from qdiverge.errors import InvalidValueError
 from qdiverge.runs.whole import writing, written_whole
+from qdiverge.thing_checks import check_installed
 
 MOST_COLOURS = 256  # of a GIF's palette; the Atari has 128
 STRIP_FRAMES = 8

@@ -7,6 +7,8 @@ import numpy as np
 from scipy import stats
 
 from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_array
+from qdiverge.thing_checks import check_seed
 
 CONFIDENCE = 0.95
 NUM_RESAMPLES = 10_000
@@ -53,7 +55,7 @@ def summarise(scores: Sequence[float], seed: int = 0) -> Scores:
     >>> one.mean, one.std, (one.low, one.high)
     (3.0, 0.0, (3.0, 3.0))
     """
-    values = np.asarray(scores, dtype=np.float64)
+    values = check_array("scores", scores).ravel()
     if not values.size:
         raise InvalidValueError("statistics need at least one score", got="none")
     std = low = high = None
@@ -65,7 +67,7 @@ def summarise(scores: Sequence[float], seed: int = 0) -> Scores:
             confidence_level=CONFIDENCE,
             n_resamples=NUM_RESAMPLES,
             method="percentile",
-            random_state=np.random.default_rng(seed),
+            random_state=np.random.default_rng(check_seed(seed)),
         ).confidence_interval
         low, high = float(interval.low), float(interval.high)
     return Scores(

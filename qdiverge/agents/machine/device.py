@@ -5,6 +5,7 @@ import re
 import torch
 
 from qdiverge.errors import InvalidValueError
+from qdiverge.thing_checks import check_text
 
 
 def check_device_name(name: str) -> str:
@@ -13,7 +14,7 @@ def check_device_name(name: str) -> str:
     Raises:
         InvalidValueError: it is none of cpu, cuda, cuda:0, cuda:1, …
     """
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", check_text("device", name)):
         raise InvalidValueError("device must be cpu, cuda or cuda:N", got=repr(name))
     return name
 

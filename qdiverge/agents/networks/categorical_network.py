@@ -3,6 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from qdiverge.checks import check_finite_number, check_integer
+from qdiverge.errors import InvalidValueError
+from qdiverge.thing_checks import check_instance
+
 
 class CategoricalQ(nn.Module):
     """Q(s, a) = Σ_j z_j softmax_j(logits(s, a)): called like any Q-network.
@@ -32,7 +36,17 @@ class CategoricalQ(nn.Module):
         self, network: nn.Module, *, value_min: float, value_max: float, num_atoms: int
     ) -> None:
         super().__init__()
-        self.network = network
+        self.network = check_instance("network", network, nn.Module)
+        num_atoms = check_integer("num_atoms", num_atoms, 2)
+        value_min = check_finite_number("value_min", value_min)
+        if not value_min < (value_max := check_finite_number("value_max", value_max)):
+            got = f"{value_min:g} and {value_max:g}"
+            raise InvalidValueError("value_min must be below value_max", got=got)
+        if max(-value_min, value_max) > torch.finfo(torch.float32).max / 2:
+            raise InvalidValueError(
+                "value_min and value_max must be of the size of float32",
+                got=f"{value_min:g} and {value_max:g}",
+            )
         self.register_buffer("support", torch.linspace(value_min, value_max, num_atoms))
 
     def logits(self, observations: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from qdiverge.agents.networks.noisy import NoisyLinear
+from qdiverge.calling import own_errors
 from qdiverge.diagnostics.quiet import quiet_call
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 
@@ -37,7 +38,8 @@ def given_network(
     Linear(in_features=4, out_features=3, bias=True)
     """
     shape = tuple(observations.shape[1:])
-    made = make(shape, num_outputs)
+    with own_errors("make_q_network", shape, num_outputs):
+        made = make(shape, num_outputs)
     if not isinstance(made, nn.Module):
         raise InvalidTypeError(
             "make_q_network must return a torch.nn.Module", got=type(made).__name__

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from qdiverge.agents.networks.activations import ACTIVATIONS, Activation
 from qdiverge.agents.networks.noisy import NoisyLinear
+from qdiverge.checks import check_integer, check_positive, check_switch
 
 
 class Dueling(nn.Module):
@@ -64,6 +65,17 @@ def hidden(
     return [norm, ACTIVATIONS[activation]()]
 
 
+def check_head(num_atoms: int, **switches: bool) -> int:
+    """Return the number of atoms, where it is one and the switches are switches.
+
+    Raises:
+        InvalidValueError: one of them is not; nothing was drawn yet.
+    """
+    for name, value in switches.items():
+        check_switch(name, value)
+    return check_integer("num_atoms", num_atoms, 1)
+
+
 def head(
     sizes: Sequence[int],
     dueling: bool,
@@ -100,4 +112,4 @@ def scaled(width: int, factor: float) -> int:
     >>> scaled(128, 1.0), scaled(16, 0.25), scaled(1, 0.1)
     (128, 4, 1)
     """
-    return max(1, round(width * factor))
+    return max(1, round(width * check_positive("width_factor", factor)))

@@ -1,9 +1,13 @@
 """The small convolutional Q-network of MinAtar, for grids of objects."""
 
+from collections.abc import Sequence
+
+import numpy as np
 from torch import Tensor, nn
 
-from qdiverge.agents.networks.heads import head, hidden, scaled
+from qdiverge.agents.networks.heads import check_head, head, hidden, scaled
 from qdiverge.checks import check_integer
+from qdiverge.errors import InvalidValueError
 
 KERNEL = 3  # cells, each side
 
@@ -44,8 +48,14 @@ class MinAtarNetwork(nn.Module):
         width_factor: float = 1.0,
     ) -> None:
         super().__init__()
-        check_integer("num_actions", num_actions, 1)
-        channels, height, width = shape
+        num_actions = check_integer("num_actions", num_actions, 1)
+        num_atoms = check_head(num_atoms, dueling=dueling, layer_norm=layer_norm, noisy=noisy)
+        if not isinstance(shape, Sequence | np.ndarray) or len(shape) != 3:
+            raise InvalidValueError("shape must be [C, H, W]", got=shape)
+        channels, height, width = (
+            check_integer(f"shape[{axis}]", size, KERNEL if axis else 1)
+            for axis, size in enumerate(shape)
+        )
         filters, units = scaled(16, width_factor), scaled(128, width_factor)
         features = filters * (height - KERNEL + 1) * (width - KERNEL + 1)
         self.layers = nn.Sequential(

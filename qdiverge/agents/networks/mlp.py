@@ -1,14 +1,16 @@
 """A Q-network of linear layers, for vector observations."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 from torch import Tensor, nn
 
-from qdiverge.agents.networks.activations import Activation
-from qdiverge.agents.networks.heads import head, hidden
-from qdiverge.checks import check_integer
+from qdiverge.agents.networks.activations import ACTIVATIONS, Activation
+from qdiverge.agents.networks.heads import check_head, head, hidden
+from qdiverge.checks import check_choice, check_integer
 from qdiverge.errors import InvalidValueError
+from qdiverge.thing_checks import check_list
 
 
 class MLP(nn.Module):
@@ -41,13 +43,14 @@ class MLP(nn.Module):
         activation: Activation = "relu",
     ) -> None:
         super().__init__()
+        num_atoms = check_head(num_atoms, dueling=dueling, layer_norm=layer_norm, noisy=noisy)
+        check_choice("activation", activation, ACTIVATIONS)
+        sizes = check_list("sizes", sizes, partial(check_integer, least=1))
         if len(sizes) < 2:
             raise InvalidValueError(
                 "sizes must name at least the observation's width and the number of actions",
-                got=list(sizes),
+                got=sizes,
             )
-        for width in sizes:
-            check_integer("every size", width, 1)
         layers: list[nn.Module] = []
         for width, next_width in pairwise(sizes[:-2]):
             between = hidden(next_width, layer_norm, activation=activation)

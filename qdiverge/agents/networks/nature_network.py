@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from qdiverge.agents.networks.heads import head, hidden, scaled
+from qdiverge.agents.networks.heads import check_head, head, hidden, scaled
 from qdiverge.checks import check_integer
 
 
@@ -40,7 +40,8 @@ class NatureNetwork(nn.Module):
         width_factor: float = 1.0,
     ) -> None:
         super().__init__()
-        check_integer("num_actions", num_actions, 1)
+        num_actions = check_integer("num_actions", num_actions, 1)
+        num_atoms = check_head(num_atoms, dueling=dueling, layer_norm=layer_norm, noisy=noisy)
         self.is_channels_last = False  # see channels_last
         first, later, units = (scaled(width, width_factor) for width in (32, 64, 512))
         self.layers = nn.Sequential(

@@ -16,19 +16,15 @@ from qdiverge.checks import (
     check_discount,
     check_integer,
     check_nonnegative,
+    check_number,
     check_positive,
     check_share,
     check_step_share,
+    check_switch,
 )
-from qdiverge.errors import InvalidValueError
+from qdiverge.thing_checks import check_list, check_text
 
-Check = Callable[[str, Any], object]  # raises where the value of the setting so named is refused
-
-
-def check_switch(name: str, value: bool) -> None:
-    """Refuse what is neither True nor False."""
-    if not isinstance(value, bool):
-        raise InvalidValueError(f"{name} must be True or False", got=repr(value))
+Check = Callable[[str, Any], Any]  # returns the value, or raises where it is refused
 
 
 Natural = Annotated[int, partial(check_integer, least=0)]
@@ -44,7 +40,7 @@ Device = Annotated[str, lambda _, value: check_device_name(value)]
 
 
 def check_ranges(settings: Any) -> None:
-    """Refuse a setting that is not what its annotation says.
+    """Refuse a setting that is not what its annotation says; numbers of numpy become Python's.
 
     Args:
         settings: A dataclass.
@@ -54,7 +50,7 @@ def check_ranges(settings: Any) -> None:
     """
     kind: type = type(settings)
     for name, check in _checks(kind).items():
-        check(name, getattr(settings, name))
+        object.__setattr__(settings, name, check(name, getattr(settings, name)))
 
 
 @cache
@@ -75,5 +71,6 @@ def _check_of(annotation: Any) -> Check:
         return lambda name, value: None if value is None else inner(name, value)
     if kind is tuple:
         each = _check_of(parts[0])
-        return lambda name, value: [each(f"every one of {name}", entry) for entry in value]
-    return check_switch if annotation is bool else lambda name, value: None
+        return lambda name, value: tuple(check_list(name, value, each))
+    of_plain: dict[Any, Check] = {bool: check_switch, str: check_text, float: check_number}
+    return of_plain.get(annotation, lambda name, value: value)

@@ -9,6 +9,8 @@ import numpy as np
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
 from qdiverge.diagnostics.metric import Metric
 from qdiverge.diagnostics.moment import Moment
+from qdiverge.errors import InvalidValueError
+from qdiverge.tensor_checks import check_numbers
 
 
 def growth_rate(updates: np.ndarray, magnitudes: np.ndarray) -> float:
@@ -24,7 +26,16 @@ def growth_rate(updates: np.ndarray, magnitudes: np.ndarray) -> float:
     >>> round(growth_rate(np.array([0, 10, 20]), np.array([1.0, 2.0, 4.0])), 6)  # ln 2 / 10
     0.069315
     """
-    usable = np.isfinite(magnitudes) & (magnitudes > 0)
+    updates, magnitudes = (
+        check_numbers(name, given)
+        for name, given in (("updates", updates), ("magnitudes", magnitudes))
+    )
+    if updates.ndim != 1 or updates.shape != magnitudes.shape:
+        raise InvalidValueError(
+            "updates and magnitudes must be [T]",
+            got=f"{list(updates.shape)} and {list(magnitudes.shape)}",
+        )
+    usable = np.isfinite(updates) & np.isfinite(magnitudes) & (magnitudes > 0)
     t, y = updates[usable].astype(np.float64), np.log(magnitudes[usable])
     if t.size < 2 or t[0] == t[-1]:
         return math.nan

@@ -3,7 +3,7 @@
 import numpy as np
 
 from qdiverge.errors import InvalidValueError
-from qdiverge.mdp.array_checks import real_array
+from qdiverge.tensor_checks import check_array
 
 
 def nearest_averager(
@@ -29,7 +29,7 @@ def nearest_averager(
            [1., 0., 0.],
            [0., 0., 1.]])
     """
-    where, chosen = real_array("points", points), np.asarray(anchors)
+    where, chosen = check_array("points", points), np.asarray(anchors)
     if chosen.size == 0 or chosen.min() < 0 or chosen.max() >= len(where):
         raise InvalidValueError(f"anchors must be states 0 … {len(where) - 1}", got=chosen.tolist())
     if not 1 <= num_neighbours <= len(chosen):

@@ -3,8 +3,10 @@
 import numpy as np
 from scipy import sparse
 
+from qdiverge.checks import check_integer, check_share
 from qdiverge.errors import InvalidValueError
 from qdiverge.mdp.model import MDP
+from qdiverge.thing_checks import check_seed
 
 
 def garnet(
@@ -30,12 +32,16 @@ def garnet(
     >>> garnet(5, 2, 3)
     MDP(garnet(5, 2, 3): 5 states, 2 actions, γ = 0.95, 0 terminal)
     """
-    if min(num_states, num_actions, branching) < 1 or branching > num_states:
+    num_states = check_integer("num_states", num_states, 1)
+    num_actions = check_integer("num_actions", num_actions, 1)
+    branching = check_integer("branching", branching, 1)
+    rewarded = check_share("rewarded", rewarded)
+    if branching > num_states:
         raise InvalidValueError(
             "garnet needs num_actions ≥ 1 and 1 ≤ branching ≤ num_states",
             got=(num_states, num_actions, branching),
         )
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     N = num_states * num_actions
     cuts = np.sort(rng.random((N, branching - 1)), axis=1)
     probabilities = np.diff(cuts, axis=1, prepend=0.0, append=1.0)

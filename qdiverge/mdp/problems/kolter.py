@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from qdiverge.checks import check_discount, check_finite_number, check_share
 from qdiverge.mdp.linear_approximation import LinearProblem
 from qdiverge.mdp.model import MDP
 
@@ -15,6 +16,8 @@ def kolter(p: float, epsilon: float = 0.0, discount: float = 0.99) -> LinearProb
 
     Source: Kolter 2011, section 3.1.
     """
+    p, discount = check_share("p", p), check_discount(discount)
+    epsilon = check_finite_number("epsilon", epsilon)
     P = np.full((2, 2), 0.5)
     values = np.array([1.0, 1.05])
     rewards = values - discount * P @ values

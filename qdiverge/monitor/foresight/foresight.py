@@ -11,7 +11,7 @@ import torch
 
 from qdiverge.diagnostics.noisy_weights import noisy_layers
 from qdiverge.diagnostics.quiet import needs_quiet
-from qdiverge.errors import QDivergeError
+from qdiverge.errors import CallError, QDivergeError
 from qdiverge.monitor.budget import Budget
 from qdiverge.monitor.foresight.asked_again import AskedAgain
 from qdiverge.monitor.foresight.foresight_options import ForesightOptions
@@ -232,6 +232,8 @@ class Foresight:
         with self._guard("running ahead", update, partial(self.switch_off, "it failed")):
             try:
                 yield
+            except CallError:
+                raise
             except QDivergeError as error:
                 self.switch_off(f"{error}")
 

@@ -6,10 +6,11 @@ from functools import partial
 from typing import Any, Self
 
 from qdiverge.checks import check_integer
-from qdiverge.errors import InvalidValueError
+from qdiverge.errors import InvalidValueError, shown
 from qdiverge.monitor.foresight.own_loop import Loop, LoopAhead
 from qdiverge.monitor.foresight.whole_run import Live
 from qdiverge.rehearsal.changes import CHANGEABLE, Change
+from qdiverge.thing_checks import check_callable, check_list, shown_as_code
 
 OF_COPIES = (
     "batch_size", "policy", "policy_optimizer", "policy_target",
@@ -74,20 +75,25 @@ class ForesightOptions:
             unknown = set(foresight) - set(names) if isinstance(foresight, Mapping) else foresight
             raise InvalidValueError(
                 f"foresight must be True, False, or a dict of {', '.join(names)}",
-                got=", ".join(map(str, unknown)) if isinstance(unknown, set) else repr(unknown),
+                got=", ".join(map(str, unknown))
+                if isinstance(unknown, set)
+                else shown_as_code(unknown),
             )
         if (length := foresight.get("num_updates")) is not None:
-            check_integer("num_updates", length, 1)
-        remedies = tuple(foresight.get("remedies", CHANGEABLE))
-        if unknown := set(remedies) - set(CHANGEABLE):
+            length = check_integer("num_updates", length, 1)
+        live = foresight.get("live")
+        if isinstance(live, Loop):
+            live = partial(LoopAhead, live)
+        for name in ("num_rows", "live", "apply", "policy", "policy_target", "update"):
+            if (given := live if name == "live" else foresight.get(name)) is not None:
+                check_callable(name, given, "a function")
+        remedies = tuple(check_list("remedies", foresight.get("remedies", CHANGEABLE)))
+        if unknown := set(map(shown, remedies)) - set(CHANGEABLE):
             raise InvalidValueError(
                 f"remedies must be fields of the rule: {', '.join(CHANGEABLE)}",
                 got=", ".join(sorted(unknown)),
             )
         for_copies = {name: value for name, value in foresight.items() if name in OF_COPIES}
-        live = foresight.get("live")
-        if isinstance(live, Loop):
-            live = partial(LoopAhead, live)
         return cls(
             True, foresight.get("data"), length, bool(foresight.get("fixed")),
             foresight.get("num_rows"), live, for_copies, remedies,

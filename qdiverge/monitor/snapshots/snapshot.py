@@ -28,6 +28,7 @@ from qdiverge.runs.alarm import read_alarm
 from qdiverge.runs.array_files import read_tensors
 from qdiverge.runs.checkpoints import CheckpointStore
 from qdiverge.runs.strict_json import of_saved, read_json
+from qdiverge.thing_checks import check_path
 
 
 class Saved(msgspec.Struct):
@@ -172,7 +173,7 @@ def load_snapshot(folder: str | os.PathLike[str]) -> Snapshot:
     Raises:
         CheckpointError: there is none, or it is damaged.
     """
-    path = Path(folder)
+    path = check_path("folder", folder)
     if not path.name.isdecimal():
         raise CheckpointError(
             "folder must be that of one snapshot, RUN/snapshots/UPDATE",

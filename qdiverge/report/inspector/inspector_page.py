@@ -16,6 +16,7 @@ from qdiverge.report.inspector.observation_pictures import scale_of
 from qdiverge.report.numbers import human, percent, whole
 from qdiverge.report.prose import formula, unbroken
 from qdiverge.report.siblings import report_beside
+from qdiverge.thing_checks import check_list, check_path, check_text
 
 _STYLE = Path(__file__).with_name("inspector.css")
 _HEALTH = {
@@ -57,10 +58,11 @@ def inspect(
         InvalidValueError: as :func:`qdiverge.diagnose`.
         RunFolderError: the page cannot be written.
     """
-    inspection = inspection_of(
-        q_net, batch, discount, learning_rate, action_names=tuple(action_names), **options
-    )
-    return write_inspection(inspection, out, title)
+    page = check_path("out", out)
+    check_text("title", title)
+    names = tuple(check_list("action_names", action_names, check_text))
+    inspection = inspection_of(q_net, batch, discount, learning_rate, action_names=names, **options)
+    return write_inspection(inspection, page, title)
 
 
 def write_inspection(
@@ -71,7 +73,7 @@ def write_inspection(
     Raises:
         RunFolderError: it cannot be written.
     """
-    page = Path(out)
+    page = check_path("out", out)
     return write_page(render(inspection, title, report_beside(page)), page)
 
 

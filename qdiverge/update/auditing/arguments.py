@@ -9,9 +9,12 @@ import numpy as np
 from torch import Tensor
 
 from qdiverge.batch_reading import as_transitions, field_of
-from qdiverge.checks import check_choice, check_discount
-from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.checks import check_choice, check_discount, check_finite_number
+from qdiverge.errors import InvalidValueError
+from qdiverge.kernel.network import first_parameter
 from qdiverge.td import BOOTSTRAPS
+from qdiverge.tensor_checks import check_finite
+from qdiverge.thing_checks import check_callable
 from qdiverge.transitions import Transitions
 from qdiverge.update.auditing.audit_inputs import Reading, numbers, read
 from qdiverge.update.auditing.case import Case
@@ -33,16 +36,19 @@ def make_case(
     previous_gradient: Tensor | None,
 ) -> Case:
     """Check the arguments of :func:`audit` and return what is compared."""
-    check_discount(discount)
+    discount = check_discount(discount)
+    entropy_coefficient = check_finite_number("entropy_coefficient", entropy_coefficient)
     if bootstrap is not None:
         check_choice("bootstrap", bootstrap, BOOTSTRAPS)
     if loss is not None:
         check_choice("loss", loss, LOSSES)
     modules = modules_of("q_net", q_net)
     targets = () if target is None else modules_of("target", target)
-    like = next((p for m in modules for p in m.parameters() if p.is_floating_point()), None)
-    if like is None:
-        raise InvalidTypeError("q_net must have parameters", got=type(modules[0]).__name__)
+    like = first_parameter(modules)
+    if policy is not None:
+        check_callable("policy", policy, "a function of s'")
+    if previous_gradient is not None:
+        check_finite("previous_gradient", previous_gradient)
     transitions = as_transitions(batch).plain().to(like.device, like.dtype)
     reading = read(modules, transitions)
     following = Following(modules, targets, transitions, batch, policy, entropy_coefficient)

@@ -9,12 +9,15 @@ the whole gradient again.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from qdiverge.checks import check_positive
+from qdiverge.tensor_checks import check_optimizer
 from qdiverge.update.auditing.arguments import make_case
 from qdiverge.update.auditing.case import Case, Explanation
 from qdiverge.update.auditing.data_audit import audit_rows
@@ -122,6 +125,11 @@ def audit(
     >>> seen.sample_gradients, seen.loss, seen.findings
     (tensor([-0.2500,  0.0000]), 'half_squared', ())
     """
+    if optimizer is not None:
+        for one in optimizer if isinstance(optimizer, Sequence) else [optimizer]:
+            check_optimizer("optimizer", one)
+    if max_grad_norm is not None:
+        max_grad_norm = check_positive("max_grad_norm", max_grad_norm)
     case = make_case(
         q_net, batch, discount, target, policy, entropy_coefficient, bootstrap, loss,
         previous_gradient,

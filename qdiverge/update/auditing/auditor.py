@@ -47,6 +47,7 @@ class Auditor:
     def __init__(
         self, q_net: Networks, *, every: int = 100, target_patience: int = 10_000, **options: Any
     ) -> None:
+        modules_of("q_net", q_net)
         self.q_net, self.options = q_net, options
         self.every = check_integer("every", every, 1)
         self.target_patience = check_integer("target_patience", target_patience, 1)

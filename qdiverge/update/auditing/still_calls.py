@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.calling import critic_column, own_errors, policy_parts, q_table
+from qdiverge.errors import InvalidValueError
 from qdiverge.generators import same_generators
-from qdiverge.kernel.network import untouched, unwrap
+from qdiverge.kernel.network import each_of, untouched, unwrap
+from qdiverge.transitions import Transitions
 
 Networks = nn.Module | Sequence[nn.Module]
 Policy = Callable[[Tensor], Any]
@@ -36,15 +38,9 @@ def modules_of(name: str, networks: Networks) -> tuple[nn.Module, ...]:
     """Return the networks inside their wrappers.
 
     Raises:
-        InvalidTypeError: one is no module.
+        InvalidTypeError: one is no module, or there is none.
     """
-    given = [networks] if isinstance(networks, nn.Module) else networks
-    if not isinstance(given, Sequence) or not given:
-        raise InvalidTypeError(f"{name} must be a module, or several", got=type(given).__name__)
-    for module in given:
-        if not isinstance(module, nn.Module):
-            raise InvalidTypeError(f"{name} must be a torch.nn.Module", got=type(module).__name__)
-    return tuple(unwrap(module)[0] for module in given)
+    return tuple(unwrap(module)[0] for module in each_of(networks, name))
 
 
 Leaves = Mapping[int, Tensor]  # id of a parameter → its value, as a leaf of its own
@@ -61,7 +57,7 @@ def call(module: nn.Module, *inputs: Tensor, leaves: Leaves | None = None) -> An
     state = {name: buffer.clone() for name, buffer in module.named_buffers()}
     if leaves is not None:
         state |= {n: leaves[id(p)] for n, p in module.named_parameters() if id(p) in leaves}
-    with untouched(module):
+    with untouched(module), own_errors("the network", *inputs):
         return functional_call(module, state, inputs) if state else module(*inputs)
 
 
@@ -71,7 +67,7 @@ def moves(module: nn.Module, *inputs: Tensor) -> bool:
     if not before or not any(part.training for part in module.modules()):
         return False
     state = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    with untouched(module), torch.no_grad():
+    with untouched(module), torch.no_grad(), own_errors("the network", *inputs):
         functional_call(module, state, inputs)
     return any(not torch.equal(state[name], buffer) for name, buffer in before.items())
 
@@ -82,14 +78,7 @@ def q_values(module: nn.Module, observations: Tensor, leaves: Leaves | None = No
     Raises:
         InvalidValueError: something else comes back.
     """
-    values = call(module, observations, leaves=leaves)
-    if not isinstance(values, Tensor) or values.ndim != 2 or len(values) != len(observations):
-        raise InvalidValueError(
-            f"q_net must return Q-values [{len(observations)}, A]",
-            got=list(values.shape) if isinstance(values, Tensor) else type(values).__name__,
-            remedy="A critic takes floating-point actions [N, k].",
-        )
-    return values
+    return q_table(call(module, observations, leaves=leaves), len(observations))
 
 
 def critic_values(
@@ -100,13 +89,7 @@ def critic_values(
     for module in modules:
         values = call(module, *inputs, leaves=leaves)
         columns += list(values) if isinstance(values, tuple | list) else [values]
-    for column in columns:
-        if column.numel() != len(inputs[0]):
-            raise InvalidValueError(
-                f"a critic must return one value for each pair, [{len(inputs[0])}] or [N, 1]",
-                got=list(column.shape),
-            )
-    return torch.stack([column.reshape(-1) for column in columns], dim=1)
+    return torch.stack([critic_column(each, len(inputs[0])) for each in columns], dim=1)
 
 
 def first_critic(modules: Sequence[nn.Module], *inputs: Tensor) -> nn.Module:
@@ -125,7 +108,27 @@ def ask_policy(policy: Policy, next_observations: Tensor) -> tuple[Tensor, Tenso
             stack.enter_context(torch.no_grad())
         stack.enter_context(same_generators(next_observations.device))
         torch.default_generator.manual_seed(SEED)
-        answer = policy(next_observations)
-    if isinstance(answer, Tensor):
-        return answer, None
-    return answer[0], answer[1].reshape(-1)
+        with own_errors("policy", next_observations):
+            answer = policy(next_observations)
+    return policy_parts(answer, len(next_observations))
+
+
+def check_values(modules: Sequence[nn.Module], batch: Transitions) -> None:
+    """Raise unless the networks return values of the batch, of every action that is in it.
+
+    Raises:
+        CallError: one of them raises.
+        InvalidValueError: something else comes back, or an action has no value.
+    """
+    with torch.no_grad():
+        if batch.actions.is_floating_point():
+            if modules:
+                critic_values(modules, batch.observations, batch.actions)
+            return
+        for module in modules:
+            num_actions = q_values(module, batch.observations).shape[1]
+            least, most = (int(value) for value in torch.aminmax(batch.actions))
+            if least < 0 or most >= num_actions:
+                raise InvalidValueError(
+                    f"actions must lie in 0 … {num_actions - 1}", got=f"{least} … {most}"
+                )
