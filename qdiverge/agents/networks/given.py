@@ -3,12 +3,15 @@
 import copy
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from qdiverge.agents.networks.noisy import NoisyLinear
 from qdiverge.calling import own_errors
 from qdiverge.diagnostics.quiet import quiet_call
-from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.errors import CallError, InvalidTypeError, InvalidValueError
+from qdiverge.generators import same_generators
 
 MakeNetwork = Callable[[tuple[int, ...], int], nn.Module]
 """Called with the shape of an observation and the number of outputs, returns a network from
@@ -64,11 +67,15 @@ def _check_values(network: nn.Module, observations: Tensor, num_outputs: int) ->
         f"{observations.dtype} to {right}"
     )
     try:
+        if any(map(is_lazy, network.parameters())):  # its first call makes them
+            with torch.no_grad(), same_generators(observations.device):
+                network(observations)
         values = quiet_call(network, observations)
     except Exception as error:  # whatever a network of somebody else's raises
+        own = (isinstance(error, CallError) and error.__cause__) or error
         raise InvalidValueError(
-            expected, got=f"{type(error).__name__}: {' '.join(str(error).split())}"
-        ) from error
+            expected, got=f"{type(own).__name__}: {' '.join(str(own).split())}"
+        ) from own
     given = list(values.shape) if isinstance(values, Tensor) else type(values).__name__
     if given != right or not values.is_floating_point():
         raise InvalidValueError(
