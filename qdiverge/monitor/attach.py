@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from qdiverge.checks import check_finite_number, check_integer
+from qdiverge.checks import check_finite_number
 from qdiverge.diagnostics import Cost
 from qdiverge.diagnostics.critics import Policy
 from qdiverge.errors import InvalidValueError
@@ -171,8 +171,6 @@ def attach(
         if written is not None:
             check_text(text, written)
     own_settings = plain_settings("config", config)
-    if clock is not None:
-        check_integer("what clock returns", clock(), 0)
     present = present_target(target)
     targets = present() if target is not q_network else []
     check_networks(networks, targets, optimizer)

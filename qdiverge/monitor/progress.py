@@ -1,5 +1,6 @@
 """How far a run is: its updates, its own step, and the batches of the update under way."""
 
+import warnings
 from collections.abc import Callable
 
 
@@ -23,9 +24,21 @@ class Progress:
     def __init__(self, clock: Callable[[], int] | None = None) -> None:
         self.num_updates = self.num_shown = 0
         self.is_closed = False
-        self._clock = clock
+        self._clock, self._has_warned = clock, False
 
     @property
     def step(self) -> int:
         """Return the present step in the run's own unit: agent steps with a clock, else updates."""
-        return self.num_updates if self._clock is None else int(self._clock())
+        if self._clock is None:
+            return self.num_updates
+        try:
+            return int(self._clock())
+        except Exception as error:  # whatever it is, it must not end somebody's training run
+            if not self._has_warned:
+                self._has_warned = True
+                warnings.warn(
+                    f"qdiverge: clock failed at update {self.num_updates} "
+                    f"({type(error).__name__}: {error}); where it does, updates are counted.",
+                    stacklevel=3,
+                )
+            return self.num_updates

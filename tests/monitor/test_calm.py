@@ -93,3 +93,19 @@ def test_a_target_is_looked_at_around_its_copies_and_seldom_else():
     assert len([n for n in looks if 301 < n <= 400]) < 10
     assert watch.rule.fields == {}
     assert "by no one period" in watch.rule.why_not
+
+
+def test_a_clock_that_fails_ends_no_run_and_is_asked_again(tmp_path):
+    """A closure over a variable that is set only later, as loops have it."""
+    steps = {}
+    network = nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(network.parameters(), 0.1)
+    with attach(
+        network, optimizer=optimizer, discount=0.9, clock=lambda: steps["now"], out=tmp_path / "r"
+    ) as monitor:
+        with pytest.warns(UserWarning, match="clock failed at update 0 .KeyError: 'now'."):
+            assert monitor.step == 0
+        optimizer.step()
+        assert monitor.step == 1
+        steps["now"] = 400
+        assert monitor.step == 400

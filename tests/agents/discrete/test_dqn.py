@@ -226,7 +226,7 @@ def test_impossible_networks_are_refused(sizes):
         ({"rewards": torch.zeros(16, 1)}, InvalidValueError, r"rewards.*\[16\]; got \[16, 1\]"),
         ({"terminated": torch.tensor(False)}, InvalidValueError, "terminated"),
         ({"next_observations": torch.zeros(16, 2)}, InvalidValueError, "next_observations"),
-        ({"rewards": [0.0] * 16}, InvalidTypeError, "rewards must be a tensor; got list"),
+        ({"rewards": [0.0] * 16}, InvalidTypeError, "rewards must be a tensor; got a list"),
     ],
 )
 def test_transitions_whose_shapes_disagree_are_refused(change, error, says):
