@@ -13,7 +13,7 @@ from qdiverge.diagnostics.noisy_weights import noisy_layers
 from qdiverge.diagnostics.quiet import needs_quiet
 from qdiverge.errors import CallError, QDivergeError
 from qdiverge.monitor.budget import Budget
-from qdiverge.monitor.foresight.asked_again import AskedAgain
+from qdiverge.monitor.foresight.dates import PATIENCE, Dates, first_date
 from qdiverge.monitor.foresight.foresight_options import ForesightOptions
 from qdiverge.monitor.foresight.judging import Look
 from qdiverge.monitor.foresight.outlook import Forecast, is_stacked, look_ahead
@@ -29,13 +29,9 @@ from qdiverge.monitor.foresight.staging import (
 )
 from qdiverge.monitor.foresight.timetable import (
     FIRST,
-    FIRST_OF_REPLAY,
-    MANY,
-    SHORTEST,
     Plan,
     Source,
     exact_updates,
-    next_due,
     plan_at,
 )
 from qdiverge.monitor.foresight.whole_run import GoingOn, live_stage
@@ -47,8 +43,6 @@ from qdiverge.rehearsal.changes import Change
 from qdiverge.rehearsal.learner import Learner
 from qdiverge.rehearsal.stage import Stage
 
-PATIENCE = 64  # updates, and doublings of them: when to ask again whether enough is known
-GROWN, LARGE = 2.0, 0.1  # growth of max|Q| since the last look ahead, and of the bound: look again
 STACKED = 1.5  # updates of the run, that one of all copies costs in one computation
 FEWEST = 16  # batches to collect for a look that no schedule foresaw
 
@@ -88,12 +82,9 @@ class Foresight:
         if options.fixed and callable(options.data) and not is_noisy:
             generators = options.of_copies.get("generators", ())
             self._order = OwnOrder(options.data, generators, subject.device)
-        self._due = int(self._order is not None)  # whose word is to be seen first
-        if options.data is None and not self._is_live:
-            self._due = next_due(0)
-        self._recent, self._asked_again = RecentBatches(), AskedAgain()
-        self._size = math.inf  # max|Q| at the last look ahead
-        self._sure_until = 0  # how far a copy of the run itself has been
+        has_order = self._order is not None
+        first = first_date(options, has_order=has_order, is_live=self._is_live)
+        self._dates, self._recent = Dates(first, budget), RecentBatches()
         self._is_checked, self._why_not_frozen, self._batch_size = False, "", 1
         self.wake: float = 0.0
         self._set_wake()
@@ -146,12 +137,12 @@ class Foresight:
                     self._check(shown)
                 if self.options.data is None:
                     self._recent.keep(shown)
-                if self._order is not None and update >= self._due:
+                if self._order is not None and update >= self._dates.own:
                     self._order.compare(shown, update)
                 elif self._order is not None:
                     self._order.foretell(update, partial(self._train_copy, shown))
-            is_due = update >= min(self._due, self._asked_again.due)
-            if is_due and not self.is_off and self._has_time(update):
+            is_due = update >= self._dates.next and not self.is_off
+            if is_due and self._dates.have_time(update, self.options.num_updates, self._source):
                 with self._budget.charge("foresight"):
                     forecast = self._run_ahead(update, data, shown, last_move, limit())
         self._set_wake()
@@ -165,12 +156,7 @@ class Foresight:
             bound: The most that any policy can earn.
             update: Updates made.
         """
-        if self._size == math.inf:
-            self._size = size
-        if self.is_off or not GROWN * self._size < size < bound:
-            return
-        if size > LARGE * bound:
-            self._size = size
+        if self._dates.see(size, bound, update):
             self.look_soon(update)
 
     def look_soon(self, update: int) -> None:
@@ -181,10 +167,7 @@ class Foresight:
         Args:
             update: Updates made.
         """
-        if self.is_off or update < self._sure_until:
-            return
-        wait = int(self._order is not None) if self._has_data else FEWEST
-        self._due = min(self._due, update + wait)
+        self._dates.soon(update, int(self._order is not None) if self._has_data else FEWEST)
         self._set_wake()
 
     def summary(self) -> dict[str, Any]:
@@ -195,14 +178,13 @@ class Foresight:
 
     def state(self) -> dict[str, Any]:
         """Return what another one needs to go on as this one would."""
-        own = {"due": self._due, "num": self.num_forecasts, "why_not": self.why_not}
-        return own | {"again": list(self._asked_again.updates)}
+        return {"num": self.num_forecasts, "why_not": self.why_not} | self._dates.state()
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what ``state`` returned."""
-        self._due, self.num_forecasts = state["due"], state["num"]
+        self.num_forecasts = state["num"]
         self.why_not = self.why_not or state["why_not"]
-        self._asked_again.updates = list(state.get("again", []))
+        self._dates.restore(state)
         self._set_wake()
 
     def took(self, change: Change) -> None:
@@ -241,8 +223,9 @@ class Foresight:
         if self.is_off:
             self.wake = math.inf
         else:
-            due = min(self._due, self._asked_again.due)
-            self.wake = due - (int(self._order is not None) if self._has_data else MOST)
+            self.wake = self._dates.next - (
+                int(self._order is not None) if self._has_data else MOST
+            )
 
     def _check(self, shown: Shown) -> None:
         """See from the first batch whether copies can be faithful at all."""
@@ -252,17 +235,6 @@ class Foresight:
         if self._why_not_frozen and not self._is_live:
             self.switch_off(self._why_not_frozen)
 
-    def _has_time(self, update: int) -> bool:
-        """Return whether there is time for the shortest look; set when to ask again."""
-        if self._asked_again.is_due(update):
-            return True
-        length = self.options.num_updates
-        shortest = SHORTEST if length is None else min(SHORTEST, length - update)
-        if self._budget.steps_ahead(update) >= shortest:
-            return True
-        self._due = next_due(update, FIRST_OF_REPLAY if self._source == "replay" else FIRST)
-        return False
-
     def _run_ahead(
         self, update: int, data: Any, shown: Shown, last_move: int, limit: float
     ) -> Forecast | None:
@@ -270,7 +242,7 @@ class Foresight:
         rule = rule_of_copies(subject, options)
         is_faithful = not self._why_not_frozen and is_known(rule, subject, options)
         if not is_faithful and not self._is_live:
-            self._due = max(PATIENCE, 2 * update)
+            self._dates.own = max(PATIENCE, 2 * update)
             return None
         run: GoingOn | None = None
         if self._is_live and options.live is not None:
@@ -281,7 +253,7 @@ class Foresight:
                     return None
             else:
                 if run is None:  # asked before anything is copied: often many updates in a row
-                    self._due = update + 1
+                    self._dates.own = update + 1
                     return None
         period = rule.target_period or 1
         since_copy = (update - max(0, last_move - 1)) % period
@@ -295,7 +267,7 @@ class Foresight:
             self._why_not_frozen, is_faithful = f"{error}", False
             frozen = stages(subject, options, at_hand, **situation, is_learnt=False)
         if frozen[0].is_beyond:  # nothing left to foresee
-            self._due = next_due(update)
+            self._dates.after(update)
             return None
         if run is not None:
             try:
@@ -315,7 +287,7 @@ class Foresight:
         if self._why_not_frozen:
             self.switch_off(self._why_not_frozen)
         if self.options.data is None or not is_faithful:  # what there is to know comes later
-            self._due = next_due(update)
+            self._dates.after(update)
             return False
         return True
 
@@ -338,17 +310,15 @@ class Foresight:
         is_faithful: bool = True,
     ) -> Forecast | None:
         """Run ahead as far as the time allows; set when that is due again."""
-        length = self.options.num_updates
-        self._due = next_due(update, FIRST_OF_REPLAY if source == "replay" else FIRST)
-        steps = self._budget.steps_ahead(update)
-        if self._asked_again.is_due(update):  # what has been begun is brought to its end
-            steps = max(steps, MANY)
+        length, is_second = self.options.num_updates, self._dates.is_second(update)
+        self._dates.after(update, source)
+        steps = self._dates.steps(update)
         plan, num_exact = plan_at(update, length, source), 0
         if plan is not None and source == "replay":
             size = rows_in(self.options.data, self.options.num_rows)
             plan = plan.cut(updates_within(size, self._batch_size, plan.num_updates))
             if plan is None:  # it is too small yet
-                self._due = max(FIRST, 2 * update)
+                self._dates.own = max(FIRST, 2 * update)
         if plan is not None and exact is not None:
             most = steps if source == "live" else steps / 2
             cut = Plan(exact_updates(update, length, source)).cut(most)
@@ -359,20 +329,20 @@ class Foresight:
         if plan is None or (source == "live" and exact is None):  # the end, or too little time
             return None
         if exact is not None:  # which is right as far as it goes
-            self._sure_until = update + num_exact
-            self._due = max(self._due, self._sure_until)
+            self._dates.be_sure_until(update + num_exact)
         left = None if length is None else length - update
         look = Look(source, frozen, plan, exact, num_exact, is_faithful, left)
-        is_to_weigh = source == "replay" and not self._asked_again.is_due(update)
-        return self._take(look_ahead(look, update, () if is_to_weigh else self.options.remedies))
+        is_to_be_asked_again = source == "replay" and not is_second
+        remedies = () if is_to_be_asked_again else self.options.remedies
+        return self._take(look_ahead(look, update, remedies))
 
     def _take(self, forecast: Forecast) -> Forecast:
-        forecast = self._asked_again.weigh(forecast)
+        forecast = self._dates.weigh(forecast)
         self.latest, self.num_forecasts = forecast, self.num_forecasts + 1
         if self.options.data is None:
             self._recent.clear()
         if forecast.is_call and not (self.options.apply and forecast.setting):
             self.switch_off("it has called divergence")
         elif forecast.is_call:  # it becomes another run
-            self._due, self._sure_until = next_due(forecast.update), 0
+            self._dates.begin_anew(forecast.update)
         return forecast
