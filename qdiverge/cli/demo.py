@@ -59,7 +59,7 @@ class Options:
     """Train a DQN on Atari Pong twice, watched: as usual, and set up to diverge.
 
     The second run has no target network and too large a step; copies that train ahead of it say so
-    before its first update, with the update at which the values leave what any policy can earn. Of
+    before its values leave what any policy can earn, and about when they will. Of
     the first they say nothing. Both end side by side in one report.html.
     """
 

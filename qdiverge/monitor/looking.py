@@ -95,7 +95,8 @@ class Looking:
         """Look at the values on a batch, and measure where they are beyond their limit."""
         parts, update = self._parts, self._progress.num_updates
         if (sight := parts.early.sees_beyond(update, data, read)) == Sight.WITHIN:
-            parts.foresight.look_at(parts.early.size, parts.early.limit, update)
+            with parts.guard("running ahead", update):
+                parts.foresight.look_at(parts.early.size, parts.early.limit, update)
             return
         with parts.guard("reading the batch", update):
             parts.measuring.keep_newest(data if read is None else read(data))

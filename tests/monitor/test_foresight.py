@@ -365,6 +365,7 @@ def test_a_run_that_cannot_be_copied_is_rehearsed_on_the_data_at_hand(tmp_path):
     with watch(tmp_path / "run", q, sgd, foresight=known) as monitor:
         train(monitor, q, sgd, w_to_2w(), 18)
     assert "cannot pickle" in load_run(tmp_path / "run").info["foresight"]["why_not_live"]
+    assert monitor.foresight._dates.sure_until == 0  # it was no witness, however far it was to go
     assert foreseen(monitor)[0].evidence["by"] == "replay"
 
     def refuse(batch):

@@ -328,13 +328,14 @@ class Foresight:
             plan = plan.cut((steps - num_exact) / each)
         if plan is None or (source == "live" and exact is None):  # the end, or too little time
             return None
-        if exact is not None:  # which is right as far as it goes
-            self._dates.be_sure_until(update + num_exact)
         left = None if length is None else length - update
         look = Look(source, frozen, plan, exact, num_exact, is_faithful, left)
         is_to_be_asked_again = source == "replay" and not is_second
         remedies = () if is_to_be_asked_again else self.options.remedies
-        return self._take(look_ahead(look, update, remedies))
+        forecast = look_ahead(look, update, remedies)
+        if exact is not None:  # which is right as far as it went
+            self._dates.be_sure_until(update + num_exact)
+        return self._take(forecast)
 
     def _take(self, forecast: Forecast) -> Forecast:
         forecast = self._dates.weigh(forecast)
