@@ -3,6 +3,8 @@
 import warnings
 from collections.abc import Callable
 
+from qdiverge.errors import InvalidValueError
+
 
 class Progress:
     """Counts of one run, plain numbers that its hooks and batches move on.
@@ -32,7 +34,10 @@ class Progress:
         if self._clock is None:
             return self.num_updates
         try:
-            return int(self._clock())
+            step = int(now := self._clock())
+            if step != now:
+                raise InvalidValueError("a clock must tell a whole number of steps", got=now)
+            return step
         except Exception as error:  # whatever it is, it must not end somebody's training run
             if not self._has_warned:
                 self._has_warned = True
