@@ -12,7 +12,7 @@ from torch.nn import functional
 import qdiverge as qd
 from qdiverge.diagnostics.quiet import largest_value
 from qdiverge.errors import DivergenceError, InvalidValueError
-from qdiverge.monitor.foresight import foresight as looking_ahead
+from qdiverge.monitor.foresight import at_hand
 from qdiverge.monitor.foresight.asked_again import AskedAgain
 from qdiverge.monitor.foresight.measured_rates import measured
 from qdiverge.monitor.foresight.outlook import Forecast
@@ -340,7 +340,7 @@ def test_a_copy_of_all_of_the_run_goes_on_as_it_does(tmp_path):
 def test_nothing_is_copied_while_no_copy_of_the_run_can_be_made_yet(tmp_path, monkeypatch):
     """In the middle of a call of many updates the run is asked at each, and says: not yet."""
     made, asked = [], []
-    monkeypatch.setattr(looking_ahead, "stages", lambda *a, **k: made.append(1) or stages(*a, **k))
+    monkeypatch.setattr(at_hand, "stages", lambda *a, **k: made.append(1) or stages(*a, **k))
     q, sgd = linear(0.1)
     run = Walk(q, sgd)
 

@@ -1,57 +1,36 @@
 """Copies of a watched run that train ahead of it, now and then; they call divergence beforehand."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import torch
-
-from qdiverge.diagnostics.noisy_weights import noisy_layers
-from qdiverge.diagnostics.quiet import needs_quiet
 from qdiverge.errors import CallError, QDivergeError
 from qdiverge.monitor.budget import Budget
-from qdiverge.monitor.foresight.dates import PATIENCE, Dates, first_date
+from qdiverge.monitor.foresight.at_hand import Cast, CopiesAtHand, Situation
+from qdiverge.monitor.foresight.dates import Dates, first_date
 from qdiverge.monitor.foresight.foresight_options import ForesightOptions
-from qdiverge.monitor.foresight.judging import Look
-from qdiverge.monitor.foresight.outlook import Forecast, is_stacked, look_ahead
-from qdiverge.monitor.foresight.own_order import OwnOrder
-from qdiverge.monitor.foresight.recent_batches import MOST, RecentBatches
-from qdiverge.monitor.foresight.replay_visits import rows_in, updates_within
-from qdiverge.monitor.foresight.staging import (
-    in_own_order,
-    is_known,
-    rule_of_copies,
-    stages,
-    why_never,
-)
-from qdiverge.monitor.foresight.timetable import (
-    FIRST,
-    Plan,
-    Source,
-    exact_updates,
-    plan_at,
-)
-from qdiverge.monitor.foresight.whole_run import GoingOn, live_stage
+from qdiverge.monitor.foresight.how_far import Reach
+from qdiverge.monitor.foresight.outlook import Forecast, look_ahead
+from qdiverge.monitor.foresight.recent_batches import MOST
+from qdiverge.monitor.foresight.replay_visits import rows_in
+from qdiverge.monitor.foresight.timetable import FIRST
 from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.options import OF_TARGET
-from qdiverge.monitor.shown_batch import Shown, copy_of
+from qdiverge.monitor.shown_batch import copy_of
 from qdiverge.monitor.subject import Subject
 from qdiverge.rehearsal.changes import Change
-from qdiverge.rehearsal.learner import Learner
-from qdiverge.rehearsal.stage import Stage
 
-STACKED = 1.5  # updates of the run, that one of all copies costs in one computation
 FEWEST = 16  # batches to collect for a look that no schedule foresaw
 
 
 class Foresight:
     """What runs ahead of one run, on its own schedule.
 
-    In the run's own time, as far as its budget allows. A copy
-    is no faster than the run: computed beside it, what it has to say would come too late.
+    In the run's own time, as far as its budget allows. A copy is no faster than the run: computed
+    beside it, what it has to say would come too late.
 
     Args:
         subject: The run.
@@ -62,7 +41,6 @@ class Foresight:
     Attributes:
         wake: The update from which ``show`` is to be called.
         why_not: Why it is off; "": it is not.
-        why_not_live: Why no copy of all of the run is made, environment and all; "": one is.
         latest: The last forecast.
         num_forecasts: How many there were.
     """
@@ -76,16 +54,10 @@ class Foresight:
         self.why_not = "" if options.is_on else "it was not asked for"
         self.latest: Forecast | None = None
         self.num_forecasts = 0
-        self.why_not_live = "" if options.live is not None else "no copy of all of it can be made"
-        self._order: OwnOrder | None = None
-        is_noisy = any(map(noisy_layers, subject.networks))  # which the run draws when it likes
-        if options.fixed and callable(options.data) and not is_noisy:
-            generators = options.of_copies.get("generators", ())
-            self._order = OwnOrder(options.data, generators, subject.device)
-        has_order = self._order is not None
-        first = first_date(options, has_order=has_order, is_live=self._is_live)
-        self._dates, self._recent = Dates(first, budget), RecentBatches()
-        self._is_checked, self._why_not_frozen, self._batch_size = False, "", 1
+        self._copies = CopiesAtHand(subject, options)
+        has_order = self._copies.order is not None
+        first = first_date(options, has_order=has_order, is_live=not self.why_not_live)
+        self._dates = Dates(first, budget)
         self.wake: float = 0.0
         self._set_wake()
 
@@ -95,20 +67,9 @@ class Foresight:
         return bool(self.why_not)
 
     @property
-    def _is_live(self) -> bool:
-        return not self.why_not_live
-
-    @property
-    def _has_data(self) -> bool:
-        """Return whether nothing is to be collected before a look."""
-        return self.options.data is not None or self._is_live
-
-    @property
-    def _source(self) -> Source:
-        """Return what copies learn from where they are not of all of the run."""
-        if self.options.data is None:
-            return "batches"
-        return "fixed data" if self.options.is_fixed else "replay"
+    def why_not_live(self) -> str:
+        """Return why no copy of all of the run is made, environment and all; "": one is."""
+        return self._copies.why_not_live
 
     def show(
         self,
@@ -132,19 +93,15 @@ class Foresight:
         with self._guarded(update):
             with self._budget.charge("foresight batch"):
                 shown = copy_of(data if read is None else read(data))
-                self._batch_size = len(shown["rewards"])
-                if not self._is_checked:
-                    self._check(shown)
-                if self.options.data is None:
-                    self._recent.keep(shown)
-                if self._order is not None and update >= self._dates.own:
-                    self._order.compare(shown, update)
-                elif self._order is not None:
-                    self._order.foretell(update, partial(self._train_copy, shown))
+                self._copies.follow(shown, update, is_to_compare=update >= self._dates.own)
+                if self._copies.why_not:
+                    self.switch_off(self._copies.why_not)
+            length, source = self.options.num_updates, self._copies.source
             is_due = update >= self._dates.next and not self.is_off
-            if is_due and self._dates.have_time(update, self.options.num_updates, self._source):
+            if is_due and self._dates.have_time(update, length, source):
                 with self._budget.charge("foresight"):
-                    forecast = self._run_ahead(update, data, shown, last_move, limit())
+                    now = Situation(update, data, shown, last_move, limit())
+                    forecast = self._run_ahead(now)
         self._set_wake()
         return forecast
 
@@ -167,7 +124,7 @@ class Foresight:
         Args:
             update: Updates made.
         """
-        self._dates.soon(update, int(self._order is not None) if self._has_data else FEWEST)
+        self._dates.soon(update, self._copies.num_collected(FEWEST))
         self._set_wake()
 
     def summary(self) -> dict[str, Any]:
@@ -205,7 +162,7 @@ class Foresight:
 
     def close(self) -> None:
         """Let go of the batches."""
-        self._recent.clear()
+        self._copies.forget()
         self._set_wake()
 
     @contextmanager
@@ -220,128 +177,51 @@ class Foresight:
                 self.switch_off(f"{error}")
 
     def _set_wake(self) -> None:
-        if self.is_off:
-            self.wake = math.inf
-        else:
-            self.wake = self._dates.next - (
-                int(self._order is not None) if self._has_data else MOST
-            )
+        collected = self._copies.num_collected(MOST)
+        self.wake = math.inf if self.is_off else self._dates.next - collected
 
-    def _check(self, shown: Shown) -> None:
-        """See from the first batch whether copies can be faithful at all."""
-        is_critic = shown["actions"].is_floating_point() and "next_actions" not in shown
-        self._is_checked = True
-        self._why_not_frozen = why_never(self.subject, self.options, is_critic=is_critic)
-        if self._why_not_frozen and not self._is_live:
-            self.switch_off(self._why_not_frozen)
-
-    def _run_ahead(
-        self, update: int, data: Any, shown: Shown, last_move: int, limit: float
-    ) -> Forecast | None:
-        subject, options = self.subject, self.options
-        rule = rule_of_copies(subject, options)
-        is_faithful = not self._why_not_frozen and is_known(rule, subject, options)
-        if not is_faithful and not self._is_live:
-            self._dates.own = max(PATIENCE, 2 * update)
-            return None
-        run: GoingOn | None = None
-        if self._is_live and options.live is not None:
+    def _run_ahead(self, now: Situation) -> Forecast | None:
+        cast = self._copies.cast(now)
+        if isinstance(cast, Cast) and cast.source == "live":
             try:
-                run = options.live(data)
+                return self._look(cast, now.update)
             except Exception as error:  # whatever somebody's environment may raise
-                if not self._goes_on_without(error, update, is_faithful=is_faithful):
-                    return None
-            else:
-                if run is None:  # asked before anything is copied: often many updates in a row
-                    self._dates.own = update + 1
-                    return None
-        period = rule.target_period or 1
-        since_copy = (update - max(0, last_move - 1)) % period
-        at_hand = options.data if options.data is not None else list(self._recent.batches)
-        situation: dict[str, Any] = {"since_copy": since_copy, "limit": limit}
-        try:
-            frozen = stages(subject, options, at_hand, **situation)
-        except QDivergeError as error:
-            if not self._is_live:
-                raise
-            self._why_not_frozen, is_faithful = f"{error}", False
-            frozen = stages(subject, options, at_hand, **situation, is_learnt=False)
-        if frozen[0].is_beyond:  # nothing left to foresee
-            self._dates.after(update)
-            return None
-        if run is not None:
-            try:
-                whole = live_stage(frozen[0], run)
-                return self._look(update, "live", frozen, whole, is_faithful=is_faithful)
-            except Exception as error:
-                if not self._goes_on_without(error, update, is_faithful=is_faithful):
-                    return None
-        exact: Stage | None = None
-        if self._order is not None and self._order.is_seen and len(frozen) == 1:
-            exact = in_own_order(frozen[0], shown)
-        return self._look(update, self._source, frozen, exact)
+                is_faithful = cast.is_faithful
+                later = self._copies.do_without_live(error, now, is_faithful=is_faithful)
+                cast = self._copies.of_data(cast.frozen, now) if later is None else later
+        if self._copies.why_not:
+            self.switch_off(self._copies.why_not)
+        elif isinstance(cast, Cast):
+            return self._look(cast, now.update)
+        else:
+            self._dates.own = cast
+        return None
 
-    def _goes_on_without(self, error: Exception, update: int, *, is_faithful: bool) -> bool:
-        """Ask for no copy of all of the run any more; return whether others can be made now."""
-        self.why_not_live = f"{type(error).__name__}: {error}"
-        if self._why_not_frozen:
-            self.switch_off(self._why_not_frozen)
-        if self.options.data is None or not is_faithful:  # what there is to know comes later
-            self._dates.after(update)
-            return False
-        return True
-
-    def _train_copy(self, shown: Shown) -> None:
-        """Let a copy learn from a batch, where that draws as the run's own update does."""
-        if not any(map(needs_quiet, self.subject.networks)) or self.is_off:
-            return
-        (stage, *_) = stages(self.subject, self.options, [shown], since_copy=0, limit=0.0)
-        learner = Learner(stage.original)
-        with torch.enable_grad():
-            learner.learn(stage.batches.given[0])
-
-    def _look(
-        self,
-        update: int,
-        source: Source,
-        frozen: Sequence[Stage],
-        exact: Stage | None,
-        *,
-        is_faithful: bool = True,
-    ) -> Forecast | None:
+    def _look(self, cast: Cast, update: int) -> Forecast | None:
         """Run ahead as far as the time allows; set when that is due again."""
-        length, is_second = self.options.num_updates, self._dates.is_second(update)
-        self._dates.after(update, source)
-        steps = self._dates.steps(update)
-        plan, num_exact = plan_at(update, length, source), 0
-        if plan is not None and source == "replay":
-            size = rows_in(self.options.data, self.options.num_rows)
-            plan = plan.cut(updates_within(size, self._batch_size, plan.num_updates))
-            if plan is None:  # it is too small yet
-                self._dates.own = max(FIRST, 2 * update)
-        if plan is not None and exact is not None:
-            most = steps if source == "live" else steps / 2
-            cut = Plan(exact_updates(update, length, source)).cut(most)
-            exact, num_exact = (None, 0) if cut is None else (exact, cut.num_updates)
-        if plan is not None and source != "live":
-            each = STACKED if is_stacked(frozen[0]) else plan.num_orders
-            plan = plan.cut((steps - num_exact) / each)
-        if plan is None or (source == "live" and exact is None):  # the end, or too little time
+        options, dates, is_second = self.options, self._dates, self._dates.is_second(update)
+        is_growing = cast.source == "replay"
+        dates.after(update, cast.source)
+        num_rows = rows_in(options.data, options.num_rows) if is_growing else None
+        reach = Reach(
+            update, options.num_updates, dates.steps(update), num_rows, self._copies.batch_size
+        )
+        if is_growing and reach.plan(cast) is None:  # the replay is too small yet
+            dates.own = max(FIRST, 2 * update)
+        look = reach.look(cast)
+        if look is None:
             return None
-        left = None if length is None else length - update
-        look = Look(source, frozen, plan, exact, num_exact, is_faithful, left)
-        is_to_be_asked_again = source == "replay" and not is_second
-        remedies = () if is_to_be_asked_again else self.options.remedies
-        forecast = look_ahead(look, update, remedies)
-        if exact is not None:  # which is right as far as it went
-            self._dates.be_sure_until(update + num_exact)
-        return self._take(forecast)
+        forecast = look_ahead(
+            look, update, () if is_growing and not is_second else options.remedies
+        )
+        if look.exact is not None:  # which is right as far as it went
+            dates.be_sure_until(update + look.num_exact)
+        return self._take(dates.weigh(forecast))
 
     def _take(self, forecast: Forecast) -> Forecast:
-        forecast = self._dates.weigh(forecast)
         self.latest, self.num_forecasts = forecast, self.num_forecasts + 1
         if self.options.data is None:
-            self._recent.clear()
+            self._copies.forget()
         if forecast.is_call and not (self.options.apply and forecast.setting):
             self.switch_off("it has called divergence")
         elif forecast.is_call:  # it becomes another run
