@@ -61,7 +61,14 @@ def _step(diagnosis: Diagnosis) -> Iterator[str]:
     largest = stability.max_learning_rate if is_sure else math.inf
     α = diagnosis.learning_rate
     unit = "" if slope == 1 else f"; α is {slope:g} × the learning rate for this loss"
-    if 0 < largest < α:
+    if 0 < largest < α and (stability.polyak is not None or stability.target_period > 1):
+        yield (
+            f"The learning rate is too large: just below {largest / slope:.3g} it is stable, at "
+            f"{α / slope:.3g} it is not. With a target network a much smaller one may be unstable "
+            "again: diagnose the one you take (the spectral radius of this update reaches 1 "
+            f"there{unit})."
+        )
+    elif 0 < largest < α:
         yield (
             f"The learning rate is {α / largest:.3g}× the largest stable one: set it below "
             f"{largest / slope:.3g}, from {α / slope:.3g} (where the spectral radius of this "

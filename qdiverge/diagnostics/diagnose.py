@@ -65,6 +65,7 @@ def diagnose(
     The verdict is about the update that the run makes: the optimiser's momentum, second moments and
     decay, the target network, the importance weights and γ^k of the batch (``weights`` and
     ``discounts``, where it has them), every critic. What is not modelled is undecided, by name.
+    Divergent is what grows from where the run is, and not from elsewhere alone.
     Where Huber's loss, clipping or second moments bound the step, what only too large a step makes
     grow ends in an oscillation: "divergent" is then what goes on growing at small ones.
 
@@ -167,7 +168,7 @@ def diagnose(
         attribution=attribute(*joint, sample_weights=weights_of_critics(moment)),
         linearisation_error=error,
         forecast=time_to_threshold(size, stability.update_radius, moment.bound)
-        if size > 0 and is_confirmed
+        if size > 0 and is_confirmed and math.isfinite(moment.bound)  # none at γ = 1
         else math.inf,
         q_values=q_values,
         td_errors=moment.td_errors,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from qdiverge.diagnostics.linear_path import path_errors
 from qdiverge.diagnostics.moment import Moment
+from qdiverge.diagnostics.present_state import path_from_here
 from qdiverge.diagnostics.quiet import quiet
 from qdiverge.theory import StabilityReport, check_stability
 from qdiverge.theory.bounded_steps import (
@@ -127,7 +128,18 @@ def why_not_divergent(
             )  # fmt: skip
             if small.verdict != "divergent":
                 return f"{ways}, and at small ones it was not found to grow"
-    return _why_changing(math.log(update_radius), moment)
+    if changing := _why_changing(math.log(update_radius), moment):
+        return changing
+    if rule.critic_subset is not None:
+        return "each update draws other critics, and which are least may change as it grows"
+    if successors.ndim == 3 and bool((successors != successors[:, :1]).any()):
+        grows, updates = path_from_here(moment, rule, K, successors, D)
+        if not grows:
+            return (
+                "from where the run is the linear system was not seen to grow so within "
+                f"{updates} updates: on the mode's other side, or with other actions, it may rest"
+            )
+    return ""
 
 
 def _bounded(rule: UpdateRule) -> str:

@@ -42,7 +42,7 @@ def path_errors(
         which no kernel holds, takes back.
     """
     K, ahead, D = (x.detach().cpu().double() for x in (K, ahead, weights))
-    parts, N = [_Part(each) for each in moment.each_critic], len(moment.batch)
+    parts, N = [Part(each) for each in moment.each_critic], len(moment.batch)
     selection = selection_of(moment, rule)
     γ = bootstrap_weights(moment.row_discounts, moment.batch.terminated, torch.float64)
     q = torch.cat([part.values() for part in parts]).cpu()
@@ -75,7 +75,7 @@ def path_errors(
     return error, max(_bent(parts, moved, D * δ, start[0], reach, eps))
 
 
-class _Part:
+class Part:
     """One critic, or the Q-network: its values where its parameters are moved by MJᵀc."""
 
     def __init__(self, moment: Moment) -> None:
@@ -90,6 +90,7 @@ class _Part:
 
     @torch.no_grad()
     def values(self) -> Tensor:
+        """Return Q(s_i, a_i) ``[N]``."""
         with quiet(self.network):
             return self._q(self.θ, self.moment.pairs).double()
 
@@ -105,6 +106,7 @@ class _Part:
         }
 
     def at(self, c: Tensor, size: float) -> tuple[Tensor, Tensor]:
+        """Return Q(s_i, a_i) and Q(s'_i, a'_i) at θ + size MJᵀc, ``[N]`` each."""
         step = self.direction(c)
         with quiet(self.network), torch.no_grad():
             θ = {n: p + size * step[n] for n, p in self.θ.items()}
@@ -114,7 +116,7 @@ class _Part:
 
 
 def _bent(
-    parts: list[_Part], moved: Moved, pull: Tensor, q: Tensor, reach: Reachable, eps: float
+    parts: list[Part], moved: Moved, pull: Tensor, q: Tensor, reach: Reachable, eps: float
 ) -> list[float]:
     """Return (d²/dz² Σ D_i δ_i Q_i) / zᵀΛz over the decay of each of the slowest modes."""
     found = modes(reach.ahead - torch.diag(reach.rates), eps)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from qdiverge.diagnostics.blocks import Blocks, selection_of
 from qdiverge.diagnostics.doubts import why_not_certified, why_not_divergent, why_other_map
+from qdiverge.diagnostics.hidden_directions import hides_motion
 from qdiverge.diagnostics.moment import Moment
 from qdiverge.theory import StabilityReport, check_stability
 from qdiverge.theory.descent import Descent
@@ -65,6 +66,11 @@ def stability_of(
     if report.verdict == "certified":
         if moment.twins and batch_size is not None:
             return undecided("mean-square stability of several critics is not known")
+        if not report.certificate.holds and hides_motion(moment, K, unclipped):
+            return undecided(
+                f"{report.reason}; but rounding hides slower modes, along which parameters move: "
+                "diagnose a copy in float64, network.double()"
+            )
         if doubt := why_not_certified(moment, rule, *system, verdict):
             return undecided(f"{report.reason}; but {doubt}")
     if report.verdict == "divergent" and (
@@ -99,6 +105,8 @@ def _critics_side_by_side(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return one system of all critics: row (c, i) bootstraps from the critic that is the least.
 
+    In the kernels' own dtype, which says what rounding hides.
+
     Returns:
         K ``[nN, nN]``, K' ``[nN, n, nN]`` and which critic is the least ``[nN]``; of a mean, or
         the least of a random few, K' ``[nN, nN]`` and None.
@@ -106,11 +114,11 @@ def _critics_side_by_side(
     n, N = len(blocks.own), len(moment.batch)
     selection = selection_of(moment, rule)
     joint, following = blocks.side_by_side(selection)
-    K = torch.stack(list(joint.values())).sum(0).double()
+    K = torch.stack(list(joint.values())).sum(0)
     if rule.critics == "mean" or rule.critic_subset is not None:
-        return K, torch.stack(list(following.values())).sum(0).double(), None
-    ahead = torch.zeros(n * N, n, n * N, dtype=torch.float64)
+        return K, torch.stack(list(following.values())).sum(0), None
+    ahead = K.new_zeros(n * N, n, n * N)
     for m, layers in enumerate(blocks.ahead):
-        each = torch.stack(list(layers.values())).sum(0).double()
+        each = torch.stack(list(layers.values())).sum(0)
         ahead[:, m, m * N : (m + 1) * N] = each.repeat(n, 1)
-    return K, ahead, selection.argmax(1).repeat(n)
+    return K, ahead, selection.argmax(1).repeat(n).to(K.device)

@@ -69,16 +69,40 @@ def decide(
 
 
 def of_minibatches(
-    decision: Decision, found: MinibatchReport | None, batch_size: int, is_switching: bool
+    decision: Decision,
+    found: MinibatchReport | None,
+    batch_size: int,
+    is_switching: bool,
+    mean: float = 1.0,
+    mean_square: float = math.inf,
 ) -> Decision:
     """Return the decision on updates by a few random pairs: certified in mean square, or not.
+
+    Noise may undo a growth of the mean: what is multiplied by 2.1 or 0.1, at even odds, grows on
+    average and goes to 0. Were ln‖δ‖ normal, with E‖δ‖ = λᵗ and E‖δ‖² = σᵗ, it would grow by
+    2 ln λ − ½ ln σ per update: divergent is where that is positive, σ < λ⁴.
 
     Args:
         decision: on the mean update.
         found: mean-square stability at the present actions; None: not known.
         batch_size: b.
         is_switching: whether the greedy actions matter.
+        mean: λ, the growth of the mean per update, at the divergent actions.
+        mean_square: σ, that of the mean square; ∞: not known.
     """
+    if decision.verdict == "divergent" and not mean_square < mean**4:
+        noise = (
+            "what the noise of the draws does is known of plain gradient descent without a target "
+            "network alone"
+            if math.isinf(mean_square)
+            else f"the noise of the draws, {mean_square:.4g} per update in mean square, may undo it"
+        )
+        return replace(
+            decision,
+            verdict="undecided",
+            reason=f"{decision.reason}: so the mean update; but at batch size {batch_size} {noise}",
+            divergent_actions=None,
+        )
     if decision.verdict != "certified":
         return decision
     if found is None:

@@ -25,7 +25,7 @@ class MinibatchReport:
 
     def __str__(self) -> str:
         if self.critical_learning_rate == 0.0:
-            return "The mean update is unstable at every step size: no batch size helps."
+            return "The mean update is unstable at every step size: on average no batch size helps."
         word = "below" if self.is_stable else "above"
         return (
             f"At batch size {self.batch_size} the TD errors are stable in mean square up to "
@@ -93,6 +93,32 @@ def critical_learning_rate(A: Tensor, batch_size: int, rho: Tensor | None = None
         return solve(reduced @ noise @ reduced.T).ravel()
 
     return 1.0 / _perron_root(positive_map, len(mean))
+
+
+def mean_square_growth(
+    A: Tensor, batch_size: int, learning_rate: float, rho: Tensor | None = None
+) -> float:
+    """Return by what E‖δ‖² grows per update in the end: the spectral radius of Σ ↦ E[MΣMᵀ].
+
+    Arguments as of :func:`critical_learning_rate`.
+
+    >>> import torch
+    >>> A = torch.tensor([[1.1, 1.1], [-0.9, -0.9]], dtype=torch.float64).T  # × 2.1 or × 0.1
+    >>> round(mean_square_growth(A, 1, 1.0), 6)  # (2.1² + 0.1²)/2
+    2.21
+    """
+    a, size = on_cpu(A).numpy(), len(A)
+    weights = np.full(size, 1 / size) if rho is None else on_cpu(rho).numpy()
+    V = _moved_directions(a * weights)  # [N, r]
+    mean = learning_rate * (V.T @ a) * weights @ V
+    reduced = learning_rate * (V.T @ a)
+
+    def positive_map(flat: np.ndarray) -> np.ndarray:
+        Y = flat.reshape(mean.shape)
+        noise = _noise(V @ Y @ V.T, batch_size, weights, with_replacement=rho is not None)
+        return (Y + mean @ Y + Y @ mean.T + reduced @ noise @ reduced.T).ravel()
+
+    return _perron_root(positive_map, len(mean)) if len(mean) else 1.0
 
 
 def check_minibatch(

@@ -19,7 +19,7 @@ from qdiverge.theory.matrix_checks import (
     on_cpu,
     precision,
 )
-from qdiverge.theory.minibatch import check_minibatch
+from qdiverge.theory.minibatch import check_minibatch, mean_square_growth
 from qdiverge.theory.spectral import Reachable, transient_gain
 from qdiverge.theory.stability_report import RegressionBaseline, StabilityReport
 from qdiverge.theory.target_network import check_target_network
@@ -62,7 +62,8 @@ def check_stability(
         polyak: τ of an averaged target, θ̄ ← (1 − τ)θ̄ + τθ, instead of hard copies.
         batch_size: updates are on so many of the N pairs, drawn at random. Adds their mean-square
             stability at these actions, which is known of plain gradient descent without a target
-            network; certified is then what is stable in mean square, too.
+            network; certified is then what is stable in mean square, too, and divergent what the
+            noise of the draws does not undo.
         descent: momentum, decay and the learning rate of the optimiser, in place of
             ``learning_rate``; K and K' are then preconditioned as its steps are.
         sample_weights: importance weight times slope of the loss, ``[N]`` ≥ 0; 1 by default.
@@ -110,13 +111,21 @@ def check_stability(
     radii = mode_radii(moving, system.descent)
     td_radius = float(radii.max()) if len(radii) else 1.0
     minibatch = None
+    each = on_cpu(check_weights(sample_weights, checked))
+    of_rows = None if rho is None else on_cpu(check_rho(rho, checked))
     if batch_size is not None and is_plain:
-        of_rows = None if rho is None else on_cpu(check_rho(rho, checked))
-        scaled = A * on_cpu(check_weights(sample_weights, checked))
-        minibatch = check_minibatch(scaled, batch_size, α, of_rows)
+        minibatch = check_minibatch(A * each, batch_size, α, of_rows)
     decision = decide(system, greedy, used, certificate)
     if batch_size is not None and not (rho is None and batch_size == len(A)):
-        decision = of_minibatches(decision, minibatch, batch_size, system.is_switching)
+        growth = 1.0, math.inf
+        if decision.divergent_actions is not None and minibatch is not None:
+            kept = decision.divergent_actions
+            there = (system.chosen(kept) - system.kernel) * each
+            growth = (
+                system.radius(system.reach(kept)),
+                mean_square_growth(there, batch_size, α, of_rows),
+            )
+        decision = of_minibatches(decision, minibatch, batch_size, system.is_switching, *growth)
     return StabilityReport(
         verdict=decision.verdict,
         reason=decision.reason,

@@ -13,6 +13,8 @@ from qdiverge.theory.minibatch import MinibatchReport
 from qdiverge.theory.target_network import TargetNetworkReport
 from qdiverge.theory.td_error import TDErrorCertificate
 
+_OTHERS = "though with a target network smaller ones may not be, and larger ones may"
+
 
 @dataclass(frozen=True)
 class RegressionBaseline:
@@ -62,9 +64,11 @@ class StabilityReport:
 
     @cached_property
     def max_learning_rate(self) -> float:
-        """Return the largest stable step; 0.0: none. With a target network smaller ones may fail.
+        """Return the largest stable step; 0.0: none.
 
-        Found when first asked for: with a target network it takes several spectral radii.
+        With a target network, the end of one interval of stable steps, the highest one found by
+        halving from beyond what regression bears: smaller ones may be unstable, and larger ones
+        stable. Found when first asked for: it then takes several spectral radii.
         """
         return self.find_largest_step()
 
@@ -110,15 +114,25 @@ def _step(report: StabilityReport) -> str:
     """Say which steps are stable."""
     excitation, largest = report.self_excitation, report.max_learning_rate
     if excitation > 0:
-        rest = f"; with this one the largest stable step is {largest:.3g}" if largest > 0 else ""
+        rest = (
+            f"; with this one steps just below {largest:.3g} are stable, {_OTHERS}"
+            if largest > 0
+            else ""
+        )
         return (
             f"The pairs excite themselves: max Re eig(AD) = {excitation:.4g} > 0, so without a "
             f"target network no step size is stable{rest}."
         )
     if largest == 0:
         return "No stable step was found."
+    ratio, has_target = report.learning_rate / largest, report.polyak or report.target_period > 1
+    if has_target:
+        return (
+            f"Steps just below {largest:.3g} are stable, {_OTHERS}; the step is {ratio:.3g}× that "
+            f"(max Re eig(AD) = {excitation:.4g})."
+        )
     return (
-        f"The step is {report.learning_rate / largest:.3g}× the largest stable one, {largest:.3g} "
+        f"The step is {ratio:.3g}× the largest stable one, {largest:.3g} "
         f"(max Re eig(AD) = {excitation:.4g})."
     )
 

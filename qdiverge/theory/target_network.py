@@ -9,7 +9,7 @@ from torch import Tensor
 from qdiverge.theory.augmented_map import copied_increment
 from qdiverge.theory.descent import Descent
 from qdiverge.theory.largest_step import largest_regression_step
-from qdiverge.theory.spectral import Reachable, spectral_radius
+from qdiverge.theory.spectral import Reachable, largest_modulus, spectral_radius
 
 _LONGEST = 2**20  # updates
 
@@ -94,8 +94,8 @@ class TargetNetworkReport:
     polyak: float | None
     radius: float  # with the period or τ in use; per period for a hard copy
     td_radius: float  # ρ(B_1): no target network
-    fitted_radius: float | None  # ρ(K'K⁻¹): C → ∞; None where K'K⁻¹ does not exist
-    first_stable_period: int | None  # found by doubling; None where none was
+    fitted_radius: float | None  # C → ∞: ρ(K'K⁻¹), or with decay; None where it does not exist
+    first_stable_period: int | None  # found by doubling; None where none was; longer ones may fail
     condition_number: float  # of D^½KD^½ on what moves
     advice: str
 
@@ -121,11 +121,11 @@ def check_target_network(
     | < 1    | > 1      | long periods destabilise                                |
     | < 1    | < 1      | fine at both ends; the period in use decides            |
     """
-    is_invertible = not reach.has_loose_directions and len(reach.rates) > 0
+    pull = descent.coupled_decay + descent.decay / descent.total_gain
+    is_invertible = (not reach.has_loose_directions or pull > 0) and len(reach.rates) > 0
     fitted = None
-    if is_invertible:
-        limit, _ = period_increment(reach, descent.learning_rate, math.inf)
-        fitted = spectral_radius(limit, eps=0.0)
+    if is_invertible:  # at rest on a target z̄: Λ'z̄ = (Λ + λ_c + αλ_d/h) z
+        fitted = largest_modulus(reach.ahead / (reach.rates + pull)[:, None])
     most = largest_regression_step(reach.rates, descent) if len(reach.rates) else 0.0
     is_regressing = descent.learning_rate < most
     first = None
@@ -147,10 +147,10 @@ def check_target_network(
 
 
 def first_stable_period(reach: Reachable, descent: Descent, eps: float) -> int | None:
-    """Return the least C with ρ(B_C) < 1, by doubling and halving; None beyond a million updates.
+    """Return a small C with ρ(B_C) < 1, by doubling and halving; None beyond a million updates.
 
-    Between the last unstable power of two and the first stable one, stability is taken to be
-    monotone in C.
+    Stability is not monotone in C where a mode oscillates, as momentum makes it: a smaller C may be
+    stable, and a larger one not.
     """
 
     def is_stable(period: int) -> bool:
@@ -200,8 +200,15 @@ def _advice(
     now = "stable" if radius < 1 else "unstable"
     ends += f", ρ(K'K⁻¹) = {fitted:.6g} for ever longer periods; now {now}, {radius:.6g}"
     if td_radius >= 1 and fitted < 1:
-        since = f"from about C = {first} updates on" if first else f"beyond C = {_LONGEST} updates"
-        return f"A target network with a long enough period cures it, {since} ({ends})."
+        if not first:
+            return (
+                "A target network with a long enough period cures it, beyond "
+                f"C = {_LONGEST} updates ({ends})."
+            )
+        return (
+            f"A target network cures it: a period of C = {first} updates is stable, and so are "
+            f"long enough ones; some between may not be, so diagnose the one you take ({ends})."
+        )
     if td_radius >= 1:
         return (
             "Here no period cures it in the limit: the extrapolation to the successors is at "
@@ -210,4 +217,8 @@ def _advice(
         )
     if fitted >= 1:
         return f"With this data long periods destabilise: keep the target network's short ({ends})."
-    return f"A target network is stable at both ends, the shortest and the longest period ({ends})."
+    here = "" if radius < 1 else ", but not as it is now"
+    return (
+        f"A target network is stable at both ends, the shortest and the longest period{here} "
+        f"({ends})."
+    )

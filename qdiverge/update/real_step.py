@@ -92,7 +92,7 @@ def linear_step(
         g = ascent[name] if name in ascent else torch.zeros_like(p)
         moved = α * descent.direct * M * (g - descent.coupled_decay * p.detach())
         if descent.carried and optimizer is not None:
-            moved = moved + α / slope * descent.carried * _velocity(optimizer, p, M)
+            moved = moved + α / slope * descent.carried * velocity_of(optimizer, p, M)
         steps[name] = moved - descent.learning_rate * descent.decay * p.detach()
     return steps
 
@@ -106,7 +106,7 @@ def _bias(optimizer: Optimizer | None, parameter: nn.Parameter, descent: Descent
     return bias
 
 
-def _velocity(optimizer: Optimizer, parameter: nn.Parameter, M: Tensor | float) -> Tensor:
+def velocity_of(optimizer: Optimizer, parameter: nn.Parameter, M: Tensor | float) -> Tensor:
     """Return M v, downhill; RMSprop's velocity is preconditioned already."""
     state = optimizer.state.get(parameter, {})
     v = state.get("exp_avg", state.get("momentum_buffer"))

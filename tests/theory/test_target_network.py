@@ -7,7 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qdiverge.theory.spectral import modes, reachable_directions
+from qdiverge.theory.augmented_map import copied_increment
+from qdiverge.theory.descent import Descent
+from qdiverge.theory.largest_step import largest_regression_step
+from qdiverge.theory.spectral import modes, reachable_directions, spectral_radius
 from qdiverge.theory.stability import check_stability
 from qdiverge.theory.target_network import (
     period_gain,
@@ -139,7 +142,7 @@ def test_table_a_long_period_cures_self_excitation():
     assert C > 1
     assert check_stability(K, Γ @ K, learning_rate=0.1, target_period=C).spectral_radius < 1
     assert check_stability(K, Γ @ K, learning_rate=0.1, target_period=C - 1).spectral_radius >= 1
-    assert f"from about C = {C} updates on" in target.advice
+    assert f"a period of C = {C} updates is stable" in target.advice
 
 
 def test_table_no_period_cures_extrapolation():
@@ -194,3 +197,56 @@ def test_infinite_period_is_the_limit_of_long_ones():
         for period in (10**9, math.inf)
     )
     torch.testing.assert_close(long, limit, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("decay", [{"coupled_decay": 0.3}, {"decay": 0.3}])
+def test_the_limit_of_long_periods_has_the_decay_in_it(decay):
+    for seed in range(6):
+        problem = random_problem(seed, num_actions=1, size=3, num_features=6, scale=1.2)
+        descent = Descent(0.2, momentum=0.9, gain=0.1, **decay)
+        far, near = (
+            check_stability(problem.K, problem.successors[:, 0], None, problem.rho,
+                            descent=descent, target_period=C)
+            for C in (50_000, 1)
+        )  # fmt: skip
+        assert near.target_network.fitted_radius == pytest.approx(far.spectral_radius, rel=1e-6)
+
+
+def test_with_momentum_a_longer_period_than_a_stable_one_may_be_unstable():
+    """Stable at one period, unstable at a longer one, and stable again at ever longer ones."""
+    μ, found = 0.95, 0
+    for seed in range(60):
+        problem = random_problem(seed, num_actions=1, size=3, num_features=6, scale=1.2)
+        reach = reachable_directions(problem.K, problem.successors[:, 0], problem.rho, EPS)
+        α = 0.8 * largest_regression_step(reach.rates, Descent(1.0, μ))
+        report = check_stability(
+            problem.K, problem.successors[:, 0], None, problem.rho, descent=Descent(α, μ)
+        )
+        target = report.target_network
+        if "cures it" not in target.advice or not target.first_stable_period:
+            continue
+        radii = [
+            spectral_radius(*_of_period(reach, Descent(α, μ), C))
+            for C in range(target.first_stable_period, target.first_stable_period + 60)
+        ]
+        assert radii[0] < 1
+        found += max(radii) > 1
+        assert "some between may not be" in target.advice
+    assert found
+
+
+def _of_period(reach, descent, period):
+    increment, scale = copied_increment(reach, descent, period)
+    return increment, EPS, scale
+
+
+def test_with_a_target_the_largest_step_is_the_end_of_one_interval_and_said_so():
+    """Stable up to .444 and again at .969: momentum .95, a copy every 20 updates."""
+    p = random_problem(995957, num_actions=1, size=5, num_features=8, scale=1.0)
+    report = check_stability(
+        p.K, p.successors[:, 0], None, p.rho, descent=Descent(0.1, 0.95), target_period=20
+    )
+    assert "largest stable one" not in str(report)
+    assert "though with a target network smaller ones may not be, and larger ones may" in str(
+        report
+    )
