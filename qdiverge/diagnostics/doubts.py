@@ -10,6 +10,7 @@ from qdiverge.diagnostics.linear_path import path_errors
 from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.present_state import path_from_here
 from qdiverge.diagnostics.quiet import quiet
+from qdiverge.diagnostics.sign_steps import has_ray_of_signs
 from qdiverge.theory import StabilityReport, check_stability
 from qdiverge.theory.bounded_steps import (
     has_saturated_ray,
@@ -84,10 +85,8 @@ def why_not_certified(
             K, successors, D, d.learning_rate * d.total_gain
         ):
             return f"{ways}, and which errors are clipped matters"
-    ahead = successors
-    if successors.ndim == 3:
-        chosen = torch.zeros(len(K), dtype=torch.int64) if greedy is None else greedy
-        ahead = successors[torch.arange(len(K), device=K.device), chosen.to(K.device)]
+    chosen = torch.zeros(len(K), dtype=torch.int64) if greedy is None else greedy
+    ahead = at_actions(successors, chosen)
     error, bend = path_errors(moment, rule, K, ahead, D)
     if not error <= LARGEST_ERROR:
         return (
@@ -128,6 +127,12 @@ def why_not_divergent(
             )  # fmt: skip
             if small.verdict != "divergent":
                 return f"{ways}, and at small ones it was not found to grow"
+    if rule.is_preconditioned and rule.is_double and moment.optimizer is not None:
+        chosen = torch.zeros(len(K), dtype=torch.int64) if greedy is None else greedy
+        if not has_ray_of_signs(moment, K, at_actions(successors, chosen), D):
+            return (
+                f"{_bounded(rule)}, and far out the signs of its gradient do not push on for sure"
+            )
     if changing := _why_changing(math.log(update_radius), moment):
         return changing
     if rule.critic_subset is not None:
@@ -140,6 +145,14 @@ def why_not_divergent(
                 f"{updates} updates: on the mode's other side, or with other actions, it may rest"
             )
     return ""
+
+
+def at_actions(successors: Tensor, actions: Tensor) -> Tensor:
+    """Return K' ``[N, N]`` at one action of each row."""
+    if successors.ndim == 2:
+        return successors
+    rows = torch.arange(len(successors), device=successors.device)
+    return successors[rows, actions.to(successors.device)]
 
 
 def _bounded(rule: UpdateRule) -> str:

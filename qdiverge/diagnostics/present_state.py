@@ -1,16 +1,20 @@
 """Where a run is in its linear system: values, velocities and decay, in prediction space."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.func import functional_call
 
 from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.quiet import quiet
-from qdiverge.kernel.matvec import derivative_along
+from qdiverge.kernel.matvec import pull_and_push
 from qdiverge.td import bootstrap_weights, is_evaluated_online, is_selected_online, values_of
 from qdiverge.theory.path_from_here import Start, grows_from
 from qdiverge.update import UpdateRule
 from qdiverge.update.real_step import Step, velocity_of
+
+Push = Callable[[Step], Tensor]
 
 
 def path_from_here(
@@ -92,20 +96,30 @@ def _velocity(moment: Moment, rule: UpdateRule) -> Step:
 
 def _along(moment: Moment, γ: Tensor, steps: list[Step]) -> Tensor:
     """Return (J u, γJ' u) ``[nN (1 + A)]``, each critic along its own u."""
-    own, ahead = [], []
-    for part, step in zip(moment.each_critic, steps, strict=True):
+    pushes = [push_of(part) for part in moment.each_critic]
+    return joined([push(step) for push, step in zip(pushes, steps, strict=True)], γ)
 
-        def values(θ: Step, part: Moment = part) -> Tensor:
-            q, following = (
-                functional_call(part.q_network, θ, pairs if part.is_critic else pairs[:1])
-                for pairs in (part.pairs, part.next_pairs)
-            )
-            if part.is_critic:
-                return torch.stack([q.reshape(-1), following.reshape(-1)], 1)
-            return torch.cat([values_of(q, part.pairs[1])[:, None], following], 1)
 
-        with quiet(part.q_network), torch.enable_grad():
-            moved = derivative_along(values, _parameters(part), step).double()
-        own.append(moved[:, 0])
-        ahead.append(γ * moved[:, 1:])
-    return torch.cat([torch.cat(own), torch.cat(ahead, 1).repeat(len(steps), 1).flatten()]).cpu()
+def push_of(moment: Moment) -> Push:
+    """Return u → (J u, J' u) ``[N, 1 + A]`` of the critic that is measured."""
+
+    def values(θ: Step) -> Tensor:
+        q, following = (
+            functional_call(moment.q_network, θ, pairs if moment.is_critic else pairs[:1])
+            for pairs in (moment.pairs, moment.next_pairs)
+        )
+        if moment.is_critic:
+            return torch.stack([q.reshape(-1), following.reshape(-1)], 1)
+        return torch.cat([values_of(q, moment.pairs[1])[:, None], following], 1)
+
+    A = 1 if moment.is_critic else moment.online_next_q.shape[1]
+    with quiet(moment.q_network), torch.enable_grad():
+        nothing = moment.q.new_zeros(len(moment.batch), 1 + A)
+        return pull_and_push(values, _parameters(moment), nothing)[2]
+
+
+def joined(moved: list[Tensor], γ: Tensor) -> Tensor:
+    """Return (J u, γJ' u) of all critics ``[nN (1 + A)]``, of each one's ``[N, 1 + A]``."""
+    own, ahead = ([each.double()[:, some] for each in moved] for some in (slice(1), slice(1, None)))
+    following = torch.cat([γ * each for each in ahead], 1).repeat(len(moved), 1)
+    return torch.cat([torch.cat(own).flatten(), following.flatten()]).cpu()

@@ -46,6 +46,14 @@ def test_a_slow_mode_that_switches_and_rests_is_not_divergent():
     assert (report.verdict, "from where the run is" in report.reason) == ("undecided", True)
 
 
+def test_adam_with_double_q_learning_that_turns_back_is_not_divergent():
+    case = Case(50396)  # max|Q| goes from 3.2 to 43.8 in 3,000 updates, and then down
+    for _ in range(60):
+        case.update()
+    report = case.verdict()
+    assert (report.verdict, "signs of its gradient" in report.reason) == ("undecided", True)
+
+
 @pytest.mark.parametrize("options", [{"momentum": 0.9}, {"momentum": 0.5, "weight_decay": 0.01}])
 def test_velocity_and_decay_are_part_of_where_a_run_is(options):
     """The system that is followed is the run's own, for a linear network: update by update."""
