@@ -12,6 +12,8 @@ def advice(diagnosis: Diagnosis) -> tuple[str, ...]:
     if diagnosis.rule.not_modelled:  # what a linear map says is of another algorithm
         why = f"No linear theory advises on this update: {diagnosis.rule.not_modelled}."
         sentences = [*_values(diagnosis), why]
+    elif diagnosis.clipped_share == 1:  # of a map in which nothing moves
+        sentences = [*_limits(diagnosis), *_values(diagnosis)]
     else:
         sentences = [*_limits(diagnosis), *_values(diagnosis), *_step(diagnosis)]
         sentences += [*_target(diagnosis), *_causes(diagnosis)]

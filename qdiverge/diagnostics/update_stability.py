@@ -62,6 +62,11 @@ def stability_of(
     other = measured_otherwise((moment.q_network, *moment.twins))
     if reason := rule.not_modelled or other or why_other_map(moment, rule):
         return undecided(reason)
+    if rule.loss == "huber" and not bool((weights > 0).any()):
+        return undecided(
+            "every TD error is beyond ±1, where Huber's loss makes the same step whatever the "
+            "errors are: no linear map is of it until some come back"
+        )
     system = K, successors, greedy, unclipped / len(K)
     if report.verdict == "certified":
         if moment.twins and batch_size is not None:

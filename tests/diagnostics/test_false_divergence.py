@@ -181,6 +181,15 @@ def test_what_float32_hides_of_a_kernel_is_not_certified_to_stand_still():
     assert qd.diagnose(q, repeated, 0.99, 0.1).stability.verdict == "certified"
 
 
+def test_where_every_error_is_clipped_nothing_is_said_of_a_kernel_that_is_not_zero():
+    S = torch.eye(4, dtype=F)
+    batch = transitions(S, 0.5 * S.roll(1, 0), torch.full((4,), 50.0, dtype=F))
+    diagnosis = qd.diagnose(line(4), batch, 0.9, 0.1, loss="huber")
+    report = diagnosis.stability
+    assert (report.verdict, "every TD error is beyond ±1" in report.reason) == ("undecided", True)
+    assert not any("set it below" in s or "is zero" in s for s in diagnosis.advice)
+
+
 def test_a_growing_mode_at_gamma_1_has_no_bound_to_pass():
     q, S = line(), torch.ones(1, 1, dtype=F)
     with torch.no_grad():
