@@ -1,9 +1,12 @@
-"""max|Q| between two measurements: at every update at first, then at growing distances.
+"""max|Q| between two measurements: at first as often as a blow-up asks for, then ever more seldom.
 
 Values that blow up do so within few updates as a rule: looked at every 25 updates, most have gone
-from sound to beyond all bounds unseen. And they do so in few states, which a probe batch need not
-have: what is looked at is the batch that is about to be learnt from, another one each time, as it
-is shown and without a copy. Of a loop that shows none it is the probe.
+from sound to beyond all bounds unseen. So in a young run the next look comes before doublings at
+each update could bring them beyond their limit; near it, at every update.
+
+They blow up in few states, which a probe batch need not have: what is looked at is the batch that
+is about to be learnt from, another one each time, as it is shown and without a copy. Of a loop that
+shows none it is the probe.
 
 Later a look comes between any two measurements, which the time that a run may take for them often
 leaves out: one forward pass costs a tenth of the cheapest of them.
@@ -22,11 +25,14 @@ from qdiverge.monitor.guard import Guard
 from qdiverge.monitor.measuring import Measuring
 from qdiverge.monitor.subject import Subject
 
-EVERY_UPDATE_UNTIL = 300
+YOUNG = 300  # updates
+MOST_DOUBLINGS = 8  # and so updates between two looks of a young run at most
 THEN = 60  # a 60th of the updates made lies between two looks, and at most
 NEVER = -1
 ON_GPU = 5  # updates between two looks at least, since each waits for the device
 NUM_ROWS = 64  # of a batch that are looked at, evenly spread, and more of a small one
+NUM_NUMBERS = 1 << 18  # in the observations that are looked at; but FEW_ROWS at least
+FEW_ROWS = 8
 
 
 class Sight(Enum):
@@ -84,7 +90,7 @@ class EarlyLook:
         measuring, sight = self._measuring, Sight.WITHIN
         guarded = self._guard("looking at the values", update, self.end)
         with guarded, measuring.budget.charge("look"):
-            s, a = map(thinned, self._subject.read_pairs(data if read is None else read(data)))
+            s, a = thinned(*self._subject.read_pairs(data if read is None else read(data)))
             is_quiet = not self._bare.are_fine(*((s, a) if a.is_floating_point() else (s,)))
             size = self.size = largest_value(self._networks, s, a, is_quiet)
             value_limit, latest = measuring.value_limit, measuring.latest
@@ -92,7 +98,8 @@ class EarlyLook:
             if not size <= limit:
                 sight = Sight.BEYOND if size <= value_limit.largest(latest) else Sight.FAR_BEYOND
             apart = measuring.budget.looks_apart(update)
-            self.due = next_look(update, self._every, self._least, apart)
+            wanted = doublings(size, limit) if update < YOUNG else 1
+            self.due = next_look(update, self._every, max(wanted, self._least), apart)
         return sight
 
     def end(self) -> None:
@@ -100,9 +107,30 @@ class EarlyLook:
         self.due = NEVER
 
 
-def thinned(rows: Tensor) -> Tensor:
-    """Return every k-th row, ``NUM_ROWS`` or somewhat more of them."""
-    return rows[:: max(1, len(rows) // NUM_ROWS)]
+def thinned(observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+    """Return every k-th row, ``NUM_ROWS`` or somewhat more of them; of images fewer.
+
+    >>> import torch
+    >>> s, a = thinned(torch.zeros(256, 3), torch.zeros(256))
+    >>> len(s), len(a), len(thinned(torch.zeros(32, 4, 84, 84), torch.zeros(32))[0])
+    (64, 64, 11)
+    """
+    each = observations[:1].numel()
+    rows = min(NUM_ROWS, max(FEW_ROWS, NUM_NUMBERS // max(1, each)))
+    step = max(1, len(observations) // rows)
+    return observations[::step], actions[::step]
+
+
+def doublings(size: float, limit: float) -> int:
+    """Return how often a size can double within its limit, 1 to ``MOST_DOUBLINGS``.
+
+    >>> [doublings(size, 100.0) for size in (0.0, 1.0, 24.0, 60.0, 1e9, math.nan)]
+    [8, 6, 2, 1, 1, 1]
+    """
+    if not 0 <= size < limit:
+        return 1
+    room = limit / size if size > 0 else math.inf
+    return max(1, math.floor(math.log2(min(room, 2.0**MOST_DOUBLINGS))))
 
 
 def next_look(update: int, every: int, least: int = 1, apart: float = 0.0) -> int:
@@ -121,8 +149,7 @@ def next_look(update: int, every: int, least: int = 1, apart: float = 0.0) -> in
     >>> [next_look(n, 25, apart=200) for n in (1, 600, 60_001)]
     [2, 801, 60201]
     """
-    if update < EVERY_UPDATE_UNTIL:
-        due = update + least
-    else:
+    due = update + least
+    if update >= YOUNG:
         due = update + max(least, min(update // THEN, every), math.ceil(apart))
     return due if due % every else due + 1

@@ -27,6 +27,7 @@ NOT_FINITE = {"nan", "inf", "-inf"}  # metrics that JSON has no numbers for
 _SEAL_BEGINS = f',"{SEAL}":"'.encode()
 _TAIL = len(_SEAL_BEGINS) + len('00000000"}')
 _DECODER = msgspec.json.Decoder(dict[str, Any])
+_ENCODE_FINITE = msgspec.json.Encoder().encode  # a tenth of the time, but NaN becomes null
 BAD = (ValueError, TypeError, OverflowError, RecursionError, msgspec.DecodeError)
 
 
@@ -56,14 +57,23 @@ class Damage:
     reason: str
 
 
-def sealed(entry: Mapping[str, Any]) -> str:
-    """Return an entry as a line, without its end.
+def sealed(entry: Mapping[str, Any]) -> bytes:
+    """Return an entry as a line, without its end; metrics are finite, as ``logged_numbers`` has it.
+
+    Raises:
+        ValueError: another entry holds NaN or an infinity.
 
     >>> sealed({"kind": "sync", "step": 5, "update": 2, "time": 0.1})
-    '{"kind":"sync","step":5,"update":2,"time":0.1,"crc32":"7f753bc5"}'
+    b'{"kind":"sync","step":5,"update":2,"time":0.1,"crc32":"7f753bc5"}'
+    >>> sealed({"kind": "metrics", "step": 5, "a": 0.5, "time": 0.1})
+    b'{"kind":"metrics","step":5,"a":0.5,"time":0.1,"crc32":"9751cbca"}'
     """
-    text = json.dumps(entry, allow_nan=False, separators=(",", ":"))[:-1]
-    return f'{text},"{SEAL}":"{crc32(text.encode()):08x}"}}'
+    if entry["kind"] == "metrics":
+        text = _ENCODE_FINITE(entry)
+    else:
+        text = json.dumps(entry, allow_nan=False, separators=(",", ":")).encode()
+    text = text[:-1]
+    return b'%b,"crc32":"%08x"}' % (text, crc32(text))
 
 
 def blocks(file: BinaryIO) -> Iterator[bytes]:

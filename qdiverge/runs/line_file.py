@@ -34,9 +34,9 @@ class LineFile:
         """Return whether it takes no more lines."""
         return self._file.closed
 
-    def append(self, line: str) -> None:
+    def append(self, line: bytes) -> None:
         """Write ``line``, which ends without a line break."""
-        self._pending += line.encode() + b"\n"
+        self._pending += line + b"\n"
         try:
             self._flush()
         except OSError as error:

@@ -5,6 +5,7 @@ from collections import deque
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 
 from qdiverge.diagnostics.diagnostic import Cost, Diagnostic
 from qdiverge.diagnostics.metric import Metric
@@ -116,9 +117,11 @@ class QValues(Diagnostic):
 
     def measure(self, moment: Moment) -> dict[str, float]:
         """Return ``diverge/q_…``, ``diverge/soft_divergence_bound`` and ``…/divergence_limit``."""
-        q = moment.q_allowed.double().cpu().numpy()
-        with np.errstate(invalid="ignore"):  # quantiles between infinities are NaN, as they should
-            p05, p50, p95 = (float(f"{x:.9g}") for x in np.quantile(q, [0.05, 0.5, 0.95]))
+        values = moment.q_allowed.double().cpu()
+        q, shares = values.numpy(), torch.tensor([0.05, 0.5, 0.95], dtype=values.dtype)
+        quantiles = torch.quantile(values.flatten(), shares)  # NumPy's imports its masked arrays
+        p05, p50, p95 = (float(f"{x:.9g}") for x in quantiles.tolist())
+        with np.errstate(invalid="ignore"):
             metrics = {
                 "q_mean": float(f"{q.mean():.9g}"),  # more digits than float32 has say nothing
                 "q_max": q.max(),

@@ -73,6 +73,7 @@ def change_json(folder: Path, name: str, **entries: object) -> None:
 
 
 def add_line(run: Path, text: str | None = None, **entries: object) -> None:
-    line = sealed({"kind": "metrics", "step": 301, "time": 9.0} | entries) if text is None else text
-    with (run / "events.jsonl").open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
+    entry = {"kind": "metrics", "step": 301, "time": 9.0} | entries
+    line = sealed(entry) if text is None else text.encode()
+    with (run / "events.jsonl").open("ab") as file:
+        file.write(line + b"\n")
