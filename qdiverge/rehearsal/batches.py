@@ -1,8 +1,8 @@
 """Where a copy's batches come from: a replay's rows, the last batches seen, or a function."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import reduce
 from typing import Any
 
@@ -11,8 +11,10 @@ from torch import Tensor
 
 from qdiverge.calling import own_errors
 from qdiverge.checks import check_integer
-from qdiverge.errors import InvalidValueError
+from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.generators import Generator, OwnGenerators
+from qdiverge.rehearsal.reached import NOTHING, OwnValues, Reached, reached
+from qdiverge.thing_checks import type_of
 from qdiverge.transitions import Transitions
 from qdiverge.update.td_update import Rows, rows_of
 
@@ -31,8 +33,9 @@ class Batches:
         device: Where the copies are.
         dtype: Of their numbers.
         watched: The rows to watch the values on; None: some of the data.
-        generators: By which ``make`` draws besides.
+        generators: By which ``make`` draws besides, told or reached.
         under_way: In the run's own order, what comes before the first that is made.
+        reached: What ``make`` may draw by, and change.
     """
 
     rows: Rows | None
@@ -44,6 +47,7 @@ class Batches:
     watched: Rows | None = None
     generators: tuple[Generator, ...] = ()
     under_way: tuple[Rows, ...] = ()
+    reached: Reached = NOTHING
 
     def stream(self, seed: int | None, *, is_alone: bool = False) -> Iterator[Rows]:
         """Yield batches for ever, in the order of a seed; given ones as they came in order 0.
@@ -62,12 +66,13 @@ class Batches:
                 yield from self.under_way
             if seed is not None or not is_alone:
                 own = OwnGenerators(seed, self.device, self.generators)
+            values = OwnValues(self.reached)
             while True:
-                with own:
+                with own, values:
                     with own_errors("data"):
                         made = self.make()
                     batch = rows_of(made)
-                yield batch.to(self.device, self.dtype)
+                yield _finite(batch).to(self.device, self.dtype)
         seed = seed or 0
         generator = torch.Generator().manual_seed(seed)
         if self.rows is not None:
@@ -121,20 +126,63 @@ def as_batches(
         generators: By which a callable draws beside the global ones.
 
     Raises:
-        InvalidValueError: an empty list, or fewer rows than 1.
+        InvalidTypeError: a replay itself, or an iterator.
+        InvalidValueError: an empty list, fewer rows than 1, or numbers that are none.
     """
     if batch_size is not None:
         batch_size = check_integer("batch_size", batch_size, 1)
-    watched = None if probe is None else rows_of(probe).to(device, dtype)
+    for each in generators:
+        if not isinstance(each, Generator):
+            raise InvalidTypeError(
+                "generators must be of torch, numpy or random", got=type_of(each)
+            )
+    watched = None if probe is None else _finite(rows_of(probe)).to(device, dtype)
     if callable(data) and not isinstance(data, Transitions):
-        return Batches(None, (), data, 0, device, dtype, watched, tuple(generators))
+        found = reached(data)
+        own = {id(each): each for each in (*generators, *found.generators)}
+        return Batches(None, (), data, 0, device, dtype, watched, tuple(own.values()),
+                       reached=found)  # fmt: skip
+    if callable(getattr(data, "sample", None)) and not isinstance(data, Tensor | Mapping):
+        raise InvalidTypeError(
+            "a rehearsal asks a replay by a function",
+            got=f"{type_of(data)} itself",
+            remedy="Pass lambda: replay.sample(batch_size).",
+        )
+    if isinstance(data, Iterator):
+        raise InvalidTypeError(
+            "a rehearsal needs batches that can be gone through again",
+            got=f"{type_of(data)}, which would be used up",
+            remedy="Pass a list of batches, or a function that returns one.",
+        )
     if isinstance(data, Sequence) and not hasattr(data, "_fields"):
         if not data:
             raise InvalidValueError("a rehearsal needs batches", got="an empty list")
-        given = tuple(rows_of(batch).to(device, dtype) for batch in data)
+        given = tuple(_finite(rows_of(batch)).to(device, dtype) for batch in data)
         return Batches(None, given, None, 0, device, dtype, watched)
-    rows = rows_of(data).to(device, dtype)
+    rows = _finite(rows_of(data)).to(device, dtype)
     return Batches(rows, (), None, batch_size or min(32, len(rows)), device, dtype, watched)
+
+
+def _finite(rows: Rows) -> Rows:
+    """Return the rows, or say which of their numbers is none: a run would not outlive it."""
+    batch = rows.transitions
+    named = [(field.name, getattr(batch, field.name)) for field in fields(batch)]
+    named += [("weights", rows.weights), ("discounts", rows.discounts)]
+    for name, values in named:
+        if values is None or not values.is_floating_point():
+            continue
+        if not bool((is_number := torch.isfinite(values)).all()):
+            raise InvalidValueError(
+                f"{name} of a rehearsal must be finite",
+                got=f"{values[~is_number][0].item()} in {len(_rows_with(~is_number))} of "
+                f"{len(rows)} rows",
+                remedy="The data hold it: leave these rows out, or mend what stored them.",
+            )
+    return rows
+
+
+def _rows_with(is_there: Tensor) -> Tensor:
+    return is_there.flatten(1).any(1).nonzero() if is_there.ndim > 1 else is_there.nonzero()
 
 
 def _select(rows: Rows, index: Tensor) -> Rows:

@@ -14,11 +14,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from qdiverge.calling import policy_parts
 from qdiverge.diagnostics.noisy_weights import draw_noise, noisy_layers
-from qdiverge.diagnostics.quiet import largest_value, needs_quiet, quiet
-from qdiverge.kernel.network import module_of
+from qdiverge.diagnostics.quiet import largest_value, leaves_no_trace, needs_quiet, quiet
+from qdiverge.kernel.network import module_of, without_autocast
+from qdiverge.rehearsal.scheduled import Schedule
 from qdiverge.update import UpdateRule
 from qdiverge.update.copies import Copies, copies_of
 from qdiverge.update.td_update import (
@@ -72,6 +74,7 @@ class Original:
         take: Where ``update`` is given, changes fields of the copies' rule beside the optimiser's
             learning rate; None: nothing can.
         taken: What it is to change.
+        scheduler: Sets the learning rates of ``optimizer`` anew after each update.
     """
 
     networks: tuple[nn.Module, ...]
@@ -87,6 +90,7 @@ class Original:
     speed: float = 1.0
     take: Take | None = None
     taken: Mapping[str, Any] = field(default_factory=dict)
+    scheduler: LRScheduler | None = None
 
 
 class Learner:
@@ -101,13 +105,14 @@ class Learner:
         acting = () if actor is None else (actor.policy, actor.optimizer, actor.target)
         self.copies = copies_of(
             original.networks, original.targets, [original.optimizer],
-            others=(*original.others, *acting),
+            others=(*original.others, original.scheduler, *acting),
         )  # fmt: skip
         if not self.copies.targets and rule.lags:  # a remedy: a target where none was
             again = copies_of(self.copies.networks, [], [])
             self.copies = replace(self.copies, targets=again.networks)
-        for group in self.copies.optimizers[0].param_groups:
-            group["lr"] = original.rate * group["lr"]
+        self.schedule = Schedule(
+            self.copies.optimizers[0], self.copies.others[len(original.others)], original.rate
+        )
         if original.take is not None and original.taken:
             original.take(self.copies, original.taken)
         self.rule, self.number = rule, 0
@@ -126,6 +131,7 @@ class Learner:
         period = rule.target_period or math.inf
         self._waited, self._period = original.since_copy % period, period
         self._moves = any(map(needs_quiet, self.copies.networks))
+        self._is_tried = self._moves
         both = (*self.copies.networks, *self.copies.targets)
         self._noisy = [network for network in both if noisy_layers(network)]
 
@@ -138,6 +144,7 @@ class Learner:
             for network in self._noisy:
                 draw_noise(network)
             self.td(self.copies, self.with_next_actions(rows))
+        self.schedule.go_on()
         is_due = self.actor is None or self.number % self.actor.period == 0
         if self.actor is not None and self.actor.optimizer is not None and is_due:
             self._improve(rows)
@@ -147,12 +154,27 @@ class Learner:
     def size(self, probe: Rows) -> float:
         """Return max|Q| over the probe: every action of a Q-network, (s_i, a_i) of critics."""
         batch = probe.transitions
-        return largest_value(self.copies.networks, batch.observations, batch.actions, self._moves)
+        self._try(probe)
+        with without_autocast(batch.observations.device):
+            return largest_value(
+                self.copies.networks, batch.observations, batch.actions, self._moves
+            )
+
+    def _try(self, probe: Rows) -> None:
+        """See once whether a look draws, as that of a network with noise of its own does."""
+        if self._is_tried:
+            return
+        batch, self._is_tried = probe.transitions, True
+        inputs = [batch.observations[:2]]
+        inputs += [batch.actions[:2]] if batch.actions.is_floating_point() else []
+        self._moves = not all(leaves_no_trace(each, *inputs) for each in self.copies.networks)
 
     @torch.no_grad()
     def error(self, probe: Rows) -> float:
         """Return mean |δ| over the probe, of the first critic."""
+        self._try(probe)
         with ExitStack() as stack:  # a look must not move what the copy is to share with the run
+            stack.enter_context(without_autocast(probe.transitions.observations.device))
             for network in (*self.copies.networks, *self.copies.targets) if self._moves else ():
                 stack.enter_context(quiet(network))
             rows = self.with_next_actions(probe)
@@ -191,8 +213,8 @@ class Learner:
         pairs: list[tuple[Any, Any]] = list(
             zip(self.copies.targets, self.copies.networks, strict=False)
         )
-        if self.actor is not None and self.actor.target is not None:
-            pairs.append((module_of(self.actor.target), module_of(self.actor.policy)))
+        if self.actor is not None and (slow := module_of(self.actor.target)) is not None:
+            pairs.append((slow, module_of(self.actor.policy)))
         if self.rule.polyak is not None:
             if self.actor is None and self.number % self.rule.averaging_period:
                 return

@@ -8,8 +8,7 @@ from qdiverge.errors import QDivergeError
 from qdiverge.kernel.network import Networks
 from qdiverge.rehearsal.rehearse import rehearsed
 from qdiverge.rehearsal.result import Rehearsal
-from qdiverge.rehearsal.stage import stage_of
-from qdiverge.rehearsal.what_if import DEFAULTS, Options, options_of
+from qdiverge.rehearsal.what_if import Options, options_of, stage_by
 
 MOST_ROWS = 128  # that the diagnosis looks at
 
@@ -89,7 +88,7 @@ def preflight(
     >>> preflight(q_net, ends, optimizer=sgd, loss="half_squared").verdict
     'sound'
     """
-    stage = stage_of(q_net, data, **DEFAULTS | options)
+    stage = stage_by(q_net, data, options)
     ahead = rehearsed(stage, num_updates=num_updates, num_orders=num_orders, speed=speed, seed=seed)
     tried = None
     if ahead.diverges:

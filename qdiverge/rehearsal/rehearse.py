@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.optim.lr_scheduler import LRScheduler
 
 from qdiverge.calling import own_errors
 from qdiverge.checks import LARGEST_SEED, check_between, check_integer
 from qdiverge.generators import Generator
 from qdiverge.kernel.network import Networks
 from qdiverge.rehearsal.learner import Learner, Original, Policy, Update
+from qdiverge.rehearsal.left_alone import left_alone
 from qdiverge.rehearsal.result import Rehearsal
 from qdiverge.rehearsal.run_ahead import Ahead, run_ahead, run_stacked
 from qdiverge.rehearsal.stage import Stage, stage_of
@@ -48,6 +50,7 @@ def rehearse(
     others: Sequence[Any] = (),
     probe: Any = None,
     generators: Sequence[Generator] = (),
+    scheduler: LRScheduler | None = None,
     num_updates: int = 100,
     num_orders: int = 3,
     speed: float = 1.0,
@@ -58,8 +61,9 @@ def rehearse(
 
     Copies of networks, target and optimiser (class, groups, state) train on the data with the run's
     own rule, each in an order of its own; one diverges whose max|Q| passes 5/4 of r_max/(1 − γ).
-    What is passed in stays as it is, to the bit: parameters, optimiser state, buffers, global
-    random generators, and a replay that is not asked.
+    What is passed in stays as it is, to the bit: parameters, optimiser state, buffers, random
+    generators, and what a function of ``data`` draws and counts by, but for what it writes into
+    lists and arrays. Inside ``torch.autocast`` the copies' updates are cast as a run's would be.
 
     How often it is right is measured by ``python -m experiments foresight``.
 
@@ -94,6 +98,8 @@ def rehearse(
         probe: Transitions to watch the values on; None: 64 of the data, or a function's first.
         generators: By which a function of ``data`` draws beside the global ones, such as a
             replay's own ``numpy.random.Generator``; each order seeds them, and they are put back.
+            Those that it reaches by its closure, its globals or its ``self`` are found.
+        scheduler: Of the optimiser's learning rates, where it steps after each update.
         num_updates: Of the run, to look ahead.
         num_orders: Copies, each with another order of batches; the verdict is by majority.
         speed: s: each copy makes s updates in one, see :mod:`qdiverge.rehearsal.speed`.
@@ -106,7 +112,8 @@ def rehearse(
         InvalidValueError: an argument is out of range, a target of which nobody says how it
             follows, or a critic of which nobody says a'.
         InvalidTypeError: an optimiser or a learning policy that cannot be copied; or without
-            ``update`` a network of a distribution (C51, QR-DQN), or of noise that nothing draws.
+            ``update`` a network of a distribution (C51, QR-DQN), of noise that nothing draws, one
+            that reaches the original's parameters, or an optimiser whose step was replaced.
 
     >>> from qdiverge.transitions import Transitions
     >>> q_net = torch.nn.Linear(1, 1, bias=False)  # w → 2w: s = 1 leads to s' = 2
@@ -127,7 +134,7 @@ def rehearse(
         clipping=clipping, batch_size=batch_size, reward_bound=reward_bound, policy=policy,
         policy_optimizer=policy_optimizer, policy_target=policy_target,
         policy_period=policy_period, entropy_coefficient=entropy_coefficient, update=update,
-        others=others, probe=probe, generators=generators,
+        others=others, probe=probe, generators=generators, scheduler=scheduler,
     )  # fmt: skip
     return rehearsed(
         stage, num_updates=num_updates, num_orders=num_orders, speed=speed, seed=seed,
@@ -182,7 +189,7 @@ def rehearsals(
     orders = [None, *range(num_orders - 1)] if seed is None else range(seed, seed + num_orders)
     seeds = [order for _ in originals for order in orders]
     options: dict[str, Any] = {"limit": first.limit, "num_updates": num_updates}
-    with own_errors("the copies"):
+    with own_errors("the copies"), left_alone(first.original):
         if is_stacked:
             runs = run_stacked(each, first.batches, **options, seeds=seeds)
         else:

@@ -8,6 +8,7 @@ import torch
 
 from qdiverge.generators import same_generators, seed_torch
 from qdiverge.rehearsal.batches import Batches
+from qdiverge.rehearsal.casts import fresh_casts
 from qdiverge.rehearsal.learner import Original
 from qdiverge.rehearsal.speed import FastLearner
 from qdiverge.rehearsal.stack import Stack, can_stack
@@ -44,7 +45,8 @@ def run_ahead(
     """
     learner, probe = FastLearner(original), batches.probe()
     stream, sizes, passed = batches.stream(seed, is_alone=True), list[float](), None
-    with same_generators(batches.device, batches.generators), torch.enable_grad():
+    kept = same_generators(batches.device, batches.generators)
+    with kept, fresh_casts(), torch.enable_grad():
         if seed is not None:
             seed_torch(seed, batches.device)
         with same_generators(batches.device):  # a policy may draw, and the run does not look
@@ -85,7 +87,7 @@ def run_stacked(
     streams = {seed: batches.stream(seed) for seed in seeds}
     sizes: list[list[float]] = [[] for _ in originals]
     passed: list[int | None] = [None] * len(originals)
-    with same_generators(batches.device), torch.enable_grad():
+    with same_generators(batches.device), fresh_casts(), torch.enable_grad():
         if seeds[0] is not None:
             seed_torch(seeds[0], batches.device)
         stack = Stack(originals)

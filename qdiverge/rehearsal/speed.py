@@ -30,6 +30,8 @@ class FastLearner(Learner):
         for optimizer in optimizers:
             if optimizer is not None:
                 speed_up(optimizer, s)
+        self.schedule.multiply(s)
+        self.schedule.speed = s
         if rule.target_period is not None:
             self._period = max(1.0, rule.target_period / s)
             self._waited = (original.since_copy % rule.target_period) / s

@@ -21,9 +21,11 @@ from torch.optim import SGD, Adagrad, Adam, AdamW, NAdam, RAdam, RMSprop
 
 from qdiverge.diagnostics.allowed_actions import largest_allowed
 from qdiverge.diagnostics.quiet import needs_quiet
+from qdiverge.kernel.network import without_autocast
 from qdiverge.rehearsal.learner import Original
 from qdiverge.rehearsal.speed import sped_up, speed_up
 from qdiverge.td import backup, is_evaluated_online, is_selected_online
+from qdiverge.update.copies import copies_of
 from qdiverge.update.td_update import FIELDS, ROW_LOSSES, Rows
 
 ELEMENTWISE = (SGD, Adam, AdamW, RMSprop, NAdam, RAdam, Adagrad)
@@ -31,18 +33,51 @@ Parameters = dict[str, Tensor]  # name → [C, …]
 
 
 def can_stack(original: Original, rows: Rows) -> bool:
-    """Return whether copies of this can be stacked: one Q-network without randomness or buffers."""
+    """Return whether copies of this can be stacked: one Q-network without randomness or buffers.
+
+    Of a network that branches on its values, or in which vmap knows a step not, they cannot.
+    """
     return (
         len(original.networks) == 1
         and not rows.transitions.actions.is_floating_point()
         and original.update is None
-        and original.loss is None
+        and (original.loss, original.scheduler) == (None, None)
         and (original.rule.loss_factor, original.rule.averaging_period) == (1.0, 1)
         and type(original.optimizer) in ELEMENTWISE
         and not needs_quiet(original.networks[0])
         and {id(p) for group in original.optimizer.param_groups for p in group["params"]}
         <= {id(p) for p in original.networks[0].parameters()}
+        and _is_mapped(original.networks[0], rows)
     )
+
+
+@torch.no_grad()
+def _is_mapped(network: nn.Module, rows: Rows) -> bool:
+    """Return whether a copy of the network can be called for several parameters at once."""
+    twin, s = _silent(network), rows.transitions.observations[:2]
+    theta = {n: _stacked(p, 2, is_learning=False) for n, p in twin.named_parameters()}
+    with without_autocast(s.device):
+        try:
+            several = _mapped(twin, theta, torch.stack([s, s]), 0)
+        except Exception:  # whatever its own code may raise at what it does not expect
+            return False
+        alone = twin(s)
+    return several.shape[1:] == alone.shape and torch.allclose(several[1], alone, 1e-3, 1e-4)
+
+
+def _silent(network: nn.Module) -> nn.Module:
+    """Return a copy without hooks, which keeps for itself what a call leaves in it."""
+    return copies_of([network], [], []).networks[0]
+
+
+def _mapped(module: nn.Module, theta: Parameters, s: Tensor, dim: int | None) -> Tensor:
+    """Return Q of every copy, [C, N, A]."""
+
+    def q(parameters: Parameters, s: Tensor) -> Tensor:
+        values: Tensor = functional_call(module, parameters, (s,))
+        return values
+
+    return vmap(q, in_dims=(0, dim))(theta, s)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +102,9 @@ class Stack:
 
     def __init__(self, originals: Sequence[Original]) -> None:
         first, C = originals[0], len(originals)
-        self.module = first.networks[0]
+        self.module = _silent(first.networks[0])
         self.loss = ROW_LOSSES[first.rule.loss]
-        named = dict(self.module.named_parameters())
+        named = dict(first.networks[0].named_parameters())
         self.theta: Parameters = {n: _stacked(p, C, p.requires_grad) for n, p in named.items()}
         slow = (first.targets or first.networks)[0].parameters()  # a wrapper has other names
         self.slow: Parameters = {
@@ -128,26 +163,22 @@ class Stack:
     @torch.no_grad()
     def sizes(self, probe: Rows) -> list[float]:
         """Return max|Q| over the probe, of each copy."""
-        q = self._values(self.theta, probe.transitions.observations, None)
+        with without_autocast(probe.transitions.observations.device):
+            q = self._values(self.theta, probe.transitions.observations, None)
         return [largest_allowed(each, probe.transitions.actions) for each in q]
 
     @torch.no_grad()
     def errors(self, probe: Rows) -> list[float]:
         """Return mean |δ| over the probe, of each copy."""
         batch = _joined([probe] * len(self.rules.rate))
-        q = self._values(self.theta, batch.observations, 0)
-        chosen = q.gather(2, batch.actions.long()[..., None]).squeeze(2)
-        errors: list[float] = (self.targets(batch) - chosen).abs().mean(1).tolist()
+        with without_autocast(batch.observations.device):
+            q = self._values(self.theta, batch.observations, 0)
+            chosen = q.gather(2, batch.actions.long()[..., None]).squeeze(2)
+            errors: list[float] = (self.targets(batch) - chosen).abs().mean(1).tolist()
         return errors
 
     def _values(self, theta: Parameters, observations: Tensor, dim: int | None) -> Tensor:
-        """Return Q of every copy, [C, N, A]."""
-
-        def q(parameters: Parameters, s: Tensor) -> Tensor:
-            values: Tensor = functional_call(self.module, parameters, (s,))
-            return values
-
-        return vmap(q, in_dims=(0, dim))(theta, observations)
+        return _mapped(self.module, theta, observations, dim)
 
     def _clip(self) -> None:
         """Scale each copy's gradient down to its largest norm."""

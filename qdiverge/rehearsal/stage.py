@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch.optim.lr_scheduler import LRScheduler
 
 from qdiverge.calling import own_errors
 from qdiverge.checks import check_discount, check_integer, check_positive
@@ -17,6 +18,7 @@ from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.generators import Generator
 from qdiverge.kernel.network import Networks, each_of, first_parameter, module_of, unwrap
 from qdiverge.rehearsal.batches import Batches, as_batches
+from qdiverge.rehearsal.faithful import check_own, check_scheduler, check_trainable, notes_on
 from qdiverge.rehearsal.learnable import check_learnable
 from qdiverge.rehearsal.learner import Actor, Learner, Original, Policy, Update
 from qdiverge.td import Bootstrap
@@ -75,6 +77,7 @@ def stage_of(
     others: Sequence[Any],
     probe: Any,
     generators: Sequence[Generator],
+    scheduler: LRScheduler | None,
 ) -> Stage:
     """Check the arguments of :func:`rehearse` and set the stage that they describe."""
     networks = tuple(unwrap(net)[0] for net in each_of(q_net))
@@ -89,6 +92,8 @@ def stage_of(
         check_optimizer("policy_optimizer", policy_optimizer)
     if not isinstance(loss, str):
         check_callable("loss", loss, "a name, or a function of predictions and targets")
+    if scheduler is not None:
+        check_scheduler(scheduler, optimizer)
     if rule is not None:
         check_instance("rule", rule, UpdateRule)
     check_list("others", others)
@@ -119,7 +124,15 @@ def stage_of(
     if policy is not None:
         actor = Actor(policy, policy_optimizer, policy_target, policy_period)
     _check_actor(actor, rows.transitions, update)
-    notes = _notes(actor) if update is None else []
+    original = Original(
+        networks, targets, optimizer, rule, actor,
+        loss=None if isinstance(loss, str) else loss, update=update, others=tuple(others),
+        since_copy=since_copy, scheduler=scheduler,
+    )  # fmt: skip
+    notes = []
+    if update is None:
+        check_trainable(original)
+        notes = [*_notes(actor), *notes_on(original)]
     if reward_bound is None:
         largest = batches.largest_reward()
         if batches.make is not None:
@@ -129,13 +142,10 @@ def stage_of(
             notes.append("No reward was seen: r_max is taken to be 1; pass reward_bound=….")
         reward_bound = largest or 1.0
     check_positive("reward_bound", reward_bound)
-    original = Original(
-        networks, targets, optimizer, rule, actor,
-        loss=None if isinstance(loss, str) else loss, update=update, others=tuple(others),
-        since_copy=since_copy,
-    )  # fmt: skip
     learner = _copied(original)
     if update is None:
+        copied = (*learner.copies.networks, *learner.copies.targets)
+        check_own(copied, (*networks, *targets), rows)
         check_learnable(learner.copies.networks, rows)
         for group in (learner.copies.networks, learner.copies.targets):
             check_values(group, rows.transitions)
@@ -147,6 +157,8 @@ def stage_of(
         notes.append(f"γ = 1 has no bound: growing {_NO_BOUND:g}-fold counts as divergence.")
     else:
         limit = divergence_limit(bound, math.inf, rule.discount, size)
+    if math.isnan(size):
+        notes.append("The values are not finite already.")
     if size > bound:
         notes.append(f"max|Q| = {size:.4g} is beyond the bound {bound:.4g} already.")
     return Stage(original, batches, limit, tuple(notes), is_beyond=not size <= bound)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from qdiverge.errors import InvalidTypeError
 from qdiverge.kernel.network import Networks
 from qdiverge.rehearsal.changes import Change, changed, is_mild, usual_changes
 from qdiverge.rehearsal.rehearse import rehearsals, rehearse
@@ -143,8 +144,25 @@ def what_if(
     >>> [(row.change, row.diverges) for row in tried]  # 2γ < 1
     [('as it is', True), ('γ = .4', False)]
     """
-    stage = stage_of(q_net, data, **DEFAULTS | options)
+    stage = stage_by(q_net, data, options)
     return options_of(stage, changes, num_updates, num_orders, speed, seed)
+
+
+def stage_by(q_net: Networks, data: Any, options: Mapping[str, Any]) -> Stage:
+    """Set the stage by options of :func:`qdiverge.rehearse`; what is left out is as there.
+
+    Raises:
+        InvalidTypeError: one is not known, or the optimiser is missing.
+    """
+    known = {*DEFAULTS, "optimizer"}
+    if unknown := sorted(set(options) - known):
+        raise InvalidTypeError(
+            f"further options must be qd.rehearse's: {', '.join(sorted(known))}",
+            got=", ".join(unknown),
+        )
+    if "optimizer" not in options:
+        raise InvalidTypeError("a rehearsal needs optimizer=…, what trains q_net", got="none")
+    return stage_of(q_net, data, **{**DEFAULTS, **options})
 
 
 def options_of(

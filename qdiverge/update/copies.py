@@ -62,6 +62,8 @@ def copies_of(
     memo = _kept_as_they_are(part for net in bare[0] + bare[1] + parts for part in net.modules())
     trained, slow = copy.deepcopy(bare, memo)
     steppers, others_copied = copy.deepcopy((list(optimizers), list(others)), memo)
+    for optimizer, stepper in zip(optimizers, steppers, strict=True):
+        _copy_own_attributes(optimizer, stepper, memo)
     copied = [m for other in others_copied if (m := module_of(other)) is not None]
     for module in trained + slow + copied:
         for part in module.modules():
@@ -82,6 +84,16 @@ def state_tensors(entries: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:
     for key, value in entries.items():
         if key != "step" and isinstance(value, Tensor) and value.is_floating_point():
             yield key, value
+
+
+def _copy_own_attributes(optimizer: Any, twin: Any, memo: dict[int, Any]) -> None:
+    """Copy what a class of somebody's own keeps, of which ``torch.optim.Optimizer`` pickles none.
+
+    Not what stands in the way of a method of the class, such as the step that a scheduler counts.
+    """
+    for name, value in vars(optimizer).items():
+        if name not in vars(twin) and not callable(getattr(type(optimizer), name, None)):
+            setattr(twin, name, copy.deepcopy(value, memo))
 
 
 def _kept_as_they_are(parts: Iterable[nn.Module]) -> dict[int, Any]:

@@ -14,7 +14,7 @@ from qdiverge.thing_checks import check_callable, check_list, shown_as_code
 
 OF_COPIES = (
     "batch_size", "policy", "policy_optimizer", "policy_target",
-    "policy_period", "update", "others", "generators",
+    "policy_period", "update", "others", "generators", "scheduler",
 )  # fmt: skip  # arguments of rehearse that attach does not have
 
 

@@ -14,8 +14,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 from qdiverge.environment_copies import copied_by_state
 from qdiverge.errors import InvalidValueError
 from qdiverge.monitor.foresight.whole_run import MOST_BYTES, array_bytes
-
-SCHEDULED = r"Seems like `optimizer\.step\(\)` has been overridden"  # of a scheduler, in a copy
+from qdiverge.rehearsal.scheduled import SCHEDULED
 
 
 @runtime_checkable

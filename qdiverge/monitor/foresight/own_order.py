@@ -11,6 +11,7 @@ import torch
 
 from qdiverge.generators import Generator, same_generators
 from qdiverge.monitor.shown_batch import Shown, copy_of
+from qdiverge.rehearsal.reached import OwnValues, reached
 
 
 class OwnOrder:
@@ -18,7 +19,7 @@ class OwnOrder:
 
     Args:
         draw: Returns a batch.
-        generators: By which it draws beside the global ones.
+        generators: By which it draws beside the global ones and those that it reaches.
         device: Of the run.
 
     Attributes:
@@ -40,7 +41,8 @@ class OwnOrder:
     def __init__(
         self, draw: Callable[[], Any], generators: Sequence[Generator], device: torch.device
     ) -> None:
-        self._draw, self._generators, self._device = draw, generators, device
+        self._draw, self._device, self._reached = draw, device, reached(draw)
+        self._generators = [*generators, *self._reached.generators]
         self._told: Shown | None = None
         self._at = -1
         self.is_seen = False
@@ -52,7 +54,7 @@ class OwnOrder:
             update: Its number.
             train: Makes it, of a copy, where that draws as well.
         """
-        with same_generators(self._device, self._generators):
+        with same_generators(self._device, self._generators), OwnValues(self._reached):
             train()
             self._told, self._at = copy_of(self._draw()), update + 1
 

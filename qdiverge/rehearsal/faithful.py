@@ -1,0 +1,198 @@
+"""Whether copies can be the run: what of it no copy takes along is refused, or said, by name."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from qdiverge.calling import own_errors
+from qdiverge.diagnostics.quiet import quiet
+from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.kernel.network import module_of
+from qdiverge.rehearsal.learner import Actor, Original
+from qdiverge.thing_checks import check_instance
+from qdiverge.update.copies import HOOKS
+from qdiverge.update.td_update import Rows
+
+OWN_UPDATE = "Pass update=…, which makes one update of the copies."
+ON_PARAMETERS = ("_backward_hooks", "_post_accumulate_grad_hooks")
+ON_OPTIMIZERS = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
+
+
+def check_scheduler(scheduler: Any, optimizer: torch.optim.Optimizer) -> None:
+    """Refuse what is no scheduler of this optimiser, or one that needs more than a step.
+
+    Raises:
+        InvalidTypeError: it is none of PyTorch's, or steps by a metric.
+        InvalidValueError: it is another optimiser's.
+    """
+    check_instance("scheduler", scheduler, LRScheduler)
+    if isinstance(scheduler, ReduceLROnPlateau):
+        raise InvalidTypeError(
+            "a scheduler must step by itself after each update",
+            got="ReduceLROnPlateau, which needs a metric",
+            remedy=OWN_UPDATE,
+        )
+    if scheduler.optimizer is not optimizer:
+        raise InvalidValueError(
+            "the scheduler must be of the optimiser that trains q_net", got="one of another"
+        )
+
+
+def check_trainable(original: Original) -> None:
+    """Refuse optimisers and targets that do not belong to the networks, and steps put in place.
+
+    Raises:
+        InvalidTypeError: a step that is not the class's own, or a policy's target that is no
+            module and so cannot follow.
+        InvalidValueError: an optimiser without parameters of one of the networks or of the policy,
+            or a target of another number or shape.
+    """
+    held = _held(original.optimizer)
+    for number, network in enumerate(original.networks, start=1):
+        own = [p for p in network.parameters() if p.requires_grad]
+        if own and not any(id(p) in held for p in own):
+            raise InvalidValueError(
+                "the optimiser must hold parameters of each network",
+                got=f"none of network {number} of {len(original.networks)}",
+                remedy=f"Pass one that trains them all. Where each has its own: {OWN_UPDATE}",
+            )
+    step = vars(original.optimizer).get("step")
+    if step is not None and not _is_scheduled(original.optimizer):
+        raise InvalidTypeError(
+            f"the optimiser's step must be that of {type(original.optimizer).__name__}",
+            got="another, put in its place",
+            remedy=OWN_UPDATE,
+        )
+    if original.targets:
+        _check_pairs("target", original.targets, original.networks)
+    if original.actor is not None:
+        _check_actor(original.actor)
+
+
+def check_own(copies: Sequence[nn.Module], originals: Iterable[nn.Module], rows: Rows) -> None:
+    """Refuse a network whose copy learns by the original's parameters, as one with a closure does.
+
+    Args:
+        copies: Of the networks.
+        originals: All that must be left alone.
+        rows: To ask the copies about.
+
+    Raises:
+        InvalidTypeError: one reaches a parameter of an original.
+    """
+    theirs = {id(p) for module in originals for p in module.parameters()}
+    batch = rows.transitions
+    inputs = [batch.observations[:2]]
+    inputs += [batch.actions[:2]] if batch.actions.is_floating_point() else []
+    for network in copies:
+        with quiet(network), torch.enable_grad(), own_errors("q_net", *inputs):
+            answer = network(*inputs)
+        values = answer if isinstance(answer, tuple | list) else (answer,)
+        if any(id(p) in theirs for value in values for p in _leaves(value)):
+            raise InvalidTypeError(
+                "a copied network must use its own parameters",
+                got=f"a {type(network).__name__} whose copy uses those of the original",
+                remedy="A function in it, such as a lambda, holds on to the original: make that a "
+                "method.",
+            )
+
+
+def notes_on(original: Original) -> list[str]:
+    """Return what the copies may not be faithful in, in sentences."""
+    notes = []
+    if _is_scheduled(original.optimizer) and original.scheduler is None:
+        notes.append(
+            "A scheduler sets the learning rate; the copies keep it as it is now: pass scheduler=… "
+            "where it steps at each update."
+        )
+    if num_hooks := sum(1 for _ in _hooks(original)):
+        notes.append(
+            f"{num_hooks} of somebody's hooks on networks, parameters or optimiser stay behind: "
+            "where they change values, gradients or steps, pass update=…."
+        )
+    return notes
+
+
+def _check_actor(actor: Actor) -> None:
+    policy, target = module_of(actor.policy), module_of(actor.target)
+    if actor.optimizer is not None and policy is not None:
+        held = _held(actor.optimizer)
+        if not any(id(p) in held for p in policy.parameters()):
+            raise InvalidValueError(
+                "policy_optimizer must hold parameters of the policy",
+                got="none of them",
+                remedy="Pass the optimiser that trains this very actor.",
+            )
+    if actor.target is None or (policy is None and target is None):
+        return
+    if policy is None or target is None:
+        raise InvalidTypeError(
+            "a policy_target that follows the policy must be a module, or a method of one",
+            got=type(actor.target if target is None else actor.policy).__name__,
+            remedy="Noise on its action belongs into a method of it.",
+        )
+    _check_pairs("policy_target", [target], [policy])
+
+
+def _check_pairs(name: str, slow: Sequence[nn.Module], online: Sequence[nn.Module]) -> None:
+    if len(slow) != len(online):
+        raise InvalidValueError(
+            f"{name} must be as many networks as it follows, {len(online)}", got=len(slow)
+        )
+    for one, other in zip(slow, online, strict=True):
+        shapes = [[tuple(p.shape) for p in module.parameters()] for module in (one, other)]
+        if shapes[0] != shapes[1]:
+            raise InvalidValueError(
+                f"{name} must have parameters of the shapes of the network that it follows",
+                got=f"{_shown(shapes[0])} beside {_shown(shapes[1])}",
+            )
+
+
+def _hooks(original: Original) -> Iterator[Any]:
+    """Yield the hooks that copies do without, but ours and PyTorch's."""
+    policy = None if original.actor is None else module_of(original.actor.policy)
+    modules = [*original.networks, *original.targets, *([] if policy is None else [policy])]
+    optimizers = [original.optimizer, original.actor.optimizer if original.actor else None]
+    parts = [part for module in modules for part in module.modules()]
+    parameters = [p for module in modules for p in module.parameters()]
+    for names, owners in ((HOOKS, parts), (ON_PARAMETERS, parameters), (ON_OPTIMIZERS, optimizers)):
+        for owner in owners:
+            for name in names:
+                hooks = (getattr(owner, name, None) or {}).values()
+                yield from (hook for hook in hooks if not _is_known(hook))
+
+
+def _is_known(hook: Callable[..., Any]) -> bool:
+    while isinstance(hook, partial):
+        hook = hook.func
+    return str(getattr(hook, "__module__", "")).startswith(("torch.", "qdiverge."))
+
+
+def _is_scheduled(optimizer: torch.optim.Optimizer) -> bool:
+    return hasattr(vars(optimizer).get("step"), "_wrapped_by_lr_sched")
+
+
+def _held(optimizer: torch.optim.Optimizer) -> set[int]:
+    return {id(p) for group in optimizer.param_groups for p in group["params"]}
+
+
+def _leaves(value: Any) -> Iterator[Tensor]:
+    """Yield the leaves that a value was computed from."""
+    nodes = [value.grad_fn] if isinstance(value, Tensor) else []
+    seen: set[Any] = set()
+    while nodes:
+        node = nodes.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            yield node.variable
+        nodes += [following for following, _ in node.next_functions]
+
+
+def _shown(shapes: Sequence[tuple[int, ...]]) -> str:
+    return ", ".join(str(list(shape)) for shape in shapes[:4]) + (", …" if len(shapes) > 4 else "")
