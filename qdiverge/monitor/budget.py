@@ -23,7 +23,8 @@ OTHER_THAN_LIGHT = (
 MEASURING_SHARE = 1 / 4  # of the allowance, whatever the calls between measurements take
 AUDIT_SHARE = 1 / 4  # of the allowance, which audits may take whatever measurements took
 LOOK_SHARE = 1 / 5  # of the allowance, which looks at the values may take: half of it at once
-FORESIGHT_SHARE = 1 / 2  # of the allowance of the whole run, which running ahead may take at once
+FORESIGHT_SHARE = 1 / 2  # of the allowance of the whole run, which running ahead may take
+FIRST_STEPS = 250  # updates of copies, at once whatever the run has made
 AT_ONCE = (
     "foresight",
     "foresight batch",
@@ -146,6 +147,8 @@ class Budget:
         """Return how many updates copies may make now, of what the whole run may spend on them.
 
         One costs as much as an update of the run's own. Measurements pay for them bit by bit.
+        Values blow up early as a rule, so the first 250 may be made at once, and half of the
+        others; the rest come with the run, for what grows late.
 
         Args:
             update: Updates that the run has made.
@@ -153,8 +156,11 @@ class Budget:
         if self.share is None:
             return math.inf
         own = self.now() - self._start - self.spent
-        spent = self._spent.get("foresight", 0.0) * max(1, update) / own
-        return FORESIGHT_SHARE * self._share_at_once(own) * self._length(update) - spent
+        spent = self._spent.get("foresight", 0.0) * max(1, update) / own if own > 0 else 0.0
+        length = self._length(update)
+        whole = FORESIGHT_SHARE * self._share_at_once(own) * length
+        first = min(whole, FIRST_STEPS + max(0.0, whole - FIRST_STEPS) / 2)
+        return first + (whole - first) * update / length - spent
 
     def _part(self) -> float:
         """Return which part of the whole run is made, and so of what it pays is due."""

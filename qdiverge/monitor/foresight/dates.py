@@ -87,11 +87,12 @@ class Dates:
         self.own = max(self.own, update)
 
     def have_time(self, update: int, length: int | None, source: Source) -> bool:
-        """Return whether there is time for the shortest look; set when to ask again."""
+        """Return whether there is time for the shortest look; set when to ask again: soon."""
         shortest = SHORTEST if length is None else min(SHORTEST, length - update)
         if self.is_second(update) or self._budget.steps_ahead(update) >= shortest:
             return True
         self.after(update, source)
+        self.own = min(self.own, max(FIRST, 2 * update))
         return False
 
     def steps(self, update: int) -> float:

@@ -48,7 +48,7 @@ class Reach:
             exact, num_exact = (None, 0) if cut is None else (exact, cut.num_updates)
         if plan is not None and cast.source != "live":
             each = STACKED if is_stacked(cast.frozen[0]) else plan.num_orders
-            plan = plan.cut((self.steps - num_exact) / each)
+            plan = plan.cut((self.steps - num_exact) / (each * len(cast.frozen)))
         if plan is None or (cast.source == "live" and exact is None):
             return None
         left = None if self.length is None else self.length - self.update
