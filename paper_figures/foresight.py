@@ -14,6 +14,7 @@ TITLES = {
     "short": "up to 300 updates",
     "long": "10,000 updates, fixed data",
     "online": "2,000 updates, online",
+    "replay": "2,000 updates, replay alone",
 }
 
 

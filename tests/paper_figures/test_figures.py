@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from paper_figures import __main__ as command
-from paper_figures import contraction_map, gallery, tables, target_period
+from paper_figures import contraction_map, foresight, gallery, tables, target_period
 
 
 @pytest.mark.parametrize("name", command.figures())
@@ -117,3 +117,8 @@ def test_bad_usage_has_status_2(capsys):
     assert command.main(["--list"]) == 0
     assert "contraction_map" in capsys.readouterr().out
     assert import_module("paper_figures.style").SETTINGS["pdf.fonttype"] == 42
+
+
+def test_the_figure_of_the_foresight_study_shows_its_committed_evaluation():
+    """A stratum that was added to the study was in neither table nor picture."""
+    assert foresight.compute().columns == tables.load("foresight").columns
