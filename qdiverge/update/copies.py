@@ -1,8 +1,11 @@
 """Copies of what an update changes: networks, their targets, optimisers; the originals stay."""
 
 import copy
+import copyreg
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from types import BuiltinMethodType, ModuleType
 from typing import Any
 
@@ -11,6 +14,7 @@ from torch import Tensor, nn
 
 from qdiverge.kernel.network import module_of, unwrap
 
+PIPES: tuple[Any, ...] = (Connection,)
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
@@ -59,11 +63,12 @@ def copies_of(
     """
     bare = [[unwrap(module)[0] for module in modules] for modules in (networks, targets)]
     parts = [m for other in others if (m := module_of(other)) is not None]
-    memo = _kept_as_they_are(part for net in bare[0] + bare[1] + parts for part in net.modules())
-    trained, slow = copy.deepcopy(bare, memo)
-    steppers, others_copied = copy.deepcopy((list(optimizers), list(others)), memo)
-    for optimizer, stepper in zip(optimizers, steppers, strict=True):
-        _copy_own_attributes(optimizer, stepper, memo)
+    with pipes_refused():
+        memo = _kept_as_they_are(p for net in bare[0] + bare[1] + parts for p in net.modules())
+        trained, slow = copy.deepcopy(bare, memo)
+        steppers, others_copied = copy.deepcopy((list(optimizers), list(others)), memo)
+        for optimizer, stepper in zip(optimizers, steppers, strict=True):
+            _copy_own_attributes(optimizer, stepper, memo)
     copied = [m for other in others_copied if (m := module_of(other)) is not None]
     for module in trained + slow + copied:
         for part in module.modules():
@@ -77,6 +82,34 @@ def copies_of(
             for entries in optimizer.state.values():
                 entries.update({k: t.to(dtype) for k, t in state_tensors(entries)})
     return Copies(tuple(trained), tuple(slow), tuple(steppers), tuple(others_copied))
+
+
+@contextmanager
+def pipes_refused() -> Iterator[None]:
+    """Refuse to copy a pipe to another process.
+
+    ``copy.deepcopy`` would make a second owner of the same file, which closes it once it is let go
+    of, and so the run's own: environments in processes of their own would be lost to it.
+
+    >>> ours, theirs = Pipe()
+    >>> with pipes_refused(): copy.deepcopy(ours)
+    Traceback (most recent call last):
+    TypeError: a pipe to another process cannot be copied
+    """
+    before = {kind: copyreg.dispatch_table.get(kind) for kind in PIPES}
+    copyreg.dispatch_table.update(dict.fromkeys(PIPES, _refuse))
+    try:
+        yield
+    finally:
+        for kind, reduce in before.items():
+            if reduce is None:
+                del copyreg.dispatch_table[kind]
+            else:
+                copyreg.dispatch_table[kind] = reduce
+
+
+def _refuse(_: Any) -> Any:
+    raise TypeError("a pipe to another process cannot be copied")
 
 
 def state_tensors(entries: dict[str, Any]) -> Iterator[tuple[str, Tensor]]:

@@ -2,9 +2,12 @@
 
 import copy
 import dataclasses
+import gc
 import random
 from contextlib import nullcontext
 from functools import partial
+from multiprocessing import Pipe
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -382,6 +385,19 @@ def test_a_replay_with_a_generator_of_its_own_in_the_runs_order_is_the_run():
         adam.step()
         sizes.append(largest_value([q], PROBE.observations, None, is_quiet=True))
     assert ahead.q_abs_max[0].tolist() == sizes
+
+
+def test_a_pipe_of_the_run_outlives_a_copy_that_cannot_be_made():
+    """A copied pipe closed the run's own with it: environments in other processes were lost."""
+    ours, theirs = Pipe()
+    q = mlp()
+    still = {"update": lambda *_: None, "others": (SimpleNamespace(pipe=ours),)}
+    refused(q, "a pipe to another process", **still)
+    gc.collect()
+    ours.send("on")
+    assert theirs.recv() == "on"
+    copyable = {"update": lambda *_: None, "others": (SimpleNamespace(pipe=None),)}
+    assert not rehearse(q, batches(), optimizer=optim.SGD(q.parameters(), lr=0.1), **copyable).share
 
 
 def with_(b, **changes):

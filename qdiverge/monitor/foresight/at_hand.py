@@ -167,7 +167,11 @@ class CopiesAtHand:
         Returns:
             None where others can be made now; else when to ask again.
         """
-        self.why_not_live = f"{type(error).__name__}: {error}"
+        cause = error.__cause__ or error
+        self.why_not_live = (
+            f"the run cannot be copied as it stands ({type(cause).__name__}: {cause}); copies "
+            "learn from the data at hand instead"
+        )
         can_go_on = self._options.data is not None and is_faithful
         return None if can_go_on else next_due(now.update)
 
