@@ -91,6 +91,7 @@ def pipes_refused() -> Iterator[None]:
     ``copy.deepcopy`` would make a second owner of the same file, which closes it once it is let go
     of, and so the run's own: environments in processes of their own would be lost to it.
 
+    >>> from multiprocessing import Pipe
     >>> ours, theirs = Pipe()
     >>> with pipes_refused(): copy.deepcopy(ours)
     Traceback (most recent call last):
