@@ -54,6 +54,7 @@ class Calm:
         return min(
             n - n % every + every,
             parts.early.next_look + 1,
+            parts.measuring.next_probed + 1,
             parts.loop_audit.next_look(n),
             parts.foresight.wake + 1,
         )

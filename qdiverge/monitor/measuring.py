@@ -106,6 +106,11 @@ class Measuring:
         """Return whether to read the training batch that is shown after so many updates."""
         return self._is_due(update) or self._probe.wants(update)
 
+    @property
+    def next_probed(self) -> int:
+        """Return the update after which a batch is read for the probe."""
+        return self._probe.next_wanted
+
     def read_batch(self, data: Any, update: int) -> None:
         """Copy what the probe batch still misses, and all before a measurement.
 

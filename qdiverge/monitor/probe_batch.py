@@ -105,11 +105,17 @@ class ProbeBatch:
         """Return the transitions to measure on; None before the first batch came."""
         return None if (rows := self.rows) is None else rows.transitions
 
+    @property
+    def next_wanted(self) -> int:
+        """Return the update after which a batch should be copied."""
+        if self._held is None or self._filling is not None:
+            return 0
+        period = min(self.refresh_period, max(FIRST, self._since))  # the run's own: it doubles
+        return self._since + period
+
     def wants(self, update: int) -> bool:
         """Return whether the next batch should be copied."""
-        is_filling = self._held is None or self._filling is not None
-        period = min(self.refresh_period, max(FIRST, self._since))  # the run's own: it doubles
-        return is_filling or update - self._since >= period
+        return update >= self.next_wanted
 
     def show(
         self,

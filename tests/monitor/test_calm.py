@@ -66,7 +66,7 @@ def test_a_monitor_that_looks_at_every_update_says_the_same(is_closure, tmp_path
         Looking, "look", lambda self: (looks.append(self._progress.num_updates), look(self))
     )
     calm = events(tmp_path / "calm", is_closure)
-    assert len(looks) < NUM_UPDATES * 0.7  # of 300 all are looked at
+    assert len(looks) < NUM_UPDATES * 0.7
     looks.clear()
     monkeypatch.setattr(Calm, "next_due", lambda self: self._progress.num_updates + 1)
     monkeypatch.setattr(TargetWatch, "_after", lambda self, update: update + 1)
