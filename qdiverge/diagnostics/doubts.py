@@ -85,8 +85,7 @@ def why_not_certified(
             K, successors, D, d.learning_rate * d.total_gain
         ):
             return f"{ways}, and which errors are clipped matters"
-    chosen = torch.zeros(len(K), dtype=torch.int64) if greedy is None else greedy
-    ahead = at_actions(successors, chosen)
+    ahead = at_actions(successors, present(greedy, K))
     error, bend = path_errors(moment, rule, K, ahead, D)
     if not error <= LARGEST_ERROR:
         return (
@@ -116,8 +115,7 @@ def why_not_divergent(
         if rule.descent.has_decay:
             return f"{ways}, and decay then holds the weights"
         if rule.loss == "huber":
-            chosen = torch.zeros(len(K), dtype=torch.int64) if greedy is None else greedy
-            if not has_saturated_ray(K, successors, D, chosen):
+            if not has_saturated_ray(K, successors, D, present(greedy, K)):
                 return f"{ways}, and far out the errors were not found to push each other on"
         else:
             fastest = float((K.abs() * D.to(K)).sum(1).max())  # no eigenvalue of KD is more
@@ -127,12 +125,10 @@ def why_not_divergent(
             )  # fmt: skip
             if small.verdict != "divergent":
                 return f"{ways}, and at small ones it was not found to grow"
-    if rule.is_preconditioned and rule.is_double and moment.optimizer is not None:
-        chosen = torch.zeros(len(K), dtype=torch.int64) if greedy is None else greedy
-        if not has_ray_of_signs(moment, K, at_actions(successors, chosen), D):
-            return (
-                f"{_bounded(rule)}, and far out the signs of its gradient do not push on for sure"
-            )
+    is_signed = rule.is_preconditioned and rule.is_double and moment.optimizer is not None
+    ahead = at_actions(successors, present(greedy, K))
+    if is_signed and not has_ray_of_signs(moment, K, ahead, D):
+        return f"{ways}, and far out the signs of its gradient do not push on for sure"
     if changing := _why_changing(math.log(update_radius), moment):
         return changing
     if rule.critic_subset is not None:
@@ -145,6 +141,11 @@ def why_not_divergent(
                 f"{updates} updates: on the mode's other side, or with other actions, it may rest"
             )
     return ""
+
+
+def present(greedy: Tensor | None, K: Tensor) -> Tensor:
+    """Return the present greedy actions, or the only ones."""
+    return torch.zeros(len(K), dtype=torch.int64) if greedy is None else greedy
 
 
 def at_actions(successors: Tensor, actions: Tensor) -> Tensor:

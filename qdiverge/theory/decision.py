@@ -54,7 +54,10 @@ def decide(
     if found.radius > 1 + found.resolution:
         return Decision("undecided", "the dominant eigenvalue is too ill-conditioned to be trusted")
     if found.is_neutral.any() or found.radius >= 1 - found.resolution:
-        return Decision("undecided", "rounding hides the slowest modes: pass kernels in float64")
+        return Decision(
+            "undecided",
+            "rounding hides the slowest modes: pass kernels in float64, as of network.double()",
+        )
     if not system.is_switching and found.is_complete and is_contracting(found.increment):
         why = f"the successors' actions do not matter and ρ = {found.radius:.6g} < 1"
         return Decision("certified", why)
