@@ -63,7 +63,8 @@ def rehearse(
     own rule, each in an order of its own; one diverges whose max|Q| passes 5/4 of r_max/(1 − γ).
     What is passed in stays as it is, to the bit: parameters, optimiser state, buffers, random
     generators, and what a function of ``data`` draws and counts by, but for what it writes into
-    lists and arrays. Inside ``torch.autocast`` the copies' updates are cast as a run's would be.
+    lists and arrays. Inside ``torch.autocast`` the copies' updates are cast as a run's would be;
+    called outside of it, copies of a run that casts train in full precision.
 
     How often it is right is measured by ``python -m experiments foresight``.
 
@@ -82,7 +83,7 @@ def rehearse(
         target_period: C, updates between two copies of the target.
         polyak: τ of an averaged target.
         since_copy: Updates since the last copy.
-        clipping: Largest norm of the gradient.
+        clipping: Largest norm of the gradient; of one clipped by value pass ``update``.
         batch_size: Of drawn batches; the run's own, since smaller ones diverge otherwise.
         reward_bound: r_max; None: the largest |r| of the data.
         policy: s' → a' or (a', log π), of critics whose batches have no ``next_actions``.
