@@ -2,7 +2,7 @@
 
 import copy
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -160,9 +160,34 @@ def is_same_state(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+def check_twister(state: Mapping[str, Any]) -> None:
+    """Refuse a state of NumPy's Mersenne twister that leads out of its 624 numbers.
+
+    NumPy takes any position, and reads memory there, whatever it is.
+
+    Raises:
+        ValueError: it does.
+
+    >>> state = np.random.RandomState(0).get_state(legacy=False)
+    >>> check_twister(state)
+    >>> state["state"]["pos"] = 625
+    >>> check_twister(state)
+    Traceback (most recent call last):
+    ValueError: the position 625 in a generator of 624 numbers
+    """
+    key, position = state["state"]["key"], state["state"]["pos"]
+    if type(position) is not int or not 0 <= position <= len(key):
+        raise ValueError(f"the position {position} in a generator of {len(key)} numbers")
+
+
 def set_global_states(states: tuple[Any, ...], device: torch.device) -> None:
-    """Put back what ``global_states`` returned."""
+    """Put back what ``global_states`` returned.
+
+    Raises:
+        ValueError, or another of the like: it is something else.
+    """
     pythons, numpys, torchs, on_device = states
+    check_twister(numpys)
     random.setstate(pythons)
     np.random.set_state(numpys)  # noqa: NPY002
     torch.set_rng_state(torchs)

@@ -23,11 +23,12 @@ from qdiverge.cli.watch_settings import Watching
 from qdiverge.errors import CheckpointError, DivergenceError
 from qdiverge.monitor import TENSORS, VALUES, Monitor, attach, dump_state, load_state
 from qdiverge.monitor.options import OnAlarm
+from qdiverge.monitor.state_check import check_state
 from qdiverge.runs import LogMark, RunLog
 from qdiverge.runs.checkpoints import CheckpointStore
 from qdiverge.runs.info import NAME as INFO
 from qdiverge.runs.info import dump_info, parse_info
-from qdiverge.runs.strict_json import read_json
+from qdiverge.runs.strict_json import of_saved, read_json
 
 LOG_MARK = "log.json"  # of a checkpoint: where the log was
 
@@ -94,7 +95,8 @@ def watch(
             foresight=watching.foresight and foresight_of(trainer, watching.on_alarm == "apply"),
         )
         if state is not None:
-            monitor.restore(state)
+            with of_saved(checkpoints.store.folder, CheckpointError):
+                monitor.restore(state)
         trainer.transform_batch = monitor.batch
         for remark in remarks(trainer):
             live.remark(remark)
@@ -177,8 +179,11 @@ def load_monitor(store: CheckpointStore, step: int, device: torch.device) -> dic
     Raises:
         CheckpointError: it does not say.
     """
-    files = {name: store.read(step, name) for name in (VALUES, TENSORS)}
-    return load_state(files, device, store.path(step))
+    files, path = {name: store.read(step, name) for name in (VALUES, TENSORS)}, store.path(step)
+    state = load_state(files, device, path)
+    with of_saved(path / VALUES, CheckpointError):
+        check_state(state)
+    return state
 
 
 def remarks(trainer: Trainer) -> list[str]:

@@ -6,12 +6,14 @@ from typing import Any, Self, TypeVar
 from torch.utils.hooks import RemovableHandle
 
 from qdiverge.diagnostics import Diagnostic, Moment
+from qdiverge.errors import InvalidValueError
 from qdiverge.monitor.attach_checks import mark_watched, unmark_watched
 from qdiverge.monitor.calm import Calm
 from qdiverge.monitor.looking import Looking
 from qdiverge.monitor.measuring import LOG_DENSITY
 from qdiverge.monitor.parts import put_together
 from qdiverge.monitor.snapshots import SnapshotRecorder
+from qdiverge.monitor.state_check import check_state
 from qdiverge.monitor.status_line import verdict_of
 from qdiverge.monitor.step_hooks import StepHooks
 from qdiverge.monitor.subject import Subject
@@ -198,7 +200,14 @@ class Monitor:
 
         What it may cost is counted anew, so that with a ``max_overhead`` other measurements may be
         left out than without the interruption.
+
+        Raises:
+            InvalidValueError: it is no such state; nothing is changed then.
         """
+        try:
+            check_state(state)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise InvalidValueError("state must be that of a monitor", got=error) from error
         parts = self._parts
         parts.progress.num_updates = state["num_updates"]
         parts.alarms.restore(state)

@@ -6,6 +6,7 @@ import numpy as np
 
 from qdiverge.plain_text import plain, warn
 from qdiverge.runs import Run, Series
+from qdiverge.runs.event_lines import LARGEST_STEP
 
 Fan = tuple[Series, Series, Series]  # low, median, high
 
@@ -78,6 +79,7 @@ def _is_foresight(arrays: dict[str, np.ndarray]) -> bool:
         updates.ndim == 1
         and updates.shape == sizes.shape
         and {updates.dtype.kind, sizes.dtype.kind} <= set("fiu")
+        and bool((np.abs(updates.astype(np.float64)) <= LARGEST_STEP).all())
         for updates, sizes in pairs
     )
 
@@ -89,7 +91,8 @@ def _fan(run: Run, step: int, arrays: dict[str, np.ndarray]) -> Fan:
 
 
 def _steps(run: Run, step: int, updates: np.ndarray) -> np.ndarray:
-    steps: np.ndarray = step + np.round(steps_per_update(run) * updates).astype(np.int64)
+    within = np.clip(steps_per_update(run) * updates, -LARGEST_STEP, LARGEST_STEP)
+    steps: np.ndarray = step + np.round(within).astype(np.int64)
     return steps
 
 

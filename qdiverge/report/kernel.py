@@ -77,7 +77,9 @@ def _heatmap(run: Run, step: int, arrays: dict[str, np.ndarray]) -> Markup:
     actions = arrays.get("actions", np.zeros(len(kernel), dtype=np.int64))
     when = f"{whole(step)} {step_unit(run)}"
     num_bad = int((~np.isfinite(kernel)).sum())
-    scale = formula(f"mean K_{{ii}} {human(float(np.diag(kernel).mean()))}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = float(np.diag(kernel).mean(dtype=np.float64))
+    scale = formula(f"mean K_{{ii}} {human(mean)}")
     note = f"{whole(num_bad)} entries are not finite" if num_bad else scale
     title = f"Kernel of run {run.name} at {when}, {len(kernel)} states"
     caption = element("p", element("b", when), " · ", note, class_="moment")

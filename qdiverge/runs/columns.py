@@ -1,5 +1,6 @@
 """The events of a run as columns: wide, a row for each step, or long, a row for each number."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -89,4 +90,4 @@ def _metrics(
             if is_asked_for[key]:
                 values[key] = float(entry[key])
         if values:
-            yield entry["step"], entry["time"], values
+            yield entry["step"], entry.get("time", math.nan), values

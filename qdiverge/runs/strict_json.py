@@ -89,23 +89,6 @@ def check_depth(value: object) -> None:
     raise RecursionError("too deep a nesting")
 
 
-def is_like(own: object, saved: object) -> bool:
-    """Return whether a saved setting may take the place of one's own: a number that of a number.
-
-    >>> is_like(0.5, 1), is_like((0.9, 0.99), [0.9, 0.95]), is_like(0.5, "os:system")
-    (True, True, False)
-    """
-    if isinstance(own, tuple | list):
-        return (
-            isinstance(saved, list | tuple)
-            and len(own) == len(saved)
-            and all(is_like(a, b) for a, b in zip(own, saved, strict=True))
-        )
-    if own is None or saved is None or isinstance(own, bool | int | float):
-        return saved is None or isinstance(saved, bool | int | float)
-    return type(own) is type(saved)
-
-
 @contextmanager
 def of_saved(path: Path, error: type[RunFolderError]) -> Iterator[None]:
     """Turn whatever a saved value raises where it is put to use into an error that names its file.

@@ -99,7 +99,8 @@ class UpdateRule:
         for name in ("is_nesterov", "is_preconditioned", "has_weights"):
             check_switch(name, getattr(self, name))
         check_finite_number("entropy_coefficient", self.entropy_coefficient)
-        check_nonnegative("learning_rate", self.learning_rate)
+        for name in ("learning_rate", "decay", "coupled_decay"):
+            check_nonnegative(name, getattr(self, name))
         check_instance("sources", self.sources, Mapping)
         check_choice("bootstrap", self.bootstrap, BOOTSTRAPS)
         if self.target_period is not None:

@@ -155,7 +155,8 @@ class Checkpoints:
         load_networks(trainer.agent, self.store, step, state)
         with of_saved(folder, CheckpointError):
             load_generators(trainer, state.generators)
-            self._replay = load_replay(trainer.replay, folder, state.replay, files)
+            num_actions = trainer.environments.num_actions or None  # 0: they are continuous
+            self._replay = load_replay(trainer.replay, folder, state.replay, files, num_actions)
         trainer.agent_step, trainer.updates.number = state.step, state.updates
         trainer.steps_learnt, trainer.num_restarts = state.steps_learnt, state.restarts
         self._last = (trainer.agent_step, trainer.num_updates)

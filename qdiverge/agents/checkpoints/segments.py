@@ -16,12 +16,14 @@ and all over: they are written whole, 8 bytes a slot, as is the bookkeeping.
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
+import msgspec
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from qdiverge.agents.checkpoints.replay_check import check_ring, without_ends
 from qdiverge.agents.replay.ring import ReplayRing
 from qdiverge.errors import CheckpointError
 from qdiverge.runs.array_files import map_rows, read_npy
@@ -32,6 +34,8 @@ from qdiverge.runs.manifest import FileRecord, HashedFile
 PRIORITIES = "priorities.npy"
 MOST_PRIORITIES = 4096 * MIB  # 8 bytes for each of 500 million slots
 ROWS = 256  # slots written at a time: of frames 2 MB, what a cache holds
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+Counts = tuple[Count, ...]
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,19 @@ class Segment:
         count: How many, [E].
     """
 
-    name: str
-    first: tuple[int, ...]
-    count: tuple[int, ...]
+    name: Annotated[str, msgspec.Meta(pattern=r"^replay-\d{6,18}\.npy$")]
+    first: Counts
+    count: Counts
+
+
+class Saved(msgspec.Struct):
+    """What :func:`dump_replay` returns: segments, the oldest first, and the bookkeeping, [E]."""
+
+    segments: tuple[Segment, ...]
+    head: Counts
+    filled: Counts
+    begun: Counts
+    largest_priority: Annotated[float, msgspec.Meta(gt=0, lt=1e300)] = 1.0
 
 
 @dataclass(frozen=True)
@@ -67,12 +81,13 @@ class SavedReplay:
 
     @classmethod
     def from_json(cls, folder: Path, saved: dict[str, Any], files: dict[str, FileRecord]) -> Self:
-        """Read what :func:`dump_replay` returned."""
-        segments = tuple(
-            Segment(each["name"], tuple(each["first"]), tuple(each["count"]))
-            for each in saved["segments"]
-        )
-        return cls(folder, segments, files, tuple(saved["begun"]))
+        """Read what :func:`dump_replay` returned.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        read = msgspec.convert(saved, Saved)
+        return cls(folder, read.segments, files, read.begun)
 
 
 def dump_replay(
@@ -115,12 +130,24 @@ def dump_replay(
 
 
 def load_replay(
-    replay: ReplayRing, folder: Path, saved: dict[str, Any], files: dict[str, FileRecord]
+    replay: ReplayRing,
+    folder: Path,
+    saved: dict[str, Any],
+    files: dict[str, FileRecord],
+    num_actions: int | None = None,
 ) -> SavedReplay:
     """Fill a new ``replay`` with what a checkpoint holds, which has been verified.
 
+    Args:
+        replay: Empty.
+        folder: The checkpoint.
+        saved: What :func:`dump_replay` returned.
+        files: Their records.
+        num_actions: That there are; None: they are continuous.
+
     Raises:
         CheckpointError: it is that of another kind of replay.
+        ValueError: it is that of no replay.
     """
     saved_replay = SavedReplay.from_json(folder, saved, files)
     place = Place(folder.parent.parent, (folder.parent.name, folder.name))
@@ -134,9 +161,10 @@ def load_replay(
         _read_rows(rows, replay, segment)
     replay.head[:], replay.filled[:] = saved["head"], saved["filled"]
     replay.begun[:] = saved["begun"]
+    check_ring(replay, num_actions)
     if replay.priorities is not None:
         leaves = read_npy(place.read(PRIORITIES, MOST_PRIORITIES), folder / PRIORITIES)
-        replay.priorities.tree.set(np.arange(len(leaves)), leaves)
+        replay.priorities.tree.set(np.arange(len(leaves)), without_ends(replay, leaves))
         replay.priorities.largest = saved["largest_priority"]
     return saved_replay
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from qdiverge.agents.interfaces import Agent
 from qdiverge.errors import CheckpointError
 from qdiverge.runs.array_files import read_tensors
-from qdiverge.runs.strict_json import is_like
+from qdiverge.runs.saved_optimizer import check_moment, check_moments, setting
 
 UNNAMED = Path("weights.safetensors")
 
@@ -74,6 +74,7 @@ def load_optimizer(
 
     Raises:
         CheckpointError: it is that of another network.
+        ValueError: it is that of no optimiser.
     """
     own = [group for optimizer in agent.optimizers for group in optimizer.param_groups]
     if len(own) != len(groups):
@@ -82,13 +83,13 @@ def load_optimizer(
         for key, value in saved.items():
             if key not in group:
                 continue  # what an older version kept there, such as PreQN's last α
-            own_value = group[key].item() if isinstance(group[key], Tensor) else group[key]
-            if not is_like(own_value, value):
-                raise _other_network(f"{key} {value!r} of an optimiser")
+            if group[key] is None or isinstance(group[key], bool | str):
+                continue  # how a step is made, which its configuration says
+            value = setting(key, group[key], value)
             if isinstance(group[key], Tensor):
                 group[key].fill_(value)
             else:
-                group[key] = tuple(value) if isinstance(value, list) else value
+                group[key] = value
     movers = {
         id(parameter): (optimizer, group)
         for optimizer in agent.optimizers
@@ -101,12 +102,15 @@ def load_optimizer(
             raise _other_network(place)
         parameter = agent.parameters[name]
         optimizer, group = movers[id(parameter)]
+        check_moment(key, tensor, parameter)
         if key != "step" and tensor.shape == parameter.shape:
             like = torch.empty_like(parameter, dtype=tensor.dtype)
             tensor = like.copy_(tensor)
         elif group.get("fused") or group.get("capturable"):
             tensor = tensor.to(parameter.device)  # the count of steps
         optimizer.state[parameter][key] = tensor
+    for optimizer in agent.optimizers:
+        check_moments(optimizer)
 
 
 def optimizer_groups(agent: Agent) -> list[dict[str, Any]]:

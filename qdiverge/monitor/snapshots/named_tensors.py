@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qdiverge.errors import CheckpointError
-from qdiverge.runs.strict_json import is_like
+from qdiverge.runs.saved_optimizer import check_moment, check_moments, setting
 
 Tensors = dict[str, Tensor]
 
@@ -67,12 +66,17 @@ def restore_optimizer(
     """Put copied tensors and settings into an optimiser of the same parameters.
 
     A moment gets the memory layout of its parameter: fused steps walk through both side by side.
+
+    Raises:
+        ValueError: they are those of another, or of none.
     """
     parameters = parameters_of(optimizer)
     for place, parameter in enumerate(parameters):
         state = {}
         for name, tensor in tensors.items():
             where, _, key = name.partition("/")
+            if where == str(place):
+                check_moment(key, tensor, parameter)
             if where == str(place) and tensor.shape == parameter.shape:
                 state[key] = as_laid_out(tensor, parameter)
             elif where == str(place):
@@ -83,12 +87,13 @@ def restore_optimizer(
             if key == "params":
                 continue
             own = group.get(key)
-            if key in group and not is_like(own.item() if isinstance(own, Tensor) else own, value):
-                raise CheckpointError(f"{key} of a group must be like {own!r}", got=repr(value))
+            if key in group:
+                value = setting(key, own, value)
             if isinstance(own, Tensor):
                 own.fill_(value)
             else:
                 group[key] = tuple(value) if isinstance(value, list) else value
+    check_moments(optimizer)
 
 
 def as_laid_out(tensor: Tensor, parameter: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
+from qdiverge.runs.event_lines import sealed
 from tests.runs.hostile.canaries import EVIL, SECRET, Outside
 from tests.runs.hostile.genuine import add_line, change_file, change_info, change_json, newest
 
@@ -505,6 +506,78 @@ def _(run: Path, _: Outside) -> None:
     state = json.loads((newest(run) / "state.json").read_bytes())
     state["replay"]["segments"][0]["count"] = [1 << 50, -5]
     change_json(newest(run), "state.json", replay=state["replay"])
+
+
+def fill_replay(run: Path, column: str, value: object) -> None:
+    """Give every row of the newest checkpoint's replay one value in a column."""
+    for path in newest(run).glob("replay-*.npy"):
+        content = path.read_bytes()
+        file = io.BytesIO(content)
+        np.lib.format.read_magic(file)
+        (count,), _, dtype = np.lib.format.read_array_header_1_0(file)
+        begin, end = file.tell(), file.tell() + count * dtype.itemsize
+        rows = np.frombuffer(content[begin:end], dtype).copy()
+        rows[column] = value
+        change_file(newest(run), path.name, content[:begin] + rows.tobytes() + content[end:])
+
+
+@attack("a replay without an action")
+def _(run: Path, _: Outside) -> None:
+    fill_replay(run, "action", 255)
+
+
+@attack("actions that there are none of")
+def _(run: Path, _: Outside) -> None:
+    fill_replay(run, "action", 254)
+
+
+@attack("a ring that is not as large")
+def _(run: Path, _: Outside) -> None:
+    state = json.loads((newest(run) / "state.json").read_bytes())
+    many = {key: [1 << 40, 1 << 40] for key in ("head", "filled", "begun")}
+    change_json(newest(run), "state.json", replay=state["replay"] | many)
+
+
+@attack("a segment of another name")
+def _(run: Path, _: Outside) -> None:
+    state = json.loads((newest(run) / "state.json").read_bytes())
+    segment = state["replay"]["segments"][0]
+    change_file(newest(run), "replay.npy", (newest(run) / segment["name"]).read_bytes())
+    segment["name"] = "replay.npy"
+    change_json(newest(run), "state.json", replay=state["replay"])
+
+
+@attack("a monitor of wrong types")
+def _(run: Path, _: Outside) -> None:
+    for step, entries in (
+        (100, {"num_updates": "x"}),
+        (200, {"past": {"diverge/q_max": [[1], []]}}),
+    ):
+        change_json(run / f"checkpoints/{step}", "monitor.json", **entries)
+    change_json(newest(run), "monitor.json", look_due=[], alarms=[{"step": 1}])
+
+
+@attack("moments that fit no parameter")
+def _(run: Path, _: Outside) -> None:
+    folder = newest(run)
+    saved = safetensors.torch.load((folder / "optimizer.safetensors").read_bytes())
+    changed = {name: tensor.long() for name, tensor in saved.items()}
+    change_file(folder, "optimizer.safetensors", safetensors.torch.save(changed))
+
+
+@attack("a generator that leads out of its numbers")
+def _(run: Path, _: Outside) -> None:
+    folder = newest(run, "snapshots")
+    states = json.loads((folder / "state.json").read_bytes())["random_states"]
+    states["numpy"]["state"]["pos"] = (1 << 31) - 5
+    change_json(folder, "state.json", random_states=states)
+
+
+@attack("lines that lack a part")
+def _(run: Path, _: Outside) -> None:
+    entry = {"kind": "metrics", "step": 301, "time": 9.0, "loss": 1.0}
+    for name in entry:
+        add_line(run, sealed({key: value for key, value in entry.items() if key != name}))
 
 
 @attack("nothing but run.json")

@@ -29,6 +29,7 @@ COMMANDS = {
     "diagnose": ["--transitions", "4"],
     "diagnose-snapshot": ["--snapshot", "NEWEST"],
     "inspect": ["--transitions", "4"],
+    "inspect-snapshot": ["--snapshot", "NEWEST"],
     "evaluate": ["--episodes", "1"],
     "rehearse": ["--updates", "2", "--orders", "1", "--transitions", "8"],
     "resume": ["--total-steps", "310"],
@@ -46,6 +47,8 @@ FAST = (  # of each kind one
     "markup in every string",
     "wrong types in run.json",
     "lines of wrong types",
+    "a replay without an action",
+    "lines that lack a part",
 )
 
 
