@@ -28,6 +28,7 @@ COMMANDS = {
     "metrics": "what each logged number is: formula, unit, healthy range",
 }
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # nobody's usage is at fault
+NO_MEMORY = ("can't allocate memory", "out of memory")  # as PyTorch says it
 OK, FAILED, BAD_USAGE, DIVERGED = 0, 1, 2, 3
 
 USAGE = """\
@@ -71,6 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(
             FAILED, f"{error.strerror}: {error.filename}" if error.filename else str(error)
         )
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(sign in str(error) for sign in NO_MEMORY):
+            raise
+        return _fail(FAILED, "the memory does not hold what the settings ask for; take less.")
 
 
 def _run(arguments: list[str]) -> int:

@@ -27,6 +27,7 @@ MOST_UNPACKED = 256 * MIB  # of one npz: kernels of 4,000 states
 MOST_MEMBERS = 4_096
 MOST_HEADER = 10 * MIB  # of safetensors: some 100,000 tensors
 PLAIN_KINDS = "biufcSU"  # of dtypes: no objects, no records
+_END = struct.Struct("<4s4H2LH")  # of a zip: mark, two disks, members here and in all, …, comment
 _BROKEN = (
     ValueError, KeyError, EOFError, OSError, RuntimeError, NotImplementedError, OverflowError,
     SyntaxError, TypeError, MemoryError, struct.error, zipfile.BadZipFile, zlib.error,
@@ -47,6 +48,8 @@ def read_npz(place: Place, name: str) -> dict[str, NDArray[Any]]:
                 raise ValueError(f"{len(members)} arrays")
             if len({member.filename for member in members}) < len(members):
                 raise ValueError("the same name twice")
+            if len(members) != _num_noted(file):
+                raise ValueError(f"{len(members)} arrays for {_num_noted(file)}")
             if (size := sum(member.file_size for member in members)) > MOST_UNPACKED:
                 raise too_large(path, size, MOST_UNPACKED)
             return {
@@ -120,6 +123,18 @@ def read_tensors(content: bytes, path: Path) -> dict[str, Any]:
         return safetensors.torch.load(content)
     except (*_BROKEN, RecursionError, SafetensorError) as error:
         raise _broken(path, error, CheckpointError) from error
+
+
+def _num_noted(file: BinaryIO) -> int:
+    """Return how many members the end of a zip says that there are.
+
+    A wrong length in one entry of its directory hides others, and zipfile does not count.
+    """
+    file.seek(-_END.size, io.SEEK_END)
+    mark, _, _, _, total, _, _, comment = _END.unpack(file.read(_END.size))
+    if mark != b"PK\5\6" or comment:
+        raise ValueError("a zip without its end")
+    return int(total)
 
 
 def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

@@ -80,6 +80,12 @@ class Place:
             return self.kind(name) == "a file"
         return False
 
+    def has_own(self, name: str) -> bool:
+        """Return whether there is a regular file of that name, and of no other name."""
+        with suppress(OSError, StrangeFileError), self.open(name) as file:
+            return os.fstat(file.fileno()).st_nlink == 1
+        return False
+
     def exists(self) -> bool:
         """Return whether the folder is there, and is one."""
         with suppress(OSError), self._opened():

@@ -79,7 +79,7 @@ def sealed(entry: Mapping[str, Any]) -> bytes:
 def blocks(file: BinaryIO) -> Iterator[bytes]:
     """Yield whole lines, many at a time, and at the end what follows the last: it has no line end.
 
-    Of a line that is longer than any that a run writes only the end is kept, which is no JSON.
+    Of a line that is longer than any that a run writes only beginning and end are kept.
 
     Args:
         file: At the beginning of a line.
@@ -90,8 +90,8 @@ def blocks(file: BinaryIO) -> Iterator[bytes]:
         if cut:
             yield rest + chunk[:cut]
             rest = chunk[cut:]
-        else:
-            rest = (rest + chunk)[-LONGEST_LINE - 1 :]
+        elif len(rest) <= LONGEST_LINE:
+            rest += chunk
     if rest:
         yield rest
 

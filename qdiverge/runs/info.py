@@ -188,7 +188,7 @@ def write_last(folder: Path, info: Mapping[str, Any]) -> None:
     try:
         write_info(folder, info)
     except OSError as error:
-        if error.errno not in FULL or not place.has(SPARE):
+        if error.errno not in FULL or not place.has_own(SPARE):
             raise
         place.overwrite(SPARE, dump_info(info).encode())
         place.rename(SPARE, NAME)

@@ -22,6 +22,7 @@ NAME = "manifest.json"
 SCHEMA = 1  # raised when an old reader would misread a new checkpoint
 CHUNK = 1 << 20  # bytes read at a time
 MOST = 16 * MIB  # of the manifest
+MOST_FILES = 10_000
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ def load(place: Place) -> dict[str, FileRecord]:
             )
         if is_intact and str(content["step"]) == folder.name:
             files: dict[str, Any] = content["files"]
+            if len(files) > MOST_FILES:
+                raise damaged(path, f"{len(files):,} files, more than {MOST_FILES:,}")
             return {check_name(name): convert(files[name], FileRecord) for name in files}
     except FileNotFoundError as error:
         raise CheckpointError(f"there must be a checkpoint in {folder}", got="none") from error

@@ -14,7 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from qdiverge.runs.strange_files import check_name, kind_of, not_a_file, not_a_folder
+from qdiverge.runs.strange_files import (
+    check_is_filled,
+    check_name,
+    kind_of,
+    not_a_file,
+    not_a_folder,
+)
 
 HAS_OPENAT = {os.open, os.mkdir, os.unlink, os.stat, os.rename} <= os.supports_dir_fd
 FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -64,7 +70,7 @@ class OpenFolder:
             flags: Of ``os.open``: whether to read, to write, to create.
 
         Raises:
-            StrangeFileError: it is not a regular file.
+            StrangeFileError: it is not a regular file, or one of holes.
             OSError: it cannot be opened so.
         """
         path = self.path / check_name(name)
@@ -83,6 +89,11 @@ class OpenFolder:
         if not stat.S_ISREG(mode):
             os.close(descriptor)
             raise not_a_file(path, kind_of(mode))
+        try:
+            check_is_filled(descriptor, path)
+        except BaseException:
+            os.close(descriptor)
+            raise
         return descriptor
 
 

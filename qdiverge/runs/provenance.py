@@ -88,10 +88,23 @@ def _commit() -> str | None:
 
 
 def _described(folder: Path) -> str | None:
-    """Return the commit of a checkout, and whether it was changed since; None: it is none."""
+    """Return the commit of a checkout, and whether it was changed since; None: it is none.
+
+    To see changes, git runs the programs that the checkout's own settings name as filters: where
+    there are any, the answer says that nobody looked.
+    """
     try:
-        command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=5, check=True)
+        describe = ["describe", "--always", "--abbrev=12"]
+        commit = _git(folder, *describe)
+        if _git(folder, "config", "--local", "--list", "--name-only").find("filter.") >= 0:
+            return f"{commit}, changes not looked for"
+        return _git(folder, *describe, "--dirty")
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def _git(folder: Path, *command: str) -> str:
+    """Return what git says; no program that watches files is run, whatever its settings name."""
+    told = ["git", "-C", str(folder), "-c", "core.fsmonitor=false", *command]
+    done = subprocess.run(told, capture_output=True, encoding="utf-8", timeout=5, check=True)
     return done.stdout.strip()

@@ -3,12 +3,17 @@
 Each is refused by an error that says what it is, and what to do with it.
 """
 
+import errno
+import os
 import stat
 from pathlib import Path
 
 from qdiverge.errors import StrangeFileError
 
 LONGEST_NAME = 255  # bytes
+SMALL = 1 << 24  # bytes of a file that is read whatever it holds
+SPARSE = 256  # a file that is larger takes this part of its size on the disk, at least
+MOST_PIECES = 1_000  # of a file that are looked at
 KINDS = {
     stat.S_IFREG: "a file",
     stat.S_IFDIR: "a folder",
@@ -68,6 +73,40 @@ def too_large(path: Path, size: int, most: int) -> StrangeFileError:
         f"{path} must have at most {most:,} bytes",
         got=f"{size:,}",
         remedy="No run of qdiverge has so many there: do not trust where it comes from.",
+    )
+
+
+def check_is_filled(descriptor: int, path: Path) -> None:
+    """Refuse a large file of which next to nothing is on the disk: reading its zeros takes hours.
+
+    A system that knows of no holes has none, and there every file passes.
+
+    Args:
+        descriptor: Of the open file; at its beginning, and left there.
+        path: To be shown.
+
+    Raises:
+        StrangeFileError: it is sparse.
+    """
+    size, held, place = os.fstat(descriptor).st_size, 0, 0
+    if size <= SMALL or not hasattr(os, "SEEK_DATA"):
+        return
+    try:
+        for _ in range(MOST_PIECES):
+            begin = os.lseek(descriptor, place, os.SEEK_DATA)
+            place = os.lseek(descriptor, begin, os.SEEK_HOLE)
+            held += place - begin
+            if held >= size // SPARSE:
+                return
+    except OSError as error:
+        if error.errno != errno.ENXIO:  # which says that there is nothing more
+            return
+    finally:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    raise StrangeFileError(
+        f"{path} must be on the disk",
+        got=f"{held:,} of its {size:,} bytes, a sparse file",
+        remedy="A run of qdiverge has none such: do not trust where it comes from.",
     )
 
 

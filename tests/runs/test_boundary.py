@@ -1,8 +1,11 @@
 """Files of a run are opened through the boundary alone, and it opens what a run has and no more."""
 
 import ast
+import errno
 import os
 import socket
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -12,10 +15,12 @@ import qdiverge
 from qdiverge.errors import StrangeFileError
 from qdiverge.plain_text import plain
 from qdiverge.runs.boundary import Place
-from qdiverge.runs.strange_files import LONGEST_NAME, check_name
+from qdiverge.runs.info import SPARE, write_last
+from qdiverge.runs.provenance import script_commit
+from qdiverge.runs.strange_files import LONGEST_NAME, SMALL, check_name
 
 ROOT = Path(qdiverge.__file__).parent
-ROOMS = ("runs", "report", "monitor", "cli", "agents", "sinks")
+ROOMS = sorted(file.parent.name for file in ROOT.glob("*/__init__.py"))
 FORBIDDEN = {  # what opens, lists or changes files by a path, whoever it is a method of
     *("open", "fdopen", "read_text", "read_bytes", "write_text", "write_bytes", "iterdir", "glob"),
     *("rglob", "unlink", "rmtree", "touch", "symlink_to", "hardlink_to", "memmap", "mkdir"),
@@ -156,9 +161,63 @@ def test_a_file_that_another_name_leads_to_is_copied_before_it_is_written(place,
 
 def test_a_file_that_is_too_large_is_named_with_its_limit(place):
     with place.create("x") as file:
-        os.truncate(file.fileno(), 1 << 40)
-    with pytest.raises(StrangeFileError, match=r"at most 10 bytes; got 1,099,511,627,776"):
+        os.truncate(file.fileno(), SMALL)
+    with pytest.raises(StrangeFileError, match=r"at most 10 bytes; got 16,777,216"):
         place.read("x", most=10)
+
+
+def test_a_large_file_that_is_not_on_the_disk_is_refused_and_one_with_holes_is_not(place):
+    with place.create("sparse") as file:
+        os.truncate(file.fileno(), 1 << 40)
+        file.write(b"beginning")
+    with place.create("with holes") as file:
+        os.truncate(file.fileno(), 4 * SMALL)
+        for number in range(8):
+            file.seek(number * SMALL // 2)
+            file.write(bytes(1 << 16))
+    if hasattr(os, "SEEK_DATA"):
+        for use in (place.open, place.open_own):
+            with pytest.raises(StrangeFileError, match=r"of its 1,099,511,627,776 bytes, a sparse"):
+                use("sparse")
+    with place.open("with holes") as file:
+        assert file.tell() == 0
+        assert len(file.read()) == 4 * SMALL
+
+
+def test_the_last_word_on_a_full_disk_is_not_written_to_a_file_that_has_another_name(
+    place, tmp_path, monkeypatch
+):
+    (place.path / "run.json").write_text("{}")
+    os.link(tmp_path / "outside/file", place.path / SPARE)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("qdiverge.runs.info.write_info", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_last(place.path, {"status": "finished"})
+    assert (tmp_path / "outside/file").read_text() == "theirs"
+
+
+def test_the_commit_of_a_checkout_runs_no_program_that_its_settings_name(tmp_path, monkeypatch):
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(tmp_path)]
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch '{tmp_path}/executed'\n")
+    program.chmod(0o700)
+    (tmp_path / "file").write_text("one")
+    for command in (["init", "-q"], ["add", "file"], ["commit", "-q", "-m", "x"]):
+        subprocess.run([*git, *command], check=True)
+    (tmp_path / "file").write_text("two")
+    monkeypatch.setattr(sys, "argv", [""])
+    monkeypatch.chdir(tmp_path)
+    assert script_commit().endswith("-dirty")
+    subprocess.run([*git, "config", "core.fsmonitor", str(program)], check=True)
+    assert script_commit().endswith("-dirty")
+    subprocess.run([*git, "config", "filter.x.clean", str(program)], check=True)
+    (tmp_path / ".gitattributes").write_text("* filter=x\n")
+    assert script_commit().endswith(", changes not looked for")
+    assert not (tmp_path / "executed").exists()
 
 
 def test_without_openat_links_are_refused_too(place, tmp_path, monkeypatch):

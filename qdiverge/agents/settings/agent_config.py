@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from qdiverge.agents.settings.ranges import Count, Device, Discount, Natural, check_ranges
+from qdiverge.agents.settings.ranges import Count, Device, Discount, Natural, Threads, check_ranges
 from qdiverge.agents.settings.rules import EnvironmentKind, UnreadRule, adapted, check_effect
 
 LEAST_REPLAY = 1_000  # transitions of each environment, where nothing is learnt from them
@@ -55,7 +55,7 @@ class DeviceSettings:
     device: Device = "cpu"  # of the learner and its replay: cpu, cuda or cuda:N
     checkpoint_period: Natural | None = 250_000  # agent steps between checkpoints; at each, whether
     # or not there is a folder to write to, the environments restart; None or 0: never (run_loop.py)
-    torch_threads: Count | None = 1  # threads of a CPU update; None leaves PyTorch's setting alone
+    torch_threads: Threads | None = 1  # of a CPU update; None leaves PyTorch's setting alone
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from qdiverge.agents.settings.ranges import (
     Positive,
     Share,
     StepShare,
+    Threads,
 )
 from qdiverge.td import Bootstrap
 
@@ -120,7 +121,7 @@ class MachineSettings(DeviceSettings):
 
     overlap: bool = True  # act before the last turn's updates; False: after them, see run_loop.py
     precision: Precision = "float32"  # or bfloat16, weights still float32; see arithmetic.py
-    emulator_threads: Count = 1  # Atari: threads of the emulators; the games do not depend on it
+    emulator_threads: Threads = 1  # Atari: of the emulators; the games do not depend on it
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ Check = Callable[[str, Any], Any]  # returns the value, or raises where it is re
 
 Natural = Annotated[int, partial(check_integer, least=0)]
 Count = Annotated[int, partial(check_integer, least=1)]
+Threads = Annotated[int, partial(check_integer, least=1, most=1_024)]  # no machine has more cores
 Atoms = Annotated[int, partial(check_integer, least=2)]
 Frames = Annotated[int, partial(check_integer, least=4)]  # of an emulator, four to an agent step
 Positive = Annotated[float, check_positive]

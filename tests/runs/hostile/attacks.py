@@ -266,6 +266,47 @@ def _(run: Path, _: Outside) -> None:
         os.truncate(path, 1 << 40)
 
 
+@attack("a sparse log of 1 TB")
+def _(run: Path, _: Outside) -> None:
+    os.truncate(run / "events.jsonl", 1 << 40)
+    change_json(newest(run), "log.json", position=1 << 50)
+
+
+@attack("a sparse checkpoint of 1 TB that its manifest is right about")
+def _(run: Path, _: Outside) -> None:
+    for kind, name in (("checkpoints", "replay-000002.npy"), ("snapshots", "batch.safetensors")):
+        folder = newest(run, kind)
+        change_file(folder, name, (folder / name).read_bytes(), size=1 << 40)
+        os.truncate(folder / name, 1 << 40)
+
+
+@attack("a log of 64 MB without a line's end")
+def _(run: Path, _: Outside) -> None:
+    with (run / "events.jsonl").open("ab") as file:
+        file.write(bytes(64 << 20))
+
+
+@attack("20,000 metrics and 20,000 alarms")
+def _(run: Path, _: Outside) -> None:
+    with (run / "events.jsonl").open("a", encoding="utf-8") as file:
+        for k in range(20):
+            names = {f"diverge/{k}-{n}": 1.0 for n in range(1_000)}
+            file.write(sealed({"kind": "metrics", "step": 301 + k, "time": 9.0} | names) + "\n")
+        for k in range(20_000):
+            alarm = {"kind": "alarm", "step": 301, "update": k, "rule": f"r{k}", "message": "m"}
+            file.write(sealed(alarm) + "\n")
+
+
+@attack("steps and times at the ends of what there is")
+def _(run: Path, _: Outside) -> None:
+    for step in (-(1 << 53), 1 << 53, 0):
+        for time in (-1e308, 1e308, 0.0):
+            add_line(run, step=step, time=time, loss=1.0, update=float(step))
+            add_line(run, kind="alarm", step=step, time=time, update=step, rule="r", message="m")
+    config = {"total_steps": 1 << 53, "discount": 1e308, "learning_rate": -1e308}
+    change_info(run, seconds=1e308, deadline_seconds=-1e308, config=config)
+
+
 @attack("a run.json of 5 MB")
 def _(run: Path, _: Outside) -> None:
     change_info(run, note="x" * (5 << 20))
@@ -368,6 +409,29 @@ def _(run: Path, _: Outside) -> None:
 def _(run: Path, _: Outside) -> None:
     change_file(newest(run), "weights.safetensors", pickle.dumps({"a": 1}))
     (run / "arrays/kernel-0000000300.npz").write_bytes(pickle.dumps({"a": 1}))
+
+
+# Settings that ask for more than there is
+LARGE: dict[str, dict[str, object]] = {
+    "a network": {"hidden_sizes": [1 << 20, 1 << 20]},
+    "a replay": {"buffer_size": 1 << 40},
+    "a batch": {"batch_size": 1 << 40},
+    "threads": {"torch_threads": 1 << 20},
+    "environments": {"num_envs": 1 << 40},
+}
+
+
+def ask_for(entries: dict[str, object], run: Path, _: Outside) -> None:
+    from qdiverge.runs.info import read_info
+
+    change_info(run, config=read_info(run)["config"] | entries)
+    for folder in (run / "checkpoints").iterdir():
+        config = json.loads((folder / "state.json").read_bytes())["config"]
+        change_json(folder, "state.json", config=config | entries)
+
+
+for _label, _entries in LARGE.items():
+    attack(f"settings that ask for {_label} larger than the machine")(partial(ask_for, _entries))
 
 
 # Text that a terminal or a browser would obey

@@ -55,7 +55,7 @@ def change_info(run: Path, **entries: object) -> None:
     write_info(run, read_info(run) | entries)
 
 
-def change_file(folder: Path, name: str, content: bytes | None) -> None:
+def change_file(folder: Path, name: str, content: bytes | None, size: int | None = None) -> None:
     """Change a file of a checkpoint, or leave it out, and have its manifest say so."""
     if content is not None:
         (folder / name).write_bytes(content)
@@ -63,7 +63,7 @@ def change_file(folder: Path, name: str, content: bytes | None) -> None:
     records = {each: FileRecord(**record) for each, record in files.items()}
     records.pop(name, None)
     if content is not None:
-        records[name] = FileRecord(len(content), hashlib.sha256(content).hexdigest())
+        records[name] = FileRecord(size or len(content), hashlib.sha256(content).hexdigest())
     (folder / "manifest.json").write_bytes(manifest.dump(int(folder.name), records))
 
 

@@ -1,4 +1,4 @@
-"""A flipped bit in any file of a run is found and named, or nothing that is read differs for it."""
+"""A flipped bit or byte in any file of a run is named, or nothing that is read differs for it."""
 
 import random
 import warnings
@@ -11,6 +11,8 @@ from qdiverge.cli import main
 from qdiverge.errors import RunFolderError
 from qdiverge.monitor import load_snapshot
 from qdiverge.runs import load_run, read_events
+from qdiverge.runs.array_files import read_npz
+from qdiverge.runs.boundary import Place
 from qdiverge.runs.checkpoints import CheckpointStore
 from qdiverge.runs.export import export_run
 from tests.runs.hostile.genuine import genuine_run, newest
@@ -54,10 +56,11 @@ def plainly(array):
 
 
 def flips(num, generator, paths):
-    """Bits to flip: which file, which byte, which bit."""
-    for _ in range(num):
+    """Bits and bytes to flip, in turn: which file, which byte, and what its XOR is taken with."""
+    for number in range(num):
         path = generator.choice(paths)
-        yield path, generator.randrange(path.stat().st_size), generator.randrange(8)
+        mask = generator.randrange(1, 256) if number % 2 else 1 << generator.randrange(8)
+        yield path, generator.randrange(path.stat().st_size), mask
 
 
 def missed(run, kind, num_flips):
@@ -67,9 +70,9 @@ def missed(run, kind, num_flips):
     before, is_told = meaning(run, kind)
     assert not is_told
     wrong = []
-    for path, place, bit in flips(num_flips, random.Random(f"{SEED} {kind}"), paths):
+    for path, place, mask in flips(num_flips, random.Random(f"{SEED} {kind}"), paths):
         whole = path.read_bytes()
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << bit)]) + whole[place + 1 :])
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ mask]) + whole[place + 1 :])
         try:
             with warnings.catch_warnings(record=True) as warned:
                 warnings.simplefilter("always")
@@ -78,14 +81,14 @@ def missed(run, kind, num_flips):
         except RunFolderError as error:  # and no other
             after, is_told = "", path.name in str(error)
         if not is_told and after != before:
-            wrong.append((path.name, place, bit))
+            wrong.append((path.name, place, mask))
         path.write_bytes(whole)
     assert meaning(run, kind) == (before, False)
     return wrong
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_flipped_bit_is_named_or_changes_nothing(kind, tmp_path):
+def test_a_flip_is_named_or_changes_nothing(kind, tmp_path):
     assert missed(genuine_run(tmp_path), kind, NUM_FLIPS // len(KINDS)) == []
 
 
@@ -93,6 +96,23 @@ def test_a_flipped_bit_is_named_or_changes_nothing(kind, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_ten_times_as_many_flips_are_named_or_change_nothing(kind, tmp_path):
     assert missed(genuine_run(tmp_path), kind, 10 * NUM_FLIPS // len(KINDS)) == []
+
+
+@pytest.mark.parametrize("name", ["kernel-0000000200", "foresight-0000000044"])
+def test_no_byte_of_a_directory_of_arrays_hides_one(name, tmp_path):
+    place = Place.of(genuine_run(tmp_path)) / "arrays"
+    path = place.path / f"{name}.npz"
+    whole = path.read_bytes()
+    names = read_npz(place, path.name).keys()
+    start = whole.index(b"PK\1\2")
+    num_found = 0
+    for at in range(start, len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 16]) + whole[at + 1 :])
+        try:
+            assert read_npz(place, path.name).keys() == names, at
+        except RunFolderError:
+            num_found += 1
+    assert num_found > (len(whole) - start) // 4
 
 
 def damaged(run, path):
