@@ -4,14 +4,17 @@ import contextlib
 import os
 import re
 import signal
+import subprocess
 import sys
 import warnings
 from html.parser import HTMLParser
 from io import StringIO
+from pathlib import Path
 
 import gymnasium
 import pytest
 
+import qdiverge
 from qdiverge.agents.saved_agent import load_agent
 from qdiverge.cli import main
 from qdiverge.errors import UntrustedError
@@ -161,6 +164,37 @@ def test_a_module_is_imported_where_the_user_trusts_it_and_nowhere_else(tmp_path
     finally:
         sys.modules.pop("own_tasks_of_mine", None)
         gymnasium.registry.pop("Own-v0", None)
+
+
+def alone(name, run):
+    """Run a command as a user does who stands in the run's folder; its exit status."""
+    flags = [snapshot() if flag == "NEWEST" else flag for flag in COMMANDS[name]]
+    command = [sys.executable, "-P", "-m", "qdiverge", name.partition("-")[0], ".", *flags]
+    paths = {"PYTHONPATH": str(Path(qdiverge.__file__).parents[1])}
+    return subprocess.run(command, cwd=run, env=os.environ | paths, capture_output=True).returncode
+
+
+def with_modules_of_every_name(tmp_path):
+    """A run, among modules of the names of all that qdiverge imports, that leave a trace."""
+    run, outside = genuine_run(tmp_path), Outside(tmp_path / "outside")
+    names = {name.partition(".")[0] for name in sys.modules} | {"sitecustomize", "usercustomize"}
+    for name in names:
+        outside.evil_module(run, name)
+    return run, outside
+
+
+def test_modules_beside_a_run_are_not_what_is_imported(tmp_path):
+    run, outside = with_modules_of_every_name(tmp_path)
+    assert alone("report", run) == 0
+    assert outside.touched() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_modules_beside_a_run_are_not_what_any_command_imports(name, tmp_path):
+    run, outside = with_modules_of_every_name(tmp_path)
+    assert alone(name, run) in (0, 3)
+    assert outside.touched() == []
 
 
 @pytest.mark.slow
