@@ -2,7 +2,7 @@
 
 import contextlib
 import ctypes
-import subprocess
+import os
 import sys
 
 import pytest
@@ -13,18 +13,6 @@ from tests.runs.hostile.genuine import genuine_run
 from tests.runs.hostile.test_hostile import COMMANDS, told
 
 EXCHANGE, HERE = 2, -100  # RENAME_EXCHANGE, AT_FDCWD
-# exchanges pairs of names until its input ends, as fast as it can
-SWAP = """
-import ctypes, os, select, sys
-libc, pairs = ctypes.CDLL(None), [tuple(map(os.fsencode, p.split("|"))) for p in sys.argv[1:]]
-print("ready", flush=True)
-turn = 0
-while not select.select([sys.stdin], [], [], 0)[0] or turn % 2:
-    for one, other in pairs:
-        libc.renameat2(-100, one, -100, other, 2)
-    turn += 1
-print(turn)
-"""
 SWAPPED = {  # what is exchanged with a link to what lies outside
     "folders": {"arrays": "inner", "checkpoints": "inner", "snapshots": "inner"},
     "files": {"run.json": "secret.json", "events.jsonl": "inner/keep.txt", ".lock": "new"},
@@ -32,73 +20,95 @@ SWAPPED = {  # what is exchanged with a link to what lies outside
         "arrays/kernel-0000000300.npz": "inner/secret.npz",
         "checkpoints/300/manifest.json": "secret.json",
         "checkpoints/300/state.json": "secret.json",
-        "checkpoints/300": "inner",
+        "checkpoints/200": "inner",
     },
 }
 
 
-def has_exchange():
+def renameat2():
+    """Linux's call that exchanges two names in one step; None where there is none."""
     if sys.platform != "linux":
-        return False
-    renames = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    return renames is not None
+        return None
+    return getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
 
 
-pytestmark = pytest.mark.skipif(not has_exchange(), reason="names are exchanged by Linux alone")
+pytestmark = pytest.mark.skipif(renameat2() is None, reason="names are exchanged by Linux alone")
 
 
-@contextlib.contextmanager
-def swapping(run, outside, kind):
-    """Exchange names of a run with links to outside, by another process, and count how often."""
-    aside = run.parent / "aside"
-    aside.mkdir(exist_ok=True)
-    pairs = []
-    for number, (name, target) in enumerate(SWAPPED[kind].items()):
-        link = aside / f"{kind} {number}"
-        if not link.is_symlink():
+class Swapper:
+    """Exchanges names of a run with links just before one of the calls that open or change files.
+
+    Python tells of every such call before it is made (``sys.addaudithook``).
+    """
+
+    def __init__(self):
+        self.at, self.num_calls, self.is_on, self.pairs = -1, 0, False, []
+        self.exchange = renameat2()
+        sys.addaudithook(self.hear)  # for good: it cannot be taken back, and is silent when off
+
+    def hear(self, event, _):
+        if self.is_on and (event == "open" or event.startswith("os.")):
+            number, self.num_calls = self.num_calls, self.num_calls + 1
+            if number == self.at or (number == self.at + 1 and self.at % 2):  # or for one call only
+                for one, other in self.pairs:
+                    self.exchange(HERE, one, HERE, other, EXCHANGE)
+
+    @contextlib.contextmanager
+    def swapping(self, run, outside, kind, at):
+        """Exchange names just before call number ``at`` in this context."""
+        aside, self.pairs = run.parent / "aside", []
+        aside.mkdir()
+        for number, (name, target) in enumerate(SWAPPED[kind].items()):
+            link = aside / str(number)
             link.symlink_to(outside.folder / target)
-        pairs.append(f"{run / name}|{link}")
-    process = subprocess.Popen(
-        [sys.executable, "-c", SWAP, *pairs], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert process.stdout.readline() == b"ready\n"
-    try:
-        yield
-    finally:
-        turns, _ = process.communicate(b"stop")
-    assert int(turns) > 100
+            self.pairs.append((os.fsencode(run / name), os.fsencode(link)))
+        self.at, self.num_calls, self.is_on = at, 0, True
+        try:
+            yield
+        finally:
+            self.is_on = False
 
 
-def raced(tmp_path, monkeypatch, kind, names, times):
-    """What of outside was touched by commands on a run whose names are exchanged meanwhile."""
-    outside, touched = Outside(tmp_path / "outside"), []
+SWAPPER = None if renameat2() is None else Swapper()
+
+
+def raced(tmp_path, monkeypatch, kind, name, most):
+    """What of outside a command touched, its names exchanged before each of its calls, or some."""
+    outside, touched, at, step = Outside(tmp_path / "outside"), [], 0, 1
     monkeypatch.chdir(tmp_path)
-    for number in range(times):
-        for name in names:
-            folder = tmp_path / f"{name} {number}"
-            folder.mkdir()
-            run = genuine_run(folder)
-            with swapping(run, outside, kind):
+    while True:
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        run = genuine_run(folder)
+        with SWAPPER.swapping(run, outside, kind, at):
+            try:
                 status, text = told(name, run)
-            assert status in (0, 1, 2, 3), (name, status)
-            assert SECRET not in text, name
-            touched += outside.touched()
-    return touched
+            finally:
+                SWAPPER.is_on = False
+        assert status in (0, 1, 2, 3), (name, at, status)
+        assert SECRET not in text, (name, at)
+        touched += [f"{name} {at}: {each}" for each in outside.touched()]
+        if SWAPPER.num_calls <= at:  # beyond the last
+            assert at > 5
+            return touched
+        if at == 0:
+            step = max(1, SWAPPER.num_calls // most)
+        at += step
 
 
 def test_a_name_that_becomes_a_link_while_it_is_read_leads_nowhere(tmp_path, monkeypatch):
-    assert raced(tmp_path, monkeypatch, "folders", ["report", "export"], 2) == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", SWAPPED)
-def test_names_that_become_links_at_any_moment_lead_nowhere(kind, tmp_path, monkeypatch):
-    assert raced(tmp_path, monkeypatch, kind, COMMANDS, 5) == []
+    assert raced(tmp_path, monkeypatch, "folders", "report", 8) == []
 
 
 @pytest.mark.slow
 def test_looking_before_opening_would_not_have_been_enough(tmp_path, monkeypatch):
-    """The races above are ones: where there is no openat, some of them are won."""
+    """The races here are ones: where there is no openat, some of them are won."""
     monkeypatch.setattr(open_folder, "HAS_OPENAT", False)
-    with contextlib.suppress(OSError):
-        assert raced(tmp_path, monkeypatch, "folders", ["report", "resume"], 5) != []
+    assert raced(tmp_path, monkeypatch, "folders", "report", 1_000) != []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("kind", SWAPPED)
+def test_names_that_become_links_at_any_moment_lead_nowhere(kind, name, tmp_path, monkeypatch):
+    assert raced(tmp_path, monkeypatch, kind, name, 20) == []
