@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import shutil
 import sys
 
 import pytest
@@ -74,26 +75,26 @@ SWAPPER = None if renameat2() is None else Swapper()
 
 def raced(tmp_path, monkeypatch, kind, name, most):
     """What of outside a command touched, its names exchanged before each of its calls, or some."""
-    outside, touched, at, step = Outside(tmp_path / "outside"), [], 0, 1
+    outside, touched, at, step = Outside(tmp_path / "outside"), [], -2, 1  # first before none
     monkeypatch.chdir(tmp_path)
-    while True:
+    while at <= SWAPPER.num_calls:
         folder = tmp_path / str(at)
         folder.mkdir()
         run = genuine_run(folder)
         with SWAPPER.swapping(run, outside, kind, at):
-            try:
-                status, text = told(name, run)
-            finally:
-                SWAPPER.is_on = False
+            status, text = told(name, run)
         assert status in (0, 1, 2, 3), (name, at, status)
         assert SECRET not in text, (name, at)
         touched += [f"{name} {at}: {each}" for each in outside.touched()]
-        if SWAPPER.num_calls <= at:  # beyond the last
-            assert at > 5
-            return touched
-        if at == 0:
-            step = max(1, SWAPPER.num_calls // most)
-        at += step
+        if at < 0:
+            at, num_calls = 0, SWAPPER.num_calls
+            assert num_calls >= 5
+            step = max(1, num_calls // most) | 1  # odd: both for one call and for good
+        else:
+            at += step
+        SWAPPER.num_calls = num_calls
+        shutil.rmtree(folder)
+    return touched
 
 
 def test_a_name_that_becomes_a_link_while_it_is_read_leads_nowhere(tmp_path, monkeypatch):
