@@ -15,7 +15,7 @@ from qdiverge.update.rule import UpdateRule
 
 LARGEST = 1 << 53  # an update, or a step
 Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
-Date = Annotated[int, msgspec.Meta(ge=-1, le=LARGEST)] | float  # -1: never
+Date = int | float  # by what a user asked for it may be far off; -1: never
 RULE = frozenset(field.name for field in fields(UpdateRule)) - {"sources"}
 
 
