@@ -20,9 +20,15 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from qdiverge.runs.event_lines import sealed
 from tests.runs.hostile.canaries import EVIL, SECRET, Outside
-from tests.runs.hostile.genuine import add_line, change_file, change_info, change_json, newest
+from tests.runs.hostile.genuine import (
+    add_line,
+    change_file,
+    change_info,
+    change_json,
+    newest,
+    seal,
+)
 
 Attack = Callable[[Path, Outside], None]
 ATTACKS: dict[str, Attack] = {}
@@ -291,10 +297,10 @@ def _(run: Path, _: Outside) -> None:
     with (run / "events.jsonl").open("a", encoding="utf-8") as file:
         for k in range(20):
             names = {f"diverge/{k}-{n}": 1.0 for n in range(1_000)}
-            file.write(sealed({"kind": "metrics", "step": 301 + k, "time": 9.0} | names) + "\n")
+            file.write(seal({"kind": "metrics", "step": 301 + k, "time": 9.0} | names) + "\n")
         for k in range(20_000):
             alarm = {"kind": "alarm", "step": 301, "update": k, "rule": f"r{k}", "message": "m"}
-            file.write(sealed(alarm) + "\n")
+            file.write(seal(alarm) + "\n")
 
 
 @attack("steps and times at the ends of what there is")
@@ -641,7 +647,7 @@ def _(run: Path, _: Outside) -> None:
 def _(run: Path, _: Outside) -> None:
     entry = {"kind": "metrics", "step": 301, "time": 9.0, "loss": 1.0}
     for name in entry:
-        add_line(run, sealed({key: value for key, value in entry.items() if key != name}))
+        add_line(run, seal({key: value for key, value in entry.items() if key != name}))
 
 
 @attack("nothing but run.json")

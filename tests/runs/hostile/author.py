@@ -13,9 +13,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from qdiverge.runs.event_lines import sealed
 from qdiverge.runs.info import dump_info, read_info, write_info
-from tests.runs.hostile.genuine import change_file, newest
+from tests.runs.hostile.genuine import change_file, newest, seal
 
 VALUES: tuple[Any, ...] = (
     *(None, True, False, "", "x", "-1", "cuda", "meta", "\x1b[2J", "9" * 50, [], {}, [1], [[]]),
@@ -105,7 +104,7 @@ def of_line(run: Path, draw: random.Random) -> Change:
     entry = json.loads(lines[place])
     del entry["crc32"]
     told = change_a_value(entry, draw)
-    lines[place] = sealed(entry)
+    lines[place] = seal(entry)
     (run / "events.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return f"line {place + 1}: {told}", OF_LOG
 

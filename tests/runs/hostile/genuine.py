@@ -5,6 +5,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+import zlib
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -70,6 +71,12 @@ def change_file(folder: Path, name: str, content: bytes | None, size: int | None
 def change_json(folder: Path, name: str, **entries: object) -> None:
     content = json.loads((folder / name).read_bytes()) | entries
     change_file(folder, name, json.dumps(content).encode())
+
+
+def seal(entry: object) -> str:
+    """Return an entry of any kind, or of none, as a line with the CRC-32 that belongs to it."""
+    text = json.dumps(entry, allow_nan=False, separators=(",", ":"))[:-1]
+    return f'{text},"crc32":"{zlib.crc32(text.encode()):08x}"}}'
 
 
 def add_line(run: Path, text: str | None = None, **entries: object) -> None:
