@@ -4,20 +4,19 @@ Of several steps, R = Σ_{i<k} γ^i r_i, it is what each of them would have to p
 so that r_max/(1−γ) = max |R|/(1−γ^k), as |R| + γ^k B ≤ B asks for.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
-MANY = 64  # batches whose extremes are kept before one is made of them
+MANY = 64  # batches whose rewards are kept before their largest is sought, of all at once
 
 
 class RewardScale:
-    """A running maximum at one operation a batch, or three; a GPU is waited for when it is asked.
+    """A running maximum at the cost of a copy a batch; a GPU is waited for when it is asked.
 
     >>> scale = RewardScale()
     >>> for rewards in ([0.1, -3.0], [2.0, 1.0]):
     ...     scale.note(torch.tensor(rewards))
+    >>> scale.note(torch.tensor(2.5))
     >>> scale.largest
     3.0
     >>> scale.note(torch.tensor([7.0]), torch.tensor([0.125]), 0.5)  # 7 = 4 + 4/2 + 4/4
@@ -27,7 +26,8 @@ class RewardScale:
 
     def __init__(self, largest: float = 0.0) -> None:
         self._known = largest
-        self._extremes: list[Tensor] = []  # least and largest reward of each batch since
+        self._largest: list[Tensor] = []  # of what came since, but for
+        self._kept: list[Tensor] = []  # the rewards of the last batches
         self._sums: list[tuple[Tensor, Tensor]] = []  # R and γ^k of each batch since
         self._discount = 1.0
 
@@ -40,24 +40,44 @@ class RewardScale:
             if len(self._sums) >= MANY:
                 self._scale()
             return
-        self._extremes += torch.aminmax(own)
-        if len(self._extremes) >= 2 * MANY:
-            self._extremes = [torch.stack(self._extremes).abs().nan_to_num(0.0, 0.0).amax()]
+        self._kept.append(own.clone())
+        if len(self._kept) >= MANY:
+            self._look()
 
     def _scale(self) -> None:
         """Make |R| (1−γ)/(1−γ^k) of the sums since."""
         sums, discounts = (torch.cat(parts) for parts in zip(*self._sums, strict=True))
         each = sums * ((1 - self._discount) / (1 - discounts))
-        self._extremes.append(each.abs().nan_to_num(0.0, 0.0).amax())
+        self._take(each)
         self._sums = []
+
+    def _look(self) -> None:
+        """Take the largest |r| of the batches since."""
+        try:
+            rewards = torch.cat(self._kept)
+        except RuntimeError:  # of several shapes
+            rewards = torch.cat([x.reshape(-1) for x in self._kept])
+        self._take(rewards)
+        self._kept = []
+
+    def _take(self, rewards: Tensor) -> None:
+        self._largest.append(_largest(rewards))
+        if len(self._largest) >= MANY:
+            self._largest = [_largest(torch.stack(self._largest))]
 
     @property
     def largest(self) -> float:
         """Return the largest |r| so far; 0 where there was none, or no finite one."""
         if self._sums:
             self._scale()
-        if self._extremes:
-            sizes = torch.stack(self._extremes).abs().tolist()
-            self._known = max(self._known, *(x for x in sizes if math.isfinite(x)), 0.0)
-            self._extremes = []
+        if self._kept:
+            self._look()
+        if self._largest:
+            self._known = max(self._known, float(_largest(torch.stack(self._largest))))
+            self._largest = []
         return float(self._known)
+
+
+def _largest(rewards: Tensor) -> Tensor:
+    """Return the largest |r| that is finite; 0 where there is none."""
+    return rewards.abs().nan_to_num(0.0, 0.0).amax() if rewards.numel() else rewards.new_zeros(())

@@ -61,6 +61,10 @@ class TargetWatch:
         self._changes: deque[int] = deque(maxlen=CONTINUOUS_AFTER)
         self._pointers: list[int] = []
         self._views: list[NDArray[np.integer[Any]] | Tensor] = []
+        self._is_plain = False  # whether all of them are arrays, which ``stands_still`` needs
+        self._places: list[tuple[Tensor, int]] = []
+        self._slow_views: list[NDArray[np.integer[Any]]] = []
+        self._fast_views: list[NDArray[np.integer[Any]]] = []
         self._kept: list[tuple[int, Tensor]] = []  # on a GPU, until the next look
         self.rule = TargetRule()
         self.last_move, self.is_learning, self.next_look = 0, False, 0
@@ -102,6 +106,7 @@ class TargetWatch:
         """Look at another object from now on, the target's new one: a move as any other."""
         slow = list(target.parameters())
         self._slow = [slow[i] for i in self._usable]
+        self._pointers, self._is_plain = [], False  # to be read anew
 
     def moves(self, update: int) -> list[int]:
         """Return the updates since the last look before which the target moved.
@@ -129,17 +134,15 @@ class TargetWatch:
         The short way of ``moves`` for most updates, until copies have a period: in one function,
         since between two updates of a run a processor forgets each other one that is called.
         """
-        if self._period > 1 or self.rule.period is not None:
+        if self._period > 1 or self.rule.period is not None or not self._is_plain:
             return False
-        for p, pointer in zip(self._slow + self._fast, self._pointers, strict=True):
+        for p, pointer in self._places:
             if p.data_ptr() != pointer:
                 return False
-        bits = [view.tobytes() for view in self._views if isinstance(view, np.ndarray)]
         target, online = self._before
-        num = len(self._slow)
-        if b"".join(bits[:num]) != target or len(bits) < len(self._views):
+        if b"".join([view.tobytes() for view in self._slow_views]) != target:
             return False
-        if (now := b"".join(bits[num:])) != online:
+        if (now := b"".join([view.tobytes() for view in self._fast_views])) != online:
             self.is_learning, self._before = True, (target, now)
         return True
 
@@ -172,6 +175,10 @@ class TargetWatch:
         if pointers != self._pointers:  # a parameter's storage was exchanged
             self._pointers = pointers
             self._views = [_spread(p) for p in parameters]
+            self._places = list(zip(parameters, pointers, strict=True))
+            arrays = [view for view in self._views if isinstance(view, np.ndarray)]
+            num, self._is_plain = len(self._slow), len(arrays) == len(self._views)
+            self._slow_views, self._fast_views = arrays[:num], arrays[num:]
         return self._views
 
     def _look(self, views: Sequence[NDArray[np.integer[Any]] | Tensor]) -> tuple[bytes, bytes]:
