@@ -30,6 +30,7 @@ AT_ONCE = (
     "foresight batch",
     "look",
 )  # tiers that are paid for by the whole run
+PART_OF_FIRST = 1 / 2  # of what a tier cost the first time, which it is taken to cost again
 USUAL_LENGTH = 10_000  # updates of a run, where nobody says how long it is
 
 
@@ -91,7 +92,7 @@ class Budget:
         The light tier leaves some of the share for the others. Calls that measure nothing are paid
         first, but a part of the allowance is kept for measuring.
         """
-        if self.share is None or tier not in self._costs:
+        if self.share is None or (cost := self._next_cost(tier)) is None:
             return True
         own = self.now() - self._start - self.spent
         limit, spent = self.share * own, self._spent
@@ -104,17 +105,25 @@ class Budget:
         by_now = self._part()
         due = (s * (by_now if name in AT_ONCE else 1.0) for name, s in spent.items())
         first_times = by_now * sum(self._set_up.values())
-        return sum(due) + first_times + self._costs[tier] <= allowance
+        return sum(due) + first_times + cost <= allowance
 
     def allows_audit(self) -> bool:
         """Return whether one more audit fits into the share that audits have for themselves.
 
         What they take is taken from the measurements, which look at all that was spent.
         """
-        if self.share is None or "audit" not in self._costs:
+        if self.share is None or (cost := self._next_cost("audit")) is None:
             return True
         own = self.now() - self._start - self.spent
-        return self._spent["audit"] + self._costs["audit"] <= AUDIT_SHARE * self._of_tiers() * own
+        return self._spent.get("audit", 0.0) + cost <= AUDIT_SHARE * self._of_tiers() * own
+
+    def _next_cost(self, tier: str) -> float | None:
+        """Return what one more is taken to cost: the last, or a part of the first; None: unknown.
+
+        The first imports and warms up, too. The light tier's says too little of the next.
+        """
+        first = None if tier == "light" else self._set_up.get(tier)
+        return self._costs.get(tier, None if first is None else PART_OF_FIRST * first)
 
     def looks_apart(self, update: int) -> float:
         """Return the updates between two looks at the values for these to keep to their part.

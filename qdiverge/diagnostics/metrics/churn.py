@@ -105,7 +105,7 @@ class EffectiveStep(Diagnostic):
     )
 
     needs: ClassVar[frozenset[str]] = frozenset({"q_network"})
-    cost: ClassVar[Cost] = "standard"
+    cost: ClassVar[Cost] = "light"
 
     def __init__(self) -> None:
         self._before: tuple[int, Tensor] | None = None
