@@ -5,7 +5,6 @@ call the layer sees an alias of its parameters; whatever reaches the other alias
 rule describes, and the graph tells.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from qdiverge.errors import UnsupportedNetworkError
+from qdiverge.kernel.graph_leaves import graph_leaves
 from qdiverge.kernel.network import Network
 from qdiverge.kernel.pairs import Pairs
 from qdiverge.kernel.rules import LayerRule, rule_of
@@ -156,17 +156,4 @@ def output_gradients(values: Tensor, calls: list[Call]) -> list[Tensor]:
 def reached(values: Tensor, aliases: dict[str, Tensor]) -> set[str]:
     """Return the names whose alias the graph of ``values`` reaches."""
     names = {id(alias): name for name, alias in aliases.items()}
-    return {names[id(leaf)] for leaf in _leaves(values) if id(leaf) in names}
-
-
-def _leaves(values: Tensor) -> Iterator[Tensor]:
-    stack: list[Any] = [values.grad_fn]
-    visited: set[Any] = set()
-    while stack:
-        node = stack.pop()
-        if node is None or node in visited:
-            continue
-        visited.add(node)
-        if hasattr(node, "variable"):
-            yield node.variable
-        stack.extend(following for following, _ in node.next_functions)
+    return {names[id(leaf)] for leaf in graph_leaves(values) if id(leaf) in names}

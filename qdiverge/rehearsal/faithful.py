@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from qdiverge.calling import own_errors
 from qdiverge.diagnostics.quiet import quiet
 from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.kernel.graph_leaves import graph_leaves
 from qdiverge.kernel.network import module_of
 from qdiverge.rehearsal.learner import Actor, Original
 from qdiverge.thing_checks import check_instance
@@ -91,8 +92,9 @@ def check_own(copies: Sequence[nn.Module], originals: Iterable[nn.Module], rows:
     for network in copies:
         with quiet(network), torch.enable_grad(), own_errors("q_net", *inputs):
             answer = network(*inputs)
-        values = answer if isinstance(answer, tuple | list) else (answer,)
-        if any(id(p) in theirs for value in values for p in _leaves(value)):
+        answers = answer if isinstance(answer, tuple | list) else (answer,)
+        values = [each for each in answers if isinstance(each, Tensor)]
+        if any(id(p) in theirs for value in values for p in graph_leaves(value)):
             raise InvalidTypeError(
                 "a copied network must use its own parameters",
                 got=f"a {type(network).__name__} whose copy uses those of the original",
@@ -178,20 +180,6 @@ def _is_scheduled(optimizer: torch.optim.Optimizer) -> bool:
 
 def _held(optimizer: torch.optim.Optimizer) -> set[int]:
     return {id(p) for group in optimizer.param_groups for p in group["params"]}
-
-
-def _leaves(value: Any) -> Iterator[Tensor]:
-    """Yield the leaves that a value was computed from."""
-    nodes = [value.grad_fn] if isinstance(value, Tensor) else []
-    seen: set[Any] = set()
-    while nodes:
-        node = nodes.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if hasattr(node, "variable"):
-            yield node.variable
-        nodes += [following for following, _ in node.next_functions]
 
 
 def _shown(shapes: Sequence[tuple[int, ...]]) -> str:

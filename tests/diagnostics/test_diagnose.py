@@ -114,7 +114,8 @@ def test_its_kernels_are_those_of_plain_autograd(activation):
             getattr(expected, name), rel=1e-9, abs=1e-12
         )
     is_not_reached = "from where the run is" in diagnosis.stability.reason  # by a slow mode
-    assert is_not_reached or diagnosis.stability.verdict == expected.verdict
+    assert not is_not_reached or expected.verdict == "divergent"
+    assert diagnosis.stability.verdict == ("undecided" if is_not_reached else expected.verdict)
     row = qd.check_contraction(K, discount=0.9, learning_rate=0.05)
     torch.testing.assert_close(diagnosis.contraction.margin, row.margin)
 
