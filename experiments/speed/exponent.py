@@ -10,8 +10,12 @@ from experiments.speed.record import made_by, save
 from experiments.speed.rounds import interleaved
 from qdiverge.transitions import Transitions
 from qdiverge.update import update_exponent
-from qdiverge.update.copies import copies_of
+from qdiverge.update.copies import Copies, copies_of
 from qdiverge.update.td_update import LOSSES, TdUpdate
+
+
+_STORED = 1000  # transitions
+_BEFORE = 300  # updates that the network has made by then
 
 
 def main(arguments: list[str]) -> int:
@@ -46,12 +50,16 @@ def functions(size: int, width: int) -> tuple[dict[str, Callable[[], object]], i
         q_net = nn.Sequential(
             nn.Linear(4, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2)
         )
-        s, s_next = torch.randn(2, size, 4)
-        actions, rewards = torch.randint(2, (size,)), torch.randn(size)
-    batch = Transitions(s, actions, rewards, s_next, torch.zeros(size))
-    adam = torch.optim.Adam(q_net.parameters(), lr=1e-3)
+        s, actions = torch.randn(_STORED, 4), torch.randint(2, (_STORED,))
+        s_next, rewards = s + 0.1 * torch.randn(_STORED, 4), torch.randn(_STORED)
+        replay = Transitions(s, actions, rewards, s_next, torch.zeros(_STORED))
+        adam = torch.optim.Adam(q_net.parameters(), lr=1e-3)
+        run, update = Copies((q_net,), (), (adam,)), TdUpdate(0.99, LOSSES["huber"], "q")
+        for _ in range(_BEFORE):
+            update(run, replay.select(torch.randint(_STORED, (size,))))
+    batch = replay.select(slice(size))
     copies = copies_of([q_net], [], [adam], torch.float64)
-    update, own = TdUpdate(0.99, LOSSES["huber"], "q"), batch.to(s.device, torch.float64)
+    own = batch.to(s.device, torch.float64)
     timed: dict[str, Callable[[], object]] = {
         "update": lambda: update(copies, own),
         "exponent": lambda: update_exponent(q_net, batch, optimizer=adam),

@@ -65,9 +65,8 @@ def update_exponent(
 
     Only directions that the batch can move are looked at: the others keep their length for ever,
     and their eigenvalue 1 would hide every one below. All is done on copies in float64 (in the
-    network's own dtype where it takes no other). It holds as many float64 vectors of the state as
-    it spends updates; on small batches making these orthogonal takes longer than the updates, and
-    fewer of them (``num_updates``) are the way to be quick.
+    network's own dtype where it takes no other). It holds as many vectors of the state as
+    it spends updates, in float32 where the state is long, with lengths and angles of a sketch.
 
     Args:
         q_net: Called as ``q_net(observations)``; or a critic, called with observations and actions

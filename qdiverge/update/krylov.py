@@ -1,15 +1,19 @@
 """Leading eigenvalues of a map, or of a period of it, from products with few vectors.
 
 The vectors v, Av, A²v, … are made orthonormal, V (Arnoldi 1951); of a map with a frozen target also
-Bv, ABv, …. The eigenvalues of VᵀAV with the largest modulus approach those of A first.
+Bv, ABv, …. The eigenvalues of VᵀAV with the largest modulus approach those of A first. Lengths and
+angles are those of a sketch S, and V is kept in float32 where S is short: then orthonormal vectors
+cost one reading of V a product, and the coordinates are made exact by SV = QR.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from qdiverge.update.sketch import Sketch
 
 Product = Callable[[Tensor], Tensor]
 Matrix = np.ndarray
@@ -17,6 +21,7 @@ _HELD = 3e-5  # of a vector that does not grow: the least share that the start m
 _GROWS = 1e-4
 _SAMPLES = 64  # of the updates of a period
 _ROOM = 64  # vectors, at first
+_CANCELS = 1e-2  # what is left of a product: less is sketched again
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,48 +43,99 @@ class Leading:
     vector: np.ndarray
 
 
-def subspaces(
-    products: Sequence[Product], start: Tensor, closed: float = 1e-9
-) -> Iterator[tuple[Tensor, list[Matrix]]]:
-    """Yield V and the matrices V'ᵀ(product)V of ever larger subspaces; end once one is invariant.
+@dataclass(frozen=True, eq=False)
+class Subspace:
+    """The span of V', with what the products make of its first k vectors.
 
-    V holds the k vectors whose products are known, V' ⊇ V also those products; a last row has the
-    norms of what was dropped as rounding. Rows after the k-th say what leaves the subspace.
+    Coordinates are those of Q, V' = QR, whose columns are orthonormal under the sketch.
+
+    Attributes:
+        basis: V', a vector a row, [count, n].
+        sketches: S of them, [count, s].
+        images: S of each product of the first k, [k, s] each.
+    """
+
+    basis: Tensor
+    sketches: Tensor
+    images: tuple[Tensor, ...]
+
+    def __len__(self) -> int:
+        return len(self.images[0])
+
+    @property
+    def is_invariant(self) -> bool:
+        """Return whether the products of all vectors are known, and lie in their span."""
+        return len(self) == len(self.basis)
+
+    def matrices(self) -> list[Matrix]:
+        """Return Qᵀ(product)Q_k of each; rows after the k-th say what leaves the first k.
+
+        A last row has the norms of what is in no vector: it was dropped as rounding.
+        """
+        Q, R = np.linalg.qr(self.sketches.T.double().cpu().numpy())
+        matrices = []
+        for image in self.images:
+            columns = np.linalg.solve(R[: len(self), : len(self)].T, image.double().cpu().numpy()).T
+            inside = Q.T @ columns
+            dropped = np.linalg.norm(columns - Q @ inside, axis=0)
+            matrices.append(np.vstack([inside, dropped]))
+        return matrices
+
+    def vectors(self, coordinates: np.ndarray) -> Tensor:
+        """Return Σ_j c_j q_j of each row of [m, ≤ count] real coordinates: [m, n]."""
+        length = coordinates.shape[1]
+        _, R = np.linalg.qr(self.sketches[:length].T.double().cpu().numpy())
+        coefficients = np.linalg.solve(R, coordinates.T).T
+        return torch.as_tensor(coefficients).to(self.basis) @ self.basis[:length]
+
+
+def subspaces(
+    products: Sequence[Product], start: Tensor, sketch: Sketch, closed: float = 1e-9
+) -> Iterator[Subspace]:
+    """Yield ever larger subspaces, one more vector multiplied each time; end once one is invariant.
 
     Args:
         products: v ↦ Av, and others under which the subspace is to be closed.
         start: The first vector.
+        sketch: S, of vectors as long.
         closed: What part of a product outside the subspace is rounding.
 
     >>> A = torch.diag(torch.tensor([2.0, 1.0, 0.5], dtype=torch.float64))
-    >>> *_, (V, (H,)) = subspaces([A.mv], torch.tensor([1.0, 1.0, 0.0], dtype=torch.float64))
-    >>> len(V), sorted(np.linalg.eigvals(H[:2]).round(9).tolist())
+    >>> start = torch.tensor([1.0, 1.0, 0.0], dtype=torch.float64)
+    >>> *_, space = subspaces([A.mv], start, Sketch(start, seed=0))
+    >>> (H,) = space.matrices()
+    >>> len(space), sorted(np.linalg.eigvals(H[:2]).round(9).tolist())
     (2, [1.0, 2.0])
     """
-    held = start.new_empty(_ROOM, len(start))  # the basis, row by row
-    held[0] = start / start.norm()
+    image = sketch(start)
+    dtype = start.dtype if sketch.is_exact else torch.float32
+    held = torch.empty(_ROOM, len(start), dtype=dtype, device=start.device)
+    short = image.new_empty(_ROOM, len(image))  # S of each
+    images = [torch.empty_like(short) for _ in products]
+    room = torch.empty_like(held[0])
+    held[0] = start / image.norm()
+    short[0] = image / image.norm()
     known, count = 0, 1
-    columns: list[list[tuple[list[float], float]]] = [[] for _ in products]
     while known < count:
-        for product, own in zip(products, columns, strict=True):
-            image = product(held[known])
-            size, basis = float(image.norm()), held[:count]
-            coordinates = basis @ image
-            image = image - coordinates @ basis
-            again = basis @ image  # twice is enough (Kahan, Parlett)
-            image = image - again @ basis
-            left = float(image.norm())
-            shares = (coordinates + again).tolist()
-            is_new = left > closed * max(size, 1.0)
-            if is_new:
-                if count == len(held):
-                    held = torch.cat([held, torch.empty_like(held)])
-                held[count] = image / left
+        if count + len(products) > len(held):
+            held, short, *images = (_twice(rows) for rows in (held, short, *images))
+        for product, own in zip(products, images, strict=True):
+            vector = product(held[known])
+            own[known] = sketch(vector)
+            basis, whole = short[:count], float(own[known].norm())
+            shares = basis @ own[known]
+            shares += basis @ (own[known] - shares @ basis)  # twice is enough (Kahan, Parlett)
+            vector -= torch.mv(held[:count].T, shares.to(dtype), out=room)
+            left = own[known] - shares @ basis
+            if float(left.norm()) < _CANCELS * whole:
+                left = sketch(vector).clone()
+            size = float(left.norm())
+            if size > closed * max(whole, 1.0):
+                held[count].copy_(vector).div_(size)
+                short[count] = left / size
                 count += 1
-                shares.append(left)
-            own.append((shares, 0.0 if is_new else left))
         known += 1
-        yield held[:count], [_matrix(own, count) for own in columns]
+        yield Subspace(held[:count], short[:count], tuple(own[:known] for own in images))
 
 
 def leading(matrices: Sequence[Matrix], period: int | None = None, noise: float = 0.0) -> Leading:
@@ -89,7 +145,7 @@ def leading(matrices: Sequence[Matrix], period: int | None = None, noise: float 
     holds of them is small, |w₁| of the left vector with wᴴy = 1, and they are passed over.
 
     Args:
-        matrices: V'ᵀAV, and V'ᵀBV with a period, as :func:`subspaces` makes them.
+        matrices: QᵀAQ, and QᵀBQ with a period, of a :class:`Subspace`.
         period: C.
         noise: The relative error of a product.
 
@@ -127,16 +183,8 @@ def leading(matrices: Sequence[Matrix], period: int | None = None, noise: float 
     )
 
 
-def combination(coefficients: Iterable[float], vectors: Sequence[Tensor] | Tensor) -> Tensor:
-    """Return Σ_k c_k v_k of as many vectors as there are coefficients.
-
-    >>> combination([2.0, 3.0], [torch.tensor([1.0, 0.0]), torch.tensor([1.0, 1.0])])
-    tensor([5., 3.])
-    """
-    total = torch.zeros_like(vectors[0])
-    for c, v in zip(coefficients, vectors, strict=False):
-        total.add_(v, alpha=float(c))
-    return total
+def _twice(rows: Tensor) -> Tensor:
+    return torch.cat([rows, torch.empty_like(rows)])
 
 
 def _inverse(Y: np.ndarray) -> np.ndarray:
@@ -173,11 +221,3 @@ def _power(M: Matrix, exponent: int) -> tuple[Matrix, float]:
         size = np.abs(result).max()
         result, log_scale = result / size, log_scale + np.log(size)
     return result, float(log_scale)
-
-
-def _matrix(columns: list[tuple[list[float], float]], rows: int) -> Matrix:
-    M = np.zeros((rows + 1, len(columns)))
-    for index, (coordinates, dropped) in enumerate(columns):
-        M[: len(coordinates), index] = coordinates
-        M[-1, index] = dropped
-    return M

@@ -1,6 +1,7 @@
 """The exponent of a real update map: its leading eigenvalue, looked for in a Krylov subspace."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,14 +9,17 @@ import torch
 from torch import Tensor
 
 from qdiverge.errors import InvalidValueError
-from qdiverge.update.krylov import combination, leading, subspaces
+from qdiverge.update.krylov import Matrix, Subspace, leading, subspaces
 from qdiverge.update.real_map import RealMap
+from qdiverge.update.sketch import Sketch
 
 _TOLERANCE = 1e-6  # of the exponent: no more updates are spent, and no less is claimed
+_DIGITS = 1e-4  # or four digits of it
 _ROUNDING = 1e-9  # the least relative error of a product that is reckoned with
 _CLOSED = 1e-6  # what part of a product outside the subspace is none
 LEAST = 16  # updates, of which 13 are spent before the first product
-_STEADY = 3  # rounds for which it must have been met
+_EACH = 8  # directions: until then the eigenvalue is looked at after each, then
+_SELDOM = 4  # after so many
 _CHECK = 4  # updates kept back: the derivative along the leading vector, from both sides
 _SMOOTH = 1e-3  # how far the two sides may differ
 
@@ -83,22 +87,27 @@ def exponent_of(real: RealMap, period: int | None, most: int) -> UpdateExponent:
         raise InvalidValueError(
             "an update must move something", got="none", remedy="Is the learning rate 0?"
         )
-    start = start / start.norm()
+    sketch = Sketch(start, real.seed)
+    start = start / sketch(start).norm()
     is_smooth = real.fit_step(start)
     keep = (_CHECK + len(products)) * length
-    steady, closed, past = 0, max(_CLOSED, 1e3 * real.noise), [math.inf]
-    for vectors, matrices in subspaces(products, start, closed):
+    closed, past = max(_CLOSED, 1e3 * real.noise), [math.inf]
+    for space in subspaces(products, start, sketch, closed):
+        is_last = space.is_invariant or real.num_updates + keep > most
+        if len(space) > _EACH and len(space) % _SELDOM and not is_last:
+            continue
+        matrices = space.matrices()
         eigenpair = leading(matrices, period, max(real.noise, _ROUNDING))
-        basis, images = vectors, np.sum(matrices, axis=0)[:-1]
         past.append(eigenpair.log_modulus)
-        steady = steady + 1 if eigenpair.error / per <= _TOLERANCE else 0
-        if steady == _STEADY or real.num_updates + keep > most:
+        wanted = max(_TOLERANCE, _DIGITS * abs(eigenpair.log_modulus) / per)
+        is_still = space.is_invariant or _spread(past) / per <= 10 * wanted
+        if (is_resolved := is_still and eigenpair.error / per <= wanted) or is_last:
             break
-    off = _disagreement(real, eigenpair.vector, basis, images, period is not None)
+    off = _disagreement(real, eigenpair.vector, space, matrices, period is not None)
     exponent = eigenpair.log_modulus / per
     error = eigenpair.error + eigenpair.condition * off * (period or 1)
-    if steady == 0:  # not resolved: no better known than from one round to the next
-        error = max(error, max(past[-_STEADY:]) - min(past[-_STEADY:]))
+    if not is_resolved:  # no better known than from one look to the next
+        error = max(error, _spread(past))
     return UpdateExponent(
         growth=math.exp(exponent),
         exponent=exponent,
@@ -110,18 +119,22 @@ def exponent_of(real: RealMap, period: int | None, most: int) -> UpdateExponent:
     )
 
 
+def _spread(past: list[float]) -> float:
+    """Return how far the last three looks lie apart."""
+    return max(past[-3:]) - min(past[-3:])
+
+
 def _disagreement(
-    real: RealMap, y: np.ndarray, basis: Tensor, images: np.ndarray, is_copied: bool
+    real: RealMap, y: np.ndarray, space: Subspace, matrices: Sequence[Matrix], is_copied: bool
 ) -> float:
     """Return how far J y, seen from both sides, is from what the products say of it.
 
     max ‖J₊y − Jy‖/‖Jy‖ and ‖J₋y − Jy‖/‖Jy‖ over the parts of the leading vector y.
     """
     worst = 0.0
-    for part in (y.real, y.imag):
-        if float(np.linalg.norm(part)) < 1e-8:
-            continue
-        direction, expected = combination(part, basis), combination(images @ part, basis)
+    parts = np.stack([part for part in (y.real, y.imag) if np.linalg.norm(part) >= 1e-8])
+    images = space.vectors(parts @ np.sum(matrices, axis=0)[:-1].T)
+    for direction, expected in zip(space.vectors(parts), images, strict=True):
         if is_copied:
             direction[real.state.target] = direction[real.state.online]
         for step in (real.step, -real.step):

@@ -71,6 +71,7 @@ class RealMap:
                 remedy="The network has diverged already: load an earlier checkpoint.",
             )
         self.scale = self._scale()
+        self._room = torch.empty_like(self.x)
         weights = self.state.online
         size = float(self.x[weights].norm()) or float((self.after - self.x)[weights].norm()) or 1.0
         self.step = torch.finfo(self.x.dtype).eps ** (1 / 3) * size  # the first that is tried
@@ -84,7 +85,9 @@ class RealMap:
     def product(self, u: Tensor, step: float | None = None) -> Tensor:
         """Return J u; at a cost of one update a batch."""
         ε = self.step if step is None else step
-        return (self(self.x + ε * self.scale * u) - self.after) / (ε * self.scale)
+        beside = torch.mul(self.scale, u, out=self._room)
+        image = self(beside.mul_(ε).add_(self.x)).sub_(self.after)
+        return image.div_(self.scale).div_(ε)
 
     def start(self) -> Tensor:
         """Return a direction that the batch can move: the step's answer to other rewards.

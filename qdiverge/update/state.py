@@ -21,12 +21,14 @@ class Place:
         key: Its name there.
         part: Where it lies in the vector.
         parameter: The parameter that it is, or belongs to; None: a buffer.
+        room: What is put there, over and over.
     """
 
     holder: MutableMapping[str, Any]
     key: str
     part: slice
     parameter: Tensor | None
+    room: Tensor
 
     @property
     def tensor(self) -> Tensor:
@@ -80,20 +82,16 @@ class State:
     def __len__(self) -> int:
         return self._length
 
-    def read(self) -> Tensor:
-        """Return x, a copy."""
-        return torch.cat([place.tensor.detach().reshape(-1) for place in self._places])
+    def read(self, out: Tensor | None = None) -> Tensor:
+        """Return x, a copy; in ``out``, where there is one."""
+        return torch.cat([place.tensor.detach().reshape(-1) for place in self._places], out=out)
 
     @torch.no_grad()
     def write(self, x: Tensor) -> None:
         """Put x into the networks and optimisers, in the memory layout that each tensor has."""
         for place in self._places:
-            old = place.tensor
-            new = x[place.part].view(old.shape)
-            if old is place.parameter:
-                old.copy_(new)
-            else:
-                place.holder[place.key] = torch.empty_like(old).copy_(new)
+            place.holder[place.key] = place.room
+            place.room.copy_(x[place.part].view(place.room.shape))
         for place in self._places:
             if place.key in SECOND_MOMENTS:
                 place.tensor.clamp_(min=_least(place.holder))
@@ -117,7 +115,8 @@ class State:
     def _place(self, holder: Any, key: str, tensor: Tensor, parameter: Tensor | None) -> None:
         part = slice(self._length, self._length + tensor.numel())
         self._length = part.stop
-        self._places.append(Place(holder, key, part, parameter))
+        room = tensor if tensor is parameter else torch.empty_like(tensor)
+        self._places.append(Place(holder, key, part, parameter, room))
 
 
 def _floating(networks: tuple[nn.Module, ...]) -> Iterator[tuple[Any, str, Tensor]]:

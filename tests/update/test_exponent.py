@@ -15,9 +15,10 @@ from qdiverge.agents.discrete.categorical import (
 )
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.transitions import SarsaTransitions, Transitions
-from qdiverge.update import update_exponent
+from qdiverge.update import sketch, update_exponent
 from qdiverge.update.copies import copies_of
 from qdiverge.update.state import State
+from qdiverge.update.td_update import LOSSES, TdUpdate
 from tests.chance import assert_most
 from tests.theory.problems import BAIRD_START
 from tests.theory.problems import baird as baird_features
@@ -56,6 +57,7 @@ def test_w_to_2w(discount, loss):
     assert found.growth == pytest.approx(1 + slope * 0.1 * (2 * discount - 1), abs=1e-9)
     assert not found.is_rotating
     assert found.num_updates < 12
+    assert found.error == 1e-6
 
 
 def test_momentum_turns_one_weight():
@@ -169,6 +171,30 @@ def test_c51_under_any_optimiser_against_its_dense_jacobian(seed, kind):
     found = update_exponent(q_net, batch, optimizer=optimizer, update=c51_update, seed=seed)
     expected = math.log(dense_growth([q_net], optimizer, batch, c51_update))
     assert abs(found.exponent - expected) <= 3 * found.error + 1e-6
+    assert found.error < 0.01
+    assert found.num_updates <= 60
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+def test_lengths_and_angles_of_a_sketch_against_the_dense_jacobian(kind, monkeypatch):
+    """706 and 1,059 numbers, as if they were too many for exact ones."""
+    monkeypatch.setattr(sketch, "_PRIMES", (127, 131))
+    monkeypatch.setattr(sketch, "SHORT", 258)
+    torch.manual_seed(0)
+    q_net = nn.Sequential(nn.Linear(3, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(),
+                          nn.Linear(16, 1))  # fmt: skip
+    s = torch.randn(6, 3)
+    batch = Transitions(s, torch.zeros(6).long(), torch.randn(6), 1.2 * s, torch.zeros(6) > 0)
+    sgd = torch.optim.SGD(q_net.parameters(), lr=0.1, momentum=0.5)
+    adam = torch.optim.Adam(q_net.parameters(), lr=1e-2, eps=1e-3)
+    update = TdUpdate(0.9, LOSSES["half_squared"], "q")
+    run = copies_of([q_net], [], [sgd if kind == "SGD" else adam])
+    for _ in range(5):
+        update(run, batch)
+    (net,), (optimizer,) = run.networks, run.optimizers
+    found = update_exponent(net, batch, optimizer=optimizer, discount=0.9, loss="half_squared")
+    expected = math.log(dense_growth([net], optimizer, batch, update))
+    assert abs(found.exponent - expected) <= found.error + 1e-6
     assert found.error < 0.01
     assert found.num_updates <= 60
 
