@@ -13,7 +13,6 @@ from qdiverge.update import update_exponent
 from qdiverge.update.copies import Copies, copies_of
 from qdiverge.update.td_update import LOSSES, TdUpdate
 
-
 _STORED = 1000  # transitions
 _BEFORE = 300  # updates that the network has made by then
 
