@@ -1,6 +1,7 @@
 """The network as a pure function of its parameters: the module itself is only ever read."""
 
 import contextlib
+import operator
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -187,7 +188,7 @@ def untouched(module: nn.Module, dtype: torch.dtype | None = None) -> Iterator[N
             yield
         finally:
             for registry, content in hooks:
-                if list(map(id, registry.values())) != list(map(id, content.values())):
+                if len(registry) != len(content) or (content and not _is_same(registry, content)):
                     registry.clear()
                     registry.update(content)
             for m, attributes in saved:
@@ -246,7 +247,12 @@ def _copy(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
 
 def _registries(attributes: dict) -> list[dict]:
     """Return the dicts of a module that hold its parameters, buffers, children and hooks."""
-    return [v for k, v in attributes.items() if k.startswith("_") and isinstance(v, dict)]
+    return [v for k, v in attributes.items() if isinstance(v, dict) and k.startswith("_")]
+
+
+def _is_same(registry: dict, content: dict) -> bool:
+    """Return whether the same things stand in both, which are as long, in the same order."""
+    return all(map(operator.is_, registry.values(), content.values()))
 
 
 def _restore(module: nn.Module, attributes: dict) -> None:

@@ -29,6 +29,8 @@ OF_TORCH = frozenset(vars(nn.Module()))  # attributes that every module has
 PLAIN = (int, float, complex, str, bytes, type(None), type, types.ModuleType, types.FunctionType,
          torch.dtype, torch.device, torch.Size, np.generic, np.dtype, nn.Module,
          torch.optim.Optimizer, nn.Parameter)  # fmt: skip
+USUAL = frozenset({bool, int, float, str, type(None), tuple, list, dict, set, Tensor, nn.Parameter,
+                   collections.OrderedDict})  # fmt: skip
 INERT = ("gymnasium.spaces", "gym.spaces")  # whose generators no forward pass draws from
 PutBack = Callable[[], bool]  # whether there was anything to be put back
 
@@ -73,7 +75,8 @@ def has_own_state(module: nn.Module) -> bool:
 def _of_module(module: nn.Module) -> Iterator[PutBack]:
     attributes = vars(module)
     yield _rebinding(attributes)
-    yield from _of_slots(module, set())
+    if not _is_of_torch(module):  # whose classes declare no slots
+        yield from _of_slots(module, set())
     for name in ("_buffers", "_parameters"):
         if isinstance(registry := attributes.get(name), dict):  # of a scripted module it is none
             check_made(registry)
@@ -96,9 +99,13 @@ def check_made(named: Mapping[str, Tensor | None]) -> None:
 
 def _attributes(module: nn.Module) -> dict[str, Any]:
     """Return what a class of its own may keep; PyTorch's keep buffers alone."""
-    if type(module).__module__.startswith("torch."):
+    if _is_of_torch(module):
         return {}
     return {name: value for name, value in vars(module).items() if name not in OF_TORCH}
+
+
+def _is_of_torch(module: nn.Module) -> bool:
+    return type(module).__module__.startswith("torch.")
 
 
 def _is_plain(value: Any) -> bool:
@@ -218,6 +225,8 @@ def _refilling(holder: Any, things: list[Any], fill: Callable[[list[Any]], objec
 
 def _is_iterator(value: Any) -> bool:
     """Return whether a value moves on when asked, and keeps to itself where it is."""
+    if type(value) in USUAL:
+        return False
     is_one = isinstance(value, collections.abc.Iterator) and not isinstance(value, io.IOBase)
     return is_one and not hasattr(value, "__dict__")
 
