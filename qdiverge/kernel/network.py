@@ -19,7 +19,7 @@ from qdiverge.errors import (
     UnsupportedNetworkError,
 )
 from qdiverge.generators import same_generators
-from qdiverge.kernel.own_state import check_made, same_own_state
+from qdiverge.kernel.own_state import check_made, has_more_than_torchs, same_own_state
 from qdiverge.kernel.pairs import Pairs, all_finite
 from qdiverge.tensor_checks import check_tensor
 from qdiverge.thing_checks import check_instance, type_of
@@ -163,6 +163,9 @@ def read_network(q_net: nn.Module, dtype: torch.dtype | None = None) -> Network:
     )
 
 
+_EMPTY: dict[str, Any] = {}
+
+
 @contextlib.contextmanager
 def untouched(module: nn.Module, dtype: torch.dtype | None = None) -> Iterator[None]:
     """Give a calculation its own modes, and put back whatever a forward pass may change.
@@ -172,11 +175,11 @@ def untouched(module: nn.Module, dtype: torch.dtype | None = None) -> Iterator[N
     flags, hooks, hidden states, generators of its own) are as before.
     """
     saved = [(m, dict(m.__dict__)) for m in module.modules()]
-    hooks = [(d, dict(d)) for _, attributes in saved for d in _registries(attributes)]
+    hooks = [(d, dict(d) if d else _EMPTY) for _, own in saved for d in _registries(own)]
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
     with contextlib.ExitStack() as stack:
         stack.enter_context(same_generators(device))
-        stack.enter_context(same_own_state(m for m, _ in saved))
+        stack.enter_context(same_own_state(m for m, _ in saved if has_more_than_torchs(m)))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(without_autocast(device))

@@ -108,6 +108,15 @@ def _is_of_torch(module: nn.Module) -> bool:
     return type(module).__module__.startswith("torch.")
 
 
+def has_more_than_torchs(module: nn.Module) -> bool:
+    """Return whether a module is of a class of its own, or holds an iterator.
+
+    >>> has_more_than_torchs(nn.Linear(1, 1))
+    False
+    """
+    return not _is_of_torch(module) or any(map(_is_iterator, vars(module).values()))
+
+
 def _is_plain(value: Any) -> bool:
     if isinstance(value, tuple | frozenset):
         return all(map(_is_plain, value))
