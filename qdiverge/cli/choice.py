@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 from tyro.conf import Positional, arg
 
 from qdiverge.agents.saved_agent import load_agent
@@ -30,6 +31,8 @@ class Choice:
     """What builds the network of another trainer's snapshot, as module:callable."""
     transitions: int = 64
     """Transitions to draw for a checkpoint."""
+    float64: bool = False
+    """Compute in float64, where rounding hides the slowest modes."""
     trust_environment: TrustFlag = False
 
 
@@ -74,13 +77,14 @@ def chosen_moment(choice: Choice) -> Moment:
                 remedy='Attach with on_alarm="snapshot", or train with qdiverge train.',
             )
         update = snapshots[-1]
+    more = {"dtype": torch.float64 if choice.float64 else None}
     if update is None:
         saved = load_agent(folder, step, trust_environment=choice.trust_environment)
         facts: dict[str, Any] = {"step": saved.step, "update": saved.num_updates}
-        arguments = agent_arguments(saved, choice.transitions)
+        arguments = agent_arguments(saved, choice.transitions) | more
         return Moment(run, f"{run.name}, agent step {saved.step:,}", facts, arguments)
     snapshot = load_snapshot(folder / "snapshots" / str(update))
     facts = {"snapshot": update, "alarms": [alarm.message for alarm in snapshot.alarms]}
     network = snapshot_network(run, choice.network, trust=choice.trust_environment)
-    arguments = snapshot.arguments(network)
+    arguments = snapshot.arguments(network) | more
     return Moment(run, f"{run.name}, before update {update:,}", facts, arguments)

@@ -21,6 +21,7 @@ from qdiverge.diagnostics.batch_checks import check_batch, check_q_values, with_
 from qdiverge.diagnostics.blocks import blocks_of, blocks_of_actions, selection_of
 from qdiverge.diagnostics.critics import Policy, critic_views
 from qdiverge.diagnostics.diagnosis import Diagnosis
+from qdiverge.diagnostics.in_dtype import in_dtype
 from qdiverge.diagnostics.metrics.q_values import QValues
 from qdiverge.diagnostics.metrics.step_linearity import step_changes
 from qdiverge.diagnostics.moment import Moment
@@ -59,6 +60,7 @@ def diagnose(
     not_modelled: str = "",
     rule: UpdateRule | None = None,
     batch_size: int | None = None,
+    dtype: torch.dtype | None = None,
 ) -> Diagnosis:
     """Diagnose a Q-network on a batch: will its updates contract or blow up, why, what to change.
 
@@ -100,6 +102,8 @@ def diagnose(
         rule: All of the update in one record, in place of what is said of it above.
         batch_size: Updates are on so many of the N transitions, drawn at random: what is certified
             is then stable in mean square, too. None: on all of them.
+        dtype: ``torch.float64``: on copies in float64, where the rounding of float32 hides the
+            slowest modes, as of Adam or a slow target; None: as the network is.
 
     Raises:
         InvalidValueError: more than 1024 transitions (see :func:`batch_spectrum`), an argument,
@@ -128,11 +132,17 @@ def diagnose(
         )  # fmt: skip
     if not rule.not_modelled:
         rule = replace(rule, not_modelled=why_other_actions(batch))
-    moment = make_moment(
-        q_net, batch, rule.discount, rule.descent.learning_rate, target=target,
-        optimizer=optimizer, reward_bound=reward_bound, bootstrap=rule.bootstrap, policy=policy,
-        entropy_coefficient=rule.entropy_coefficient, rule=rule,
-    )  # fmt: skip
+    with in_dtype(dtype, q_net, batch, target, optimizer, policy) as (own, slow, stepper, answer):
+        moment = make_moment(
+            own, batch, rule.discount, rule.descent.learning_rate, target=slow,
+            optimizer=stepper, reward_bound=reward_bound, bootstrap=rule.bootstrap, policy=answer,
+            entropy_coefficient=rule.entropy_coefficient, rule=rule,
+        )  # fmt: skip
+        return diagnosis_of(moment, rule, batch_size)
+
+
+def diagnosis_of(moment: Moment, rule: UpdateRule, batch_size: int | None = None) -> Diagnosis:
+    """Return the diagnosis of a moment under a rule; see :func:`diagnose`."""
     if len(moment.batch) > DENSE_LIMIT:
         raise InvalidValueError(
             f"diagnose holds whole kernels and takes at most {DENSE_LIMIT} transitions",

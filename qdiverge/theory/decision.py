@@ -56,7 +56,8 @@ def decide(
     if found.is_neutral.any() or found.radius >= 1 - found.resolution:
         return Decision(
             "undecided",
-            "rounding hides the slowest modes: pass kernels in float64, as of network.double()",
+            "rounding hides the slowest modes; fewer in float64: kernels of network.double(), "
+            "diagnose with dtype=torch.float64, or --float64",
         )
     if not system.is_switching and found.is_complete and is_contracting(found.increment):
         why = f"the successors' actions do not matter and ρ = {found.radius:.6g} < 1"

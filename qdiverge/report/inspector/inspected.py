@@ -10,6 +10,7 @@ from torch import Tensor
 from qdiverge.diagnostics import Diagnosis, as_transitions, diagnose
 from qdiverge.diagnostics.blocks import blocks_of
 from qdiverge.diagnostics.diagnose import make_moment
+from qdiverge.diagnostics.in_dtype import in_dtype
 from qdiverge.report.drawing.heatmap import similarity
 from qdiverge.report.inspector.loadings import by_layer, leading_eigenvector, loadings
 from qdiverge.report.inspector.ordering import order_by_similarity
@@ -78,9 +79,6 @@ class Inspection:
         return names[int(action)] if int(action) < len(names) else f"action {int(action)}"
 
 
-OF_MOMENT = {"target", "optimizer", "reward_bound", "policy"}  # options beside the rule
-
-
 def inspection_of(
     q_net: Any,
     batch: Any,
@@ -107,13 +105,17 @@ def inspection_of(
     transitions = given.select(first_of_each(given.observations, given.actions))
     diagnosis = diagnose(q_net, transitions, discount, learning_rate, **options)
     rule = diagnosis.rule
-    moment = make_moment(
-        q_net, transitions, rule.discount, diagnosis.learning_rate, bootstrap=rule.bootstrap,
-        entropy_coefficient=rule.entropy_coefficient, rule=rule,
-        **{name: options[name] for name in OF_MOMENT & options.keys()},
-    )  # fmt: skip
-    of_first = blocks_of(replace(moment, twins=()))
-    blocks, successors = of_first.own[0], of_first.ahead[0]
+    given_parts = (options.get(name) for name in ("target", "optimizer", "policy"))
+    with in_dtype(options.get("dtype"), q_net, transitions, *given_parts) as parts:
+        own, target, optimizer, policy = parts
+        moment = make_moment(
+            own, transitions, rule.discount, diagnosis.learning_rate, target=target,
+            optimizer=optimizer, policy=policy, reward_bound=options.get("reward_bound"),
+            bootstrap=rule.bootstrap, entropy_coefficient=rule.entropy_coefficient, rule=rule,
+        )  # fmt: skip
+        of_first = blocks_of(replace(moment, twins=()))
+        blocks, successors = of_first.own[0], of_first.ahead[0]
+        values = _array(moment.q)
     layers = {name: _array(block) for name, block in blocks.items()}
     K = sum(layers.values(), np.zeros(()))
     K = (K + K.T) / 2
@@ -139,7 +141,7 @@ def inspection_of(
         actions=transitions.actions.detach().cpu().numpy(),
         rewards=_array(transitions.rewards),
         terminated=_array(transitions.terminated) > 0,
-        values=_array(moment.q),
+        values=values,
         td_errors=_array(diagnosis.td_errors),
         action_names=action_names,
         num_repeats=len(given) - len(transitions),

@@ -30,7 +30,7 @@ def inspect(
     q_net: Any,
     batch: Any,
     discount: float = 0.99,
-    learning_rate: float = 1e-4,
+    learning_rate: float | None = None,
     *,
     out: str | os.PathLike[str] = "moment.html",
     title: str = "One moment",
@@ -47,7 +47,7 @@ def inspect(
         q_net: Called as ``q_net(observations)``; returns [N, A]. Left untouched.
         batch: N transitions, as for :func:`qdiverge.diagnose`; some 30 to 200 read best.
         discount: γ.
-        learning_rate: α of the loss ½ Σ ρ_i δ_i².
+        learning_rate: α of the loss ½ Σ ρ_i δ_i²; None: the optimiser's, or 1e-4 without one.
         out: The page.
         title: Its heading.
         action_names: Of each action; without, they go by their numbers.
