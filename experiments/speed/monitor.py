@@ -81,7 +81,8 @@ def main(arguments: list[str]) -> int:
             table["loops"][setup.title] = {"status": f"not installed: {', '.join(missing)}"}
             continue
         if options.runs:
-            found = table["short_runs"][setup.title] = short_runs(name, options.runs, options.length)
+            found = short_runs(name, options.runs, options.length)
+            table["short_runs"][setup.title] = found
             print(f"\n{setup.title}, {found['updates']} updates in all\n" + short_text(found))
         if not options.rounds:
             continue
@@ -102,7 +103,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("--rounds", type=int, default=40, help="turns of each loop that are timed (default 40)")
     add("--runs", type=int, default=6, help="whole runs of seconds, of each loop; 0: none")
-    add("--length", type=int, help="updates of a whole run; by default so many that it takes seconds")
+    add("--length", type=int, help="updates of a whole run; by default a run of seconds")
     add("--loops", nargs="*", default=list(SETUPS), help=f"of {', '.join(SETUPS)} (default all)")
     add(
         "--updates", type=int, default=1_000_000, help="of the run whose memory is watched; 0: none"
