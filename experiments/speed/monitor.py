@@ -36,14 +36,14 @@ class Setup:
 
     Attributes:
         title: In the table.
-        make: Starts the loops, by name, in a folder.
+        make: Starts the loops, by name, in a folder, for so many agent steps.
         needs: Modules that must be installed.
         warm_up: Agent steps that are not timed; learning has begun by then.
         turn: Agent steps of a turn.
     """
 
     title: str
-    make: Callable[[Path], dict[str, watched.Loop]]
+    make: Callable[[Path, int], dict[str, watched.Loop]]
     needs: tuple[str, ...]
     warm_up: int
     turn: int
@@ -119,7 +119,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def measure(setup: Setup, rounds: int, folder: Path) -> dict[str, Any]:
     """Let the loops of one kind take turns; return the table's rows."""
-    loops = setup.make(folder)
+    loops = setup.make(folder, setup.warm_up + rounds * setup.turn)
     inside: dict[str, watched.Inside] = {}
     try:
         for name, loop in loops.items():

@@ -62,12 +62,15 @@ class SB3Loop:
     Args:
         model: DQN or TD3.
         callback: As given to ``learn``; None: none.
+        total: Agent steps that the run is said to have; the allowance for copies is a share of it.
     """
 
-    def __init__(self, model: Any, callback: sb3.Callback | None = None) -> None:
+    def __init__(
+        self, model: Any, callback: sb3.Callback | None = None, total: int = 10**9
+    ) -> None:
         self.model = model
         self.watch = loops.Stopwatch(time.process_time)
-        _, self._callback = model._setup_learn(10**9, callback)
+        _, self._callback = model._setup_learn(total, callback)
         self._callback.on_training_start({}, {})
         self.monitor = None if callback is None else callback.monitor
         if self.monitor is not None:
@@ -106,19 +109,21 @@ def sb3_td3() -> Any:
     return TD3("MlpPolicy", "Pendulum-v1", seed=0, device="cpu", buffer_size=50_000)
 
 
-def sb3_loops(make: Callable[[], Any], folder: Path) -> dict[str, Loop]:
+def sb3_loops(make: Callable[[], Any], folder: Path, total: int) -> dict[str, Loop]:
     """Return the rows of a Stable-Baselines3 model, by name."""
-    loops_by_name: dict[str, Loop] = {UNWATCHED: SB3Loop(make())}
+    loops_by_name: dict[str, Loop] = {UNWATCHED: SB3Loop(make(), total=total)}
     for cost in COSTS:
-        loops_by_name[cost] = SB3Loop(make(), sb3.Callback(out=folder / cost, cost=cost))
+        loops_by_name[cost] = SB3Loop(make(), sb3.Callback(out=folder / cost, cost=cost), total)
     if find_spec("wandb") is not None:
-        loops_by_name[WATCH_DEFAULT] = with_wandb(SB3Loop(make()), folder)
-        loops_by_name[WATCH_ALL] = with_wandb(SB3Loop(make()), folder, log="all", log_freq=PERIOD)
+        loops_by_name[WATCH_DEFAULT] = with_wandb(SB3Loop(make(), total=total), folder)
+        loops_by_name[WATCH_ALL] = with_wandb(
+            SB3Loop(make(), total=total), folder, log="all", log_freq=PERIOD
+        )
     return loops_by_name
 
 
-def atari_loops(folder: Path) -> dict[str, Loop]:
-    """Return the rows of our trainer on Pong, by name."""
+def atari_loops(folder: Path, _: int) -> dict[str, Loop]:
+    """Return the rows of our trainer on Pong, by name; its monitor is not told their length."""
     clock = time.process_time
     loops_by_name: dict[str, Loop] = {UNWATCHED: loops.Ours(loops.SETTINGS, clock=clock)}
     for cost in COSTS:
