@@ -21,7 +21,8 @@ OTHER_THAN_LIGHT = (
     "look",
 )  # charged, but not to the light tier
 MEASURING_SHARE = 1 / 4  # of the allowance, whatever the calls between measurements take
-AUDIT_SHARE = 1 / 4  # of the allowance, which audits may take whatever measurements took
+LIGHT_LEAST = 1 / 8  # of the allowance, which the light tier may take whatever the others took
+AUDIT_SHARE = 3 / 20  # of the allowance, which audits may take whatever measurements took
 LOOK_SHARE = 1 / 5  # of the allowance, which looks at the values may take: half of it at once
 FORESIGHT_SHARE = 1 / 2  # of the allowance of the whole run, which running ahead may take
 FIRST_STEPS = 250  # updates of copies, at once whatever the run has made
@@ -89,23 +90,25 @@ class Budget:
     def allows(self, tier: str) -> bool:
         """Return whether one more measurement of this tier fits, judging by the last one's cost.
 
-        The light tier leaves some of the share for the others. Calls that measure nothing are paid
-        first, but a part of the allowance is kept for measuring.
+        The light tier leaves some of the share for the others, which leave a little to it. Calls
+        that measure nothing are paid first, but a part of the allowance is kept for measuring.
         """
         if self.share is None or (cost := self._next_cost(tier)) is None:
             return True
         own = self.now() - self._start - self.spent
-        limit, spent = self.share * own, self._spent
-        if tier == "light":
-            limit *= self.light_share
-            spent = {
-                name: seconds for name, seconds in spent.items() if name not in OTHER_THAN_LIGHT
-            }
-        allowance = max(limit - self.calls, MEASURING_SHARE * limit)
-        by_now = self._part()
-        due = (s * (by_now if name in AT_ONCE else 1.0) for name, s in spent.items())
-        first_times = by_now * sum(self._set_up.values())
-        return sum(due) + first_times + cost <= allowance
+        limit, by_now = self.share * own, self._part()
+        due = {name: s * (by_now if name in AT_ONCE else 1.0) for name, s in self._spent.items()}
+        later = cost + by_now * sum(self._set_up.values())
+        left = self._left_by_calls(limit)
+        fits = sum(due.values()) + later <= left
+        if tier != "light":
+            return fits
+        own_part = sum(s for name, s in due.items() if name not in OTHER_THAN_LIGHT) + later
+        is_within = own_part <= self._left_by_calls(self.light_share * limit)
+        return is_within and (fits or own_part <= LIGHT_LEAST * left)
+
+    def _left_by_calls(self, limit: float) -> float:
+        return max(limit - self.calls, MEASURING_SHARE * limit)
 
     def allows_audit(self) -> bool:
         """Return whether one more audit fits into the share that audits have for themselves.
@@ -115,7 +118,7 @@ class Budget:
         if self.share is None or (cost := self._next_cost("audit")) is None:
             return True
         own = self.now() - self._start - self.spent
-        return self._spent.get("audit", 0.0) + cost <= AUDIT_SHARE * self._of_tiers() * own
+        return self._spent.get("audit", 0.0) + cost <= AUDIT_SHARE * self._share_at_once(own) * own
 
     def _next_cost(self, tier: str) -> float | None:
         """Return what one more is taken to cost: the last, or a part of the first; None: unknown.

@@ -57,6 +57,33 @@ def test_looks_take_a_fifth_of_the_allowance_in_the_long_run():
     assert seconds == pytest.approx(0.01 * 100, rel=0.05)
 
 
+@pytest.mark.parametrize("each", [0.0, 0.0001, 0.0003])
+def test_all_that_wants_to_be_done_together_stays_within_the_allowance(each):
+    """Each as often as it may, calls of 0, 1 and 3 %: in the end 5 %, whatever came when."""
+    clock, num = Clock(), 100_000
+    budget = Budget(0.05, clock)
+    budget.length, update, next_look = num, 0, 0.0
+    budget.num_updates = lambda: update
+    for update in range(1, num + 1):
+        clock.now += 0.01 + each  # the run's own update
+        budget.calls += each
+        if update >= next_look:
+            with budget.charge("look"):
+                clock.now += 0.002
+            next_look = update + budget.looks_apart(update)
+        if update % 100 == 0 and (steps := int(budget.steps_ahead(update))) > 0:
+            with budget.charge("foresight"):
+                clock.now += 0.01 * steps
+        if budget.allows_audit():
+            with budget.charge("audit"):
+                clock.now += 0.03
+        for tier, cost in (("light", 0.005), ("standard", 0.1), ("full", 0.5)):
+            if budget.allows(tier):
+                with budget.charge(tier):
+                    clock.now += cost
+    assert 0.045 < budget.overhead <= 0.0515
+
+
 @pytest.mark.parametrize("each", [0.0001, 0.02])
 def test_calls_that_measure_nothing_are_paid_first(each):
     """1 %, then 200 % of the run's own time: the measuring itself keeps a quarter of its 5 %."""
