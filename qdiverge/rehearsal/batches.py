@@ -13,7 +13,8 @@ from qdiverge.calling import own_errors
 from qdiverge.checks import check_integer
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.generators import Generator, OwnGenerators
-from qdiverge.rehearsal.reached import NOTHING, OwnValues, Reached, reached
+from qdiverge.rehearsal.own_values import OwnValues
+from qdiverge.rehearsal.reached import NOTHING, Reached, reached
 from qdiverge.thing_checks import type_of
 from qdiverge.transitions import Transitions
 from qdiverge.update.td_update import Rows, rows_of
@@ -71,7 +72,7 @@ class Batches:
                 with own, values:
                     with own_errors("data"):
                         made = self.make()
-                    batch = rows_of(made)
+                    batch = rows_of(made).map(torch.clone)  # of arrays that are filled again
                 yield _finite(batch).to(self.device, self.dtype)
         seed = seed or 0
         generator = torch.Generator().manual_seed(seed)

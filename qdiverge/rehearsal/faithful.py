@@ -1,5 +1,6 @@
 """Whether copies can be the run: what of it no copy takes along is refused, or said, by name."""
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -9,14 +10,17 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from qdiverge.calling import own_errors
-from qdiverge.diagnostics.quiet import quiet
+from qdiverge.diagnostics.noisy_weights import noisy_layers
+from qdiverge.diagnostics.quiet import needs_quiet, quiet
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.kernel.graph_leaves import graph_leaves
 from qdiverge.kernel.network import module_of
 from qdiverge.rehearsal.learner import Actor, Original
-from qdiverge.thing_checks import check_instance
+from qdiverge.rehearsal.own_values import OwnValues
+from qdiverge.rehearsal.reached import reached
+from qdiverge.thing_checks import check_instance, type_of
 from qdiverge.update.copies import HOOKS
-from qdiverge.update.td_update import Rows
+from qdiverge.update.td_update import Loss, Rows
 
 OWN_UPDATE = "Pass update=…, which makes one update of the copies."
 ON_PARAMETERS = ("_backward_hooks", "_post_accumulate_grad_hooks")
@@ -47,8 +51,8 @@ def check_trainable(original: Original) -> None:
     """Refuse optimisers and targets that do not belong to the networks, and steps put in place.
 
     Raises:
-        InvalidTypeError: a step that is not the class's own, or a policy's target that is no
-            module and so cannot follow.
+        InvalidTypeError: a step that is not the class's own or needs a closure, or a policy's
+            target that is no module and so cannot follow.
         InvalidValueError: an optimiser without parameters of one of the networks or of the policy,
             or a target of another number or shape.
     """
@@ -61,13 +65,7 @@ def check_trainable(original: Original) -> None:
                 got=f"none of network {number} of {len(original.networks)}",
                 remedy=f"Pass one that trains them all. Where each has its own: {OWN_UPDATE}",
             )
-    step = vars(original.optimizer).get("step")
-    if step is not None and not _is_scheduled(original.optimizer):
-        raise InvalidTypeError(
-            f"the optimiser's step must be that of {type(original.optimizer).__name__}",
-            got="another, put in its place",
-            remedy=OWN_UPDATE,
-        )
+    _check_step("the optimiser", original.optimizer)
     if original.targets:
         _check_pairs("target", original.targets, original.networks)
     if original.actor is not None:
@@ -103,6 +101,26 @@ def check_own(copies: Sequence[nn.Module], originals: Iterable[nn.Module], rows:
             )
 
 
+def check_loss(loss: Loss, rows: Rows) -> None:
+    """Refuse a loss of the caller's own that says no number, or of weighted rows no average.
+
+    Raises:
+        InvalidValueError: it returns one for each row, or their sum.
+    """
+    q = torch.zeros(2, device=rows.transitions.rewards.device)
+    with own_errors("loss", q, q), OwnValues(reached(loss, name="a loss")):
+        one, both = loss(q[:1], q[:1] + 1), loss(q, q + 1)
+    if not isinstance(both, Tensor) or both.ndim:
+        got = f"shape {list(both.shape)}" if isinstance(both, Tensor) else type_of(both)
+        raise InvalidValueError("a loss must return one number, the average over a batch", got=got)
+    if rows.weights is not None and not torch.isclose(one.reshape(()), both):
+        raise InvalidValueError(
+            "a loss of weighted batches must be the average over its rows",
+            got="one that is another of two like rows than of one, such as a sum",
+            remedy=f"Return the average. {OWN_UPDATE}",
+        )
+
+
 def notes_on(original: Original) -> list[str]:
     """Return what the copies may not be faithful in, in sentences."""
     notes = []
@@ -110,6 +128,32 @@ def notes_on(original: Original) -> list[str]:
         notes.append(
             "A scheduler sets the learning rate; the copies keep it as it is now: pass scheduler=… "
             "where it steps at each update."
+        )
+    actor = original.actor
+    if actor is not None and actor.optimizer is not None and _is_scheduled(actor.optimizer):
+        notes.append(
+            "A scheduler sets the policy's learning rate; the copies keep it as it is now: pass "
+            "update=… where that matters."
+        )
+    networks = original.networks
+    if any(noisy_layers(network) for network in networks):
+        notes.append(
+            "Copies draw the noise of each update before it, the network's and then its target's, "
+            "unless it is drawn in every call: where the run draws otherwise, theirs is another."
+        )
+    if any(needs_quiet(each) and not each.training for each in networks):
+        notes.append(
+            "The network is in evaluation mode, and so its copies learn: where the run trains it "
+            "otherwise, call q_net.train() first."
+        )
+    if (
+        actor is not None
+        and actor.optimizer is not None
+        and (η := original.rule.entropy_coefficient)
+    ):
+        notes.append(
+            f"The entropy coefficient was held at {η:.3g}: where it is learnt, pass update=… with "
+            "it and its optimiser among others=…."
         )
     if num_hooks := sum(1 for _ in _hooks(original)):
         notes.append(
@@ -119,7 +163,26 @@ def notes_on(original: Original) -> list[str]:
     return notes
 
 
+def _check_step(name: str, optimizer: torch.optim.Optimizer) -> None:
+    step, kind = vars(optimizer).get("step"), type(optimizer)
+    if step is not None and not _is_scheduled(optimizer):
+        raise InvalidTypeError(
+            f"{name}'s step must be that of {kind.__name__}",
+            got="another, put in its place",
+            remedy=OWN_UPDATE,
+        )
+    parameters = list(inspect.signature(kind.step).parameters.values())[1:]
+    if any(p.default is p.empty and "VAR" not in p.kind.name for p in parameters):
+        raise InvalidTypeError(
+            f"{name}'s step must need no more than the gradient",
+            got=f"{kind.__name__}, whose step takes {', '.join(p.name for p in parameters)}",
+            remedy=OWN_UPDATE,
+        )
+
+
 def _check_actor(actor: Actor) -> None:
+    if actor.optimizer is not None:
+        _check_step("policy_optimizer", actor.optimizer)
     policy, target = module_of(actor.policy), module_of(actor.target)
     if actor.optimizer is not None and policy is not None:
         held = _held(actor.optimizer)

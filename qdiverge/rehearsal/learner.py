@@ -20,7 +20,11 @@ from qdiverge.calling import policy_parts
 from qdiverge.diagnostics.noisy_weights import draw_noise, noisy_layers
 from qdiverge.diagnostics.quiet import largest_value, leaves_no_trace, needs_quiet, quiet
 from qdiverge.kernel.network import module_of, without_autocast
+from qdiverge.rehearsal.learnable import is_still
+from qdiverge.rehearsal.own_values import OwnValues
+from qdiverge.rehearsal.reached import Reached, reached
 from qdiverge.rehearsal.scheduled import Schedule
+from qdiverge.transitions import SarsaTransitions
 from qdiverge.update import UpdateRule
 from qdiverge.update.copies import Copies, copies_of
 from qdiverge.update.td_update import (
@@ -93,32 +97,45 @@ class Original:
     scheduler: LRScheduler | None = None
 
 
+def reached_by(original: Original) -> Reached:
+    """Look what the caller's own functions in an update may draw by, or change."""
+    functions: list[Any] = [original.update, original.loss]
+    if (actor := original.actor) is not None:
+        functions += [f for f in (actor.policy, actor.target) if module_of(f) is None]
+    own = [each for each in functions if each is not None]
+    return reached(*own, name="a function in an update")
+
+
 class Learner:
     """A copy of an :class:`Original`, which makes updates.
 
     Args:
         original: Left untouched.
+
+    Attributes:
+        reached: What the caller's functions in it reach: each copy has values of its own there.
     """
 
     def __init__(self, original: Original) -> None:
         rule, actor = original.rule, original.actor
         acting = () if actor is None else (actor.policy, actor.optimizer, actor.target)
-        self.copies = copies_of(
+        copies = copies_of(
             original.networks, original.targets, [original.optimizer],
             others=(*original.others, original.scheduler, *acting),
         )  # fmt: skip
+        num_own = len(original.others)
+        self.copies = replace(copies, others=copies.others[:num_own])
+        copied_scheduler, *copied_acting = copies.others[num_own:]
         if not self.copies.targets and rule.lags:  # a remedy: a target where none was
             again = copies_of(self.copies.networks, [], [])
             self.copies = replace(self.copies, targets=again.networks)
-        self.schedule = Schedule(
-            self.copies.optimizers[0], self.copies.others[len(original.others)], original.rate
-        )
+        self.schedule = Schedule(self.copies.optimizers[0], copied_scheduler, original.rate)
         if original.take is not None and original.taken:
             original.take(self.copies, original.taken)
         self.rule, self.number = rule, 0
         self.actor = None
         if actor is not None:
-            policy, optimizer, slow = self.copies.others[-3:]
+            policy, optimizer, slow = copied_acting
             self.actor = Actor(policy, optimizer, slow, actor.period)
         self.td = TdUpdate(
             rule.discount,
@@ -128,21 +145,27 @@ class Learner:
             factor=rule.loss_factor,
         )
         self._update = original.update
+        self.reached = reached_by(original)
+        self._own = OwnValues(self.reached)
         period = rule.target_period or math.inf
         self._waited, self._period = original.since_copy % period, period
         self._moves = any(map(needs_quiet, self.copies.networks))
         self._is_tried = self._moves
         both = (*self.copies.networks, *self.copies.targets)
         self._noisy = [network for network in both if noisy_layers(network)]
+        self._is_noise_known = not self._noisy
 
     def learn(self, rows: Rows) -> None:
         """Make one update."""
+        with self._own:
+            self._learn(rows)
+
+    def _learn(self, rows: Rows) -> None:
         self.number += 1
         if self._update is not None:
             self._update(self.copies, rows)
         else:
-            for network in self._noisy:
-                draw_noise(network)
+            self._draw(rows)
             self.td(self.copies, self.with_next_actions(rows))
         self.schedule.go_on()
         is_due = self.actor is None or self.number % self.actor.period == 0
@@ -150,6 +173,14 @@ class Learner:
             self._improve(rows)
         if is_due:
             self._follow()
+
+    def _draw(self, rows: Rows) -> None:
+        """Draw noise for each network that does not draw by itself in every call."""
+        if not self._is_noise_known:
+            self._noisy = [each for each in self._noisy if is_still(each, rows)]
+            self._is_noise_known = True
+        for network in self._noisy:
+            draw_noise(network)
 
     def size(self, probe: Rows) -> float:
         """Return max|Q| over the probe: every action of a Q-network, (s_i, a_i) of critics."""
@@ -171,10 +202,14 @@ class Learner:
 
     @torch.no_grad()
     def error(self, probe: Rows) -> float:
-        """Return mean |δ| over the probe, of the first critic."""
+        """Return mean |δ| over the probe, of the first critic; NaN where no one says its a'."""
+        is_critic = probe.transitions.actions.is_floating_point()
+        if is_critic and self.actor is None and not isinstance(probe.transitions, SarsaTransitions):
+            return math.nan
         self._try(probe)
         with ExitStack() as stack:  # a look must not move what the copy is to share with the run
             stack.enter_context(without_autocast(probe.transitions.observations.device))
+            stack.enter_context(OwnValues(self.reached))
             for network in (*self.copies.networks, *self.copies.targets) if self._moves else ():
                 stack.enter_context(quiet(network))
             rows = self.with_next_actions(probe)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from qdiverge.diagnostics import Diagnosis, diagnose
 from qdiverge.errors import QDivergeError
 from qdiverge.kernel.network import Networks
+from qdiverge.rehearsal.learner import Learner
 from qdiverge.rehearsal.rehearse import rehearsed
 from qdiverge.rehearsal.result import Rehearsal
 from qdiverge.rehearsal.what_if import Options, options_of, stage_by
@@ -93,16 +94,16 @@ def preflight(
     tried = None
     if ahead.diverges:
         tried = options_of(stage, None, num_updates, num_orders, speed, seed)
-    original, rows = stage.original, stage.batches.probe()
-    nets, slow = original.networks, original.targets
+    learner, rule = Learner(stage.original), stage.original.rule  # hooks are not to hear of it
+    nets, slow = learner.copies.networks, learner.copies.targets
     try:
         diagnosis: Diagnosis | None = diagnose(
             nets[0] if len(nets) == 1 else nets,
-            rows.transitions.select(slice(0, MOST_ROWS)),
+            stage.batches.probe().transitions.select(slice(0, MOST_ROWS)),
             target=(slow[0] if len(slow) == 1 else slow) if slow else None,
-            optimizer=original.optimizer,
-            policy=None if original.actor is None else original.actor.policy,
-            rule=original.rule,
+            optimizer=learner.copies.optimizers[0],
+            policy=None if learner.actor is None else learner.actor.policy,
+            rule=rule,
         )
     except QDivergeError as error:
         return Preflight(ahead, None, tried, str(error))

@@ -1,12 +1,13 @@
-"""What a function that draws batches draws by, and counts with, so that all of it is put back.
+"""What a function draws by, counts with and writes into, so that all of it is put back.
 
 A replay has a generator of its own, an exponent that grows with every draw, a place in a shuffled
-order: reached from the function by its closure, its globals, its ``self``. What it writes into the
-lists and arrays that are there stays written.
+order, arrays that it fills with a batch: reached from the function by its closure, its globals, its
+``self``. So has an update its count.
 """
 
 import functools
 import types
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,54 +21,57 @@ from qdiverge.generators import Generator
 DEEPEST = 4  # steps from the function
 MOST_HELD = 64  # objects, nearest first
 LARGEST = 64  # entries of a list or a dict that is no data
+LARGEST_HELD = 2**17  # numbers of an array, or entries of a list, that is no replay
 CLOSED = (
     type, types.ModuleType, types.BuiltinFunctionType, torch.Tensor, np.ndarray, torch.nn.Module,
     torch.optim.Optimizer, str, bytes, int, float, complex, bool, type(None),
 )  # fmt: skip
 ELSEWHERE = ("gymnasium.", "gym.", "torch.nn.", "torch.optim.", "numpy.", "qdiverge.")
-Place = tuple[Any, Any]  # what holds a value, and its name there
+LEARNING = (torch.nn.Module, torch.optim.Optimizer)
+Holder = tuple[Any, tuple[str, ...] | None]
 
 
 @dataclass(frozen=True, eq=False)
 class Reached:
-    """What a function reaches.
+    """What functions reach.
 
     Attributes:
-        generators: By which it may draw.
-        holders: Dicts and cells of closures in which it may put another value; of a dict, the names
-            that it may, None: all.
+        generators: By which they may draw.
+        holders: Dicts and cells of closures in which they may put another value; of a dict, the
+            names that they may, None: all.
+        contents: Lists, sets, arrays and tensors that they may write into, but for large ones.
+        learning: Modules, optimisers and tensors that learn, which are the run's own.
 
     >>> __name__, rng = "a_script", np.random.default_rng(0)
     >>> reached(lambda: rng.integers(3)).generators == (rng,)
     True
     """
 
-    generators: tuple[Generator, ...]
-    holders: tuple[tuple[Any, tuple[str, ...] | None], ...]
-
-    def values(self) -> dict[tuple[int, Any], tuple[Place, Any]]:
-        """Return what is held now, by place."""
-        return {
-            (id(holder), name): ((holder, name), value)
-            for holder, names in self.holders
-            for name, value in _entries(holder, names)
-        }
+    generators: tuple[Generator, ...] = ()
+    holders: tuple[Holder, ...] = ()
+    contents: tuple[Any, ...] = ()
+    learning: tuple[Any, ...] = ()
 
 
-NOTHING = Reached((), ())
+NOTHING = Reached()
 
 
-def reached(function: Any) -> Reached:
-    """Look what a function may draw by, or change.
+def reached(*functions: Any, name: str = "a function of data") -> Reached:
+    """Look what functions may draw by, or change; what is ours or nothing reaches nothing.
+
+    Args:
+        functions: An adapter's own says by what it draws.
+        name: Of them, in errors.
 
     Raises:
-        InvalidValueError: it goes on with an iterator of the run's, which nothing winds back.
+        InvalidValueError: one goes on with an iterator of the run's, which nothing winds back.
     """
+    layer = [function for function in functions if not _is_closed(function)]
     generators: dict[int, Generator] = {}
-    holders: list[tuple[Any, tuple[str, ...] | None]] = []
-    if _is_closed(function):  # an adapter's own, which says by what it draws
-        return NOTHING
-    seen, layer = {id(function)}, [function]
+    holders: list[Holder] = []
+    contents: dict[int, Any] = {}
+    learning: dict[int, Any] = {}
+    seen = set(map(id, layer))
     for depth in range(DEEPEST):
         following: list[Any] = []
         for thing in layer:
@@ -78,57 +82,37 @@ def reached(function: Any) -> Reached:
             holders += own
             if depth == 0 and (found := next(filter(_is_spent, inside), None)) is not None:
                 raise InvalidValueError(
-                    "a function of data must draw anew at each call",
+                    f"{name} must begin anew at each call",
                     got=f"one that goes on with a {type(found).__name__} of the run's",
                     remedy="Nothing winds an iterator back: pass a function that makes its own, or "
-                    "a list of batches.",
+                    "counts; or of data a list of batches.",
                 )
+            contents |= {id(x): x for x in inside if _is_held(x)}
+            learning |= {id(x): x for x in inside if _is_learning(x)}
             following += [x for x in inside if id(x) not in seen and not _is_closed(x)]
             seen |= set(map(id, inside))
         layer = following
-    return Reached(tuple(generators.values()), tuple(holders[:MOST_HELD]))
+    nearest = tuple(list(contents.values())[:MOST_HELD])
+    own_generators, learns = tuple(generators.values()), tuple(learning.values())
+    return Reached(own_generators, tuple(holders[:MOST_HELD]), nearest, learns)
 
 
-class OwnValues:
-    """Values of one's own: inside, they go on from where they were left inside.
-
-    Args:
-        reached: Where they are.
-
-    >>> __name__ = "a_script"
-    >>> class Replay:
-    ...     draws = 0
-    ...     def sample(self): self.draws += 1
-    >>> replay = Replay()
-    >>> own = OwnValues(reached(replay.sample))
-    >>> with own: replay.sample()
-    >>> with own: replay.sample(); replay.draws
-    2
-    >>> replay.draws
-    0
-    """
-
-    def __init__(self, reached: Reached) -> None:
-        self._reached = reached
-        self._own: dict[tuple[int, Any], tuple[Place, Any]] = {}
-
-    def __enter__(self) -> None:
-        self._outer = self._reached.values()
-        _put(self._own)
-        self._before = self._outer | self._own
-
-    def __exit__(self, *_: object) -> None:
-        now = self._reached.values()
-        for key, (place, value) in now.items():
-            if key not in self._before or self._before[key][1] is not value:
-                self._own[key] = (place, value)
-        for key, (place, _) in self._own.items():
-            if key not in self._outer:  # made by the draw, in a dict
-                del place[0][place[1]]
-        _put({key: self._outer[key] for key in self._own if key in self._outer})
+def _is_learning(thing: Any) -> bool:
+    return isinstance(thing, LEARNING) or (isinstance(thing, torch.Tensor) and thing.requires_grad)
 
 
-def _inside(thing: Any) -> tuple[list[Any], list[tuple[Any, tuple[str, ...] | None]]]:
+def _is_held(thing: Any) -> bool:
+    """Return whether what is written into a thing is to be put back: it is small enough."""
+    if isinstance(thing, torch.Tensor):
+        is_plain = thing.layout is torch.strided and not thing.is_inference()
+        return not thing.requires_grad and is_plain and thing.numel() <= LARGEST_HELD
+    if isinstance(thing, np.ndarray):
+        is_plain = thing.flags.writeable and not thing.dtype.hasobject
+        return is_plain and thing.size <= LARGEST_HELD
+    return isinstance(thing, list | deque | set) and len(thing) <= LARGEST_HELD
+
+
+def _inside(thing: Any) -> tuple[list[Any], list[Holder]]:
     """Return what a thing holds, and where it holds it."""
     if isinstance(thing, functools.partial):
         return [thing.func, *thing.args, *thing.keywords.values()], []
@@ -139,7 +123,7 @@ def _inside(thing: Any) -> tuple[list[Any], list[tuple[Any, tuple[str, ...] | No
         names = tuple(name for name in _names(thing.__code__) if name in thing.__globals__)
         inside = [cell.cell_contents for cell in cells] + [thing.__globals__[n] for n in names]
         return inside, [*((cell, None) for cell in cells), (thing.__globals__, names)]
-    if isinstance(thing, dict | list | tuple):
+    if isinstance(thing, dict | list | tuple | deque):
         if len(thing) > LARGEST:
             return [], []
         inside = list(thing.values()) if isinstance(thing, dict) else list(thing)
@@ -180,17 +164,3 @@ def _is_empty(cell: types.CellType) -> bool:
     except ValueError:
         return True
     return False
-
-
-def _entries(holder: Any, names: tuple[str, ...] | None) -> list[tuple[Any, Any]]:
-    if isinstance(holder, types.CellType):
-        return [(None, holder.cell_contents)]
-    return list(holder.items()) if names is None else [(n, holder[n]) for n in names if n in holder]
-
-
-def _put(values: dict[tuple[int, Any], tuple[Place, Any]]) -> None:
-    for (holder, name), value in values.values():
-        if isinstance(holder, types.CellType):
-            holder.cell_contents = value
-        else:
-            holder[name] = value

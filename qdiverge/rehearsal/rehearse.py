@@ -62,9 +62,10 @@ def rehearse(
     Copies of networks, target and optimiser (class, groups, state) train on the data with the run's
     own rule, each in an order of its own; one diverges whose max|Q| passes 5/4 of r_max/(1 − γ).
     What is passed in stays as it is, to the bit: parameters, optimiser state, buffers, random
-    generators, and what a function of ``data`` draws and counts by, but for what it writes into
-    lists and arrays. Inside ``torch.autocast`` the copies' updates are cast as a run's would be;
-    called outside of it, copies of a run that casts train in full precision.
+    generators, and what a function of ``data``, an ``update`` or a ``loss`` counts by and writes
+    into, but for lists and arrays of more than 131,072 entries. Hooks are not called.
+    Inside ``torch.autocast`` the copies' updates are cast as a run's would be; called outside of
+    it, copies of a run that casts train in full precision.
 
     How often it is right is measured by ``python -m experiments foresight``.
 

@@ -45,7 +45,8 @@ def run_ahead(
     """
     learner, probe = FastLearner(original), batches.probe()
     stream, sizes, passed = batches.stream(seed, is_alone=True), list[float](), None
-    kept = same_generators(batches.device, batches.generators)
+    generators = (*batches.generators, *learner.reached.generators)
+    kept = same_generators(batches.device, generators)
     with kept, fresh_casts(), torch.enable_grad():
         if seed is not None:
             seed_torch(seed, batches.device)

@@ -18,7 +18,13 @@ from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.generators import Generator
 from qdiverge.kernel.network import Networks, each_of, first_parameter, module_of, unwrap
 from qdiverge.rehearsal.batches import Batches, as_batches
-from qdiverge.rehearsal.faithful import check_own, check_scheduler, check_trainable, notes_on
+from qdiverge.rehearsal.faithful import (
+    check_loss,
+    check_own,
+    check_scheduler,
+    check_trainable,
+    notes_on,
+)
 from qdiverge.rehearsal.learnable import check_learnable
 from qdiverge.rehearsal.learner import Actor, Learner, Original, Policy, Update
 from qdiverge.td import Bootstrap
@@ -96,6 +102,13 @@ def stage_of(
         check_scheduler(scheduler, optimizer)
     if rule is not None:
         check_instance("rule", rule, UpdateRule)
+    if isinstance(entropy_coefficient, torch.Tensor) and entropy_coefficient.requires_grad:
+        raise InvalidTypeError(
+            "entropy_coefficient must be a number, by which copies go on",
+            got="a tensor that is learnt",
+            remedy="Pass update=…, which trains it too, with it and its optimiser in others=…; or "
+            "its present value, float(…), to hold it there.",
+        )
     check_list("others", others)
     check_list("generators", generators)
     policy_period = check_integer("policy_period", policy_period, 1)
@@ -132,6 +145,8 @@ def stage_of(
     notes = []
     if update is None:
         check_trainable(original)
+        if original.loss is not None:
+            check_loss(original.loss, rows)
         notes = [*_notes(actor), *notes_on(original)]
     if reward_bound is None:
         largest = batches.largest_reward()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from qdiverge.errors import InvalidTypeError
+from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.kernel.network import Networks
 from qdiverge.rehearsal.changes import Change, changed, is_mild, usual_changes
 from qdiverge.rehearsal.rehearse import rehearsals, rehearse
@@ -130,7 +130,8 @@ def what_if(
         options: Further ones of :func:`qdiverge.rehearse`: optimizer, target, discount and so on.
 
     Raises:
-        InvalidValueError: as in :func:`qdiverge.rehearse`; or a change names an unknown field.
+        InvalidValueError: as in :func:`qdiverge.rehearse`; or a change names an unknown field, or
+            γ where the batches say it row by row.
 
     >>> import torch
     >>> from qdiverge.transitions import Transitions
@@ -174,13 +175,20 @@ def options_of(
     seed: int | None = 0,
 ) -> Options:
     """Rehearse each change, from a stage that is set."""
-    is_critic = stage.batches.probe().transitions.actions.is_floating_point()
+    probe = stage.batches.probe()
+    is_critic = probe.transitions.actions.is_floating_point()
     if changes is None:
         changes = usual_changes(
             stage.original.rule, is_critic=is_critic, is_known=stage.original.update is None
         )
     for name, change in check_instance("changes", changes, Mapping).items():
         check_instance(f"the change {name!r}", change, Mapping)
+        if "discount" in change and probe.discounts is not None:
+            raise InvalidValueError(
+                "another discount needs batches that were made with it",
+                got="batches that say γ^k row by row, their rewards summed by it",
+                remedy="Rehearse on batches of another n-step replay, or of single steps.",
+            )
     tried: dict[str, Change] = {AS_IT_IS: {}, **changes}
     stages = [replace(stage, original=changed(stage.original, change)) for change in tried.values()]
     results = rehearsals(

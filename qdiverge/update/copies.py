@@ -67,8 +67,10 @@ def copies_of(
         memo = _kept_as_they_are(p for net in bare[0] + bare[1] + parts for p in net.modules())
         trained, slow = copy.deepcopy(bare, memo)
         steppers, others_copied = copy.deepcopy((list(optimizers), list(others)), memo)
-        for optimizer, stepper in zip(optimizers, steppers, strict=True):
-            _copy_own_attributes(optimizer, stepper, memo)
+        twins = zip([*optimizers, *others], [*steppers, *others_copied], strict=True)
+        for optimizer, stepper in twins:
+            if isinstance(optimizer, torch.optim.Optimizer):
+                _copy_own_attributes(optimizer, stepper, memo)
     copied = [m for other in others_copied if (m := module_of(other)) is not None]
     for module in trained + slow + copied:
         for part in module.modules():

@@ -424,7 +424,7 @@ def test_data_that_cannot_be_learnt_from_are_refused_by_name():
         count[0] += 1
         return many[count[0]]
 
-    refused(q, "rewards of a rehearsal", qd.InvalidValueError, data=later, num_updates=9)
+    refused(q, "rewards of a rehearsal", qd.InvalidValueError, data=later, num_updates=13)
     for data, said in [(Prioritised(), "asks a replay by a function"), (iter([b]), "used up")]:
         refused(q, said, data=data)
     refused(q, "generators must be", data=lambda: b, generators=[1])

@@ -11,7 +11,8 @@ import torch
 
 from qdiverge.generators import Generator, same_generators
 from qdiverge.monitor.shown_batch import Shown, copy_of
-from qdiverge.rehearsal.reached import OwnValues, reached
+from qdiverge.rehearsal.own_values import OwnValues
+from qdiverge.rehearsal.reached import reached
 
 
 class OwnOrder:
