@@ -43,7 +43,8 @@ def evaluate(folder: Path = RESULTS, split: str = "test") -> dict[str, Any]:
 
     Args:
         folder: Of the corpus and the rules.
-        split: "test"; or "dev", on which the rules were set, to see what they do there.
+        split: "test"; or "dev", on which the rules were set, to see what they do there: nothing is
+            written then, nor judged at the monitor's limit, to which its copies were not followed.
 
     Raises:
         RunFolderError: the rules are not fixed, or not committed: the test split stays closed.
@@ -63,7 +64,7 @@ def evaluate(folder: Path = RESULTS, split: str = "test") -> dict[str, Any]:
             }
             for kind, own in by_kind(runs).items()
         },
-        "at the limit": at_the_limit(fixed["thresholds"], runs),
+        "at the limit": at_the_limit(fixed["thresholds"], runs) if split == "test" else {},
         "strata": {
             stratum: {
                 name: judge(rule, fixed["thresholds"][kind][name], own)
@@ -78,7 +79,8 @@ def evaluate(folder: Path = RESULTS, split: str = "test") -> dict[str, Any]:
         "remedies": remedied(runs),
     }
     text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
-    write_whole(folder / "evaluation.json", text + "\n")
+    if split == "test":
+        write_whole(folder / "evaluation.json", text + "\n")
     return found
 
 
@@ -136,7 +138,7 @@ def at_the_limit(thresholds: dict[str, Any], runs: Sequence[Run]) -> dict[str, A
             raise RunFolderError(
                 "copies that pass B must have been followed further",
                 got=f"some of the {kind} runs that were not",
-                remedy="Run: python -m experiments foresight further --split …",
+                remedy="Run: python -m experiments foresight further --split test",
             )
         found.setdefault(kind, {})[name] = judge(rule, threshold, own)
     return found

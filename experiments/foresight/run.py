@@ -51,11 +51,11 @@ def main(arguments: list[str]) -> int:
         fix(options.results)
         print(f"commit {options.results / 'rules.json'} before `evaluate`")
     elif options.part == "evaluate":
-        evaluate(options.results, options.split or "test")
+        show(options.results, evaluate(options.results, options.split or "test"))
     elif options.part == "rates":
         print(write_rates(options.results))
     elif options.part == "again":
         show_again(corpus.load("dev", options.results)[1])
-    if options.part in ("evaluate", "show"):
+    elif options.part == "show":
         show(options.results)
     return 0

@@ -39,9 +39,14 @@ def origin(found: dict[str, Any]) -> dict[str, Any]:
                                   "seconds": seconds}  # fmt: skip
 
 
-def show(folder: Path) -> None:
-    """Print every table."""
-    found = read_evaluation(folder)
+def show(folder: Path, found: dict[str, Any] | None = None) -> None:
+    """Print every table.
+
+    Args:
+        folder: Of the committed evaluation.
+        found: Another one; None: that.
+    """
+    found = read_evaluation(folder) if found is None else found
     print(f"{TITLES[found['corpus']['split']]}\n")
     for kind, rules in found["rules"].items():
         about = found["runs"][kind]

@@ -26,6 +26,7 @@ from experiments.foresight import (
 from experiments.foresight.cell import Cell
 from experiments.foresight.live import LiveRun
 from experiments.foresight.observe import Course, as_row, curve_times, follow
+from experiments.foresight.run import main as foresight_main
 from experiments.sweep.results import machine_paths
 from qdiverge.errors import RunFolderError
 from qdiverge.monitor.foresight import measured_rates
@@ -305,6 +306,15 @@ def test_the_test_split_is_not_opened_before_the_rules_are_committed(tmp_path, m
     assert found["rules"]["short"]["preflight"]["caught"] == [2, 2]
     assert found["rules"]["long"]["x16 before the run"]["false"] == [0, 2]
     show.show(tmp_path)
+
+
+def test_the_dev_split_is_judged_from_its_committed_rows_and_nothing_is_written(capsys):
+    """Its copies were not followed to 5/4 B, and the test split's evaluation stays as it is."""
+    path = corpus.RESULTS / "evaluation.json"
+    before = path.read_bytes()
+    assert foresight_main(["evaluate", "--split", "dev"]) == 0
+    assert "in sample, no measure of anything to come" in capsys.readouterr().out
+    assert path.read_bytes() == before
 
 
 def test_rules_do_not_depend_on_the_test_split(tmp_path):
