@@ -1,8 +1,7 @@
-"""Whether copies can be the run: what of it no copy takes along is refused, or said, by name."""
+"""Whether copies can be the run: what of it no copy takes along is refused by name."""
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -10,21 +9,18 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from qdiverge.calling import own_errors
-from qdiverge.diagnostics.noisy_weights import noisy_layers
-from qdiverge.diagnostics.quiet import needs_quiet, quiet
+from qdiverge.diagnostics.quiet import quiet
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.kernel.graph_leaves import graph_leaves
 from qdiverge.kernel.network import module_of
 from qdiverge.rehearsal.learner import Actor, Original
 from qdiverge.rehearsal.own_values import OwnValues
 from qdiverge.rehearsal.reached import reached
+from qdiverge.rehearsal.scheduled import is_scheduled
 from qdiverge.thing_checks import check_instance, type_of
-from qdiverge.update.copies import HOOKS
 from qdiverge.update.td_update import Loss, Rows
 
 OWN_UPDATE = "Pass update=…, which makes one update of the copies."
-ON_PARAMETERS = ("_backward_hooks", "_post_accumulate_grad_hooks")
-ON_OPTIMIZERS = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
 
 
 def check_scheduler(scheduler: Any, optimizer: torch.optim.Optimizer) -> None:
@@ -121,51 +117,9 @@ def check_loss(loss: Loss, rows: Rows) -> None:
         )
 
 
-def notes_on(original: Original) -> list[str]:
-    """Return what the copies may not be faithful in, in sentences."""
-    notes = []
-    if _is_scheduled(original.optimizer) and original.scheduler is None:
-        notes.append(
-            "A scheduler sets the learning rate; the copies keep it as it is now: pass scheduler=… "
-            "where it steps at each update."
-        )
-    actor = original.actor
-    if actor is not None and actor.optimizer is not None and _is_scheduled(actor.optimizer):
-        notes.append(
-            "A scheduler sets the policy's learning rate; the copies keep it as it is now: pass "
-            "update=… where that matters."
-        )
-    networks = original.networks
-    if any(noisy_layers(network) for network in networks):
-        notes.append(
-            "Copies draw the noise of each update before it, the network's and then its target's, "
-            "unless it is drawn in every call: where the run draws otherwise, theirs is another."
-        )
-    if any(needs_quiet(each) and not each.training for each in networks):
-        notes.append(
-            "The network is in evaluation mode, and so its copies learn: where the run trains it "
-            "otherwise, call q_net.train() first."
-        )
-    if (
-        actor is not None
-        and actor.optimizer is not None
-        and (η := original.rule.entropy_coefficient)
-    ):
-        notes.append(
-            f"The entropy coefficient was held at {η:.3g}: where it is learnt, pass update=… with "
-            "it and its optimiser among others=…."
-        )
-    if num_hooks := sum(1 for _ in _hooks(original)):
-        notes.append(
-            f"{num_hooks} of somebody's hooks on networks, parameters or optimiser stay behind: "
-            "where they change values, gradients or steps, pass update=…."
-        )
-    return notes
-
-
 def _check_step(name: str, optimizer: torch.optim.Optimizer) -> None:
     step, kind = vars(optimizer).get("step"), type(optimizer)
-    if step is not None and not _is_scheduled(optimizer):
+    if step is not None and not is_scheduled(optimizer):
         raise InvalidTypeError(
             f"{name}'s step must be that of {kind.__name__}",
             got="another, put in its place",
@@ -215,30 +169,6 @@ def _check_pairs(name: str, slow: Sequence[nn.Module], online: Sequence[nn.Modul
                 f"{name} must have parameters of the shapes of the network that it follows",
                 got=f"{_shown(shapes[0])} beside {_shown(shapes[1])}",
             )
-
-
-def _hooks(original: Original) -> Iterator[Any]:
-    """Yield the hooks that copies do without, but ours and PyTorch's."""
-    policy = None if original.actor is None else module_of(original.actor.policy)
-    modules = [*original.networks, *original.targets, *([] if policy is None else [policy])]
-    optimizers = [original.optimizer, original.actor.optimizer if original.actor else None]
-    parts = [part for module in modules for part in module.modules()]
-    parameters = [p for module in modules for p in module.parameters()]
-    for names, owners in ((HOOKS, parts), (ON_PARAMETERS, parameters), (ON_OPTIMIZERS, optimizers)):
-        for owner in owners:
-            for name in names:
-                hooks = (getattr(owner, name, None) or {}).values()
-                yield from (hook for hook in hooks if not _is_known(hook))
-
-
-def _is_known(hook: Callable[..., Any]) -> bool:
-    while isinstance(hook, partial):
-        hook = hook.func
-    return str(getattr(hook, "__module__", "")).startswith(("torch.", "qdiverge."))
-
-
-def _is_scheduled(optimizer: torch.optim.Optimizer) -> bool:
-    return hasattr(vars(optimizer).get("step"), "_wrapped_by_lr_sched")
 
 
 def _held(optimizer: torch.optim.Optimizer) -> set[int]:

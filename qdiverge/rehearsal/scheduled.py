@@ -58,3 +58,8 @@ class Schedule:
     def _set(self) -> None:
         for group, rate in zip(self._optimizer.param_groups, self._own, strict=True):
             group["lr"] = self._factor * rate
+
+
+def is_scheduled(optimizer: torch.optim.Optimizer) -> bool:
+    """Return whether a scheduler, which counts its steps, sets an optimiser's learning rates."""
+    return hasattr(vars(optimizer).get("step"), "_wrapped_by_lr_sched")

@@ -23,10 +23,10 @@ from qdiverge.rehearsal.faithful import (
     check_own,
     check_scheduler,
     check_trainable,
-    notes_on,
 )
 from qdiverge.rehearsal.learnable import check_learnable
 from qdiverge.rehearsal.learner import Actor, Learner, Original, Policy, Update
+from qdiverge.rehearsal.reservations import notes_on, notes_on_data
 from qdiverge.td import Bootstrap
 from qdiverge.tensor_checks import check_optimizer
 from qdiverge.thing_checks import check_callable, check_instance, check_list
@@ -162,6 +162,8 @@ def stage_of(
         copied = (*learner.copies.networks, *learner.copies.targets)
         check_own(copied, (*networks, *targets), rows)
         check_learnable(learner.copies.networks, rows)
+        is_drawn = batches.make is not None
+        notes += notes_on_data(learner.copies.networks[0], rows, is_drawn=is_drawn)
         for group in (learner.copies.networks, learner.copies.targets):
             check_values(group, rows.transitions)
     with own_errors("q_net", rows.transitions.observations):

@@ -78,6 +78,12 @@ MORE = {
         {"environment": "MinAtar/Breakout-v1", "overlap": True, "num_envs": 2,
          "exploration_steps": 100, "checkpoint_period": 20},
     ),
+    "rainbow": (
+        "dqn",
+        {"environment": "CartPole-v1", "distributional": True, "noisy": True, "prioritized": True,
+         "n_step": 3, "target_period": 4},
+    ),
+    "fixed temperature": ("sac", {"environment": "Pendulum-v1", "tune_temperature": False}),
     "mujoco": ("td3", {"environment": "HalfCheetah-v5"}),
 }  # fmt: skip
 

@@ -388,10 +388,21 @@ def sizes_of(model, num_steps):
     return sizes
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_a_copy_of_a_model_goes_on_as_the_model_does(tmp_path, name):
-    sizes = sizes_of(make(name), 130)
-    model = make(name)
+FURTHER = [
+    ("DQN", {"n_steps": 3}),
+    ("DQN", {"learning_rate": lambda left: 0.01 * left}),
+    ("QRDQN", {"n_steps": 3, "max_grad_norm": 0.1}),
+    ("TD3", {"n_steps": 2}),
+    ("SAC", {"n_steps": 3}),
+    ("SAC", {"ent_coef": 0.2}),
+    ("SAC", {"use_sde": True}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), [*((name, {}) for name in MODELS), *FURTHER])
+def test_a_copy_of_a_model_goes_on_as_the_model_does(tmp_path, name, options):
+    sizes = sizes_of(make(name, **options), 130)
+    model = make(name, **options)
     callback = sb3.Callback(tmp_path / "run", **EVERYTHING, reward_bound=1e3)
     model.learn(130, callback=callback)
     foresight = callback.monitor.foresight

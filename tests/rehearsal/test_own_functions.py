@@ -102,6 +102,9 @@ def test_distributions_are_refused_without_an_update_and_the_run_with_one(kind, 
     if kind is OfReturns:
         with pytest.raises(qd.InvalidTypeError, match="keeps its support"):
             rehearse(q, batches(), **options)
+    else:  # nothing about it says that its 21 outputs are no actions
+        flat_ = rehearse(q.net, batches(), **options)
+        assert "Of 21 outputs the data hold the first 3 alone" in str(flat_)
     ahead = rehearse(q, batches(), target=slow, polyak=0.1, update=update, num_orders=1, **options)
     sizes = sizes_of(update, Copies((q,), (slow,), (adam,)), batches()[:10], polyak=0.1)
     assert ahead.q_abs_max[0].tolist() == sizes

@@ -121,3 +121,39 @@ def test_a_network_that_draws_its_noise_in_each_call_is_the_run():
         update(q, adam, draw())
         sizes.append(largest_value([q], PROBE.observations, None, is_quiet=True))
     assert ahead.q_abs_max[0].tolist() == sizes
+
+
+def test_float16_without_a_scaler_is_said_since_small_gradients_vanish():
+    q, data = mlp(), batches()
+    with torch.no_grad():
+        for p in q.parameters():
+            p.mul_(1e-3)
+    for b in data:
+        b.rewards.mul_(1e-7)
+    sgd, casting = optim.SGD(q.parameters(), lr=0.1), partial(torch.autocast, "cpu", torch.float16)
+    options = {"optimizer": sgd, "discount": 0.9, "probe": PROBE, "num_updates": 8}
+    with casting():
+        ahead = rehearse(q, data, **options, num_orders=1, reward_bound=1e3)
+    sizes, scaler = [], torch.amp.GradScaler("cpu")
+    for b in data[:8]:
+        with casting():
+            with torch.no_grad():
+                y = b.rewards + 0.9 * (1 - b.terminated) * q(b.next_observations).amax(1)
+            chosen = q(b.observations).gather(1, b.actions[:, None]).squeeze(1)
+            loss = nn.functional.smooth_l1_loss(chosen, y)
+        sgd.zero_grad()
+        scaler.scale(loss).backward()
+        scaler.step(sgd)
+        scaler.update()
+        sizes.append(largest_value([q], PROBE.observations, None, is_quiet=True))
+    assert ahead.q_abs_max[0].tolist() != sizes
+    assert "in float16 small gradients vanish" in str(ahead)
+    assert "float16" not in str(rehearse(q, data, **options))
+
+
+def test_priorities_that_stay_are_said():
+    q, batch = mlp(), vars(batches()[0]) | {"weights": torch.rand(8)}
+    options = {"optimizer": optim.SGD(q.parameters(), lr=0.1), "num_updates": 2}
+    said = "priorities of now, which copies do not move"
+    assert said in str(rehearse(q, lambda: batch, **options))
+    assert said not in str(rehearse(q, [batch], **options))
