@@ -9,7 +9,7 @@ from torch import Tensor
 
 from qdiverge.checks import check_nonnegative, check_rate
 from qdiverge.errors import InvalidTypeError, InvalidValueError
-from qdiverge.thing_checks import check_instance, type_of
+from qdiverge.thing_checks import check_instance, shown_as_code, type_of
 
 DENSE = frozenset(
     (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.bool,
@@ -135,6 +135,18 @@ def check_distribution(name: str, rho: Tensor, size: int) -> Tensor:
             remedy=f"Normalise it: {name} / {name}.sum().",
         )
     return rho
+
+
+def check_device(name: str, device: Any) -> torch.device:
+    """Return a device, or the one of a name such as "cpu" or "cuda:1".
+
+    Raises:
+        InvalidValueError: it is none.
+    """
+    try:
+        return torch.device(device)
+    except Exception as error:  # of somebody's own object, it may be any
+        raise InvalidValueError(f"{name} must be a device", got=shown_as_code(device)) from error
 
 
 def check_optimizer(name: str, optimizer: Any) -> torch.optim.Optimizer:

@@ -50,11 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: What follows ``qdiverge`` on the command line; None: ``sys.argv``.
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    if not _is_text(given):
+        return _fail(BAD_USAGE, "the arguments must be a list of text.")
     try:
         try:
             with calling_at_stop(interrupt, ["SIGTERM", "SIGHUP"]):
-                return _run(arguments)
+                return _run(list(given))
         finally:
             sys.stdout.flush()
     except DivergenceError as error:
@@ -102,6 +104,12 @@ def usage() -> str:
     """Return the help of the command itself."""
     commands = "\n".join(f"  {name:9} {text}" for name, text in COMMANDS.items())
     return USAGE.format(commands=commands)
+
+
+def _is_text(arguments: object) -> bool:
+    if not isinstance(arguments, Sequence) or isinstance(arguments, str | bytes):
+        return False
+    return all(isinstance(word, str) for word in arguments)
 
 
 def _suggest(name: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qdiverge.checks import check_switch
 from qdiverge.errors import MissingExtraError
 from qdiverge.mdp.model import MDP
+from qdiverge.thing_checks import check_instance
 
 if TYPE_CHECKING:
     from qdiverge.mdp.environment import MDPEnvironment
@@ -20,7 +22,10 @@ def as_environment(mdp: MDP, *, as_features: bool = False) -> MDPEnvironment:
 
     Raises:
         MissingExtraError: gymnasium is not installed.
+        InvalidTypeError, InvalidValueError: ``mdp`` is none, or ``as_features`` no switch.
     """
+    check_instance("mdp", mdp, MDP)
+    check_switch("as_features", as_features)
     try:
         from qdiverge.mdp.environment import MDPEnvironment
     except ImportError as error:

@@ -16,6 +16,7 @@ from qdiverge.mdp.array_checks import check_pairs_rho
 from qdiverge.mdp.bellman import optimal_backup
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.operators import UpdateOperator, kernel_operator
+from qdiverge.tensor_checks import check_numbers
 from qdiverge.thing_checks import check_instance, type_of
 
 
@@ -27,7 +28,13 @@ class LinearisedNetwork:
     operator: UpdateOperator
 
     def train(self, num_updates: int, *, target_period: int = 1) -> np.ndarray:
-        """Return Q of each expected update, ``[T + 1, S, A]``."""
+        """Return Q of each expected update, ``[T + 1, S, A]``.
+
+        Raises:
+            InvalidValueError: a number is no integer of at least 1.
+        """
+        num_updates = check_integer("num_updates", num_updates, 1)
+        target_period = check_integer("target_period", target_period, 1)
         q = np.empty((num_updates + 1, *self.q.shape))
         q[0], target = self.q, self.q
         for t in range(num_updates):
@@ -102,7 +109,17 @@ def train_network(
 
 
 def linearisation_gap(true: np.ndarray, linear: np.ndarray) -> np.ndarray:
-    """Return ‖Q_t − Q_t^lin‖∞ / ‖Q_t − Q_0‖∞ of each update but the first, ``[T]``."""
+    """Return ‖Q_t − Q_t^lin‖∞ / ‖Q_t − Q_0‖∞ of each update but the first, ``[T]``.
+
+    Raises:
+        InvalidTypeError, InvalidValueError: the two are no Q-values ``[T + 1, S, A]`` of one shape.
+    """
+    true, linear = check_numbers("true", true), check_numbers("linear", linear)
+    if true.ndim != 3 or true.shape != linear.shape or not true.size:
+        raise InvalidValueError(
+            "true and linear must both be [T + 1, S, A]",
+            got=f"{list(true.shape)} and {list(linear.shape)}",
+        )
     moved = np.abs(true - true[0]).max((1, 2))[1:]
     gap = np.abs(true - linear).max((1, 2))[1:]
     return gap / np.maximum(moved, np.finfo(float).tiny)

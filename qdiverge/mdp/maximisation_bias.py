@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qdiverge.calling import own_errors
 from qdiverge.checks import check_integer, check_nonnegative, check_number
 from qdiverge.errors import InvalidValueError
 from qdiverge.tensor_checks import check_array
@@ -133,7 +134,9 @@ def fitted_overestimation(
     the a-th and the next of the inner integers, its second fit those ⌊m/2⌋ further on.
 
     Raises:
-        InvalidValueError: the degree needs more than the 11 points of an action.
+        InvalidValueError: the degree needs more than the 11 points of an action, or the states are
+            no ``[S]``.
+        CallError, InvalidTypeError: the function fails, or gives no number for each state.
     """
     degree = check_integer("degree", degree, 0)
     num_actions = check_integer("num_actions", num_actions, 1)
@@ -141,15 +144,28 @@ def fitted_overestimation(
     if degree > 10:
         raise InvalidValueError("degree must lie in 0 … 10: an action has 11 points", got=degree)
     sampled = np.arange(-6, 7).astype(float)
-    line = np.linspace(-6, 6, 241) if states is None else np.asarray(states, dtype=float)
+    line = np.linspace(-6, 6, 241) if states is None else check_array("states", states)
+    if line.ndim != 1 or not len(line):
+        raise InvalidValueError("states must be [S]", got=list(line.shape))
 
     def fit(action: int) -> np.ndarray:
         first = 1 + action % 10  # the two ends always count
         fitted_to = np.delete(sampled, [first, first + 1])
-        return np.polynomial.Polynomial.fit(fitted_to, function(fitted_to), degree)(line)
+        return np.polynomial.Polynomial.fit(fitted_to, _values(function, fitted_to), degree)(line)
 
     fits = np.stack([fit(a) for a in range(num_actions)])
     others = np.stack([fit(a + num_actions // 2) for a in range(num_actions)])
-    values = function(line)
+    values = _values(function, line)
     doubled = np.take_along_axis(others, fits.argmax(0)[None], axis=0)[0]
     return FittedOverestimation(line, values, fits, fits.max(0) - values, doubled - values)
+
+
+def _values(function: Callable[[np.ndarray], np.ndarray], states: np.ndarray) -> np.ndarray:
+    with own_errors("function"):
+        returned = function(states)
+    values = check_array("what function returns", returned)
+    if values.shape != states.shape:
+        raise InvalidValueError(
+            f"function must return [{len(states)}], a value for each state", got=list(values.shape)
+        )
+    return values

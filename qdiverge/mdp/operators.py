@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from qdiverge.checks import check_positive
+from qdiverge.checks import check_integer, check_positive
 from qdiverge.errors import InvalidValueError
-from qdiverge.mdp.array_checks import check_pairs_rho
+from qdiverge.mdp.array_checks import as_q, check_pairs_rho
 from qdiverge.mdp.bellman import optimal_backup
 from qdiverge.mdp.model import MDP
 from qdiverge.tensor_checks import check_array
@@ -33,13 +33,22 @@ class UpdateOperator:
         return float(self.row_modulus.max())
 
     def __call__(self, q: np.ndarray) -> np.ndarray:
-        """Return U Q, ``[S, A]``."""
+        """Return U Q, ``[S, A]``; NaN may be in Q."""
+        q = self._table("q", q)
         δ = (optimal_backup(self.mdp, q) - q).ravel()
         return q + (self.step * δ if self.step.ndim == 1 else self.step @ δ).reshape(q.shape)
 
     def contraction(self, one: np.ndarray, other: np.ndarray) -> float:
         """Return ‖U Q₁ − U Q₂‖∞ / ‖Q₁ − Q₂‖∞, which never exceeds the modulus."""
+        one, other = self._table("one", one), self._table("other", other)
         return float(np.abs(self(one) - self(other)).max() / np.abs(one - other).max())
+
+    def _table(self, name: str, value: np.ndarray) -> np.ndarray:
+        if (q := as_q(name, value)).shape != self.mdp.rewards.shape:
+            raise InvalidValueError(
+                f"{name} must be [S, A] = {list(self.mdp.rewards.shape)}", got=list(q.shape)
+            )
+        return q
 
 
 def tabular_operator(mdp: MDP, learning_rate: float) -> UpdateOperator:
@@ -105,7 +114,11 @@ def worst_pair(operator: UpdateOperator) -> tuple[np.ndarray, np.ndarray]:
 
     Both are greedy for the policy that maximises row i of |I − G + γG(1 − d)P_π|, and they differ
     by the signs of that row.
+
+    Raises:
+        InvalidTypeError: that is no operator.
     """
+    check_instance("operator", operator, UpdateOperator)
     mdp, i = operator.mdp, int(operator.row_modulus.argmax())
     N, (S, A) = mdp.rewards.size, mdp.rewards.shape
     row = np.eye(N)[i] * operator.step[i] if operator.step.ndim == 1 else operator.step[i]
@@ -131,7 +144,13 @@ def measure_contraction(
     """Apply U ``num_updates`` times to ``q`` and measure each update's contraction towards Q*.
 
     A distance at the rounding level gives factors of no meaning; they are reported as they are.
+
+    Raises:
+        InvalidTypeError, InvalidValueError: that is no operator, no number, no Q ``[S, A]``.
     """
+    check_instance("operator", operator, UpdateOperator)
+    num_updates = check_integer("num_updates", num_updates, 0)
+    q, q_star = operator._table("q", q), operator._table("q_star", q_star)
     distances = np.empty(num_updates + 1)
     for t in range(num_updates + 1):
         distances[t] = np.abs(q - q_star).max()

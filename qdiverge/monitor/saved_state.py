@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from qdiverge.errors import CheckpointError
+from qdiverge.errors import CheckpointError, InvalidTypeError, shown
 from qdiverge.runs.array_files import read_tensors
 from qdiverge.runs.strict_json import of_saved, read_json
+from qdiverge.tensor_checks import check_device
+from qdiverge.thing_checks import check_instance, check_path, type_of
 
 VALUES, TENSORS = "monitor.json", "monitor.safetensors"
 UNNAMED = Path()
@@ -25,6 +28,9 @@ def dump_state(state: dict[str, Any]) -> dict[str, bytes]:
 
     Returns:
         Name → content. A tensor that stands in two places is written once.
+
+    Raises:
+        InvalidTypeError: something else is in it, or a tensor that no file can hold.
 
     >>> import torch
     >>> x = torch.ones(2)
@@ -46,9 +52,16 @@ def dump_state(state: dict[str, Any]) -> dict[str, bytes]:
             return {"float": str(value)}
         return value
 
-    values = json.dumps(pack(state), allow_nan=False).encode()
-    held = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.values()}
-    return {VALUES: values, TENSORS: safetensors.torch.save(held)}
+    check_instance("state", state, dict)
+    try:
+        values = json.dumps(pack(state), allow_nan=False).encode()
+        held = {name: each.detach().cpu().contiguous().clone() for name, each in tensors.values()}
+        return {VALUES: values, TENSORS: safetensors.torch.save(held)}
+    except Exception as error:  # of somebody's own object, it may be any
+        raise InvalidTypeError(
+            "state must be of numbers, text, None, lists, dicts with string keys, and tensors",
+            got=f"{type(error).__name__}: {shown(error)}",
+        ) from error
 
 
 def load_state(
@@ -58,9 +71,16 @@ def load_state(
 
     Raises:
         CheckpointError: it is damaged, or no such thing; the message names the file.
+        InvalidTypeError, InvalidValueError: ``device`` is none, or ``folder`` no path.
     """
+    device, folder = check_device("device", device), check_path("folder", folder)
+    check_instance("files", files, Mapping)
+    for name in (VALUES, TENSORS):
+        if not isinstance(files.get(name), bytes):
+            raise CheckpointError(f"{folder / name} must be there", got=type_of(files.get(name)))
     loaded = read_tensors(files[TENSORS], folder / TENSORS)
-    tensors = {name: tensor.to(device) for name, tensor in loaded.items()}
+    with of_saved(folder / TENSORS, CheckpointError):
+        tensors = {name: tensor.to(device) for name, tensor in loaded.items()}
 
     def unpack(value: Any) -> Any:
         if isinstance(value, dict) and value.keys() == {"tensor"}:

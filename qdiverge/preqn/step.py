@@ -37,7 +37,7 @@ from qdiverge.kernel import NTK
 from qdiverge.kernel.network import first_parameter
 from qdiverge.preqn.least_squares import solve
 from qdiverge.td import values_of
-from qdiverge.tensor_checks import as_tensor, check_finite
+from qdiverge.tensor_checks import as_tensor, check_finite, check_tensor
 
 # A step of finite length may be a little better aligned than an infinitely small one.
 TOLERANCE = 1e-3
@@ -242,7 +242,18 @@ def chosen(q_net: nn.Module, observations: Tensor, actions: Tensor) -> Tensor:
 
 
 def cosine(x: Tensor, y: Tensor) -> float:
-    """Return x·y / (|x| |y|) in double precision; NaN where one of them is zero or not finite."""
+    """Return x·y / (|x| |y|) in double precision; NaN where one of them is zero or not finite.
+
+    Raises:
+        InvalidTypeError, InvalidValueError: they are no tensors [N] of one length.
+
+    >>> cosine(torch.tensor([3.0, 0.0]), torch.tensor([1.0, 0.0]))
+    1.0
+    """
+    if check_tensor("x", x).ndim != 1 or check_tensor("y", y).shape != x.shape:
+        raise InvalidValueError(
+            "x and y must both be [N]", got=f"{list(x.shape)} and {list(y.shape)}"
+        )
     x, y = x.double(), y.double()
     size = x.norm() * y.norm()
     return float(x @ y / size) if bool(size > 0) and bool(torch.isfinite(size)) else math.nan

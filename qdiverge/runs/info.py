@@ -20,6 +20,7 @@ from qdiverge.plain_text import plain, warn
 from qdiverge.runs.boundary import MIB, Place
 from qdiverge.runs.strict_json import read_json
 from qdiverge.runs.whole import write_whole
+from qdiverge.thing_checks import check_path
 
 NAME = "run.json"
 SPARE = ".run.json.spare"  # room that is kept for the last word of a run whose disk is full
@@ -79,7 +80,7 @@ def read_info(folder: Path) -> dict[str, Any]:
     Raises:
         RunFolderError: there is none, it is no regular file, or of a newer schema.
     """
-    info, damage = look_at_info(folder)
+    info, damage = look_at_info(check_path("folder", folder))
     if damage:
         warn(f"{folder}: {damage}", stacklevel=3)
     return info

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from qdiverge.errors import shown
 from qdiverge.runs.process import is_alive
+from qdiverge.thing_checks import check_instance
 
 MEANING: dict[str, str] = {
     "running": "The run is under way.",
@@ -22,10 +24,13 @@ def status_of(info: Mapping[str, Any]) -> str:
     Only the run itself notes how it ended. One that says it is running, and whose process is gone,
     crashed or was killed; where that cannot be told, the status is "unknown".
 
+    Raises:
+        InvalidTypeError: that is no dict.
+
     >>> status_of({"status": "finished"}), status_of({"status": "running"})
     ('finished', 'unknown')
     """
-    status = str(info.get("status", "unknown"))
+    status = shown(check_instance("info", info, Mapping).get("status", "unknown"))
     if status != "running":
         return status
     return {True: "running", False: "crashed", None: "unknown"}[is_alive(info.get("process"))]

@@ -1,11 +1,11 @@
 """Follow a file of JSON lines that another process appends to."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 from qdiverge.runs.boundary import Place
 from qdiverge.runs.event_lines import blocks, read_block
+from qdiverge.thing_checks import check_path
 
 _FINGERPRINT = 256  # bytes before the place reached, by which it is known that the file is the same
 
@@ -18,10 +18,13 @@ class Tail:
 
     Args:
         path: The file; it need not be there yet.
+
+    Raises:
+        InvalidTypeError, InvalidValueError: that is no path.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = Path(path)
+        self._path = check_path("path", path)
         self._place = 0  # bytes read so far, up to the end of a line
         self._before = b""  # the last of them
         self.num_damaged = 0  # lines that are not what was written, and were passed over

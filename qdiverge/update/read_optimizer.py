@@ -1,6 +1,6 @@
 """What a live optimiser says of the update: its kind, momentum, decay, steps."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -53,28 +53,36 @@ def read_optimizer(optimizer: Optimizer, modules: Sequence[nn.Module]) -> dict[s
     return fields | each[0] | {"not_modelled": "; ".join(reasons)}
 
 
-def why_not_modelled(modules: Iterable[nn.Module]) -> str:
+def why_not_modelled(modules: Sequence[nn.Module]) -> str:
     """Return why the networks themselves have no linear map here; "" where they have.
+
+    Raises:
+        InvalidTypeError, InvalidValueError: they are no networks.
 
     >>> why_not_modelled([nn.Linear(1, 1)])
     ''
     """
-    layers = {type(part).__name__ for module in modules for part in module.modules()}
+    each = each_of(modules, "modules")
+    layers = {type(part).__name__ for module in each for part in module.modules()}
     if any("Noisy" in name for name in layers):
         return "noisy weights: an update has one draw of their noise, a map only their average"
     return ""
 
 
-def measured_otherwise(modules: Iterable[nn.Module]) -> str:
+def measured_otherwise(modules: Sequence[nn.Module]) -> str:
     """Return why what is measured is another function than what learns; "" where it is not.
 
     Measurements are of the network in evaluation mode. While BatchNorm trains, Q of a row depends
     on the rows beside it; while dropout does, on chance.
 
+    Raises:
+        InvalidTypeError, InvalidValueError: they are no networks.
+
     >>> measured_otherwise([nn.Sequential(nn.Linear(1, 2), nn.BatchNorm1d(2))])
     'the network learns with the statistics of its batch (BatchNorm1d) and is measured without'
     """
-    parts = [part for module in modules for part in module.modules() if part.training]
+    each = each_of(modules, "modules")
+    parts = [part for module in each for part in module.modules() if part.training]
     norms = {type(p).__name__ for p in parts if isinstance(p, nn.modules.batchnorm._BatchNorm)}
     drops = {
         type(p).__name__ for p in parts

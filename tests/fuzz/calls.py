@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from qdiverge.errors import QDivergeError
-from tests.fuzz.doors import Arguments, Door
+from tests.fuzz.door import Arguments, Door
 from tests.fuzz.hostile import Raising, drawn
 
 HERE = Path(__file__).resolve().parents[2]

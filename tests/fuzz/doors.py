@@ -5,7 +5,6 @@ import dataclasses
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,45 +15,47 @@ from torch import Tensor, nn
 
 import analysis.statistics as statistics
 import qdiverge as qd
-from qdiverge import mdp, theory, update
+from qdiverge import theory, update
+from qdiverge.agents.checkpoints import Checkpoints
 from qdiverge.agents.evaluation.statistics import summarise
-from qdiverge.agents.networks import MLP, CategoricalQ, MinAtarNetwork, NatureNetwork
+from qdiverge.agents.networks import (
+    MLP,
+    CategoricalQ,
+    MinAtarNetwork,
+    NatureNetwork,
+    channels_last,
+    start_at,
+)
 from qdiverge.agents.run_loop import Trainer
 from qdiverge.agents.settings.algorithms import CONFIGS
+from qdiverge.cli import main
 from qdiverge.diagnostics import (
     SarsaTransitions,
     as_transitions,
+    diagnostics_up_to,
     divergence_limit,
     growth_rate,
 )
 from qdiverge.integrations import sb3
-from qdiverge.mdp import problems
-from qdiverge.preqn import solve
+from qdiverge.monitor import MonitorOptions, dump_state, load_state
+from qdiverge.preqn import cosine, solve
 from qdiverge.report import write_report
-from qdiverge.report.inspector import inspection_of
-from qdiverge.runs import RunLog, export_run, find_runs, is_run, read_events
+from qdiverge.report.inspector import Inspection, inspection_of, write_inspection
+from qdiverge.runs import (
+    RunLog,
+    Tail,
+    export_run,
+    find_runs,
+    is_run,
+    read_events,
+    read_info,
+    status_of,
+)
 from qdiverge.sinks import MLflow, TensorBoard, WandB, as_sink
+from tests.fuzz.door import Arguments, Door
+from tests.fuzz.laboratory import LABORATORY, q_of
 
 N = 5  # transitions
-Arguments = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Door:
-    """An entry point.
-
-    Attributes:
-        call: What is called.
-        given: Arguments that it takes, made anew, for a folder that is empty.
-        counts: Arguments of which many is a right thing to ask for, and takes long.
-        moves: Whether it changes something where it is right: what it is given, as an optimiser's
-            step does, files, or the generators by which weights are drawn.
-    """
-
-    call: Callable[..., Any]
-    given: Callable[[Path], Arguments]
-    counts: tuple[str, ...] = ()
-    moves: bool = False
 
 
 def network() -> nn.Module:
@@ -223,19 +224,6 @@ def watch(folder: Path, data: Any, numbers: Any) -> None:
     write_report([folder / "run"])
 
 
-def one_state() -> mdp.MDP:
-    return mdp.MDP(np.array([[[0.5, 0.5], [0.0, 1.0]]] * 2), np.array([[1.0, 0.0]] * 2), 0.9)
-
-
-def of_mdp(call: Callable[..., Any], counts: tuple[str, ...] = (), **more: Any) -> Door:
-    """A solver of a small problem."""
-    return Door(call, lambda _: {"mdp": one_state()} | copy.deepcopy(more), counts)
-
-
-def linear() -> mdp.LinearProblem:
-    return problems.w_to_2w()
-
-
 @cache
 def made_run() -> Path:
     """A run that is made once, to be copied."""
@@ -262,6 +250,25 @@ def made_snapshot() -> Path:
         q_net(own["batch"]["observations"]).square().mean().backward()
         optimizer.step()
     return next((folder / "run" / "snapshots").iterdir())
+
+
+@cache
+def made_inspection() -> Inspection:
+    own = watched()
+    return inspection_of(own["q_net"], own["batch"], 0.9, 0.1)
+
+
+def a_state() -> Arguments:
+    """Of a monitor: numbers, text, tensors, and what JSON has not."""
+    return {"count": 1, "size": float("inf"), "name": "x", "kept": [torch.ones(2), None]}
+
+
+def command(arguments: Any) -> int | None:
+    """Of a terminal: argparse ends the process where it does not know the words."""
+    try:
+        return main(arguments)
+    except SystemExit as end:
+        return end.code
 
 
 def logged(folder: Path, config: Any, step: Any, values: Any, step_unit: Any, info: Any) -> None:
@@ -294,15 +301,7 @@ def small_config() -> Any:
     )  # fmt: skip
 
 
-def q_of() -> np.ndarray:
-    return np.array([[1.0, 2.0], [0.0, 3.0]])
-
-
-HALF = np.full(4, 0.25)
-POLICY = np.array([0, 1])
-KEEPS = {"num_iterations": 3}
-
-DOORS: dict[str, Door] = {
+DOORS: dict[str, Door] = LABORATORY | {
     # the kernel
     "NTK": Door(qd.NTK, lambda f: {
         "q_net": network(), "method": "auto", "block_size": 3, "preconditioner": None,
@@ -353,6 +352,7 @@ DOORS: dict[str, Door] = {
     "Transitions": Door(qd.Transitions, lambda f: batch()),
     "SarsaTransitions": Door(SarsaTransitions, lambda f: batch() | {
         "actions": torch.rand(N, 2), "next_actions": torch.rand(N, 2)}),
+    "cosine": Door(cosine, lambda f: {"x": torch.randn(N), "y": torch.randn(N)}),
     "as_transitions": Door(as_transitions, lambda f: {"batch": batch()}),
     # one moment
     "diagnose": Door(qd.diagnose, for_diagnosis),
@@ -370,6 +370,9 @@ DOORS: dict[str, Door] = {
         "action_names": ("left", "right")}),
     "inspection_of": Door(inspection_of, lambda f: watched() | {
         "discount": 0.9, "learning_rate": 0.1, "action_names": ()}),
+    "write_inspection": Door(write_inspection, lambda f: {
+        "inspection": made_inspection(), "out": f / "moment.html", "title": "One"}),
+    "diagnostics_up_to": Door(diagnostics_up_to, lambda f: {"cost": "light"}),
     # the update
     "UpdateRule": Door(qd.UpdateRule, lambda f: {
         field.name: getattr(qd.UpdateRule(), field.name)
@@ -384,6 +387,8 @@ DOORS: dict[str, Door] = {
         counts=("num_updates",)),
     "read_optimizer": Door(update.read_optimizer, lambda f: {
         "optimizer": (own := watched())["optimizer"], "modules": [own["q_net"]]}),
+    "measured_otherwise": Door(update.measured_otherwise, lambda f: {"modules": [network()]}),
+    "why_not_modelled": Door(update.why_not_modelled, lambda f: {"modules": [network()]}),
     # running ahead
     "rehearse": Door(qd.rehearse, ahead, ("num_updates", "num_orders", "batch_size", "seed")),
     "preflight": Door(qd.preflight, ahead_of_rule, ("num_updates", "num_orders")),
@@ -409,6 +414,18 @@ DOORS: dict[str, Door] = {
         "step_unit": "updates", "info": {"name": "a run"}}, moves=True),
     "load_run": Door(qd.load_run, lambda f: {"folder": run_of(f)}),
     "load_snapshot": Door(qd.load_snapshot, lambda f: {"folder": made_snapshot()}),
+    "read_info": Door(read_info, lambda f: {"folder": run_of(f)}),
+    "status_of": Door(status_of, lambda f: {"info": {"status": "running", "process": None}}),
+    "Tail": Door(lambda path: Tail(path).read(), lambda f: {"path": run_of(f) / "events.jsonl"}),
+    "dump_state": Door(dump_state, lambda f: {"state": a_state()}),
+    "load_state": Door(load_state, lambda f: {
+        "files": dump_state(a_state()), "device": "cpu", "folder": f}),
+    "MonitorOptions": Door(MonitorOptions, lambda f: {
+        field.name: getattr(MonitorOptions(), field.name)
+        for field in dataclasses.fields(MonitorOptions)}),
+    "main": Door(command, lambda f: {
+        "arguments": ["export", str(run_of(f)), "--format", "csv", "--out", str(f / "x.csv")]},
+        moves=True),
     "read_events": Door(read_events, lambda f: {"folder": run_of(f)}),
     "is_run": Door(is_run, lambda f: {"folder": run_of(f)}),
     "find_runs": Door(find_runs, lambda f: {"folders": [run_of(f)]}),
@@ -421,60 +438,6 @@ DOORS: dict[str, Door] = {
     "WandB": Door(WandB, lambda f: {"run": None, "project": "x"}),
     "MLflow": Door(MLflow, lambda f: {"tracking_uri": None, "experiment": "x", "period": 1.0}),
     "as_sink": Door(as_sink, lambda f: {"sink": "tensorboard"}),
-    # the laboratory
-    "MDP": Door(mdp.MDP, lambda f: {
-        "transitions": np.array([[[0.5, 0.5], [0.0, 1.0]]] * 2), "rewards": q_of(),
-        "discount": 0.9, "start": 0, "observations": np.eye(2), "terminal": None}),
-    "LinearProblem": Door(mdp.LinearProblem, lambda f: {
-        "mdp": one_state(), "features": np.eye(4)}),
-    "value_iteration": of_mdp(mdp.value_iteration, tolerance=1e-3, temperature=0.0,
-                              initial=None, max_iterations=1000),
-    "q_value_iteration": of_mdp(mdp.q_value_iteration, tolerance=1e-3, temperature=0.1,
-                                initial=q_of(), max_iterations=1000),
-    "policy_iteration": of_mdp(mdp.policy_iteration, initial=POLICY),
-    "modified_policy_iteration": of_mdp(mdp.modified_policy_iteration, tolerance=1e-3,
-                                        num_sweeps=3, max_iterations=1000),
-    "linear_program": of_mdp(mdp.linear_program),
-    "policy_values": of_mdp(mdp.policy_values, policy=POLICY),
-    "discounted_visits": of_mdp(mdp.discounted_visits, policy=POLICY, discount=0.9),
-    "visits_within": of_mdp(mdp.visits_within, ("horizon",), policy=POLICY, horizon=3,
-                            discount=0.9),
-    "induced_chain": of_mdp(mdp.induced_chain, policy=POLICY),
-    "optimal_backup": of_mdp(mdp.optimal_backup, q=q_of(), temperature=0.1),
-    "q_from_values": of_mdp(mdp.q_from_values, values=np.ones(2)),
-    "soft_maximum": Door(mdp.soft_maximum, lambda f: {"q": q_of(), "temperature": 0.1}),
-    "soft_policy": Door(mdp.soft_policy, lambda f: {"q": q_of(), "temperature": 0.1}),
-    "tabular_operator": of_mdp(mdp.tabular_operator, learning_rate=0.1),
-    "sampled_operator": of_mdp(mdp.sampled_operator, learning_rate=0.1, rho=HALF),
-    "kernel_operator": of_mdp(mdp.kernel_operator, kernel=np.eye(4), learning_rate=0.1, rho=HALF),
-    "q_learning": of_mdp(mdp.q_learning, ("num_steps",), num_steps=20, learning_rate=0.1,
-                         initial=q_of(), seed=0),
-    "fitted_value_iteration": of_mdp(mdp.fitted_value_iteration, ("num_iterations",),
-                                     fit=np.eye(2), num_iterations=3, initial=None),
-    "fitted_q_iteration": Door(mdp.fitted_q_iteration, lambda f: {
-        "problem": linear(), "num_iterations": 3}, ("num_iterations",)),
-    "linear_q_learning": Door(mdp.linear_q_learning, lambda f: {
-        "problem": linear(), "num_updates": 3, "learning_rate": 0.1, "target_period": 2},
-        ("num_updates",)),
-    "td_solution": Door(mdp.td_solution, lambda f: {"problem": linear()}),
-    "td_matrix": Door(mdp.td_matrix, lambda f: {"problem": linear()}),
-    "is_averager": Door(mdp.is_averager, lambda f: {"fit": np.eye(2)}),
-    "estimator_bias": Door(mdp.estimator_bias, lambda f: {
-        "values": np.ones(3), "num_samples": 4, "noise": 1.0, "trials": 10, "seed": 0},
-        ("num_samples", "trials")),
-    "overestimation_bound": Door(mdp.overestimation_bound, lambda f: {
-        "estimates": np.array([1.0, 2.0]), "value": 1.0}),
-    "uniform_overestimation": Door(mdp.uniform_overestimation, lambda f: {
-        "num_actions": 3, "half_width": 1.0}),
-    "epsilon_greedy": Door(mdp.epsilon_greedy, lambda f: {"epsilon": 0.1}),
-    "visit_rate": Door(mdp.visit_rate, lambda f: {"exponent": 0.8}),
-    "Sampler": Door(mdp.Sampler, lambda f: {"mdp": one_state(), "seed": 0}),
-    "linearise": Door(mdp.linearise, lambda f: {
-        "q_net": nn.Linear(2, 2), "mdp": one_state(), "learning_rate": 0.1, "rho": HALF}),
-    "garnet": Door(problems.garnet, lambda f: {
-        "num_states": 4, "num_actions": 2, "branching": 2, "seed": 0},
-        ("num_states", "num_actions", "branching")),
-    "kolter": Door(problems.kolter, lambda f: {"p": 0.5, "epsilon": 0.1, "discount": 0.9}),
     "interquartile_mean": Door(statistics.interquartile_mean, lambda f: {"scores": q_of()}),
     "bootstrap_interval": Door(statistics.bootstrap_interval, lambda f: {
         "scores": q_of(), "confidence": 0.9, "num_resamples": 20, "seed": 0},
@@ -496,6 +459,9 @@ DOORS: dict[str, Door] = {
     "CategoricalQ": Door(CategoricalQ, lambda f: {
         "network": MLP((3, 4, 2), num_atoms=5), "value_min": -1.0, "value_max": 1.0,
         "num_atoms": 5}, ("num_atoms",)),
+    "start_at": Door(start_at, lambda f: {"network": network(), "value": 1.0}, moves=True),
+    "channels_last": Door(channels_last, lambda f: {"network": network()}, moves=True),
+    "Checkpoints": Door(Checkpoints, lambda f: {"folder": f, "keep": 2}, moves=True),
     "Trainer": Door(train, lambda f: {
         "config": small_config(), "make_q_network": lambda shape, n: nn.Linear(shape[0], n),
         "transform_batch": None, "deadline_seconds": 10.0, "log_period": 10,

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from qdiverge.agents.networks.heads import check_head, head, hidden, scaled
 from qdiverge.checks import check_integer
+from qdiverge.thing_checks import check_instance
 
 
 class NatureNetwork(nn.Module):
@@ -93,11 +94,14 @@ def channels_last(network: nn.Module) -> nn.Module:
     Returns:
         The same network.
 
+    Raises:
+        InvalidTypeError: it is none.
+
     >>> network = channels_last(NatureNetwork(num_actions=6))
     >>> network.layers[0].weight.stride()  # [32, 4, 8, 8]
     (256, 1, 32, 4)
     """
-    for module in network.modules():
+    for module in check_instance("network", network, nn.Module).modules():
         if isinstance(module, nn.Conv2d):
             module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
         elif isinstance(module, NatureNetwork):

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from qdiverge.agents.networks.categorical_network import CategoricalQ
 from qdiverge.agents.networks.heads import Dueling
+from qdiverge.checks import check_between
+from qdiverge.errors import InvalidValueError
+from qdiverge.thing_checks import check_instance, type_of
 
 
 @torch.no_grad()
@@ -25,17 +28,26 @@ def start_at(network: nn.Module, value: float) -> None:
         network: Changed in the bias of its output layer only; no generator is drawn from.
         value: Where Q starts; for a distribution strictly between its least and largest return.
 
+    Raises:
+        InvalidTypeError, InvalidValueError: that is no network with an output layer that has a
+            bias, or no value that the bias can hold.
+
     >>> network = nn.Linear(1, 2)
     >>> start_at(network, 5.0)
     >>> network.bias.tolist()
     [5.0, 5.0]
     """
-    bias = _output_layer(network).bias
+    bias = _output_layer(check_instance("network", network, nn.Module)).bias
+    if nn.parameter.is_lazy(bias) or not bias.is_floating_point():
+        raise InvalidValueError("network must have floating-point weights", got=type_of(bias))
     if isinstance(network, CategoricalQ):
+        low, high = float(network.support[0]), float(network.support[-1])
+        value = check_between("value", value, low, high, "()")
         logits = tilted_logits(network.support, value)
         bias.copy_(logits.repeat(len(bias) // len(logits)))
     else:
-        bias.fill_(value)
+        most = torch.finfo(bias.dtype).max
+        bias.fill_(check_between("value", value, -most, most))
 
 
 def tilted_logits(support: Tensor, mean: float) -> Tensor:
@@ -69,4 +81,7 @@ def _output_layer(network: nn.Module) -> nn.Linear:
     for module in network.modules():
         if isinstance(module, Dueling):
             network = module.value
-    return [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    if not layers or not isinstance(layers[-1].bias, Tensor):
+        raise InvalidValueError("network must end in a linear layer with a bias", got="none")
+    return layers[-1]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from qdiverge.checks import check_integer
 from qdiverge.errors import InvalidValueError
 from qdiverge.tensor_checks import check_array
 
@@ -22,17 +23,24 @@ def nearest_averager(
         num_neighbours: how many anchors are averaged, ties to the first.
 
     Raises:
-        InvalidValueError: an anchor is no state, or there are fewer than ``num_neighbours``.
+        InvalidTypeError, InvalidValueError: the points are no ``[S, k]``, an anchor is no state, or
+            there are fewer than ``num_neighbours``.
 
     >>> nearest_averager(np.array([[0.0], [1.0], [3.0]]), np.array([0, 2]))
     array([[1., 0., 0.],
            [1., 0., 0.],
            [0., 0., 1.]])
     """
-    where, chosen = check_array("points", points), np.asarray(anchors)
-    if chosen.size == 0 or chosen.min() < 0 or chosen.max() >= len(where):
-        raise InvalidValueError(f"anchors must be states 0 … {len(where) - 1}", got=chosen.tolist())
-    if not 1 <= num_neighbours <= len(chosen):
+    where, named = check_array("points", points), check_array("anchors", anchors)
+    if where.ndim != 2:
+        raise InvalidValueError("points must be [S, k]", got=list(where.shape))
+    is_list = named.ndim == 1 and named.size > 0 and bool((named == named.round()).all())
+    if not is_list or named.min() < 0 or named.max() >= len(where):
+        raise InvalidValueError(
+            f"anchors must be a list of states 0 … {len(where) - 1}", got=named.tolist()
+        )
+    chosen = named.astype(np.int64)
+    if (num_neighbours := check_integer("num_neighbours", num_neighbours, 1)) > len(chosen):
         raise InvalidValueError(
             f"num_neighbours must lie in 1 … {len(chosen)}, the number of anchors",
             got=num_neighbours,

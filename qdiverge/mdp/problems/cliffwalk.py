@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from qdiverge.checks import check_integer
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.problems.grid import deterministic
 from qdiverge.mdp.problems.gridworld import absorb
+from qdiverge.thing_checks import check_seed
 
 
 def cliffwalk(
@@ -20,9 +22,10 @@ def cliffwalk(
     >>> cliffwalk(3).num_states  # the end is a further state
     4
     """
+    num_states = check_integer("num_states", num_states, 1)
     forward = np.minimum(np.arange(num_states) + 1, num_states - 1)
     P = deterministic(np.stack([np.zeros(num_states, dtype=np.int64), forward], axis=1))
     rewards = np.zeros((num_states, 2))
     rewards[-1, 1] = 1.0
-    features = np.random.default_rng(seed).uniform(-1, 1, (num_states, 16))
+    features = np.random.default_rng(check_seed(seed)).uniform(-1, 1, (num_states, 16))
     return absorb(MDP(P, rewards, discount, 0, features, horizon=50, name="cliffwalk"), reward)

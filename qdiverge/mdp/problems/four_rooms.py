@@ -2,10 +2,13 @@
 
 import numpy as np
 
+from qdiverge.checks import check_share
+from qdiverge.errors import InvalidValueError
 from qdiverge.mdp.mdp_errors import UnreachableStartError
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.problems.grid import deterministic, grid_moves
 from qdiverge.mdp.problems.gridworld import absorb
+from qdiverge.tensor_checks import check_array
 
 ROOMS = [
     ".....#.....",
@@ -40,7 +43,11 @@ def four_rooms(
 
     Raises:
         UnreachableStartError: the goal is a wall.
+        InvalidValueError: it is no (row, column), or a number is out of range.
     """
+    slip = check_share("slip", slip)
+    if (place := check_array("goal", goal)).shape != (2,):
+        raise InvalidValueError("goal must be (row, column)", got=list(place.shape))
     free = np.array([[cell == "." for cell in row] for row in ROOMS])
     table = grid_moves(free, np.array([[-1, 0], [1, 0], [0, -1], [0, 1]]))
     S, A = table.shape
@@ -48,7 +55,7 @@ def four_rooms(
     np.fill_diagonal(mixing, 1 - slip)
     moves = deterministic(table).toarray().reshape(S, A, S)
     P = np.einsum("ab,sbt->sat", mixing, moves)
-    number = np.flatnonzero((np.argwhere(free) == goal).all(1))
+    number = np.flatnonzero((np.argwhere(free) == place).all(1))
     if len(number) == 0:
         raise UnreachableStartError(
             "the goal must be a free cell", got=goal, remedy="The rooms are 11 × 11 cells."

@@ -3,11 +3,19 @@
 import numpy as np
 from scipy import sparse
 
+from qdiverge.checks import (
+    check_choice,
+    check_finite_number,
+    check_integer,
+    check_share,
+    check_switch,
+)
 from qdiverge.errors import InvalidValueError
 from qdiverge.mdp.mdp_errors import UnreachableStartError
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.problems.grid import check_path, deterministic, grid_moves, with_slip
 from qdiverge.mdp.reachability import can_reach, successors
+from qdiverge.thing_checks import check_list, check_seed, check_text
 
 
 def gridworld(
@@ -25,12 +33,16 @@ def gridworld(
         absorbing: whether the goal ends the episode.
 
     Raises:
+        InvalidTypeError: ``map_rows`` is no list of text.
         InvalidValueError: the lines differ in length, or there is not one S and one G.
         UnreachableStartError: walls cut the start off from the goal.
 
     >>> gridworld(["S.G"])
     MDP(gridworld: 4 states, 5 actions, γ = 0.95, 1 terminal)
     """
+    map_rows = check_list("map_rows", map_rows, check_text)
+    slip = check_share("slip", slip)
+    check_switch("absorbing", absorbing)
     if not map_rows or len({len(row) for row in map_rows}) != 1:
         raise InvalidValueError(
             "map_rows must be lines of equal length", got=[len(row) for row in map_rows]
@@ -56,7 +68,11 @@ def absorb(mdp: MDP, reward: float) -> MDP:
 
     What it pays becomes ``reward``. (Fu et al. raise it to 10 where an entropy bonus would
     otherwise outweigh the goal.)
+
+    Raises:
+        InvalidValueError, InvalidTypeError: the reward is no finite number.
     """
+    reward = check_finite_number("reward", reward)
     S, A = mdp.rewards.shape
     old, pays = mdp.transitions.tocoo(), mdp.rewards.ravel() > 0
     kept, leaving = ~pays[old.coords[0]], np.append(np.flatnonzero(pays), S * A + np.arange(A))
@@ -105,16 +121,15 @@ def random_gridworld(
         InvalidValueError: ``observations`` is none of the three, or the size below 2.
         UnreachableStartError: the walls enclose the start.
     """
-    if observations not in ("one_hot", "random", "state") or size < 2:
-        raise InvalidValueError(
-            'observations must be "one_hot", "random" or "state", and size at least 2',
-            got=(observations, size),
-        )
-    rng = np.random.default_rng(seed)
+    size = check_integer("size", size, 2)
+    check_choice("observations", observations, ("one_hot", "random", "state"))
+    wall_ratio, slip = check_share("wall_ratio", wall_ratio), check_share("slip", slip)
+    rng = np.random.default_rng(check_seed(seed))
     middle = (size // 2, size // 2)
     others = np.array([i for i in range(size**2) if i != middle[0] * size + middle[1]])
     free = np.ones((size, size), dtype=bool)
-    free.ravel()[rng.choice(others, int(wall_ratio * size**2), replace=False)] = False
+    num_walls = min(len(others), int(wall_ratio * size**2))
+    free.ravel()[rng.choice(others, num_walls, replace=False)] = False
     cells = np.argwhere(free)
     start = int((cells == middle).all(1).argmax())
     P = deterministic(grid_moves(free))

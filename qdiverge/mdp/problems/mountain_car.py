@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from qdiverge.checks import check_integer
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.problems.grid import deterministic
 from qdiverge.mdp.problems.gridworld import absorb
@@ -23,6 +24,8 @@ def mountain_car(
     Source: Fu et al. 2019 (Gymnasium's MountainCar, on a table); numbers of the authors' code.
     State number: position bin + num_positions · speed bin.
     """
+    num_positions = check_integer("num_positions", num_positions, 1)
+    num_speeds = check_integer("num_speeds", num_speeds, 1)
     size = (RIGHT_END - LEFT_END) / num_positions, 2 * MAX_SPEED / num_speeds
     corner_x = np.tile(LEFT_END + size[0] * np.arange(num_positions), num_speeds)
     corner_v = np.repeat(-MAX_SPEED + size[1] * np.arange(num_speeds), num_positions)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from qdiverge.checks import check_integer
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.problems.grid import deterministic
 
@@ -21,6 +22,8 @@ def pendulum(num_bins: int = 32, num_torques: int = 5, discount: float = 0.95) -
     Source: Fu et al. 2019 (Gymnasium's Pendulum, on a table); numbers of the authors' code. State
     number: angle bin + num_bins · speed bin.
     """
+    num_bins = check_integer("num_bins", num_bins, 1)
+    num_torques = check_integer("num_torques", num_torques, 1)
     θ = np.tile(-np.pi + 2 * np.pi / num_bins * np.arange(num_bins), num_bins)  # [S]
     ω = np.repeat(-MAX_SPEED + 2 * MAX_SPEED / num_bins * np.arange(num_bins), num_bins)
     u = np.linspace(-MAX_TORQUE, MAX_TORQUE, num_torques)  # [A]

@@ -2,9 +2,12 @@
 
 import numpy as np
 
+from qdiverge.checks import check_integer
+from qdiverge.mdp.mdp_errors import UnreachableStartError
 from qdiverge.mdp.model import MDP
 from qdiverge.mdp.problems.grid import deterministic
 from qdiverge.mdp.problems.gridworld import absorb
+from qdiverge.thing_checks import check_seed
 
 HORIZON = 10  # steps of an episode
 
@@ -24,14 +27,24 @@ def sparse_graph(
 
     Source: Fu et al. 2019; numbers of the authors' code. Departures: the rewarded state is one that
     an episode can reach in time (theirs may not be), and the links are uniform.
+
+    Raises:
+        InvalidValueError: a number is out of range.
+        UnreachableStartError: no link leads away from the start.
     """
-    rng = np.random.default_rng(seed)
+    num_states = check_integer("num_states", num_states, 1)
+    num_actions = check_integer("num_actions", num_actions, 1)
+    rng = np.random.default_rng(check_seed(seed))
     table = rng.integers(0, num_states, (num_states, num_actions))
     table[:, 0] = np.arange(num_states)
     rewards = np.zeros(num_states)
     reached = np.arange(num_states) == 0
     for _ in range(HORIZON - 1):
         reached[table[reached]] = True
+    if reached.sum() == 1:
+        raise UnreachableStartError(
+            "a link must lead away from the start", got=f"seed {seed}", remedy="Try another seed."
+        )
     rewards[rng.choice(np.flatnonzero(reached)[1:])] = 1.0
     features = rng.uniform(-1, 1, (num_states, 4))
     mdp = MDP(

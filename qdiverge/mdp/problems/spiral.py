@@ -4,6 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qdiverge.checks import (
+    check_discount,
+    check_finite_number,
+    check_integer,
+    check_number,
+    check_positive,
+)
 from qdiverge.mdp.model import MDP
 
 START = np.array([100.0, -70.0, -30.0])  # a, whose entries sum to 0
@@ -30,12 +37,19 @@ class Spiral:
         discount: γ.
         epsilon: ε.
 
+    Raises:
+        InvalidTypeError, InvalidValueError: γ is not in [0, 1], or ε no finite number.
+
     >>> Spiral().value(0.0)
     array([100., -70., -30.])
     """
 
     discount: float = 0.9
     epsilon: float = 0.05
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "discount", check_discount(self.discount))
+        object.__setattr__(self, "epsilon", check_finite_number("epsilon", self.epsilon))
 
     @property
     def mdp(self) -> MDP:
@@ -45,6 +59,8 @@ class Spiral:
 
     def value(self, w: float) -> np.ndarray:
         """Return V(w) = e^{εw} (cos(ωw) a + sin(ωw)/ω Qa), ω = √¾, ``[3]``."""
+        if not isinstance(w, complex):  # a complex step finds the slope
+            w = check_number("w", w)
         turned = np.cos(SPEED * w) * START + np.sin(SPEED * w) / SPEED * (TURN @ START)
         return np.exp(self.epsilon * w) * turned
 
@@ -67,8 +83,10 @@ class Spiral:
 
     def run(self, num_updates: int, learning_rate: float, w: float = 0.0) -> np.ndarray:
         """Return w of the expected updates w ← w + αẇ, ``[T + 1]``."""
+        num_updates = check_integer("num_updates", num_updates, 0)
+        learning_rate = check_positive("learning_rate", learning_rate)
         path = np.empty(num_updates + 1)
-        path[0] = w
+        path[0] = check_finite_number("w", w)
         for t in range(num_updates):
             path[t + 1] = path[t] + learning_rate * self.drift(path[t])
         return path

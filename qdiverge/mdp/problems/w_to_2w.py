@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from qdiverge.checks import check_share, check_switch
 from qdiverge.mdp.linear_approximation import LinearProblem
 from qdiverge.mdp.model import MDP
 
@@ -24,6 +25,8 @@ def w_to_2w(
     >>> problem.update(np.ones(1), learning_rate=0.1)  # 1 + 0.1 · (2 · 0.9 − 1)
     array([1.08])
     """
+    epsilon = check_share("epsilon", epsilon)
+    check_switch("first_only", first_only)
     P = np.zeros((3, 1, 3))
     P[0, 0, 1] = 1
     P[1, 0] = 0, 1 - epsilon, epsilon

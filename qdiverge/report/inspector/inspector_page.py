@@ -16,7 +16,7 @@ from qdiverge.report.inspector.observation_pictures import scale_of
 from qdiverge.report.numbers import human, percent, whole
 from qdiverge.report.prose import formula, unbroken
 from qdiverge.report.siblings import report_beside
-from qdiverge.thing_checks import check_list, check_path, check_text
+from qdiverge.thing_checks import check_instance, check_list, check_path, check_text
 
 _STYLE = Path(__file__).with_name("inspector.css")
 _HEALTH = {
@@ -71,8 +71,11 @@ def write_inspection(
     """Write the page, whole or not at all, and return its path.
 
     Raises:
+        InvalidTypeError, InvalidValueError: that is no inspection, no path, or no title.
         RunFolderError: it cannot be written.
     """
+    check_instance("inspection", inspection, Inspection)
+    check_text("title", title)
     page = check_path("out", out)
     return write_page(render(inspection, title, report_beside(page)), page)
 
