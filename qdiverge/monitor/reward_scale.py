@@ -7,6 +7,8 @@ so that r_max/(1−γ) = max |R|/(1−γ^k), as |R| + γ^k B ≤ B asks for.
 import torch
 from torch import Tensor
 
+from qdiverge.tensor_checks import check_tensor
+
 MANY = 64  # batches whose rewards are kept before their largest is sought, of all at once
 
 
@@ -32,8 +34,14 @@ class RewardScale:
         self._discount = 1.0
 
     def note(self, rewards: Tensor, discounts: Tensor | None = None, discount: float = 1.0) -> None:
-        """Take note of the rewards of a batch, of any shape, or of its sums with their γ^k [N]."""
-        own = rewards.detach() if rewards.requires_grad else rewards
+        """Take note of the rewards of a batch, of any shape, or of its sums with their γ^k [N].
+
+        Raises:
+            InvalidTypeError: they are no numbers that can be read; they count for nothing.
+        """
+        own = check_tensor("rewards", rewards)
+        own = own.detach() if own.requires_grad else own
+        own = own if own.is_floating_point() else own.double()  # |−128| is no int8
         if discounts is not None and discount < 1:  # 20 times what a copy takes: once for many
             self._sums.append((own.reshape(discounts.shape).clone(), discounts.clone()))
             self._discount = discount
@@ -46,24 +54,25 @@ class RewardScale:
 
     def _scale(self) -> None:
         """Make |R| (1−γ)/(1−γ^k) of the sums since."""
-        sums, discounts = (torch.cat(parts) for parts in zip(*self._sums, strict=True))
+        parts, self._sums = zip(*self._sums, strict=True), []  # whatever fails, fails once
+        sums, discounts = map(torch.cat, parts)
         each = sums * ((1 - self._discount) / (1 - discounts))
         self._take(each)
-        self._sums = []
 
     def _look(self) -> None:
         """Take the largest |r| of the batches since."""
+        kept, self._kept = self._kept, []
         try:
-            rewards = torch.cat(self._kept)
+            rewards = torch.cat(kept)
         except RuntimeError:  # of several shapes
-            rewards = torch.cat([x.reshape(-1) for x in self._kept])
+            rewards = torch.cat([x.reshape(-1) for x in kept])
         self._take(rewards)
-        self._kept = []
 
     def _take(self, rewards: Tensor) -> None:
         self._largest.append(_largest(rewards))
         if len(self._largest) >= MANY:
-            self._largest = [_largest(torch.stack(self._largest))]
+            largest, self._largest = self._largest, []
+            self._largest = [_largest(torch.stack(largest))]
 
     @property
     def largest(self) -> float:
@@ -73,8 +82,8 @@ class RewardScale:
         if self._kept:
             self._look()
         if self._largest:
-            self._known = max(self._known, float(_largest(torch.stack(self._largest))))
-            self._largest = []
+            largest, self._largest = self._largest, []
+            self._known = max(self._known, float(_largest(torch.stack(largest))))
         return float(self._known)
 
 

@@ -78,6 +78,36 @@ def test_a_reward_that_is_no_number_is_left_out_of_the_scale():
     assert scale.largest == 5.0
 
 
+@pytest.mark.parametrize(
+    "unfit", [lambda r: r.to_sparse(), lambda r: r.to("meta"), lambda r: r.to(torch.complex64)]
+)
+def test_rewards_that_nothing_can_read_are_refused_and_spoil_no_others(unfit, tmp_path):
+    """A batch of them is told of; the next one is measured as if they had not come."""
+    sound = staying([3.0, -2.0])
+    rewards = unfit(sound.rewards)
+    with pytest.raises(qd.InvalidTypeError, match="rewards must be a"):
+        RewardScale().note(rewards)
+    q = table(1.0, 2.0)
+    sgd = torch.optim.SGD(q.parameters(), lr=0.1)
+    with qd.attach(
+        q, optimizer=sgd, discount=0.9, out=tmp_path / "run", every=1, **LIGHT
+    ) as monitor:
+        with pytest.warns(UserWarning, match="reading the batch failed"):
+            monitor.batch(dict(sound.plain().__dict__, rewards=rewards))
+        sgd.step()
+        monitor.batch(sound)
+        sgd.step()
+    assert monitor.latest["diverge/soft_divergence_bound"] == pytest.approx(30.0)
+
+
+def test_the_scale_is_of_whole_numbers_and_switches_too():
+    scale = RewardScale()
+    scale.note(torch.tensor([True, False]))
+    assert scale.largest == 1.0
+    scale.note(torch.tensor([-128, 3], dtype=torch.int8))
+    assert scale.largest == 128.0
+
+
 def test_where_nothing_discounts_growth_is_held_against_what_updates_can_carry(tmp_path):
     """w → 2w at γ = 1 grows by 1.05 an update; a chain that ends pays 5 in all."""
     s, a = torch.eye(1), torch.zeros(1).long()
