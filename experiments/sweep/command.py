@@ -20,7 +20,9 @@ from experiments.sweep.engines import ENGINES, make_engine
 from experiments.sweep.sweep import Sweep, cells_of, default_root, locked
 from experiments.sweep.work import study
 from qdiverge.cli.interrupt import calling_at_stop, interrupt
+from qdiverge.cli.say import say
 from qdiverge.errors import QDivergeError
+from qdiverge.plain_text import plain_lines
 
 FOLDER = Path(__file__).parent
 HERE = FOLDER.parent
@@ -43,7 +45,7 @@ def main(arguments: list[str]) -> int:
         with locked(root), calling_at_stop(interrupt, ["SIGTERM", "SIGHUP"]):
             return _run(options, root)
     except (QDivergeError, ValueError) as error:
-        print(f"sweep: {error}", file=sys.stderr)
+        say(f"sweep: {error}", is_error=True)
         return 2
 
 
@@ -89,7 +91,8 @@ def _run(options: argparse.Namespace, root: Path) -> int:
                 bar.advance(task)
                 if ended.failure:
                     failures.append(ended)
-                    bar.console.print(f"failed: {ended.cell.config}: {ended.failure}")
+                    told = plain_lines(f"failed: {ended.cell.config}: {ended.failure}")
+                    bar.console.print(told, markup=False)
                 elif not bar.console.is_terminal:
                     left = len(cells) - int(bar.tasks[0].completed)
                     print(_left(time.monotonic() - began, missing - left, left), flush=True)
@@ -100,7 +103,7 @@ def _run(options: argparse.Namespace, root: Path) -> int:
         engine.close()
     print(f"{len(sweep.finished())} of {len(cells)} cells in {sweep.table}")
     for ended in failures:
-        print(f"  {ended.cell.folder}/log.txt: {ended.failure}")
+        say(f"  {ended.cell.folder}/log.txt: {ended.failure}")
     return 1 if failures else 0
 
 

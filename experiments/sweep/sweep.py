@@ -12,6 +12,7 @@ from experiments.sweep.cells import Cell
 from experiments.sweep.engines import Ended, Engine
 from qdiverge.errors import RunFolderError
 from qdiverge.runs import provenance
+from qdiverge.runs.boundary import Place
 from qdiverge.runs.table import append_row, begin_table, read_table
 
 LOOK = 1.0  # seconds between looks at the heartbeats
@@ -109,7 +110,7 @@ def locked(root: Path) -> Iterator[None]:
         RunFolderError: another sweep is at work in it.
     """
     root.mkdir(parents=True, exist_ok=True)
-    with (root / "lock").open("w") as file:
+    with Place.of(root).open_own("lock") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

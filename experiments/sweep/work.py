@@ -10,10 +10,9 @@ import time
 import traceback
 from collections.abc import Iterator
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-from experiments.sweep.cells import Cell, write_json
+from experiments.sweep.cells import Cell
 from qdiverge.cli.interrupt import calling_at_stop, interrupt
 from qdiverge.errors import DivergenceError, QDivergeError
 from qdiverge.runs import provenance
@@ -32,19 +31,19 @@ def work(cell: Cell) -> int:
     and a package that is missing, would come again.
     """
     began = time.monotonic()
-    with _logging(cell.folder / "log.txt"), _beating(cell.folder / "heartbeat"):
+    with _logging(cell), _beating(cell):
         try:
             try:
                 row = study(cell.study).run(cell.config, cell.folder)
             except DivergenceError as alarm:
                 row = {"diverged": True, "reason": str(alarm)}
-            write_json(cell.folder / "result.json", entry(cell, row, time.monotonic() - began))
+            cell.write("result.json", entry(cell, row, time.monotonic() - began))
         except Exception as error:
             traceback.print_exc()
             lines = "".join(traceback.format_exception_only(error)).strip()
             if isinstance(error, ModuleNotFoundError):
                 lines += f". Install it on {platform.node()}: pip install {error.name}"
-            write_json(cell.folder / "failure.json", {"error": lines})
+            cell.write("failure.json", {"error": lines})
             return REFUSED if isinstance(error, (QDivergeError, ImportError)) else FAILED
     return DONE
 
@@ -61,7 +60,7 @@ def work_and_exit(cell: Cell, sweep: int) -> None:
         with calling_at_stop(interrupt, ["SIGTERM", "SIGHUP"]):
             code = work(cell)
     except KeyboardInterrupt as stop:
-        write_json(cell.folder / "failure.json", {"error": f"stopped by {stop}"})
+        cell.write("failure.json", {"error": f"stopped by {stop}"})
         code = FAILED
     sys.exit(code)
 
@@ -106,15 +105,15 @@ def entry(cell: Cell, row: dict[str, Any], seconds: float) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _beating(path: Path) -> Iterator[None]:
-    """Touch ``path`` now and every few seconds, from a thread."""
-    path.touch()
+def _beating(cell: Cell) -> Iterator[None]:
+    """Give a sign of life now and every few seconds, from a thread."""
+    cell.beat()
     ended = threading.Event()
 
     def beat() -> None:
         while not ended.wait(BEAT):
             with contextlib.suppress(OSError):
-                path.touch()
+                cell.beat()
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
@@ -126,12 +125,12 @@ def _beating(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _logging(path: Path) -> Iterator[None]:
-    """Send standard output and error, also of child processes, to the end of a file."""
+def _logging(cell: Cell) -> Iterator[None]:
+    """Send standard output and error, also of child processes, to the end of the cell's log."""
     sys.stdout.flush()
     sys.stderr.flush()
     originals = os.dup(1), os.dup(2)
-    with path.open("ab") as file:
+    with cell.place.open_own("log.txt") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     try:

@@ -3,7 +3,8 @@
     {"schema": 1, "study": NAME, "command": …, "commit": …, "hardware": …, "versions": …}
     {"key": …, "config": {…}, "row": {…}, "seconds": …, "attempts": …, "commit": …}
 
-Lines are appended as cells finish, so that a crash loses none; a torn last line is dropped.
+Lines are appended as cells finish, so that a crash loses none. A line that is none of these, torn
+or damaged, is passed over: its cell runs again. Links are not followed.
 """
 
 import json
@@ -14,8 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from qdiverge.errors import RunFolderError
+from qdiverge.runs.boundary import MIB, Place
+from qdiverge.runs.strict_json import strict_loads
 
 SCHEMA = 1  # raised when an old reader would misread a new table
+MOST = 1024 * MIB
 
 
 @dataclass(frozen=True)
@@ -44,21 +48,26 @@ def begin_table(path: str | os.PathLike[str], header: Mapping[str, Any]) -> None
         RunFolderError: there is one already.
     """
     try:
-        with Path(path).open("x", encoding="utf-8") as file:
-            file.write(json.dumps({"schema": SCHEMA, **header}) + "\n")
+        with Place.of(Path(path).parent).create(Path(path).name) as file:
+            file.write(json.dumps({"schema": SCHEMA, **header}).encode() + b"\n")
     except FileExistsError as error:
         raise RunFolderError("a new table must not exist yet", got=path) from error
 
 
 def append_row(path: str | os.PathLike[str], row: Mapping[str, Any]) -> None:
-    """Append the row of a cell; after a newline where the last line was torn."""
-    path = Path(path)
-    with path.open("rb+") as file:
+    """Append the row of a cell; after a newline where the last line was torn.
+
+    Raises:
+        StrangeFileError: that is no regular file.
+        OSError: it cannot be written, or the disk is full.
+    """
+    with Place.of(Path(path).parent).open_own(Path(path).name) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(size - 1, 0))
         is_torn = size > 0 and file.read(1) != b"\n"
-        file.seek(0, os.SEEK_END)
-        file.write((b"\n" if is_torn else b"") + json.dumps(row).encode() + b"\n")
+        line = (b"\n" if is_torn else b"") + json.dumps(row).encode() + b"\n"
+        while line:  # of a full disk the next write says so
+            line = line[file.write(line) :]
 
 
 def read_table(path: str | os.PathLike[str], command: str = "") -> StudyTable:
@@ -69,7 +78,7 @@ def read_table(path: str | os.PathLike[str], command: str = "") -> StudyTable:
         command: What makes it, for the error where it is missing.
 
     Raises:
-        RunFolderError: it is missing, has no header, or is of another schema.
+        RunFolderError: it is missing, no regular file, has no header, or is of another schema.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -80,17 +89,29 @@ def read_table(path: str | os.PathLike[str], command: str = "") -> StudyTable:
     """
     path = Path(path)
     remedy = f"Make it: {command}" if command else "Run its sweep: python -m experiments sweep NAME"
-    if not path.is_file():
-        raise RunFolderError("the study must have a table", got=f"no {path}", remedy=remedy)
-    entries = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            entries.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue  # torn by an interruption: its cell runs again
+    try:
+        content = Place.of(path.parent).read(path.name, MOST)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise RunFolderError(
+            "the study must have a table", got=f"no {path}", remedy=remedy
+        ) from error
+    entries = [each for line in content.splitlines() if (each := _entry(line)) is not None]
     if not entries or entries[0].get("schema") != SCHEMA:
         got = f"schema {entries[0].get('schema')}" if entries else "no whole line"
         raise RunFolderError(
             f"this version reads tables of schema {SCHEMA}", got=f"{got} in {path}", remedy=remedy
         )
-    return StudyTable(path, entries[0], {entry["key"]: entry for entry in entries[1:]})
+    return StudyTable(path, entries[0], {row["key"]: row for row in entries[1:] if _is_row(row)})
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = strict_loads(line, has_infinity=True)
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def _is_row(entry: Mapping[str, Any]) -> bool:
+    parts = {"key": str, "config": dict, "row": dict}
+    return all(isinstance(entry.get(name), kind) for name, kind in parts.items())

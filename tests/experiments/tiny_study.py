@@ -25,7 +25,7 @@ def run(config, folder):
                 os.kill(os.getpid(), signal.SIGTERM)
                 time.sleep(60)
     if config["do"] == "raise":
-        raise RuntimeError("no such luck")
+        raise RuntimeError(config.get("says", "no such luck"))
     if config["do"] == "refuse":
         raise InvalidValueError("x must be even", got=config["x"])
     if config["do"] == "diverge":
