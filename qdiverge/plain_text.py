@@ -8,7 +8,9 @@ prints, the page of a terminal, and every element of HTML and SVG.
 
 import re
 import warnings
+from collections.abc import Sequence
 
+MOST_TOLD = 5  # of a kind: a folder may hold thousands that are damaged
 _PICTURES = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}  # ESC → ␛
 _TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C)
 _OTHERS = (*range(0x80, 0xA0), *_TURNING, 0x2028, 0x2029, 0xFEFF)  # C1, direction, line ends
@@ -40,3 +42,13 @@ def plain_lines(text: str) -> str:
 def warn(text: str, stacklevel: int = 2) -> None:
     """Warn as qdiverge, of something in which a stranger's text may stand."""
     warnings.warn(f"qdiverge: {plain_lines(text)}", stacklevel=stacklevel + 1)
+
+
+def few(texts: Sequence[str]) -> list[str]:
+    """Return the first texts, and of the others how many there are.
+
+    >>> few(["one"] * 4), few(["one"] * 9)[4:]
+    (['one', 'one', 'one', 'one'], ['one', 'And 4 more of this kind.'])
+    """
+    more = len(texts) - MOST_TOLD
+    return [*texts[:MOST_TOLD], *([f"And {more:,} more of this kind."] if more > 0 else [])]

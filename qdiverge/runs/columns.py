@@ -6,7 +6,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from qdiverge.errors import InvalidValueError
+from qdiverge.plain_text import plain
 
+MOST_LISTED = 80  # names of metrics in an error, and characters of each
 RESERVED = {"kind", "step", "time", "crc32"}
 Columns = dict[str, list[Any]]  # name → cells from top to bottom; None where nothing was measured
 
@@ -70,14 +72,20 @@ def check_patterns(patterns: Sequence[str], entries: Iterable[Mapping[str, Any]]
             raise InvalidValueError(
                 "every pattern of --metrics must match a metric of the run",
                 got=repr(pattern),
-                remedy=f"It has {', '.join(keys) or 'none'}.",
+                remedy=f"It has {_listed(keys)}.",
             )
+
+
+def _listed(keys: Sequence[str]) -> str:
+    """Return the names of metrics, as far as a person reads on."""
+    names = [key[:MOST_LISTED] for key in keys[:MOST_LISTED]]
+    return ", ".join([*names, "…"] if len(keys) > MOST_LISTED else names) or "none"
 
 
 def _metrics(
     entries: Iterable[Mapping[str, Any]], patterns: Sequence[str]
 ) -> Iterable[tuple[int, float, dict[str, float]]]:
-    is_asked_for: dict[str, bool] = {}
+    names: dict[str, str | None] = {}  # as they are shown; None: not asked for
     for entry in entries:
         if entry["kind"] != "metrics":
             continue
@@ -85,9 +93,10 @@ def _metrics(
         for key in entry:
             if key in RESERVED:
                 continue
-            if key not in is_asked_for:
-                is_asked_for[key] = not patterns or any(fnmatchcase(key, each) for each in patterns)
-            if is_asked_for[key]:
-                values[key] = float(entry[key])
+            if key not in names:
+                is_asked_for = not patterns or any(fnmatchcase(key, each) for each in patterns)
+                names[key] = plain(key) if is_asked_for else None
+            if (name := names[key]) is not None:
+                values[name] = float(entry[key])
         if values:
             yield entry["step"], entry.get("time", math.nan), values

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from qdiverge.errors import RunFolderError
-from qdiverge.plain_text import plain, warn
+from qdiverge.plain_text import few, plain, warn
 from qdiverge.runs.alarm import AlarmEvent, read_alarm
 from qdiverge.runs.array_files import read_npz
 from qdiverge.runs.boundary import MIB, Place
@@ -32,6 +32,7 @@ from qdiverge.thing_checks import check_path
 
 EVENTS = "events.jsonl"
 MOST_ARRAYS = 1024 * MIB  # bytes of one name that are read in all
+LONGEST_NAME = 200  # characters of a run's name
 Entry = dict[str, Any]
 
 
@@ -85,14 +86,15 @@ class Run:
     @property
     def name(self) -> str:
         """Return the run's name, by default that of its folder."""
-        return plain(str(self.info.get("name", self.folder.name)))
+        name = plain(str(self.info.get("name", self.folder.name)))
+        return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
 
     def arrays(self, name: str) -> list[tuple[int, dict[str, np.ndarray]]]:
         """Return every saved ``(step, arrays)`` of that name, the oldest first.
 
         Arrays that are damaged, or larger than any run's, are left out with a warning.
         """
-        place, pairs, size = Place.of(self.folder) / "arrays", [], 0
+        place, pairs, size, left_out = Place.of(self.folder) / "arrays", [], 0, []
         for file in array_names(place, name):
             try:
                 arrays = read_npz(place, file)
@@ -104,11 +106,13 @@ class Run:
                         got="more",
                     )
             except (RunFolderError, OSError) as error:
-                warn(f"{error} It is left out.", stacklevel=3)
+                left_out.append(f"{error} It is left out.")
                 if size > MOST_ARRAYS:
                     break
                 continue
             pairs.append((step_of(file), arrays))
+        for text in few(left_out):
+            warn(text, stacklevel=3)
         return pairs
 
 
@@ -181,7 +185,9 @@ def read_events(folder: str | os.PathLike[str]) -> list[Entry]:
     for lines in _blocks(folder):
         if lines.endswith(b"\n"):
             entries, damaged = read_block(lines, number)
-            read, damages, number = read + entries, damages + damaged, number + lines.count(b"\n")
+            read += entries
+            damages += damaged
+            number += lines.count(b"\n")
     for sentence in _told(damages):
         warn(f"{folder / EVENTS}: {sentence}", stacklevel=3)
     return read

@@ -32,6 +32,7 @@ from qdiverge.agents.interfaces import Agent
 from qdiverge.agents.networks.given import MakeNetwork
 from qdiverge.agents.run_loop import Trainer
 from qdiverge.errors import CheckpointError
+from qdiverge.plain_text import few, warn
 from qdiverge.runs.checkpoints import CheckpointStore
 from qdiverge.runs.strict_json import of_saved, read_json
 
@@ -291,9 +292,9 @@ def chosen(store: CheckpointStore, step: int | None, errors: list[CheckpointErro
     if step is None:
         raise CheckpointError(
             f"an intact checkpoint was expected in {store.folder}",
-            got=" ".join(map(str, errors)) or "none",
+            got=" ".join(few([str(error) for error in errors])) or "none",
             remedy="A run writes one every checkpoint_period agent steps, and one when it ends.",
         )
-    for error in errors:
-        warnings.warn(f"qdiverge: {error} Step {step} is taken instead.", stacklevel=4)
+    for text in few([f"{error} Step {step} is taken instead." for error in errors]):
+        warn(text, stacklevel=4)
     return step
