@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from qdiverge.errors import InvalidValueError
@@ -25,6 +26,7 @@ from qdiverge.report.together import MARK, panels_of_all, together
 from qdiverge.report.verdict import Verdict, verdict_on
 from qdiverge.runs import Run, load_run
 from qdiverge.runs.alarm import Kind
+from qdiverge.runs.reading import LONGEST_NAME
 from qdiverge.thing_checks import check_list, check_path
 
 SCRIPT = Path(__file__).with_name("report.js")
@@ -103,14 +105,17 @@ def _sections(runs: Sequence[Run]) -> dict[str, list[str]]:
 
 
 def _distinct(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs, numbered where two of them bear the same name."""
+    """Return the runs, numbered where two bear the same name, by what is nobody's name."""
     names = [run.name for run in runs]
-    return [
-        replace(run, info=run.info | {"name": f"{run.name} ({names[:i].count(run.name) + 1})"})
-        if names.count(run.name) > 1
-        else run
-        for i, run in enumerate(runs)
-    ]
+    taken, distinct = {name for name in names if names.count(name) == 1}, []
+    for run in runs:
+        if run.name not in taken:
+            cut = run.name[: LONGEST_NAME - 9]
+            name = next(n for i in count(1) if (n := f"{cut} ({i})") not in taken)
+            taken.add(name)
+            run = replace(run, info=run.info | {"name": name})
+        distinct.append(run)
+    return distinct
 
 
 def _kernels(runs: Sequence[Run]) -> list[Markup]:

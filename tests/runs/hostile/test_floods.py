@@ -1,7 +1,10 @@
 """However much of a folder is damaged, a person is told in a few lines."""
 
 import csv
+from pathlib import Path
 
+from qdiverge.report.run_page import _distinct
+from qdiverge.runs import Run
 from tests.runs.hostile.attacks import CONTROLS
 from tests.runs.hostile.genuine import add_line, change_info, genuine_run
 from tests.runs.hostile.test_hostile import CONTROL, told
@@ -55,3 +58,11 @@ def test_names_are_as_long_as_a_person_reads_and_a_table_holds_no_control_charac
         assert not CONTROL.search(text.replace("\r\n", "\n"))
         rows = list(csv.reader(text.splitlines()))
         assert {len(row) for row in rows} == {len(rows[0])}
+
+
+def test_no_run_of_a_report_poses_as_another():
+    names = ["x", "x (1)", "x", "y" * 300, "y" * 299, "x (3)", "x"]
+    runs = _distinct([Run(Path(), {"name": name}, {}, ()) for name in names])
+    told = [run.name for run in runs]
+    assert told[:3] == ["x (2)", "x (1)", "x (4)"]
+    assert len(set(told)) == len(names)
