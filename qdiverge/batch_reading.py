@@ -47,7 +47,7 @@ def as_transitions(batch: Any) -> Transitions:
     (tensor([0, 1]), 2)
     """
     if isinstance(batch, Transitions):
-        return batch
+        return batch.out_of_inference()
     five = {name: _find(batch, name) for name in SPELLINGS if name != "actions"}
     five["actions"] = _actions(batch)
     for name in ("rewards", "terminated"):
@@ -55,8 +55,9 @@ def as_transitions(batch: Any) -> Transitions:
             five[name] = five[name].squeeze(1)
     following = next((v for name in NEXT_ACTIONS if (v := _get(batch, name)) is not None), None)
     if following is not None and five["actions"].is_floating_point():
-        return SarsaTransitions(**five, next_actions=as_tensor("next_actions", following))
-    return Transitions(**five)
+        a_next = as_tensor("next_actions", following)
+        return SarsaTransitions(**five, next_actions=a_next).out_of_inference()
+    return Transitions(**five).out_of_inference()
 
 
 def why_other_actions(batch: Any) -> str:

@@ -79,6 +79,15 @@ class Transitions:
         is_there = all(new is old for new, old in zip(moved, own, strict=True))
         return self if is_there else type(self)(*moved)
 
+    def out_of_inference(self) -> Self:
+        """Return the same with copies of tensors made in inference mode, which nothing learns from.
+
+        To be called outside that mode.
+        """
+        if not any(getattr(self, field.name).is_inference() for field in fields(self)):
+            return self
+        return self.clone()
+
     def clone(self) -> Self:
         """Return a copy that shares no memory: what buffers reuse, this keeps."""
         return self._map(lambda value: value.detach().clone())

@@ -40,6 +40,7 @@ from qdiverge.update import UpdateRule, read_optimizer, why_not_modelled
 from qdiverge.update.rule import LOSS_SLOPES, LOSSES, Source
 
 
+@torch.inference_mode(mode=False)
 def diagnose(
     q_net: Networks,
     batch: Any,

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
+
 from qdiverge.diagnostics import Diagnosis, diagnose
 from qdiverge.errors import QDivergeError
 from qdiverge.kernel.network import Networks
@@ -54,6 +56,7 @@ class Preflight:
         return "\n".join(parts if self.options is None else [*parts, str(self.options)])
 
 
+@torch.inference_mode(mode=False)
 def preflight(
     q_net: Networks,
     data: Any,

@@ -25,6 +25,7 @@ from qdiverge.update import UpdateExponent, UpdateRule, update_exponent
 from qdiverge.update.td_update import Loss
 
 
+@torch.inference_mode(mode=False)
 def rehearse(
     q_net: Networks,
     data: Any,
@@ -144,6 +145,7 @@ def rehearse(
     )  # fmt: skip
 
 
+@torch.inference_mode(mode=False)
 def rehearsed(
     stage: Stage,
     *,

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.kernel.network import Networks
 from qdiverge.rehearsal.changes import Change, changed, is_mild, usual_changes
@@ -104,6 +106,7 @@ class Options:
         return "\n".join([*lines, self.advice])
 
 
+@torch.inference_mode(mode=False)
 def what_if(
     q_net: Networks,
     data: Any,

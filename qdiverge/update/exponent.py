@@ -43,6 +43,7 @@ from qdiverge.update.td_update import LOSSES, Loss, TdUpdate, with_next_actions
 Optimizers = torch.optim.Optimizer | Sequence[torch.optim.Optimizer]
 
 
+@torch.inference_mode(mode=False)
 def update_exponent(
     q_net: Networks,
     batch: Any,

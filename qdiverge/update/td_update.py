@@ -60,8 +60,13 @@ class Rows:
         return Rows(moved, *others)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Rows":
-        """Return the same on a device, what is floating point in ``dtype``."""
-        return self.map(lambda x: x.to(device, dtype if x.is_floating_point() else x.dtype))
+        """Return the same on a device, what is floating point in ``dtype``; fit to learn from."""
+
+        def moved(x: Tensor) -> Tensor:
+            x = x.to(device, dtype if x.is_floating_point() else x.dtype)
+            return x.clone() if x.is_inference() else x
+
+        return self.map(moved)
 
     def join(self, other: "Rows") -> "Rows":
         """Return these rows followed by ``other``'s."""

@@ -79,6 +79,7 @@ class Inspection:
         return names[int(action)] if int(action) < len(names) else f"action {int(action)}"
 
 
+@torch.inference_mode(mode=False)
 def inspection_of(
     q_net: Any,
     batch: Any,

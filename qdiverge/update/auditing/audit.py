@@ -72,6 +72,7 @@ class Audit:
         return "\n".join(lines + messages)
 
 
+@torch.inference_mode(mode=False)
 def audit(
     q_net: Networks,
     batch: Any,
