@@ -102,7 +102,7 @@ def attach(
             time that it has doubled its length.
         audit_period: Updates between two audits of the loop itself (:func:`qdiverge.audit`), the
             first ones and doublings apart; what one finds is an alarm of the kind "loop". At most
-            a quarter of ``max_overhead`` goes to them. None: none is made.
+            15 % of ``max_overhead`` goes to them. None: none is made.
         foresight: Whether copies of the run train ahead of it now and then, and call divergence
             before it starts, with the mildest change that held in rehearsal. What they take is
             within ``max_overhead`` of the whole run. They learn from the last batches shown, unless
