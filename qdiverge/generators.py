@@ -92,7 +92,9 @@ def state_of(generator: Generator) -> Any:
     if isinstance(generator, torch.Generator):
         return generator.get_state()
     if isinstance(generator, np.random.Generator):
-        return copy.deepcopy(generator.bit_generator.state)
+        state = generator.bit_generator.state
+        is_numpys = type(generator.bit_generator).__module__.startswith("numpy.random")
+        return state if is_numpys else copy.deepcopy(state)  # NumPy's is made anew at each look
     if isinstance(generator, np.random.RandomState):
         return generator.get_state(legacy=False)
     return generator.getstate()
