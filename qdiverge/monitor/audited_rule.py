@@ -53,13 +53,15 @@ def identified(audit: Audit, shown: dict[str, Any], slope: float | None = None) 
 
 
 def as_discount(shown: float) -> float | None:
-    """Return what a gradient shows as γ, of seven digits; None: it lies outside [0, 1], or is NaN.
+    """Return what a gradient shows as γ, to seven places; None: it lies outside [0, 1], or is NaN.
 
     >>> as_discount(0.99), as_discount(-3e-7), as_discount(1.000001), as_discount(-0.9)
     (0.99, 0.0, 1.0, None)
+    >>> as_discount(3e-9)
+    0.0
     """
     within = min(max(shown, 0.0), 1.0)
-    return float(f"{within:.7g}") if abs(within - shown) < RIM else None
+    return round(within, 7) if abs(within - shown) < RIM else None
 
 
 def has_spread(weights: Any) -> bool:

@@ -26,6 +26,7 @@ AUDIT_SHARE = 3 / 20  # of the allowance, which audits may take whatever measure
 LOOK_SHARE = 1 / 5  # of the allowance, which looks at the values may take: half of it at once
 FORESIGHT_SHARE = 1 / 2  # of the allowance of the whole run, which running ahead may take
 FIRST_STEPS = 250  # updates of copies, at once whatever the run has made
+DEAR = ("standard", "full")
 AT_ONCE = (
     "foresight",
     "foresight batch",
@@ -100,9 +101,10 @@ class Budget:
         due = {name: s * (by_now if name in AT_ONCE else 1.0) for name, s in self._spent.items()}
         later = cost + by_now * sum(self._set_up.values())
         left = self._left_by_calls(limit)
-        fits = sum(due.values()) + later <= left
         if tier != "light":
-            return fits
+            return sum(due.values()) + later <= left
+        # beside what cannot wait; the dear tiers can
+        fits = sum(s for name, s in due.items() if name not in DEAR) + later <= left
         own_part = sum(s for name, s in due.items() if name not in OTHER_THAN_LIGHT) + later
         is_within = own_part <= self._left_by_calls(self.light_share * limit)
         return is_within and (fits or own_part <= LIGHT_LEAST * left)
