@@ -100,7 +100,7 @@ def test_a_loop_whose_discount_is_at_the_rim_or_none_is_measured(tmp_path, of_li
     evidence = {alarm.rule: alarm.evidence for alarm in loop.monitor.alarms if alarm.kind == "loop"}
     assert evidence["discount_differs"]["shown"] == pytest.approx(of_live, abs=1e-5)
     if of_ends:
-        assert evidence["terminals_bootstrapped"]["kept"] == pytest.approx(1)
+        assert evidence["terminals_bootstrapped"]["kept"] == pytest.approx(1, abs=1e-4)
 
 
 def test_what_is_seen_of_the_rule_is_known_from_the_gradient(tmp_path):
