@@ -19,10 +19,21 @@ SPELLINGS = {
     "rewards": ("rewards", "reward", "rew"),
     "next_observations": (
         "next_observations", "next_observation", "obs_next", "next_obs", "obs2",
-        "next_states", "next_state"
+        "next_states", "next_state", "new_obs", "new_observations", "new_states", "new_state"
     ),
-    "terminated": ("terminated", "dones", "done"),
+    "terminated": (
+        "terminated", "terminations", "terminateds", "terminals", "terminal", "termination",
+        "dones", "done"
+    ),
 }  # fmt: skip
+TRUNCATED = (
+    "truncated",
+    "truncations",
+    "truncateds",
+    "timeouts",
+    "truncation",
+    "timeout",
+)  # by a time limit, where a batch says it; the target bootstraps there
 WEIGHTS = ("weights", "weight", "is_weights", "importance_weights", "_weight")
 DISCOUNTS = ("discounts",)
 NEXT_ACTIONS = ("next_actions", "next_action", "act_next")  # of a critic's batch, where it has them

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from qdiverge.checks import check_nonnegative, check_rate
 from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.inner_optimizer import inner_optimizer
 from qdiverge.thing_checks import check_instance, shown_as_code, type_of
 
 DENSE = frozenset(
@@ -152,17 +153,19 @@ def check_device(name: str, device: Any) -> torch.device:
 def check_optimizer(name: str, optimizer: Any) -> torch.optim.Optimizer:
     """Return an optimiser of PyTorch's with parameters, and learning rates that are numbers.
 
+    Of a wrapper, it is the optimiser inside, whose step runs.
+
     Raises:
         InvalidTypeError: it is none.
         InvalidValueError: it trains nothing, or a learning rate is out of range.
     """
-    check_instance(
-        name, optimizer, torch.optim.Optimizer,
+    own = check_instance(
+        name, inner_optimizer(optimizer), torch.optim.Optimizer,
         remedy="Of a wrapper, pass the optimiser inside, such as .optimizer.",
     )  # fmt: skip
-    if not optimizer.param_groups:
+    if not own.param_groups:
         raise InvalidValueError(f"{name} must train something", got="no parameter group")
-    for group in optimizer.param_groups:
+    for group in own.param_groups:
         if rate := check_nonnegative(f"the learning rate of {name}", group.get("lr")):
             check_rate(f"the learning rate of {name}", rate)
-    return optimizer
+    return own

@@ -1,14 +1,22 @@
 """Batches of other libraries are read by the names that those libraries use."""
 
+from collections import namedtuple
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from qdiverge.batch_reading import TRUNCATED, field_of
 from qdiverge.diagnostics import Transitions, as_transitions
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 
 S = torch.arange(6.0).reshape(3, 2)
+
+
+def as_named_tuple(fields):
+    return namedtuple("Row", fields)(**fields)
+
+
 FIELDS = (S, torch.tensor([0, 1, 0]), torch.ones(3), S + 1, torch.zeros(3))
 
 
@@ -45,6 +53,33 @@ def test_continuous_actions_keep_their_column():
     names = ("observations", "actions", "rewards", "next_observations", "terminated")
     batch = as_transitions(dict(zip(names, (s, torch.ones(3, 1), r, s2, d), strict=True)))
     assert batch.actions.shape == (3, 1)
+
+
+LIBRARIES = {
+    "RLlib": ("obs", "actions", "rewards", "new_obs", "terminateds", "truncateds"),
+    "skrl": ("observations", "actions", "rewards", "next_observations", "terminated", "truncated"),
+    "d3rlpy": ("observations", "actions", "rewards", "next_observations", "terminals", None),
+    "AgileRL": ("obs", "action", "reward", "next_obs", "done", None),
+    "D4RL": ("observations", "actions", "rewards", "next_observations", "terminals", "timeouts"),
+    "Gymnasium": ("obs", "action", "reward", "next_obs", "terminations", "truncations"),
+    "PyTorch's tutorial": ("state", "action", "reward", "next_state", "done", "timeout"),
+    "one row": ("observation", "action", "reward", "next_observation", "termination", "truncation"),
+    "older": ("state", "action", "reward", "new_state", "terminal", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [dict, lambda fields: SimpleNamespace(**fields), as_named_tuple])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_every_librarys_names_are_read(library, kind):
+    names = LIBRARIES[library]
+    truncated = torch.tensor([True, False, True])
+    fields = dict(zip(names, (*FIELDS, truncated), strict=True))
+    fields.pop(None, None)
+    batch = kind(fields)
+    for got, expected in zip(vars(as_transitions(batch)).values(), FIELDS, strict=True):
+        assert torch.equal(got, expected)
+    cut = field_of(batch, *TRUNCATED)
+    assert cut is None if names[-1] is None else torch.equal(cut, truncated)
 
 
 def test_termination_is_preferred_to_done():

@@ -28,6 +28,7 @@ from qdiverge.diagnostics.moment import Moment
 from qdiverge.diagnostics.preconditioner import has_scales
 from qdiverge.diagnostics.update_stability import stability_of, weights_of_critics
 from qdiverge.errors import InvalidValueError
+from qdiverge.inner_optimizer import inner_optimizer
 from qdiverge.kernel.network import Networks, each_of, first_parameter, unwrap
 from qdiverge.td import BOOTSTRAPS, Bootstrap
 from qdiverge.tensor_checks import check_optimizer
@@ -124,6 +125,7 @@ def diagnose(
         check_instance("rule", rule, UpdateRule)
     if batch_size is not None:
         batch_size = check_integer("batch_size", batch_size, 1)
+    optimizer = inner_optimizer(optimizer)
     if rule is None:
         rule = rule_of(
             q_net, batch, discount, learning_rate, target=target, optimizer=optimizer,
@@ -275,7 +277,7 @@ def make_moment(
     learning_rate = check_rate("learning_rate", learning_rate)
     entropy_coefficient = check_finite_number("entropy_coefficient", entropy_coefficient)
     if optimizer is not None:
-        check_optimizer("optimizer", optimizer)
+        optimizer = check_optimizer("optimizer", optimizer)
     if policy is not None:
         check_callable("policy", policy, "a function of s'")
     network = unwrap(each_of(q_net)[0])[0]

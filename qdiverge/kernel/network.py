@@ -26,6 +26,7 @@ from qdiverge.thing_checks import check_instance, type_of
 
 Networks = nn.Module | Sequence[nn.Module]  # a Q-network; or one critic or several
 WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+FABRICS = {"_forward_module", "_original_module"}  # the children of Lightning Fabric's wrapper
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Network:
     """Q(x; θ) with θ an argument.
 
     Attributes:
-        module: The module inside every wrapper (torch.compile, DataParallel).
+        module: The module inside every wrapper (torch.compile, DataParallel, Fabric).
         prefix: What the wrappers put before its parameters' names.
         params: Copies of the trainable parameters, by the module's own names; tied ones once.
         frozen: Copies of the others.
@@ -55,13 +56,15 @@ class Network:
 
 
 def unwrap(q_net: nn.Module) -> tuple[nn.Module, str]:
-    """Return the module inside torch.compile and DataParallel, and the prefix of its names."""
+    """Return the module inside torch.compile, DataParallel and Fabric, and its names' prefix."""
     prefix = ""
     while True:
         if "_orig_mod" in q_net._modules:
             q_net, prefix = q_net._modules["_orig_mod"], prefix + "_orig_mod."  # type: ignore[assignment]
         elif isinstance(q_net, WRAPPERS):
             q_net, prefix = q_net.module, prefix + "module."
+        elif q_net._modules.keys() == FABRICS:
+            q_net, prefix = q_net._modules["_forward_module"], prefix + "_forward_module."  # type: ignore[assignment]
         else:
             return q_net, prefix
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, NAdam, Optimizer, RAdam, RMSprop
 
 from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.inner_optimizer import inner_optimizer
 from qdiverge.kernel.network import Network
 from qdiverge.tensor_checks import check_optimizer, check_tensor
 
@@ -30,6 +31,7 @@ def read_preconditioner(
     if preconditioner is None:
         return {}
     named = dict(network.module.named_parameters())
+    preconditioner = inner_optimizer(preconditioner)
     if isinstance(preconditioner, Optimizer):
         scales = from_optimizer(preconditioner, {n: named[n] for n in network.params})
     elif isinstance(preconditioner, Mapping):

@@ -25,6 +25,7 @@ from qdiverge.runs import RunLog, Sink
 from qdiverge.runs.plain_settings import plain_settings
 from qdiverge.sinks import as_sink
 from qdiverge.td import Bootstrap
+from qdiverge.tensor_checks import check_optimizer
 from qdiverge.thing_checks import check_callable, check_list, check_text
 
 
@@ -63,7 +64,8 @@ def attach(
             called with observations and actions [N, k], that returns [N], [N, 1] or a tuple of
             such (a twin); or several critics. Kernel and features are those of the first, values of
             all. A compiled module is looked at without its compilation.
-        optimizer: The optimiser of ``q_network``; its ``step`` is the seam.
+        optimizer: The optimiser of ``q_network``; its ``step`` is the seam. Of a framework's
+            wrapper, the optimiser inside.
         target: The target network, or the target of each critic; None where the Q-network makes its
             own targets. How it follows, by copies or averaging, is seen. Where the loop binds it to
             another object now and then, a function that returns the present one:
@@ -173,6 +175,7 @@ def attach(
     own_settings = plain_settings("config", config)
     present = present_target(target)
     targets = present() if target is not q_network else []
+    optimizer = check_optimizer("optimizer", optimizer)
     check_networks(networks, targets, optimizer)
     is_fixed = isinstance(target, nn.Module) or not callable(target)
     lookup = None if is_fixed else present

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from qdiverge.errors import InvalidTypeError, InvalidValueError, QDivergeError
 from qdiverge.kernel.network import Networks, each_of, unwrap
-from qdiverge.tensor_checks import check_optimizer, check_tensor
+from qdiverge.tensor_checks import check_tensor
 from qdiverge.thing_checks import type_of
 
 _WATCHED: WeakKeyDictionary[nn.Module, Path] = WeakKeyDictionary()  # network → its run folder
@@ -24,11 +24,10 @@ def check_networks(
     """Raise unless the optimiser trains the networks, and the targets are copies of them.
 
     Raises:
-        InvalidTypeError: a network is no module, or the optimiser none of PyTorch's.
+        InvalidTypeError: a parameter of a network is no dense tensor of real numbers.
         InvalidValueError: the optimiser trains other parameters, a target shares its own with the
             network or has other shapes, or a network has a monitor already.
     """
-    check_optimizer("optimizer", optimizer)
     for name, parameter in (pair for module in networks for pair in module.named_parameters()):
         if not isinstance(parameter, nn.parameter.UninitializedParameter):
             check_tensor(f"the parameter {name}", parameter)

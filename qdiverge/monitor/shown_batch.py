@@ -12,11 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from qdiverge.batch_reading import as_transitions, field_of, row_discounts, row_weights
+from qdiverge.batch_reading import (
+    TRUNCATED,
+    as_transitions,
+    field_of,
+    row_discounts,
+    row_weights,
+)
 from qdiverge.monitor.listening import listen
 from qdiverge.transitions import SarsaTransitions
 
-TRUNCATED = ("truncated", "truncations", "truncation", "timeouts")
 Shown = dict[str, Tensor]  # what ``qd.audit`` reads of a batch
 
 

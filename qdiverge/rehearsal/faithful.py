@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from qdiverge.calling import own_errors
 from qdiverge.diagnostics.quiet import quiet
 from qdiverge.errors import InvalidTypeError, InvalidValueError
+from qdiverge.inner_optimizer import inner_optimizer
 from qdiverge.kernel.graph_leaves import graph_leaves
 from qdiverge.kernel.network import module_of
 from qdiverge.rehearsal.learner import Actor, Original
@@ -37,7 +38,7 @@ def check_scheduler(scheduler: Any, optimizer: torch.optim.Optimizer) -> None:
             got="ReduceLROnPlateau, which needs a metric",
             remedy=OWN_UPDATE,
         )
-    if scheduler.optimizer is not optimizer:
+    if inner_optimizer(scheduler.optimizer) is not optimizer:
         raise InvalidValueError(
             "the scheduler must be of the optimiser that trains q_net", got="one of another"
         )

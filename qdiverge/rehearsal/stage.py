@@ -89,13 +89,13 @@ def stage_of(
     networks = tuple(unwrap(net)[0] for net in each_of(q_net))
     own_target = target is not None and target is not q_net
     targets = tuple(unwrap(n)[0] for n in each_of(target, "target")) if own_target else ()
-    check_optimizer("optimizer", optimizer)
+    optimizer = check_optimizer("optimizer", optimizer)
     discount = check_discount(discount)
     for name, given in (("policy", policy), ("policy_target", policy_target), ("update", update)):
         if given is not None:
             check_callable(name, given, "a function")
     if policy_optimizer is not None:
-        check_optimizer("policy_optimizer", policy_optimizer)
+        policy_optimizer = check_optimizer("policy_optimizer", policy_optimizer)
     if not isinstance(loss, str):
         check_callable("loss", loss, "a name, or a function of predictions and targets")
     if scheduler is not None:

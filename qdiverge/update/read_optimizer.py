@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
+from qdiverge.inner_optimizer import inner_optimizer
 from qdiverge.kernel.network import each_of
 from qdiverge.kernel.precondition import own_groups
 
@@ -33,6 +34,7 @@ def read_optimizer(optimizer: Optimizer, modules: Sequence[nn.Module]) -> dict[s
     ('SGD', 0.9, 0.5, '')
     """
     own = (p for module in each_of(modules, "modules") for p in module.parameters())
+    optimizer = inner_optimizer(optimizer)
     groups = own_groups(optimizer, (p for p in own if p.requires_grad))
     name = type(optimizer).__name__
     kind = getattr(optimizer, "steps_as", type(optimizer))

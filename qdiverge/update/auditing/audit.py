@@ -127,8 +127,8 @@ def audit(
     (tensor([-0.2500,  0.0000]), 'half_squared', ())
     """
     if optimizer is not None:
-        for one in optimizer if isinstance(optimizer, Sequence) else [optimizer]:
-            check_optimizer("optimizer", one)
+        several = optimizer if isinstance(optimizer, Sequence) else [optimizer]
+        optimizer = [check_optimizer("optimizer", one) for one in several]
     if max_grad_norm is not None:
         max_grad_norm = check_positive("max_grad_norm", max_grad_norm)
     case = make_case(

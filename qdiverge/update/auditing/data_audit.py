@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from qdiverge.batch_reading import as_transitions, field_of
+from qdiverge.batch_reading import TRUNCATED, as_transitions, field_of
 from qdiverge.transitions import Transitions
 from qdiverge.update.auditing.audit_inputs import numbers
 from qdiverge.update.auditing.findings import Finding, finding
 from qdiverge.update.auditing.td_columns import Array, Flags
 
-TRUNCATED = ("truncated", "truncations", "truncation", "timeouts")
 MOST = 0.95  # of the rows, before a pattern is called one
 RIDGE = 1e-6
 CLEAR = 0.5  # by how much more of the variance another row must explain
