@@ -16,7 +16,7 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"qdiverge needs Python 3.11 or newer; {sys.executable} is {v.major}.{v.minor}. Try: make $(MAKECMDGOALS) PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"the pinned tools need Python 3.11 or newer, of which the package needs 3.10; {sys.executable} is {v.major}.{v.minor}. Try: make $(MAKECMDGOALS) PYTHON=python3.12")'
 	@echo "qdiverge: creating .venv and installing the pinned dependencies (a few minutes, once)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
@@ -68,15 +68,19 @@ test-field: $(FIELD)/.ready ## whole runs under the monitor at its defaults, res
 mutants: $(MUTANTS)/.ready ## do the tests bite? see tests/MUTANTS.md (an hour)
 	@$(MUTANTS)/bin/python tests/mutants.py build/mutants.jsonl
 
+# EXTRA=dev TESTS= runs every test, with the laboratory's floors, and so with PyTorch 2.8.
+EXTRA ?= test
+TESTS ?= $(addprefix tests/,diagnostics kernel monitor rehearsal report runs theory update test_calling.py test_least_versions.py test_transitions.py)
 $(LOWEST)/.ready: pyproject.toml tests/lowest.py
 	@echo "qdiverge: creating $(LOWEST) with the least versions of the dependencies (some minutes, once)"
 	@$(PYTHON) -m venv $(LOWEST)
-	@$(LOWEST)/bin/python tests/lowest.py $(EXCEPT) > $(LOWEST)/constraints.txt
-	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c $(LOWEST)/constraints.txt -e '.[dev]'
+	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check 'tomli; python_version < "3.11"'
+	@$(LOWEST)/bin/python -m tests.lowest $(EXTRA) > $(LOWEST)/constraints.txt
+	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c $(LOWEST)/constraints.txt -e '.[$(EXTRA)]'
 	@touch $@
 
-test-lowest: $(LOWEST)/.ready ## every test with the least versions; EXCEPT="torch" leaves PyTorch's free
-	@$(LOWEST)/bin/python -m pytest -W default
+test-lowest: $(LOWEST)/.ready ## the tests of watching with the least versions of the dependencies; PYTHON=python3.10 for Python's
+	@$(LOWEST)/bin/python -m pytest -W default $(TESTS)
 
 sanity: $(READY) ## every ground truth of the theory: expected, measured, passed or failed
 	@$(BIN)/python -m experiments sanity

@@ -11,6 +11,10 @@ which change prevents it: :func:`preflight`, :func:`rehearse`, :func:`what_if`.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from qdiverge.least_versions import check_versions
+
+check_versions()
+
 if TYPE_CHECKING:
     from qdiverge.diagnostics import (
         Diagnosis,

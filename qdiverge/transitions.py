@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Self
 
 import torch
 from torch import Tensor
+from typing_extensions import Self
 
 from qdiverge.errors import InvalidValueError
 from qdiverge.tensor_checks import check_tensor

@@ -1,11 +1,12 @@
 """The pages for people: their Python runs as it stands, and what they name is there."""
 
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
 import torch
+
+from tests.toml import tomllib
 
 ROOT = Path(__file__).parent.parent
 PATTERNS = (

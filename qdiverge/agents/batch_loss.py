@@ -2,10 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from torch import Tensor
+from typing_extensions import Self
 
 from qdiverge.agents.interfaces import Update
 

@@ -3,7 +3,9 @@
 import copy
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import Any
+
+from typing_extensions import Self
 
 from qdiverge.agents.discrete.dqn import DQN
 from qdiverge.agents.records import Progress, UpdateRecord

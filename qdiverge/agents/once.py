@@ -4,7 +4,9 @@ A run loop whose agent is exchanged would let the new one learn while its behavi
 asking the old one; an agent whose network is exchanged would go on moving the old one's weights.
 """
 
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
+
+from typing_extensions import Self
 
 from qdiverge.errors import ReadOnlyError
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+
+from typing_extensions import Self
 
 from qdiverge.agents.environments.experience import Episode
 from qdiverge.preqn import PreQNStep

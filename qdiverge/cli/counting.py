@@ -1,10 +1,10 @@
 """How far a number of episodes has come: a bar on a terminal, plain lines otherwise."""
 
 import time
-from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from typing_extensions import Self
 
 from qdiverge.agents.environments.experience import Episode
 

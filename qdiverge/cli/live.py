@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable
-from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live as RichLive
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
+from typing_extensions import Self
 
 from qdiverge.agents.records import EpisodeEnd, Progress, RunEnd, UpdateRecord
 from qdiverge.monitor import AlarmEvent, Monitor

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
+from typing_extensions import Self
 from tyro.conf import arg
 
 from qdiverge.agents.settings.ranges import Count, Natural, check_ranges

@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, NAdam, Optimizer, RAdam, RMSprop
+from torch.optim import SGD, Adam, AdamW, NAdam, Optimizer, RAdam, RMSprop
 
 from qdiverge.kernel.precondition import from_optimizer
 
@@ -11,7 +11,7 @@ def is_understood(optimizer: Optimizer) -> bool:
     """Tell whether the optimiser's M is known: SGD, Adam, AdamW and RMSprop."""
     if isinstance(optimizer, NAdam | RAdam):
         return False
-    return type(optimizer) is SGD or isinstance(optimizer, Adam | RMSprop)  # AdamW is an Adam
+    return type(optimizer) is SGD or isinstance(optimizer, Adam | AdamW | RMSprop)
 
 
 def has_scales(optimizer: Optimizer, *modules: nn.Module) -> bool:

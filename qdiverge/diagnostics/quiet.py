@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from qdiverge.calling import own_errors, q_table
 from qdiverge.diagnostics.allowed_actions import largest_allowed
 from qdiverge.generators import global_states, same_generators, same_states
-from qdiverge.kernel.network import has_compiled_parts, without_autocast
+from qdiverge.kernel.compiled_parts import compiled_parts_eager, has_compiled_parts
+from qdiverge.kernel.network import without_autocast
 from qdiverge.kernel.own_state import has_own_state, same_own_state
 
 
@@ -33,8 +34,7 @@ def quiet(module: nn.Module) -> Iterator[None]:
         stack.enter_context(same_generators(device))
         stack.enter_context(same_own_state(modules))
         stack.enter_context(without_autocast(device))
-        if has_compiled_parts(module):
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(compiled_parts_eager(module))
         try:
             _set_training(in_training, False)
             yield

@@ -2,10 +2,11 @@
 
 import copy
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Self
 
 from qdiverge.environment_copies import copied_by_state
 from qdiverge.errors import InvalidValueError

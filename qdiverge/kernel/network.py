@@ -2,7 +2,6 @@
 
 import contextlib
 import operator
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from qdiverge.errors import (
     UnsupportedNetworkError,
 )
 from qdiverge.generators import same_generators
+from qdiverge.kernel.compiled_parts import compiled_parts_eager
 from qdiverge.kernel.own_state import check_made, has_more_than_torchs, same_own_state
 from qdiverge.kernel.pairs import Pairs, all_finite
 from qdiverge.tensor_checks import check_tensor
@@ -186,8 +186,7 @@ def untouched(module: nn.Module, dtype: torch.dtype | None = None) -> Iterator[N
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(without_autocast(device))
-        if has_compiled_parts(module):
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(compiled_parts_eager(module))
         if dtype is not None:
             stack.enter_context(casting(dtype))
         try:
@@ -268,15 +267,6 @@ def _restore(module: nn.Module, attributes: dict) -> None:
     for key, value in attributes.items():
         if now.get(key) is not value:
             now[key] = value
-
-
-def has_compiled_parts(module: nn.Module) -> bool:
-    """Return whether some part of ``module`` runs through torch.compile."""
-    if "torch._dynamo" not in sys.modules:
-        return False
-    return any(
-        "_orig_mod" in m._modules or m._compiled_call_impl is not None for m in module.modules()
-    )
 
 
 def _check_values(values: object, pairs: Pairs) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, NAdam, Optimizer, RAdam, RMSprop
+from torch.optim import SGD, Adam, AdamW, NAdam, Optimizer, RAdam, RMSprop
 
 from qdiverge.errors import InvalidTypeError, InvalidValueError
 from qdiverge.inner_optimizer import inner_optimizer
@@ -118,7 +118,7 @@ def _scale(optimizer: Optimizer, group: dict, state: dict) -> Tensor:
         if group["centered"]:
             moment = moment - state["grad_avg"].square()
         return 1 / (moment.clamp_min(0).sqrt() + group["eps"])
-    if isinstance(optimizer, Adam) and not isinstance(optimizer, NAdam | RAdam):
+    if isinstance(optimizer, Adam | AdamW) and not isinstance(optimizer, NAdam | RAdam):
         moment = state["max_exp_avg_sq"] if group["amsgrad"] else state["exp_avg_sq"]
         correction = 1 - group["betas"][1] ** float(state["step"])
         return 1 / ((moment / correction).sqrt() + group["eps"])

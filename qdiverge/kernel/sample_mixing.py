@@ -5,10 +5,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from torch import Tensor
+from typing_extensions import Self
 
 from qdiverge.errors import MixedSamplesError
 from qdiverge.kernel.network import Network

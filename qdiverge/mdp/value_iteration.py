@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Self
 
 import numpy as np
+from typing_extensions import Self
 
 from qdiverge.mdp.array_checks import check_initial
 from qdiverge.mdp.bellman import (

@@ -1,9 +1,10 @@
 """The monitor: diagnostics on an optimiser's hook, which see the run and change nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from torch.utils.hooks import RemovableHandle
+from typing_extensions import Self
 
 from qdiverge.diagnostics import Diagnostic, Moment
 from qdiverge.errors import InvalidValueError

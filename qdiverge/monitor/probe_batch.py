@@ -4,10 +4,11 @@ With them goes what a loop multiplies them by: importance weights w_i, and γ^k 
 """
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import Self
 
 from qdiverge.checks import check_positive
 from qdiverge.transitions import SarsaTransitions, Transitions

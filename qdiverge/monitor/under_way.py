@@ -7,7 +7,7 @@ update is of the batch that was shown in the round before, from one step to the 
 from dataclasses import dataclass, field
 from typing import Any
 
-from qdiverge.kernel.network import has_compiled_parts
+from qdiverge.kernel.compiled_parts import has_compiled_parts
 from qdiverge.monitor.shown_batch import Ears, Shown, copy_of, joined
 from qdiverge.monitor.subject import Subject
 

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO
+
+from typing_extensions import Self
 
 from qdiverge.errors import StrangeFileError
 from qdiverge.runs.open_folder import OpenFolder, open_folder
@@ -257,7 +259,7 @@ class Place:
             elif folder.fd is None:
                 shutil.rmtree(folder.entry(name), ignore_errors=True)
             else:
-                shutil.rmtree(name, ignore_errors=True, dir_fd=folder.fd)
+                _remove_tree(name, folder.fd)
 
     def flush(self) -> None:
         """Bring the names in the folder to the disk."""
@@ -267,3 +269,22 @@ class Place:
 
     def _opened(self) -> AbstractContextManager[OpenFolder]:
         return open_folder(self.root, self.inner)
+
+
+def _remove_tree(name: str, parent: int) -> None:
+    """Delete a folder with all in it, as far as it can be, and of links the links alone.
+
+    It is what ``shutil.rmtree`` does with ``dir_fd``, which it takes since Python 3.11.
+    """
+    for _, folders, files, descriptor in os.fwalk(name, topdown=False, dir_fd=parent):
+        for each in folders:
+            try:
+                os.rmdir(each, dir_fd=descriptor)
+            except NotADirectoryError:  # a link to one
+                files.append(each)
+            except OSError:
+                pass
+        for each in files:
+            with suppress(OSError):
+                os.unlink(each, dir_fd=descriptor)
+    os.rmdir(name, dir_fd=parent)

@@ -6,9 +6,10 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
+from typing_extensions import Self
 
 from qdiverge.checks import check_integer
 from qdiverge.errors import InvalidTypeError, InvalidValueError, RunFolderError

@@ -25,7 +25,7 @@ def provenance() -> dict[str, Any]:
         "command": _command(),
         "commit": _commit(),
         "hardware": _hardware(),
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version()} | installed(PACKAGES),
     }
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from qdiverge.errors import CallError, InvalidValueError, UnsupportedNetworkError
 from qdiverge.kernel import NTK
-from qdiverge.kernel.network import has_compiled_parts
+from qdiverge.kernel.compiled_parts import has_compiled_parts
 from tests.asserts import assert_close, assert_untouched
 from tests.reference import reference_kernel
 

@@ -240,6 +240,18 @@ def test_without_openat_links_are_refused_too(place, tmp_path, monkeypatch):
     assert (tmp_path / "outside/file").exists()
 
 
+def test_a_folder_is_removed_with_all_in_it_and_nothing_that_its_links_lead_to(place, tmp_path):
+    inner = (place / "arrays" / "deep").made()
+    for folder in (inner.path, inner.path.parent):
+        (folder / "file").write_text("ours")
+        (folder / "link").symlink_to(tmp_path / "outside/file")
+        (folder / "leads out").symlink_to(tmp_path / "outside", target_is_directory=True)
+        (folder / "leads nowhere").symlink_to(tmp_path / "nothing")
+    place.remove_folder("arrays")
+    assert place.names() == []
+    assert (tmp_path / "outside/file").read_text() == "theirs"
+
+
 def test_control_characters_become_pictures_of_the_same_number():
     text = "".join(map(chr, range(0x3000)))
     shown = plain(text)

@@ -1,7 +1,7 @@
 """Adam and RMSprop with the second moments that they have, held fast: the linearised map's own."""
 
 import torch
-from torch.optim import Adam, Optimizer, RMSprop
+from torch.optim import Adam, AdamW, Optimizer, RMSprop
 
 _LONG = 1e18  # updates after which no correction of a bias is left
 _HELD = 1 - 2.0**-53  # the largest β₂ below 1
@@ -24,7 +24,7 @@ def freeze_second_moments(optimizer: Optimizer) -> None:
     for group in optimizer.param_groups:
         if isinstance(optimizer, RMSprop):
             group["alpha"] = 1.0
-        if isinstance(optimizer, Adam):
+        if isinstance(optimizer, Adam | AdamW):
             β1, β2 = group["betas"]
             for state in (optimizer.state[p] for p in group["params"]):
                 state["exp_avg_sq"] /= 1 - β2 ** float(state["step"])

@@ -16,12 +16,13 @@ and all over: they are written whole, 8 bytes a slot, as is the bookkeeping.
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
+from typing_extensions import Self
 
 from qdiverge.agents.checkpoints.replay_check import check_ring, without_ends
 from qdiverge.agents.replay.ring import ReplayRing

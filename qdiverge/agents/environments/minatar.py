@@ -170,7 +170,8 @@ def _module(game: str) -> Any:
     if package is None or package.origin is None:
         raise MissingExtraError(
             "MinAtar games need minatar, which is not installed",
-            remedy="Install it: pip install 'qdiverge[minatar]'.",
+            remedy="Install it: pip install 'qdiverge[minatar]'; or, without pandas, seaborn and "
+            "matplotlib, of which nothing is needed: pip install --no-deps minatar.",
         )
     path = Path(package.origin).parent / "environments" / f"{game}.py"
     spec = importlib.util.spec_from_file_location(f"_minatar_{game}", path)

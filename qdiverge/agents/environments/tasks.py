@@ -9,10 +9,11 @@ import difflib
 import importlib
 import sys
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Self
 
 from qdiverge.agents.environments.atari import emulator_seeds
 from qdiverge.agents.environments.experience import Episode, VectorStep

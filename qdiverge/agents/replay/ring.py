@@ -8,12 +8,13 @@ and an episode ends at the first slot without action.
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from typing_extensions import Self
 
 from qdiverge.agents.environments.experience import VectorStep
 from qdiverge.agents.replay.priorities import Priorities

@@ -3,7 +3,9 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
+
+from typing_extensions import Self
 
 from qdiverge.agents.settings.ranges import Count, Device, Discount, Natural, Threads, check_ranges
 from qdiverge.agents.settings.rules import EnvironmentKind, UnreadRule, adapted, check_effect

@@ -2,7 +2,9 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
+
+from typing_extensions import Self
 
 from qdiverge.agents.machine.arithmetic import Precision
 from qdiverge.agents.settings.agent_config import (

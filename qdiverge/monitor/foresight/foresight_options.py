@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Self
+from typing import Any
+
+from typing_extensions import Self
 
 from qdiverge.checks import check_integer
 from qdiverge.errors import InvalidValueError, shown

@@ -9,7 +9,9 @@ The loop is an object that holds all that the run is made of, with two methods, 
 import copy
 import warnings
 from collections.abc import Mapping
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
+
+from typing_extensions import Self
 
 from qdiverge.environment_copies import copied_by_state
 from qdiverge.errors import InvalidValueError
