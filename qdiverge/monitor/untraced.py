@@ -13,6 +13,8 @@ R = TypeVar("R")
 def untraced(function: Callable[P, R]) -> Callable[P, R]:
     """Keep a function, and all that it calls, from being traced; all but free elsewhere."""
     eager: list[Callable[P, R]] = []
+    if not hasattr(torch.compiler, "set_stance"):  # PyTorch before 2.6 cannot do so while it traces
+        eager.append(torch.compiler.disable(function))
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -212,11 +212,13 @@ class RunLog:
         """Save arrays as ``arrays/NAME-STEP.npz``, whole or not at all; None where that failed."""
         if self._is_parents:
             return None
+        if any(np.asanyarray(array).dtype.hasobject for array in arrays.values()):
+            raise ValueError(f"arrays of {name} hold Python objects (allow_pickle=False)")
         place, file_name = Place.of(self.folder) / "arrays", f"{name}-{step:010d}.npz"
         path = place.path / file_name
         try:
             with place.made().writing(file_name) as file:
-                np.savez_compressed(file, allow_pickle=False, **arrays)
+                np.savez_compressed(file, **arrays)
         except OSError as error:
             self._lose(1, path)
             self._warn(path, error, "training goes on without such arrays")
