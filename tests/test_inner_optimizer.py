@@ -1,5 +1,6 @@
 """Frameworks' wrappers of optimisers and networks are taken as what is inside them."""
 
+from collections import defaultdict
 from types import SimpleNamespace
 
 import pytest
@@ -49,11 +50,11 @@ class Accelerated(torch.optim.Optimizer):
         self.optimizer = inside
 
     @property
-    def state(self):
+    def state(self):  # type: ignore[override]
         return self.optimizer.state
 
     @property
-    def param_groups(self):
+    def param_groups(self):  # type: ignore[override]
         return self.optimizer.param_groups
 
     def zero_grad(self, set_to_none=True):
@@ -86,7 +87,7 @@ class Lookahead(torch.optim.Optimizer):
     """Its own step: k of the inside's, then back half of the way."""
 
     def __init__(self, inside):
-        self.optimizer, self.state, self.num = inside, {}, 0
+        self.optimizer, self.state, self.num = inside, defaultdict(dict), 0
         self.param_groups = inside.param_groups
 
     def step(self, closure=None):

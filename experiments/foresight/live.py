@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import os
 import tempfile
 from dataclasses import replace
 from typing import Any
@@ -238,5 +239,10 @@ def make_trainer(cell: Cell) -> Trainer:
 @contextlib.contextmanager
 def _elsewhere() -> Any:
     """Work in a folder that is thrown away: MuJoCo leaves a log where it is."""
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        yield
+    before = os.getcwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(before)

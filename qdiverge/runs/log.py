@@ -218,7 +218,7 @@ class RunLog:
         path = place.path / file_name
         try:
             with place.made().writing(file_name) as file:
-                np.savez_compressed(file, **arrays)
+                np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # no allow_pickle
         except OSError as error:
             self._lose(1, path)
             self._warn(path, error, "training goes on without such arrays")

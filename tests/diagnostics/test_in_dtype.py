@@ -84,7 +84,7 @@ def test_of_a_network_with_adam_and_a_slow_target():
     assert str(before[2]) == str(adam.state_dict())
     twin, state = as_double(net, adam)
     for module in (twin, slow.double()):
-        module.forward = lambda frames, own=module: own.net(frames.double() / 255)
+        module.forward = lambda frames, own=module: own.net(frames.double() / 255)  # type: ignore[method-assign]
     expected = qd.diagnose(twin, batch, target=slow, optimizer=state, **options)
     assert numbers(found) == numbers(expected)
     assert found.td_errors.dtype == torch.float64

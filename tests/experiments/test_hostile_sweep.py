@@ -58,8 +58,8 @@ def link(at, to):
     at.symlink_to(to)
 
 
-LINKS = ("table.jsonl", "lock", "cells", "CELL", "CELL/log.txt", "CELL/result.json")
-LINKS += ("CELL/config.json", "CELL/heartbeat", "CELL/failure.json")
+LINKS = ["table.jsonl", "lock", "cells", "CELL", "CELL/log.txt", "CELL/result.json"]
+LINKS += ["CELL/config.json", "CELL/heartbeat", "CELL/failure.json"]
 
 
 @pytest.mark.parametrize("name", LINKS)

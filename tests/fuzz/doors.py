@@ -263,7 +263,7 @@ def a_state() -> Arguments:
     return {"count": 1, "size": float("inf"), "name": "x", "kept": [torch.ones(2), None]}
 
 
-def command(arguments: Any) -> int | None:
+def command(arguments: Any) -> int | str | None:
     """Of a terminal: argparse ends the process where it does not know the words."""
     try:
         return main(arguments)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from qdiverge.batch_reading import as_transitions, field_of
+from qdiverge.batch_reading import TRUNCATED, as_transitions, field_of
 from qdiverge.checks import check_choice, check_discount, check_finite_number
 from qdiverge.errors import InvalidValueError
 from qdiverge.kernel.network import first_parameter
@@ -18,7 +18,6 @@ from qdiverge.thing_checks import check_callable
 from qdiverge.transitions import Transitions
 from qdiverge.update.auditing.audit_inputs import Reading, numbers, read
 from qdiverge.update.auditing.case import Case
-from qdiverge.update.auditing.data_audit import TRUNCATED
 from qdiverge.update.auditing.following import Following
 from qdiverge.update.auditing.still_calls import Networks, Policy, modules_of
 from qdiverge.update.auditing.td_columns import LOSSES, Array, Columns, Hypothesis

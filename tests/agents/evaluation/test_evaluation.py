@@ -145,7 +145,7 @@ def test_the_film_shows_the_first_episode_and_changes_nothing(tmp_path):
     with Image.open(path) as gif:
         assert np.array_equal(np.asarray(gif.convert("RGB")), first)
         duration = 0
-        for index in range(gif.n_frames):  # type: ignore[attr-defined]  # of a GIF alone
+        for index in range(gif.n_frames):
             gif.seek(index)
             duration += gif.info["duration"]
         assert np.array_equal(np.asarray(gif.convert("RGB")), filmed.frames[-1])
