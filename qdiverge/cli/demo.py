@@ -66,10 +66,10 @@ PARTS = {"diverging": DIVERGING, "ordinary": ORDINARY}  # in the order in which 
 class Options:
     """Train a DQN on Atari Pong twice, watched: as usual, and set up to diverge.
 
-    The latter comes first, without a target network and with too large a step, and ends at ten times
-    what any policy can earn; copies that train ahead of it say so before its values pass that
-    limit, and about when they will. Of the ordinary run, which has the time that is left, they
-    say nothing. Both end side by side in one report.html.
+    The latter comes first, without a target network and with too large a step, and ends at ten
+    times what any policy can earn; copies that train ahead of it say so before its values pass
+    that limit, and about when they will. Of the ordinary run, which has the time that is left,
+    they say nothing. Both end side by side in one report.html.
     """
 
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
