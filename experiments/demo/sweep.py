@@ -3,34 +3,55 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from qdiverge.report.verdict import verdict_on
 from qdiverge.runs import load_run
 
-PROCESSORS = ("default", "avx2", "avx512")  # of ATen: one that has less takes what it has
+ATEN, ONEDNN, MKL = "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR"
+PROCESSORS = {  # what makes PyTorch, its convolutions and its matrix products compute as on them
+    "sse41": {ATEN: "default", ONEDNN: "SSE41", MKL: "COMPATIBLE"},
+    "default": {ATEN: "default"},
+    "avx2": {ATEN: "avx2"},
+    "avx512": {ATEN: "avx512"},
+}
 PARTS = ("ordinary", "diverging")
 
 
 def cells(is_full: bool) -> list[dict[str, Any]]:
-    """Return the demo's own seed on three kinds of processor; in full ten seeds."""
+    """Return the demo's own seed on each kind of processor; in full ten seeds."""
     return [
         {"seed": seed, "processor": processor}
         for seed in range(1, 11 if is_full else 2)
-        for processor in PROCESSORS
+        for processor in at_hand()
     ]
+
+
+def at_hand() -> list[str]:
+    """Return the kinds that this processor can be: on one that has less, instructions are illegal.
+
+    >>> at_hand()[:2]
+    ['sse41', 'default']
+    """
+    has = torch.backends.cpu.get_cpu_capability().lower()
+    names = list(PROCESSORS)
+    return names[: names.index(has) + 1] if has in names else names[:2]
 
 
 def run(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Run the demo in a process of its own; return what each of its two runs is told."""
     out = folder / "demo"
+    shutil.rmtree(out, ignore_errors=True)  # of an attempt before
     options = ["--out", out, "--seed", config["seed"]]
     subprocess.run(
         [sys.executable, "-m", "qdiverge", "demo", *map(str, options)],
-        env=os.environ | {"ATEN_CPU_CAPABILITY": config["processor"]},
+        env=os.environ | PROCESSORS[config["processor"]],
         stdout=subprocess.DEVNULL,
         check=True,
     )
