@@ -7,7 +7,6 @@ loading needed more than it left behind. On CUDA: the allocator's peak above wha
 """
 
 import json
-import resource
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 import torch
 
 from experiments.speed.cases import Case
+from experiments.speed.high_water import high_water, reset_high_water
 from experiments.speed.methods import METHODS
 from experiments.speed.rounds import synchronise
 from qdiverge.agents.machine.free_memory import available_memory, device_memory
@@ -63,32 +63,9 @@ def measure(request: Request) -> float:
         kernel(network, observations, actions)
         synchronise(request.device)
         return (torch.cuda.max_memory_allocated(request.device) - held) / 1e6
-    before = _reset_high_water()
+    before = reset_high_water()
     kernel(network, observations, actions)
-    return max(0.0, _high_water() - before)
-
-
-def _reset_high_water() -> float:
-    """Reset the mark where that can be done; return the MB from which it rises."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-        return _status("VmRSS")
-    except OSError:
-        return _high_water()
-
-
-def _high_water() -> float:
-    if Path("/proc/self/status").exists():
-        return _status("VmHWM")
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-
-
-def _status(name: str) -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(name + ":"):
-            return float(line.split()[1]) * 1024 / 1e6
-    raise OSError(f"no {name} in /proc/self/status")
+    return max(0.0, high_water() - before)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ BENCHMARKS = {
     "diagnose": "a full diagnosis against the kernels that it needs",
     "exponent": "the exponent of the real update against one update",
     "audit": "an audit of a loop against one update of it",
+    "reading": "a run of a million lines, read, reported and followed, against parsing alone",
     "sweep": "what the sweep engine adds to its cells, and a table of 1,000 of them",
 }
 MODULES = {"sweep": "sweep_engine"}  # a file sweep.py would make this a study with cells

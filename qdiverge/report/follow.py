@@ -87,11 +87,11 @@ class Follower:
             RunFolderError: there is no run, or it is of a newer schema.
         """
         self.info, self._damage_of_info = look_at_info(self.folder)
-        entries, is_anew = self._tail.read()
-        if is_anew:
-            self._forget()
-        for entry in entries:
-            self._take(entry)
+        for entries, is_anew in self._tail.pieces():
+            if is_anew:
+                self._forget()
+            for entry in entries:
+                self._take(entry)
 
     @property
     def name(self) -> str:

@@ -1,6 +1,7 @@
 """Follow a file of JSON lines that another process appends to."""
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from qdiverge.runs.boundary import Place
@@ -38,15 +39,27 @@ class Tail:
         Raises:
             RunFolderError: it is no regular file.
         """
+        entries: list[dict[str, Any]] = []
+        is_anew = False
+        for piece, is_first_anew in self.pieces():
+            entries += piece
+            is_anew |= is_first_anew
+        return entries, is_anew
+
+    def pieces(self) -> Iterator[tuple[list[dict[str, Any]], bool]]:
+        """Yield what :meth:`read` returns, some lines at a time; no more are held in memory.
+
+        Raises:
+            RunFolderError: it is no regular file.
+        """
         try:
             file = Place.of(self._path.parent).open(self._path.name)
         except FileNotFoundError:
-            return [], False
-        entries: list[dict[str, Any]] = []
+            return
         with file:
-            is_anew = self._place > 0 and not self._is_same(file.fileno())
-            if is_anew:
+            if self._place > 0 and not self._is_same(file.fileno()):
                 self._place, self._before, self.num_damaged = 0, b"", 0
+                yield [], True
             file.seek(self._place)
             self.has_torn_line = False
             for lines in blocks(file):
@@ -55,10 +68,9 @@ class Tail:
                     break
                 self._place += len(lines)
                 self._before = (self._before + lines)[-_FINGERPRINT:]
-                read, damages = read_block(lines)
-                entries += read
+                entries, damages = read_block(lines)
                 self.num_damaged += len(damages)
-        return entries, is_anew
+                yield entries, False
 
     def _is_same(self, descriptor: int) -> bool:
         """Return whether the bytes before the place reached are those that were read."""

@@ -133,10 +133,10 @@ def test_memory_rises_by_what_is_held():
     # in a fresh process, as the study does: this one may hold freed memory that it takes again
     code = """
 import torch
-from experiments.speed import memory
-before = memory._reset_high_water()
+from experiments.speed import high_water
+before = high_water.reset_high_water()
 held = torch.ones(256 << 20, dtype=torch.uint8)
-print(memory._high_water() - before)
+print(high_water.high_water() - before)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=memory.ROOT, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()

@@ -96,3 +96,14 @@ def test_syncs_are_read(tmp_path):
     run = load_run(tmp_path / "run")
     assert [(sync.step, sync.update) for sync in run.syncs] == [(40, 10)]
     assert not run.is_torn
+
+
+def test_a_long_log_is_followed_a_piece_at_a_time(tmp_path):
+    with RunLog(tmp_path / "run", {}) as log:
+        for step in range(3_000):
+            log.metrics(step, {"x": 1.0})
+    pieces = list(Tail(tmp_path / "run" / "events.jsonl").pieces())
+    steps = [entry["step"] for entries, _ in pieces for entry in entries]
+    assert steps == list(range(3_000))
+    assert max(len(entries) for entries, _ in pieces) < 1_500  # no more is in memory at once
+    assert not any(is_anew for _, is_anew in pieces)
