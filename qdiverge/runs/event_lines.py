@@ -25,7 +25,7 @@ LARGEST_STEP = 1 << 53
 SEAL = "crc32"
 NOT_FINITE = {"nan", "inf", "-inf"}  # metrics that JSON has no numbers for
 _SEAL_BEGINS = f',"{SEAL}":"'.encode()
-_TAIL = len(_SEAL_BEGINS) + len('00000000"}')
+SEAL_SIZE = len(_SEAL_BEGINS) + len('00000000"}')
 _DECODER = msgspec.json.Decoder(dict[str, Any])
 _ENCODE_FINITE = msgspec.json.Encoder().encode  # a tenth of the time, but NaN becomes null
 BAD = (ValueError, TypeError, LookupError, OverflowError, RecursionError, msgspec.DecodeError)
@@ -126,9 +126,9 @@ def read_sealed(lines: bytes) -> list[dict[str, Any]]:
     """
     each = lines.split(b"\n")
     each.pop()
-    bodies = [line[:-_TAIL] for line in each]
+    bodies = [line[:-SEAL_SIZE] for line in each]
     seals = bytes.fromhex(b"".join([line[-10:-2] for line in each]).decode("ascii"))
-    if lines.count(_SEAL_BEGINS) != len(each) or seals != _crcs(bodies):
+    if lines.count(_SEAL_BEGINS) != len(each) or seals != crcs(bodies):
         raise ValueError("a line without its seal")
     joined = b"}\n".join(bodies) + b"}\n"
     entries: list[dict[str, Any]] = _DECODER.decode_lines(joined)
@@ -190,10 +190,10 @@ def _check_number(name: str, value: Any) -> None:
         raise ValueError(f"{name[:40]} is no number")
 
 
-def _crcs(bodies: Iterable[bytes]) -> bytes:
+def crcs(bodies: Iterable[bytes]) -> bytes:
     """Return the CRC-32 of each, four bytes, the largest first."""
     return np.array([crc32(body) for body in bodies], dtype=">u4").tobytes()
 
 
 def _is_sealed(line: bytes) -> bool:
-    return line[-_TAIL:] == _SEAL_BEGINS + b'%08x"}' % crc32(line[:-_TAIL])
+    return line[-SEAL_SIZE:] == _SEAL_BEGINS + b'%08x"}' % crc32(line[:-SEAL_SIZE])

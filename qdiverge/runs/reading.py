@@ -14,6 +14,7 @@ import numpy as np
 from qdiverge.errors import RunFolderError
 from qdiverge.plain_text import few, plain, warn
 from qdiverge.runs.alarm import AlarmEvent, read_alarm
+from qdiverge.runs.alike_lines import AlikeLines, Table
 from qdiverge.runs.array_files import read_npz
 from qdiverge.runs.boundary import MIB, Place
 from qdiverge.runs.columns import RESERVED
@@ -150,16 +151,13 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
     syncs: list[Sync] = []
     damages: list[Damage] = []
     number, is_torn = 1, False
+    alike = AlikeLines()
     for lines in _blocks(folder):
         if not lines.endswith(b"\n"):
             is_torn = True
             break
-        try:
-            others = _take_metrics(columns, read_sealed(lines))
-        except BAD:
-            entries, damaged = read_block(lines, number)
-            others = _take_metrics(columns, entries)
-            damages += damaged
+        others, damaged = _take(columns, alike, lines, number)
+        damages += damaged
         alarms += [read_alarm(entry) for entry in others if entry["kind"] == "alarm"]
         syncs += [Sync(e["step"], e["update"]) for e in others if e["kind"] == "sync"]
         number += lines.count(b"\n")
@@ -218,6 +216,26 @@ def _told(damages: Sequence[Damage]) -> list[str]:
     return [f"{begin}the first is line {first.line:,}: {plain(first.reason)}."]
 
 
+def _take(
+    columns: dict[str, _Column], alike: AlikeLines, lines: bytes, number: int
+) -> tuple[list[Entry], list[Damage]]:
+    """Append a block's metrics to columns; return its other entries, and its damaged lines.
+
+    The fastest way that can read the block is taken; all come to the same.
+    """
+    try:
+        _append(columns, alike.tables(lines))
+    except BAD:
+        pass
+    else:
+        return [], []
+    try:
+        return _take_metrics(columns, read_sealed(lines)), []
+    except BAD:
+        entries, damages = read_block(lines, number)
+        return _take_metrics(columns, entries), damages
+
+
 def _take_metrics(columns: dict[str, _Column], entries: Sequence[Entry]) -> list[Entry]:
     """Append a block's metrics to columns, all or none; return the entries of other kinds.
 
@@ -228,8 +246,18 @@ def _take_metrics(columns: dict[str, _Column], entries: Sequence[Entry]) -> list
     others = [entry for entry in entries if entry["kind"] != "metrics"]
     for entry in others:
         check_entry(entry)
+    _append(columns, _tables(metrics))
+    return others
+
+
+def _append(columns: dict[str, _Column], tables: Sequence[Table]) -> None:
+    """Append tables to columns, all or none.
+
+    Raises:
+        ValueError, or another of the like: something in them is no number.
+    """
     read: list[tuple[str, array[int], array[float]]] = []
-    for table in _tables(metrics):
+    for table in tables:
         steps = array("q", table["step"])
         if not -LARGEST_STEP <= min(steps) <= max(steps) <= LARGEST_STEP:
             raise ValueError("no step")
@@ -239,10 +267,9 @@ def _take_metrics(columns: dict[str, _Column], entries: Sequence[Entry]) -> list
             column = columns[name] = _Column()
         column.steps.extend(steps)
         column.values.extend(values)
-    return others
 
 
-def _tables(metrics: Sequence[Entry]) -> list[dict[str, tuple[Any, ...]]]:
+def _tables(metrics: Sequence[Entry]) -> list[Table]:
     """Return entries as tables, name → values: one for all that have the same names.
 
     Where two tables have a metric in common, whose values must keep their order, a table ends
