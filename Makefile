@@ -49,8 +49,9 @@ define ON_TOP
 	@touch $@
 endef
 
-$(FRAMEWORKS)/.ready: $(READY) tests/integrations/requirements.txt
+$(FRAMEWORKS)/.ready: $(READY) tests/integrations/requirements.txt tests/integrations/requirements-alone.txt
 	$(ON_TOP)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $(word 3,$^)
 
 $(FIELD)/.ready: $(READY) experiments/field/requirements.txt
 	$(ON_TOP)

@@ -21,7 +21,8 @@ HOMES = (ROOT, ROOT / "qdiverge")
 MAPS = ("docs/architecture.md", "docs/recipes.md", "docs/theory.md")  # of the code
 # These show lines of a framework's own script; tests/integrations runs them within one.
 FRAGMENTS = {
-    f"docs/integrations/{name}.md" for name in ("README", "lightning", "tianshou", "torchrl")
+    f"docs/integrations/{name}.md"
+    for name in ("README", "d3rlpy", "lightning", "tianshou", "torchrl")
 }
 RUN = [page for page in TEXTS if "```python" in TEXTS[page] and page not in FRAGMENTS]
 
