@@ -46,12 +46,12 @@ define ON_TOP
 	@$(BIN)/python -m venv $(@D)
 	$(BELOW)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $(word 2,$^)
+	$(if $(word 3,$^),@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $(word 3,$^))
 	@touch $@
 endef
 
 $(FRAMEWORKS)/.ready: $(READY) tests/integrations/requirements.txt tests/integrations/requirements-alone.txt
 	$(ON_TOP)
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $(word 3,$^)
 
 $(FIELD)/.ready: $(READY) experiments/field/requirements.txt
 	$(ON_TOP)
